@@ -1,0 +1,61 @@
+# make run | test | install | bench | demo | format     (see CONTRIBUTING.md)
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+AREA   ?=
+
+.PHONY: run demo test lint unit install bench format lock clean
+
+run: install
+	$(BIN)/sipgw serve
+
+demo: install
+	$(BIN)/sipgw demo
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	  || { echo "sipgw needs Python 3.11 to 3.14; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "This Python has no venv. Install it with: sudo apt-get install -y python3-venv"; exit 1; }
+	@echo "Installing sipgw into $(VENV) (about 250 MB, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps -e .
+	@touch $@
+
+# What the tests need on top: linters, aiortc, pyVoIP.
+$(VENV)/.tested: $(VENV)/.installed requirements-test.lock
+	@echo "Installing the test tools ..."
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@touch $@
+
+test: lint unit
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.tested
+	$(BIN)/python -m pytest
+
+bench: install
+	$(BIN)/python -m tests.bench $(AREA)
+
+format: $(VENV)/.tested
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Rewrites both lock files from pyproject.toml: exact versions with hashes for every supported Python.
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --upgrade
+
+lock: $(VENV)/.tested
+	$(LOCK) --extra local --output-file requirements.lock
+	$(LOCK) --all-extras --constraint requirements.lock --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info

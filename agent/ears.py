@@ -1,0 +1,56 @@
+"""Ears: what turns the caller's sound into words. One object per call."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+
+class Onset(NamedTuple):
+    """The provider noticed that the caller began to speak, `at` seconds into the audio given to `hear`."""
+
+    at: float
+
+
+class Transcript(NamedTuple):
+    """Words of the current turn, cumulative: each replaces the one before it.
+
+    `final` ends the turn. `stable` marks a text that will probably become the final one unchanged (eager end of
+    turn): a reply may be prepared on it, but nothing with a side effect may happen yet.
+    """
+
+    text: str
+    final: bool
+    stable: bool
+    end: float
+    """Where the last word ends, in seconds of the audio given to `hear` since `open`."""
+
+
+EarsEvent = Onset | Transcript
+
+
+class Ears(Protocol):
+    """A live speech-to-text session."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""
+        ...
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take mu-law sound of any length, in order and without gaps; never blocks.
+
+        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted.
+        """
+        ...
+
+    def expect(self, said: str) -> None:
+        """Give the agent's last sentence, which hints at what the caller may say next."""
+        ...
+
+    def events(self) -> AsyncIterator[EarsEvent]:
+        """Yield onsets and transcripts until `close`. Raises `ProviderError` when the session is lost for good."""
+        ...
+
+    async def close(self) -> None:
+        """End the session politely; safe to call twice and after a failure."""
+        ...

@@ -1,0 +1,24 @@
+"""Errors of the agent."""
+
+
+class ProviderError(Exception):
+    """A speech or language provider refused, failed or was too slow.
+
+    Parameters
+    ----------
+    provider
+        Name of the provider as it stands in the configuration, e.g. ``"assemblyai"``.
+    problem
+        What went wrong, in one clause, without any secret.
+    advice
+        What the operator can do about it; empty if nothing is known.
+    temporary
+        True when the same request may succeed later (connection lost, rate limit, overload).
+    """
+
+    def __init__(self, provider: str, problem: str, *, advice: str = "", temporary: bool = True) -> None:
+        super().__init__(f"{provider}: {problem}" + (f" ({advice})" if advice else ""))
+        self.provider = provider
+        self.problem = problem
+        self.advice = advice
+        self.temporary = temporary

@@ -1,0 +1,89 @@
+"""The line: all that the agent knows of a telephone. An RTP call, a browser call and a test fake are all Lines.
+
+Sound is G.711 mu-law, 8000 samples per second, one byte per sample (160 bytes = 20 ms, silence byte 0xFF).
+Times named `at` are seconds of the event loop's monotonic clock.
+"""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+SAMPLE_RATE = 8000
+"""Samples per second, and bytes per second, of every line."""
+
+
+class Audio(NamedTuple):
+    """Sound from the caller, complete and in order; lost audio is already filled in."""
+
+    ulaw: bytes
+    """Mu-law samples, 1 byte each; usually 480 (60 ms)."""
+    at: float
+    """When its last sample arrived."""
+
+
+class Digit(NamedTuple):
+    """A key that the caller pressed: one of ``0123456789*#ABCD``."""
+
+    key: str
+    at: float
+
+
+class Started(NamedTuple):
+    """The first packet of an utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class Finished(NamedTuple):
+    """The last sample of a finished utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class Gone(NamedTuple):
+    """The line is dead; nothing follows. `cause` is a short sentence for the record."""
+
+    cause: str
+
+
+LineEvent = Audio | Digit | Started | Finished | Gone
+
+
+class Heard(NamedTuple):
+    """How far playout came: all utterances before `utterance` in full, of it `samples`, of later ones nothing.
+
+    ``Heard(0, 0)`` means that nothing was ever said. Exact after `Line.pause` has been reported back (one 20 ms
+    slot), otherwise within one slot.
+    """
+
+    utterance: int
+    samples: int
+
+
+class Line(Protocol):
+    """A two-way telephone line as the agent sees it. No method blocks."""
+
+    def events(self) -> AsyncIterator[LineEvent]:
+        """Yield what happens on the line until `Gone`, which is always the last event. To be iterated once."""
+        ...
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """Queue sound behind what is queued. `utterance` numbers start at 1 and never decrease."""
+        ...
+
+    def finish(self, utterance: int) -> None:
+        """Tell that `utterance` is complete; `Finished` follows when its last sample has left."""
+        ...
+
+    def pause(self) -> None:
+        """Go silent within one 20 ms slot and keep what is queued."""
+        ...
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        ...
+
+    def stop(self) -> Heard:
+        """Go silent within one slot, discard what is queued, tell what was played. Also ends a pause."""
+        ...

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`, or `make bench AREA=media`. Each module measures one area and yields its gates."""

@@ -1,0 +1,32 @@
+"""Runs the benchmarks of one area, or of all."""
+
+import importlib
+import sys
+
+AREAS = ("sip", "media", "conversation", "calls", "dashboard", "tools", "production")
+
+
+def main() -> int:
+    """Print one line per gate; exit status 1 if a gate was missed, 2 on an unknown area."""
+    chosen = [name for name in sys.argv[1:] if name]
+    if unknown := [name for name in chosen if name not in AREAS]:
+        print(f"unknown area {unknown[0]!r}; areas: {', '.join(AREAS)}", file=sys.stderr)
+        return 2
+    missed = 0
+    for area in chosen or AREAS:
+        try:
+            module = importlib.import_module(f"tests.bench.{area}")
+        except ModuleNotFoundError as error:
+            if error.name != f"tests.bench.{area}":
+                raise
+            if chosen:
+                print(f"no gates in {area!r} yet", file=sys.stderr)
+            continue
+        for gate in module.gates():
+            print(gate, flush=True)
+            missed += not gate.met
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
