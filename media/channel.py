@@ -1,0 +1,226 @@
+"""The media of one call as the gateway holds it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from media import wire
+from media.g711 import RATE
+from media.playout import Heard
+from media.session import Format
+from media.wire import Kind, Message
+
+ANSWER_LIMIT = 2.0
+"""Seconds that the media process has for an answer."""
+
+
+class Frames(NamedTuple):
+    """Mu-law sound from the remote side, complete and in order; `at` is when its last sample arrived."""
+
+    ulaw: bytes
+    at: float
+
+
+class Digit(NamedTuple):
+    """A key was pressed."""
+
+    key: str
+    at: float
+
+
+class Started(NamedTuple):
+    """The first packet of an utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class Finished(NamedTuple):
+    """The last sample of a finished utterance has left."""
+
+    utterance: int
+    at: float
+
+
+class NoRtp(NamedTuple):
+    """Nothing was received for `seconds` although the other side agreed to send."""
+
+    seconds: float
+
+
+class Dead(NamedTuple):
+    """The media process died; this channel is over."""
+
+    cause: str
+
+
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Dead
+Sink = Callable[[MediaEvent], None]
+
+
+class PortsExhausted(Exception):  # noqa: N818  a state of the machine, not a fault
+    """Every port of the range is in use."""
+
+
+class MediaDown(Exception):  # noqa: N818
+    """The media process is not there; it is being restarted."""
+
+
+class Channel:
+    """The media of one call. No method but `stats` waits for anything."""
+
+    def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
+        self.port = 0
+        self._number = number
+        self._send = send
+        self._forget = forget
+        self._sink = sink
+        self._opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._counts: asyncio.Future[dict[str, Any]] | None = None
+        self._position = Position()
+
+    def connect(self, form: Format, remote: tuple[str, int], *, send: bool = True, receive: bool = True) -> None:
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours."""
+        host, port = remote
+        wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
+        self._order(Kind.CONNECT, wire.pack_json(wanted))
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease."""
+        for at in range(0, len(ulaw), 8000):
+            piece = ulaw[at : at + 8000]
+            if self._order(Kind.SAY, wire.NUMBER.pack(utterance) + piece):
+                self._position.said(utterance, len(piece))
+
+    def finish(self, utterance: int) -> None:
+        """Tell that `utterance` is complete."""
+        self._order(Kind.FINISH, wire.NUMBER.pack(utterance))
+
+    def pause(self) -> None:
+        """Go silent within one 20 ms slot and keep the queue."""
+        self._order(Kind.PAUSE)
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        self._order(Kind.RESUME)
+        self._position.moving(asyncio.get_running_loop().time())
+
+    def stop(self) -> Heard:
+        """Go silent within one slot, discard the queue; exact if paused since a slot, else within one slot."""
+        self._order(Kind.STOP)
+        return self._position.stop(asyncio.get_running_loop().time())
+
+    async def stats(self) -> dict[str, Any]:
+        """All counters of the call. Raises `MediaDown`."""
+        self._counts = self._counts or asyncio.get_running_loop().create_future()
+        if not self._order(Kind.STATS):
+            raise MediaDown("the media process is not running")
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return await asyncio.shield(self._counts)
+        except TimeoutError:
+            raise MediaDown("the media process does not answer") from None
+
+    def close(self) -> None:
+        """Free the ports; nothing is reported after it."""
+        self._order(Kind.CLOSE)
+        self._forget(self._number)
+
+    async def opened(self) -> None:
+        """Wait until the ports are bound."""
+        self.port = await self._opened
+
+    def on_message(self, message: Message) -> None:
+        """Take a report of the media process."""
+        body = message.body
+        match message.kind:
+            case Kind.SOUND:
+                at, utterance, samples = wire.SOUND.unpack_from(body)
+                self._position.report(Heard(utterance, samples), at)
+                self._sink(Frames(body[wire.SOUND.size :], at))
+            case Kind.MARK:
+                at, utterance, begins = wire.MARK.unpack(body)
+                if begins:
+                    self._position.report(Heard(utterance, 0), at)
+                if utterance > self._position.discarded:
+                    self._sink(Started(utterance, at) if begins else Finished(utterance, at))
+            case Kind.HALTED:
+                self._position.halted(Heard(*wire.POSITION.unpack(body)))
+            case Kind.DIGIT:
+                at, key = wire.DIGIT.unpack(body)
+                self._sink(Digit(key.decode(), at))
+            case Kind.NO_RTP:
+                self._sink(NoRtp(*wire.SECONDS.unpack(body)))
+            case Kind.OPENED:
+                _settle(self._opened, wire.PORT.unpack(body)[0])
+            case Kind.REFUSED:
+                _fail(self._opened, PortsExhausted(body.decode()))
+            case Kind.COUNTS if self._counts:
+                _settle(self._counts, json.loads(body))
+                self._counts = None
+
+    def died(self, cause: str) -> None:
+        """The media process is gone."""
+        _fail(self._opened, MediaDown(cause))
+        if self._counts:
+            _fail(self._counts, MediaDown(cause))
+        self._sink(Dead(cause))
+
+    def _order(self, kind: Kind, body: bytes = b"") -> bool:
+        return self._send(Message(kind, self._number, body))
+
+
+class Position:
+    """Where playout is, as far as this side of the pipe can know."""
+
+    def __init__(self) -> None:
+        self.discarded = 0
+        self._last = Heard(0, 0)
+        self._at = 0.0
+        self._said: dict[int, int] = {}
+        self._exact = False
+
+    def said(self, utterance: int, samples: int) -> None:
+        """Sound was queued."""
+        self._said[utterance] = self._said.get(utterance, 0) + samples
+
+    def report(self, position: Heard, at: float) -> None:
+        """The media process told where it was at `at`."""
+        if position.utterance > self.discarded and not self._exact:
+            self._last, self._at = position, at
+
+    def halted(self, position: Heard) -> None:
+        """The media process told where it paused."""
+        if position.utterance > self.discarded:
+            self._last, self._exact = position, True
+
+    def moving(self, now: float) -> None:
+        """Playout goes on."""
+        self._exact, self._at = False, now
+
+    def stop(self, now: float) -> Heard:
+        """The position now; everything said so far is discarded."""
+        utterance, samples = self._last
+        if not self._exact and utterance > self.discarded:
+            ahead = int((now - self._at) * RATE)
+            # What was queued bounds it: behind the end of one utterance the next one plays.
+            while utterance in self._said and samples + ahead > self._said[utterance] and utterance + 1 in self._said:
+                ahead -= self._said[utterance] - samples
+                utterance, samples = utterance + 1, 0
+            samples = min(samples + ahead, self._said.get(utterance, 0))
+        self.discarded = max(self._said, default=self.discarded)
+        self._said.clear()
+        self._last, self._exact = Heard(utterance, samples), False
+        return self._last
+
+
+def _settle(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,40 @@
+"""Keys pressed by the caller, as RFC 4733 telephone events."""
+
+from media.rtp import Packet, signed
+
+KEYS = "0123456789*#ABCD"
+LONGEST = 0xFFFF
+"""Timestamp units after which a long event goes on under a new timestamp (RFC 4733 §2.5.1.3)."""
+
+
+class DigitReceiver:
+    """Tells each pressed key once, at the first packet of it that arrives, whichever that is.
+
+    A key is one event timestamp: updates and the repeated end packets carry the same one (RFC 4733 §2.5.1.2), so no
+    loss pattern that leaves a single packet loses or doubles the key.
+    """
+
+    def __init__(self) -> None:
+        self._timestamp: int | None = None
+        self._event = -1
+        self._duration = 0
+
+    def receive(self, packet: Packet) -> str | None:
+        """The key that begins with `packet`; None if it is old, repeated, or not a key."""
+        if len(packet.payload) < 4 or packet.payload[0] >= len(KEYS):
+            return None
+        event, duration = packet.payload[0], int.from_bytes(packet.payload[2:4], "big")
+        if self._timestamp is not None:
+            age = signed(packet.timestamp - self._timestamp, 32)
+            if age <= 0:
+                self._duration = max(self._duration, duration) if age == 0 else self._duration
+                return None
+            if event == self._event and not packet.marker and age == LONGEST == self._duration:
+                self._timestamp, self._duration = packet.timestamp, duration
+                return None
+        self._timestamp, self._event, self._duration = packet.timestamp, event, duration
+        return KEYS[event]
+
+    def restart(self) -> None:
+        """Forget the last event: a new stream has timestamps of its own."""
+        self._timestamp = None

@@ -1,0 +1,153 @@
+"""The gateway's side of the media plane: opens channels in the media process and keeps that process alive."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from media import wire
+from media.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
+from media.wire import Kind, Message
+
+log = structlog.get_logger()
+
+PIPE_LIMIT = 16 << 20
+"""Bytes that may wait for the media process; beyond that sound to be said is refused."""
+RESTART_PAUSE = 0.2
+
+
+@dataclass(frozen=True)
+class MediaOptions:
+    """The addresses that sound is received on."""
+
+    bind_host: str = "0.0.0.0"
+    """Local address of the RTP sockets."""
+    port_range: tuple[int, int] = (16384, 32766)
+    """First and last UDP port; each call takes two."""
+
+    def __post_init__(self) -> None:
+        first, last = self.port_range
+        if not 1024 <= first < last <= 65535:
+            raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+
+
+class MediaEngine:
+    """The media process and its channels. Use it as an async context manager."""
+
+    def __init__(self, options: MediaOptions) -> None:
+        self._options = options
+        self._channels: dict[int, Channel] = {}
+        self._number = 0
+        self._pipe: asyncio.Transport | None = None
+        self._group = asyncio.TaskGroup()
+        self._ready = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._keeper = self._group.create_task(self._keep_alive(), name="media-process")
+        try:
+            async with asyncio.timeout(10):
+                await self._ready.wait()
+        except TimeoutError:
+            self._keeper.cancel()
+            await self._group.__aexit__(None, None, None)
+            raise MediaDown("the media process did not start") from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeper:
+            self._keeper.cancel()
+        await self._group.__aexit__(kind, error, trace)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the media process is running."""
+        return self._pipe is not None
+
+    async def open(self, sink: Sink) -> Channel:
+        """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
+        self._number += 1
+        channel = Channel(self._number, sink, self.send, self._forget)
+        first, last = self._options.port_range
+        order = wire.pack_json({"host": self._options.bind_host, "first": first, "last": last})
+        if not self.send(Message(Kind.OPEN, self._number, order)):
+            raise MediaDown("the media process is being restarted")
+        self._channels[self._number] = channel
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                await channel.opened()
+        except TimeoutError:
+            channel.close()
+            raise MediaDown("the media process does not answer") from None
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    def send(self, message: Message) -> bool:
+        """Give an order; False when it could not be taken."""
+        if self._pipe is None:
+            return False
+        if message.kind == Kind.SAY and self._pipe.get_write_buffer_size() > PIPE_LIMIT:
+            return False
+        self._pipe.write(message.encode())
+        return True
+
+    def _forget(self, number: int) -> None:
+        self._channels.pop(number, None)
+
+    def on_message(self, message: Message) -> None:
+        """Take a report of the media process."""
+        if message.kind == Kind.READY:
+            self._ready.set()
+        elif channel := self._channels.get(message.channel):
+            channel.on_message(message)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            cause = await self._run_process()
+            log.error("media process died", cause=cause, calls=len(self._channels))
+            channels, self._channels = self._channels, {}
+            for channel in channels.values():
+                channel.died(cause)
+            await asyncio.sleep(RESTART_PAUSE)
+
+    async def _run_process(self) -> str:
+        """Run one media process to its end; returns how it ended."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
+            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+        try:
+            loop = asyncio.get_running_loop()
+            self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
+            return f"media process ended with status {await process.wait()}"
+        finally:
+            if self._pipe:
+                self._pipe.close()
+                self._pipe = None
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+class _Pipe(asyncio.Protocol):
+    """The stream from the media process."""
+
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
+        self._on_message = on_message
+        self._reader = wire.Reader()
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._reader.feed(data):
+            self._on_message(message)

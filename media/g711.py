@@ -1,0 +1,44 @@
+"""G.711 (ITU-T G.711): mu-law and A-law bytes, converted by table; sound above the media plane is always mu-law."""
+
+import warnings
+
+with warnings.catch_warnings():
+    # The standard library's audioop says at every import that 3.13 drops it; from there on it is audioop-lts.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
+RATE = 8000
+"""Samples, and bytes, per second."""
+FRAME = 160
+"""Samples in the 20 ms that one RTP packet carries."""
+ULAW_SILENCE = 0xFF
+"""The mu-law code of zero."""
+
+_ALL = bytes(range(256))
+ALAW_TO_ULAW: bytes = audioop.lin2ulaw(audioop.alaw2lin(_ALL, 2), 2)
+"""Table for `bytes.translate`: an A-law byte becomes the nearest mu-law byte."""
+ULAW_TO_ALAW: bytes = audioop.lin2alaw(audioop.ulaw2lin(_ALL, 2), 2)
+"""Table for `bytes.translate`: a mu-law byte becomes the nearest A-law byte."""
+
+SILENCE = bytes([ULAW_SILENCE]) * FRAME
+"""20 ms of mu-law silence."""
+
+_STEP = 5
+
+
+def level(ulaw: bytes) -> int:
+    """The root mean square of mu-law sound on the 16-bit linear scale (full-scale sine: about 22700)."""
+    return int(audioop.rms(audioop.ulaw2lin(ulaw, 2), 2)) if ulaw else 0
+
+
+def ramp(ulaw: bytes, *, rising: bool) -> bytes:
+    """Mu-law sound faded in or out over its whole length, so that a cut does not click."""
+    linear = audioop.ulaw2lin(ulaw, 2)
+    width = 2 * _STEP
+    steps = max(1, -(-len(linear) // width))
+    pieces = []
+    for at in range(steps):
+        gain = (at + 0.5) / steps
+        piece = linear[at * width : (at + 1) * width]
+        pieces.append(audioop.mul(piece, 2, gain if rising else 1 - gain))
+    return bytes(audioop.lin2ulaw(b"".join(pieces), 2))

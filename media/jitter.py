@@ -1,0 +1,262 @@
+"""The jitter buffer for speech recognition.
+
+An STT socket is not a loudspeaker: it takes sound whenever it comes, and needs only order, completeness and an honest
+time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted.
+When packets stop coming, a watchdog lends silence to keep the recogniser's clock running; the loan is paid back from
+later holes, then by dropping quiet frames, never speech.
+
+Positions are samples of the sender's RTP clock, extended past their 32 bits; times are seconds.
+"""
+
+from dataclasses import dataclass
+
+from media.g711 import FRAME, RATE, ULAW_SILENCE, level
+from media.rtp import signed
+
+HOLE_WAIT = 0.040
+"""Seconds that the packets behind a hole wait for it, at first."""
+HOLE_WAIT_MAX = 0.080
+SPEECH_WAIT = 0.240
+"""Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
+SPEECH_LOAN = 0.200
+"""Seconds lent in mid-speech until the stall counts as a hold."""
+HOLD = 1.0
+"""Seconds without packets after which silence is lent in real time."""
+QUIET_WAIT = (0.060, 0.200)
+"""Bounds of the wait after a quiet frame."""
+QUIET_LEVEL = 300
+"""Root mean square below which a frame is quiet (about -40 dBm0)."""
+DEPTH = 100
+"""Packets held behind a hole (2 s); beyond that the hole is given up."""
+MAX_DROPOUT = 3000
+MAX_MISORDER = 100
+JUMP = 1.0
+"""Seconds by which a timestamp gap may differ from the wall clock before it is a jump of the sender's clock."""
+MAX_FILL = 10.0
+"""Seconds of silence put into one hole at most."""
+SETTLE = 0.5
+"""Seconds after a stall in which it shows whether the sender's clock had stopped or the network had."""
+
+
+@dataclass
+class JitterStats:
+    """What happened, each kind of loss by itself. Times are in samples."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    filled: int = 0
+    lent: int = 0
+    trimmed: int = 0
+    debt_max: int = 0
+    clock_jumps: int = 0
+    resets: int = 0
+    longest_stall: float = 0.0
+
+
+class JitterBuffer:
+    """The receiving half of one call. `put` what arrives, `poll` regularly; both return sound that is ready."""
+
+    def __init__(self) -> None:
+        self.stats = JitterStats()
+        self._started = False
+        self._sequence = 0
+        self._timestamp = 0
+        self._sound_at = 0.0
+        self._waiting: dict[int, tuple[int, bytes | None, float]] = {}
+        self._given_up: dict[int, float] = {}
+        self._hole_wait = HOLE_WAIT
+        self._stall = Stall()
+        self._bad_sequence = -1
+
+    def restart(self) -> None:
+        """Expect a stream with a new SSRC; the time until its first packet is filled by the wall clock."""
+        self._started = False
+        self._waiting.clear()
+        self._given_up.clear()
+        self._stall.uncertain_until = 0.0
+
+    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
+        """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
+        self.stats.received += 1
+        if not self._started:
+            self._begin(sequence, timestamp, now)
+        ahead = signed(sequence - self._sequence, 16)
+        if not -MAX_MISORDER < ahead <= MAX_DROPOUT:
+            if sequence != self._bad_sequence:
+                self._bad_sequence = (sequence + 1) & 0xFFFF
+                return b""
+            self._reset(sequence, timestamp, now)  # RFC 3550 A.1: two in a row, so the other side restarted
+            ahead = 0
+        at = self._sequence + ahead
+        if ahead < 0 or at in self._waiting:
+            self._count_old(at, now)
+            return b""
+        if self._waiting and at < max(self._waiting):
+            self.stats.reordered += 1
+        self._waiting[at] = (timestamp, payload, now)
+        return self._release(now)
+
+    def poll(self, now: float) -> bytes:
+        """Give up holes that were waited for long enough; lend silence when nothing comes."""
+        ready = self._release(now) if self._waiting else b""
+        if not self._stall.last_arrival:
+            return ready
+        lent = self._stall.lend(now, self._hole_wait)
+        if lent:
+            self.stats.lent += lent
+            self.stats.debt_max = max(self.stats.debt_max, self._stall.debt)
+            ready += bytes([ULAW_SILENCE]) * lent
+        return ready
+
+    @property
+    def debt(self) -> int:
+        """Samples lent and not yet paid back."""
+        return self._stall.debt
+
+    def _begin(self, sequence: int, timestamp: int, now: float) -> None:
+        hole = self._stall.wall_clock_hole(now)
+        self._started = True
+        self._sequence = sequence
+        self._timestamp = timestamp - hole
+        self._sound_at = self._sound_at or now
+
+    def _reset(self, sequence: int, timestamp: int, now: float) -> None:
+        self.stats.resets += 1
+        self.restart()
+        self._begin(sequence, timestamp, now)
+
+    def _count_old(self, at: int, now: float) -> None:
+        given_up = self._given_up.pop(at, None)
+        if given_up is None:
+            self.stats.duplicate += 1
+            return
+        self.stats.late += 1
+        self.stats.lost -= 1
+        # The only statistic a reorder buffer needs: how much longer it should have waited.
+        self._hole_wait = min(HOLE_WAIT_MAX, self._hole_wait + now - given_up)
+
+    def _release(self, now: float) -> bytes:
+        ready: list[bytes] = []
+        while self._waiting:
+            entry = self._waiting.pop(self._sequence, None)
+            if entry is None:
+                oldest = min(arrived for _, _, arrived in self._waiting.values())
+                if now - oldest < self._hole_wait and len(self._waiting) < DEPTH:
+                    break
+                self._give_up(min(self._waiting), now)
+                continue
+            self._sequence += 1
+            timestamp, payload, arrived = entry
+            self._emit(timestamp, payload, arrived, ready)
+        return b"".join(ready)
+
+    def _give_up(self, until: int, now: float) -> None:
+        self.stats.lost += until - self._sequence
+        for missing in range(max(self._sequence, until - MAX_MISORDER), until):
+            self._given_up[missing] = now
+        while len(self._given_up) > 2 * MAX_MISORDER:
+            del self._given_up[next(iter(self._given_up))]
+        self._sequence = until
+
+    def _emit(self, timestamp: int, payload: bytes | None, arrived: float, ready: list[bytes]) -> None:
+        stall = self._stall
+        since = stall.arrived(arrived)
+        self.stats.longest_stall = max(self.stats.longest_stall, since)
+        if payload is None:
+            stall.quiet = True  # events and comfort noise are told by the gap they leave in the timestamps
+            return
+        gap = signed(timestamp - self._timestamp, 32)
+        silent, self._sound_at = arrived - self._sound_at, arrived
+        if abs(gap / RATE - silent) > JUMP and abs(gap) > JUMP * RATE:
+            self.stats.clock_jumps += 1
+            gap = max(0, int(silent * RATE) - FRAME)
+        if gap > 0:
+            fill = stall.repay(min(gap, int(MAX_FILL * RATE)))
+            self.stats.filled += fill
+            ready.append(bytes([ULAW_SILENCE]) * fill)
+        stall.resumed(arrived, arrived - timestamp / RATE, since)
+        self._timestamp = timestamp + len(payload)
+        stall.quiet = level(payload) < QUIET_LEVEL
+        if stall.quiet and stall.may_trim(arrived) and stall.debt >= len(payload):
+            stall.debt -= len(payload)
+            self.stats.trimmed += len(payload)
+            return
+        ready.append(payload)
+
+
+class Stall:
+    """The watchdog's memory: when packets stopped, how much silence was lent for it, and what is still owed."""
+
+    def __init__(self) -> None:
+        self.last_arrival = 0.0
+        self.quiet = True
+        self.debt = 0
+        self.uncertain_until = 0.0
+        self._lent_now = 0
+        self._spread = 0.020
+        self._transit = 0.0
+        self._shifted = 0.0
+
+    def arrived(self, now: float) -> float:
+        """Note a packet; returns the seconds since the one before (0 for the first)."""
+        since = now - self.last_arrival if self.last_arrival else 0.0
+        # The longest recent distance between packets, forgotten with a half-life of about 3 s.
+        self._spread = max(min(since, 0.2), self._spread * 0.995)
+        self.last_arrival = now
+        self._lent_now = 0
+        return since
+
+    def lend(self, now: float, hole_wait: float) -> int:
+        """Samples of silence to put out now because nothing comes."""
+        silent = now - self.last_arrival
+        low, high = QUIET_WAIT
+        if silent >= HOLD:
+            owed = int(silent * RATE) - self._lent_now  # real time, and what the waiting held back
+            lent = min(owed, 2 * FRAME)
+        elif self.quiet:
+            wait = min(max(self._spread + 0.025, low, hole_wait), high)
+            lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
+        else:
+            due = silent >= SPEECH_WAIT and self._lent_now < min(SPEECH_LOAN, silent - SPEECH_WAIT + 0.02) * RATE
+            lent = FRAME if due else 0
+        lent -= lent % FRAME
+        if lent <= 0:
+            return 0
+        self._lent_now += lent
+        self.debt += lent
+        return lent
+
+    def repay(self, gap: int) -> int:
+        """The part of a hole that still has to be filled after the loan is set against it."""
+        paid = min(gap, self.debt)
+        self.debt -= paid
+        return gap - paid
+
+    def resumed(self, now: float, transit: float, since: float) -> None:
+        """Tell a sender whose clock stood still (hold behind some SBCs) from a network that stood still.
+
+        After a network stall the late packets come in a burst, so the transit time falls back to what it was. If it
+        stays shifted, the silence lent was real time: the loan is forgiven.
+        """
+        if since >= HOLD and self.debt:
+            self._shifted, self.uncertain_until = self._transit, now + SETTLE
+        elif self.uncertain_until and transit <= self._shifted + HOLD / 2:
+            self.uncertain_until = 0.0
+        elif self.uncertain_until and now >= self.uncertain_until:
+            self.debt, self.uncertain_until = 0, 0.0
+        if not self.uncertain_until:
+            self._transit = transit
+
+    def may_trim(self, now: float) -> bool:
+        """Whether debt may be paid by dropping quiet frames now."""
+        return now >= self.uncertain_until
+
+    def wall_clock_hole(self, now: float) -> int:
+        """Samples between the last packet and now, for streams whose timestamps say nothing about it."""
+        if not self.last_arrival:
+            return 0
+        hole = int((now - self.last_arrival) * RATE)
+        return max(0, min(hole, int(MAX_FILL * RATE)) - hole % FRAME - FRAME)

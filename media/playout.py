@@ -1,0 +1,147 @@
+"""Playout: what the agent says, cut into 20 ms frames, with exact positions."""
+
+from collections import deque
+from typing import NamedTuple
+
+from media.g711 import FRAME, RATE, SILENCE, ramp
+
+CAPACITY = 120 * RATE
+"""Samples that may wait; beyond that the newest are refused and counted."""
+FADE = 40
+"""Samples of the fade at a cut (5 ms)."""
+
+
+class Heard(NamedTuple):
+    """How far playout came: all utterances before `utterance` in full, of it `samples`, of later ones nothing."""
+
+    utterance: int
+    samples: int
+
+
+class Mark(NamedTuple):
+    """The first (`begins`) or the last sample of an utterance is in the frame just taken."""
+
+    utterance: int
+    begins: bool
+
+
+class Playout:
+    """The queue of one call. Time is counted in frames taken, so an hour of call needs no clock."""
+
+    def __init__(self) -> None:
+        self.position = Heard(0, 0)
+        self.paused = False
+        self.refused = 0
+        self.underruns = 0
+        self._queue: deque[tuple[int, bytes]] = deque()
+        self._offset = 0
+        self._waiting = 0
+        self._finished = 0
+        self._told = 0
+        self._edge: bytes | None = None
+        self._sounding = False
+        self._rise = False
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """Queue mu-law sound; `utterance` never decreases."""
+        room = CAPACITY - self._waiting
+        if len(ulaw) > room:
+            self.refused += len(ulaw) - room
+            ulaw = ulaw[:room]
+        if ulaw and utterance >= self.position.utterance:
+            self._queue.append((utterance, ulaw))
+            self._waiting += len(ulaw)
+
+    def finish(self, utterance: int) -> None:
+        """No more sound comes for `utterance`."""
+        self._finished = max(self._finished, utterance)
+
+    def pause(self) -> Heard:
+        """Be silent from the next frame on, after a short fade, and keep the queue."""
+        if not self.paused:
+            self.paused = True
+            self._edge = self._fade_out()
+        return self.position
+
+    def resume(self) -> None:
+        """Go on at the sample where `pause` stopped."""
+        self.paused = False
+        self._edge = None
+        self._rise = bool(self.position.samples and self._queue)
+
+    def stop(self) -> Heard:
+        """Discard the queue; be silent from the next frame on, after a short fade; tell how far it came."""
+        edge = self._edge if self.paused else self._fade_out()
+        last = self._queue[-1][0] if self._queue else self.position.utterance
+        self._queue.clear()
+        self._offset = self._waiting = 0
+        self._told = self._finished = max(self._finished, last)
+        self.paused = False
+        self._edge = edge
+        return self.position
+
+    @property
+    def waiting(self) -> int:
+        """Samples in the queue."""
+        return self._waiting
+
+    def take(self) -> tuple[bytes, list[Mark]]:
+        """The next 20 ms frame, always 160 bytes, and the marks that fall into it."""
+        if self._edge is not None:
+            edge, self._edge = self._edge, None
+            self._sounding = False
+            return edge, []
+        if self.paused or not self._queue:
+            marks = [] if self.paused else self._finish_marks()
+            self._count_underrun()
+            return SILENCE, marks
+        if self._waiting < FRAME and self._queue[-1][0] > self._finished:
+            # A partial frame of an utterance that goes on is held, so that its sound stays in one piece.
+            self._count_underrun()
+            return SILENCE, []
+        return self._take_sound()
+
+    def _take_sound(self) -> tuple[bytes, list[Mark]]:
+        parts: list[bytes] = []
+        marks: list[Mark] = []
+        need = FRAME
+        while need and self._queue:
+            utterance, sound = self._queue[0]
+            if utterance != self.position.utterance:
+                marks += self._finish_marks()
+                self.position = Heard(utterance, 0)
+                marks.append(Mark(utterance, begins=True))
+            piece = sound[self._offset : self._offset + need]
+            parts.append(piece)
+            need -= len(piece)
+            self._waiting -= len(piece)
+            self._offset += len(piece)
+            self.position = Heard(utterance, self.position.samples + len(piece))
+            if self._offset == len(sound):
+                self._queue.popleft()
+                self._offset = 0
+        marks += self._finish_marks()
+        frame = b"".join(parts)
+        if self._rise:
+            frame = ramp(frame[:FADE], rising=True) + frame[FADE:]
+            self._rise = False
+        self._sounding = True
+        return (frame if not need else frame + SILENCE[:need]), marks
+
+    def _finish_marks(self) -> list[Mark]:
+        """Ends not told yet: of every finished utterance of which no sound is waiting."""
+        last = self._finished if not self._queue else min(self._finished, self._queue[0][0] - 1)
+        marks = [Mark(utterance, begins=False) for utterance in range(self._told + 1, last + 1)]
+        self._told = max(self._told, last)
+        return marks
+
+    def _count_underrun(self) -> None:
+        if self._sounding and not self.paused and self.position.utterance > self._finished:
+            self.underruns += 1
+        self._sounding = False
+
+    def _fade_out(self) -> bytes | None:
+        if not self._sounding or not self._queue:
+            return None
+        sound = self._queue[0][1][self._offset : self._offset + FADE]
+        return (ramp(sound, rising=False) + SILENCE)[:FRAME]

@@ -1,0 +1,69 @@
+"""Pairs of UDP ports: RTP on the even one, RTCP on the next (RFC 3550 §11)."""
+
+import contextlib
+import random
+import socket
+from typing import NamedTuple
+
+REST = 3.0
+"""Seconds that a closed pair stays bound, so that the next call cannot inherit its late packets."""
+
+
+class PortsExhaustedError(Exception):
+    """No pair is free in the range."""
+
+
+class PortPair(NamedTuple):
+    """Two bound, non-blocking sockets."""
+
+    port: int
+    rtp: socket.socket
+    rtcp: socket.socket
+
+
+class Ports:
+    """Opens pairs, and keeps the closed ones for a while."""
+
+    def __init__(self) -> None:
+        self.draining: list[tuple[float, PortPair]] = []
+
+    def open(self, host: str, first: int, last: int) -> PortPair:
+        """Bind a free pair between `first` and `last`. Raises `PortsExhaustedError`, or OSError for a bad host."""
+        pairs = range(first + first % 2, last, 2)
+        start = random.randrange(len(pairs)) if pairs else 0
+        for at in range(len(pairs)):
+            port = pairs[(start + at) % len(pairs)]
+            with contextlib.suppress(_PortTakenError), contextlib.ExitStack() as stack:
+                rtp = stack.enter_context(_bind(host, port))
+                rtcp = stack.enter_context(_bind(host, port + 1))
+                stack.pop_all()
+                return PortPair(port, rtp, rtcp)
+        raise PortsExhaustedError(f"no free pair of UDP ports between {first} and {last}")
+
+    def retire(self, pair: PortPair, now: float) -> None:
+        """Keep `pair` bound, unread, for `REST` seconds."""
+        self.draining.append((now + REST, pair))
+
+    def sweep(self, now: float) -> None:
+        """Close the pairs whose rest is over."""
+        while self.draining and self.draining[0][0] <= now:
+            _, pair = self.draining.pop(0)
+            pair.rtp.close()
+            pair.rtcp.close()
+
+
+class _PortTakenError(Exception):
+    pass
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        if error.errno in (98, 48, 13):  # in use (Linux, macOS), forbidden
+            raise _PortTakenError from None
+        raise
+    return sock

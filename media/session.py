@@ -1,0 +1,199 @@
+"""The media of one call: datagrams in, sound and digits out; sound in, datagrams out. Sans-IO."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from media.dtmf import DigitReceiver
+from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
+from media.jitter import JitterBuffer
+from media.playout import Mark, Playout
+from media.rtp import Packet, build, parse
+from media.source import Address, Source
+
+COMFORT_NOISE = 13
+CATCH_UP = 2
+"""Frames sent back to back at most after the process was late; more would overflow the far buffer."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What offer and answer agreed on."""
+
+    encoding: str
+    """``PCMU`` or ``PCMA``."""
+    payload_type: int
+    dtmf_payload_type: int | None = None
+    """Payload type of telephone events (RFC 4733), if agreed."""
+
+
+class Digit(NamedTuple):
+    """A key was pressed."""
+
+    key: str
+
+
+@dataclass
+class Counts:
+    """Packets by what became of them."""
+
+    sent: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    foreign: int = 0
+    wrong_type: int = 0
+    unasked: int = 0
+    ssrc_changes: int = 0
+
+
+class Outbound:
+    """The sequence of packets of one SSRC: numbers and timestamps that never lie (RFC 3550 §5.1)."""
+
+    def __init__(self, random_bits: Callable[[int], int]) -> None:
+        self._ssrc = random_bits(32)
+        self._sequence = random_bits(16)
+        self._timestamp = random_bits(32)
+        self._first = True
+
+    def packet(self, payload_type: int, payload: bytes) -> bytes:
+        """The next packet; the marker is on the first only, for sound is continuous (RFC 3551 §4.1)."""
+        data = build(payload_type, self._first, self._sequence, self._timestamp, self._ssrc, payload)
+        self._first = False
+        self._sequence += 1
+        self._timestamp += FRAME
+        return data
+
+    def skip(self, frames: int) -> None:
+        """Let time pass without packets."""
+        self._timestamp += frames * FRAME
+
+
+class Inbound:
+    """The remote stream: its source, its SSRC, its digits and its jitter buffer."""
+
+    def __init__(self) -> None:
+        self.jitter = JitterBuffer()
+        self.source: Source | None = None
+        self.heard_at: float | None = None
+        self._digits = DigitReceiver()
+        self._ssrc: int | None = None
+        self._next: tuple[int, int] | None = None
+        self._fresh = True
+
+    def connect(self, remote: Address, now: float) -> None:
+        """Expect sound from `remote`, and accept a new SSRC at once."""
+        self.source = Source(remote, now)
+        self._fresh = True
+
+    def stream_of(self, packet: Packet, counts: Counts) -> bool:
+        """Whether `packet` belongs to the current stream; changes streams after two packets in a row of a new one."""
+        if packet.ssrc != self._ssrc:
+            follows = self._next == (packet.ssrc, packet.sequence)
+            self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
+            if not (self._ssrc is None or self._fresh or follows):
+                return False
+            if self._ssrc is not None:
+                counts.ssrc_changes += 1
+                self.jitter.restart()
+                self._digits.restart()
+            self._ssrc = packet.ssrc
+        self._fresh = False
+        return True
+
+    def digit(self, packet: Packet) -> str | None:
+        """The key that begins with `packet`, if any."""
+        return self._digits.receive(packet)
+
+
+class Session:
+    """One call. The owner calls `receive` per datagram and `transmit` and `poll` every 20 ms."""
+
+    def __init__(self, random_bits: Callable[[int], int]) -> None:
+        self.playout = Playout()
+        self.inbound = Inbound()
+        self.counts = Counts()
+        self._outbound = Outbound(random_bits)
+        self._format: Format | None = None
+        self._directions = (False, False)
+        self._slot = -1
+
+    def connect(self, form: Format, remote: Address, now: float, *, send: bool = True, receive: bool = True) -> None:
+        """Begin to talk to `remote`, or follow a re-INVITE."""
+        self._format = form
+        self._directions = (send, receive)
+        self.inbound.connect(remote, now)
+
+    @property
+    def remote(self) -> Address | None:
+        """Where packets go, once connected."""
+        return self.inbound.source.address if self.inbound.source else None
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the other side agreed to send."""
+        return self._format is not None and self._directions[1]
+
+    def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | None]:
+        """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
+        nothing = (b"", None)
+        packet = parse(data)
+        if packet is None:
+            self.counts.malformed += 1
+            return nothing
+        form, inbound = self._format, self.inbound
+        if form is None or not self._directions[1]:
+            self.counts.unasked += 1
+            return nothing
+        if inbound.source is None or not inbound.source.accept(sender, packet, now):
+            self.counts.foreign += 1
+            return nothing
+        if not inbound.stream_of(packet, self.counts):
+            return nothing
+        inbound.heard_at = now
+        kind = packet.payload_type
+        if kind == form.payload_type:
+            payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
+            return inbound.jitter.put(packet.sequence, packet.timestamp, payload, now), None
+        if kind == form.dtmf_payload_type:
+            key = inbound.digit(packet)
+            ready = inbound.jitter.put(packet.sequence, packet.timestamp, None, now)
+            return ready, Digit(key) if key else None
+        if kind != COMFORT_NOISE:
+            self.counts.wrong_type += 1
+        return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None
+
+    def poll(self, now: float) -> bytes:
+        """Sound that became ready by waiting."""
+        return self.inbound.jitter.poll(now) if self.receiving else b""
+
+    def transmit(self, slot: int) -> tuple[list[bytes], list[Mark]]:
+        """Packets and marks due in 20 ms slot number `slot` of this call.
+
+        One frame late is caught up; more is skipped in time, and the queued sound moves rather than vanishes.
+        """
+        form = self._format
+        owed = slot - self._slot if self._slot >= 0 else 1
+        self._slot = max(slot, self._slot)
+        if form is None or not self._directions[0] or owed <= 0:
+            self._outbound.skip(max(owed, 0))
+            return [], []
+        if owed > CATCH_UP:
+            self.counts.skipped += owed - 1
+            self._outbound.skip(owed - 1)
+            owed = 1
+        packets: list[bytes] = []
+        marks: list[Mark] = []
+        for _ in range(owed):
+            frame, marked = self.playout.take()
+            if form.encoding != "PCMU":
+                frame = frame.translate(ULAW_TO_ALAW)
+            packets.append(self._outbound.packet(form.payload_type, frame))
+            marks += marked
+        self.counts.sent += len(packets)
+        return packets, marks
+
+    def stats(self) -> dict[str, Any]:
+        """All counters, by name."""
+        jitter = asdict(self.inbound.jitter.stats) | {"debt": self.inbound.jitter.debt}
+        playout = {"refused": self.playout.refused, "underruns": self.playout.underruns}
+        return asdict(self.counts) | jitter | playout

@@ -1,0 +1,85 @@
+"""The messages between the gateway and its media process: one byte kind, channel, length, body."""
+
+import json
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+_HEADER = struct.Struct("!BII")
+MAX_BODY = 1 << 20
+
+
+class Kind(IntEnum):
+    """What a message is. The upper half goes from the media process to the gateway."""
+
+    OPEN = 1
+    CONNECT = 2
+    SAY = 3
+    FINISH = 4
+    PAUSE = 5
+    RESUME = 6
+    STOP = 7
+    CLOSE = 8
+    STATS = 9
+
+    READY = 129
+    OPENED = 130
+    REFUSED = 131
+    SOUND = 132
+    DIGIT = 133
+    MARK = 134
+    HALTED = 135
+    NO_RTP = 136
+    COUNTS = 137
+
+
+class Message(NamedTuple):
+    """One message; `channel` is 0 when it concerns no call."""
+
+    kind: int
+    channel: int
+    body: bytes = b""
+
+    def encode(self) -> bytes:
+        """Its bytes on the wire."""
+        return _HEADER.pack(self.kind, self.channel, len(self.body)) + self.body
+
+
+POSITION = struct.Struct("!II")
+"""Utterance, and samples of it that have left."""
+SOUND = struct.Struct("!dII")
+"""Arrival of the last sample (monotonic seconds), then the playout position at that moment; mu-law follows."""
+MARK = struct.Struct("!dIB")
+"""Time, utterance, 1 if it begins and 0 if it has ended."""
+DIGIT = struct.Struct("!dc")
+PORT = struct.Struct("!H")
+SECONDS = struct.Struct("!d")
+NUMBER = struct.Struct("!I")
+
+
+def pack_json(value: Any) -> bytes:
+    """The body of the rare messages."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Reader:
+    """Cuts a byte stream into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that `data` completes. Raises ValueError if the stream is not ours."""
+        self._buffer += data
+        at, end = 0, len(self._buffer)
+        while end - at >= _HEADER.size:
+            kind, channel, length = _HEADER.unpack_from(self._buffer, at)
+            if length > MAX_BODY:
+                raise ValueError(f"a message of {length} bytes on the media pipe")
+            if end - at - _HEADER.size < length:
+                break
+            start = at + _HEADER.size
+            yield Message(kind, channel, bytes(self._buffer[start : start + length]))
+            at = start + length
+        del self._buffer[:at]

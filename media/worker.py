@@ -1,0 +1,247 @@
+"""The media process: ``python -m media.worker FD``, a child of the gateway, which it outlives by nothing.
+
+It owns the RTP sockets of all calls. It sleeps until the next tick of the schedule, sends what is due, then takes what
+has arrived. It asks for real-time priority and works without.
+"""
+
+import json
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from media import wire
+from media.ports import PortPair, Ports, PortsExhaustedError
+from media.rtp import MAX_PACKET
+from media.schedule import PHASES, Schedule
+from media.session import Format, Session
+from media.wire import Kind, Message
+
+CHUNK = 480
+"""Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
+BURST = 64
+"""Datagrams read from one socket per tick, so that a flood on one call does not starve the others."""
+NO_RTP = (2.0, 10.0, 30.0)
+"""Seconds without a packet at which the gateway is told."""
+BACKLOG = 8 << 20
+"""Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
+
+
+class Channel:
+    """One call: its ports, its session, and the sound not handed up yet."""
+
+    def __init__(self, number: int, ports: PortPair) -> None:
+        self.number = number
+        self.ports = ports
+        self.session = Session(random.SystemRandom().getrandbits)
+        self.chunk = bytearray()
+        self.arrived = 0.0
+        self.quiet_since = 0.0
+        self.warned = 0
+
+
+class Worker:
+    """All calls of one gateway."""
+
+    def __init__(self, pipe: socket.socket) -> None:
+        self._pipe = pipe
+        self._reader = wire.Reader()
+        self._out = bytearray()
+        self._epoll = select.epoll()
+        self._channels: dict[int, Channel] = {}
+        self._by_fd: dict[int, Channel] = {}
+        self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
+        self._ports = Ports()
+        self._schedule = Schedule(time.monotonic())
+        self._dropped = 0
+        self._late_max = 0.0
+
+    def run(self) -> None:
+        """Serve until the gateway closes the pipe."""
+        self._pipe.setblocking(False)
+        self._epoll.register(self._pipe, select.EPOLLIN)
+        self._tell(Kind.READY, 0)
+        while True:
+            idle = not self._channels and not self._ports.draining
+            if idle:
+                self._epoll.poll(1.0)
+                self._schedule = Schedule(time.monotonic())
+            else:
+                time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
+                while tick := self._schedule.due(time.monotonic()):
+                    self._late_max = max(self._late_max, tick.lateness)
+                    self._transmit(tick.phase, tick.slot)
+            if not self._take_input():
+                return
+            self._flush()
+            self._ports.sweep(time.monotonic())
+
+    def _transmit(self, phase: int, slot: int) -> None:
+        for channel in self._phases[phase]:
+            session = channel.session
+            packets, marks = session.transmit(slot)
+            remote = session.remote
+            for packet in packets:
+                try:
+                    channel.ports.rtp.sendto(packet, remote)  # type: ignore[arg-type]  # packets only when connected
+                except OSError:
+                    session.counts.skipped += 1  # unreachable or full: the clock goes on
+            now = time.monotonic()
+            for mark in marks:
+                self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
+            if sound := session.poll(now):
+                self._hand_up(channel, sound, now)
+            self._watch(channel, now)
+
+    def _watch(self, channel: Channel, now: float) -> None:
+        """Tell when nothing has been received for a while, which names a dead direction."""
+        if not channel.session.receiving:
+            channel.quiet_since, channel.warned = now, 0
+            return
+        silent = now - max(channel.session.inbound.heard_at or 0.0, channel.quiet_since)
+        if channel.warned and silent < NO_RTP[channel.warned - 1]:
+            channel.warned = 0
+        elif channel.warned < len(NO_RTP) and silent >= NO_RTP[channel.warned]:
+            channel.warned += 1
+            self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
+
+    def _take_input(self) -> bool:
+        """Read everything that has arrived; False when the gateway is gone."""
+        for fd, _ in self._epoll.poll(0):
+            if fd == self._pipe.fileno():
+                try:
+                    data = self._pipe.recv(1 << 18)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return False
+                if not data:
+                    return False
+                for message in self._reader.feed(data):
+                    self._obey(message)
+            elif channel := self._by_fd.get(fd):
+                self._receive(channel)
+        return True
+
+    def _receive(self, channel: Channel) -> None:
+        session, receive = channel.session, channel.ports.rtp.recvfrom
+        for _ in range(BURST):
+            try:
+                data, sender = receive(MAX_PACKET + 1)
+            except OSError:  # nothing more, or an ICMP error of an earlier packet
+                return
+            now = time.monotonic()
+            sound, digit = session.receive(data, sender[:2], now)
+            if digit:
+                self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, digit.key.encode()))
+            if sound:
+                self._hand_up(channel, sound, now)
+
+    def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
+        channel.chunk += sound
+        if len(channel.chunk) >= CHUNK:
+            position = channel.session.playout.position
+            head = wire.SOUND.pack(now, position.utterance, position.samples)
+            if len(self._out) < BACKLOG:
+                self._tell(Kind.SOUND, channel.number, head + bytes(channel.chunk))
+            else:
+                self._dropped += len(channel.chunk)
+            channel.chunk.clear()
+
+    def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
+        self._out += Message(kind, channel, body).encode()
+
+    def _flush(self) -> None:
+        """Hand up in one write what has gathered; what the pipe does not take waits."""
+        if self._out:
+            try:
+                sent = self._pipe.send(self._out)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                return
+            del self._out[:sent]
+
+    def _obey(self, message: Message) -> None:
+        if message.kind == Kind.OPEN:
+            self._open(message)
+            return
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            return
+        session, body = channel.session, message.body
+        match message.kind:
+            case Kind.CONNECT:
+                self._connect(channel, json.loads(body))
+            case Kind.SAY:
+                session.playout.say(wire.NUMBER.unpack_from(body)[0], body[wire.NUMBER.size :])
+            case Kind.FINISH:
+                session.playout.finish(*wire.NUMBER.unpack(body))
+            case Kind.PAUSE:
+                self._tell(Kind.HALTED, channel.number, wire.POSITION.pack(*session.playout.pause()))
+            case Kind.RESUME:
+                session.playout.resume()
+            case Kind.STOP:
+                session.playout.stop()
+            case Kind.STATS:
+                self._count(channel)
+            case Kind.CLOSE:
+                self._close(channel)
+
+    def _open(self, message: Message) -> None:
+        wanted = json.loads(message.body)
+        try:
+            ports = self._ports.open(wanted["host"], wanted["first"], wanted["last"])
+        except (PortsExhaustedError, OSError) as error:
+            self._tell(Kind.REFUSED, message.channel, str(error).encode())
+            return
+        channel = Channel(message.channel, ports)
+        channel.quiet_since = time.monotonic()
+        self._channels[message.channel] = channel
+        self._by_fd[ports.rtp.fileno()] = channel
+        self._epoll.register(ports.rtp, select.EPOLLIN)
+        min(self._phases, key=len).append(channel)
+        self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
+
+    def _connect(self, channel: Channel, wanted: dict[str, Any]) -> None:
+        now = channel.quiet_since = time.monotonic()
+        remote = (wanted["host"], wanted["port"])
+        form = Format(**wanted["format"])
+        channel.session.connect(form, remote, now, send=wanted["send"], receive=wanted["receive"])
+
+    def _count(self, channel: Channel) -> None:
+        process = {"late_max": round(self._late_max, 6), "handover_dropped": self._dropped}
+        self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
+
+    def _close(self, channel: Channel) -> None:
+        del self._channels[channel.number]
+        del self._by_fd[channel.ports.rtp.fileno()]
+        self._epoll.unregister(channel.ports.rtp)
+        next(phase for phase in self._phases if channel in phase).remove(channel)
+        self._ports.retire(channel.ports, time.monotonic())
+
+
+def raise_priority() -> str:
+    """Ask for real-time scheduling, then for a better nice value; returns what was granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    except (OSError, AttributeError):
+        try:
+            os.nice(-11)
+        except OSError:
+            return "normal"
+        return "nice"
+    return "realtime"
+
+
+def main() -> None:
+    """Run the worker on the inherited socket whose descriptor is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
+    raise_priority()
+    Worker(socket.socket(fileno=int(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()
