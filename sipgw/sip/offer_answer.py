@@ -1,0 +1,187 @@
+"""Offer and answer (RFC 3264) for one G.711 audio stream with telephone events."""
+
+import ipaddress
+from dataclasses import dataclass, replace
+
+from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
+
+ENCODINGS = {"PCMU": "0", "PCMA": "8"}
+"""What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
+DTMF = "101"
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+
+
+class NotAcceptable(Exception):  # noqa: N818  the name of the status it is answered with
+    """Nothing in the description can be used (488); the message says what was there, in plain words."""
+
+
+@dataclass(frozen=True)
+class LocalMedia:
+    """Our side of the stream."""
+
+    address: str
+    """What the other side sends to: a literal IP address."""
+    port: int
+    session_id: int = 1
+    version: int = 1
+    """To be raised with every changed description of one call (RFC 3264 §8)."""
+
+    @property
+    def connection(self) -> Connection:
+        """Our ``c=`` line."""
+        return Connection("IP6" if ":" in self.address else "IP4", self.address)
+
+    @property
+    def origin(self) -> str:
+        """Our ``o=`` line."""
+        return f"sipgw {self.session_id} {self.version} {self.connection}"
+
+
+@dataclass(frozen=True)
+class Negotiated:
+    """What both sides agreed on."""
+
+    sdp: bytes
+    """Our description: the answer, or the offer that was answered."""
+    encoding: str
+    payload_type: int
+    dtmf_payload_type: int | None
+    remote_address: str
+    remote_port: int
+    direction: str
+    """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether the other side does not want to hear us."""
+        return self.direction in ("recvonly", "inactive")
+
+
+def make_offer(local: LocalMedia, direction: str = "sendrecv") -> bytes:
+    """Our offer: PCMU, PCMA and telephone events, 20 ms packets."""
+    formats = (*ENCODINGS.values(), DTMF)
+    maps = [f"rtpmap:{payload} {name}/8000" for name, payload in ENCODINGS.items()]
+    events = [f"rtpmap:{DTMF} telephone-event/8000", f"fmtp:{DTMF} 0-16"]
+    media = Media("audio", local.port, "RTP/AVP", formats, attributes=(*maps, *events, "ptime:20", direction))
+    return Sdp(local.origin, local.connection, media=(media,)).to_bytes()
+
+
+def answer(offer: bytes, local: LocalMedia) -> Negotiated:
+    """Answer an offer. Raises `NotAcceptable`."""
+    sdp = _parse(offer)
+    chosen = next((at for at, media in enumerate(sdp.media) if _reason_against(media) is None), None)
+    if chosen is None:
+        reasons = [_reason_against(media) or "" for media in sdp.media] or ["no media at all"]
+        raise NotAcceptable("; ".join(reasons))
+    media = sdp.media[chosen]
+    encoding, payload = _codec(media)
+    events = _events(media)
+    direction = _MIRROR[_direction(sdp, media)]
+    remote = _remote(sdp, media)
+    ours = _describe(media, local, encoding, payload, events, direction)
+    sections = tuple(
+        ours if at == chosen else replace(other, port=0, connection=None, attributes=())
+        for at, other in enumerate(sdp.media)
+    )
+    body = Sdp(local.origin, local.connection, media=sections, timing=sdp.timing).to_bytes()
+    dtmf = int(events) if events else None
+    return Negotiated(body, encoding, int(payload), dtmf, remote, media.port, direction)
+
+
+def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
+    """Take the answer to our own offer. Raises `NotAcceptable`."""
+    del local  # the offer holds it
+    sdp, ours = _parse(reply), _parse(offer)
+    if not sdp.media or len(sdp.media) > len(ours.media):
+        raise NotAcceptable("the answer has not the media of the offer")
+    media = sdp.media[0]
+    if (reason := _reason_against(media)) is not None:
+        raise NotAcceptable(reason)
+    encoding, payload = _codec(media)
+    events = _events(media)
+    direction = _MIRROR[_direction(sdp, media)]
+    dtmf = int(events) if events else None
+    return Negotiated(offer, encoding, int(payload), dtmf, _remote(sdp, media), media.port, direction)
+
+
+def _parse(data: bytes) -> Sdp:
+    try:
+        return Sdp.parse(data)
+    except SdpError as error:
+        raise NotAcceptable(str(error)) from None
+
+
+def _reason_against(media: Media) -> str | None:
+    """Why we cannot take this stream, or None."""
+    if media.kind != "audio":
+        return f"{media.kind} is not audio"
+    if media.port == 0:
+        return "the audio stream is switched off (port 0)"
+    if media.protocol not in ("RTP/AVP", "RTP/AVPF"):
+        return f"audio over {media.protocol}, and only plain RTP/AVP is spoken here"
+    if not any(name in ENCODINGS and rate == 8000 for name, rate in media.encodings.values()):
+        names = ", ".join(dict.fromkeys(name for name, _ in media.encodings.values())) or "unknown codecs"
+        return f"only {names} offered; enable PCMU (G.711 mu-law) or PCMA on the other side"
+    return None
+
+
+def _codec(media: Media) -> tuple[str, str]:
+    for wanted in ENCODINGS:
+        for payload in media.formats:
+            if media.encodings.get(payload) == (wanted, 8000) and _payload_type(payload):
+                return wanted, payload
+    raise NotAcceptable("no G.711 payload type")
+
+
+def _events(media: Media) -> str | None:
+    return next(
+        (
+            payload
+            for payload in media.formats
+            if media.encodings.get(payload) == ("TELEPHONE-EVENT", 8000) and _payload_type(payload)
+        ),
+        None,
+    )
+
+
+def _payload_type(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 128
+
+
+def _direction(sdp: Sdp, media: Media) -> str:
+    """The other side's direction; ``c=0.0.0.0`` is the hold of RFC 2543."""
+    for attributes in (media.attributes, sdp.attributes):
+        for direction in DIRECTIONS:
+            if direction in attributes:
+                return "inactive" if _address(sdp, media) == "0.0.0.0" and direction == "sendrecv" else direction
+    return "inactive" if _address(sdp, media) == "0.0.0.0" else "sendrecv"
+
+
+def _address(sdp: Sdp, media: Media) -> str:
+    connection = media.connection or sdp.connection
+    if connection is None:
+        raise NotAcceptable("no c= line: nowhere to send sound to")
+    return connection.address
+
+
+def _remote(sdp: Sdp, media: Media) -> str:
+    address = _address(sdp, media)
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        raise NotAcceptable(f"the media address {address[:60]!r} is no IP address") from None
+    if parsed.is_multicast:
+        raise NotAcceptable("a multicast media address")
+    return str(parsed)
+
+
+def _describe(
+    media: Media, local: LocalMedia, encoding: str, payload: str, events: str | None, direction: str
+) -> Media:
+    attributes = [f"rtpmap:{payload} {encoding}/8000"]
+    if events:
+        attributes += [f"rtpmap:{events} telephone-event/8000", f"fmtp:{events} 0-16"]
+    attributes += ["ptime:20", direction]
+    formats = (payload, events) if events else (payload,)
+    return Media("audio", local.port, media.protocol, formats, None, tuple(attributes))

@@ -1,0 +1,236 @@
+"""Bytes become messages (RFC 3261 §7, §18.3, §25), or a `ParseError` that says what to answer."""
+
+from dataclasses import dataclass
+
+from sipgw.sip.fields import TOKEN, FieldError
+from sipgw.sip.message import Headers, Message, Request, Response, full_name
+from sipgw.sip.uri import Uri, UriError
+
+MAX_HEAD = 64 * 1024
+"""Bytes of start line and headers."""
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 256
+_ONCE = frozenset(
+    {
+        "call-id",
+        "cseq",
+        "from",
+        "to",
+        "max-forwards",
+        "content-length",
+        "content-type",
+        "expires",
+        "subject",
+        "date",
+    }
+)
+_NEEDED = ("via", "from", "to", "call-id", "cseq")
+
+
+class ParseError(ValueError):
+    """A message that cannot be used.
+
+    `status` is what a request is answered with; `message` is the request as far as it could be read, good enough to
+    be answered, or None when there is nobody to answer (a response, or a request without Via).
+    """
+
+    def __init__(self, status: int, reason: str, message: Request | None = None) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Ping:
+    """An empty line pair on a stream: a keepalive that wants a single empty line back (RFC 5626 §3.5.1)."""
+
+
+def parse_message(data: bytes) -> Request | Response:
+    """Read the message of one datagram; bytes behind its Content-Length are ignored. Raises `ParseError`."""
+    data = data.lstrip(b"\r\n")
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator:
+        head, separator, body = data.partition(b"\n\n")
+    if len(head) > MAX_HEAD or len(body) > MAX_BODY:
+        raise ParseError(513, "Message Too Large")
+    message = _parse_head(head)
+    answerable = message if isinstance(message, Request) and _answerable(message) else None
+    try:
+        length = _validate(message)
+    except FieldError as error:
+        raise ParseError(400, f"Bad Request ({_printable(error)})", answerable) from None
+    if length is not None:
+        if length > len(body):
+            raise ParseError(400, "Bad Request (Content-Length beyond the end)", answerable)
+        body = body[:length]
+    object.__setattr__(message, "body", body)  # the message is new and nobody else holds it
+    return message
+
+
+def _parse_head(head: bytes) -> Request | Response:
+    lines = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    start, *rest = lines
+    fields: list[tuple[str, str]] = []
+    for line in rest:
+        if line[:1] in (" ", "\t"):
+            if not fields:
+                raise ParseError(400, "Bad Request (folding without a header)")
+            _fold(fields, line)
+            continue
+        name, colon, value = line.partition(":")
+        name = name.rstrip(" \t")
+        if not colon or not name or not set(name) <= TOKEN:
+            raise ParseError(400, "Bad Request (a line that is no header)")
+        if len(fields) >= MAX_FIELDS:
+            raise ParseError(400, "Bad Request (too many headers)")
+        fields.append((name, value.strip(" \t")))
+    headers = Headers(tuple(fields))
+    if start.startswith("SIP/"):
+        return _status_line(start, headers)
+    return _request_line(start, headers)
+
+
+def _fold(fields: list[tuple[str, str]], line: str) -> None:
+    name, value = fields[-1]
+    if len(value) + len(line) > MAX_HEAD:
+        raise ParseError(400, "Bad Request (a header too long)")
+    fields[-1] = (name, f"{value} {line.strip()}".strip())
+
+
+def _status_line(start: str, headers: Headers) -> Response:
+    version, _, rest = start.partition(" ")
+    code, _, reason = rest.partition(" ")
+    if version.upper() != "SIP/2.0" or len(code) != 3 or not (code.isascii() and code.isdigit()) or code < "100":
+        raise ParseError(400, "Bad Request (a broken status line)")
+    return Response(int(code), reason, headers=headers)
+
+
+def _request_line(start: str, headers: Headers) -> Request:
+    parts = start.split(" ")
+    if len(parts) == 3 and set(parts[0]) <= TOKEN and parts[0]:
+        method, target, version = parts
+        try:
+            uri = Uri.parse(target)
+        except UriError as error:
+            raise ParseError(400, f"Bad Request ({_printable(error)})", _partial(method, headers)) from None
+        request = Request(method, uri, headers=headers)
+        if version.upper() != "SIP/2.0":
+            if version.upper().startswith("SIP/"):
+                raise ParseError(505, "Version Not Supported", request if _answerable(request) else None)
+            raise ParseError(400, "Bad Request (not SIP)")
+        if uri.headers:
+            raise ParseError(400, "Bad Request (headers in the Request-URI)", _partial(method, headers))
+        return request
+    method = start.partition(" ")[0]
+    if not start.rstrip().endswith("SIP/2.0"):
+        raise ParseError(400, "Bad Request (not SIP)")
+    raise ParseError(400, "Bad Request (a broken request line)", _partial(method, headers))
+
+
+def _partial(method: str, headers: Headers) -> Request | None:
+    request = Request(method, Uri("sip", host="invalid"), headers=headers)
+    return request if _answerable(request) else None
+
+
+def _answerable(request: Request) -> bool:
+    """Whether a response would find its way: all fields that it copies are there, and the topmost Via is readable."""
+    try:
+        return all(request.headers.lines(name) for name in _NEEDED) and bool(request.vias)
+    except FieldError:
+        return False
+
+
+def _validate(message: Request | Response) -> int | None:
+    """Read every field that a user agent relies on, so that later access cannot fail; returns Content-Length."""
+    headers = message.headers
+    names = [full_name(name) for name, _ in headers]
+    for name in _NEEDED:
+        if name not in names:
+            raise FieldError(f"no {name}")
+    if len(set(names)) != len(names):
+        _refuse_repeated(headers, names)
+    if not message.vias or not message.call_id:
+        raise FieldError("an empty Via or Call-ID")
+    if isinstance(message, Request):
+        if message.cseq.method != message.method:
+            raise FieldError("CSeq names another method")
+        _number(headers, "max-forwards", 255)
+    _read(message)
+    _number(headers, "expires", 2**32 - 1)
+    return _number(headers, "content-length", 2**31)
+
+
+def _refuse_repeated(headers: Headers, names: list[str]) -> None:
+    for name in _ONCE.intersection(names):
+        values = headers.lines(name)
+        if len(values) > 1 and (name != "content-length" or len(set(values)) > 1):
+            raise FieldError(f"more than one {name}")
+
+
+def _read(message: Message) -> None:
+    _ = message.from_, message.to, message.cseq, message.contacts, message.routes, message.record_routes
+
+
+def _number(headers: Headers, name: str, maximum: int) -> int | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    digits = value.lstrip("0") or "0"
+    if not value or not (value.isascii() and value.isdigit()) or len(digits) > 10 or int(digits) > maximum:
+        raise FieldError(f"{name} out of range")
+    return int(digits)
+
+
+def _printable(error: Exception) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in str(error))[:100]
+
+
+class StreamFramer:
+    """Cuts a TCP or TLS stream into messages by Content-Length (RFC 3261 §18.3)."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether part of a message is waiting for the rest."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the stream."""
+        self._buffer += data
+
+    def next_message(self) -> Request | Response | Ping | None:
+        """The next complete message, or None. Raises `ParseError`, after which the stream cannot be used."""
+        buffer = self._buffer
+        if buffer[:4] == b"\r\n\r\n":
+            del buffer[:4]
+            return Ping()
+        while buffer[:2] == b"\r\n" and len(buffer) > 2 and buffer[2:4] != b"\r\n"[: len(buffer) - 2]:
+            del buffer[:2]
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(buffer) > MAX_HEAD:
+                raise ParseError(513, "Message Too Large")
+            return None
+        message = _parse_head(bytes(buffer[:end]))
+        length = self._length(message)
+        if len(buffer) < end + 4 + length:
+            return None
+        data = bytes(buffer[: end + 4 + length])
+        del buffer[: end + 4 + length]
+        return parse_message(data)
+
+    @staticmethod
+    def _length(message: Request | Response) -> int:
+        answerable = message if isinstance(message, Request) and _answerable(message) else None
+        try:
+            length = _number(message.headers, "content-length", 2**31)
+        except FieldError:
+            raise ParseError(400, "Bad Request (Content-Length)", answerable) from None
+        if length is None:
+            raise ParseError(400, "Bad Request (no Content-Length on a stream)", answerable)
+        if length > MAX_BODY:
+            raise ParseError(413, "Request Entity Too Large", answerable)
+        return length

@@ -1,0 +1,145 @@
+"""Session descriptions (RFC 8866): parsed as far as a call needs, everything else kept as it came."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+MAX_SDP = 16 * 1024
+MAX_MEDIA = 32
+MAX_LINES = 500
+
+
+class SdpError(ValueError):
+    """The body is not a session description."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A ``c=`` line."""
+
+    family: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"IN {self.family} {self.address}"
+
+
+@dataclass(frozen=True)
+class Media:
+    """One ``m=`` section."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    connection: Connection | None = None
+    attributes: tuple[str, ...] = ()
+
+    def attribute(self, name: str) -> str | None:
+        """The value of the first ``a=name``: None if absent, empty if it has no value."""
+        return _attribute(self.attributes, name)
+
+    @cached_property
+    def encodings(self) -> dict[str, tuple[str, int]]:
+        """Payload type → encoding name in capitals and clock rate, from rtpmap or the static table (RFC 3551 §6)."""
+        found = {form: STATIC[form] for form in self.formats if form in STATIC}
+        for attribute in self.attributes:
+            name, _, value = attribute.partition(":")
+            payload, _, encoding = value.partition(" ")
+            if name == "rtpmap" and payload in self.formats:
+                parts = encoding.strip().split("/")
+                rate = parts[1] if len(parts) > 1 else ""
+                # RFC 4475's own bodies have maps without a clock rate: they name something we do not speak.
+                found[payload] = (
+                    parts[0].upper(),
+                    int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 8 else 0,
+                )
+        return found
+
+
+STATIC = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000), "13": ("CN", 8000), "18": ("G729", 8000)}
+
+
+@dataclass(frozen=True)
+class Sdp:
+    """A session description."""
+
+    origin: str = ""
+    connection: Connection | None = None
+    attributes: tuple[str, ...] = ()
+    media: tuple[Media, ...] = ()
+    name: str = "-"
+    timing: str = "0 0"
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Sdp":
+        """Read a description. Raises `SdpError`."""
+        if len(data) > MAX_SDP:
+            raise SdpError("a session description over 16 KiB")
+        lines = data.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+        if len(lines) > MAX_LINES:
+            raise SdpError("a session description of over 500 lines")
+        sections: list[list[tuple[str, str]]] = [[]]
+        for line in filter(None, map(str.rstrip, lines)):
+            if line[1:2] != "=":
+                raise SdpError(f"no SDP line: {line[:40]!r}")
+            if line[0] == "m":
+                sections.append([])
+            sections[-1].append((line[0], line[2:]))
+        session, *media = sections
+        if not session or session[0][0] != "v":
+            raise SdpError("no v= line")
+        if len(media) > MAX_MEDIA:
+            raise SdpError("over 32 media sections")
+        fields = dict(reversed(session))
+        return cls(
+            origin=fields.get("o", ""),
+            connection=_connection(session),
+            attributes=tuple(value for key, value in session if key == "a"),
+            media=tuple(_media(section) for section in media),
+            name=fields.get("s", "-"),
+            timing=fields.get("t", "0 0"),
+        )
+
+    def to_bytes(self) -> bytes:
+        """The description on the wire."""
+        lines = ["v=0", f"o={self.origin}", f"s={self.name}"]
+        lines += [f"c={self.connection}"] if self.connection else []
+        lines += [f"t={self.timing}", *(f"a={value}" for value in self.attributes)]
+        for media in self.media:
+            lines.append(f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}")
+            lines += [f"c={media.connection}"] if media.connection else []
+            lines += [f"a={value}" for value in media.attributes]
+        return ("\r\n".join(lines) + "\r\n").encode()
+
+    def attribute(self, name: str) -> str | None:
+        """The value of the first session-level ``a=name``: None if absent, empty if it has no value."""
+        return _attribute(self.attributes, name)
+
+
+def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
+    for attribute in attributes:
+        key, _, value = attribute.partition(":")
+        if key == name:
+            return value
+    return None
+
+
+def _connection(section: list[tuple[str, str]]) -> Connection | None:
+    for key, value in section:
+        if key == "c":
+            parts = value.split()
+            if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
+                raise SdpError(f"no connection: {value[:60]!r}")
+            return Connection(parts[1], parts[2].partition("/")[0])
+    return None
+
+
+def _media(section: list[tuple[str, str]]) -> Media:
+    parts = section[0][1].split()
+    if len(parts) < 4:
+        raise SdpError(f"no media: {section[0][1][:60]!r}")
+    port = parts[1].partition("/")[0]
+    if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
+        raise SdpError(f"no media port: {parts[1][:20]!r}")
+    attributes = tuple(value for key, value in section if key == "a")
+    return Media(parts[0].lower(), int(port), parts[2], tuple(parts[3:]), _connection(section), attributes)

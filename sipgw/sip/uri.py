@@ -1,0 +1,121 @@
+"""SIP and tel URIs (RFC 3261 §19.1, RFC 3966)."""
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+_SIP = ("sip", "sips")
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
+_IPV6 = frozenset("0123456789abcdefABCDEF:.")
+_SCHEME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
+
+
+class UriError(ValueError):
+    """The text is not a URI that SIP can use."""
+
+
+@dataclass(frozen=True)
+class Uri:
+    """A URI, kept as it was written: escapes are not decoded, parameters keep their order and case.
+
+    For schemes other than sip and sips everything behind the colon stands in `user`, and `host` is empty.
+    """
+
+    scheme: str
+    user: str = ""
+    host: str = ""
+    port: int | None = None
+    params: tuple[tuple[str, str | None], ...] = ()
+    headers: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Uri":
+        """Read a URI. Raises `UriError`."""
+        scheme, colon, rest = text.partition(":")
+        scheme = scheme.lower()
+        if not colon or not scheme or not set(scheme) <= _SCHEME or not scheme[0].isalpha():
+            raise UriError(f"no URI: {text[:80]!r}")
+        if any(char <= " " or char in '<>"\x7f' for char in rest):
+            raise UriError(f"a URI with a forbidden character: {text[:80]!r}")
+        if scheme not in _SIP:
+            return cls(scheme, user=rest)
+        # The user part may hold ';' and '?', so it is cut off first (RFC 3261 §25.1: user-unreserved).
+        userinfo, at, rest = rest.rpartition("@") if "@" in rest else ("", "", rest)
+        rest, _, headers = rest.partition("?")
+        if at and "@" in userinfo:
+            raise UriError("two @ in a URI")
+        if at and not userinfo:
+            raise UriError("an empty user part")
+        user, _, password = userinfo.partition(":")
+        hostport, *params = rest.split(";")
+        host, port = parse_host_port(hostport)
+        return cls(scheme, user, host, port, tuple(_parameter(text) for text in params), headers, password)
+
+    def __str__(self) -> str:
+        if self.scheme not in _SIP:
+            return f"{self.scheme}:{self.user}"
+        userinfo = f"{self.user}:{self.password}@" if self.password else f"{self.user}@" if self.user else ""
+        params = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in self.params)
+        headers = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{userinfo}{format_host_port(self.host, self.port)}{params}{headers}"
+
+    def param(self, name: str) -> str | None:
+        """The value of a parameter: None if absent, empty if it has no value."""
+        for key, value in self.params:
+            if key.lower() == name:
+                return value or ""
+        return None
+
+    @property
+    def transport(self) -> str:
+        """``udp``, ``tcp`` or ``tls``, as the URI asks for."""
+        if self.scheme == "sips":
+            return "tls"
+        return (self.param("transport") or "udp").lower()
+
+    def equivalent(self, other: "Uri") -> bool:
+        """Whether both name the same resource (RFC 3261 §19.1.4)."""
+        if self.scheme != other.scheme or unquote(self.user) != unquote(other.user):
+            return False
+        if self.host.lower() != other.host.lower() or self.port != other.port or self.password != other.password:
+            return False
+        ours = {name.lower(): (value or "").lower() for name, value in self.params}
+        theirs = {name.lower(): (value or "").lower() for name, value in other.params}
+        decisive = {"user", "ttl", "method", "maddr", "transport"}
+        if any(ours.get(name) != theirs.get(name) for name in decisive):
+            return False
+        return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+
+
+def parse_host_port(text: str) -> tuple[str, int | None]:
+    """Split ``host:port``; IPv6 addresses stand in brackets and lose them. Raises `UriError`."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or not host or not set(host) <= _IPV6:
+            raise UriError(f"no IPv6 address: {text[:60]!r}")
+        if rest and not rest.startswith(":"):
+            raise UriError(f"no host: {text[:60]!r}")
+        port = rest[1:] if rest else None
+    else:
+        host, colon, number = text.partition(":")
+        if not host or not set(host) <= _HOST:
+            raise UriError(f"no host: {text[:60]!r}")
+        port = number if colon else None
+    if port is None:
+        return host, None
+    if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
+        raise UriError(f"no port: {port[:20]!r}")
+    return host, int(port)
+
+
+def format_host_port(host: str, port: int | None) -> str:
+    """``host:port`` with brackets round an IPv6 address."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
+
+
+def _parameter(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UriError("an empty URI parameter")
+    return name, value if equals else None
