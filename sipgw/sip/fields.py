@@ -30,6 +30,11 @@ def split(text: str, separator: str) -> list[str]:
         if closing and separator not in text[:opening] and "<" not in text[closing:]:
             first, *rest = text[closing:].split(separator)
             return [(text[:closing] + first).strip(), *(piece.strip() for piece in rest)]
+    elif text.count('"') == 2 and "\\" not in text:
+        opening, closing = text.find('"'), text.rfind('"') + 1
+        if separator not in text[:opening] and "<" not in text[:opening]:
+            first, *rest = split(text[closing:], separator)
+            return [(text[:closing] + first).strip(), *rest]
     return _split_slowly(text, separator)
 
 

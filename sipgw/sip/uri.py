@@ -6,6 +6,7 @@ from urllib.parse import unquote
 _SIP = ("sip", "sips")
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
+_FORBIDDEN = frozenset(map(chr, range(33))) | frozenset('<>"\x7f')
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
 
@@ -35,7 +36,7 @@ class Uri:
         scheme = scheme.lower()
         if not colon or not scheme or not set(scheme) <= _SCHEME or not scheme[0].isalpha():
             raise UriError(f"no URI: {text[:80]!r}")
-        if any(char <= " " or char in '<>"\x7f' for char in rest):
+        if not _FORBIDDEN.isdisjoint(rest):
             raise UriError(f"a URI with a forbidden character: {text[:80]!r}")
         if scheme not in _SIP:
             return cls(scheme, user=rest)

@@ -1,0 +1,62 @@
+"""Answering challenges (RFC 3261 §22): 401 by Authorization, 407 by Proxy-Authorization."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sipgw.sip.digest import Challenge, Credentials, authorize, choose
+from sipgw.sip.message import Request, Response
+
+HEADERS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate", "Proxy-Authorization")}
+
+
+class Authenticator:
+    """Answers the challenges of one request and those that follow it; each realm gets one try, or more while the
+    other side says that only the nonce was stale."""
+
+    def __init__(self, credentials: Credentials | None, token: Callable[[], str]) -> None:
+        self._credentials = credentials
+        self._token = token
+        self._answered: dict[str, tuple[str, Challenge]] = {}
+        self._counts: dict[str, int] = {}
+
+    def retry(self, request: Request, response: Response) -> Request | None:
+        """`request` again with the answer to the challenge in `response`, or None when there is none.
+
+        The caller gives it a new branch and the next CSeq.
+        """
+        asked = HEADERS.get(response.status)
+        if asked is None or self._credentials is None:
+            return None
+        theirs, ours = asked
+        challenge = choose(response.headers.lines(theirs))
+        if challenge is None:
+            return None
+        before = self._answered.get(challenge.realm)
+        if before is not None and not (challenge.stale and challenge.nonce != before[1].nonce):
+            return None
+        self._answered[challenge.realm] = (ours, challenge)
+        return self.sign(request)
+
+    def sign(self, request: Request) -> Request:
+        """`request` with the answers to every challenge seen so far."""
+        if self._credentials is None or not self._answered:
+            return request
+        headers = request.headers.without("authorization", "proxy-authorization")
+        for name, challenge in self._answered.values():
+            count = self._counts[challenge.nonce] = self._counts.get(challenge.nonce, 0) + 1
+            value = authorize(
+                challenge,
+                self._credentials,
+                request.method,
+                str(request.uri),
+                nc=count,
+                cnonce=self._token(),
+                body=request.body,
+            )
+            headers = headers.with_((name, value))
+        return replace(request, headers=headers)
+
+    def forget_attempts(self) -> None:
+        """Let a later request answer a fresh challenge again, keeping nothing of the old ones."""
+        self._answered.clear()
+        self._counts.clear()

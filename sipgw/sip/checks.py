@@ -1,0 +1,41 @@
+"""What a request outside a dialog must be for us to use it (RFC 3261 §8.2)."""
+
+from dataclasses import dataclass
+
+from sipgw.sip.message import Request
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REFER", "NOTIFY")
+EXTENSIONS: tuple[str, ...] = ()
+"""Option tags that a peer may require."""
+ALLOW = (("Allow", ", ".join(METHODS)),)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a request is turned away; status 0 means without any answer."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def unusable(request: Request) -> Refusal | None:
+    """The checks of RFC 3261 §8.2 in their order."""
+    if request.method not in METHODS or request.method in ("REFER", "ACK", "CANCEL"):
+        known = request.method in ("REFER", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
+        return Refusal(405 if known else 501, headers=ALLOW)
+    if request.uri.scheme not in ("sip", "sips", "tel"):
+        return Refusal(416)
+    unknown = [tag for tag in request.require if tag not in EXTENSIONS]
+    if unknown:
+        return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),))
+    if request.max_forwards == 0 and request.method != "OPTIONS":
+        return Refusal(483)
+    if request.body and request.content_type != "application/sdp":
+        return Refusal(415, headers=(("Accept", "application/sdp"),))
+    accepted = request.headers.tokens("accept")
+    if request.method == "INVITE" and accepted:
+        types = {value.partition(";")[0].strip() for value in accepted}
+        if not types & {"application/sdp", "application/*", "*/*"}:
+            return Refusal(406)
+    return None

@@ -1,0 +1,163 @@
+"""A call that goes out: the client side of INVITE (RFC 3261 §13.2), with challenges, forking and CANCEL."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sipgw.sip.auth import Authenticator
+from sipgw.sip.checks import ALLOW
+from sipgw.sip.dialog import Dialog, Peer, peer_of
+from sipgw.sip.digest import Credentials
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.timers import TIMEOUT, Timer
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.uri import Uri
+from sipgw.sip.usage import Confirmed, Ended, Phase, Progress, Usage
+
+if TYPE_CHECKING:
+    from sipgw.sip.user_agent import UserAgent
+
+
+class InviteClient(Usage):
+    """Our INVITE, and the call that comes of it."""
+
+    def __init__(
+        self, agent: "UserAgent", invite: Request, peer: Peer, credentials: Credentials | None, ring_timeout: float
+    ) -> None:
+        super().__init__(agent, invite)
+        self.credentials = credentials
+        self._peer = peer
+        self._ring_timeout = ring_timeout
+        self._auth = Authenticator(credentials, agent.token)
+        self._transaction: Transaction | None = None
+        self._acks: dict[str, tuple[Request, Peer]] = {}
+        self._cancel: Ended | None = None
+        self._timer: Timer | None = None
+
+    @classmethod
+    def to(
+        cls,
+        agent: "UserAgent",
+        target: Uri,
+        from_: str,
+        offer: bytes,
+        *,
+        proxy: Uri | None = None,
+        credentials: Credentials | None = None,
+        ring_timeout: float = 60.0,
+    ) -> "InviteClient":
+        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`."""
+        peer = peer_of(proxy or target)
+        fields = (
+            *((("Route", f"<{proxy};lr>"),) if proxy else ()),
+            ("Max-Forwards", "70"),
+            ("From", f"{from_};tag={agent.token()}"),
+            ("To", f"<{target}>"),
+            ("Call-ID", agent.token()),
+            ("CSeq", f"{agent.first_number()} INVITE"),
+            ("Contact", agent.contact(peer)),
+            *ALLOW,
+            ("Content-Type", "application/sdp"),
+        )
+        request = Request("INVITE", target, headers=Headers(fields), body=offer)
+        return cls(agent, request, peer, credentials, ring_timeout)
+
+    def start(self, now: float) -> None:
+        """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
+        self._timer = self.agent.timers.at(now + self._ring_timeout, self._rang_long_enough)
+        self._send(self.invite, now)
+
+    def _send(self, invite: Request, now: float) -> None:
+        self._transaction = self.agent.start(invite, self._peer, self._answered, now)
+        self.invite = self._transaction.request
+
+    def _answered(self, response: Request | Response | None, now: float) -> None:
+        if response is None:
+            self.finish(self._cancel or Ended("network", "no answer", "nothing came back to the INVITE", 408), now)
+        elif isinstance(response, Response):
+            if response.status < 200:
+                self._provisional(response, now)
+            elif response.status < 300:
+                self._accepted(response, now)
+            else:
+                self._refused(response, now)
+
+    def _provisional(self, response: Response, now: float) -> None:
+        if self.phase is Phase.CALLING:
+            self.phase = Phase.RINGING
+            if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
+                self._send_cancel(now)
+        if self.phase is Phase.RINGING:
+            self.tell(Progress(response.status, response.reason))
+
+    def _accepted(self, response: Response, now: float) -> None:
+        tag = response.to.tag
+        if tag in self._acks:  # our ACK was lost (§13.2.2.4)
+            self.agent.send_ack(*self._acks[tag])
+            return
+        dialog = Dialog.of_client(self.invite, response, self._peer)
+        ack = dialog.request("ACK", self.agent.contact(dialog.next_hop), number=self.invite.cseq.number)
+        peer = dialog.next_hop
+        self._acks[tag] = (ack, peer)
+        self.agent.send_ack(ack, peer)
+        if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
+            # Another branch of a fork, or our CANCEL crossed the answer: this one is not wanted.
+            self.agent.request_in_dialog(dialog, "BYE", now, credentials=self.credentials)
+            if self._cancel is not None and self.dialog is None:
+                self.finish(self._cancel, now)
+            return
+        self.dialog = dialog
+        self.phase = Phase.CONFIRMED
+        self._stop_timer()
+        self.agent.confirm(self)
+        self.tell(Confirmed(response.body or None))
+
+    def _refused(self, response: Response, now: float) -> None:
+        retry = None if self._cancel else self._auth.retry(self.invite, response)
+        if retry is not None:
+            self._send(renumber(retry), now)
+            return
+        text = response.reason
+        if (retry_after := response.headers.get("retry-after")) is not None:
+            text += f"; Retry-After: {retry_after[:20]}"
+        self.finish(self._cancel or Ended("caller", str(response.status), text, response.status), now)
+
+    def _rang_long_enough(self, now: float) -> None:
+        self._timer = None
+        self.hangup(now, "nobody answered in time")
+
+    def hangup(self, now: float, text: str = "") -> None:
+        """End the call in whatever way its phase asks for."""
+        if self.phase is Phase.CONFIRMED:
+            self.bye(now, Ended("gateway", "BYE", text))
+        elif self.phase is not Phase.ENDED and self._cancel is None:
+            self._cancel = Ended("gateway", "CANCEL", text, 487)
+            if self.phase is Phase.RINGING:
+                self._send_cancel(now)
+
+    def _send_cancel(self, now: float) -> None:
+        """CANCEL has the branch, route and number of its INVITE (§9.1)."""
+        invite = self.invite
+        kept = [("Via", str(invite.via)), *(("Route", value) for value in invite.headers.lines("route"))]
+        kept += [(name, invite.headers.get(name) or "") for name in ("From", "To", "Call-ID")]
+        kept += [("CSeq", f"{invite.cseq.number} CANCEL"), ("Max-Forwards", "70")]
+        cancel = Request("CANCEL", invite.uri, headers=Headers(tuple(kept)))
+        self.agent.start(cancel, self._peer, lambda response, at: None, now, own_via=False)
+        # A server that answers the CANCEL but never the INVITE does not hold us for ever.
+        ended = self._cancel or Ended("gateway", "CANCEL")
+        self.agent.timers.at(now + TIMEOUT, lambda at: self.finish(ended, at))
+
+    def finish(self, ended: Ended, now: float) -> None:
+        """See `Usage.finish`."""
+        self._stop_timer()
+        super().finish(ended, now)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def renumber(request: Request) -> Request:
+    """The same request with the next CSeq, for another try."""
+    cseq = replace(request.cseq, number=request.cseq.number + 1)
+    return replace(request, headers=request.headers.without("cseq", "via").with_(("CSeq", str(cseq))))

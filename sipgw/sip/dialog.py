@@ -1,0 +1,123 @@
+"""Dialogs (RFC 3261 §12): what two user agents remember of each other."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sipgw.sip.fields import NameAddr
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.uri import Uri
+
+
+class Peer(NamedTuple):
+    """Where a message goes or came from; `connection` numbers an open stream, 0 for none."""
+
+    transport: str
+    host: str
+    port: int
+    connection: int = 0
+
+
+class DialogId(NamedTuple):
+    """What identifies a dialog on our side."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+@dataclass
+class Dialog:
+    """The state of one dialog; `local` and `remote` carry the tags."""
+
+    call_id: str
+    local: NameAddr
+    remote: NameAddr
+    target: Uri
+    routes: tuple[NameAddr, ...]
+    source: Peer
+    """Where its first message came from."""
+    local_number: int
+    remote_number: int | None = None
+
+    @classmethod
+    def of_server(cls, invite: Request, local_tag: str, source: Peer, number: int) -> "Dialog":
+        """The dialog that our response to `invite` makes (§12.1.1): the route set is the Record-Route as it stands."""
+        target = invite.contact.uri if invite.contact else invite.from_.uri
+        return cls(
+            invite.call_id,
+            invite.to.with_tag(local_tag),
+            invite.from_,
+            target,
+            invite.record_routes,
+            source,
+            number,
+            invite.cseq.number,
+        )
+
+    @classmethod
+    def of_client(cls, invite: Request, response: Response, source: Peer) -> "Dialog":
+        """The dialog that a response to our INVITE makes (§12.1.2): the Record-Route is turned round."""
+        target = response.contact.uri if response.contact else invite.uri
+        routes = tuple(reversed(response.record_routes))
+        number = invite.cseq.number
+        return cls(invite.call_id, invite.from_, response.to, target, routes, source, number)
+
+    @property
+    def id(self) -> DialogId:
+        """Its identity."""
+        return DialogId(self.call_id, self.local.tag, self.remote.tag)
+
+    def request(self, method: str, contact: str, *, number: int | None = None) -> Request:
+        """A request inside the dialog (§12.2.1.1), without Via; ACK takes the INVITE's `number`."""
+        if number is None:
+            self.local_number += 1
+            number = self.local_number
+        uri, routes = self.target, [str(route) for route in self.routes]
+        if self.routes and self.routes[0].uri.param("lr") is None:
+            # A strict router (RFC 2543) wants itself in the Request-URI and the target last.
+            uri, routes = self.routes[0].uri, [*routes[1:], f"<{self.target}>"]
+        fields = [
+            *(("Route", route) for route in routes),
+            ("Max-Forwards", "70"),
+            ("From", str(self.local)),
+            ("To", str(self.remote)),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{number} {method}"),
+            ("Contact", contact),
+        ]
+        return Request(method, uri, headers=Headers(tuple(fields)))
+
+    @property
+    def next_hop(self) -> Peer:
+        """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
+        if self.routes:
+            return peer_of(self.routes[0].uri, self.source)
+        if _hidden(self.target.host) and not _hidden(self.source.host):
+            return self.source
+        return peer_of(self.target, self.source)
+
+    def in_order(self, request: Request) -> bool:
+        """Whether a request of the other side is not older than the last one (§12.2.2)."""
+        number = request.cseq.number
+        if self.remote_number is not None and number <= self.remote_number:
+            return False
+        self.remote_number = number
+        return True
+
+
+def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
+    """Where requests to `uri` are sent. An open connection to the same host is used again."""
+    host = uri.param("maddr") or uri.host
+    port = uri.port or (5061 if uri.transport == "tls" else 5060)
+    if known is not None and known.connection and known.host == host:
+        return known
+    return Peer(uri.transport, host, port)
+
+
+def _hidden(host: str) -> bool:
+    """Whether `host` is an address that is only reachable inside its own network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False

@@ -1,0 +1,123 @@
+"""A call leg as the gateway holds it: the core's `Usage` with events that can be awaited."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from sipgw.sip.client import InviteClient
+from sipgw.sip.digest import Credentials
+from sipgw.sip.message import Request
+from sipgw.sip.server import InviteServer
+from sipgw.sip.uri import Uri
+from sipgw.sip.usage import CallEvent, Confirmed, Ended, InfoReceived, Offered, Phase, Progress, Referred
+
+if TYPE_CHECKING:
+    from sipgw.sip.dialog import Peer
+
+__all__ = ["CallEvent", "Confirmed", "Ended", "InfoReceived", "Leg", "Offered", "Progress", "Referred"]
+
+EVENTS_KEPT = 100
+"""Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
+REFER_LIMIT = 30.0
+"""Seconds until the outcome of a REFER must be known."""
+
+
+class Leg:
+    """One INVITE dialog. Every method may be called at any time; too late, it does nothing."""
+
+    def __init__(
+        self, usage: InviteServer | InviteClient, source: "Peer", clock: Callable[[], float], flush: Callable[[], None]
+    ) -> None:
+        self.source = source
+        """Where the call came from, or goes to."""
+        self._usage = usage
+        self._clock = clock
+        self._flush = flush
+        self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
+        self._referred: asyncio.Future[Referred] | None = None
+        usage.tell = self._told
+
+    @property
+    def id(self) -> str:
+        """The Call-ID."""
+        return self._usage.invite.call_id
+
+    @property
+    def request(self) -> Request:
+        """The INVITE."""
+        return self._usage.invite
+
+    @property
+    def offer(self) -> bytes | None:
+        """The session description of the INVITE; None if the other side wants ours (late offer)."""
+        return self._usage.invite.body or None
+
+    @property
+    def phase(self) -> Phase:
+        """How far the call has come."""
+        return self._usage.phase
+
+    def authenticate(self, credentials: Credentials | None) -> None:
+        """Answer challenges to our BYE and REFER with these."""
+        self._usage.credentials = credentials
+
+    async def events(self) -> AsyncIterator[CallEvent]:
+        """Yield what happens, `Ended` last. To be iterated once."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, Ended):
+                return
+
+    def ringing(self) -> None:
+        """Tell the caller that it rings."""
+        if isinstance(self._usage, InviteServer):
+            self._usage.ringing(self._clock())
+            self._flush()
+
+    def answer(self, sdp: bytes) -> None:
+        """Pick up; `sdp` is our answer, or our offer if the INVITE had none."""
+        if isinstance(self._usage, InviteServer):
+            self._usage.answer(sdp, self._clock())
+            self._flush()
+
+    def reject(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Refuse a call that has not been answered."""
+        if isinstance(self._usage, InviteServer):
+            self._usage.reject(status, self._clock(), reason, headers)
+            self._flush()
+
+    def hangup(self, text: str = "") -> None:
+        """End the call: BYE, CANCEL or a refusal, whichever its phase asks for."""
+        self._usage.hangup(self._clock(), text)
+        self._flush()
+
+    def accept_offer(self, sdp: bytes) -> None:
+        """Answer the re-INVITE or UPDATE that `Offered` told of."""
+        self._usage.accept_offer(sdp, self._clock())
+        self._flush()
+
+    def reject_offer(self, status: int) -> None:
+        """Refuse it; the session stays as it was."""
+        self._usage.reject_offer(status, self._clock())
+        self._flush()
+
+    async def refer(self, target: Uri) -> Referred:
+        """Send the other side to `target` (blind transfer); returns the outcome, at the latest after 30 s."""
+        self._referred = asyncio.get_running_loop().create_future()
+        self._usage.refer(target, self._clock())
+        self._flush()
+        try:
+            async with asyncio.timeout(REFER_LIMIT):
+                return await self._referred
+        except TimeoutError:
+            return Referred(False, 408, "the outcome of the transfer was never told")
+        finally:
+            self._referred = None
+
+    def _told(self, event: CallEvent) -> None:
+        if isinstance(event, Referred):
+            if self._referred is not None and not self._referred.done():
+                self._referred.set_result(event)
+        elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
+            self._events.put_nowait(event)

@@ -1,0 +1,185 @@
+"""Registering with a carrier or PBX (RFC 3261 §10.2): refresh, challenges, back-off, unregistering. Sans-IO."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sipgw.sip.auth import Authenticator
+from sipgw.sip.client import renumber
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.digest import Credentials
+from sipgw.sip.fields import param
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.timers import Timer
+from sipgw.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sipgw.sip.user_agent import UserAgent
+
+BACKOFF = (2.0, 300.0)
+"""Seconds before the second try, doubled each time, and the most."""
+REFRESH = (0.50, 0.85)
+"""The part of the granted time after which it is renewed, at random between these."""
+SHORTEST = 1
+LONGEST = 86_400
+
+
+class RegistrationState(Enum):
+    """Where a registration stands."""
+
+    TRYING = "trying"
+    REGISTERED = "registered"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """Where to register, and as whom."""
+
+    registrar: Uri
+    """The registrar; also the Request-URI."""
+    user: str
+    """User part of our address of record and of our Contact."""
+    credentials: Credentials | None = None
+    proxy: Uri | None = None
+    """Where REGISTER is sent, if not to the registrar."""
+    expires: int = 3600
+    """Seconds asked for."""
+
+
+class Registration:
+    """One address of record that points to us."""
+
+    def __init__(self, agent: "UserAgent", options: RegistrationOptions) -> None:
+        self.options = options
+        self.state = RegistrationState.TRYING
+        self.reason = "not tried yet"
+        self.changed: Callable[[], None] = lambda: None
+        self._agent = agent
+        self._auth = Authenticator(options.credentials, agent.token)
+        self._expires = options.expires
+        self._failures = 0
+        self._timer: Timer | None = None
+        self._request = self._first_request()
+
+    @property
+    def peer(self) -> Peer:
+        """Where REGISTER goes."""
+        return peer_of(self.options.proxy or self.options.registrar)
+
+    def _first_request(self) -> Request:
+        registrar = self.options.registrar
+        address = f"<sip:{self.options.user}@{registrar.host}>"
+        fields = (
+            ("Max-Forwards", "70"),
+            ("From", f"{address};tag={self._agent.token()}"),
+            ("To", address),
+            ("Call-ID", self._agent.token()),
+            ("CSeq", "0 REGISTER"),
+        )
+        target = Uri(registrar.scheme, host=registrar.host, port=registrar.port, params=registrar.params)
+        return Request("REGISTER", target, headers=Headers(fields))
+
+    def register(self, now: float) -> None:
+        """Register or renew."""
+        if self.state is not RegistrationState.CLOSED:
+            self._stop()
+            self._auth.forget_attempts()
+            self._send(self._fresh(self._expires), now)
+
+    def close(self, now: float) -> None:
+        """Take the registration back (Expires: 0)."""
+        was, self.state = self.state, RegistrationState.CLOSED
+        self._stop()
+        if was is RegistrationState.REGISTERED:
+            self._send(self._fresh(0), now)
+        else:
+            self._change(RegistrationState.CLOSED, "closed")
+
+    def _fresh(self, expires: int) -> Request:
+        headers = self._request.headers.without("contact", "expires", "authorization", "proxy-authorization")
+        contact = self._agent.contact(self.peer, self.options.user)
+        return Request(
+            "REGISTER", self._request.uri, headers=headers.with_(("Contact", contact), ("Expires", str(expires)))
+        )
+
+    def _send(self, request: Request, now: float) -> None:
+        self._request = renumber(request)
+        self._agent.start(self._request, self.peer, self._answered, now)
+
+    def _answered(self, response: Request | Response | None, now: float) -> None:
+        if response is None:
+            self._fail("no answer from the registrar", now)
+        elif isinstance(response, Response) and response.status >= 200:
+            self._final(response, now)
+
+    def _final(self, response: Response, now: float) -> None:
+        if response.status < 300:
+            self._granted(response, now)
+            return
+        retry = self._auth.retry(self._request, response)
+        if retry is not None:
+            self._send(retry, now)
+            return
+        minimum = response.headers.get("min-expires") or ""
+        readable = minimum.isascii() and minimum.isdigit() and len(minimum) < 7
+        if response.status == 423 and readable and self._expires < int(minimum) <= LONGEST:
+            self._expires = int(minimum)
+            self._send(self._auth.sign(self._fresh(self._expires)), now)
+            return
+        reason = f"{response.status} {response.reason}"
+        if response.status in (401, 407):
+            reason += ": wrong user or password" if self.options.credentials else ": it wants a user and a password"
+        self._fail(reason, now)
+
+    def _granted(self, response: Response, now: float) -> None:
+        if self.state is RegistrationState.CLOSED:
+            self._change(RegistrationState.CLOSED, "unregistered")
+            return
+        self._failures = 0
+        seconds = self._granted_seconds(response)
+        low, high = REFRESH
+        self._timer = self._agent.timers.at(
+            now + seconds * (low + (high - low) * self._agent.fraction()), self.register
+        )
+        self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
+
+    def _granted_seconds(self, response: Response) -> int:
+        """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for."""
+        ours = self._request.contact
+        for contact in response.contacts:
+            if ours and (contact.uri.user, contact.uri.host, contact.uri.port) == (
+                ours.uri.user,
+                ours.uri.host,
+                ours.uri.port,
+            ):
+                granted = param(contact.params, "expires") or ""
+                if granted.isascii() and granted.isdigit() and len(granted) < 10:
+                    return max(SHORTEST, min(int(granted), LONGEST))
+        header = response.headers.get("expires")
+        return max(SHORTEST, min(int(header) if header else self._expires, LONGEST))
+
+    def _fail(self, reason: str, now: float) -> None:
+        if self.state is RegistrationState.CLOSED:
+            self._change(RegistrationState.CLOSED, reason)
+            return
+        first, most = BACKOFF
+        pause = min(first * 2**self._failures, most) * (0.75 + 0.5 * self._agent.fraction())
+        self._failures = min(self._failures + 1, 20)
+        self._timer = self._agent.timers.at(now + pause, self.register)
+        self._change(RegistrationState.FAILED, reason)
+
+    def _change(self, state: RegistrationState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self.changed()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _place(uri: Uri) -> tuple[str, str, int | None]:
+    return uri.user, uri.host, uri.port

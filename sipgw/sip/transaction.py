@@ -1,0 +1,247 @@
+"""The four transaction machines of RFC 3261 §17 with the Accepted states of RFC 6026, as tables.
+
+Each table can be laid beside its figure. A missing cell means that the event changes nothing there.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import T1, T2, T4, TIMEOUT, TIMER_D, Timer, Timers
+
+
+class State(Enum):
+    """States of all four machines."""
+
+    CALLING = "Calling"
+    TRYING = "Trying"
+    PROCEEDING = "Proceeding"
+    COMPLETED = "Completed"
+    ACCEPTED = "Accepted"
+    CONFIRMED = "Confirmed"
+    TERMINATED = "Terminated"
+
+
+class Event(Enum):
+    """What happens to a transaction."""
+
+    RESEND = "timer A, E or G"
+    TIMEOUT = "timer B, F or H"
+    LINGER = "timer D, I, J, K, L or M"
+    REQUEST = "the request again"
+    ACK = "ACK"
+    PROVISIONAL = "1xx"
+    SUCCESS = "2xx"
+    FAILURE = "300-699"
+
+
+class Do(Enum):
+    """What a transition does."""
+
+    SEND = "send what came with the event"
+    RESEND = "send the last message again"
+    PASS = "tell the transaction user"  # noqa: S105
+    ACK = "acknowledge a failure"
+    GIVE_UP = "tell the transaction user that nobody answered"
+    STOP = "stop retransmitting"
+
+
+Table = dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]
+S, E = State, Event
+
+INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 1
+    (S.CALLING, E.RESEND): (S.CALLING, (Do.RESEND,)),
+    (S.CALLING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.CALLING, E.PROVISIONAL): (S.PROCEEDING, (Do.STOP, Do.PASS)),
+    (S.CALLING, E.SUCCESS): (S.ACCEPTED, (Do.STOP, Do.PASS)),
+    (S.CALLING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.ACK, Do.PASS)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
+    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (Do.PASS,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.ACK, Do.PASS)),
+    (S.COMPLETED, E.FAILURE): (S.COMPLETED, (Do.ACK,)),
+    (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
+    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (Do.PASS,)),
+    (S.ACCEPTED, E.LINGER): (S.TERMINATED, ()),
+}
+CLIENT: Table = {  # RFC 3261 figure 6
+    (S.TRYING, E.RESEND): (S.TRYING, (Do.RESEND,)),
+    (S.TRYING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
+    (S.TRYING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
+    (S.TRYING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
+    (S.PROCEEDING, E.RESEND): (S.PROCEEDING, (Do.RESEND,)),
+    (S.PROCEEDING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
+    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
+    (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
+}
+INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 2
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (Do.RESEND,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
+    (S.PROCEEDING, E.SUCCESS): (S.ACCEPTED, (Do.SEND,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (Do.RESEND,)),
+    (S.COMPLETED, E.RESEND): (S.COMPLETED, (Do.RESEND,)),
+    (S.COMPLETED, E.ACK): (S.CONFIRMED, (Do.STOP,)),
+    (S.COMPLETED, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.CONFIRMED, E.LINGER): (S.TERMINATED, ()),
+    (S.ACCEPTED, E.SUCCESS): (S.ACCEPTED, (Do.SEND,)),
+    (S.ACCEPTED, E.ACK): (S.ACCEPTED, (Do.PASS,)),
+    (S.ACCEPTED, E.LINGER): (S.TERMINATED, ()),
+}
+SERVER: Table = {  # RFC 3261 figure 8; RFC 4320 §4.1: nothing but 100 before the final response
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
+    (S.TRYING, E.SUCCESS): (S.COMPLETED, (Do.SEND,)),
+    (S.TRYING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, (Do.RESEND,)),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.SEND,)),
+    (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (Do.SEND,)),
+    (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.SEND,)),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, (Do.RESEND,)),
+    (S.COMPLETED, E.LINGER): (S.TERMINATED, ()),
+}
+
+
+class Lifetime(NamedTuple):
+    """How long a machine stays in a state, for unreliable and for reliable transports (RFC 3261 table 4)."""
+
+    unreliable: float
+    reliable: float
+
+
+LINGER: dict[tuple[int, State], Lifetime] = {
+    (id(INVITE_CLIENT), S.COMPLETED): Lifetime(TIMER_D, 0.0),  # D
+    (id(INVITE_CLIENT), S.ACCEPTED): Lifetime(TIMEOUT, TIMEOUT),  # M
+    (id(CLIENT), S.COMPLETED): Lifetime(T4, 0.0),  # K
+    (id(INVITE_SERVER), S.CONFIRMED): Lifetime(T4, 0.0),  # I
+    (id(INVITE_SERVER), S.ACCEPTED): Lifetime(TIMEOUT, TIMEOUT),  # L
+    (id(SERVER), S.COMPLETED): Lifetime(TIMEOUT, 0.0),  # J
+}
+
+Wire = Callable[[Request | Response], None]
+Tell = Callable[[Request | Response | None, float], None]
+"""Gets a response, an ACK, or None when nobody answered; and the time."""
+
+
+class Transaction:
+    """One transaction of either side; which one is a matter of its table."""
+
+    def __init__(
+        self,
+        table: Table,
+        request: Request,
+        timers: Timers,
+        send: Wire,
+        tell: Tell,
+        ended: Callable[["Transaction"], None],
+        *,
+        reliable: bool,
+    ) -> None:
+        self.request = request
+        self.state = {id(INVITE_CLIENT): S.CALLING, id(INVITE_SERVER): S.PROCEEDING}.get(id(table), S.TRYING)
+        self._table = table
+        self._timers = timers
+        self._send = send
+        self._tell = tell
+        self._ended = ended
+        self._reliable = reliable
+        self._last: Request | Response | None = None
+        self._running: list[Timer] = []
+        self._interval = T1
+        self._ack: Request | None = None
+
+    def begin(self, now: float) -> None:
+        """Send the request (client side)."""
+        self._last = self.request
+        self._send(self.request)
+        self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))
+        self._arm_resend(now)
+
+    def respond(self, response: Response, now: float) -> None:
+        """Send a response (server side)."""
+        self.fire(event_of(response), now, response)
+
+    def fire(self, event: Event, now: float, message: Request | Response | None = None) -> None:
+        """Let `event` happen."""
+        row = self._table.get((self.state, event))
+        if row is None:
+            return
+        before, (self.state, actions) = self.state, row
+        for action in actions:
+            self._do(action, now, message)
+        if self.state is not before:
+            self._enter(now)
+        elif event is E.RESEND:
+            self._interval = min(2 * self._interval, T2) if self._table is not INVITE_CLIENT else 2 * self._interval
+            self._arm_resend(now)
+
+    @property
+    def running(self) -> bool:
+        """Whether no final response has passed."""
+        return self.state in (S.CALLING, S.TRYING, S.PROCEEDING)
+
+    def _do(self, action: Do, now: float, message: Request | Response | None) -> None:
+        match action:
+            case Do.SEND if message is not None:
+                self._last = message
+                self._send(message)
+            case Do.RESEND if self._last is not None:
+                self._send(self._last)
+            case Do.PASS:
+                self._tell(message, now)
+            case Do.GIVE_UP:
+                self._tell(None, now)
+            case Do.ACK if isinstance(message, Response):
+                self._ack = self._ack or ack_of_failure(self.request, message)
+                self._send(self._ack)
+            case Do.STOP:
+                self._stop()
+
+    def _enter(self, now: float) -> None:
+        if self.state is S.TERMINATED:
+            self._stop()
+            self._ended(self)
+            return
+        if self._table is INVITE_SERVER and self.state is S.COMPLETED:
+            self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))  # H
+            self._arm_resend(now)  # G
+        elif self._table is CLIENT and self.state is S.PROCEEDING:
+            self._interval = T2
+            return
+        linger = LINGER.get((id(self._table), self.state))
+        if linger is not None:
+            self._stop()
+            seconds = linger.reliable if self._reliable else linger.unreliable
+            self._running.append(self._timers.at(now + seconds, lambda at: self.fire(E.LINGER, at)))
+
+    def _arm_resend(self, now: float) -> None:
+        if not self._reliable:
+            self._running.append(self._timers.at(now + self._interval, lambda at: self.fire(E.RESEND, at)))
+
+    def _stop(self) -> None:
+        for timer in self._running:
+            timer.cancel()
+        self._running.clear()
+
+
+def event_of(response: Response) -> Event:
+    """The event that a response is."""
+    if response.status < 200:
+        return E.PROVISIONAL
+    return E.SUCCESS if response.status < 300 else E.FAILURE
+
+
+def ack_of_failure(invite: Request, response: Response) -> Request:
+    """The ACK for a 300-699 response: same branch and route as the INVITE (RFC 3261 §17.1.1.3)."""
+    kept = [("Via", str(invite.via))]
+    kept += [("Route", value) for value in invite.headers.lines("route")]
+    kept += [
+        ("From", invite.headers.get("from") or ""),
+        ("To", response.headers.get("to") or ""),
+        ("Call-ID", invite.call_id),
+        ("CSeq", f"{invite.cseq.number} ACK"),
+        ("Max-Forwards", "70"),
+    ]
+    return Request("ACK", invite.uri, headers=type(invite.headers)(tuple(kept)))

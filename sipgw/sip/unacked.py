@@ -1,0 +1,48 @@
+"""2xx responses to INVITE that wait for their ACK: the one retransmission that no transaction does."""
+
+from collections.abc import Callable
+
+from sipgw.sip.dialog import DialogId
+from sipgw.sip.timers import T1, T2, TIMEOUT, Timer, Timers
+
+Key = tuple[DialogId, int]
+"""The dialog, and the CSeq number of the INVITE."""
+Action = Callable[[float], None]
+
+
+class Unacked:
+    """Sends each answer again at T1, doubling to T2, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._waiting: dict[Key, list[Timer]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, key: Key, resend: Action, give_up: Action, now: float) -> None:
+        """Resend from now on; `give_up` is called when no ACK comes."""
+
+        def again(at: float, interval: float = T1) -> None:
+            resend(at)
+            longer = min(2 * interval, T2)
+            self._waiting[key][0] = self._timers.at(at + longer, lambda later: again(later, longer))
+
+        def over(at: float) -> None:
+            self.acked(key)
+            give_up(at)
+
+        self.acked(key)
+        self._waiting[key] = [self._timers.at(now + T1, again), self._timers.at(now + TIMEOUT, over)]
+
+    def acked(self, key: Key) -> bool:
+        """Stop; whether anything was waiting."""
+        timers = self._waiting.pop(key, [])
+        for timer in timers:
+            timer.cancel()
+        return bool(timers)
+
+    def forget(self, dialog: DialogId) -> None:
+        """Stop everything of a dialog that has ended."""
+        for key in [key for key in self._waiting if key[0] == dialog]:
+            self.acked(key)

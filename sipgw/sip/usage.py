@@ -1,0 +1,216 @@
+"""One call as the SIP core sees it: the INVITE usage of a dialog (RFC 5057), as server or as client. Sans-IO.
+
+`InviteServer` (server.py) and `InviteClient` (client.py) bring it to life; from the answer on both are alike, and what
+is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the dialog.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from sipgw.sip.checks import ALLOW
+from sipgw.sip.dialog import Dialog
+from sipgw.sip.digest import Credentials
+from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.message import Request, Response
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sipgw.sip.user_agent import UserAgent
+
+
+class Phase(Enum):
+    """How far a call has come."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class Confirmed(NamedTuple):
+    """The call is up; `sdp` is the late answer, if the other side still owed one."""
+
+    sdp: bytes | None
+
+
+class Progress(NamedTuple):
+    """A provisional response to our INVITE."""
+
+    status: int
+    reason: str
+
+
+class Offered(NamedTuple):
+    """The other side wants to change the session; None asks for our offer."""
+
+    sdp: bytes | None
+
+
+class InfoReceived(NamedTuple):
+    """An INFO request (RFC 6086, or the DTMF of older PBXs)."""
+
+    content_type: str
+    body: bytes
+
+
+class Referred(NamedTuple):
+    """The outcome of a REFER: `status` is that of the call to the target, or of the refusal."""
+
+    accepted: bool
+    status: int
+    reason: str
+
+
+class Ended(NamedTuple):
+    """The call is over; always the last event."""
+
+    by: str
+    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
+    how: str
+    """The method or status that ended it."""
+    text: str = ""
+    """What the other side said about it (Reason header, RFC 3326)."""
+    status: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
+
+
+CallEvent = Confirmed | Progress | Offered | InfoReceived | Referred | Ended
+
+
+class Usage:
+    """What both sides of a call have in common."""
+
+    def __init__(self, agent: "UserAgent", invite: Request, tell: Callable[[CallEvent], None] | None = None) -> None:
+        self.agent = agent
+        self.invite = invite
+        self.phase = Phase.CALLING
+        self.dialog: Dialog | None = None
+        self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
+        self.offered: Transaction | None = None
+        self.credentials: Credentials | None = None
+        self._referring = False
+
+    def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Take a request inside the dialog; ACK has its own way."""
+        dialog = self.dialog
+        if dialog is None or self.phase is Phase.ENDED:
+            self.agent.respond(transaction, 481, now)
+            return
+        if request.method == "INVITE" and self.offered is not None:
+            self.agent.respond(transaction, 491, now)  # RFC 3261 §14.2: one offer at a time
+            return
+        if not dialog.in_order(request):
+            self.agent.respond(transaction, 500, now)
+            return
+        match request.method:
+            case "BYE":
+                self.agent.respond(transaction, 200, now)
+                self.finish(Ended("caller", "BYE", reason_text(request)), now)
+            case "INVITE" | "UPDATE":
+                self._offer(request, transaction, now)
+            case "INFO":
+                self.agent.respond(transaction, 200, now)
+                self.tell(InfoReceived(request.content_type, request.body))
+            case "NOTIFY":
+                self.agent.respond(transaction, 200, now)
+                self._notified(request)
+            case "OPTIONS":
+                self.agent.respond_options(transaction, now)
+            case "REFER":
+                self.agent.respond(transaction, 603, now)
+            case _:
+                self.agent.respond(transaction, 405, now, headers=ALLOW)
+
+    def _offer(self, request: Request, transaction: Transaction, now: float) -> None:
+        if request.body and request.content_type != "application/sdp":
+            self.agent.respond(transaction, 415, now, headers=(("Accept", "application/sdp"),))
+            return
+        if request.contact and self.dialog:
+            self.dialog.target = request.contact.uri  # a target refresh (§12.2.2)
+        if request.method == "UPDATE" and not request.body:
+            self.agent.respond(transaction, 200, now, contact=True)  # a session refresh (RFC 4028)
+            return
+        self.offered = transaction
+        self.tell(Offered(request.body or None))
+
+    def accept_offer(self, sdp: bytes, now: float) -> None:
+        """Answer a pending re-INVITE or UPDATE; for an INVITE the 200 is resent until its ACK."""
+        transaction, self.offered = self.offered, None
+        if transaction is None or self.dialog is None:
+            return
+        response = self.agent.response(transaction, 200, sdp=sdp, contact=True)
+        transaction.respond(response, now)
+        if transaction.request.method == "INVITE":
+            self.agent.resend_until_ack(self, transaction, response, now)
+
+    def reject_offer(self, status: int, now: float) -> None:
+        """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
+        transaction, self.offered = self.offered, None
+        if transaction is not None:
+            self.agent.respond(transaction, status, now)
+
+    def bye(self, now: float, ended: Ended) -> None:
+        """End a call that is up."""
+        if self.dialog is not None and self.phase is not Phase.ENDED:
+            self.agent.request_in_dialog(self.dialog, "BYE", now, credentials=self.credentials)
+            self.finish(ended, now)
+
+    def refer(self, target: Uri, now: float) -> None:
+        """Ask the other side to call `target` instead (RFC 3515); the outcome comes as `Referred`."""
+        if self.dialog is None or self.phase is not Phase.CONFIRMED or self._referring:
+            self.tell(Referred(False, 0, "the call is not up"))
+            return
+        self._referring = True
+        fields = (("Refer-To", f"<{target}>"), ("Referred-By", f"<{self.dialog.local.uri}>"))
+        self.agent.request_in_dialog(
+            self.dialog, "REFER", now, credentials=self.credentials, fields=fields, tell=self._refer_answered
+        )
+
+    def _refer_answered(self, response: Response | None, now: float) -> None:
+        if response is None:
+            self._outcome(Referred(False, 408, "no answer to REFER"))
+        elif response.status >= 300:
+            self._outcome(Referred(False, response.status, response.reason))
+
+    def _notified(self, request: Request) -> None:
+        """The other side reports on our REFER with a status line (RFC 3515 §2.4.5)."""
+        line = request.body[:200].decode("utf-8", "replace").partition("\n")[0].split(None, 2)
+        if not line or not line[0].startswith("SIP/2.0") or len(line) < 2 or not line[1].isdigit():
+            return
+        status = int(line[1][:3])
+        if status >= 200:
+            self._outcome(Referred(status < 300, status, line[2].strip() if len(line) > 2 else ""))
+
+    def _outcome(self, outcome: Referred) -> None:
+        if self._referring:
+            self._referring = False
+            self.tell(outcome)
+
+    def finish(self, ended: Ended, now: float) -> None:
+        """Be over: forget everything and say so."""
+        if self.phase is Phase.ENDED:
+            return
+        self.phase = Phase.ENDED
+        self.reject_offer(487, now)
+        self._outcome(Referred(False, 0, "the call ended"))
+        self.agent.forget(self)
+        self.tell(ended)
+
+
+def reason_text(request: Request) -> str:
+    """The Reason header as one clause, e.g. ``Q.850 16 Normal call clearing`` (RFC 3326)."""
+    value = request.headers.get("reason")
+    if not value:
+        return ""
+    try:
+        protocol, *pieces = split(value, ";")
+        params = parse_params(pieces)
+    except FieldError:
+        return ""
+    parts = (protocol, param(params, "cause") or "", (param(params, "text") or "").strip('"'))
+    return " ".join(part for part in parts if part)[:200]

@@ -1,0 +1,397 @@
+"""The SIP user agent: bytes and the time go in; events, packets and a deadline come out. Sans-IO.
+
+It joins the parts: transactions are matched here (RFC 3261 §17.1.3, §17.2.3), requests outside dialogs are checked
+(§8.2), requests inside dialogs find their call (§12.2.2).
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from sipgw.sip.auth import Authenticator
+from sipgw.sip.checks import ALLOW, EXTENSIONS, unusable
+from sipgw.sip.client import renumber
+from sipgw.sip.dialog import Dialog, DialogId, Peer
+from sipgw.sip.digest import Credentials
+from sipgw.sip.fields import Via
+from sipgw.sip.message import Headers, Request, Response, response_to
+from sipgw.sip.parse import ParseError, parse_message
+from sipgw.sip.server import InviteServer
+from sipgw.sip.surroundings import Packet, Surroundings
+from sipgw.sip.timers import Timers
+from sipgw.sip.transaction import (
+    CLIENT,
+    INVITE_CLIENT,
+    INVITE_SERVER,
+    SERVER,
+    Event,
+    State,
+    Tell,
+    Transaction,
+)
+from sipgw.sip.unacked import Unacked
+from sipgw.sip.uri import Uri
+from sipgw.sip.usage import Ended, Usage, reason_text
+
+COOKIE = "z9hG4bK"
+MAX_TRANSACTIONS = 20_000
+"""Beyond this new requests are answered 503 without keeping anything."""
+
+
+class UserAgent:
+    """All calls and registrations of one endpoint."""
+
+    def __init__(self, world: Surroundings, name: str = "sipgw") -> None:
+        self.timers = Timers()
+        self.counts: Counter[str] = Counter()
+        self._world = world
+        self._name = name
+        self._out: deque[Packet] = deque()
+        self._servers: dict[tuple[str, ...], Transaction] = {}
+        self._clients: dict[tuple[str, str], Transaction] = {}
+        self._calls: dict[DialogId, Usage] = {}
+        self._invited: dict[Transaction, InviteServer] = {}
+        self._merging: dict[tuple[str, str, str], Transaction] = {}
+        self._unacked = Unacked(self.timers)
+
+    # The five verbs
+
+    def receive(self, data: bytes, source: Peer, now: float) -> None:
+        """Take one datagram or one message of a stream; never raises."""
+        try:
+            message = parse_message(data)
+        except ParseError as error:
+            self.counts["malformed"] += 1
+            if error.message is not None and error.message.method != "ACK" and self._admitted(error.message, source):
+                self._send_response(response_to(error.message, error.status, error.reason), error.message, source)
+            return
+        self.receive_message(message, source, now)
+
+    def receive_message(self, message: Request | Response, source: Peer, now: float) -> None:
+        """Take a message that a stream's framer has read."""
+        if isinstance(message, Response):
+            self._receive_response(message, now)
+        else:
+            self._receive_request(message, source, now)
+
+    def to_send(self) -> Iterable[Packet]:
+        """Take the packets that are to be sent now."""
+        while self._out:
+            yield self._out.popleft()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` has to be called next."""
+        return self.timers.deadline
+
+    def handle_timer(self, now: float) -> None:
+        """Let the time be `now`."""
+        self.timers.run(now)
+
+    @property
+    def open(self) -> int:
+        """Transactions and calls that are remembered."""
+        return len(self._servers) + len(self._clients) + len(self._calls) + len(self._unacked) + len(self._merging)
+
+    # What the parts ask for
+
+    def token(self) -> str:
+        """A new tag, branch or Call-ID."""
+        return self._world.token()
+
+    def fraction(self) -> float:
+        """A random number from 0 to 1."""
+        return self._world.fraction()
+
+    def first_number(self) -> int:
+        """A CSeq to begin with (RFC 3261 §8.1.1.5)."""
+        return 1 + int(self.fraction() * 10_000)
+
+    def contact(self, peer: Peer, user: str = "agent") -> str:
+        """Our Contact as `peer` can reach it."""
+        host, port = self._world.address(peer)
+        params = (("transport", peer.transport),) if peer.transport != "udp" else ()
+        return f"<{Uri('sip', user, host, port, params)}>"
+
+    def start(self, request: Request, peer: Peer, tell: Tell, now: float, *, own_via: bool = True) -> Transaction:
+        """Send a request in a new client transaction."""
+        if own_via:
+            host, port = self._world.address(peer)
+            params = (("branch", COOKIE + self.token()), ("rport", None))
+            fields = (("Via", str(Via(peer.transport.upper(), host, port, params))), *request.headers)
+            request = replace(request, headers=Headers((*fields, ("User-Agent", self._name))))
+        key = (request.via.branch, request.method)
+        table = INVITE_CLIENT if request.method == "INVITE" else CLIENT
+        transaction = Transaction(
+            table,
+            request,
+            self.timers,
+            lambda message: self._out.append(Packet(message.to_bytes(), peer)),
+            tell,
+            lambda ended: self._forget_client(key),
+            reliable=peer.transport != "udp",
+        )
+        self._clients[key] = transaction
+        transaction.begin(now)
+        return transaction
+
+    def _forget_client(self, key: tuple[str, str]) -> None:
+        self._clients.pop(key, None)
+
+    def request_in_dialog(
+        self,
+        dialog: Dialog,
+        method: str,
+        now: float,
+        *,
+        credentials: Credentials | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
+        tell: Callable[[Response | None, float], None] | None = None,
+    ) -> None:
+        """Send a request inside `dialog`; a challenge is answered once."""
+        peer = dialog.next_hop
+        auth = Authenticator(credentials, self.token)
+        request = dialog.request(method, self.contact(peer))
+        request = replace(request, headers=request.headers.with_(*fields))
+
+        def answered(response: Request | Response | None, at: float) -> None:
+            nonlocal request
+            if isinstance(response, Response):
+                if response.status < 200:
+                    return
+                retry = auth.retry(request, response)
+                if retry is not None:
+                    dialog.local_number += 1
+                    request = renumber(retry)
+                    self.start(request, peer, answered, at)
+                    return
+            if tell is not None and not isinstance(response, Request):
+                tell(response, at)
+
+        self.start(request, peer, answered, now)
+
+    def send_ack(self, ack: Request, peer: Peer) -> None:
+        """Send the ACK of a 2xx: outside any transaction, with a branch of its own (RFC 3261 §13.2.2.4)."""
+        host, port = self._world.address(peer)
+        via = Via(peer.transport.upper(), host, port, (("branch", COOKIE + self.token()), ("rport", None)))
+        data = replace(ack, headers=Headers((("Via", str(via)), *ack.headers))).to_bytes()
+        self._out.append(Packet(data, peer))
+
+    def confirm(self, usage: Usage) -> None:
+        """Let requests of the other side find a call that we made."""
+        if usage.dialog is not None:
+            self._calls[usage.dialog.id] = usage
+
+    def forget(self, usage: Usage) -> None:
+        """A call has ended; what still comes for it is answered 481."""
+        if usage.dialog is not None:
+            self._calls.pop(usage.dialog.id, None)
+            self._unacked.forget(usage.dialog.id)
+
+    def response(
+        self,
+        transaction: Transaction,
+        status: int,
+        *,
+        reason: str = "",
+        tag: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+        sdp: bytes = b"",
+        contact: bool = False,
+    ) -> Response:
+        """A response to the request of `transaction`."""
+        fields = [*headers]
+        if contact:
+            fields.append(("Contact", self.contact(self._source_of(transaction))))
+            fields += ALLOW
+        if status >= 200:
+            fields.append(("Server", self._name))
+        tag = tag or ("" if status == 100 else self.token())
+        return response_to(
+            transaction.request,
+            status,
+            reason,
+            to_tag=tag,
+            headers=fields,
+            body=sdp,
+            content_type="application/sdp" if sdp else "",
+        )
+
+    def respond(
+        self,
+        transaction: Transaction,
+        status: int,
+        now: float,
+        *,
+        reason: str = "",
+        tag: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+        contact: bool = False,
+    ) -> None:
+        """Answer the request of `transaction`."""
+        response = self.response(transaction, status, reason=reason, tag=tag, headers=headers, contact=contact)
+        transaction.respond(response, now)
+
+    def respond_options(self, transaction: Transaction, now: float) -> None:
+        """Tell what we can do (RFC 3261 §11.2)."""
+        fields = (*ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
+        self.respond(transaction, 200, now, headers=fields, contact=True)
+
+    def resend_until_ack(self, usage: Usage, transaction: Transaction, response: Response, now: float) -> None:
+        """Keep sending a 2xx until its ACK; without one the call is ended (RFC 3261 §13.3.1.4)."""
+        if usage.dialog is not None:
+            ended = Ended("network", "ACK timeout", "the 200 was never acknowledged")
+            key = (usage.dialog.id, transaction.request.cseq.number)
+            self._unacked.add(key, lambda at: transaction.respond(response, at), lambda at: usage.bye(at, ended), now)
+
+    # Receiving
+
+    def _receive_response(self, response: Response, now: float) -> None:
+        transaction = self._clients.get((response.via.branch, response.cseq.method))
+        if transaction is None:
+            self.counts["stray responses"] += 1
+            return
+        event = (
+            Event.PROVISIONAL if response.status < 200 else Event.SUCCESS if response.status < 300 else Event.FAILURE
+        )
+        transaction.fire(event, now, response)
+
+    def _receive_request(self, request: Request, source: Peer, now: float) -> None:
+        request = request.with_top_via(request.via.with_received(source.host, source.port))
+        key = _server_key(request)
+        transaction = self._servers.get(key)
+        if transaction is not None and request.method != "ACK":
+            transaction.fire(Event.REQUEST, now)
+            return
+        if request.method == "ACK":
+            self._receive_ack(request, transaction, now)
+            return
+        usage = self._calls.get(_dialog_id(request)) if request.to.tag else None
+        if usage is None and request.method != "CANCEL" and not self._admitted(request, source):
+            return
+        if len(self._servers) >= MAX_TRANSACTIONS:
+            self._send_response(response_to(request, 503, headers=(("Retry-After", "10"),)), request, source)
+            return
+        if request.method == "CANCEL":
+            self._receive_cancel(request, source, now)
+            return
+        transaction = self._server(request, source, key)
+        if usage is not None:
+            usage.in_dialog(request, transaction, now)
+        elif request.to.tag:
+            self.respond(transaction, 481, now)
+        else:
+            self._outside_dialog(request, transaction, source, now)
+
+    def _admitted(self, request: Request, source: Peer) -> bool:
+        refusal = self._world.admit(request, source)
+        if refusal is None:
+            return True
+        self.counts["refused"] += 1
+        if refusal.status and request.method != "ACK":
+            # Without a transaction: who is turned away takes no memory here.
+            response = response_to(
+                request, refusal.status, refusal.reason, to_tag=self.token(), headers=refusal.headers
+            )
+            self._send_response(response, request, source)
+        return False
+
+    def _server(self, request: Request, source: Peer, key: tuple[str, ...]) -> Transaction:
+        table = INVITE_SERVER if request.method == "INVITE" else SERVER
+        merging = (request.from_.tag, request.call_id, str(request.cseq))
+
+        def ended(transaction: Transaction) -> None:
+            self._servers.pop(key, None)
+            self._invited.pop(transaction, None)
+            if self._merging.get(merging) is transaction:
+                del self._merging[merging]
+
+        transaction = Transaction(
+            table,
+            request,
+            self.timers,
+            lambda message: self._send_response(message, request, source),
+            lambda ack, now: self._transaction_told(transaction, ack, now),
+            ended,
+            reliable=source.transport != "udp",
+        )
+        self._servers[key] = transaction
+        return transaction
+
+    def _transaction_told(self, transaction: Transaction, ack: Request | Response | None, now: float) -> None:
+        """An INVITE server transaction saw the ACK of a 2xx that came with the INVITE's own branch."""
+        if isinstance(ack, Request):
+            self._acked(ack, now)
+
+    def _receive_ack(self, ack: Request, transaction: Transaction | None, now: float) -> None:
+        if transaction is not None:
+            transaction.fire(Event.ACK, now, ack)
+        else:
+            self._acked(ack, now)
+
+    def _acked(self, ack: Request, now: float) -> None:
+        dialog = _dialog_id(ack)
+        usage = self._calls.get(dialog)
+        if usage is not None and self._unacked.acked((dialog, ack.cseq.number)) and isinstance(usage, InviteServer):
+            usage.acked(ack, now)
+
+    def _receive_cancel(self, request: Request, source: Peer, now: float) -> None:
+        invite = self._servers.get((*_server_key(request)[:-1], "INVITE"))
+        transaction = self._server(request, source, _server_key(request))
+        if invite is None:
+            self.respond(transaction, 481, now)
+            return
+        usage = self._invited.get(invite)
+        self.respond(transaction, 200, now, tag=usage.tag if usage else "")
+        if usage is not None and invite.state is State.PROCEEDING:
+            usage.cancelled(now, reason_text(request))
+
+    def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
+        merging = (request.from_.tag, request.call_id, str(request.cseq))
+        if merging in self._merging:
+            self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
+            return
+        self._merging[merging] = transaction
+        refusal = unusable(request)
+        if refusal is not None:
+            self.respond(transaction, refusal.status, now, reason=refusal.reason, headers=refusal.headers)
+        elif request.method == "OPTIONS":
+            self.respond_options(transaction, now)
+        elif request.method == "INVITE":
+            self._invite(request, transaction, source, now)
+        else:
+            self.respond(transaction, 481, now)  # BYE, INFO, UPDATE ... belong inside a dialog
+
+    def _invite(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
+        if request.contact is None:
+            self.respond(transaction, 400, now, reason="Bad Request (no Contact)")
+            return
+        self.respond(transaction, 100, now)
+        usage = InviteServer(self, request, transaction, source)
+        self._invited[transaction] = usage
+        self.confirm(usage)
+        self._world.incoming(usage, now)
+
+    # Sending
+
+    def _source_of(self, transaction: Transaction) -> Peer:
+        via = transaction.request.via
+        return Peer(via.transport.lower(), via.received or via.host, via.rport or via.port or 5060)
+
+    def _send_response(self, message: Request | Response, request: Request, source: Peer) -> None:
+        """Send a response where RFC 3261 §18.2.2 and RFC 3581 §4 say: back where the request came from."""
+        port = source.port if source.transport != "udp" or request.via.rport is not None else request.via.port or 5060
+        self._out.append(Packet(message.to_bytes(), source._replace(port=port)))
+
+
+def _dialog_id(request: Request) -> DialogId:
+    return DialogId(request.call_id, request.to.tag, request.from_.tag)
+
+
+def _server_key(request: Request) -> tuple[str, ...]:
+    """What names a server transaction (§17.2.3); without the magic cookie, what RFC 2543 compared."""
+    via = request.via
+    method = "INVITE" if request.method == "ACK" else request.method
+    if via.branch.startswith(COOKIE) and len(via.branch) > len(COOKIE):
+        return (via.branch, via.host.lower(), str(via.port), method)
+    return (request.call_id, request.from_.tag, str(request.cseq.number), str(via), method)
