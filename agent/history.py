@@ -1,0 +1,142 @@
+"""The memory of a call: the caller's words, the tools' results, and of the agent's words those that were heard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.line import Heard
+from agent.model import Message, ToolCall
+
+SAMPLES_PER_CHARACTER = 520
+"""Speech takes about 65 ms a character; used while a sentence is still being synthesised."""
+CUT_MARK = " —"
+"""Ends a sentence that the caller did not hear to its end."""
+INTERRUPTED = '{"error": "interrupted: the caller went on talking before there was a result"}'
+
+
+@dataclass
+class Sentence:
+    """One sentence of the agent, spoken as one utterance."""
+
+    utterance: int
+    text: str
+    samples: int = 0
+    complete: bool = False
+    heard: str | None = None
+    """What of it the caller heard once that is decided; None while it counts as heard."""
+
+    @property
+    def counted(self) -> str:
+        """The words that stand in the memory."""
+        return self.text if self.heard is None else self.heard
+
+
+@dataclass
+class Said:
+    """What the agent said in one go, and the tools that it called after it."""
+
+    sentences: list[Sentence] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    results: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Asked:
+    """What the caller said."""
+
+    text: str
+
+
+class History:
+    """The messages of one call, as a chat model wants them."""
+
+    def __init__(self, prompt: str) -> None:
+        self._prompt = prompt
+        self._entries: list[Asked | Said] = []
+
+    def ask(self, text: str) -> str:
+        """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
+        while self._entries and isinstance(last := self._entries[-1], Said) and not last.calls:
+            if any(sentence.counted for sentence in last.sentences):
+                break
+            self._entries.pop()
+        if self._entries and isinstance(last := self._entries[-1], Asked):
+            last.text = f"{last.text} {text}"
+            return last.text
+        self._entries.append(Asked(text))
+        return text
+
+    def say(self) -> Said:
+        """A new entry for what the agent is about to say."""
+        entry = Said()
+        self._entries.append(entry)
+        return entry
+
+    def cut(self, heard: Heard) -> str:
+        """Keep of the agent's words only what was heard; returns the last words that remain."""
+        for sentence in self._sentences():
+            if sentence.heard is None:
+                if sentence.utterance > heard.utterance:
+                    sentence.heard = ""
+                elif sentence.utterance == heard.utterance:
+                    sentence.heard = heard_part(sentence, heard.samples)
+        return self.last_words()
+
+    def last_words(self) -> str:
+        """What the agent was last heard to say."""
+        for entry in reversed(self._entries):
+            if isinstance(entry, Said) and (words := heard_text(entry.sentences)):
+                return words
+        return ""
+
+    def messages(self, asked: str = "") -> list[Message]:
+        """The whole conversation; with `asked`, as if the caller had said that now."""
+        messages: list[Message] = [{"role": "system", "content": self._prompt}]
+        for entry in self._entries:
+            if isinstance(entry, Asked):
+                messages.append({"role": "user", "content": entry.text})
+            else:
+                messages += _said_messages(entry)
+        if asked:
+            if messages[-1]["role"] == "user":
+                asked = f"{messages.pop()['content']} {asked}"
+            messages.append({"role": "user", "content": asked})
+        return messages
+
+    def _sentences(self) -> list[Sentence]:
+        return [sentence for entry in self._entries if isinstance(entry, Said) for sentence in entry.sentences]
+
+
+def heard_text(sentences: Sequence[Sentence]) -> str:
+    """The heard words of several sentences in a row."""
+    return " ".join(words for sentence in sentences if (words := sentence.counted))
+
+
+def heard_part(sentence: Sentence, samples: int) -> str:
+    """The beginning of a sentence that fits into `samples` of its sound, cut at a word boundary."""
+    whole = sentence.samples if sentence.complete else max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text))
+    if sentence.complete and samples >= whole:
+        return sentence.text
+    share = samples / whole if whole else 0.0
+    letters = int(share * len(sentence.text))
+    if letters <= 0:
+        return ""
+    # A word counts as heard when its last letter was reached.
+    end = letters if sentence.text[letters : letters + 1] in ("", " ") else sentence.text.rfind(" ", 0, letters)
+    part = sentence.text[: max(end, 0)].rstrip(" ,;:-")
+    return part + CUT_MARK if part else ""
+
+
+def _said_messages(entry: Said) -> list[Message]:
+    content = heard_text(entry.sentences)
+    if not entry.calls:
+        return [{"role": "assistant", "content": content}] if content else []
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in entry.calls
+    ]
+    # Every call is answered, or the next request would be refused (400).
+    results: list[Message] = [
+        {"role": "tool", "tool_call_id": call.id, "content": entry.results.get(call.id, INTERRUPTED)}
+        for call in entry.calls
+    ]
+    return [{"role": "assistant", "content": content or None, "tool_calls": calls}, *results]

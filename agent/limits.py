@@ -1,0 +1,52 @@
+"""Time limits on what providers stream: a caller is waiting."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+from agent.errors import ProviderError
+from agent.model import Message, Model, Piece, ToolSchema
+
+T = TypeVar("T")
+
+FIRST_TOKEN = 6.0
+"""Seconds that a model has for the first piece of its reply."""
+FIRST_SOUND = 4.0
+"""Seconds that a voice has for the first sound of a sentence."""
+GAP = 6.0
+"""Seconds between two pieces."""
+OPEN = 5.0
+"""Seconds for getting ready."""
+
+
+async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:
+    """Pass `stream` on; raises `ProviderError` when its first piece or the next one takes too long."""
+    limit = first
+    async with aclosing(stream):
+        while True:
+            try:
+                async with asyncio.timeout(limit):
+                    piece = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise ProviderError(provider, f"nothing came for {limit:g} s") from None
+            yield piece
+            limit = gap
+
+
+async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+    """The model's reply within its limits; a passing failure before the first piece is tried once more."""
+    for attempt in (1, 2):
+        begun = False
+        try:
+            async with aclosing(within(model.reply(messages, tools), model.name, FIRST_TOKEN, GAP)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    yield piece
+        except ProviderError as error:
+            if begun or attempt == 2 or not error.temporary:
+                raise
+        else:
+            return

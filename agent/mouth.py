@@ -1,0 +1,91 @@
+"""The mouth: gives sentences to the voice, its sound to the line, and knows what has been said."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from agent.errors import ProviderError
+from agent.history import Sentence
+from agent.limits import FIRST_SOUND, GAP, within
+from agent.line import SAMPLE_RATE, Finished, Heard, Line
+from agent.speakable import speakable
+from agent.voice import Voice
+
+LEAD = 10.0
+"""Seconds of sound that may wait on the line; the voice is asked for more only below that."""
+
+
+class VoiceError(ProviderError):
+    """The voice failed, rather than what it was given to say."""
+
+
+class Mouth:
+    """Speaks one sentence after the other; each is an utterance of the line."""
+
+    def __init__(self, line: Line, voice: Voice) -> None:
+        self.sentences: dict[int, Sentence] = {}
+        """Every utterance so far, by number."""
+        self._line = line
+        self._voice = voice
+        self._next = 1
+        self._finished = 0
+        self._silent = asyncio.Event()
+        self._silent.set()
+        self._ends_at = 0.0
+
+    def begin(self, text: str) -> Sentence:
+        """A new sentence, not yet spoken."""
+        sentence = Sentence(self._next, text)
+        self.sentences[self._next] = sentence
+        self._next += 1
+        self._silent.clear()
+        return sentence
+
+    async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
+        """Have `sentence` spoken; returns when all its sound is on the line. Raises `VoiceError`."""
+        spoken = speakable(sentence.text)
+        try:
+            if spoken:
+                async with aclosing(within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, GAP)) as pieces:
+                    async for sound in pieces:
+                        on_sound()
+                        await self._put(sentence, sound)
+        except ProviderError as error:
+            raise VoiceError(error.provider, error.problem, advice=error.advice, temporary=error.temporary) from None
+        finally:
+            # What was spoken of a sentence that broke off is still played, and counts.
+            sentence.complete = True
+            self._line.finish(sentence.utterance)
+
+    def play(self, sentence: Sentence, sound: bytes) -> None:
+        """Say ready-made sound."""
+        sentence.samples = len(sound)
+        sentence.complete = True
+        self._line.say(sentence.utterance, sound)
+        self._line.finish(sentence.utterance)
+
+    async def _put(self, sentence: Sentence, sound: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        self._ends_at = max(self._ends_at, now) + len(sound) / SAMPLE_RATE
+        sentence.samples += len(sound)
+        self._line.say(sentence.utterance, sound)
+        if self._ends_at - now > LEAD:
+            await asyncio.sleep(self._ends_at - now - LEAD)
+
+    def finished(self, event: Finished) -> None:
+        """The line has played an utterance to its end."""
+        self._finished = max(self._finished, event.utterance)
+        if self._finished >= self._next - 1:
+            self._silent.set()
+
+    async def silent(self) -> None:
+        """Wait until everything begun has been played or discarded."""
+        await self._silent.wait()
+
+    def stop(self) -> Heard:
+        """Discard what is not played; tells how far it came."""
+        heard = self._line.stop()
+        self._finished = self._next - 1
+        self._ends_at = 0.0
+        self._silent.set()
+        return heard

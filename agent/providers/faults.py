@@ -1,0 +1,37 @@
+"""How a provider's refusal becomes a `ProviderError` that an operator can act on and that holds no secret."""
+
+from agent.errors import ProviderError
+
+QUOTE_LIMIT = 200
+"""Characters of a provider's own words that are kept."""
+
+
+def quoted(words: object, secret: str) -> str:
+    """A provider's own words, made safe to log: one printable line, clipped, with `secret` blotted out."""
+    text = " ".join(str(words).split())
+    if secret:
+        text = text.replace(secret, "***")
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
+
+
+def http_fault(provider: str, status: int, words: str = "") -> ProviderError:
+    """The error for an HTTP status; `words` are the provider's own, already `quoted`.
+
+    Words of a 401 are left out, because some providers repeat part of the key in them.
+    """
+    problem, advice = _STATUS.get(status, (f"answered HTTP {status}", ""))
+    if words and status != 401:
+        problem = f"{problem}: {words}"
+    return ProviderError(provider, problem, advice=advice, temporary=status in (408, 409, 425, 429) or status >= 500)
+
+
+_STATUS = {
+    400: ("refused the request", "check the model name and the options"),
+    401: ("refused the API key", "check the key and that it belongs to this service"),
+    402: ("wants payment", "check the balance of the account"),
+    403: ("does not permit this", "check what the key and the plan allow"),
+    404: ("does not know this address, model or voice", "check the base URL, model and voice names"),
+    422: ("refused the request", "check the model name and the options"),
+    429: ("limits the rate", "raise the limit of the account or take fewer calls at once"),
+}

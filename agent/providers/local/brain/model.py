@@ -1,0 +1,54 @@
+"""The embedded model: `Model` by intents and slots, stateless; everything is derived from the messages."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.providers.local.brain.dialogue import Dialogue
+from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.schemas import Tools
+
+MAX_MESSAGES = 80
+"""The newest messages that are looked at; older ones cannot change the reply of a call that is still polite."""
+
+
+class LocalModel:
+    """A scripted dialogue about orders and call backs in the tool-call shape of a language model.
+
+    Parameters
+    ----------
+    business
+        Name said in the farewell and in answer to "who are you?"; empty for none.
+    intents
+        The classifier; a fresh one that loads the packaged model at first use by default.
+    """
+
+    name = "local"
+
+    def __init__(self, *, business: str = "", intents: Intents | None = None) -> None:
+        self._business = business
+        self._intents = intents or Intents()
+
+    async def warm(self) -> None:
+        """Load the model (about one second) before the first call. Raises `ProviderError` if its package is missing."""
+        if not self._intents.loaded:
+            await asyncio.to_thread(self._intents.load)
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """Stream the reply sentence by sentence, then at most one tool call; the same messages give the same reply.
+
+        Raises `ProviderError` when the package with the sentence encoder is missing.
+        """
+        await self.warm()
+        given = Tools(tools)
+        reply = Dialogue(given.names, self._intents.guess, self._business).follow(messages[-MAX_MESSAGES:])
+        arguments = given.arguments(reply.call.name, reply.call.arguments) if reply.call else None
+        if reply.call and arguments is None:
+            reply = Dialogue(given.names - {reply.call.name}, self._intents.guess, self._business).refused(reply.call)
+        for index, sentence in enumerate(reply.sentences):
+            yield Text(sentence if index == 0 else " " + sentence)
+        if reply.call and arguments is not None:
+            yield ToolCall(f"call_{len(messages)}", reply.call.name, arguments)
+
+    async def close(self) -> None:
+        """Nothing to free: the model is shared by all calls until the process ends."""

@@ -1,0 +1,81 @@
+"""What the brain says, and how it knows from the words that were heard what it has asked."""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+
+class Ask(Enum):
+    """A question that the caller may be answering."""
+
+    NUMBER = "order number"
+    PHONE = "phone number"
+    WHEN = "time of a call back"
+    CONFIRM = "is the call back right"
+    CHANGE = "what to change in the call back"
+    PERSON = "put through to a person"
+    CALLBACK = "have somebody call back"
+    MORE = "anything else"
+
+
+class Call(NamedTuple):
+    """A tool to call, its arguments still unchecked against the tool's schema."""
+
+    name: str
+    arguments: dict[str, str]
+
+
+class Reply(NamedTuple):
+    """One reply: sentences for the ear, the question they end with, and a tool to call after them."""
+
+    sentences: tuple[str, ...]
+    ask: Ask | None = None
+    call: Call | None = None
+
+
+QUESTIONS = {
+    Ask.NUMBER: "What is your order number?",
+    Ask.PHONE: "Which phone number should we call?",
+    Ask.WHEN: "When should we call?",
+    Ask.CONFIRM: "Is that right?",
+    Ask.CHANGE: "Should I change the number or the time?",
+    Ask.PERSON: "Shall I put you through to a person?",
+    Ask.CALLBACK: "Shall somebody call you back?",
+    Ask.MORE: "Is there anything else I can help you with?",
+}
+DICTATED = frozenset({Ask.NUMBER, Ask.PHONE, Ask.WHEN})
+"""Questions that stay open when the caller talks over them; a yes or a no to an unheard question means nothing."""
+
+_HEARD = (
+    (Ask.CHANGE, r"the number or the time"),
+    (Ask.MORE, r"anything else"),
+    (Ask.CONFIRM, r"is that (?:right|correct)"),
+    (Ask.PERSON, r"(?:shall|should|can|may|would|want) .{0,30}(?:put you through|transfer|connect|a person|a human)"),
+    (Ask.CALLBACK, r"(?:shall|should|would) .{0,30}call you back"),
+    (Ask.NUMBER, r"\border number\b"),
+    (Ask.PHONE, r"\b(?:phone number|which number|what number|number should we call)"),
+    (Ask.WHEN, r"\bwhen should|\bwhat time|\bwhen would"),
+)
+
+ABILITIES = {
+    "get_order_status": "look up an order",
+    "schedule_callback": "arrange a call back",
+    "transfer_to_human": "put you through to a person",
+}
+FRESH_START = "How can I help you?"
+
+
+def question_heard(text: str) -> Ask | None:
+    """The question in what the caller has heard of the agent's words; None if it was not heard or there was none."""
+    plain = text[-400:].lower()
+    return next((ask for ask, pattern in _HEARD if re.search(pattern, plain)), None)
+
+
+def abilities(tools: frozenset[str]) -> str:
+    """One sentence that says what this agent can do with the tools it has."""
+    known = [text for name, text in ABILITIES.items() if name in tools]
+    if not known:
+        return "On this line I can only talk to you and end the call."
+    if len(known) > 1:
+        known[-1] = "or " + known[-1]
+    return f"I can {', '.join(known) if len(known) > 2 else ' '.join(known)}."

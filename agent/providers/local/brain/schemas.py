@@ -1,0 +1,73 @@
+"""Arguments against a tool's schema: the brain calls only tools it was given, with arguments that fit."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.model import ToolSchema
+
+
+class Tools:
+    """The tools of one request, by name. Malformed schemas are passed over."""
+
+    def __init__(self, schemas: Sequence[ToolSchema]) -> None:
+        self._parameters: dict[str, Mapping[str, Any]] = {}
+        for schema in schemas:
+            function = schema.get("function") if isinstance(schema, Mapping) else None
+            if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+                parameters = function.get("parameters")
+                self._parameters[function["name"]] = parameters if isinstance(parameters, Mapping) else {}
+        self.names = frozenset(self._parameters)
+
+    def arguments(self, name: str, offered: Mapping[str, str]) -> str | None:
+        """The JSON arguments for `name` out of what is `offered`; None when the tool is missing or they cannot fit.
+
+        What the schema does not know is left out; numbers are converted where the schema wants a number.
+        """
+        parameters = self._parameters.get(name)
+        if parameters is None:
+            return None
+        properties = parameters.get("properties")
+        properties = properties if isinstance(properties, Mapping) else {}
+        required = parameters.get("required")
+        required = required if isinstance(required, list) else []
+        chosen: dict[str, Any] = {}
+        for key, schema in properties.items():
+            value = _converted(offered[key], schema) if offered.get(key) else None
+            if value is not None:
+                chosen[key] = value
+        return json.dumps(chosen) if all(key in chosen for key in required) else None
+
+
+def _converted(value: str, schema: Any) -> str | int | float | None:
+    """`value` in the type that `schema` asks for; None when it does not fit."""
+    if not isinstance(schema, Mapping):
+        return value
+    branches = schema.get("anyOf")
+    if isinstance(branches, list):
+        return next((fit for branch in branches if (fit := _converted(value, branch)) is not None), None)
+    kinds = schema.get("type", "string")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "string" in kinds:
+        return value if _string_fits(value, schema) else None
+    if ("integer" in kinds or "number" in kinds) and re.fullmatch(r"[0-9]{1,15}", value):
+        return int(value)
+    return None
+
+
+def _string_fits(value: str, schema: Mapping[str, Any]) -> bool:
+    if isinstance(schema.get("enum"), list) and value not in schema["enum"]:
+        return False
+    if len(value) < _length(schema, "minLength", 0) or len(value) > _length(schema, "maxLength", len(value)):
+        return False
+    pattern = schema.get("pattern")
+    try:
+        return not isinstance(pattern, str) or re.search(pattern, value) is not None
+    except re.error:
+        return True  # A pattern of another dialect than Python's: the tool's own validation decides.
+
+
+def _length(schema: Mapping[str, Any], key: str, default: int) -> int:
+    value = schema.get(key)
+    return value if isinstance(value, int) else default

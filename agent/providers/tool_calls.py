@@ -1,0 +1,88 @@
+"""Puts the fragments of streamed tool calls together, also those of servers that are not quite like OpenAI.
+
+Known ways to differ: no index; index 0 for every call; a whole call in one fragment; the name or the id in each
+fragment; no id at all.
+"""
+
+import json
+from typing import Any
+
+from agent.model import ToolCall
+
+MAX_CALLS = 16
+"""Tool calls in one reply."""
+
+MAX_ARGUMENTS = 64 * 1024
+"""Characters of arguments in one reply."""
+
+
+class TooMuchError(Exception):
+    """The model wrote more tool calls or arguments than any reply needs."""
+
+
+class _Call:
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.arguments = ""
+
+
+class ToolCalls:
+    """The tool calls of one reply."""
+
+    def __init__(self, prefix: str) -> None:
+        """`prefix` begins the ids given to calls that come without one; it must not recur in the conversation."""
+        self._prefix = prefix
+        self._calls: list[_Call] = []
+        self._written = 0
+        self._given = 0
+
+    def add(self, index: object, id_: object, name: object, arguments: object) -> None:
+        """Take a fragment; each part may be missing. Raises `TooMuchError`."""
+        number = index if isinstance(index, int) else None
+        identity = id_ if isinstance(id_, str) else ""
+        name = name if isinstance(name, str) else ""
+        call = self._find(number, identity, name)
+        call.id = call.id or identity
+        call.name = call.name or name
+        if isinstance(arguments, dict):  # some servers send the object itself
+            arguments = json.dumps(arguments)
+        if isinstance(arguments, str):
+            call.arguments += arguments
+            self._written += len(arguments)
+        if len(self._calls) > MAX_CALLS or self._written > MAX_ARGUMENTS:
+            raise TooMuchError(f"{len(self._calls)} tool calls, {self._written} characters of arguments")
+
+    def _find(self, index: int | None, identity: str, name: str) -> _Call:
+        same = [call for call in self._calls if index is None or call.index == index]
+        if not same or _is_another(same[-1], identity, name):
+            self._calls.append(_Call(index))
+            return self._calls[-1]
+        return same[-1]
+
+    def finished(self) -> list[ToolCall]:
+        """All calls that have a name, in order; forgets them."""
+        calls, self._calls = [call for call in self._calls if call.name], []
+        first, self._given = self._given, self._given + len(calls)
+        return [
+            ToolCall(call.id or f"{self._prefix}{number}", call.name, call.arguments.strip() or "{}")
+            for number, call in enumerate(calls, start=first)
+        ]
+
+
+def _is_another(call: _Call, identity: str, name: str) -> bool:
+    """Whether a fragment with this id and name begins another call than `call`."""
+    if not name or not call.name:
+        return False
+    if identity and call.id:
+        return identity != call.id
+    return call.index is None and _is_whole(call.arguments)
+
+
+def _is_whole(arguments: str) -> bool:
+    try:
+        value: Any = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict)

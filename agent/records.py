@@ -1,0 +1,123 @@
+"""What a conversation reports while it goes on, and the record of each turn."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+
+@dataclass
+class ToolRun:
+    """One tool call and what came of it."""
+
+    name: str
+    arguments: Any
+    result: Any = None
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Times:
+    """When the parts of a turn happened, on the event loop's clock; None if they did not."""
+
+    caller_stopped: float | None = None
+    """When the sound of the caller's last word arrived."""
+    final: float | None = None
+    """When the transcript was complete."""
+    first_token: float | None = None
+    first_sentence: float | None = None
+    first_sound: float | None = None
+    """The first bytes from the voice."""
+    first_packet: float | None = None
+    """When the reply began to be audible on the wire."""
+
+    def parts_ms(self) -> dict[str, int]:
+        """Milliseconds from part to part, and in all; parts that did not happen are left out."""
+        names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet")
+        labels = ("hearing", "thinking", "phrasing", "voicing", "sending")
+        marks = [getattr(self, name) for name in names]
+        parts: dict[str, int] = {}
+        before = marks[0]
+        for label, mark in zip(labels, marks[1:], strict=True):
+            if mark is not None and before is not None:
+                parts[label] = round(1000 * (mark - before))
+                before = mark
+        if marks[0] is not None and marks[-1] is not None:
+            parts["total"] = round(1000 * (marks[-1] - marks[0]))
+        return parts
+
+
+@dataclass
+class Turn:
+    """One exchange: what the caller said and what the agent answered."""
+
+    caller: str = ""
+    said: str = ""
+    """What the agent meant to say."""
+    heard: str = ""
+    """What of it the caller heard."""
+    interrupted: bool = False
+    tools: list[ToolRun] = field(default_factory=list)
+    times: Times = field(default_factory=Times)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: words, tools, and the parts of the latency in milliseconds."""
+        record = asdict(self)
+        del record["times"]
+        return record | {"latency_ms": self.times.parts_ms()}
+
+
+class CallerSaid(NamedTuple):
+    """Words of the caller; `final` once the turn is complete."""
+
+    text: str
+    final: bool
+
+
+class AgentSays(NamedTuple):
+    """A sentence that is given to the voice."""
+
+    text: str
+
+
+class ToolStarted(NamedTuple):
+    """A tool is being run."""
+
+    name: str
+    arguments: Any
+
+
+class ToolDone(NamedTuple):
+    """A tool has returned or failed."""
+
+    run: ToolRun
+
+
+class Interrupted(NamedTuple):
+    """The caller talked over the agent; `heard` is what had been heard of the reply."""
+
+    heard: str
+
+
+class TurnEnded(NamedTuple):
+    """A turn is over."""
+
+    turn: Turn
+
+
+class ProviderFailed(NamedTuple):
+    """A part of the agent failed."""
+
+    part: Literal["ears", "model", "voice"]
+    cause: str
+
+
+Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a conversation ended."""
+
+    kind: Literal["caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "failed"]
+    text: str
+    """One sentence for the record."""

@@ -1,0 +1,190 @@
+"""One reply: the model's words go sentence by sentence to the voice, its tool calls to the tools, and back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.errors import ProviderError
+from agent.history import History, Said
+from agent.limits import think
+from agent.model import Model, Piece, Text, ToolCall
+from agent.mouth import Mouth
+from agent.records import AgentSays, Outcome, Report, ToolDone, ToolStarted, Turn
+from agent.sentences import SentenceCutter
+from agent.tools import Tool, Toolbox, result_text, tool
+
+ROUNDS = 5
+"""How often tools may be called before the caller hears words."""
+FILLER_AFTER = 1.2
+"""Seconds that a tool may take until the caller is told that it takes a moment."""
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+@dataclass
+class Control:
+    """What the built-in tools decide about the call; it happens when everything has been said."""
+
+    outcome: Outcome | None = None
+
+    def tools(self, *, can_transfer: bool) -> list[Tool]:
+        """`hang_up`, and `transfer_to_human` if there is somebody to transfer to."""
+
+        @tool(side_effect=True)
+        async def hang_up(reason: str = "") -> dict[str, str]:
+            """End the call. Say goodbye first, in the same reply. Only when the caller has nothing more to ask."""
+            self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
+            return {"status": "the call ends as soon as you have said goodbye"}
+
+        @tool(side_effect=True)
+        async def transfer_to_human(reason: str = "") -> dict[str, str]:
+            """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
+            if not can_transfer:
+                return {"error": "nobody can be reached now; offer that somebody calls back"}
+            self.outcome = Outcome("transfer", reason or "the caller asked for a person")
+            return {"status": "the caller is connected as soon as you have said so"}
+
+        return [hang_up, transfer_to_human]
+
+
+@dataclass
+class Agent:
+    """What all replies of one call share."""
+
+    model: Model
+    toolbox: Toolbox
+    history: History
+    mouth: Mouth
+    control: Control
+    filler: str
+    report: Callable[[Report], None]
+    spawn: Spawn
+    kept: set[asyncio.Task[None]] = field(default_factory=set)
+    """Runs of tools with a side effect: they are not broken off."""
+
+
+class Preparation:
+    """A reply that was begun on words which are probably complete; thrown away without trace if they are not."""
+
+    def __init__(self, agent: Agent, text: str) -> None:
+        self.text = text
+        self._pieces: asyncio.Queue[Piece | ProviderError | None] = asyncio.Queue(1000)
+        stream = think(agent.model, agent.history.messages(text), agent.toolbox.schemas)
+        self._task = agent.spawn(self._collect(stream))
+
+    async def _collect(self, stream: AsyncGenerator[Piece, None]) -> None:
+        end: ProviderError | None = None
+        try:
+            async with aclosing(stream) as pieces:
+                async for piece in pieces:
+                    await self._pieces.put(piece)
+        except ProviderError as error:
+            end = error
+        await self._pieces.put(end)
+
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
+        """The reply as if it had just been asked for."""
+        try:
+            while (piece := await self._pieces.get()) is not None:
+                if isinstance(piece, ProviderError):
+                    raise piece
+                yield piece
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Throw it away."""
+        self._task.cancel()
+
+
+class Reply:
+    """The reply of one turn. Cancelling `run` breaks it off; tools with side effects still finish."""
+
+    def __init__(self, agent: Agent, turn: Turn, now: Callable[[], float]) -> None:
+        self.turn = turn
+        self._agent = agent
+        self._now = now
+
+    async def run(self, prepared: Preparation | None) -> None:
+        """Answer what the history holds. Raises `ProviderError`."""
+        agent = self._agent
+        for _ in range(ROUNDS):
+            said = agent.history.say()
+            if prepared is not None:
+                pieces, prepared = prepared.pieces(), None
+            else:
+                pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas)
+            calls = await self._speak(said, pieces)
+            if not calls:
+                break
+            said.calls = calls
+            await self._run_tools(said)
+            if agent.control.outcome is not None and self.turn.said:
+                break
+        await agent.mouth.silent()
+
+    async def recite(self, text: str) -> None:
+        """Say a fixed sentence. Raises `ProviderError`."""
+        await self._say(self._agent.history.say(), text)
+        await self._agent.mouth.silent()
+
+    async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
+        calls: list[ToolCall] = []
+        cutter = SentenceCutter()
+        times = self.turn.times
+        async with aclosing(pieces):
+            async for piece in pieces:
+                times.first_token = times.first_token or self._now()
+                if isinstance(piece, Text):
+                    for sentence in cutter.feed(piece.delta):
+                        await self._say(said, sentence)
+                elif isinstance(piece, ToolCall):
+                    calls.append(piece)
+        for sentence in cutter.flush():
+            await self._say(said, sentence)
+        return calls
+
+    async def _say(self, said: Said, text: str) -> None:
+        times = self.turn.times
+        times.first_sentence = times.first_sentence or self._now()
+        self.turn.said = f"{self.turn.said} {text}".strip()
+        sentence = self._agent.mouth.begin(text)
+        said.sentences.append(sentence)
+        self._agent.report(AgentSays(text))
+
+        def on_sound() -> None:
+            times.first_sound = times.first_sound or self._now()
+
+        await self._agent.mouth.speak(sentence, on_sound)
+
+    async def _run_tools(self, said: Said) -> None:
+        agent = self._agent
+        runs: dict[asyncio.Task[None], Tool | None] = {}
+        for call in said.calls:
+            task = agent.spawn(self._run_tool(call, said))
+            runs[task] = found = agent.toolbox.get(call.name)
+            if found is not None and found.side_effect:
+                agent.kept.add(task)
+                task.add_done_callback(agent.kept.discard)
+        try:
+            _, slow = await asyncio.wait(runs, timeout=FILLER_AFTER)
+            if slow:
+                slowest = runs[next(iter(slow))]
+                filler = (slowest.filler if slowest else "") or agent.filler
+                if filler:
+                    await self._say(said, filler)
+                await asyncio.wait(runs)
+        except asyncio.CancelledError:
+            for task in runs:
+                if task not in agent.kept:
+                    task.cancel()
+            raise
+
+    async def _run_tool(self, call: ToolCall, said: Said) -> None:
+        self._agent.report(ToolStarted(call.name, call.arguments))
+        run = await self._agent.toolbox.run(call.name, call.arguments)
+        said.results[call.id] = result_text(run)
+        self.turn.tools.append(run)
+        self._agent.report(ToolDone(run))

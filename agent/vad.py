@@ -1,0 +1,70 @@
+"""Local voice activity by energy: late provider signals are no basis for falling silent. Sans-IO."""
+
+import warnings
+from typing import NamedTuple
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
+from agent.line import SAMPLE_RATE
+
+WINDOW = 160
+"""Samples judged at a time (20 ms)."""
+ONSET = 0.100
+"""Seconds of speech that make an onset; a click is shorter."""
+HANGOVER = 0.300
+"""Seconds without speech that end it; the gaps inside words are shorter."""
+FLOOR_MIN = 20.0
+MARGIN = 3.2
+"""How many times the noise floor speech must reach (10 dB)."""
+LOUD_ENOUGH = 250.0
+"""The least root mean square (16-bit scale) that can be speech (about -39 dBm0)."""
+
+
+class Activity(NamedTuple):
+    """The caller began (`onset`) or stopped making sound, `ago` seconds before the end of what was given."""
+
+    onset: bool
+    ago: float
+
+
+class VoiceActivity:
+    """Follows the noise floor: down at once, up slowly, and not at all while somebody speaks."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self._floor = 100.0
+        self._loud = 0.0
+        self._quiet = 0.0
+
+    def feed(self, ulaw: bytes) -> list[Activity]:
+        """Take sound of any length; returns what changed."""
+        changes: list[Activity] = []
+        seconds = WINDOW / SAMPLE_RATE
+        for at in range(0, len(ulaw) - WINDOW + 1, WINDOW):
+            level = audioop.rms(audioop.ulaw2lin(ulaw[at : at + WINDOW], 2), 2)
+            if self._judge(level, seconds):
+                changes.append(Activity(self.active, (len(ulaw) - at - WINDOW) / SAMPLE_RATE))
+        return changes
+
+    def _judge(self, level: float, seconds: float) -> bool:
+        speech = level > max(LOUD_ENOUGH, MARGIN * self._floor)
+        if not speech:
+            rate = 0.3 if level < self._floor else 0.02
+            self._floor = max(FLOOR_MIN, self._floor + rate * (level - self._floor))
+        elif self._loud > 3.0:
+            self._floor = min(self._floor * 1.02, level)  # sound that goes on for seconds is noise
+        if speech:
+            self._loud += seconds
+            self._quiet = 0.0
+        else:
+            self._quiet += seconds
+            self._loud = max(0.0, self._loud - 0.5 * seconds) if self._quiet < HANGOVER else 0.0
+        if not self.active and self._loud >= ONSET - 1e-9:
+            self.active = True
+            return True
+        if self.active and self._quiet >= HANGOVER - 1e-9:
+            self.active = False
+            return True
+        return False

@@ -1,0 +1,240 @@
+"""One phone call. The only module that joins SIP, media and agent.
+
+INVITE → ports and providers are opened while it rings → 200 → conversation → transfer or BYE → record.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from agent.conversation import Conversation, Outcome
+
+from agent import line as agent_line
+from media import channel as media
+from media.engine import MediaEngine
+from media.session import Format
+from sipgw.sip.leg import Ended, Leg, Offered
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.uri import Uri
+
+log = structlog.get_logger()
+
+EVENTS_KEPT = 500
+"""Sound events that may wait for the conversation (30 s); beyond that new sound is dropped and counted."""
+NO_RTP_LIMIT = 30.0
+"""Seconds without a packet from the caller after which the call is given up."""
+RETRY_AFTER = (("Retry-After", "5"),)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a call ended: a word for statistics and a sentence for people."""
+
+    kind: str
+    cause: str
+
+
+class PhoneLine:
+    """An `agent.line.Line` on a media channel."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
+        self._channel: media.Channel | None = None
+
+    def attach(self, channel: media.Channel) -> None:
+        """Use `channel` for sound; to be called before the conversation begins."""
+        self._channel = channel
+
+    def on_media(self, event: media.MediaEvent) -> None:
+        """Take what the media process reports."""
+        match event:
+            case media.Frames(ulaw, at):
+                if self._events.qsize() < EVENTS_KEPT:
+                    self._events.put_nowait(agent_line.Audio(ulaw, at))
+                else:
+                    self.dropped += len(ulaw)
+            case media.Digit(key, at):
+                self._events.put_nowait(agent_line.Digit(key, at))
+            case media.Started(utterance, at):
+                self._events.put_nowait(agent_line.Started(utterance, at))
+            case media.Finished(utterance, at):
+                self._events.put_nowait(agent_line.Finished(utterance, at))
+            case media.NoRtp(seconds):
+                log.warning("nothing is heard from the caller", seconds=round(seconds))
+                if seconds >= NO_RTP_LIMIT:
+                    self.end(f"no sound arrived for {seconds:.0f} s")
+            case media.Dead(cause):
+                self.end(cause)
+
+    def end(self, cause: str) -> None:
+        """Tell the agent that nobody is there any more."""
+        self._events.put_nowait(agent_line.Gone(cause))
+
+    async def events(self) -> AsyncIterator[agent_line.LineEvent]:
+        """See `agent.line.Line.events`."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, agent_line.Gone):
+                return
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """See `agent.line.Line.say`."""
+        self._live.say(utterance, ulaw)
+
+    def finish(self, utterance: int) -> None:
+        """See `agent.line.Line.finish`."""
+        self._live.finish(utterance)
+
+    def pause(self) -> None:
+        """See `agent.line.Line.pause`."""
+        self._live.pause()
+
+    def resume(self) -> None:
+        """See `agent.line.Line.resume`."""
+        self._live.resume()
+
+    def stop(self) -> agent_line.Heard:
+        """See `agent.line.Line.stop`."""
+        return agent_line.Heard(*self._live.stop())
+
+    @property
+    def _live(self) -> media.Channel:
+        if self._channel is None:
+            raise RuntimeError("the line has no channel yet")
+        return self._channel
+
+
+class Call:
+    """A call that came in on a trunk, from its INVITE to its ending."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        engine: MediaEngine,
+        converse: Callable[[PhoneLine], Conversation],
+        *,
+        address: str,
+        transfer_to: Uri | None = None,
+    ) -> None:
+        self.leg = leg
+        self.stats: dict[str, Any] = {}
+        self._engine = engine
+        self._converse = converse
+        self._address = address
+        self._transfer_to = transfer_to
+        self._line = PhoneLine()
+        self._ended: Ended | None = None
+
+    async def run(self) -> Ending:
+        """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
+        try:
+            ending = await self._run()
+        except Exception as error:  # the call boundary: one call's fault is not the others'
+            log.exception("call failed")
+            ending = Ending("failed", f"internal error: {type(error).__name__}")
+        finally:
+            self.leg.reject(500)  # whichever of the two the state of the leg calls for; the other does nothing
+            self.leg.hangup()
+        return ending
+
+    async def _run(self) -> Ending:
+        self.leg.ringing()
+        try:
+            channel = await self._engine.open(self._line.on_media)
+        except (media.PortsExhausted, media.MediaDown) as error:
+            self.leg.reject(503, headers=RETRY_AFTER)
+            return Ending("refused", str(error))
+        with _closing(channel):
+            self._line.attach(channel)
+            conversation = self._converse(self._line)
+            try:
+                await conversation.open()
+                self._pick_up(channel)
+            except NotAcceptable as error:
+                self.leg.reject(488)
+                return Ending("refused", str(error))
+            async with asyncio.TaskGroup() as tasks:
+                follow = tasks.create_task(self._follow(channel), name="leg")
+                outcome = await conversation.run()
+                ending = await self._finish(outcome)
+                with contextlib.suppress(media.MediaDown):
+                    self.stats = await channel.stats()
+                self.leg.hangup()
+                follow.cancel()
+            return ending
+
+    def _pick_up(self, channel: media.Channel) -> None:
+        """Answer the INVITE and begin to exchange sound; raises `NotAcceptable`."""
+        local = self._local(channel)
+        if self.leg.offer is None:
+            self.leg.answer(make_offer(local))  # late offer: ours is in the 200, the answer comes with the ACK
+            return
+        negotiated = answer(self.leg.offer, local)
+        self.leg.answer(negotiated.sdp)
+        _connect(channel, negotiated)
+
+    async def _follow(self, channel: media.Channel) -> None:
+        """Follow what the other side does with the leg."""
+        async for event in self.leg.events():
+            match event:
+                case Ended():
+                    self._ended = event
+                    self._line.end(str(event))
+                case Offered(sdp):
+                    self._renegotiate(channel, sdp)
+                case _ if (sdp := getattr(event, "sdp", None)) and self.leg.offer is None:
+                    try:
+                        _connect(channel, accept_answer(make_offer(self._local(channel)), sdp, self._local(channel)))
+                    except NotAcceptable as error:
+                        self._line.end(f"the late answer cannot be used: {error}")
+
+    def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
+        local = self._local(channel)
+        try:
+            if sdp is None:
+                self.leg.accept_offer(make_offer(local))
+                return
+            negotiated = answer(sdp, local)
+        except NotAcceptable as error:
+            log.warning("re-INVITE refused", reason=str(error))
+            self.leg.reject_offer(488)
+            return
+        self.leg.accept_offer(negotiated.sdp)
+        _connect(channel, negotiated)
+
+    async def _finish(self, outcome: Outcome) -> Ending:
+        """Do what the conversation decided."""
+        if self._ended is not None:
+            return Ending("caller_hung_up", str(self._ended))
+        if outcome.kind == "transfer" and self._transfer_to is not None:
+            referred = await self.leg.refer(self._transfer_to)
+            if referred.accepted:
+                return Ending("transferred", f"to {self._transfer_to}: {referred.status} {referred.reason}")
+            return Ending("transfer_failed", f"to {self._transfer_to}: {referred.status} {referred.reason}")
+        return Ending(outcome.kind, outcome.text)
+
+    def _local(self, channel: media.Channel) -> LocalMedia:
+        return LocalMedia(address=self._address, port=channel.port)
+
+
+def _connect(channel: media.Channel, negotiated: Negotiated) -> None:
+    form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type)
+    channel.connect(
+        form,
+        (negotiated.remote_address, negotiated.remote_port),
+        send=negotiated.direction in ("sendrecv", "sendonly"),
+        receive=negotiated.direction in ("sendrecv", "recvonly"),
+    )
+
+
+@contextlib.contextmanager
+def _closing(channel: media.Channel) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        channel.close()

@@ -1,0 +1,114 @@
+"""Trunks: who may send calls here, and where the gateway registers."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from sipgw.sip.digest import Credentials
+from sipgw.sip.uri import Uri
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+"""Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
+
+
+@dataclass(frozen=True)
+class TrunkOptions:
+    """One carrier, PBX or network of softphones."""
+
+    name: str
+    """Stands in logs and records."""
+    mode: Literal["register", "peer"]
+    """`register`: the gateway registers there (Telnyx, a PBX). `peer`: the other side sends INVITEs to our fixed
+    address (Twilio, Plivo, a PBX trunk, softphones)."""
+    registrar: str = ""
+    """`register` only: host or SIP URI, e.g. ``sip.telnyx.com`` or ``sip:10.0.0.5:5080``."""
+    user: str = ""
+    """User name for digest authentication; with `register` also the user part of our address."""
+    password: str = field(default="", repr=False)
+    """Password for digest authentication, by reference: ``"${TELNYX_PASSWORD}"``."""
+    outbound_proxy: str = ""
+    """SIP URI to send REGISTER to when it is not the registrar itself."""
+    networks: tuple[str, ...] = ()
+    """Networks that its calls come from. A registered trunk's registrar addresses are added by themselves."""
+    expires: float = 3600
+    """Seconds asked for a registration."""
+    max_calls: int = 100
+    """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
+    transfer_to: str = ""
+    """SIP or tel URI of the person that callers are transferred to; empty: no transfers."""
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"networks: {error}") from None
+        if self.mode == "register" and not (self.registrar and self.user):
+            raise ValueError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'")
+        if self.mode == "peer" and not self.networks:
+            raise ValueError(
+                f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
+            )
+        for uri in (self.registrar_uri, self.proxy_uri, self.transfer_uri):
+            if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
+                raise ValueError(f"{uri} is not a SIP address")
+
+    @cached_property
+    def registrar_uri(self) -> Uri | None:
+        """Where to register, or None for a peer."""
+        return _uri(self.registrar)
+
+    @cached_property
+    def proxy_uri(self) -> Uri | None:
+        """Where REGISTER is sent, or None for the registrar itself."""
+        return _uri(self.outbound_proxy)
+
+    @cached_property
+    def transfer_uri(self) -> Uri | None:
+        """Where callers are transferred to, or None."""
+        return _uri(self.transfer_to)
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """For answering digest challenges."""
+        return Credentials(self.user, self.password) if self.user else None
+
+
+LOCAL_TRUNK = TrunkOptions(name="local", mode="peer", networks=PRIVATE_NETWORKS)
+"""The trunk of a gateway without configuration: softphones and PBXs on loopback and private networks."""
+
+
+class Trunks:
+    """All trunks of a gateway, looked up by the address a request comes from."""
+
+    def __init__(self, trunks: tuple[TrunkOptions, ...]) -> None:
+        self.all = trunks or (LOCAL_TRUNK,)
+        self._networks: list[tuple[Network, TrunkOptions]] = []
+        for trunk in self.all:
+            for network in trunk.networks:
+                self.allow(trunk, network)
+
+    def allow(self, trunk: TrunkOptions, network: str) -> None:
+        """Let calls from `network` (an address or CIDR network) in through `trunk`."""
+        entry = (ipaddress.ip_network(network), trunk)
+        if entry not in self._networks:
+            self._networks.append(entry)
+            # The narrowest network decides, so that a PBX inside a softphone network keeps its own trunk.
+            self._networks.sort(key=lambda entry: -entry[0].prefixlen)
+
+    def match(self, host: str) -> TrunkOptions | None:
+        """The trunk that a request from `host` (an IP address) belongs to, or None for a stranger."""
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if address.version == 6 and address.ipv4_mapped:  # what a dual-stack socket reports for an IPv4 peer
+            address = address.ipv4_mapped
+        return next((trunk for network, trunk in self._networks if address in network), None)
+
+
+def _uri(text: str) -> Uri | None:
+    if not text:
+        return None
+    scheme = text.partition(":")[0].lower()
+    return Uri.parse(text if scheme in ("sip", "sips", "tel") else f"sip:{text}")

@@ -1,0 +1,372 @@
+"""The AssemblyAI ears against a server as strict as the real one."""
+
+import asyncio
+import json
+import random
+
+import pytest
+
+from agent.ears import Onset, Transcript
+from agent.errors import ProviderError
+from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
+
+KEY = "aai-key"
+ORDER = Said("Where is my order?", 500, 2000)
+UNFINISHED = Said("My name is", 200, 1200)
+
+
+def options(fake: FakeAssemblyAI, **more) -> AssemblyAIOptions:
+    return AssemblyAIOptions(**{"api_key": KEY, "url": f"{fake.url}/v3/ws", "retry_pause": 0.0, **more})
+
+
+def sound(milliseconds: int) -> bytes:
+    return random.Random(1).randbytes(milliseconds * 8)
+
+
+class Reader:
+    """Reads the events all the time, as a conversation does."""
+
+    def __init__(self, ears: AssemblyAIEars) -> None:
+        self._ears = ears
+        self._queue: asyncio.Queue = asyncio.Queue()
+
+    async def run(self) -> None:
+        try:
+            async for event in self._ears.events():
+                self._queue.put_nowait(event)
+            self._queue.put_nowait(None)
+        except ProviderError as error:
+            self._queue.put_nowait(error)
+
+    async def next(self):
+        async with asyncio.timeout(5):
+            event = await self._queue.get()
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    async def final(self) -> Transcript:
+        while True:
+            event = await self.next()
+            if isinstance(event, Transcript) and event.final:
+                return event
+
+
+def session(fake: FakeAssemblyAI, scenario, **more):
+    """Run `scenario(ears, reader)` on an open pair of ears."""
+
+    async def run():
+        async with fake:
+            ears = AssemblyAIEars(options(fake, **more))
+            await ears.open()
+            reader = Reader(ears)
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(reader.run())
+                try:
+                    return await scenario(ears, reader)
+                finally:
+                    await ears.close()
+                    await reading
+
+    return asyncio.run(run())
+
+
+def refusal(fake: FakeAssemblyAI, **more) -> ProviderError:
+    async def run():
+        async with fake:
+            ears = AssemblyAIEars(options(fake, **more))
+            with pytest.raises(ProviderError) as caught:
+                await ears.open()
+            await ears.close()
+            return caught.value
+
+    return asyncio.run(run())
+
+
+def test_the_session_asks_for_mu_law_as_it_is_on_the_line():
+    fake = FakeAssemblyAI()
+
+    async def scenario(_ears, _events):
+        pass
+
+    session(fake, scenario, keyterms=("Sipgw", "Łódź"), language="en", max_turn_silence=0.8)
+    query = fake.sessions[0].query
+    assert query["encoding"] == "pcm_mulaw"
+    assert query["sample_rate"] == "8000"
+    assert query["speech_model"] == "u3-rt-pro"
+    assert query["max_turn_silence"] == "800"
+    assert "min_turn_silence" not in query  # left to the model
+    assert json.loads(query["keyterms_prompt"]) == ["Sipgw", "Łódź"]
+    assert query["language"] == "en"
+    assert fake.sessions[0].headers["Authorization"] == KEY
+    assert "Sec-WebSocket-Extensions" not in fake.sessions[0].headers
+
+
+@pytest.mark.parametrize(("chunk", "size"), [(0.05, 400), (0.06, 480), (0.1, 800)])
+def test_every_byte_arrives_unchanged_in_frames_of_the_chosen_length(chunk, size):
+    fake = FakeAssemblyAI()
+    ulaw = sound(1234)  # all 256 codes, not a whole number of frames
+
+    async def scenario(ears, _events):
+        for at in range(0, len(ulaw), 160):
+            ears.hear(ulaw[at : at + 160])
+
+    session(fake, scenario, chunk=chunk)
+    received = bytes(fake.sessions[0].audio)
+    assert received[: len(ulaw)] == ulaw
+    assert set(received[len(ulaw) :]) <= {0xFF}
+    assert all(400 <= frame <= 8000 for frame in fake.sessions[0].frames)
+    assert set(fake.sessions[0].frames[:-1]) == {size}
+    assert fake.sessions[0].messages == [{"type": "Terminate"}]
+    assert fake.sessions[0].sent[-1]["type"] == "Termination"
+
+
+def test_a_finished_sentence_is_final_once_with_its_place_in_the_sound():
+    async def scenario(ears, events):
+        ears.hear(sound(1400))
+        early = [await events.next(), await events.next()]
+        ears.hear(sound(1000))
+        return [*early, await events.next()]
+
+    onset, partial, final = session(FakeAssemblyAI([ORDER]), scenario)
+    assert onset == Onset(0.5)
+    assert not partial.final
+    assert not partial.stable
+    assert final == Transcript("Where is my order?", True, True, 2.0)
+
+
+def test_a_partial_in_a_pause_is_stable_and_the_silence_ends_the_turn():
+    async def scenario(ears, events):
+        ears.hear(sound(900))
+        pause = [await events.next(), await events.next()]
+        for _ in range(15):
+            ears.hear(sound(100))
+        return [*pause, await events.next()]
+
+    heard = session(FakeAssemblyAI([Said("My name", 200, 700)]), scenario, chunk=0.1)
+    assert heard == [Onset(0.2), Transcript("My name", False, True, 0.7), Transcript("My name", True, True, 0.7)]
+
+
+def test_a_turn_that_goes_on_after_a_pause_stays_one_turn():
+    script = [UNFINISHED, Said("Sonny.", 1700, 2100)]
+
+    async def scenario(ears, events):
+        ears.hear(sound(3000))
+        return [await events.final()]
+
+    assert session(FakeAssemblyAI(script), scenario) == [Transcript("My name is Sonny.", True, True, 2.1)]
+
+
+@pytest.mark.parametrize("model", ["universal-streaming-english", "universal-streaming-multilingual"])
+def test_universal_streaming_counts_words_as_they_come(model):
+    async def scenario(ears, events):
+        heard = []
+        for milliseconds in (600, 500, 1200, 2000):
+            ears.hear(sound(milliseconds))
+            heard.append(await events.next())
+        return heard
+
+    assert session(FakeAssemblyAI([ORDER]), scenario, model=model) == [
+        Transcript("Where", False, False, 0.6),
+        Transcript("Where is", False, False, 1.08),
+        Transcript("Where is my order?", False, True, 2.0),
+        Transcript("Where is my order?", True, True, 2.0),
+    ]
+
+
+def test_context_goes_only_to_models_that_take_it_and_is_clipped():
+    async def scenario(ears, _events):
+        ears.expect("x" * 2000 + " What is your order number?")
+
+    fake = FakeAssemblyAI()
+    session(fake, scenario)
+    assert fake.sessions[0].messages == [{"type": "Terminate"}]
+    newer = FakeAssemblyAI()
+    session(newer, scenario, model="universal-3-6-pro")
+    update, _ = newer.sessions[0].messages
+    assert update["type"] == "UpdateConfiguration"
+    assert len(update["agent_context"]) == 1500
+    assert update["agent_context"].endswith("What is your order number?")
+
+
+# Losses within the call.
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(drop=True, after_ms=3000),
+        Faults(error=(3005, "Session Cancelled: An error occurred"), after_ms=3000),
+        Faults(error=(3008, "Session Expired: Maximum session duration exceeded"), after_ms=3000),
+        Faults(error=(1011, "internal"), after_ms=3000),
+    ],
+)
+def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
+    """The first turn is final at 1.1 s; the second is at 2.0 to 3.5 s, the loss at 3.0 s."""
+    first, second = Said("Hello.", 500, 1000), Said("Where is my order?", 2000, 3500)
+    # The second session begins 0.5 s before the onset at 2.0 s: its clock is 1.5 s behind.
+    fake = FakeAssemblyAI([first, second], [Said("Where is my order?", 500, 2000)], faults=faults)
+    ulaw = sound(5000)
+
+    async def scenario(ears, events):
+        ears.hear(ulaw[:24000])
+        heard = [await events.final()]
+        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
+        ears.hear(ulaw[24000:])
+        return [*heard, await events.final()]
+
+    heard = session(fake, scenario)
+    assert heard == [Transcript("Hello.", True, True, 1.0), Transcript("Where is my order?", True, True, 3.5)]
+    replayed = bytes(fake.sessions[1].audio)
+    assert ulaw[12000:].startswith(replayed[: len(ulaw) - 12000])
+
+
+def test_the_context_is_told_again_to_the_next_session():
+    fake = FakeAssemblyAI((), faults=Faults(drop=True, after_ms=1000))
+
+    async def scenario(ears, _events):
+        ears.expect("Your number?")
+        await fake.until(lambda: fake.sessions[0].messages)
+        ears.hear(sound(1020))
+        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].messages)
+
+    session(fake, scenario, model="universal-3-6-pro")
+    assert fake.sessions[1].messages[0]["agent_context"] == "Your number?"
+
+
+def test_ears_that_are_lost_again_and_again_give_up():
+    async def scenario(ears, events):
+        ears.hear(sound(5000))
+        with pytest.raises(ProviderError, match="session cancelled") as caught:
+            while True:
+                await events.next()
+        return caught.value
+
+    fake = FakeAssemblyAI(
+        (), faults=Faults(sessions=99, error=(3005, "Session Cancelled: An error occurred"), after_ms=500)
+    )
+    error = session(fake, scenario)
+    assert error.temporary
+    assert len(fake.sessions) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "temporary", "problem"),
+    [
+        (1008, "Unauthorized Connection: insufficient funds", False, "insufficient funds"),
+        (3006, "Invalid Message: x", False, "refused a message"),
+        (3007, "Input duration violation: 20 ms", False, "20 ms"),
+        (4002, "Insufficient funds", False, "error 4002"),
+    ],
+)
+def test_a_session_that_the_server_will_not_have_is_not_tried_again(code, words, temporary, problem):
+    async def scenario(ears, events):
+        ears.hear(sound(1000))
+        with pytest.raises(ProviderError, match=problem) as caught:
+            await events.next()
+        return caught.value
+
+    fake = FakeAssemblyAI((), faults=Faults(error=(code, words), after_ms=500))
+    assert session(fake, scenario).temporary is temporary
+    assert len(fake.sessions) == 1
+
+
+# Refusals at the start.
+
+
+def test_a_wrong_key_is_refused_at_once_with_advice_and_not_repeated():
+    error = refusal(FakeAssemblyAI(key="another"))
+    assert not error.temporary
+    assert "check the key" in error.advice
+    assert KEY not in str(error)
+
+
+def test_too_many_sessions_may_go_better_later():
+    words = "Unauthorized connection: Too many concurrent sessions"
+    error = refusal(FakeAssemblyAI(faults=Faults(sessions=99, error=(1008, words))))
+    assert error.temporary
+    assert "too many sessions" in error.problem
+
+
+def test_an_unknown_model_is_refused_with_the_names_of_the_known():
+    error = refusal(FakeAssemblyAI(), model="universal-9")
+    assert "u3-rt-pro" in str(error)
+    assert not error.temporary
+
+
+def test_a_server_that_never_begins_is_given_up():
+    error = refusal(FakeAssemblyAI(faults=Faults(silent=True)), open_limit=0.2)
+    assert error.temporary
+    assert "0.2 s" in str(error)
+
+
+@pytest.mark.parametrize(("status", "temporary"), [(401, False), (403, False), (429, True), (503, True)])
+def test_a_refusal_by_http_keeps_its_meaning(status, temporary):
+    assert refusal(FakeAssemblyAI(faults=Faults(refuse_status=status))).temporary is temporary
+
+
+def test_nobody_there():
+    async def run():
+        ears = AssemblyAIEars(AssemblyAIOptions(url="ws://127.0.0.1:9/v3/ws", api_key=KEY, retry_pause=0.0))
+        with pytest.raises(ProviderError, match="no connection") as caught:
+            await ears.open()
+        await ears.close()
+        assert caught.value.temporary
+
+    asyncio.run(run())
+
+
+# The rest.
+
+
+def test_nonsense_from_the_server_is_counted_and_does_no_harm():
+    noise = ("", "[]", "{", '{"type": "Turn"}', '{"type": "Turn", "turn_order": "x", "words": 3}', "[" * 9999)
+
+    async def scenario(ears, events):
+        ears.hear(sound(2400))
+        heard = [await events.final()]
+        return heard, ears._session.ignored
+
+    heard, ignored = session(FakeAssemblyAI([ORDER], faults=Faults(noise=noise)), scenario)
+    assert heard[0].text == "Where is my order?"
+    assert ignored == len(noise)
+
+
+def test_sound_beyond_five_seconds_without_a_session_is_dropped_and_counted():
+    async def scenario(ears, _events):
+        ears._begun = False
+        ears.hear(sound(7000))
+        return ears.dropped
+
+    assert session(FakeAssemblyAI(), scenario) == 2.0
+
+
+def test_a_server_that_ignores_the_goodbye_is_cut_off():
+    fake = FakeAssemblyAI(faults=Faults(deaf_to_terminate=True))
+
+    async def scenario(_ears, _events):
+        pass
+
+    session(fake, scenario, close_limit=0.05)
+    assert fake.sessions[0].messages == [{"type": "Terminate"}]
+
+
+def test_closing_ends_the_events_and_may_be_repeated():
+    async def scenario(ears, events):
+        await ears.close()
+        await ears.close()
+        assert await events.next() is None
+
+    session(FakeAssemblyAI(), scenario)
+
+
+def test_the_key_is_in_no_repr():
+    assert KEY not in repr(AssemblyAIOptions(api_key=KEY))
+
+
+@pytest.mark.parametrize("wrong", [{"chunk": 0.02}, {"keyterms": ("x" * 51,)}, {"attempts": 0}])
+def test_options_that_the_server_would_refuse_are_refused_here(wrong):
+    with pytest.raises(ValueError, match=r"must|at most"):
+        AssemblyAIOptions(**wrong)

@@ -1,0 +1,276 @@
+"""The chat completions model against a server that can be like OpenAI and unlike it."""
+
+import asyncio
+import json
+
+import openai
+import pytest
+
+from agent.errors import ProviderError
+from agent.model import Text, ToolCall, Usage
+from agent.providers.openai_chat import OpenAIModel, OpenAIOptions
+from agent.providers.tool_calls import ToolCalls, TooMuchError
+from tests.fakes.openai import FakeOpenAI, Reply
+
+KEY = "sk-test-key"
+ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my order?"}]
+TOOLS = [
+    {"type": "function", "function": {"name": name, "description": "x", "parameters": {"type": "object"}}}
+    for name in ("lookup", "call_back")
+]
+CALLS = (("call_a", "lookup", '{"order": "7346", "who": "Łódź 🐢"}'), ("call_b", "call_back", '{"when": "tomorrow"}'))
+
+
+def thinking(scenario, *replies: Reply, key: str = KEY, **more):
+    """Run `scenario(model, fake)`."""
+
+    async def run():
+        async with FakeOpenAI(replies, key=key) as fake:
+            model = OpenAIModel(OpenAIOptions(**{"api_key": KEY, "base_url": fake.base_url, **more}))
+            try:
+                async with asyncio.timeout(10):
+                    return await scenario(model, fake)
+            finally:
+                await model.close()
+
+    return asyncio.run(run())
+
+
+def pieces(*replies: Reply, **more) -> list:
+    async def scenario(model, _fake):
+        return [piece async for piece in model.reply(ASK, TOOLS)]
+
+    return thinking(scenario, *replies, **more)
+
+
+def failure(*replies: Reply, **more) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        pieces(*replies, **more)
+    assert KEY not in f"{caught.value} {caught.value!r} {caught.value.__cause__}"
+    return caught.value
+
+
+def request_of(**more) -> dict:
+    async def scenario(model, fake):
+        async for _ in model.reply(ASK, TOOLS):
+            pass
+        return fake.requests[0]
+
+    return thinking(scenario, Reply(["Hi."]), **more)
+
+
+def test_text_comes_as_it_is_written_and_then_the_usage():
+    assert pieces(Reply(["It is", " on its way", "."])) == [Text("It is"), Text(" on its way"), Text("."), Usage(11, 7)]
+
+
+@pytest.mark.parametrize("wire", [1, 7, 1000])
+def test_letters_and_json_cut_by_the_network_are_put_together(wire):
+    reply = Reply(["Żółw ", "🐢"], calls=CALLS, wire=wire)
+    assert pieces(reply) == [Text("Żółw "), Text("🐢"), *(ToolCall(*call) for call in CALLS), Usage(11, 7)]
+
+
+def test_the_request_holds_what_was_configured_and_nothing_else():
+    assert request_of() == {
+        "model": "gpt-4.1-mini",
+        "messages": ASK,
+        "tools": TOOLS,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_completion_tokens": 400,
+    }
+    other = request_of(max_tokens_name="max_tokens", temperature=0.2, reasoning_effort="none", usage=False, model="m")
+    assert other == {
+        "model": "m",
+        "messages": ASK,
+        "tools": TOOLS,
+        "stream": True,
+        "max_tokens": 400,
+        "temperature": 0.2,
+        "reasoning_effort": "none",
+    }
+
+
+# Tool calls.
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        (),
+        ("no_index",),
+        ("zero_index",),
+        ("whole_call",),
+        ("whole_call", "no_index"),
+        ("repeat_name",),
+        ("finish_stop",),
+        ("no_finish",),
+        ("no_role_chunk", "choices_null"),
+    ],
+    ids=" ".join,
+)
+def test_two_tool_calls_are_told_apart_whatever_the_server_does(quirks):
+    assert pieces(Reply(calls=CALLS, quirks=frozenset(quirks)), usage=False) == [ToolCall(*call) for call in CALLS]
+
+
+def test_arguments_as_an_object_are_taken_too():
+    found = pieces(Reply(calls=CALLS[1:], quirks=frozenset({"object_arguments"})), usage=False)
+    assert json.loads(found[0].arguments) == {"when": "tomorrow"}
+
+
+@pytest.mark.parametrize("quirks", [(), ("no_index", "whole_call"), ("whole_call",)])
+def test_calls_without_an_id_get_one_of_their_own(quirks):
+    first, second = pieces(Reply(calls=CALLS, quirks=frozenset({"no_id", *quirks})), usage=False)
+    assert (first.name, second.name) == ("lookup", "call_back")
+    assert first.id
+    assert first.id != second.id
+
+
+def test_a_call_without_arguments_has_the_empty_object():
+    assert pieces(Reply(calls=(("call_a", "lookup", ""),)), usage=False) == [ToolCall("call_a", "lookup", "{}")]
+
+
+@pytest.mark.parametrize(("count", "length"), [(17, 2), (1, 70_000)])
+def test_more_tool_calls_than_any_reply_needs_are_refused(count, length):
+    calls = ToolCalls("x")
+    with pytest.raises(TooMuchError):
+        for number in range(count):
+            calls.add(number, f"id{number}", "lookup", "x" * length)
+
+
+def test_a_tool_result_may_be_sent_back():
+    async def scenario(model, fake):
+        calls = [{"id": "call_a", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}]
+        answered = [{"role": "assistant", "content": None, "tool_calls": calls}]
+        with pytest.raises(ProviderError, match="must be followed by tool messages"):
+            async for _ in model.reply([*ASK, *answered], TOOLS):
+                pass
+        result = {"role": "tool", "tool_call_id": "call_a", "content": "{}"}
+        return [piece async for piece in model.reply([*ASK, *answered, result], TOOLS)][0]
+
+    assert thinking(scenario, Reply(["It came."])) == Text("It came.")
+
+
+# Servers that do not stream, and the ends of a reply.
+
+
+def test_a_server_that_answers_in_one_body_is_understood():
+    expected = [Text("Hi."), Usage(11, 7), *(ToolCall(*call) for call in CALLS)]
+    assert pieces(Reply(["Hi."], calls=CALLS, json_body=True)) == expected
+
+
+def test_a_reply_that_is_complete_cannot_fail_any_more():
+    """Role, text, finish, then nothing: no usage, no [DONE]."""
+    assert pieces(Reply(["Hi."], stall_after=3), gap_limit=0.1) == [Text("Hi.")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (Reply(["Hi."], stall_after=0), "nothing within 0.1 s"),
+        (Reply(["Hi."], stall_after=1), "nothing within 0.1 s"),
+        (Reply(["Hi."], stall_after=2), "nothing within 0.2 s"),
+        (Reply(["Hi."], delay=5.0), "nothing within 0.1 s"),
+        (Reply(["Hi."], reset_after=2), "connection failed"),
+        (Reply(["Hi."], error_after=2), "The server had an error"),
+        (Reply(["Hi."], nonsense_after=1), "sent nonsense"),
+        (Reply(), "empty reply"),
+        (Reply(finish="content_filter"), "content filter"),
+        (Reply(calls=(("call_a", "", "{}"),)), "empty reply"),
+    ],
+)
+def test_a_reply_that_breaks_off_is_a_temporary_error(reply, problem):
+    error = failure(reply, first_token_limit=0.1, gap_limit=0.2)
+    assert problem in error.problem
+    assert error.temporary
+
+
+def test_an_endless_reply_is_cut_off():
+    assert not failure(Reply(["x" * 3000] * 10)).temporary
+
+
+@pytest.mark.parametrize(
+    ("status", "temporary"),
+    [(400, False), (403, False), (404, False), (422, False), (429, True), (500, True), (503, True)],
+)
+def test_a_refusal_keeps_its_meaning_and_hides_the_key(status, temporary):
+    error = failure(Reply(status=status, status_words=f"no, {KEY}", retry_after="20"))
+    assert error.temporary is temporary
+    assert "no, ***" in error.problem
+
+
+def test_a_wrong_key_is_refused_without_a_part_of_it():
+    error = failure(Reply(["Hi."]), key="sk-another")
+    assert not error.temporary
+    assert "check the key" in error.advice
+    assert "sk-t" not in str(error)
+
+
+def test_one_retry_if_asked_for():
+    replies = (Reply(status=500, retry_after="0.01"), Reply(["Hi."]))
+    assert pieces(*replies, retries=1)[0] == Text("Hi.")
+
+
+def test_nobody_there():
+    async def run():
+        model = OpenAIModel(OpenAIOptions(api_key=KEY, base_url="http://127.0.0.1:9/v1"))
+        with pytest.raises(ProviderError, match="connection failed") as caught:
+            await anext(model.reply(ASK, ()))
+        await model.close()
+        assert caught.value.temporary
+
+    asyncio.run(run())
+
+
+def test_closing_the_reply_cancels_it_upstream():
+    async def scenario(model, fake):
+        reply = model.reply(ASK, TOOLS)
+        assert await anext(reply) == Text("one")
+        await reply.aclose()
+        await fake.until_cancelled()
+
+    thinking(scenario, Reply(["one", "two"], stall_after=2))
+
+
+def test_one_model_serves_many_calls_at_once():
+    async def scenario(model, _fake):
+        async def one() -> str:
+            return "".join([piece.delta async for piece in model.reply(ASK, ()) if isinstance(piece, Text)])
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one()) for _ in range(20)]
+        return {task.result() for task in tasks}
+
+    assert thinking(scenario, Reply(["Hi ", "there."])) == {"Hi there."}
+
+
+def test_the_plain_sdk_reads_the_same():
+    async def run():
+        async with FakeOpenAI([Reply(["Hi ", "there."], calls=CALLS)]) as fake:
+            async with openai.AsyncOpenAI(api_key=KEY, base_url=fake.base_url, max_retries=0) as client:
+                stream = await client.chat.completions.create(model="m", messages=ASK, stream=True)
+                text, arguments = "", {0: "", 1: ""}
+                async for chunk in stream:
+                    delta = chunk.choices[0].delta
+                    text += delta.content or ""
+                    for call in delta.tool_calls or ():
+                        arguments[call.index] += call.function.arguments
+            async with openai.AsyncOpenAI(api_key="another", base_url=fake.base_url, max_retries=0) as stranger:
+                with pytest.raises(openai.AuthenticationError):
+                    await stranger.chat.completions.create(model="m", messages=ASK)
+            return text, arguments
+
+    assert asyncio.run(run()) == ("Hi there.", {0: CALLS[0][2], 1: CALLS[1][2]})
+
+
+def test_the_key_is_in_no_repr_and_no_log(caplog):
+    caplog.set_level(0)
+    assert KEY not in repr(OpenAIOptions(api_key=KEY))
+    failure(Reply(status=429, status_words=f"no, {KEY}"))
+    own = [record for record in caplog.records if not record.name.startswith(("asyncio", "websockets"))]
+    assert not any(KEY in record.getMessage() for record in own)
+
+
+@pytest.mark.parametrize("wrong", [{"retries": 2}, {"max_tokens": 0}, {"base_url": "localhost"}])
+def test_options_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="must"):
+        OpenAIOptions(**wrong)

@@ -1,0 +1,257 @@
+"""ElevenLabs' multi-stream-input websocket and its HTTP stream as local servers, as strict as the real ones."""
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from tests.fakes.http import Exchange, HttpServer
+from tests.fakes.websocket import Session, SocketServer
+
+SIZES = (1, 333, 4097)
+"""Bytes of the pieces of sound, in turn."""
+
+
+def sound_of(text: str) -> bytes:
+    """What the fakes say for `text`: mu-law bytes of all values, 60 ms per letter, different for every text."""
+    text = text.strip()
+    blocks = (hashlib.sha256(f"{text}{block}".encode()).digest() for block in itertools.count())
+    return b"".join(itertools.islice(blocks, 15 * len(text)))
+
+
+def pieces(ulaw: bytes) -> Iterator[bytes]:
+    sizes = itertools.cycle(SIZES)
+    while ulaw:
+        size = next(sizes)
+        yield ulaw[:size]
+        ulaw = ulaw[size:]
+
+
+@dataclass(frozen=True)
+class VoiceFaults:
+    """What goes wrong, with sentence number `sentence` (from 1, over all sockets)."""
+
+    sentence: int = 1
+    refuse_status: int | None = None
+    """The websocket's upgrade, or the HTTP request, is refused."""
+    error: tuple[str, str] | None = None
+    """Error code and words: a message before the first sound, or the body's detail."""
+    body: Any = None
+    """The HTTP refusal's body, if not `error`."""
+    cut_after: int | None = None
+    """The connection breaks off after so many pieces."""
+    cut_at_end: bool = False
+    """The websocket breaks off when the sentence is complete."""
+    hold_after: int | None = None
+    """Nothing more after so many pieces, until `release`."""
+    nonsense: bool = False
+    """The first piece is not base64."""
+    no_sound: bool = False
+
+
+class InputError(Exception):
+    def __init__(self, error: str, words: str) -> None:
+        self.error, self.words = error, words
+
+
+@dataclass
+class Context:
+    """One context of a socket."""
+
+    text: str = ""
+    closed: bool = False
+    spoken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FakeElevenLabs(SocketServer):
+    """The websocket. `texts` are the sentences in the order in which they came."""
+
+    scheme = "http"
+
+    def __init__(
+        self,
+        faults: VoiceFaults | None = None,
+        *,
+        key: str = "xi-key",
+        snake_case: bool = False,
+        delay: float = 0.0,
+        sound: Callable[[str], bytes] = sound_of,
+    ) -> None:
+        self.faults = faults or VoiceFaults(sentence=0)
+        super().__init__(key, self.faults.refuse_status)
+        self.texts: list[str] = []
+        self.most_contexts = 0
+        self._snake_case, self._delay, self._sound = snake_case, delay, sound
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Go on with what `hold_after` holds."""
+        self._released.set()
+
+    async def serve(self, session: Session) -> None:
+        async with asyncio.TaskGroup() as speaking:
+            tasks: list[asyncio.Task[None]] = []
+            try:
+                await self._read(session, lambda job: tasks.append(speaking.create_task(job)))
+                await asyncio.wait(tasks) if tasks else None
+                await session.connection.close(1000)
+            except TimeoutError:
+                await self._end(session, InputError("input_timeout_exceeded", "No input for too long"))
+            except InputError as error:
+                await self._end(session, error)
+            except ConnectionClosed:
+                pass
+            for task in tasks:
+                task.cancel()
+
+    async def _read(self, session: Session, start: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        """Obey messages until `close_socket`."""
+        self._check_session(session)
+        contexts: dict[str, Context] = {}
+        while True:
+            async with asyncio.timeout(float(session.query.get("inactivity_timeout", 20))):
+                message = await session.connection.recv()
+            try:
+                fields = json.loads(message)
+            except ValueError:
+                raise InputError("invalid_input_message", "not JSON") from None
+            session.messages.append(fields)
+            if fields.get("close_socket"):
+                return
+            name = fields.get("context_id", "default")
+            if name not in contexts:
+                self._open_context(contexts, name, fields)
+                start(self._speak(session, contexts, name))
+            else:
+                self._continue(contexts[name], fields)
+            await self.note()
+
+    def _open_context(self, contexts: dict[str, Context], name: str, fields: dict[str, Any]) -> None:
+        if fields.get("text") != " ":
+            raise InputError("invalid_input_message", "the first message of a context must be a single space")
+        if len(contexts) >= 5:
+            raise InputError("invalid_input_message", "Maximum simultaneous contexts exceeded")
+        contexts[name] = Context()
+        self.most_contexts = max(self.most_contexts, len(contexts))
+
+    @staticmethod
+    def _continue(context: Context, fields: dict[str, Any]) -> None:
+        if "voice_settings" in fields:
+            raise InputError(
+                "invalid_input_message",
+                "voice_settings field must be provided in the first message and not be updated afterwards",
+            )
+        if context.closed:
+            raise InputError("invalid_input_message", "the context is closed")
+        text = fields.get("text", "")
+        if not isinstance(text, str):
+            raise InputError("invalid_input_message", "text must be a string")
+        context.text += text
+        if fields.get("flush") or fields.get("close_context"):
+            context.closed = bool(fields.get("close_context"))
+            context.spoken.set()
+
+    async def _speak(self, session: Session, contexts: dict[str, Context], name: str) -> None:
+        """Say a context's text when it is flushed; the context ends when it is also closed, and its sound is out."""
+        context = contexts[name]
+        await context.spoken.wait()
+        text, context.text = context.text.strip(), ""
+        self.texts.append(text)
+        await self.note()
+        await asyncio.sleep(self._delay)
+        faults = self.faults if self.faults.sentence == len(self.texts) else VoiceFaults()
+        try:
+            if faults.error is not None:
+                await self._end(session, InputError(*faults.error))
+                return
+            await self._send_sound(session, name, b"" if faults.no_sound else self._sound(text), faults)
+            if faults.cut_at_end:
+                session.cut()
+            del contexts[name]
+            await self._send(session, name, None, final=True)
+        except ConnectionClosed:
+            pass
+
+    async def _send_sound(self, session: Session, name: str, ulaw: bytes, faults: VoiceFaults) -> None:
+        for count, piece in enumerate(pieces(ulaw)):
+            if count == faults.cut_after:
+                session.cut()
+            if count == faults.hold_after:
+                await self._released.wait()
+            data = base64.b64encode(piece).decode()
+            await self._send(session, name, "%%%" if faults.nonsense else data)
+
+    async def _send(self, session: Session, name: str, audio: str | None, final: bool | None = None) -> None:
+        keys = ("is_final", "context_id", "normalized_alignment") if self._snake_case else ()
+        is_final, context_id, normalized = keys or ("isFinal", "contextId", "normalizedAlignment")
+        message = {"audio": audio, is_final: final, normalized: None, "alignment": None, context_id: name}
+        session.sent.append(message)
+        await session.connection.send(json.dumps(message))
+
+    async def _end(self, session: Session, error: InputError) -> None:
+        try:
+            await session.connection.send(json.dumps({"message": error.words, "error": error.error, "code": 1008}))
+            await session.connection.close(1008, error.words[:100])
+        except ConnectionClosed:
+            pass
+
+    def _check_session(self, session: Session) -> None:
+        if session.headers.get("xi-api-key") != self.key:
+            raise InputError("invalid_api_key", f"Invalid API key {session.headers.get('xi-api-key')}")
+        if not session.path.endswith("/multi-stream-input"):
+            raise InputError("invalid_input_message", f"no such path: {session.path}")
+        if session.query.get("output_format") != "ulaw_8000":
+            raise InputError("invalid_input_message", "this fake speaks ulaw_8000 only")
+        if session.query.get("model_id", "").startswith(("eleven_v3", "eleven_v4")):
+            raise InputError("invalid_input_message", "model not supported here")
+
+
+class FakeElevenLabsHttp(HttpServer):
+    """The HTTP stream. `texts` are the sentences in the order in which they came."""
+
+    def __init__(self, faults: VoiceFaults | None = None, *, key: str = "xi-key") -> None:
+        super().__init__()
+        self.key = key
+        self.texts: list[str] = []
+        self._faults = faults or VoiceFaults(sentence=0)
+
+    async def respond(self, exchange: Exchange) -> None:
+        if refusal := self._refusal(exchange):
+            await exchange.answer(*refusal)
+            return
+        text = json.loads(exchange.body)["text"]
+        self.texts.append(text)
+        faults = self._faults if self._faults.sentence == len(self.texts) else VoiceFaults()
+        if faults.refuse_status is not None:
+            code, words = faults.error or ("unheard_of", "no")
+            body = faults.body or {"detail": {"status": code, "message": words}}
+            await exchange.answer(faults.refuse_status, body, {"request-id": "r1"})
+            return
+        await exchange.start(200, "audio/basic", {"current-concurrent-requests": "1"})
+        for count, piece in enumerate(pieces(b"" if faults.no_sound else sound_of(text))):
+            if count == faults.cut_after:
+                exchange.reset()
+                return
+            if count == faults.hold_after:
+                await exchange.hang()
+                return
+            await exchange.send(piece)
+        await exchange.finish()
+
+    def _refusal(self, exchange: Exchange) -> tuple[int, Any] | None:
+        if exchange.headers.get("xi-api-key") != self.key:
+            return 401, {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}}
+        parts = exchange.path.split("/")
+        if exchange.method != "POST" or parts[:3] != ["", "v1", "text-to-speech"] or parts[4:] != ["stream"]:
+            return 404, {"detail": "Not Found"}
+        if exchange.query.get("output_format") != "ulaw_8000":
+            return 400, {"detail": {"status": "invalid_output_format", "message": "this fake speaks ulaw_8000 only"}}
+        if not isinstance(json.loads(exchange.body).get("text"), str):
+            return 422, {"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]}
+        return None

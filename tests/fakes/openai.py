@@ -1,0 +1,178 @@
+"""OpenAI chat completions as a local server, and the ways in which compatible servers differ from it."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes.http import Exchange, HttpServer
+
+QUIRKS = {
+    *("no_index", "zero_index", "whole_call", "repeat_name", "no_id", "finish_stop", "no_finish", "object_arguments"),
+    *("no_role_chunk", "choices_null"),
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One scripted reply and what goes wrong with it. Counts are of events (`data:` lines) already sent."""
+
+    text: Sequence[str] = ()
+    calls: Sequence[tuple[str, str, str]] = ()
+    """(id, name, arguments) each; their fragments are interleaved."""
+    finish: str = ""
+    """Reason other than the right one."""
+    quirks: frozenset[str] = frozenset()
+    wire: int = 0
+    """Bytes per network write, to split inside of UTF-8 letters and JSON tokens; 0 for an event each."""
+    delay: float = 0.0
+    """Seconds before the first event."""
+    json_body: bool = False
+    status: int = 200
+    status_words: str = "no"
+    retry_after: str = ""
+    error_after: int | None = None
+    reset_after: int | None = None
+    stall_after: int | None = None
+    nonsense_after: int | None = None
+
+
+@dataclass
+class FakeOpenAI(HttpServer):
+    """`replies[n]` answers the n-th request, the last one all further."""
+
+    replies: Sequence[Reply]
+    key: str = "sk-test-key"
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        assert all(reply.quirks <= QUIRKS for reply in self.replies)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    async def respond(self, exchange: Exchange) -> None:
+        if fault := self._check(exchange):
+            status, words = fault
+            await exchange.answer(status, {"error": {"message": words, "type": "x", "param": None, "code": None}})
+            return
+        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
+        if reply.status != 200:
+            headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
+            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}
+            await exchange.answer(reply.status, body, headers)
+        elif reply.json_body:
+            await exchange.answer(200, self._body(reply))
+        else:
+            await self._stream(exchange, reply)
+
+    def _check(self, exchange: Exchange) -> tuple[int, str] | None:
+        if (exchange.method, exchange.path) != ("POST", "/v1/chat/completions"):
+            return 404, f"Invalid URL ({exchange.method} {exchange.path})"
+        given = exchange.headers.get("authorization", "")
+        if given != f"Bearer {self.key}":
+            return 401, f"Incorrect API key provided: {given[7:15]}***{given[-4:]}."
+        request = json.loads(exchange.body)
+        self.requests.append(request)
+        if not isinstance(request.get("model"), str) or not isinstance(request.get("messages"), list):
+            return 400, "Missing required parameter"
+        asked, answered = [], []
+        for message in request["messages"]:
+            asked += [call["id"] for call in message.get("tool_calls") or ()]
+            answered += [message["tool_call_id"]] if message["role"] == "tool" else []
+        if sorted(asked) != sorted(answered):
+            return 400, "An assistant message with 'tool_calls' must be followed by tool messages"
+        if "stream_options" in request and not request.get("stream"):
+            return 400, "stream_options needs stream"
+        return None
+
+    async def _stream(self, exchange: Exchange, reply: Reply) -> None:
+        await exchange.start(200, "text/event-stream; charset=utf-8")
+        await asyncio.sleep(reply.delay)
+        usage = bool(self.requests[-1].get("stream_options", {}).get("include_usage"))
+        events = [json.dumps(chunk, ensure_ascii=False) for chunk in _chunks(reply, usage)]
+        for count, event in enumerate([*events, "[DONE]"]):
+            if count == reply.stall_after:
+                await exchange.hang()
+                return
+            if count == reply.reset_after:
+                exchange.reset()
+                return
+            if count == reply.error_after:
+                event = json.dumps({"error": {"message": "The server had an error", "type": "server_error"}})
+            if count == reply.nonsense_after:
+                event = '{"choices": [{"delta": '
+            await self._write(exchange, f": comment\n\ndata: {event}\n\n".encode(), reply.wire)
+        await exchange.finish()
+
+    @staticmethod
+    async def _write(exchange: Exchange, data: bytes, size: int) -> None:
+        for at in range(0, len(data), size or len(data)):
+            await exchange.send(data[at : at + (size or len(data))])
+
+    @staticmethod
+    def _body(reply: Reply) -> dict[str, Any]:
+        calls = [{"id": i, "type": "function", "function": {"name": n, "arguments": a}} for i, n, a in reply.calls]
+        message = {"role": "assistant", "content": "".join(reply.text) or None, "tool_calls": calls or None}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
+            "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+        }
+
+
+def _chunks(reply: Reply, usage: bool) -> Iterator[dict[str, Any]]:
+    def chunk(choices: Any, tokens: Any = None) -> dict[str, Any]:
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "fake"}
+        return {**head, "choices": choices, "usage": tokens}
+
+    def delta(content: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        return chunk([{"index": 0, "delta": content, "finish_reason": finish, "logprobs": None}])
+
+    if "no_role_chunk" not in reply.quirks:
+        yield delta({"role": "assistant", "content": ""})
+    if "choices_null" in reply.quirks:
+        yield chunk(None)
+    for text in reply.text:
+        yield delta({"content": text})
+    for fragment in _fragments(reply):
+        yield delta({"tool_calls": [fragment]})
+    finish = reply.finish or ("tool_calls" if reply.calls and "finish_stop" not in reply.quirks else "stop")
+    if "no_finish" not in reply.quirks:
+        yield delta({}, finish)
+    if usage:
+        yield chunk([], {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18})
+
+
+def _fragments(reply: Reply) -> Iterator[dict[str, Any]]:
+    quirks = reply.quirks
+    sequential = quirks & {"no_index", "zero_index", "whole_call"}
+    streams = [list(_call_fragments(index, call, quirks)) for index, call in enumerate(reply.calls)]
+    if sequential:
+        yield from (fragment for stream in streams for fragment in stream)
+        return
+    while any(streams):
+        for stream in streams:
+            if stream:
+                yield stream.pop(0)
+
+
+def _call_fragments(index: int, call: tuple[str, str, str], quirks: frozenset[str]) -> Iterator[dict[str, Any]]:
+    id_, name, arguments = call
+    place = {} if "no_index" in quirks else {"index": 0 if "zero_index" in quirks else index}
+    head = {**place, "id": "" if "no_id" in quirks else id_, "type": "function"}
+    if "object_arguments" in quirks:
+        yield {**head, "function": {"name": name, "arguments": json.loads(arguments)}}
+    elif "whole_call" in quirks:
+        yield {**head, "function": {"name": name, "arguments": arguments}}
+    else:
+        yield {**head, "function": {"name": name, "arguments": ""}}
+        for at in range(0, len(arguments), 5):
+            function = {"arguments": arguments[at : at + 5]}
+            if "repeat_name" in quirks:
+                function["name"] = name
+            yield {**place, "function": function}

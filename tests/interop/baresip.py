@@ -1,0 +1,52 @@
+"""baresip, an independent softphone from Debian, run headless: it plays one WAV file and records what it hears."""
+
+import subprocess
+import wave
+from pathlib import Path
+
+CONFIG = """\
+module_path /usr/lib/baresip/modules
+module stdio.so
+module g711.so
+module sndfile.so
+module aufile.so
+module auloop.so
+module_tmp account.so
+module_app menu.so
+audio_source aufile,{source}
+audio_player aufile,{player}
+audio_alert aufile,{player}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+sip_listen 127.0.0.1:0
+jitter_buffer_delay 1-10
+snd_path {recordings}
+rtp_stats yes
+"""
+
+
+class Baresip:
+    """One call from a baresip process."""
+
+    def __init__(self, folder: Path, speech: Path, target: str, transport: str = "udp") -> None:
+        self.folder = folder
+        (folder / "config").write_text(CONFIG.format(source=speech, player=folder / "unused.wav", recordings=folder))
+        (folder / "accounts").write_text(f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=PCMU/8000/1\n")
+        (folder / "contacts").write_text("")
+        self.target = target
+
+    def call(self, seconds: float) -> str:
+        """Dial the target, hold the call for `seconds`, hang up, and return everything that baresip printed."""
+        command = ["baresip", "-f", str(self.folder), "-4", "-e", f"d{self.target}", "-t", str(int(seconds))]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+        return ran.stdout + ran.stderr
+
+    def heard(self) -> bytes:
+        """16-bit linear samples at 8 kHz of everything that came from the far end."""
+        (recording,) = self.folder.glob("dump-*-dec.wav")
+        with wave.open(str(recording)) as audio:
+            assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (8000, 1, 2)
+            return audio.readframes(audio.getnframes())
