@@ -1,12 +1,8 @@
 """Local voice activity by energy: late provider signals are no basis for falling silent. Sans-IO."""
 
-import warnings
 from typing import NamedTuple
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
-
+from agent import ulaw as sound
 from agent.line import SAMPLE_RATE
 
 WINDOW = 160
@@ -40,13 +36,13 @@ class VoiceActivity:
 
     def feed(self, ulaw: bytes) -> list[Activity]:
         """Take sound of any length; returns what changed."""
-        changes: list[Activity] = []
         seconds = WINDOW / SAMPLE_RATE
-        for at in range(0, len(ulaw) - WINDOW + 1, WINDOW):
-            level = audioop.rms(audioop.ulaw2lin(ulaw[at : at + WINDOW], 2), 2)
-            if self._judge(level, seconds):
-                changes.append(Activity(self.active, (len(ulaw) - at - WINDOW) / SAMPLE_RATE))
-        return changes
+        starts = range(0, len(ulaw) - WINDOW + 1, WINDOW)
+        return [
+            Activity(self.active, (len(ulaw) - at - WINDOW) / SAMPLE_RATE)
+            for at in starts
+            if self._judge(sound.level(ulaw[at : at + WINDOW]), seconds)
+        ]
 
     def _judge(self, level: float, seconds: float) -> bool:
         speech = level > max(LOUD_ENOUGH, MARGIN * self._floor)

@@ -100,6 +100,7 @@ class Channel:
 
     def pause(self) -> None:
         """Go silent within one 20 ms slot and keep the queue."""
+        self._position.pausing()
         self._order(Kind.PAUSE)
 
     def resume(self) -> None:
@@ -181,6 +182,7 @@ class Position:
         self._at = 0.0
         self._said: dict[int, int] = {}
         self._exact = False
+        self._pausing = False
 
     def said(self, utterance: int, samples: int) -> None:
         """Sound was queued."""
@@ -192,13 +194,17 @@ class Position:
             self._last, self._at = position, at
 
     def halted(self, position: Heard) -> None:
-        """The media process told where it paused."""
-        if position.utterance > self.discarded:
+        """The media process told where it paused; old news if playout goes on again."""
+        if self._pausing and position.utterance > self.discarded:
             self._last, self._exact = position, True
+
+    def pausing(self) -> None:
+        """Playout was told to pause."""
+        self._pausing = True
 
     def moving(self, now: float) -> None:
         """Playout goes on."""
-        self._exact, self._at = False, now
+        self._pausing, self._exact, self._at = False, False, now
 
     def stop(self, now: float) -> Heard:
         """The position now; everything said so far is discarded."""
@@ -212,7 +218,7 @@ class Position:
             samples = min(samples + ahead, self._said.get(utterance, 0))
         self.discarded = max(self._said, default=self.discarded)
         self._said.clear()
-        self._last, self._exact = Heard(utterance, samples), False
+        self._last, self._exact, self._pausing = Heard(utterance, samples), False, False
         return self._last
 
 

@@ -17,22 +17,20 @@ class DigitReceiver:
     def __init__(self) -> None:
         self._timestamp: int | None = None
         self._event = -1
-        self._duration = 0
 
     def receive(self, packet: Packet) -> str | None:
         """The key that begins with `packet`; None if it is old, repeated, or not a key."""
         if len(packet.payload) < 4 or packet.payload[0] >= len(KEYS):
             return None
-        event, duration = packet.payload[0], int.from_bytes(packet.payload[2:4], "big")
+        event = packet.payload[0]
         if self._timestamp is not None:
             age = signed(packet.timestamp - self._timestamp, 32)
             if age <= 0:
-                self._duration = max(self._duration, duration) if age == 0 else self._duration
                 return None
-            if event == self._event and not packet.marker and age == LONGEST == self._duration:
-                self._timestamp, self._duration = packet.timestamp, duration
+            if event == self._event and not packet.marker and age == LONGEST:
+                self._timestamp = packet.timestamp
                 return None
-        self._timestamp, self._event, self._duration = packet.timestamp, event, duration
+        self._timestamp, self._event = packet.timestamp, event
         return KEYS[event]
 
     def restart(self) -> None:

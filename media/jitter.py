@@ -32,8 +32,10 @@ MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 JUMP = 1.0
 """Seconds by which a timestamp gap may differ from the wall clock before it is a jump of the sender's clock."""
-MAX_FILL = 10.0
-"""Seconds of silence put into one hole at most."""
+MAX_FILL = 2.0
+"""Seconds of silence put into one hole at once, beyond what was lent already."""
+SKEW = 0.001
+"""How fast the sender's clock may drift against ours (per second) without being taken for a jump."""
 SETTLE = 0.5
 """Seconds after a stall in which it shows whether the sender's clock had stopped or the network had."""
 
@@ -64,7 +66,9 @@ class JitterBuffer:
         self._started = False
         self._sequence = 0
         self._timestamp = 0
+        self._heard_at = 0.0
         self._sound_at = 0.0
+        self._ahead = 0.0
         self._waiting: dict[int, tuple[int, bytes | None, float]] = {}
         self._given_up: dict[int, float] = {}
         self._hole_wait = HOLE_WAIT
@@ -76,11 +80,13 @@ class JitterBuffer:
         self._started = False
         self._waiting.clear()
         self._given_up.clear()
-        self._stall.uncertain_until = 0.0
+        self._stall.restart()
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
         self.stats.received += 1
+        self.stats.longest_stall = max(self.stats.longest_stall, now - (self._heard_at or now))
+        self._heard_at = now
         if not self._started:
             self._begin(sequence, timestamp, now)
         ahead = signed(sequence - self._sequence, 16)
@@ -102,7 +108,7 @@ class JitterBuffer:
     def poll(self, now: float) -> bytes:
         """Give up holes that were waited for long enough; lend silence when nothing comes."""
         ready = self._release(now) if self._waiting else b""
-        if not self._stall.last_arrival:
+        if not self._stall.sound_at:
             return ready
         lent = self._stall.lend(now, self._hole_wait)
         if lent:
@@ -163,68 +169,69 @@ class JitterBuffer:
 
     def _emit(self, timestamp: int, payload: bytes | None, arrived: float, ready: list[bytes]) -> None:
         stall = self._stall
-        since = stall.arrived(arrived)
-        self.stats.longest_stall = max(self.stats.longest_stall, since)
         if payload is None:
             stall.quiet = True  # events and comfort noise are told by the gap they leave in the timestamps
             return
-        gap = signed(timestamp - self._timestamp, 32)
-        silent, self._sound_at = arrived - self._sound_at, arrived
-        if abs(gap / RATE - silent) > JUMP and abs(gap) > JUMP * RATE:
-            self.stats.clock_jumps += 1
-            gap = max(0, int(silent * RATE) - FRAME)
+        since = max(0.0, arrived - self._sound_at)
+        self._sound_at = max(arrived, self._sound_at)
+        gap = self._gap(signed(timestamp - self._timestamp, 32), since)
+        self._ahead += (gap + len(payload)) / RATE - since
+        self._ahead -= self._ahead * SKEW * min(since, 1.0)
         if gap > 0:
-            fill = stall.repay(min(gap, int(MAX_FILL * RATE)))
+            fill = min(stall.repay(gap), int(MAX_FILL * RATE))
             self.stats.filled += fill
             ready.append(bytes([ULAW_SILENCE]) * fill)
-        stall.resumed(arrived, arrived - timestamp / RATE, since)
+        if stall.sound(self._sound_at, since, gap / RATE, self._ahead):
+            self._ahead = 0.0
         self._timestamp = timestamp + len(payload)
         stall.quiet = level(payload) < QUIET_LEVEL
-        if stall.quiet and stall.may_trim(arrived) and stall.debt >= len(payload):
+        if stall.quiet and not stall.uncertain and stall.debt >= len(payload):
             stall.debt -= len(payload)
             self.stats.trimmed += len(payload)
             return
         ready.append(payload)
 
+    def _gap(self, gap: int, since: float) -> int:
+        """Samples between the last sound and this, by the timestamps, unless they contradict the wall clock."""
+        jumped = abs(gap / RATE - since) > JUMP and abs(gap) > JUMP * RATE
+        if jumped or (gap > 0 and self._ahead + gap / RATE - since > JUMP):
+            self.stats.clock_jumps += 1
+            return max(0, int(since * RATE) - FRAME)
+        return gap
+
 
 class Stall:
-    """The watchdog's memory: when packets stopped, how much silence was lent for it, and what is still owed."""
+    """The watchdog's memory: since when no sound has come, how much silence was lent for it, what is still owed."""
 
     def __init__(self) -> None:
-        self.last_arrival = 0.0
+        self.sound_at = 0.0
+        """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
         self.quiet = True
         self.debt = 0
-        self.uncertain_until = 0.0
         self._lent_now = 0
-        self._spread = 0.020
-        self._transit = 0.0
+        self._spread = FRAME / RATE
+        self._ahead = 0.0
         self._shifted = 0.0
+        self._uncertain_until = 0.0
 
-    def arrived(self, now: float) -> float:
-        """Note a packet; returns the seconds since the one before (0 for the first)."""
-        since = now - self.last_arrival if self.last_arrival else 0.0
-        # The longest recent distance between packets, forgotten with a half-life of about 3 s.
-        self._spread = max(min(since, 0.2), self._spread * 0.995)
-        self.last_arrival = now
-        self._lent_now = 0
-        return since
+    @property
+    def uncertain(self) -> bool:
+        """Whether it is not known yet if the last stall was the network's or the sender's."""
+        return self._uncertain_until > 0.0
 
     def lend(self, now: float, hole_wait: float) -> int:
         """Samples of silence to put out now because nothing comes."""
-        silent = now - self.last_arrival
+        silent = now - self.sound_at
         low, high = QUIET_WAIT
         if silent >= HOLD:
             owed = int(silent * RATE) - self._lent_now  # real time, and what the waiting held back
-            lent = min(owed, 2 * FRAME)
+            lent = min(owed - owed % FRAME, 2 * FRAME)
         elif self.quiet:
             wait = min(max(self._spread + 0.025, low, hole_wait), high)
             lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
         else:
             due = silent >= SPEECH_WAIT and self._lent_now < min(SPEECH_LOAN, silent - SPEECH_WAIT + 0.02) * RATE
             lent = FRAME if due else 0
-        lent -= lent % FRAME
-        if lent <= 0:
-            return 0
         self._lent_now += lent
         self.debt += lent
         return lent
@@ -235,28 +242,35 @@ class Stall:
         self.debt -= paid
         return gap - paid
 
-    def resumed(self, now: float, transit: float, since: float) -> None:
-        """Tell a sender whose clock stood still (hold behind some SBCs) from a network that stood still.
+    def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
+        """Note sound, `since` seconds after the last, `gap` of which the sender meant; True if the loan is forgiven.
 
-        After a network stall the late packets come in a burst, so the transit time falls back to what it was. If it
-        stays shifted, the silence lent was real time: the loan is forgiven.
+        A sender whose clock stood still (hold behind some SBCs) is told from a network that stood still: after a
+        network stall the late packets come in a burst, so the sender's clock is soon as far `ahead` of ours as before.
+        If it stays behind, the silence lent was real time, and the loan is forgiven.
         """
+        # The longest recent delay between packets, forgotten with a half-life of about 3 s of sound.
+        self._spread = max(min(since - gap, QUIET_WAIT[1]), self._spread * 0.995)
+        self.sound_at = now
+        self._lent_now = 0
+        forgiven = False
         if since >= HOLD and self.debt:
-            self._shifted, self.uncertain_until = self._transit, now + SETTLE
-        elif self.uncertain_until and transit <= self._shifted + HOLD / 2:
-            self.uncertain_until = 0.0
-        elif self.uncertain_until and now >= self.uncertain_until:
-            self.debt, self.uncertain_until = 0, 0.0
-        if not self.uncertain_until:
-            self._transit = transit
+            self._shifted, self._uncertain_until = self._ahead, now + SETTLE
+        elif self.uncertain and ahead >= self._shifted - HOLD / 2:
+            self._uncertain_until = 0.0
+        elif self.uncertain and now >= self._uncertain_until:
+            self.debt, self._uncertain_until, forgiven = 0, 0.0, True
+        if not self.uncertain:
+            self._ahead = 0.0 if forgiven else ahead
+        return forgiven
 
-    def may_trim(self, now: float) -> bool:
-        """Whether debt may be paid by dropping quiet frames now."""
-        return now >= self.uncertain_until
+    def restart(self) -> None:
+        """The next sound is of another stream, whose hole the wall clock tells."""
+        self._uncertain_until = 0.0
 
     def wall_clock_hole(self, now: float) -> int:
-        """Samples between the last packet and now, for streams whose timestamps say nothing about it."""
-        if not self.last_arrival:
+        """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
+        if not self.sound_at:
             return 0
-        hole = int((now - self.last_arrival) * RATE)
-        return max(0, min(hole, int(MAX_FILL * RATE)) - hole % FRAME - FRAME)
+        hole = int((now - self.sound_at) * RATE)
+        return max(0, hole - hole % FRAME - FRAME)

@@ -91,12 +91,7 @@ class Playout:
             edge, self._edge = self._edge, None
             self._sounding = False
             return edge, []
-        if self.paused or not self._queue:
-            marks = [] if self.paused else self._finish_marks()
-            self._count_underrun()
-            return SILENCE, marks
-        if self._waiting < FRAME and self._queue[-1][0] > self._finished:
-            # A partial frame of an utterance that goes on is held, so that its sound stays in one piece.
+        if self.paused:
             self._count_underrun()
             return SILENCE, []
         return self._take_sound()
@@ -107,6 +102,8 @@ class Playout:
         need = FRAME
         while need and self._queue:
             utterance, sound = self._queue[0]
+            if utterance > self._finished and self._waiting < need:
+                break  # a partial frame of an utterance that goes on is held, so that its sound stays in one piece
             if utterance != self.position.utterance:
                 marks += self._finish_marks()
                 self.position = Heard(utterance, 0)
@@ -121,6 +118,9 @@ class Playout:
                 self._queue.popleft()
                 self._offset = 0
         marks += self._finish_marks()
+        if not parts:
+            self._count_underrun()
+            return SILENCE, marks
         frame = b"".join(parts)
         if self._rise:
             frame = ramp(frame[:FADE], rising=True) + frame[FADE:]

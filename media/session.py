@@ -82,7 +82,10 @@ class Inbound:
 
     def connect(self, remote: Address, now: float) -> None:
         """Expect sound from `remote`, and accept a new SSRC at once."""
-        self.source = Source(remote, now)
+        if self.source is None:
+            self.source = Source(remote, now)
+        else:
+            self.source.reopen(remote, now)
         self._fresh = True
 
     def stream_of(self, packet: Packet, counts: Counts) -> bool:
@@ -97,6 +100,7 @@ class Inbound:
                 self.jitter.restart()
                 self._digits.restart()
             self._ssrc = packet.ssrc
+        self._next = None  # the two in a row have none of the present stream between them
         self._fresh = False
         return True
 
@@ -163,8 +167,8 @@ class Session:
         return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None
 
     def poll(self, now: float) -> bytes:
-        """Sound that became ready by waiting."""
-        return self.inbound.jitter.poll(now) if self.receiving else b""
+        """Sound that became ready by waiting. On hold too: the recogniser's clock goes on."""
+        return self.inbound.jitter.poll(now)
 
     def transmit(self, slot: int) -> tuple[list[bytes], list[Mark]]:
         """Packets and marks due in 20 ms slot number `slot` of this call.

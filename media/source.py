@@ -5,6 +5,9 @@ trusted first; another source is considered only while nothing valid came from i
 answer, and only after a steady run of packets. Then it is locked until signalling opens it again.
 """
 
+from typing import NamedTuple
+
+from media.g711 import RATE
 from media.rtp import Packet, signed
 
 Address = tuple[str, int]
@@ -15,6 +18,8 @@ RUN_PACKETS = 5
 RUN_SECONDS = 0.080
 CANDIDATES = 4
 """Sources watched at a time; a flood from more changes nothing."""
+STALE = 0.2
+"""Seconds without a packet after which a candidate gives its place away."""
 
 
 class Source:
@@ -24,8 +29,17 @@ class Source:
         self.address = announced
         """Where our packets go."""
         self.locked = False
+        self._announced = announced
         self._until = now + WINDOW
-        self._runs: dict[Address, tuple[Packet, int, float]] = {}
+        self._runs: dict[Address, _Run] = {}
+
+    def reopen(self, announced: Address, now: float) -> None:
+        """Signalling spoke again. A source found behind a NAT stays, unless another address is announced."""
+        if announced != self._announced:
+            self.address = self._announced = announced
+        self.locked = False
+        self._until = now + WINDOW
+        self._runs.clear()
 
     def accept(self, sender: Address, packet: Packet, now: float) -> bool:
         """Whether `packet` belongs to the call; may move `address` to `sender` under the rules."""
@@ -34,19 +48,34 @@ class Source:
             return True
         if self.locked or now > self._until:
             return False
-        last, count, since = self._runs.get(sender, (None, 0, now))
-        if last is not None and (
-            packet.ssrc != last.ssrc
-            or packet.payload_type != last.payload_type
-            or signed(packet.sequence - last.sequence, 16) != 1
-            or not 0 < signed(packet.timestamp - last.timestamp, 32) <= 8000
-        ):
-            count, since = 0, now
-        elif last is None and len(self._runs) >= CANDIDATES:
+        run = self._runs.get(sender)
+        if run is None:
+            self._runs = {where: run for where, run in self._runs.items() if now - run.at < STALE}
+            if len(self._runs) < CANDIDATES:
+                self._runs[sender] = _Run(packet, 1, now, now)
             return False
-        self._runs[sender] = (packet, count + 1, since)
-        if count + 1 >= RUN_PACKETS and now - since >= RUN_SECONDS - 0.001:
-            self.address, self.locked = sender, True
-            self._runs.clear()
-            return True
-        return False
+        run = self._runs[sender] = run.extended(packet, now)
+        if run.packets < RUN_PACKETS or now - run.since < RUN_SECONDS - 0.001:
+            return False
+        self.address, self.locked = sender, True
+        self._runs.clear()
+        return True
+
+
+class _Run(NamedTuple):
+    """Packets in a row from one candidate."""
+
+    last: Packet
+    packets: int
+    since: float
+    at: float
+
+    def extended(self, packet: Packet, now: float) -> "_Run":
+        """The run with one more packet, or a new one if it does not continue the last."""
+        last = self.last
+        steady = (
+            (packet.ssrc, packet.payload_type) == (last.ssrc, last.payload_type)
+            and signed(packet.sequence - last.sequence, 16) == 1
+            and 0 < signed(packet.timestamp - last.timestamp, 32) <= RATE
+        )
+        return _Run(packet, self.packets + 1, self.since, now) if steady else _Run(packet, 1, now, now)

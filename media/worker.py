@@ -143,14 +143,14 @@ class Worker:
 
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         channel.chunk += sound
-        if len(channel.chunk) >= CHUNK:
+        while len(channel.chunk) >= CHUNK:
             position = channel.session.playout.position
             head = wire.SOUND.pack(now, position.utterance, position.samples)
             if len(self._out) < BACKLOG:
-                self._tell(Kind.SOUND, channel.number, head + bytes(channel.chunk))
+                self._tell(Kind.SOUND, channel.number, head + bytes(channel.chunk[:CHUNK]))
             else:
-                self._dropped += len(channel.chunk)
-            channel.chunk.clear()
+                self._dropped += CHUNK
+            del channel.chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()

@@ -7,13 +7,65 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from dotenv import dotenv_values
 
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.local.host import LocalSpeechOptions
+from agent.providers.openai_chat import OpenAIOptions
+from agent.turns import TurnOptions
+from media.engine import MediaOptions
+from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.sip.endpoint import EndpointOptions
+from sipgw.store import StoreOptions
+from sipgw.trunks import TrunkOptions
 
 DEFAULT_FILE = Path("sipgw.toml")
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """Who answers, and with which providers."""
+
+    business: str = "Acme Store"
+    """The name that the agent answers with."""
+    greeting: str = ""
+    """First sentence; empty for one made of `business`."""
+    prompt: str = ""
+    """System prompt; empty for the one of the order desk."""
+    ears: Literal["auto", "assemblyai", "local"] = "auto"
+    """Speech to text; `auto` is AssemblyAI if there is a key, otherwise the embedded models."""
+    model: Literal["auto", "openai", "local"] = "auto"
+    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
+    voice: Literal["auto", "elevenlabs", "local"] = "auto"
+    """Text to speech; `auto` is ElevenLabs if there is a key, otherwise the embedded voice."""
+    tools: str = ""
+    """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
+    apology: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
+    """Said when a provider fails."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration; each table is one field."""
+
+    agent: AgentOptions = field(default_factory=AgentOptions)
+    turns: TurnOptions = field(default_factory=TurnOptions)
+    sip: EndpointOptions = field(default_factory=EndpointOptions)
+    media: MediaOptions = field(default_factory=MediaOptions)
+    trunks: tuple[TrunkOptions, ...] = ()
+    """Empty: calls come from loopback and private networks only."""
+    assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
+    openai: OpenAIOptions = field(default_factory=OpenAIOptions)
+    elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
+    local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    store: StoreOptions = field(default_factory=StoreOptions)
+    log: LogOptions = field(default_factory=LogOptions)
 
 
 class ConfigError(Exception):
@@ -26,7 +78,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in merged.items() if value}
 
 
-def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -> "Config":
+def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -> Config:
     """Read the configuration from `path`; without one, from ``sipgw.toml`` if it exists, otherwise all defaults."""
     variables = environment() if variables is None else variables
     if path is None:
@@ -40,7 +92,7 @@ def load(path: Path | None = None, variables: Mapping[str, str] | None = None) -
     return parse(text, str(path), variables)
 
 
-def parse(text: str, name: str, variables: Mapping[str, str]) -> "Config":
+def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
     """Make a `Config` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
     try:
         table = tomllib.loads(text)

@@ -14,6 +14,13 @@ PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "19
 """Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
 
 
+def _uri(text: str) -> Uri | None:
+    if not text:
+        return None
+    scheme = text.partition(":")[0].lower()
+    return Uri.parse(text if scheme in ("sip", "sips", "tel") else f"sip:{text}")
+
+
 @dataclass(frozen=True)
 class TrunkOptions:
     """One carrier, PBX or network of softphones."""
@@ -105,10 +112,3 @@ class Trunks:
         if address.version == 6 and address.ipv4_mapped:  # what a dual-stack socket reports for an IPv4 peer
             address = address.ipv4_mapped
         return next((trunk for network, trunk in self._networks if address in network), None)
-
-
-def _uri(text: str) -> Uri | None:
-    if not text:
-        return None
-    scheme = text.partition(":")[0].lower()
-    return Uri.parse(text if scheme in ("sip", "sips", "tel") else f"sip:{text}")

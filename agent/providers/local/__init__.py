@@ -1,0 +1,1 @@
+"""Speech and understanding without keys and without a network: models that come inside packages."""

@@ -1,0 +1,147 @@
+"""Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context."""
+
+import re
+from typing import Any, NamedTuple
+
+import ctranslate2
+import numpy as np
+import soxr
+
+from agent.providers.local.models import WHISPER, verified
+
+RATE = 16_000
+HOP = 160
+WINDOW = 400
+MELS = 80
+SHORT_CONTEXT = 1100
+"""Frames (11 s) that the encoder sees at least; 30 s cost three times as much and are no better for one turn."""
+FULL_CONTEXT = 3000
+TOKENS_PER_SECOND = 12
+GOOD_SCORE = -1.0
+"""Average log probability of a token below which the result is tried again with the full context."""
+NO_SPEECH = 0.6
+_PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
+"""What Whisper says when it hears nothing."""
+
+
+class Heard(NamedTuple):
+    """What was understood."""
+
+    text: str
+    score: float
+    no_speech: float
+
+
+class Whisper:
+    """The model, loaded once per process."""
+
+    def __init__(self, threads: int) -> None:
+        folder = verified(WHISPER).parent
+        self._model = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="int8", intra_threads=threads)
+        self._vocabulary = frozenset((folder / "vocabulary.txt").read_text(encoding="utf-8").splitlines())
+        self._filters = _mel_filters()
+        self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+        self._bytes = {char: byte for byte, char in _byte_characters().items()}
+
+    def transcribe(self, linear: "np.ndarray[Any, Any]", prompt: str) -> Heard:
+        """Understand 8 kHz float sound; `prompt` is a sentence of the kind that is expected."""
+        sound = soxr.resample(linear, 8000, RATE, quality="MQ")
+        heard = self._decode(sound, prompt, SHORT_CONTEXT)
+        if heard.score < GOOD_SCORE or _loops(heard.text):
+            again = self._decode(sound, prompt, FULL_CONTEXT)
+            heard = max(heard, again, key=lambda one: (not _loops(one.text), one.score))
+        spoken = " ".join(re.findall(r"[a-z]+", heard.text.lower()))
+        if heard.no_speech > NO_SPEECH and (heard.score < GOOD_SCORE or spoken in _PHANTOMS):
+            return heard._replace(text="")
+        if _loops(heard.text) or (spoken in _PHANTOMS and heard.score < -0.7):
+            return heard._replace(text="")
+        return heard
+
+    def _decode(self, sound: "np.ndarray[Any, Any]", prompt: str, context: int) -> Heard:
+        seconds = len(sound) / RATE
+        frames = min(FULL_CONTEXT, max(context, int(seconds * 100) + 50))
+        features = ctranslate2.StorageView.from_array(self._features(sound, frames)[np.newaxis])
+        before = ["<|startofprev|>", *self._tokens(prompt)] if prompt else []
+        (result,) = self._model.generate(
+            features,
+            [[*before, "<|startoftranscript|>", "<|notimestamps|>"]],
+            beam_size=1,
+            max_length=len(before) + 16 + int(seconds * TOKENS_PER_SECOND),
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+        )
+        return Heard(self._text(result.sequences[0]), result.scores[0], result.no_speech_prob)
+
+    def _features(self, sound: "np.ndarray[Any, Any]", frames: int) -> "np.ndarray[Any, Any]":
+        """The log-mel spectrogram as Whisper was trained on it, `frames` wide."""
+        padded = np.zeros(frames * HOP + WINDOW, np.float32)
+        kept = sound[: frames * HOP]
+        padded[WINDOW // 2 : WINDOW // 2 + len(kept)] = kept
+        windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:frames]
+        power = np.abs(np.fft.rfft(windows * self._window, axis=1)) ** 2
+        mel = np.log10(np.maximum(self._filters @ power.T.astype(np.float32), 1e-10))
+        mel = np.maximum(mel, mel.max() - 8.0)
+        return np.ascontiguousarray((mel + 4.0) / 4.0, dtype=np.float32)
+
+    def _tokens(self, text: str) -> list[str]:
+        """`text` as vocabulary entries, longest first: good enough for a prompt."""
+        tokens: list[str] = []
+        for word in text.split():
+            rest = "Ġ" + word
+            while rest:
+                length = next((n for n in range(len(rest), 0, -1) if rest[:n] in self._vocabulary), 0)
+                if not length:
+                    break
+                tokens.append(rest[:length])
+                rest = rest[length:]
+        return tokens
+
+    def _text(self, tokens: list[str]) -> str:
+        characters = "".join(token for token in tokens if not token.startswith("<|"))
+        return bytes(self._bytes.get(char, 32) for char in characters).decode("utf-8", "replace").strip()
+
+
+def _loops(text: str) -> bool:
+    """Whether the decoder got stuck: one phrase of several words, or one word, over and over."""
+    words = text.lower().split()
+    for length in range(1, 7):
+        times = 4 if length > 1 else 7
+        for at in range(len(words) - length * times + 1):
+            if words[at : at + length] * times == words[at : at + length * times] and not _digit(words[at]):
+                return True
+    return False
+
+
+def _digit(word: str) -> bool:
+    return word.strip(".,").isdigit()
+
+
+def _mel_filters() -> "np.ndarray[Any, Any]":
+    """Slaney's mel filter bank, area-normalised, as Whisper's front end uses it."""
+
+    def to_mel(hertz: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        linear = hertz * 3 / 200
+        return np.where(hertz < 1000, linear, 15 + np.log(np.maximum(hertz, 1e-9) / 1000) * 27 / np.log(6.4))
+
+    def to_hertz(mel: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+    edges = to_hertz(np.linspace(0, float(to_mel(np.array(RATE / 2.0))), MELS + 2))
+    bins = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]
+    return np.asarray(filters, np.float32)
+
+
+def _byte_characters() -> dict[int, str]:
+    """The printable character that stands for each byte in a GPT-2 vocabulary."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    table = {byte: chr(byte) for byte in plain}
+    extra = 256
+    for byte in range(256):
+        if byte not in table:
+            table[byte] = chr(extra)
+            extra += 1
+    return table

@@ -1,0 +1,53 @@
+"""The messages between the gateway and its speech process: kind, session, length, body."""
+
+import json
+import struct
+from enum import IntEnum
+from typing import Any, BinaryIO, NamedTuple
+
+HEADER = struct.Struct("!BII")
+MAX_BODY = 1 << 22
+
+
+class Kind(IntEnum):
+    """What a message is. The upper half goes from the speech process to the gateway."""
+
+    LISTEN = 1
+    SOUND = 2
+    EXPECT = 3
+    DEAF = 4
+    SPEAK = 5
+    CANCEL = 6
+
+    READY = 129
+    ONSET = 130
+    TRANSCRIPT = 131
+    SPEECH = 132
+    SPOKEN = 133
+    FAILED = 134
+
+
+class Message(NamedTuple):
+    """One message; `session` numbers an ear or an utterance."""
+
+    kind: int
+    session: int
+    body: bytes = b""
+
+    def encode(self) -> bytes:
+        """Its bytes."""
+        return HEADER.pack(self.kind, self.session, len(self.body)) + self.body
+
+
+def pack_json(value: Any) -> bytes:
+    """The body of messages that hold more than sound."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def read(stream: BinaryIO) -> Message | None:
+    """The next message of a blocking stream, or None at its end."""
+    head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    kind, session, length = HEADER.unpack(head)
+    return Message(kind, session, stream.read(length))

@@ -1,0 +1,172 @@
+"""The command line: serve, demo, check, init."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from agent.errors import ProviderError
+from agent.tools import ToolFileError
+from media.channel import MediaDown
+from sipgw import __version__, log
+from sipgw.config import DEFAULT_FILE, Config, ConfigError, load
+from sipgw.demo import hold_demo
+from sipgw.gateway import Gateway
+from sipgw.providers import choose
+from sipgw.sip.endpoint import EndpointError
+from sipgw.store import StoreError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
+EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown)
+"""Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """A SIP/RTP gateway for AI phone agents."""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(config: ConfigFile = None) -> None:
+    """Answer calls until Ctrl-C."""
+    with _one_line_errors():
+        settings = load(config)
+        log.configure(settings.log)
+        asyncio.run(_serve(settings))
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Validate the configuration and say which providers will be used."""
+    with _one_line_errors():
+        settings = load(config)
+        gateway = choose(settings)
+        for part in ("ears", "model", "voice"):
+            out.print(f"{part:6} {getattr(gateway, part)}")
+        for note in gateway.notes:
+            out.print(f"[yellow]note[/]   {note}")
+        for trunk in settings.trunks:
+            out.print(f"trunk  {trunk.name}: {trunk.mode} {trunk.registrar or ', '.join(trunk.networks)}")
+        if not settings.trunks:
+            out.print("trunk  local: loopback and private networks")
+        out.print("[green]the configuration is valid[/]")
+
+
+@app.command()
+def demo(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the turns to this file.")] = None,
+    wav_file: Annotated[
+        Path | None, typer.Option("--wav", help="Write the call as stereo WAV: left the caller, right the agent.")
+    ] = None,
+) -> None:
+    """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
+    with _one_line_errors():
+        log.configure(log.LogOptions(level="warning"))
+        result = asyncio.run(hold_demo(out))
+    if json_file:
+        json_file.write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")
+        out.print(f"turns written to {json_file}")
+    if wav_file:
+        result.write_wav(wav_file)
+        out.print(f"call written to {wav_file}")
+    if not result.succeeded:
+        err.print(f"[red]the demo failed:[/] {result.verdict}")
+        raise typer.Exit(1)
+
+
+RECIPES = ("telnyx", "twilio", "plivo", "pbx")
+
+
+@app.command()
+def init(
+    recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(RECIPES)}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = DEFAULT_FILE,
+) -> None:
+    """Write a configuration for a carrier or PBX, with the portal fields to set beside it."""
+    if recipe not in RECIPES:
+        err.print(f"there is no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
+        raise typer.Exit(2)
+    if output.exists():
+        err.print(f"{output} exists; move it away or name another file with --output")
+        raise typer.Exit(1)
+    output.write_text((files("sipgw") / "recipes" / f"{recipe}.toml").read_text())
+    out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
+
+
+async def _serve(settings: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    err.print("starting ...")
+    async with Gateway(settings) as gateway:
+        _say_how_to_call(gateway)
+        await stop.wait()
+        err.print("stopping ...")
+
+
+def _say_how_to_call(gateway: Gateway) -> None:
+    choice, port = gateway.choice, gateway.endpoint.port
+    parts = f"ears {choice.ears}, model {choice.model}, voice {choice.voice}"
+    out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
+    for note in choice.notes:
+        out.print(f"  [yellow]note[/] {note}")
+    suffix = "" if port == 5060 else f":{port}"
+    address = gateway.config.sip.public_address or _own_address()
+    out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
+    out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
+    for name, registration in gateway.registrations.items():
+        out.print(f"  registering trunk {name}: {registration.options.registrar}")
+    out.print("  stop with Ctrl-C", soft_wrap=True)
+
+
+def _own_address() -> str:
+    """The address of the interface that leads outside."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except EXPECTED as error:
+        err.print(f"[red]error:[/] {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
+    except BaseExceptionGroup as group:
+        expected, other = group.split(EXPECTED)
+        if expected is None or other is not None:
+            raise
+        for leaf in _leaves(expected):
+            err.print(f"[red]error:[/] {leaf}", soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="sipgw", args=sys.argv[1:])

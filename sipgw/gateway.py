@@ -1,0 +1,187 @@
+"""The gateway: puts store, providers, media and SIP together, and lets each admitted INVITE become a call."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.conversation import Conversation
+from agent.records import Report, TurnEnded
+from agent.tools import Tool, load_tools
+from media.engine import MediaEngine
+from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
+from sipgw.config import Config
+from sipgw.orders import order_tools, persona
+from sipgw.providers import Choice, Providers, choose, opened
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.leg import Leg
+from sipgw.sip.message import Request
+from sipgw.sip.registration import Registration, RegistrationOptions
+from sipgw.store import CallRecord, Store
+from sipgw.trunks import TrunkOptions, Trunks
+
+log = structlog.get_logger()
+
+GOODBYE_LIMIT = 5.0
+"""Seconds that calls have to end when the gateway stops."""
+
+
+class Gateway:
+    """A running gateway. Use it as an async context manager."""
+
+    def __init__(self, config: Config, observer: Callable[[str, Report], None] | None = None) -> None:
+        self.config = config
+        self.choice: Choice = choose(config)
+        self.registrations: dict[str, Registration] = {}
+        self._observer = observer
+        self._trunks = Trunks(config.trunks)
+        self._tools: list[Tool] = load_tools(Path(config.agent.tools)) if config.agent.tools else []
+        self._stack = contextlib.AsyncExitStack()
+        self._group = asyncio.TaskGroup()
+        self._calls: dict[asyncio.Task[None], str] = {}
+        self._draining = False
+        self._strangers: set[str] = set()
+        self._parts: tuple[Store, Providers, MediaEngine, Endpoint] | None = None
+
+    async def __aenter__(self) -> Self:
+        config, enter = self.config, self._stack.enter_async_context
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_exit(self._stack)
+            store = await enter(Store(config.store))
+            providers = await enter(opened(config, self.choice))
+            engine = await enter(MediaEngine(config.media))
+            endpoint = await enter(Endpoint(config.sip, self._on_invite, self._admit))
+            self._parts = store, providers, engine, endpoint
+            await enter(self._group)
+            for trunk in self._trunks.all:
+                if trunk.registrar_uri is not None:
+                    self._register(endpoint, trunk)
+            stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draining = True
+        for task in self._calls:
+            task.cancel()  # a cancelled call hangs up
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=GOODBYE_LIMIT)
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The SIP endpoint."""
+        return self._running[3]
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self._running[0]
+
+    @property
+    def _running(self) -> tuple[Store, Providers, MediaEngine, Endpoint]:
+        if self._parts is None:
+            raise RuntimeError("the gateway is not running")
+        return self._parts
+
+    def _register(self, endpoint: Endpoint, trunk: TrunkOptions) -> None:
+        assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
+        options = RegistrationOptions(
+            trunk.registrar_uri, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires)
+        )
+        registration = self.registrations[trunk.name] = endpoint.register(options)
+
+        def changed() -> None:
+            log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
+
+        registration.changed = changed
+        self._group.create_task(self._let_in(trunk, registration.peer))
+
+    async def _let_in(self, trunk: TrunkOptions, peer: Peer) -> None:
+        """Admit calls from the addresses of a registrar."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port)
+        except OSError as error:
+            log.warning("registrar not found", trunk=trunk.name, host=peer.host, cause=error.strerror)
+            return
+        for address in {str(entry[4][0]) for entry in found}:
+            self._trunks.allow(trunk, address)
+
+    def _admit(self, request: Request, source: Peer) -> Refusal | None:
+        trunk = self._trunks.match(source.host)
+        if trunk is None:
+            if source.host not in self._strangers and len(self._strangers) < 1000:
+                self._strangers.add(source.host)
+                log.warning("stranger ignored", address=source.host, method=request.method,
+                            advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
+            return DROP
+        if request.method == "INVITE":
+            busy = sum(name == trunk.name for name in self._calls.values())
+            if self._draining or busy >= trunk.max_calls:
+                # 503, not 486: carriers then try their next destination.
+                return Refusal(503, headers=RETRY_AFTER)
+        return None
+
+    def _on_invite(self, leg: Leg) -> None:
+        trunk = self._trunks.match(leg.source.host)
+        if trunk is None:
+            leg.reject(403)
+            return
+        task = self._group.create_task(self._serve(leg, trunk), name=f"call {leg.id}")
+        self._calls[task] = trunk.name
+        task.add_done_callback(lambda done: self._calls.pop(done, None) and None)
+
+    async def _serve(self, leg: Leg, trunk: TrunkOptions) -> None:
+        store, providers, engine, endpoint = self._running
+        structlog.contextvars.bind_contextvars(call=leg.id)
+        leg.authenticate(trunk.credentials)
+        began, turns = datetime.now(UTC), list[dict[str, object]]()
+        caller = leg.request.from_.uri.user or str(leg.request.from_.uri)
+        log.info("call began", trunk=trunk.name)
+
+        def observe(report: Report) -> None:
+            if isinstance(report, TurnEnded):
+                turns.append(report.turn.as_dict())
+            if self._observer is not None:
+                self._observer(leg.id, report)
+
+        def converse(line: PhoneLine) -> Conversation:
+            return Conversation(
+                line,
+                providers.ears(),
+                providers.model,
+                providers.voice(),
+                persona(self.config.agent),
+                tools=[*order_tools(store, leg.id), *self._tools],
+                options=self.config.turns,
+                can_transfer=trunk.transfer_uri is not None,
+                observer=observe,
+            )
+
+        address = endpoint.contact_host(leg.source)
+        call = Call(leg, engine, converse, address=address, transfer_to=trunk.transfer_uri)
+        ending = Ending("gateway_stopped", "the gateway was stopped")
+        try:
+            ending = await call.run()
+        finally:
+            ended = datetime.now(UTC)
+            seconds = round((ended - began).total_seconds(), 1)
+            log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=seconds)
+            record = CallRecord(
+                id=leg.id, trunk=trunk.name, caller=caller[:200], called=(leg.request.uri.user or "")[:200],
+                began=began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
+                media=call.stats,
+            )  # fmt: skip
+            try:
+                await asyncio.shield(store.add_call(record))
+            except SQLAlchemyError as error:  # the call is over either way
+                log.warning("record not kept", cause=str(error).splitlines()[0])
