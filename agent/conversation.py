@@ -284,7 +284,8 @@ class Conversation:
         if outcome is not None:
             self._floor.end(outcome)
         else:
-            self._handle(Event.DONE)
+            text, decisions = self._floor.turns.done(self._now())
+            self._decide(decisions, text)
 
     def _end_turn(self, *, interrupted: bool = False) -> None:
         turn, self._floor.turn = self._floor.turn, None

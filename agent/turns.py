@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+ASSENT_KEPT = 2.0
+"""Seconds for which a "yes" that came before the end of a question still answers it."""
 MURMURS = frozenset(
     {"ah", "aha", "eh", "er", "hm", "hmm", "huh", "mhm", "mm", "mmhmm", "mmm", "oh", "uh", "uhhuh", "um"}
 )
@@ -133,6 +135,7 @@ class Turns:
         self._asked = 0
         self._digits = ""
         self._digit_at = 0.0
+        self._assent = ("", 0.0)
         self._end_at: float | None = now + options.max_duration
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
@@ -160,12 +163,22 @@ class Turns:
         if final:
             if empty:
                 return self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
+            if murmur and not ASSENT.isdisjoint(words_of(text)):
+                self._assent = (text, now)
             return self.handle(E.FINAL_MURMUR if murmur else E.FINAL, now)
         if empty:
             return ()
         if murmur:
             return self.handle(E.MURMUR, now)
         return self.handle(E.STABLE if stable else E.WORDS, now)
+
+    def done(self, now: float) -> tuple[str, tuple[Decision, ...]]:
+        """The agent has said everything; a "yes" that came a little before the end of a question is its answer."""
+        (text, at), self._assent = self._assent, ("", 0.0)
+        decisions = self.handle(E.DONE, now)
+        if text and now - at <= ASSENT_KEPT and self.said.endswith("?") and self.state is S.LISTENING:
+            return text, self.handle(E.FINAL, now)
+        return "", decisions
 
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a key be pressed; returns the completed input, if this completes it, and what to do."""

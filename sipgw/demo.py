@@ -26,8 +26,10 @@ from sipgw.wav import read_ulaw, write_stereo
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""
-QUIET = 0.7
+QUIET = 0.8
 """Seconds of silence after which the caller takes it that the agent has finished."""
+INTERRUPT_AFTER = 2.5
+"""Seconds that the agent has been speaking when the caller interrupts it."""
 AUDIBLE = 120.0
 """Root mean square of the agent's sound above which the caller hears it."""
 NOISE = 60
@@ -41,7 +43,7 @@ class Cue:
     hears: str
     file: str
     interrupts: bool = False
-    """Said while the agent is still speaking, half a second into it."""
+    """Said while the agent is still speaking."""
 
 
 SCRIPT = (
@@ -187,7 +189,7 @@ class Caller:
         leg, reply = await self._endpoint.invite(target, "<sip:caller@127.0.0.1>", offer)
         negotiated = accept_answer(offer, reply or b"", local)
         form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type)
-        self._start = self._now()
+        self._start = self._spoken_until = self._now()
         channel.connect(form, (negotiated.remote_address, negotiated.remote_port))
         try:
             async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
@@ -209,9 +211,10 @@ class Caller:
             cue = next((cue for cue in todo if cue.hears in heard), None)
             if cue is None or now < self._spoken_until:
                 continue
+            if self._sounds_at < self._spoken_until:
+                continue  # the agent is not heard yet
             speaking = now - self._sounds_at < QUIET
-            ready = now - self._began_at > 2.5 if cue.interrupts else not speaking
-            if ready and (speaking or not cue.interrupts):
+            if (speaking and now - self._began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking:
                 todo.remove(cue)
                 await self._say(channel, cue.file)
 
@@ -221,7 +224,6 @@ class Caller:
         now = self._now()
         self._spoken_until = now + len(sound) / 8000
         self._show.heard_of = ""
-        self._began_at = self._spoken_until + 60  # until the agent speaks again
         silence = b"\xff" * max(0, int((now - self._start) * 8000) - len(self._show.result.caller))
         self._show.result.caller += silence + sound
         channel.say(self._next, sound)
@@ -233,7 +235,7 @@ class Caller:
             return
         self._show.result.agent += event.ulaw
         if level(event.ulaw) > AUDIBLE:
-            if event.at - self._sounds_at > QUIET:
+            if event.at - self._sounds_at > QUIET or self._sounds_at < self._spoken_until:
                 self._began_at = event.at
             self._sounds_at = event.at
 

@@ -89,7 +89,8 @@ async def run_calls(*, hog: bool) -> Load:
         for channel, port in zip(channels, json.loads(await far.stdout.readline()), strict=True):
             channel.connect(FORMAT, ("127.0.0.1", port))
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(speak(channels))] + [tasks.create_task(busy())] * hog
+            work = [speak(channels), busy()] if hog else [speak(channels)]
+            others = [tasks.create_task(each) for each in work]
             far.stdin.write(json.dumps([channel.port for channel in channels]).encode() + b"\n")
             began, cpu = time.monotonic(), worker_cpu()
             seen = json.loads(await far.stdout.readline())

@@ -34,7 +34,9 @@ class Baresip:
     def __init__(self, folder: Path, speech: Path, target: str, transport: str = "udp") -> None:
         self.folder = folder
         (folder / "config").write_text(CONFIG.format(source=speech, player=folder / "unused.wav", recordings=folder))
-        (folder / "accounts").write_text(f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=PCMU/8000/1\n")
+        (folder / "accounts").write_text(
+            f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=PCMU/8000/1\n"
+        )
         (folder / "contacts").write_text("")
         self.target = target
 

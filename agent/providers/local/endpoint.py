@@ -114,17 +114,12 @@ class Endpointer:
         return self._pauses.unfinished if unfinished else self._pauses.turn
 
 
-_DANGLING = re.compile(
-    r"(?:,|\.\.\.|…|-|—|\b(?:and|but|or|so|because|the|a|an|to|of|my|is|it's|its|um|uh|with|for|number))\W*$",
-    re.IGNORECASE,
-)
+_DANGLING = re.compile(r"(?:,|\.\.\.|…|-|—|\b(?:and|but|or|because|the|a|an|my|um|uh))\W*$", re.IGNORECASE)
 _DIGITS_AT_END = re.compile(
     r"(?:\d|\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double))\W*$", re.IGNORECASE
 )
 
 
 def sounds_unfinished(text: str) -> bool:
-    """Whether more words are likely: a dangling word, no end of sentence, or a number being dictated."""
-    if _DANGLING.search(text) or _DIGITS_AT_END.search(text):
-        return True
-    return bool(text) and text[-1] not in ".?!"
+    """Whether more words are likely: a dangling word, or a number being dictated."""
+    return bool(_DANGLING.search(text) or _DIGITS_AT_END.search(text))
