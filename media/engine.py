@@ -114,7 +114,10 @@ class MediaEngine:
 
     async def _keep_alive(self) -> None:
         while True:
-            cause = await self._run_process()
+            try:
+                cause = await self._run_process()
+            except OSError as error:  # no descriptors or no memory now; perhaps in a moment
+                cause = f"the media process cannot be started: {error.strerror}"
             log.error("media process died", cause=cause, calls=len(self._channels))
             channels, self._channels = self._channels, {}
             for channel in channels.values():

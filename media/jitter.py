@@ -96,6 +96,11 @@ class JitterBuffer:
                 return b""
             self._reset(sequence, timestamp, now)  # RFC 3550 A.1: two in a row, so the other side restarted
             ahead = 0
+        if ahead == 0 and not self._waiting:  # nearly always
+            self._sequence += 1
+            ready: list[bytes] = []
+            self._emit(timestamp, payload, now, ready)
+            return b"".join(ready)
         at = self._sequence + ahead
         if ahead < 0 or at in self._waiting:
             self._count_old(at, now)
@@ -135,14 +140,14 @@ class JitterBuffer:
         self._begin(sequence, timestamp, now)
 
     def _count_old(self, at: int, now: float) -> None:
-        given_up = self._given_up.pop(at, None)
-        if given_up is None:
+        waited_from = self._given_up.pop(at, None)
+        if waited_from is None:
             self.stats.duplicate += 1
             return
         self.stats.late += 1
         self.stats.lost -= 1
-        # The only statistic a reorder buffer needs: how much longer it should have waited.
-        self._hole_wait = min(HOLE_WAIT_MAX, self._hole_wait + now - given_up)
+        # The only statistic a reorder buffer needs: how long it should have waited.
+        self._hole_wait = min(HOLE_WAIT_MAX, max(self._hole_wait, now - waited_from))
 
     def _release(self, now: float) -> bytes:
         ready: list[bytes] = []
@@ -152,17 +157,17 @@ class JitterBuffer:
                 oldest = min(arrived for _, _, arrived in self._waiting.values())
                 if now - oldest < self._hole_wait and len(self._waiting) < DEPTH:
                     break
-                self._give_up(min(self._waiting), now)
+                self._give_up(min(self._waiting), oldest)
                 continue
             self._sequence += 1
             timestamp, payload, arrived = entry
             self._emit(timestamp, payload, arrived, ready)
         return b"".join(ready)
 
-    def _give_up(self, until: int, now: float) -> None:
+    def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
         for missing in range(max(self._sequence, until - MAX_MISORDER), until):
-            self._given_up[missing] = now
+            self._given_up[missing] = waited_from
         while len(self._given_up) > 2 * MAX_MISORDER:
             del self._given_up[next(iter(self._given_up))]
         self._sequence = until

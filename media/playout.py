@@ -131,8 +131,10 @@ class Playout:
     def _finish_marks(self) -> list[Mark]:
         """Ends not told yet: of every finished utterance of which no sound is waiting."""
         last = self._finished if not self._queue else min(self._finished, self._queue[0][0] - 1)
+        if last <= self._told:
+            return []
         marks = [Mark(utterance, begins=False) for utterance in range(self._told + 1, last + 1)]
-        self._told = max(self._told, last)
+        self._told = last
         return marks
 
     def _count_underrun(self) -> None:

@@ -65,6 +65,7 @@ class Worker:
         self._pipe.setblocking(False)
         self._epoll.register(self._pipe, select.EPOLLIN)
         self._tell(Kind.READY, 0)
+        self._flush()
         while True:
             idle = not self._channels and not self._ports.draining
             if idle:

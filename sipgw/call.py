@@ -23,7 +23,7 @@ from sipgw.sip.uri import Uri
 log = structlog.get_logger()
 
 EVENTS_KEPT = 500
-"""Sound events that may wait for the conversation (30 s); beyond that new sound is dropped and counted."""
+"""Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
 NO_RTP_LIMIT = 30.0
 """Seconds without a packet from the caller after which the call is given up."""
 RETRY_AFTER = (("Retry-After", "5"),)
@@ -52,11 +52,10 @@ class PhoneLine:
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
         match event:
+            case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
+                self.dropped += 1
             case media.Frames(ulaw, at):
-                if self._events.qsize() < EVENTS_KEPT:
-                    self._events.put_nowait(agent_line.Audio(ulaw, at))
-                else:
-                    self.dropped += len(ulaw)
+                self._events.put_nowait(agent_line.Audio(ulaw, at))
             case media.Digit(key, at):
                 self._events.put_nowait(agent_line.Digit(key, at))
             case media.Started(utterance, at):

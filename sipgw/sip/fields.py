@@ -10,6 +10,9 @@ from sipgw.sip.uri import Uri, UriError, format_host_port, parse_host_port
 
 TOKEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~")
 """Characters of a token (RFC 3261 §25.1)."""
+_UNQUOTED = TOKEN | {" ", "\t"}
+_BREAKING = frozenset(map(chr, range(33))) | frozenset('<>",\x7f')
+"""Characters that a parameter's value may only have in quotes; other oddities, as ``=`` in a tag, are let through."""
 MAX_CSEQ = 2**31 - 1
 
 
@@ -33,8 +36,10 @@ def split(text: str, separator: str) -> list[str]:
     elif text.count('"') == 2 and "\\" not in text:
         opening, closing = text.find('"'), text.rfind('"') + 1
         if separator not in text[:opening] and "<" not in text[:opening]:
-            first, *rest = split(text[closing:], separator)
-            return [(text[:closing] + first).strip(), *rest]
+            tail = text[closing:]
+            space = tail[: len(tail) - len(tail.lstrip())]
+            first, *rest = split(tail, separator)
+            return [(text[:closing] + space + first).strip(), *rest]
     return _split_slowly(text, separator)
 
 
@@ -71,10 +76,15 @@ def parse_params(pieces: list[str]) -> Params:
     for piece in pieces:
         name, equals, value = piece.partition("=")
         name, value = name.strip(), value.strip()
-        if not name or not set(name) <= TOKEN or (equals and not value):
+        breaking = not (_BREAKING.isdisjoint(value) or (len(value) > 1 and value[0] == value[-1] == '"'))
+        if breaking or not name or not TOKEN.issuperset(name) or (equals and not value):
             raise FieldError(f"a broken parameter: {piece[:60]!r}")
         params.append((name, value if equals else None))
     return tuple(params)
+
+
+def _token(text: str) -> bool:
+    return bool(text) and TOKEN.issuperset(text)
 
 
 def format_params(params: Params) -> str:
@@ -91,7 +101,9 @@ def param(params: Params, name: str) -> str | None:
 
 
 def escape(text: str) -> str:
-    """The content of a quoted string that stands for `text`."""
+    """The content of a quoted string that stands for `text`; line ends, which it cannot hold, become spaces."""
+    if "\r" in text or "\n" in text:
+        text = " ".join(text.splitlines())
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
@@ -160,7 +172,7 @@ def _split_display(head: str) -> tuple[str, str]:
         return unescape(display), rest[1:-1]
     display, _, uri = head.partition("<")
     display = display.strip()
-    if not set(display) <= TOKEN | {" ", "\t"}:
+    if not _UNQUOTED.issuperset(display):
         raise FieldError(f"a display name that needs quotes: {display[:60]!r}")
     return " ".join(display.split()), uri[:-1]
 
@@ -181,13 +193,13 @@ class Via:
         protocol, separator, rest = head.partition("/")
         version, slash, rest = rest.partition("/")
         transport, *sent_by = rest.split(None, 1)[:2] if rest.strip() else ("",)
-        if not (separator and slash and sent_by) or not set(transport) <= TOKEN:
+        if not (separator and slash and sent_by) or not TOKEN.issuperset(transport):
             raise FieldError(f"no Via: {text[:80]!r}")
-        if protocol.strip().upper() != "SIP" or not set(version.strip()) <= TOKEN:
+        if protocol.strip().upper() != "SIP" or not _token(version.strip()):
             raise FieldError(f"a Via of another protocol: {text[:40]!r}")
         try:
             # LWS may stand round the colon (RFC 4475 §3.1.1.1).
-            host, port = parse_host_port("".join(sent_by[0].split()))
+            host, port = parse_host_port(":".join(map(str.strip, sent_by[0].split(":"))))
         except UriError as error:
             raise FieldError(str(error)) from None
         params = parse_params(pieces)
@@ -236,8 +248,8 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> "CSeq":
         """Read a value. Raises `FieldError`."""
-        number, *method = text.split()
-        if not (number.isascii() and number.isdigit()) or len(method) != 1 or not set(method[0]) <= TOKEN:
+        number, *method = text.split() or ("",)
+        if not (number.isascii() and number.isdigit()) or len(method) != 1 or not TOKEN.issuperset(method[0]):
             raise FieldError(f"no CSeq: {text[:40]!r}")
         digits = number.lstrip("0") or "0"
         if len(digits) > 10 or int(digits) > MAX_CSEQ:

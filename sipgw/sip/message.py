@@ -251,9 +251,14 @@ def response_to(
     """Answer `request`: Via, From, To, Call-ID, CSeq and Record-Route are copied as they came (RFC 3261 §8.2.6.2)."""
     copied: list[tuple[str, str]] = []
     for name in ("via", "record-route", "from", "to", "call-id", "cseq"):
-        if name == "record-route" and not (100 < status < 300):
-            continue
-        copied += [(_NAMES[name], value) for value in request.headers.lines(name)]
+        values = request.headers.lines(name)
+        if name in ("via", "record-route"):
+            copied += [(_NAMES[name], value) for value in values if name == "via" or 100 < status < 300]
+        else:
+            copied += [(_NAMES[name], value) for value in values[:1]]  # of two To a 400 echoes the first
+    if status == 100:
+        # RFC 3261 §8.2.6.1: the one other header that a 100 repeats.
+        copied += [("Timestamp", value) for value in request.headers.lines("timestamp")[:1]]
     if to_tag:
         copied = [
             (name, f"{value};tag={to_tag}" if name == "To" and not _has_tag(request) else value)

@@ -9,11 +9,18 @@ ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 """What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
 DTMF = "101"
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+_SENDS = frozenset({"sendrecv", "sendonly"})
+_RECEIVES = frozenset({"sendrecv", "recvonly"})
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotAcceptable(Exception):  # noqa: N818  the name of the status it is answered with
     """Nothing in the description can be used (488); the message says what was there, in plain words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("".join(char if char.isprintable() else "?" for char in reason[:300]))
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,8 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     media = sdp.media[chosen]
     encoding, payload = _codec(media)
     events = _events(media)
-    direction = _MIRROR[_direction(sdp, media)]
-    remote = _remote(sdp, media)
+    remote = _remote(sdp, media, local)
+    direction = _MIRROR[_direction(sdp, media, remote)]
     ours = _describe(media, local, encoding, payload, events, direction)
     sections = tuple(
         ours if at == chosen else replace(other, port=0, connection=None, attributes=())
@@ -86,12 +93,11 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     )
     body = Sdp(local.origin, local.connection, media=sections, timing=sdp.timing).to_bytes()
     dtmf = int(events) if events else None
-    return Negotiated(body, encoding, int(payload), dtmf, remote, media.port, direction)
+    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction)
 
 
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     """Take the answer to our own offer. Raises `NotAcceptable`."""
-    del local  # the offer holds it
     sdp, ours = _parse(reply), _parse(offer)
     if not sdp.media or len(sdp.media) > len(ours.media):
         raise NotAcceptable("the answer has not the media of the offer")
@@ -100,9 +106,10 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
         raise NotAcceptable(reason)
     encoding, payload = _codec(media)
     events = _events(media)
-    direction = _MIRROR[_direction(sdp, media)]
+    remote = _remote(sdp, media, local)
+    direction = _within(_attributed(ours, ours.media[0]), _MIRROR[_direction(sdp, media, remote)])
     dtmf = int(events) if events else None
-    return Negotiated(offer, encoding, int(payload), dtmf, _remote(sdp, media), media.port, direction)
+    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction)
 
 
 def _parse(data: bytes) -> Sdp:
@@ -149,31 +156,42 @@ def _payload_type(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 128
 
 
-def _direction(sdp: Sdp, media: Media) -> str:
-    """The other side's direction; ``c=0.0.0.0`` is the hold of RFC 2543."""
+def _attributed(sdp: Sdp, media: Media) -> str:
     for attributes in (media.attributes, sdp.attributes):
         for direction in DIRECTIONS:
             if direction in attributes:
-                return "inactive" if _address(sdp, media) == "0.0.0.0" and direction == "sendrecv" else direction
-    return "inactive" if _address(sdp, media) == "0.0.0.0" else "sendrecv"
+                return direction
+    return "sendrecv"
 
 
-def _address(sdp: Sdp, media: Media) -> str:
+def _direction(sdp: Sdp, media: Media, remote: _Address) -> str:
+    """The other side's direction; ``c=0.0.0.0`` is the hold of RFC 2543 (RFC 3264 §8.4): nothing is sent there."""
+    direction = _attributed(sdp, media)
+    return "inactive" if remote.is_unspecified and direction != "sendonly" else direction
+
+
+def _within(offered: str, answered: str) -> str:
+    """Our direction: what was answered, but nothing that we had not offered (RFC 3264 §6.1)."""
+    sends = _SENDS.issuperset((offered, answered))
+    receives = _RECEIVES.issuperset((offered, answered))
+    if sends:
+        return "sendrecv" if receives else "sendonly"
+    return "recvonly" if receives else "inactive"
+
+
+def _remote(sdp: Sdp, media: Media, local: LocalMedia) -> _Address:
     connection = media.connection or sdp.connection
     if connection is None:
         raise NotAcceptable("no c= line: nowhere to send sound to")
-    return connection.address
-
-
-def _remote(sdp: Sdp, media: Media) -> str:
-    address = _address(sdp, media)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(connection.address)
     except ValueError:
-        raise NotAcceptable(f"the media address {address[:60]!r} is no IP address") from None
-    if parsed.is_multicast:
-        raise NotAcceptable("a multicast media address")
-    return str(parsed)
+        raise NotAcceptable(f"the media address {connection.address[:60]!r} is no IP address") from None
+    if parsed.is_multicast or str(parsed) == "255.255.255.255":
+        raise NotAcceptable("a media address of many receivers")
+    if (parsed.version == 6) != (":" in local.address) and not parsed.is_unspecified:
+        raise NotAcceptable(f"an IPv{parsed.version} media address, which cannot be reached from {local.address}")
+    return parsed
 
 
 def _describe(

@@ -41,11 +41,12 @@ class Media:
     @cached_property
     def encodings(self) -> dict[str, tuple[str, int]]:
         """Payload type → encoding name in capitals and clock rate, from rtpmap or the static table (RFC 3551 §6)."""
+        formats = frozenset(self.formats)
         found = {form: STATIC[form] for form in self.formats if form in STATIC}
         for attribute in self.attributes:
             name, _, value = attribute.partition(":")
             payload, _, encoding = value.partition(" ")
-            if name == "rtpmap" and payload in self.formats:
+            if name == "rtpmap" and payload in formats:
                 parts = encoding.strip().split("/")
                 rate = parts[1] if len(parts) > 1 else ""
                 # RFC 4475's own bodies have maps without a clock rate: they name something we do not speak.
@@ -75,7 +76,7 @@ class Sdp:
         """Read a description. Raises `SdpError`."""
         if len(data) > MAX_SDP:
             raise SdpError("a session description over 16 KiB")
-        lines = data.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+        lines = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
         if len(lines) > MAX_LINES:
             raise SdpError("a session description of over 500 lines")
         sections: list[list[tuple[str, str]]] = [[]]

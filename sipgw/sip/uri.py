@@ -1,9 +1,11 @@
 """SIP and tel URIs (RFC 3261 §19.1, RFC 3966)."""
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 _SIP = ("sip", "sips")
+_RESERVED = re.compile("%(3B|2F|3F|3A|40|26|3D|2B|24|2C)", re.IGNORECASE)
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
 _FORBIDDEN = frozenset(map(chr, range(33))) | frozenset('<>"\x7f')
@@ -34,7 +36,7 @@ class Uri:
         """Read a URI. Raises `UriError`."""
         scheme, colon, rest = text.partition(":")
         scheme = scheme.lower()
-        if not colon or not scheme or not set(scheme) <= _SCHEME or not scheme[0].isalpha():
+        if not colon or not scheme or not _SCHEME.issuperset(scheme) or not scheme[0].isalpha():
             raise UriError(f"no URI: {text[:80]!r}")
         if not _FORBIDDEN.isdisjoint(rest):
             raise UriError(f"a URI with a forbidden character: {text[:80]!r}")
@@ -76,7 +78,7 @@ class Uri:
 
     def equivalent(self, other: "Uri") -> bool:
         """Whether both name the same resource (RFC 3261 §19.1.4)."""
-        if self.scheme != other.scheme or unquote(self.user) != unquote(other.user):
+        if self.scheme != other.scheme or _plain(self.user) != _plain(other.user):
             return False
         if self.host.lower() != other.host.lower() or self.port != other.port or self.password != other.password:
             return False
@@ -85,21 +87,28 @@ class Uri:
         decisive = {"user", "ttl", "method", "maddr", "transport"}
         if any(ours.get(name) != theirs.get(name) for name in decisive):
             return False
+        if sorted(self.headers.split("&")) != sorted(other.headers.split("&")):
+            return False
         return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+
+
+def _plain(user: str) -> str:
+    """Without escapes, except those of reserved characters, which mean something else unescaped."""
+    return unquote(_RESERVED.sub(lambda escape: f"%25{escape[1].upper()}", user), errors="surrogateescape")
 
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
     """Split ``host:port``; IPv6 addresses stand in brackets and lose them. Raises `UriError`."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
-        if not bracket or not host or not set(host) <= _IPV6:
+        if not bracket or not host or not _IPV6.issuperset(host):
             raise UriError(f"no IPv6 address: {text[:60]!r}")
         if rest and not rest.startswith(":"):
             raise UriError(f"no host: {text[:60]!r}")
         port = rest[1:] if rest else None
     else:
         host, colon, number = text.partition(":")
-        if not host or not set(host) <= _HOST:
+        if not host or not _HOST.issuperset(host):
             raise UriError(f"no host: {text[:60]!r}")
         port = number if colon else None
     if port is None:

@@ -1,0 +1,105 @@
+"""A gateway as a user runs it: ``sipgw serve`` in a process of its own, with a configuration file and a database."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CONFIG = """\
+[agent]
+ears = "{ears}"
+model = "{model}"
+voice = "{voice}"
+[sip]
+host = "127.0.0.1"
+port = {port}
+[media]
+bind_host = "127.0.0.1"
+port_range = [{first}, {last}]
+[store]
+path = "{database}"
+[log]
+format = "json"
+{more}
+"""
+
+
+class Served:
+    """A running gateway."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int, database: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log: list[str] = []
+        self._database = database
+
+    def calls(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+        """The records of ended calls, once there are `count`."""
+        until = time.monotonic() + seconds
+        while True:
+            with contextlib.closing(sqlite3.connect(self._database)) as database:
+                database.row_factory = sqlite3.Row
+                rows = [dict(row) for row in database.execute("SELECT * FROM calls ORDER BY began")]
+            if len(rows) >= count:
+                return [row | {"turns": json.loads(row["turns"]), "media": json.loads(row["media"])} for row in rows]
+            assert time.monotonic() < until, f"{len(rows)} of {count} calls ended; log:\n" + "".join(self.log[-40:])
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP."""
+    with socket.socket() as tcp:
+        tcp.bind(("127.0.0.1", 0))
+        return int(tcp.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Served]:
+    """Run a gateway until the block ends; it must stop in good order."""
+    port = free_port()
+    database = folder / "gateway.db"
+    first = 20000 + port % 20 * 400
+    ports = {"port": port, "first": first, "last": first + 398}
+    config = CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports)
+    (folder / "gateway.toml").write_text(config)
+    command = [sys.executable, "-m", "sipgw", "serve", "--config", str(folder / "gateway.toml")]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+    )
+    gateway = Served(process, port, database)
+    ready = threading.Event()
+
+    def read() -> None:
+        assert process.stdout
+        for line in process.stdout:
+            gateway.log.append(line)
+            if "answers" in line:
+                ready.set()
+        ready.set()
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        assert ready.wait(90), "the gateway did not start:\n" + "".join(gateway.log)
+        assert process.poll() is None, "the gateway ended:\n" + "".join(gateway.log)
+        yield gateway
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "".join(gateway.log)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(5)

@@ -1,0 +1,88 @@
+"""Real phones, written by others, call the gateway as a user runs it; real speech goes in, speech comes back."""
+
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.ulaw import to_linear
+from sipgw.wav import read_ulaw
+from tests.interop.baresip import Baresip
+from tests.interop.served import Served, served
+
+VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
+SCENARIOS = Path(__file__).parent / "sipp"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+def speech(*parts: float | str) -> bytes:
+    """Mu-law: numbers are seconds of silence, names are recordings of the demo caller."""
+    return b"".join(
+        b"\xff" * int(part * 8000) if isinstance(part, float) else read_ulaw(VOICE / part) for part in parts
+    )
+
+
+def transcript(linear: bytes) -> str:
+    from agent.providers.local.whisper import Whisper
+
+    samples = np.frombuffer(linear, "<i2").astype(np.float32) / 32768
+    whisper = Whisper(1)
+    pieces = [samples[at : at + 80000] for at in range(0, len(samples), 80000)]
+    return " ".join(whisper.transcribe(piece, "").text for piece in pieces).lower()
+
+
+def test_baresip_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_path: Path) -> None:
+    before = len(gateway.calls(0))
+    said = tmp_path / "said.wav"
+    with wave.open(str(said), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(to_linear(speech(5.0, "ask_order.wav", 4.0, "order_number.wav", 20.0)))
+    phone = Baresip(tmp_path, said, f"sip:agent@127.0.0.1:{gateway.port}")
+    printed = phone.call(24)
+    call = gateway.calls(before + 1)[-1]
+    callers = " ".join(turn["caller"] for turn in call["turns"])
+    assert "order" in callers.lower(), f"{call['turns']}\n{printed[-1500:]}"
+    tools = [run for turn in call["turns"] for run in turn["tools"]]
+    assert [run["arguments"] for run in tools if run["name"] == "get_order_status"] == [{"order_number": "7346"}]
+    assert call["ending"] == "caller_hung_up"
+    assert call["media"]["lost"] == 0
+    heard = transcript(phone.heard())
+    assert "help you" in heard
+    assert "raincoat" in heard or "rain coat" in heard
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"], ids=["udp", "tcp"])
+def test_sipp_speaks_and_is_answered(gateway: Served, tmp_path: Path, transport: str) -> None:
+    """SIPp streams recorded mu-law; it hangs up after 11 s."""
+    before = len(gateway.calls(0))
+    (tmp_path / "said.ulaw").write_bytes(speech(4.5, "ask_order.wav", 4.0))
+    command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / "speak.xml"), "-i", "127.0.0.1"]
+    command += ["-t", transport, "-m", "1", "-nostdin", "-timeout", "40", "-timeout_error"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]
+    call = gateway.calls(before + 1)[-1]
+    answered = [turn for turn in call["turns"] if "order" in turn["caller"].lower()]
+    assert answered, call
+    assert "order number" in answered[0]["heard"]
+    assert call["media"]["sent"] > 400
+    assert call["ending"] == "caller_hung_up"
+
+
+def test_what_the_gateway_does_not_speak_is_refused_with_488(gateway: Served, tmp_path: Path) -> None:
+    before = len(gateway.calls(0))
+    command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / "g729_only.xml"), "-i", "127.0.0.1"]
+    command += ["-m", "1", "-nostdin", "-timeout", "20", "-timeout_error"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=40, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]
+    call = gateway.calls(before + 1)[-1]
+    assert call["ending"] == "refused"
+    assert "G729" in call["cause"]

@@ -1,0 +1,97 @@
+"""Keys as RFC 4733 events: each once, at its first packet, whatever the network does."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.dtmf import KEYS, LONGEST, DigitReceiver
+from media.rtp import Packet
+
+
+def event(key: str, duration: int, timestamp: int, *, end: bool = False, marker: bool = False, sequence: int = 0):
+    payload = bytes([KEYS.index(key), end << 7 | 10]) + duration.to_bytes(2, "big")
+    return Packet(101, marker, sequence & 0xFFFF, timestamp & 0xFFFF_FFFF, 7, payload)
+
+
+def press(key: str, timestamp: int, *, updates: int = 5, first: int = 160, step: int = 160) -> list[Packet]:
+    """A key of 100 ms: updates, then the end three times."""
+    packets = [event(key, first + at * step, timestamp, marker=at == 0) for at in range(updates)]
+    return packets + [event(key, first + updates * step, timestamp, end=True)] * 3
+
+
+def keys(packets: list[Packet]) -> str:
+    receiver = DigitReceiver()
+    return "".join(receiver.receive(packet) or "" for packet in packets)
+
+
+def test_a_key_is_told_at_its_first_packet():
+    receiver = DigitReceiver()
+    assert [receiver.receive(packet) for packet in press("5", 1000)] == ["5", *[None] * 7]
+
+
+def test_the_same_key_twice_is_two_keys():
+    assert keys(press("1", 0) + press("1", 1600) + press("2", 3200)) == "112"
+
+
+def test_all_sixteen_keys():
+    packets = [packet for at, key in enumerate(KEYS) for packet in press(key, at * 2000)]
+    assert keys(packets) == KEYS
+
+
+def test_as_sipp_writes_them():
+    """Durations from 0 in steps of 320 per 20 ms; the end packets repeat one sequence number."""
+    packets = []
+    for at, key in enumerate("42#"):
+        begin = 8000 * at
+        packets += [event(key, step * 320, begin, marker=step == 0, sequence=at * 20 + step) for step in range(6)]
+        packets += [event(key, 1920, begin, end=True, sequence=at * 20 + 6)] * 3
+    assert keys(packets) == "42#"
+
+
+def test_as_asterisk_writes_them():
+    """Numbered end packets, the duration going on growing; the marker on the first."""
+    packets = []
+    for at, key in enumerate("007"):
+        begin = 3000 * at
+        packets += [event(key, 160 + step * 160, begin, marker=step == 0, sequence=at * 9 + step) for step in range(5)]
+        packets += [event(key, 960, begin, end=True, sequence=at * 9 + 5 + step) for step in range(3)]
+    assert keys(packets) == "007"
+
+
+@pytest.mark.parametrize("survivor", range(8))
+def test_one_surviving_packet_is_enough(survivor):
+    assert keys(press("8", 0)[survivor : survivor + 1] + press("9", 2000)) == "89"
+
+
+def test_reordered_packets_neither_double_nor_lose_a_key():
+    chance = random.Random(5)
+    for _ in range(200):
+        packets = [packet for at in range(10) for packet in press(KEYS[at], at * 1600)]
+        order = sorted(range(len(packets)), key=lambda at: at + chance.uniform(0, 3))
+        assert keys([packets[at] for at in order]) == KEYS[:10]
+
+
+def test_timestamps_may_wrap_between_keys():
+    assert keys(press("3", 0xFFFF_FF00) + press("4", 0xFFFF_FF00 + 1600)) == "34"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_key_held_for_more_than_eight_seconds_is_one_key(lost):
+    """RFC 4733 §2.5.1.3: the event goes on in a new segment, without marker, 65535 later."""
+    segment = [event("0", duration, 0, marker=duration == 160) for duration in range(160, LONGEST, 160)]
+    segment += [] if lost else [event("0", LONGEST, 0)]
+    assert keys(segment + press("0", LONGEST)[1:]) == "0"
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x00\x01", b"\x10\x8a\x03\x20", b"\xff\x8a\x03\x20"])
+def test_short_payloads_and_other_events_are_no_keys(payload):
+    assert DigitReceiver().receive(Packet(101, True, 1, 1, 1, payload)) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF_FFFF), st.binary(max_size=8), st.booleans()), max_size=50))
+def test_whatever_arrives_only_keys_come_out(packets):
+    receiver = DigitReceiver()
+    for timestamp, payload, marker in packets:
+        assert receiver.receive(Packet(101, marker, 0, timestamp, 1, payload)) in {None, *KEYS}

@@ -1,0 +1,220 @@
+"""The media process, for real: ports, sound both ways, orders, and its death."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from media import rtp
+from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, PortsExhausted, Started
+from media.channel import Position as Estimate
+from media.engine import MediaEngine, MediaOptions
+from media.g711 import FRAME, SILENCE
+from media.session import Format
+
+FORMAT = Format("PCMU", 0, 101)
+SPEECH = bytes(range(1, 161))
+OPTIONS = MediaOptions("127.0.0.1", (20_000, 32_000))
+LIMIT = 5.0
+
+
+class Phone:
+    """The far end of a call: a socket, what was received, and the events of our side."""
+
+    def __init__(self) -> None:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.sock.setblocking(False)
+        self.events: asyncio.Queue = asyncio.Queue()
+
+    def connect(self, channel: Channel) -> None:
+        channel.connect(FORMAT, self.sock.getsockname())
+        self.sock.connect(("127.0.0.1", channel.port))
+
+    def send(self, number: int, payload: bytes = SPEECH, kind: int = 0) -> None:
+        self.sock.send(rtp.build(kind, number == 0, number, number * FRAME, 9, payload))
+
+    async def packet(self) -> rtp.Packet:
+        async with asyncio.timeout(LIMIT):
+            data = await asyncio.get_running_loop().sock_recv(self.sock, 2000)
+        packet = rtp.parse(data)
+        assert packet is not None
+        return packet
+
+    async def until(self, kind: type):
+        """The next event of `kind`; others before it are passed over."""
+        async with asyncio.timeout(LIMIT):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+        return event
+
+
+@contextlib.asynccontextmanager
+async def call(engine: MediaEngine) -> AsyncIterator[tuple[Phone, Channel]]:
+    phone = Phone()
+    channel = await engine.open(phone.events.put_nowait)
+    phone.connect(channel)
+    with contextlib.closing(phone.sock):
+        yield phone, channel
+        channel.close()
+
+
+def with_engine(scenario, options: MediaOptions = OPTIONS) -> None:
+    async def run() -> None:
+        async with MediaEngine(options) as engine:
+            await scenario(engine)
+
+    asyncio.run(run())
+
+
+def worker_of_this_process() -> int:
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if b"media.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    raise AssertionError("no media process")
+
+
+def test_what_is_said_leaves_byte_for_byte_and_its_ends_are_told():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            channel.say(1, SPEECH * 5)
+            channel.finish(1)
+            payloads = [(await phone.packet()).payload for _ in range(20)]
+            assert [payload for payload in payloads if payload != SILENCE] == [SPEECH] * 5
+            assert (await phone.until(Started)).utterance == 1
+            assert (await phone.until(Finished)).utterance == 1
+
+    with_engine(scenario)
+
+
+def test_what_arrives_is_handed_up_in_chunks_of_sixty_milliseconds():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, _):
+            for number in range(6):
+                phone.send(number)
+            for _ in range(2):
+                assert (await phone.until(Frames)).ulaw == SPEECH * 3
+
+    with_engine(scenario)
+
+
+def test_a_key_is_told():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, _):
+            phone.send(0)
+            phone.send(1, b"\x0b\x0a\x00\xa0", kind=101)
+            assert (await phone.until(Digit)).key == "#"
+
+    with_engine(scenario)
+
+
+def test_after_stop_not_one_more_frame_leaves():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            channel.say(1, SPEECH * 500)
+            while (await phone.packet()).payload != SPEECH:
+                pass
+            channel.pause()
+            before = 1
+            while (payload := (await phone.packet()).payload) == SPEECH:
+                before += 1
+            await channel.stats()  # the pause has been reported back
+            assert payload[40:] == SILENCE[40:], "a fade of 5 ms, then silence"
+            assert channel.stop() == Heard(1, before * FRAME)
+            assert {(await phone.packet()).payload for _ in range(10)} == {SILENCE}
+
+    with_engine(scenario)
+
+
+def test_ports_come_in_pairs_and_run_out_politely():
+    async def scenario(engine: MediaEngine) -> None:
+        channels = [await engine.open(lambda event: None) for _ in range(2)]
+        assert all(channel.port % 2 == 0 for channel in channels)
+        with pytest.raises(PortsExhausted):
+            await engine.open(lambda event: None)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        first = probe.getsockname()[1] // 2 * 2 - 8
+    with_engine(scenario, MediaOptions("127.0.0.1", (first, first + 3)))
+
+
+def test_a_killed_media_process_ends_its_calls_and_the_next_call_works():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            os.kill(worker_of_this_process(), signal.SIGKILL)
+            assert "-9" in (await phone.until(Dead)).cause
+            channel.say(1, SPEECH)
+            assert channel.stop() == Heard(0, 0)
+            with pytest.raises(MediaDown):
+                await channel.stats()
+        async with asyncio.timeout(LIMIT):
+            while True:
+                with contextlib.suppress(MediaDown):
+                    async with call(engine) as (phone, _):
+                        assert (await phone.packet()).payload == SILENCE
+                        return
+                await asyncio.sleep(0.01)
+
+    with_engine(scenario)
+
+
+def test_the_media_process_does_not_outlive_the_engine():
+    async def run() -> int:
+        async with MediaEngine(OPTIONS):
+            return worker_of_this_process()
+
+    pid = asyncio.run(run())
+    assert not Path(f"/proc/{pid}").exists()
+
+
+# The position as this side of the pipe can know it
+
+
+def test_between_two_reports_the_position_moves_with_the_clock():
+    estimate = Estimate()
+    estimate.said(1, 8000)
+    estimate.report(Heard(1, 0), 10.0)
+    assert estimate.stop(10.5) == Heard(1, 4000)
+
+
+def test_the_position_goes_over_into_the_next_utterance_and_not_beyond_what_was_said():
+    estimate = Estimate()
+    estimate.said(1, 800)
+    estimate.said(2, 1600)
+    estimate.report(Heard(1, 0), 10.0)
+    assert estimate.stop(99.0) == Heard(2, 1600)
+
+
+def test_a_pause_that_was_reported_back_is_exact():
+    estimate = Estimate()
+    estimate.said(1, 80_000)
+    estimate.report(Heard(1, 0), 10.0)
+    estimate.pausing()
+    estimate.halted(Heard(1, 1760))
+    assert estimate.stop(15.0) == Heard(1, 1760)
+
+
+def test_a_report_of_a_pause_that_is_over_does_not_freeze_the_position():
+    estimate = Estimate()
+    estimate.said(1, 80_000)
+    estimate.report(Heard(1, 0), 10.0)
+    estimate.pausing()
+    estimate.moving(10.1)
+    estimate.halted(Heard(1, 800))
+    estimate.report(Heard(1, 8000), 11.0)
+    assert estimate.stop(11.5) == Heard(1, 12_000)
+
+
+def test_reports_about_what_was_discarded_are_old_news():
+    estimate = Estimate()
+    estimate.said(1, 8000)
+    estimate.report(Heard(1, 160), 10.0)
+    position = estimate.stop(10.0)
+    estimate.report(Heard(1, 320), 10.02)
+    assert estimate.stop(12.0) == position

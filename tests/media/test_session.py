@@ -1,0 +1,304 @@
+"""One call's media: whose packets count, what is sent and when, on virtual time."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media import rtp
+from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
+from media.schedule import PHASES, TICK, Schedule
+from media.session import Format, Session
+from media.source import CANDIDATES, RUN_PACKETS, STALE, WINDOW
+
+SDP = ("192.0.2.1", 4000)
+NAT = ("198.51.100.7", 61_000)
+FORMAT = Format("PCMU", 0, 101)
+SPEECH = bytes(range(1, 161))
+
+
+def connected(form: Format = FORMAT, **directions: bool) -> Session:
+    session = Session(random.Random(1).getrandbits)
+    session.connect(form, SDP, 0.0, **directions)
+    return session
+
+
+def packet(number: int, *, kind: int = 0, ssrc: int = 7, payload: bytes = SPEECH, marker: bool = False) -> bytes:
+    return rtp.build(kind, marker, number, number * FRAME, ssrc, payload)
+
+
+def hear(session: Session, numbers: range, sender=SDP, *, ssrc: int = 7, start: float | None = None) -> int:
+    """Receive packets at their times; how many frames of speech came out."""
+    heard = b""
+    for number in numbers:
+        now = number * 0.02 if start is None else start + (number - numbers[0]) * 0.02
+        heard += session.receive(packet(number, ssrc=ssrc), sender, now)[0]
+    return heard.count(SPEECH)
+
+
+# Sending
+
+
+def sent(session: Session, slots) -> list[rtp.Packet]:
+    return [rtp.parse(data) for slot in slots for data in session.transmit(slot)[0]]
+
+
+def test_an_hour_of_sending_is_on_the_grid():
+    packets = sent(connected(), range(180_000))
+    assert len(packets) == 180_000
+    first = packets[0]
+    assert all(
+        (p.sequence, p.timestamp) == ((first.sequence + at) & 0xFFFF, (first.timestamp + at * FRAME) & 0xFFFF_FFFF)
+        for at, p in enumerate(packets)
+    )
+
+
+def test_the_marker_is_on_the_first_packet_only():
+    assert [p.marker for p in sent(connected(), range(5))] == [True, False, False, False, False]
+
+
+def test_silence_is_sent_when_nothing_is_said():
+    assert {p.payload for p in sent(connected(), range(50))} == {SILENCE}
+
+
+def test_sound_leaves_byte_for_byte():
+    session = connected()
+    session.playout.say(1, SPEECH * 3)
+    assert [p.payload for p in sent(session, range(3))] == [SPEECH] * 3
+
+
+def test_to_an_a_law_peer_everything_is_translated():
+    session = connected(Format("PCMA", 8))
+    session.playout.say(1, SPEECH)
+    session.playout.finish(1)
+    speech, silence = sent(session, range(2))
+    assert (speech.payload_type, speech.payload) == (8, SPEECH.translate(ULAW_TO_ALAW))
+    assert silence.payload == b"\xd5" * FRAME
+
+
+def test_one_slot_late_is_caught_up():
+    session = connected()
+    packets = sent(session, [0, 2, 3])
+    assert [rtp.signed(p.timestamp - packets[0].timestamp, 32) // FRAME for p in packets] == [0, 1, 2, 3]
+
+
+def test_more_than_that_is_skipped_in_time_and_no_word_is_lost():
+    session = connected()
+    session.playout.say(1, SPEECH * 4)
+    packets = sent(session, [0, 250, 251, 252])
+    assert [rtp.signed(p.timestamp - packets[0].timestamp, 32) // FRAME for p in packets] == [0, 250, 251, 252]
+    assert [rtp.signed(p.sequence - packets[0].sequence, 16) for p in packets] == [0, 1, 2, 3]
+    assert [p.payload for p in packets] == [SPEECH] * 4
+    assert session.counts.skipped == 249
+
+
+def test_time_goes_on_while_the_peer_wants_nothing():
+    session = connected()
+    before = sent(session, range(3))
+    session.connect(FORMAT, SDP, 1.0, send=False)
+    assert sent(session, range(3, 100)) == []
+    session.connect(FORMAT, SDP, 2.0)
+    after = sent(session, [100])
+    assert rtp.signed(after[0].timestamp - before[0].timestamp, 32) == 100 * FRAME
+    assert rtp.signed(after[0].sequence - before[-1].sequence, 16) == 1
+
+
+def test_nothing_is_sent_before_the_address_is_known():
+    assert Session(random.Random(1).getrandbits).transmit(0) == ([], [])
+
+
+# The schedule
+
+
+def test_every_call_has_its_slot_each_twenty_milliseconds():
+    schedule, seen = Schedule(100.0), []
+    for step in range(1000):
+        while tick := schedule.due(100.0 + step * TICK + 1e-9):
+            seen.append((tick.phase, tick.slot))
+    assert seen == [(at % PHASES, at // PHASES) for at in range(1000)]
+
+
+def test_being_late_moves_no_deadline():
+    schedule = Schedule(0.0)
+    while schedule.due(0.0305):
+        pass
+    assert schedule.deadline == pytest.approx(0.032)
+
+
+def test_after_a_long_stall_ticks_are_left_out_and_the_slots_tell():
+    schedule = Schedule(0.0)
+    schedule.due(0.0)
+    ticks = []
+    while tick := schedule.due(5.0):
+        ticks.append(tick)
+    assert len(ticks) <= PHASES + 1
+    assert ticks[-1].slot == 250
+    assert ticks[0].slot >= 248
+
+
+# Whose packets
+
+
+def test_the_announced_source_is_heard_from_its_first_packet():
+    assert hear(connected(), range(10)) == 10
+
+
+def test_a_caller_behind_a_nat_is_found_after_a_steady_run_and_answered_there():
+    session = connected()
+    assert hear(session, range(20), NAT) == 20 - RUN_PACKETS + 1
+    assert session.remote == NAT
+
+
+def test_a_run_must_last_eighty_milliseconds():
+    session = connected()
+    for number in range(20):
+        session.receive(packet(number), NAT, 1.0 + number * 0.001)
+    assert session.remote == SDP
+
+
+def test_after_five_seconds_no_other_source_is_considered():
+    session = connected()
+    assert hear(session, range(1000, 1020), NAT, start=WINDOW + 0.1) == 0
+    assert session.remote == SDP
+
+
+def test_once_the_announced_source_spoke_no_other_is_considered():
+    session = connected()
+    hear(session, range(1))
+    assert hear(session, range(1, 30), NAT) == 0
+    assert session.remote == SDP
+    assert session.counts.foreign == 29
+
+
+def test_ten_thousand_spoofed_packets_a_second_divert_nothing():
+    """RTP Bleed (AST-2017-005): three foreign sources, during set-up and in mid-call."""
+    session, chance = connected(), random.Random(9)
+    foreign = [("203.0.113.9", 1000 + at) for at in range(3)]
+    heard = 0
+    for number in range(300):
+        for _ in range(200):
+            forged = packet(chance.randrange(65_536), ssrc=chance.choice((7, 8)), payload=b"forged" * 26)
+            sound, digit = session.receive(forged, chance.choice(foreign), number * 0.02 + 0.001)
+            assert (sound, digit) == (b"", None)
+        heard += session.receive(packet(number), SDP, number * 0.02 + 0.002)[0].count(SPEECH)
+        assert session.remote == SDP
+    assert heard == 300
+
+
+def test_packets_of_a_port_scan_do_not_keep_a_caller_behind_a_nat_out():
+    session = connected()
+    for at in range(CANDIDATES * 2):
+        session.receive(packet(1), ("203.0.113.9", 1000 + at), 0.0)
+    hear(session, range(30), NAT, start=STALE + 0.01)
+    assert session.remote == NAT
+
+
+def test_a_session_refresh_keeps_the_source_behind_the_nat_without_a_gap():
+    session = connected()
+    hear(session, range(20), NAT)
+    session.connect(FORMAT, SDP, 0.4)
+    assert session.remote == NAT
+    assert hear(session, range(20, 40), NAT) == 20
+
+
+def test_a_re_invite_with_another_address_moves_the_call_there():
+    session = connected()
+    hear(session, range(10))
+    moved = ("192.0.2.99", 5000)
+    session.connect(FORMAT, moved, 0.2)
+    assert session.remote == moved
+    assert hear(session, range(10, 20), moved, ssrc=99) == 10
+    assert hear(session, range(20, 30), SDP) == 0
+
+
+# Streams and kinds
+
+
+def test_a_new_ssrc_is_taken_after_two_packets_in_a_row():
+    session = connected()
+    hear(session, range(10))
+    assert hear(session, range(500, 520), ssrc=8, start=0.2) == 19
+    assert session.counts.ssrc_changes == 1
+
+
+def test_after_a_re_invite_a_new_ssrc_is_taken_at_once():
+    session = connected()
+    hear(session, range(10))
+    session.connect(FORMAT, SDP, 0.2)
+    assert hear(session, range(500, 520), ssrc=8, start=0.2) == 20
+
+
+def test_two_interleaved_streams_do_not_tear_each_other_apart():
+    session = connected()
+    heard = 0
+    for number in range(50):
+        heard += hear(session, range(number, number + 1))
+        heard += hear(session, range(number + 700, number + 701), ssrc=8, start=number * 0.02)
+    assert heard == 50
+    assert session.counts.ssrc_changes == 0
+
+
+def test_a_key_is_told_and_takes_no_sound():
+    session = connected()
+    hear(session, range(5))
+    told = [
+        session.receive(rtp.build(101, at == 0, 5 + at, 5 * FRAME, 7, b"\x05\x0a\x00\xa0"), SDP, 0.1 + at * 0.02)[1]
+        for at in range(5)
+    ]
+    assert [digit.key if digit else None for digit in told] == ["5", None, None, None, None]
+    assert session.inbound.jitter.stats.lost == 0
+
+
+def test_a_law_becomes_mu_law():
+    session = connected(Format("PCMA", 8))
+    sound, _ = session.receive(packet(0, kind=8, payload=b"\xd5" * FRAME), SDP, 0.0)
+    assert sound == b"\xfe" * FRAME, "A-law has no zero; its least is the least of mu-law"
+
+
+def test_a_codec_that_was_not_agreed_is_counted_and_not_heard():
+    session = connected()
+    hear(session, range(5))
+    assert session.receive(packet(5, kind=18), SDP, 0.1)[0] == b""
+    assert session.counts.wrong_type == 1
+    assert hear(session, range(6, 10)) == 4
+
+
+def test_nothing_is_taken_that_was_not_agreed():
+    session = connected(receive=False)
+    assert hear(session, range(5)) == 0
+    assert session.counts.unasked == 5
+
+
+def test_on_hold_the_recognisers_clock_goes_on():
+    session = connected()
+    hear(session, range(50))
+    session.connect(FORMAT, SDP, 1.0, receive=False)
+    assert sum(len(session.poll(1.0 + at * 0.02)) for at in range(500)) >= 9.7 * 8000
+
+
+DATAGRAMS = st.one_of(
+    st.binary(max_size=50),
+    st.builds(
+        rtp.build,
+        st.sampled_from([0, 8, 13, 18, 101]),
+        st.booleans(),
+        st.integers(0, 0xFFFF),
+        st.integers(0, 0xFFFF_FFFF),
+        st.integers(1, 3),
+        st.binary(max_size=200),
+    ),
+)
+
+
+@given(st.lists(st.tuples(DATAGRAMS, st.sampled_from([SDP, NAT]), st.floats(0, 2)), max_size=60))
+def test_whatever_arrives_nothing_is_raised_and_everything_is_counted(datagrams):
+    session, now = connected(), 0.0
+    for at, (data, sender, later) in enumerate(datagrams):
+        now += later
+        session.receive(data, sender, now)
+        session.poll(now)
+        session.transmit(at)
+    stats = session.stats()
+    assert stats["received"] + stats["malformed"] + stats["foreign"] <= len(datagrams)
+    assert all(value >= 0 for value in stats.values())

@@ -1,0 +1,128 @@
+"""Messages on a stream: RFC 3261 §18.3, keepalives of RFC 5626 §3.5.1, and what a stranger may cost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipgw.sip import parse
+from sipgw.sip.message import Request, Response
+from sipgw.sip.parse import MAX_BODY, MAX_HEAD, ParseError, Ping, StreamFramer
+
+
+def options(number: int, body: bytes = b"", length: bytes | None = None, more: bytes = b"") -> bytes:
+    stated = b"Content-Length: %d\r\n" % len(body) if length is None else length
+    return b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n" \
+        b"Call-ID: x\r\nCSeq: %d OPTIONS\r\n%s%s\r\n%s" % (number, number, more, stated, body)  # fmt: skip
+
+
+def everything(framer: StreamFramer) -> list[Request | Response | Ping]:
+    found = []
+    while (message := framer.next_message()) is not None:
+        found.append(message)
+    return found
+
+
+STREAM = (
+    b"\r\n\r\n" + options(1) + options(2, b"v=0\r\n\r\nx") + b"\r\n" + options(3) + b"\r\n\r\n\r\n\r\n" + options(4)
+)
+
+
+def names(messages: list[Request | Response | Ping]) -> list[str]:
+    return ["ping" if isinstance(one, Ping) else f"{one.cseq.number} {one.body!r}" for one in messages]
+
+
+EXPECTED = ["ping", "1 b''", "2 b'v=0\\r\\n\\r\\nx'", "3 b''", "ping", "ping", "4 b''"]
+
+
+def test_a_stream_is_cut_into_messages_and_pings() -> None:
+    framer = StreamFramer()
+    framer.feed(STREAM)
+    assert names(everything(framer)) == EXPECTED
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=20).map(sorted))
+def test_it_does_not_matter_how_the_bytes_arrive(cuts: list[int]) -> None:
+    framer, found = StreamFramer(), []
+    for start, end in zip([0, *cuts], [*cuts, len(STREAM)], strict=True):
+        framer.feed(STREAM[start:end])
+        found += everything(framer)
+    assert names(found) == EXPECTED
+    assert not framer.pending
+
+
+def test_byte_by_byte() -> None:
+    framer, found = StreamFramer(), []
+    for at in range(len(STREAM)):
+        framer.feed(STREAM[at : at + 1])
+        found += everything(framer)
+    assert names(found) == EXPECTED
+
+
+def test_what_is_pending() -> None:
+    """The empty line that answers our keepalive must not look like a message that never ends."""
+    framer = StreamFramer()
+    assert not framer.pending
+    framer.feed(b"\r\n")
+    assert framer.next_message() is None
+    assert not framer.pending
+    framer.feed(options(1)[:5])
+    assert framer.next_message() is None
+    assert framer.pending
+    framer.feed(options(1)[5:])
+    assert names(everything(framer)) == ["1 b''"]
+    assert not framer.pending
+
+
+def refusal(data: bytes) -> ParseError:
+    framer = StreamFramer()
+    framer.feed(data)
+    with pytest.raises(ParseError) as caught:
+        everything(framer)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [
+        (b"", 400),  # RFC 3261 §18.3: on a stream it must be there
+        (b"Content-Length: -1\r\n", 400),
+        (b"Content-Length: x\r\n", 400),
+        (b"Content-Length: 0\r\nl: 7\r\n", 400),
+        (b"l: %d\r\n" % (MAX_BODY + 1), 413),
+        (b"l: 99999999999999999999\r\n", 400),
+    ],
+)
+def test_a_length_that_cannot_be_followed_ends_the_stream(length: bytes, status: int) -> None:
+    error = refusal(options(1, length=length))
+    assert (error.status, error.message is not None) == (status, True)
+
+
+def test_a_head_without_end_is_not_collected_for_ever() -> None:
+    framer = StreamFramer()
+    framer.feed(b"A" * MAX_HEAD)
+    assert framer.next_message() is None
+    framer.feed(b"A")
+    with pytest.raises(ParseError) as caught:
+        framer.next_message()
+    assert caught.value.status == 513
+
+
+def test_a_head_over_the_limit_is_refused_even_when_it_comes_at_once() -> None:
+    assert refusal(options(1, more=b"X: %s\r\n" % (b"x" * MAX_HEAD))).status == 513
+
+
+def test_a_broken_message_is_a_400() -> None:
+    error = refusal(options(1).replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 BYE"))
+    assert (error.status, error.message is not None) == (400, True)
+
+
+def test_a_body_that_trickles_in_does_not_have_its_head_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a stranger makes us read 64 KiB of headers for each byte it sends."""
+    reads = []
+    real = parse._parse_head
+    monkeypatch.setattr(parse, "_parse_head", lambda head: reads.append(len(head)) or real(head))
+    framer, data = StreamFramer(), options(1, b"x" * 500)
+    for at in range(len(data)):
+        framer.feed(data[at : at + 1])
+        framer.next_message()
+    assert len(reads) == 2  # for its length, and as a whole
