@@ -98,7 +98,7 @@ class ElevenLabsVoice:
     async def open(self) -> None:
         """Connect and open the first context. Raises `ProviderError`.
 
-        A wrong key is told only afterwards, by an error message, and so raised by `speak`.
+        A wrong key is told only after the connection stands, by an error message: if not here, `speak` raises it.
         """
         await self._connect()
 
@@ -244,15 +244,16 @@ class ElevenLabsVoice:
         if self._fault is not None:
             raise self._fault
         self._prepare()
-        self._keep_alive()
+        self._wait_idle()
 
     def _keep_alive(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         if self._is_open:
             if self._ready:
                 self._send(self._ready, text="")
-            self._timer = asyncio.get_running_loop().call_later(self._options.keepalive, self._keep_alive)
+            self._wait_idle()
+
+    def _wait_idle(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._options.keepalive, self._keep_alive)
 
     def _forget(self, error: ProviderError) -> None:
         """End everything on the socket because of `error`; the first reason stands."""

@@ -99,7 +99,6 @@ class FakeElevenLabs(SocketServer):
             tasks: list[asyncio.Task[None]] = []
             try:
                 await self._read(session, lambda job: tasks.append(speaking.create_task(job)))
-                await asyncio.wait(tasks) if tasks else None
                 await session.connection.close(1000)
             except TimeoutError:
                 await self._end(session, InputError("input_timeout_exceeded", "No input for too long"))

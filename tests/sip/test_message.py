@@ -167,8 +167,9 @@ def test_a_datagram_without_content_length_ends_where_it_ends() -> None:
         (b"INVITE sip:agent@203.0.113.7", b"INVITE agent"),
         (b"INVITE sip:agent@203.0.113.7 SIP/2.0", b"IN<VITE sip:agent@203.0.113.7 SIP/2.0"),
         (b" SIP/2.0\r\nVia", b" HTTP/1.1\r\nVia"),
-        (b"\r\n\r\nv=0\r\n", b"\r\n"),  # cut off behind the last header
-        (b"\r\n\r\nv=0\r\n", b""),
+        (b"\r\nl: 4\r\n\r\nv=0\r\n", b"\r\n"),  # cut off behind a header
+        (b"\r\nl: 4\r\n\r\nv=0\r\n", b""),
+        (b"8\r\nl: 4\r\n\r\nv=0\r\n", b""),
     ],
 )
 def test_a_broken_request_is_a_400(old: bytes, new: bytes) -> None:
@@ -208,8 +209,7 @@ def test_a_response_repeats_what_the_rfc_says() -> None:
     """RFC 3261 §8.2.6.2, §12.1.1: byte for byte, in order, and nothing else."""
     response = response_to(request(), 180, to_tag="x1", headers=(("Contact", "<sip:us>"),))
     assert response.headers.fields == (
-        ("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK+8a2f+1+!x*y;rport, "
-                "SIP/2.0/TCP [2001:db8::9];branch=z9hG4bKb"),
+        ("Via", INVITE.decode().split("\r\n")[1].removeprefix("Via: ")),
         ("Via", "SIP/2.0/TLS c.example.com;branch=z9hG4bKc"),
         ("Record-Route", "<sip:p1.example.com;lr;ftag=a+1=>, <sip:p2.example.com;lr>"),
         ("Record-Route", "<sip:p3.example.com>"),
@@ -218,7 +218,7 @@ def test_a_response_repeats_what_the_rfc_says() -> None:
         ("Call-ID", "7d33@192.0.2.1"),
         ("CSeq", "314159 INVITE"),
         ("Contact", "<sip:us>"),
-    )  # fmt: skip
+    )
     assert (response.status, response.reason) == (180, "Ringing")
 
 

@@ -8,11 +8,15 @@ from sipgw.sip import parse
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD, ParseError, Ping, StreamFramer
 
+OPTIONS = (
+    b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n"
+    b"Call-ID: x\r\nCSeq: %d OPTIONS\r\n%s%s\r\n%s"
+)
+
 
 def options(number: int, body: bytes = b"", length: bytes | None = None, more: bytes = b"") -> bytes:
     stated = b"Content-Length: %d\r\n" % len(body) if length is None else length
-    return b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK%d\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n" \
-        b"Call-ID: x\r\nCSeq: %d OPTIONS\r\n%s%s\r\n%s" % (number, number, more, stated, body)  # fmt: skip
+    return OPTIONS % (number, number, more, stated, body)
 
 
 def everything(framer: StreamFramer) -> list[Request | Response | Ping]:

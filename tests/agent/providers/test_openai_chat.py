@@ -145,7 +145,7 @@ def test_a_tool_result_may_be_sent_back():
             async for _ in model.reply([*ASK, *answered], TOOLS):
                 pass
         result = {"role": "tool", "tool_call_id": "call_a", "content": "{}"}
-        return [piece async for piece in model.reply([*ASK, *answered, result], TOOLS)][0]
+        return await anext(model.reply([*ASK, *answered, result], TOOLS))
 
     assert thinking(scenario, Reply(["It came."])) == Text("It came.")
 

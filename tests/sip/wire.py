@@ -1,0 +1,120 @@
+"""Two user agents on a wire with a clock of its own: an hour of signalling takes milliseconds, every time the same."""
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Request, Response
+from sipgw.sip.parse import parse_message
+from sipgw.sip.server import InviteServer
+from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.user_agent import UserAgent
+
+DELAY = 0.010
+OFFER = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+ANSWER = OFFER.replace(b"10.0.0.1", b"10.0.0.2")
+
+
+@dataclass
+class Party:
+    """A user agent and what it was told."""
+
+    host: str
+    agent: UserAgent = field(init=False)
+    calls: list[InviteServer] = field(default_factory=list)
+    on_call: Callable[[InviteServer, float], None] = lambda call, now: None
+    admit: Callable[[Request, Peer], Refusal | None] = lambda request, peer: None
+
+    @property
+    def peer(self) -> Peer:
+        return Peer("udp", self.host, 5060)
+
+
+class Wire:
+    """The network: delays, and on request loses and doubles."""
+
+    def __init__(self, *hosts: str, seed: int = 1, lost: float = 0.0, doubled: float = 0.0) -> None:
+        self.now = 1000.0
+        self.trace: list[tuple[float, str, str, Request | Response]] = []
+        self.drop: Callable[[str, Request | Response], bool] = lambda source, message: False
+        self._random = random.Random(seed)
+        self._lost, self._doubled = lost, doubled
+        self._flying: list[tuple[float, int, bytes, str, str]] = []
+        self._order = count()
+        self._tokens = count(1)
+        self.parties = {host: self._party(host) for host in hosts or ("10.0.0.1", "10.0.0.2")}
+
+    def _party(self, host: str) -> Party:
+        party = Party(host)
+
+        def incoming(call: InviteServer, now: float) -> None:
+            party.calls.append(call)
+            party.on_call(call, now)
+
+        party.agent = UserAgent(
+            Surroundings(
+                lambda: f"t{next(self._tokens):05d}",
+                self._random.random,
+                lambda peer: (host, 5060),
+                lambda request, peer: party.admit(request, peer),
+                incoming,
+            )
+        )
+        return party
+
+    def send(self, data: bytes | str, source: str = "10.0.0.1", target: str = "10.0.0.2") -> None:
+        """Put raw bytes on the wire."""
+        raw = data.replace("\n", "\r\n").encode() if isinstance(data, str) else data
+        heapq.heappush(self._flying, (self.now + DELAY, next(self._order), raw, source, target))
+
+    def collect(self) -> None:
+        """Take what the agents want to send."""
+        for host, party in self.parties.items():
+            for packet in party.agent.to_send():
+                message = parse_message(packet.data)
+                self.trace.append((round(self.now - 1000, 3), host, packet.peer.host, message))
+                if self.drop(host, message) or self._random.random() < self._lost:
+                    continue
+                for _ in range(1 + (self._random.random() < self._doubled)):
+                    jitter = DELAY * (1 + self._random.random()) if self._doubled or self._lost else DELAY
+                    arrives = self.now + jitter
+                    heapq.heappush(self._flying, (arrives, next(self._order), packet.data, host, packet.peer.host))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        until = self.now + seconds
+        while True:
+            self.collect()
+            times = [party.agent.deadline for party in self.parties.values() if party.agent.deadline is not None]
+            times += [self._flying[0][0]] if self._flying else []
+            following = min(times, default=until + 1)
+            if following > until:
+                self.now = until
+                return
+            self.now = max(self.now, following)
+            for party in self.parties.values():
+                party.agent.handle_timer(self.now)
+            while self._flying and self._flying[0][0] <= self.now:
+                _, _, data, source, target = heapq.heappop(self._flying)
+                if target in self.parties:
+                    self.parties[target].agent.receive(data, Peer("udp", source, 5060), self.now)
+
+    def seen(self, source: str, what: str | int) -> list[float]:
+        """When `source` sent requests of a method or responses of a status."""
+        return [
+            at
+            for at, host, _, message in self.trace
+            if host == source and what == (message.method if isinstance(message, Request) else message.status)
+        ]
+
+    def last(self, source: str, what: str | int) -> Request | Response:
+        """The last such message."""
+        return [
+            message
+            for _, host, _, message in self.trace
+            if host == source and what == (message.method if isinstance(message, Request) else message.status)
+        ][-1]
