@@ -115,9 +115,13 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
     return Peer(uri.transport, host, port)
 
 
+_INNER = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+
+
 def _hidden(host: str) -> bool:
-    """Whether `host` is an address that is only reachable inside its own network."""
+    """Whether `host` is an address that is only reachable inside its own network (RFC 1918, RFC 4193)."""
     try:
-        return ipaddress.ip_address(host).is_private
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return any(address in network for network in _INNER)

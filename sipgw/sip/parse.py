@@ -233,7 +233,7 @@ class StreamFramer:
         return parse_message(data)
 
     def _find_size(self) -> int | None:
-        """The size of the first message once its head is there. Nothing is read twice, however it trickles in."""
+        """The size of the first message once its head is there; what trickles in is searched only once."""
         end = self._buffer.find(_PING, max(0, self._searched - 3))
         if (end if end >= 0 else len(self._buffer)) > MAX_HEAD:
             raise ParseError(513, "Message Too Large")

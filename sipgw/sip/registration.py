@@ -94,6 +94,7 @@ class Registration:
         was, self.state = self.state, RegistrationState.CLOSED
         self._stop()
         if was is RegistrationState.REGISTERED:
+            self._auth.forget_attempts()
             self._send(self._fresh(0), now)
         else:
             self._change(RegistrationState.CLOSED, "closed")

@@ -9,7 +9,7 @@ from itertools import count
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
-from sipgw.sip.parse import parse_message
+from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.server import InviteServer
 from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.user_agent import UserAgent
@@ -75,7 +75,7 @@ class Wire:
         """Take what the agents want to send."""
         for host, party in self.parties.items():
             for packet in party.agent.to_send():
-                message = parse_message(packet.data)
+                message = _read(packet.data)
                 self.trace.append((round(self.now - 1000, 3), host, packet.peer.host, message))
                 if self.drop(host, message) or self._random.random() < self._lost:
                     continue
@@ -118,3 +118,13 @@ class Wire:
             for _, host, _, message in self.trace
             if host == source and what == (message.method if isinstance(message, Request) else message.status)
         ][-1]
+
+
+def _read(data: bytes) -> Request | Response:
+    """For the trace; an answer that had to echo something unreadable counts as its status alone."""
+    try:
+        return parse_message(data)
+    except ParseError:
+        version, status, reason = data.partition(b"\r\n")[0].decode().split(" ", 2)
+        assert version == "SIP/2.0"
+        return Response(int(status), reason)

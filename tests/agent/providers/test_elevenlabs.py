@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 from elevenlabs.client import AsyncElevenLabs
 from elevenlabs.core import ApiError
@@ -298,11 +299,11 @@ def test_every_shape_of_refusal_is_understood(status, body, temporary, problem):
 
 def test_the_plain_sdk_hears_the_same():
     async def run():
-        async with FakeElevenLabsHttp() as fake:
-            client = AsyncElevenLabs(api_key=KEY, base_url=fake.url)
+        async with FakeElevenLabsHttp() as fake, httpx.AsyncClient() as http:
+            client = AsyncElevenLabs(api_key=KEY, base_url=fake.url, httpx_client=http)
             stream = client.text_to_speech.stream("george", text="Hello.", output_format="ulaw_8000")
             sound = b"".join([piece async for piece in stream])
-            stranger = AsyncElevenLabs(api_key="another", base_url=fake.url)
+            stranger = AsyncElevenLabs(api_key="another", base_url=fake.url, httpx_client=http)
             with pytest.raises(ApiError) as caught:
                 await anext(stranger.text_to_speech.stream("george", text="Hello.", output_format="ulaw_8000"))
             assert caught.value.status_code == 401

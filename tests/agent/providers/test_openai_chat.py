@@ -169,7 +169,7 @@ def test_a_reply_that_is_complete_cannot_fail_any_more():
         (Reply(["Hi."], stall_after=0), "nothing within 0.1 s"),
         (Reply(["Hi."], stall_after=1), "nothing within 0.1 s"),
         (Reply(["Hi."], stall_after=2), "nothing within 0.2 s"),
-        (Reply(["Hi."], delay=5.0), "nothing within 0.1 s"),
+        (Reply(["Hi."], delay=0.3), "nothing within 0.1 s"),
         (Reply(["Hi."], reset_after=2), "connection failed"),
         (Reply(["Hi."], error_after=2), "The server had an error"),
         (Reply(["Hi."], nonsense_after=1), "sent nonsense"),

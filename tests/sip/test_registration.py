@@ -1,0 +1,186 @@
+"""Registering (RFC 3261 §10.2) with a registrar that checks every digest, in the ways real ones are different."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from sipgw.sip.digest import Challenge, Credentials, verify
+from sipgw.sip.message import Request, response_to
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri
+from tests.sip.wire import Wire
+
+US, REGISTRAR = "10.0.0.1", "10.0.0.5"
+CREDENTIALS = Credentials("agent", "s3cret")
+
+
+@dataclass
+class StrictRegistrar:
+    """A registrar played on the wire; `opaque` names the node that issued the nonce, as Telnyx does."""
+
+    wire: Wire
+    algorithms: tuple[str, ...] = ("MD5",)
+    qop: tuple[str, ...] = ("auth",)
+    status: int = 401
+    grant: int = 3600
+    minimum: int = 0
+    stale_once: bool = False
+    silent_for: int = 0
+    password: str = "s3cret"
+    requests: list[Request] = field(default_factory=list)
+    used: set[tuple[str, str]] = field(default_factory=set)
+    accepted: list[tuple[float, str]] = field(default_factory=list)
+    nonces: int = 0
+
+    def __post_init__(self) -> None:
+        agent = self.wire.parties[REGISTRAR].agent
+        agent.receive = self.receive  # type: ignore[method-assign]
+
+    def receive(self, data: bytes, source, now: float) -> None:
+        from sipgw.sip.parse import parse_message
+
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        self.requests.append(request)
+        if len(self.requests) <= self.silent_for:
+            return
+        assert request.method == "REGISTER"
+        assert request.from_.uri == request.to.uri
+        assert len(request.contacts) == 1
+        status, headers = self.judge(request)
+        self.wire.send(response_to(request, status, to_tag="r", headers=headers).to_bytes(), REGISTRAR, US)
+
+    def judge(self, request: Request) -> tuple[int, list[tuple[str, str]]]:
+        asked, given = (
+            ("WWW-Authenticate", "authorization")
+            if self.status == 401
+            else ("Proxy-Authenticate", "proxy-authorization")
+        )
+        for value in request.headers.lines(given):
+            for challenge in self.challenges():
+                if verify(value, challenge, Credentials("agent", self.password), "REGISTER"):
+                    assert (challenge.nonce, value) not in self.used, "nonce count replayed"
+                    self.used.add((challenge.nonce, value))
+                    return self.register(request)
+        if request.headers.lines(given) and self.stale_once:
+            self.stale_once = False
+            self.nonces += 1
+            return self.status, [(asked, self.header(challenge, stale=True)) for challenge in self.challenges()]
+        return self.status, [(asked, self.header(challenge)) for challenge in self.challenges()]
+
+    def challenges(self) -> list[Challenge]:
+        nonce = hashlib.sha256(str(self.nonces).encode()).hexdigest()
+        return [Challenge("example", nonce, algorithm, self.qop, "node-7") for algorithm in self.algorithms]
+
+    def header(self, challenge: Challenge, *, stale: bool = False) -> str:
+        qop = f', qop="{",".join(challenge.qop)}"' if challenge.qop else ""
+        return (
+            f'Digest realm="{challenge.realm}", nonce="{challenge.nonce}", algorithm={challenge.algorithm}, '
+            f'opaque="{challenge.opaque}"{qop}{", stale=true" if stale else ""}'
+        )
+
+    def register(self, request: Request) -> tuple[int, list[tuple[str, str]]]:
+        wanted = int(request.headers.get("expires") or 0)
+        if 0 < wanted < self.minimum:
+            return 423, [("Min-Expires", str(self.minimum))]
+        granted = min(wanted, max(self.grant, self.minimum))
+        self.accepted.append((self.wire.now - 1000, str(granted)))
+        return 200, [("Contact", f"{request.contact};expires={granted}")]
+
+
+def register(change: Callable[[StrictRegistrar], None] = lambda one: None, seconds: float = 5, expires: int = 3600):
+    wire = Wire(US, REGISTRAR)
+    registrar = StrictRegistrar(wire)
+    change(registrar)
+    options = RegistrationOptions(Uri.parse(f"sip:{REGISTRAR}"), "agent", CREDENTIALS, expires=expires)
+    registration = Registration(wire.parties[US].agent, options)
+    registration.register(wire.now)
+    wire.run(seconds)
+    return wire, registrar, registration
+
+
+def setting(**values: object) -> Callable[[StrictRegistrar], None]:
+    def change(registrar: StrictRegistrar) -> None:
+        for name, value in values.items():
+            setattr(registrar, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(setting(qop=()), id="MD5 without qop"),
+        pytest.param(setting(), id="MD5 qop=auth"),
+        pytest.param(setting(qop=("auth", "auth-int")), id="auth and auth-int"),
+        pytest.param(setting(qop=("auth-int",)), id="auth-int only"),
+        pytest.param(setting(algorithms=("SHA-256",)), id="SHA-256 only"),
+        pytest.param(setting(algorithms=("MD5", "SHA-256")), id="SHA-256 and MD5"),
+        pytest.param(setting(algorithms=("MD5-sess",)), id="MD5-sess"),
+        pytest.param(setting(status=407), id="407"),
+        pytest.param(setting(stale_once=True), id="stale"),
+        pytest.param(setting(minimum=7200), id="423"),
+        pytest.param(setting(silent_for=2), id="two lost"),
+    ],
+)
+def test_every_way_of_registering_succeeds(change: Callable[[StrictRegistrar], None]) -> None:
+    _, registrar, registration = register(change)
+    assert registration.state is RegistrationState.REGISTERED
+    assert len({request.call_id for request in registrar.requests}) == 1
+    numbers = [request.cseq.number for request in registrar.requests]
+    assert numbers == sorted(numbers)
+
+
+def test_the_stronger_algorithm_is_chosen() -> None:
+    _, registrar, _ = register(setting(algorithms=("MD5", "SHA-256")))
+    assert "algorithm=SHA-256" in (registrar.requests[-1].headers.get("authorization") or "")
+
+
+def test_lost_requests_are_resent_by_timer_e() -> None:
+    _, registrar, _ = register(setting(silent_for=2))
+    branches = [request.via.branch for request in registrar.requests[:3]]
+    assert len(set(branches)) == 1
+
+
+def test_a_short_grant_is_renewed_in_time_for_ever() -> None:
+    wire, registrar, registration = register(setting(grant=8), seconds=60)
+    times = [at for at, _ in registrar.accepted]
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert len(gaps) >= 7
+    assert all(4.0 <= gap <= 6.9 for gap in gaps), gaps
+    assert registration.state is RegistrationState.REGISTERED
+    del wire
+
+
+def test_a_wrong_password_is_told_and_retried_ever_more_slowly() -> None:
+    _, registrar, registration = register(setting(password="other"), seconds=600)
+    assert registration.state is RegistrationState.FAILED
+    assert "wrong user or password" in registration.reason
+    assert "s3cret" not in registration.reason
+    assert 6 <= len(registrar.requests) / 2 <= 14, "each attempt answers one challenge, then backs off"
+
+
+def test_a_dead_registrar_is_told() -> None:
+    _, _, registration = register(setting(silent_for=10_000), seconds=40)
+    assert registration.state is RegistrationState.FAILED
+    assert "no answer" in registration.reason
+
+
+def test_it_recovers_when_the_registrar_comes_back() -> None:
+    _, _, registration = register(setting(silent_for=12), seconds=200)
+    assert registration.state is RegistrationState.REGISTERED
+
+
+def test_closing_takes_the_registration_back() -> None:
+    wire, registrar, registration = register()
+    registration.close(wire.now)
+    wire.run(2)
+    assert registration.state is RegistrationState.CLOSED
+    assert registrar.requests[-1].headers.get("expires") == "0"
+    assert registrar.accepted[-1][1] == "0"
+    sent = len(registrar.requests)
+    wire.run(5000)
+    assert len(registrar.requests) == sent
+    assert wire.parties[US].agent.open == 0

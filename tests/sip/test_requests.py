@@ -1,0 +1,228 @@
+"""What becomes of requests outside a dialog (RFC 3261 §8.2), of strangers, and of rubbish."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from sipgw.sip.checks import Refusal
+from sipgw.sip.message import Request, Response
+from sipgw.sip.uri import Uri
+from sipgw.sip.usage import Ended
+from tests.sip.test_calls import INVITE, Call, nothing_left
+from tests.sip.wire import ANSWER, Wire
+
+A, B = "10.0.0.1", "10.0.0.2"
+TORTURE = sorted((Path(__file__).parent.parent / "data" / "rfc4475").glob("*.dat"))
+
+
+def ask(method: str = "OPTIONS", target: str = f"sip:agent@{B}", extra: str = "", body: str = "", via: str = "") -> str:
+    contact = "" if "Contact:" in extra else f"Contact: <sip:me@{A}>\n"
+    return f"""{method} {target} SIP/2.0
+Via: {via or f"SIP/2.0/UDP {A}:5060;branch=z9hG4bKone;rport"}
+From: <sip:me@{A}>;tag=mine
+To: <sip:agent@{B}>
+Call-ID: outside
+CSeq: 7 {method}
+{contact}{extra}Content-Length: {len(body)}
+
+{body}"""
+
+
+def answer_to(request: str) -> Response:
+    wire = Wire(B)
+    wire.send(request)
+    wire.run(0.1)
+    responses = [m for _, _, _, m in wire.trace if isinstance(m, Response) and m.status != 100]
+    assert len(responses) == 1
+    nothing_left(wire)
+    return responses[0]
+
+
+def test_options_tells_what_we_can_do() -> None:
+    response = answer_to(ask())
+    assert response.status == 200
+    assert "INVITE" in (response.headers.get("allow") or "")
+    assert response.headers.get("accept") == "application/sdp"
+    assert response.to.tag
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "header"),
+    [
+        (ask("SUBSCRIBE"), 405, ("allow", "INVITE")),
+        (ask("REGISTER"), 405, ("allow", "INVITE")),
+        (ask("DANCE"), 501, ("allow", "INVITE")),
+        (ask("INVITE", extra="Require: 100rel, frob\n"), 420, ("unsupported", "100rel, frob")),
+        (ask("INVITE", target="soap.beep://x"), 416, None),
+        (ask("INVITE", extra="Max-Forwards: 0\n"), 483, None),
+        (ask("INVITE", extra="Content-Type: text/plain\n", body="hello"), 415, ("accept", "application/sdp")),
+        (ask("INVITE", extra="Accept: text/plain\n"), 406, None),
+        (ask("BYE"), 481, None),
+        (ask("CANCEL"), 481, None),
+        (ask("UPDATE"), 481, None),
+        (ask("OPTIONS").replace("SIP/2.0\nVia", "SIP/3.0\nVia"), 505, None),
+        (ask("OPTIONS").replace("CSeq: 7", "CSeq: 4294967296"), 400, None),
+    ],
+)
+def test_what_cannot_be_used_is_answered(request_text: str, status: int, header: tuple[str, str] | None) -> None:
+    response = answer_to(request_text)
+    assert response.status == status
+    if header:
+        assert header[1] in (response.headers.get(header[0]) or "")
+
+
+def test_responses_go_back_where_the_request_came_from() -> None:
+    """RFC 3581: with rport the source port is used and told; without, the port of the Via."""
+    wire = Wire(B)
+    peers = []
+    original = wire.parties[B].agent.to_send
+
+    def spy():
+        for packet in original():
+            peers.append((packet.peer.host, packet.peer.port))
+            yield packet
+
+    wire.parties[B].agent.to_send = spy  # type: ignore[method-assign]
+    wire.send(ask(via=f"SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKa;rport"))
+    wire.run(0.1)
+    assert peers == [(A, 5060)]
+    assert (wire.last(B, 200).via.received, wire.last(B, 200).via.rport) == (A, 5060)
+    wire.send(ask(via=f"SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKb").replace("outside", "second"))
+    wire.run(0.1)
+    assert peers[1] == (A, 7777)
+    assert wire.last(B, 200).via.received == A
+
+
+def test_the_same_request_by_two_ways_is_merged() -> None:
+    wire = Wire(B)
+    wire.send(INVITE.format(call_id="merge"))
+    wire.send(INVITE.format(call_id="merge").replace("z9hG4bKinv", "z9hG4bKother"))
+    wire.run(0.2)
+    assert wire.seen(B, 482)
+    assert len(wire.parties[B].calls) == 1
+
+
+def test_an_rfc_2543_caller_without_branch_is_served() -> None:
+    wire = Wire(B)
+    old = INVITE.format(call_id="old").replace(";branch=z9hG4bKinvold", "")
+    wire.send(old)
+    wire.send(old)
+    wire.run(0.2)
+    assert len(wire.parties[B].calls) == 1
+
+
+def test_record_routes_lead_our_requests_back_through_the_proxies() -> None:
+    """The route set of a callee is the Record-Route as it stands (§12.1.1); the first one is the next hop."""
+    wire = Wire(B, "10.0.0.7")
+    routes = "Record-Route: <sip:10.0.0.7;lr;x=1>, <sip:10.0.0.8;lr>\nContact: <sip:me@172.16.0.1:5070>\n"
+    invite = INVITE.format(call_id="routed").replace("Contact: <sip:me@10.0.0.1:5060>\n", routes)
+    wire.send(invite, source="10.0.0.7")
+    wire.run(0.1)
+    call = wire.parties[B].calls[0]
+    call.answer(ANSWER, wire.now)
+    wire.run(0.1)
+    ok = wire.last(B, 200)
+    assert [str(route.uri) for route in ok.record_routes] == ["sip:10.0.0.7;lr;x=1", "sip:10.0.0.8;lr"]
+    ack = INVITE.format(call_id="routed").replace("INVITE", "ACK").replace("z9hG4bKinv", "z9hG4bKack")
+    wire.send(ack.replace(f"To: <sip:agent@{B}>", f"To: <sip:agent@{B}>;tag={ok.to.tag}"), source="10.0.0.7")
+    wire.run(0.1)
+    call.hangup(wire.now)
+    wire.run(0.1)
+    bye = wire.last(B, "BYE")
+    assert isinstance(bye, Request)
+    assert str(bye.uri) == "sip:me@172.16.0.1:5070"
+    assert bye.headers.all("route") == ["<sip:10.0.0.7;lr;x=1>", "<sip:10.0.0.8;lr>"]
+    assert [peer for _, host, peer, m in wire.trace if host == B and m is bye] == ["10.0.0.7"]
+
+
+def test_a_callers_route_set_is_the_record_route_turned_round() -> None:
+    wire = Wire()
+    call = Call(wire).start()
+    call.server.answer(ANSWER, wire.now)
+    wire.collect()
+    ok = wire.last(B, 200).to_bytes()
+    wire._flying.clear()
+    routed = ok.replace(b"Contact:", b"Record-Route: <sip:10.0.0.2;lr;n=1>, <sip:10.0.0.3;lr;n=2>\r\nContact:")
+    wire.send(routed, source=B, target=A)
+    wire.run(0.1)
+    ack = wire.last(A, "ACK")
+    assert ack.headers.all("route") == ["<sip:10.0.0.3;lr;n=2>", "<sip:10.0.0.2;lr;n=1>"]
+
+
+def test_behind_nat_the_bye_goes_to_where_the_call_came_from() -> None:
+    wire = Wire(B, "203.0.113.5")
+    invite = INVITE.format(call_id="nat").replace("<sip:me@10.0.0.1:5060>", "<sip:me@192.168.1.20:5060>")
+    wire.send(invite, source="203.0.113.5")
+    wire.run(0.1)
+    assert wire.parties[B].calls[0].dialog.next_hop.host == "203.0.113.5"
+
+
+# Strangers, overload, rubbish
+
+
+def test_a_stranger_gets_no_answer_and_takes_no_memory() -> None:
+    wire = Wire(B)
+    wire.parties[B].admit = lambda request, peer: Refusal(0)
+    for request in (
+        ask(),
+        ask("REGISTER"),
+        INVITE.format(call_id="x"),
+        ask("OPTIONS").replace("SIP/2.0\nVia", "SIP/9.0\nVia"),
+    ):
+        wire.send(request, source="198.51.100.9")
+    wire.run(1)
+    assert wire.trace == []
+    assert wire.parties[B].agent.open == 0
+
+
+def test_overload_is_answered_503_with_retry_after_and_takes_no_memory() -> None:
+    wire = Wire(B)
+    wire.parties[B].admit = lambda request, peer: Refusal(503, headers=(("Retry-After", "5"),))
+    for number in range(50):
+        wire.send(INVITE.format(call_id=f"n{number}"))
+    wire.run(1)
+    assert len(wire.seen(B, 503)) == 50
+    assert wire.last(B, 503).headers.get("retry-after") == "5"
+    assert wire.parties[B].agent.open == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_messages_never_raise_and_leave_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    wire = Wire(seed=seed)
+    call = Call(wire).answered()
+    seeds = [path.read_bytes() for path in TORTURE]
+    seeds += [message.to_bytes() for _, _, _, message in wire.trace]
+    for _ in range(1500):
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(data))
+            match chance.randrange(4):
+                case 0:
+                    data[at] = chance.randrange(256)
+                case 1:
+                    del data[at : at + chance.randrange(1, 40)]
+                case 2:
+                    data[at:at] = data[chance.randrange(len(data)) :][: chance.randrange(60)]
+                case _:
+                    data[at:at] = chance.choice([b"\r\n", b'"', b"<", b";", b",", b"\0", b"%", b"SIP/2.0 200 OK\r\n"])
+            if not data:
+                break
+        wire.send(bytes(data), target=chance.choice([A, B]))
+        wire.run(0.02)
+    for party in wire.parties.values():
+        for stray in party.calls:
+            stray.hangup(wire.now)
+    call.client.hangup(wire.now)
+    wire.run(5)
+    assert isinstance(call.here[-1], Ended)
+    nothing_left(wire)
+
+
+def test_a_uri_that_names_nobody_is_still_a_call() -> None:
+    """Whom the agent answers for is the trunk's business, not the Request-URI's."""
+    wire = Wire(B)
+    wire.send(INVITE.format(call_id="any").replace("INVITE sip:agent@10.0.0.2", "INVITE tel:+15551234"))
+    wire.run(0.1)
+    assert wire.parties[B].calls[0].invite.uri == Uri.parse("tel:+15551234")
