@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from agent.conversation import Conversation, Outcome
 
 from agent import line as agent_line
+from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from media.session import Format

@@ -1,5 +1,7 @@
 """The store: sample orders, promised callbacks and the record of every call, in one SQLite file (SQLAlchemy 2)."""
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +87,9 @@ class Store:
 
     async def __aenter__(self) -> Self:
         try:
+            # A file that cannot be opened is found out here, before there is a thread that would have to be ended.
+            with contextlib.closing(sqlite3.connect(self._path)) as probe:
+                probe.execute("PRAGMA user_version")
             async with self._engine.begin() as connection:
                 # A reader never waits for the writer, and a kill loses at most the last second.
                 await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
@@ -92,7 +97,7 @@ class Store:
             async with self._session.begin() as session:
                 if not await session.scalar(select(func.count()).select_from(Order)):
                     session.add_all(Order(**_columns(order)) for order in SAMPLE_ORDERS)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             await self._engine.dispose()
             cause = str(getattr(error, "orig", error)).splitlines()[0]
             raise StoreError(

@@ -12,7 +12,9 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 
 
 def test_every_copied_path_exists_and_is_not_ignored() -> None:
-    wanted = [word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.M) for word in line.split()[:-1]]
+    wanted = [
+        word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()[:-1]
+    ]
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
     assert wanted
     for path in wanted:
@@ -21,7 +23,7 @@ def test_every_copied_path_exists_and_is_not_ignored() -> None:
 
 
 def test_the_command_exists() -> None:
-    (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.M)
+    (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.MULTILINE)
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 

@@ -29,7 +29,7 @@ def test_durations_become_seconds(text: object, seconds: float) -> None:
 
 @pytest.mark.parametrize("wrong", ["600", "8 sec", "ms", True, [], "-1s"])
 def test_a_duration_without_a_known_unit_is_refused(wrong: object) -> None:
-    with pytest.raises(OptionError, match="duration|number"):
+    with pytest.raises(OptionError, match=r"duration|number"):
         build(Outer, {"wait": wrong}, {})
 
 

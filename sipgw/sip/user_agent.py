@@ -63,7 +63,8 @@ class UserAgent:
         except ParseError as error:
             self.counts["malformed"] += 1
             if error.message is not None and error.message.method != "ACK" and self._admitted(error.message, source):
-                self._send_response(response_to(error.message, error.status, error.reason), error.message, source)
+                response = response_to(error.message, error.status, error.reason, to_tag=self.token())
+                self._send_response(response, error.message, source)
             return
         self.receive_message(message, source, now)
 
@@ -270,7 +271,8 @@ class UserAgent:
         if usage is None and request.method != "CANCEL" and not self._admitted(request, source):
             return
         if len(self._servers) >= MAX_TRANSACTIONS:
-            self._send_response(response_to(request, 503, headers=(("Retry-After", "10"),)), request, source)
+            busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
+            self._send_response(busy, request, source)
             return
         if request.method == "CANCEL":
             self._receive_cancel(request, source, now)

@@ -1,4 +1,4 @@
-"""A user agent that answers every call, media off: ``python -m tests.interop.autoanswer PORT`` prints its counts at the end."""
+"""A user agent that answers every call, media off: ``python -m tests.interop.autoanswer PORT``."""
 
 import asyncio
 import contextlib

@@ -6,7 +6,7 @@ from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, InfoReceived, Offered, Phase, Progress, Referred
+from sipgw.sip.usage import Confirmed, Ended, InfoReceived, Offered, Phase, Progress
 from tests.sip.wire import ANSWER, OFFER, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -358,69 +358,3 @@ def test_a_reason_header_is_told() -> None:
     wire.send(request_in_dialog(call, "BYE", 20000, extra=reason))
     wire.run(0.1)
     assert call.there[-1] == Ended("caller", "BYE", "Q.850 16 Normal call clearing")
-
-
-def test_refer_tells_the_outcome_that_notify_brings() -> None:
-    wire = Wire()
-    call = Call(wire).answered()
-    call.server.refer(Uri.parse("sip:human@10.0.0.9"), wire.now)
-    wire.run(0.1)
-    refer = wire.last(B, "REFER")
-    assert refer.headers.get("refer-to") == "<sip:human@10.0.0.9>"
-    assert wire.seen(A, 603), "we take no REFER ourselves"
-    assert call.there[-1] == Referred(False, 603, "Decline")
-
-
-def test_refer_accepted_and_connected() -> None:
-    wire = Wire(B)
-    other = Wire()  # only for its parser; the far end is played by hand
-    del other
-    call_id = "refer-me"
-    wire.parties[B].on_call = lambda call, now: (setattr(wire, "call", call), setattr(call, "tell", events.append))
-    events: list[object] = []
-    wire.send(INVITE.format(call_id=call_id))
-    wire.run(0.1)
-    wire.call.answer(ANSWER, wire.now)
-    wire.run(0.1)
-    tag = wire.call.tag
-    wire.send(in_dialog("ACK", 1, call_id, tag))
-    wire.run(0.1)
-    wire.call.refer(Uri.parse("tel:+15551234"), wire.now)
-    wire.run(0.1)
-    refer = wire.last(B, "REFER")
-    accepted = "SIP/2.0 202 Accepted\n" + "".join(f"{name}: {value}\n" for name, value in refer.headers) + "\n"
-    wire.send(accepted)
-    wire.send(in_dialog("NOTIFY", 2, call_id, tag, "SIP/2.0 100 Trying"))
-    wire.run(0.1)
-    assert not any(isinstance(event, Referred) for event in events)
-    wire.send(in_dialog("NOTIFY", 3, call_id, tag, "SIP/2.0 200 OK"))
-    wire.run(0.1)
-    assert events[-1] == Referred(True, 200, "OK")
-
-
-INVITE = """INVITE sip:agent@10.0.0.2 SIP/2.0
-Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKinv{call_id};rport
-From: <sip:me@10.0.0.1>;tag=far
-To: <sip:agent@10.0.0.2>
-Call-ID: {call_id}
-CSeq: 1 INVITE
-Contact: <sip:me@10.0.0.1:5060>
-Max-Forwards: 70
-Content-Length: 0
-
-"""
-
-
-def in_dialog(method: str, number: int, call_id: str, tag: str, body: str = "") -> str:
-    return f"""{method} sip:agent@10.0.0.2 SIP/2.0
-Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{method}{number}{call_id};rport
-From: <sip:me@10.0.0.1>;tag=far
-To: <sip:agent@10.0.0.2>;tag={tag}
-Call-ID: {call_id}
-CSeq: {number} {method}
-Max-Forwards: 70
-Event: refer
-Content-Type: message/sipfrag
-Content-Length: {len(body)}
-
-{body}"""

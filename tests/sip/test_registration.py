@@ -1,6 +1,7 @@
 """Registering (RFC 3261 §10.2) with a registrar that checks every digest, in the ways real ones are different."""
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -147,7 +148,7 @@ def test_lost_requests_are_resent_by_timer_e() -> None:
 def test_a_short_grant_is_renewed_in_time_for_ever() -> None:
     wire, registrar, registration = register(setting(grant=8), seconds=60)
     times = [at for at, _ in registrar.accepted]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(gaps) >= 7
     assert all(4.0 <= gap <= 6.9 for gap in gaps), gaps
     assert registration.state is RegistrationState.REGISTERED

@@ -9,8 +9,8 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Ended
-from tests.sip.test_calls import INVITE, Call, nothing_left
-from tests.sip.wire import ANSWER, Wire
+from tests.sip.test_calls import Call, nothing_left
+from tests.sip.wire import ANSWER, INVITE, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
 TORTURE = sorted((Path(__file__).parent.parent / "data" / "rfc4475").glob("*.dat"))
@@ -84,11 +84,11 @@ def test_responses_go_back_where_the_request_came_from() -> None:
             yield packet
 
     wire.parties[B].agent.to_send = spy  # type: ignore[method-assign]
-    wire.send(ask(via=f"SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKa;rport"))
+    wire.send(ask(via="SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKa;rport"))
     wire.run(0.1)
     assert peers == [(A, 5060)]
     assert (wire.last(B, 200).via.received, wire.last(B, 200).via.rport) == (A, 5060)
-    wire.send(ask(via=f"SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKb").replace("outside", "second"))
+    wire.send(ask(via="SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKb").replace("outside", "second"))
     wire.run(0.1)
     assert peers[1] == (A, 7777)
     assert wire.last(B, 200).via.received == A

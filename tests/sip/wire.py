@@ -120,6 +120,34 @@ class Wire:
         ][-1]
 
 
+INVITE = """INVITE sip:agent@10.0.0.2 SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKinv{call_id};rport
+From: <sip:me@10.0.0.1>;tag=far
+To: <sip:agent@10.0.0.2>
+Call-ID: {call_id}
+CSeq: 1 INVITE
+Contact: <sip:me@10.0.0.1:5060>
+Max-Forwards: 70
+Content-Length: 0
+
+"""
+
+
+def in_dialog(method: str, number: int, call_id: str, tag: str, body: str = "") -> str:
+    return f"""{method} sip:agent@10.0.0.2 SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{method}{number}{call_id};rport
+From: <sip:me@10.0.0.1>;tag=far
+To: <sip:agent@10.0.0.2>;tag={tag}
+Call-ID: {call_id}
+CSeq: {number} {method}
+Max-Forwards: 70
+Event: refer
+Content-Type: message/sipfrag
+Content-Length: {len(body)}
+
+{body}"""
+
+
 def _read(data: bytes) -> Request | Response:
     """For the trace; an answer that had to echo something unreadable counts as its status alone."""
     try:

@@ -1,0 +1,102 @@
+"""Holds whole conversations on virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.conversation import Conversation, Persona
+from agent.errors import ProviderError
+from agent.records import (
+    Outcome,
+    Report,
+    Turn,
+    TurnEnded,
+)
+from agent.tools import Tool
+from agent.turns import TurnOptions
+from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, Script, says
+from tests.virtual import run
+
+PERSONA = Persona(prompt="You are a test.", greeting="Hello there.")
+LONG = "Your order is out for delivery and it will be there today before six."
+DOWN = ProviderError("x", "down", temporary=False)
+
+
+@dataclass
+class Held:
+    """What a conversation was."""
+
+    outcome: Outcome
+    line: FakeLine
+    ears: FakeEars
+    model: FakeModel
+    voice: FakeVoice
+    reports: list[Report]
+
+    @property
+    def turns(self) -> list[Turn]:
+        return [report.turn for report in self.reports if isinstance(report, TurnEnded)]
+
+    def last_asked(self) -> list[dict[str, Any]]:
+        return self.model.asked[-1]
+
+
+@dataclass
+class Setting:
+    script: Script = lambda messages: says("Sure.")
+    tools: list[Tool] = field(default_factory=list)
+    options: TurnOptions = field(default_factory=lambda: TurnOptions(reprompt_after=60))
+    can_transfer: bool = False
+    ears: dict[str, Any] = field(default_factory=dict)
+    voice: dict[str, Any] = field(default_factory=dict)
+    observer: Callable[[Report], None] | None = None
+
+
+def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], setting: Setting | None = None) -> Held:
+    setting = setting or Setting()
+
+    async def call() -> Held:
+        line, ears = FakeLine(), FakeEars(**setting.ears)
+        model, voice = FakeModel(setting.script), FakeVoice(**setting.voice)
+        reports: list[Report] = []
+        conversation = Conversation(
+            line,
+            ears,
+            model,
+            voice,
+            PERSONA,
+            tools=setting.tools,
+            options=setting.options,
+            can_transfer=setting.can_transfer,
+            observer=setting.observer or reports.append,
+        )
+        async with asyncio.TaskGroup() as group:
+            clock = group.create_task(line.play())
+            await conversation.open()
+            person = group.create_task(plan(FakeCaller(line, ears), line, ears))
+            outcome = await conversation.run()
+            clock.cancel()
+            person.cancel()
+        held = Held(outcome, line, ears, model, voice, reports)
+        assert ears.closed
+        assert voice.closed
+        assert model.open_streams == voice.open_streams == 0, "a generator was left open"
+        return held
+
+    return run(call())
+
+
+def spoken_seconds(text: str) -> float:
+    return len(text) * LETTER / 8000
+
+
+def by_last(table: dict[str, list[Any]]) -> Script:
+    """Answer by what the last message is."""
+
+    def script(messages):
+        last = messages[-1]
+        key = last["content"] if last["role"] == "user" else f"tool:{last['content']}"
+        return next((pieces for wanted, pieces in table.items() if wanted in key), says("I do not know."))
+
+    return script

@@ -1,0 +1,218 @@
+"""Whole conversations on virtual time, asserted to the word: turns, interruptions, preparation."""
+
+import asyncio
+
+import pytest
+
+from agent.ears import Transcript
+from agent.records import AgentSays, CallerSaid, Interrupted, Outcome
+from agent.tools import tool
+from tests.agent.holding import LONG, Setting, by_last, hold, spoken_seconds
+from tests.fakes.line import LETTER, calls, says, sound_of
+
+
+def test_the_greeting_is_heard_and_the_caller_hangs_up() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    held = hold(plan)
+    assert held.outcome == Outcome("caller_hung_up", "the caller hung up")
+    assert held.voice.spoken == ["Hello there."]
+    assert bytes(held.line.played) == sound_of("Hello there.")
+    assert held.turns[0].heard == "Hello there."
+
+
+def test_a_turn_is_answered_sentence_by_sentence_and_remembered() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(6)
+        await caller.say("And the other one?")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    table = by_last({"Where is my order": says("It is here. Anything else?"), "And the other": says("It is there.")})
+    held = hold(plan, Setting(script=table))
+    assert held.voice.spoken == ["Hello there.", "It is here.", "Anything else?", "It is there."]
+    assert held.last_asked() == [
+        {"role": "system", "content": "You are a test."},
+        {"role": "assistant", "content": "Hello there."},
+        {"role": "user", "content": "Where is my order?"},
+        {"role": "assistant", "content": "It is here. Anything else?"},
+        {"role": "user", "content": "And the other one?"},
+    ]
+    assert "Anything else?" in held.ears.expected
+    assert CallerSaid("Where is my order?", True) in held.reports
+    assert AgentSays("It is here.") in held.reports
+
+
+def test_the_latency_of_a_turn_is_taken_apart() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: [0.3, *says("It is here.")], voice={"delay": 0.15}))
+    parts = held.turns[1].times.parts_ms()
+    assert parts["hearing"] == pytest.approx(420, abs=70)
+    assert parts["thinking"] == 300
+    assert parts["voicing"] == 150
+    assert parts["sending"] <= 20
+    assert parts["total"] == pytest.approx(890, abs=70)
+
+
+# Interruptions
+
+
+def test_an_interruption_cuts_the_memory_at_the_word_that_was_heard() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(0.1 + spoken_seconds("Your order is out for") - 0.1)
+        await caller.say("Stop please, something else")
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Where is": says(LONG), "Stop": says("Yes?")})))
+    (interrupted,) = [report for report in held.reports if isinstance(report, Interrupted)]
+    cut = held.turns[1]
+    assert cut.interrupted
+    assert cut.said.startswith("Your order is out for delivery")
+    assert cut.heard == interrupted.heard
+    played = len(held.line.played) - LETTER * len("Hello there.") - LETTER * len("Yes?")
+    letters = played // LETTER
+    heard = cut.heard.removesuffix(" —")
+    assert LONG.startswith(heard)
+    assert heard.endswith(tuple(LONG.split()))
+    assert letters - 12 < len(heard) <= letters + 1, "to the word, never more than was played"
+    assert held.last_asked()[-2] == {"role": "assistant", "content": cut.heard}
+
+
+def test_the_sound_stops_at_the_onset_before_any_word_is_known() -> None:
+    silent: list[bool] = []
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1.5)
+        await caller.sound(0.3, loud=True)
+        await asyncio.sleep(0.05)
+        silent.append(line.silent)
+        await caller.say("Stop it now", seconds=0.6)
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    hold(plan, Setting(script=by_last({"Where": says(LONG), "Stop": says("Yes?")})))
+    assert silent == [True]
+
+
+@pytest.mark.parametrize("murmur", ["Mm-hmm.", "Uh-huh", "Okay.", "yeah, right"])
+def test_a_backchannel_does_not_interrupt(murmur: str) -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1.5)
+        await caller.say(murmur, seconds=0.4)
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Where": says(LONG)})))
+    assert not any(isinstance(report, Interrupted) for report in held.reports)
+    assert held.turns[1].heard == LONG
+    assert sound_of(LONG) in held.line.played, "it went on where it had stopped"
+
+
+def test_a_cough_makes_a_pause_and_nothing_is_lost() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1.5)
+        await caller.sound(0.36, loud=True)
+        await caller.sound(3, loud=False)
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Where": says(LONG)})))
+    assert held.turns[1].heard == LONG
+    assert not held.turns[1].interrupted
+    assert sound_of(LONG) in held.line.played, "it went on where it had stopped"
+
+
+def test_the_echo_of_the_agent_does_not_interrupt_it() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1.5)
+        await caller.say("order is out for delivery", seconds=0.6)
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Where": says(LONG)})))
+    assert held.turns[1].heard == LONG
+
+
+def test_a_yes_that_comes_before_the_end_of_the_question_answers_it() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Call me back.")
+        await asyncio.sleep(0.2 + spoken_seconds("Is tomorrow ok"))
+        await caller.say("Yes.", seconds=0.36, partial=False)
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Call me": says("Is tomorrow okay for you?"), "Yes": says("Done.")})))
+    assert held.voice.spoken[-1] == "Done."
+
+
+def test_words_while_the_agent_thinks_belong_to_the_same_turn() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("My order number is")
+        await asyncio.sleep(0.2)
+        await caller.say("seven three four six")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: [1.0, *says("Thank you.")]))
+    assert held.last_asked()[-1] == {"role": "user", "content": "My order number is seven three four six"}
+    assert held.voice.spoken == ["Hello there.", "Thank you."]
+
+
+def test_a_prepared_reply_is_used_when_the_words_stay_the_same() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?", stable=True)
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: [0.15, *says("It is here.")]))
+    assert len(held.model.asked) == 1
+    assert held.turns[1].times.parts_ms()["thinking"] == 0
+    assert held.turns[1].heard == "It is here."
+
+
+def test_a_prepared_reply_is_thrown_away_without_trace_when_they_change() -> None:
+    ran: list[str] = []
+
+    @tool(side_effect=True)
+    async def order(item: str) -> str:
+        """Order something."""
+        ran.append(item)
+        return "ordered"
+
+    def script(messages):
+        return [calls("order", item=messages[-1]["content"])] if "two" in messages[-1]["content"] else says("Hm.")
+
+    async def changed(caller, line, ears):
+        await asyncio.sleep(3)
+        ears.heard.put_nowait(Transcript("I want two", final=False, stable=True, end=0))
+        await asyncio.sleep(1)
+        ears.heard.put_nowait(Transcript("I want nothing", final=True, stable=False, end=0))
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(changed, Setting(script=script, tools=[order]))
+    assert ran == []
+    assert [message["content"] for message in held.last_asked() if message["role"] == "user"] == ["I want nothing"]

@@ -1,0 +1,241 @@
+"""A telephone line, ears, a model and a voice in memory, on the loop's clock; a caller speaks by script."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from agent.ears import EarsEvent, Onset, Transcript
+from agent.errors import ProviderError
+from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
+from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+
+LETTER = 560
+"""Samples that the fake voice speaks per character (70 ms)."""
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class FakeLine:
+    """Plays what is said in real time and reports marks exactly."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[LineEvent] = asyncio.Queue()
+        self.played = bytearray()
+        self.cuts: list[Heard] = []
+        self._queue: list[tuple[int, bytearray]] = []
+        self._finished: set[int] = set()
+        self._position = Heard(0, 0)
+        self._paused = False
+        self._ended: set[int] = set()
+
+    async def play(self) -> None:
+        """The 20 ms clock."""
+        while True:
+            await asyncio.sleep(0.02)
+            if self._paused:
+                continue
+            room = 160
+            while room and self._queue:
+                utterance, sound = self._queue[0]
+                if utterance != self._position.utterance:
+                    self._position = Heard(utterance, 0)
+                    self.incoming.put_nowait(Started(utterance, now()))
+                piece = sound[:room]
+                del sound[: len(piece)]
+                room -= len(piece)
+                self.played += piece
+                self._position = Heard(utterance, self._position.samples + len(piece))
+                if not sound:
+                    self._queue.pop(0)
+            for utterance in sorted(self._finished - self._ended):
+                if all(waiting != utterance for waiting, _ in self._queue):
+                    self._ended.add(utterance)
+                    self.incoming.put_nowait(Finished(utterance, now()))
+
+    async def events(self) -> AsyncIterator[LineEvent]:
+        while True:
+            event = await self.incoming.get()
+            yield event
+            if isinstance(event, Gone):
+                return
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        self._queue.append((utterance, bytearray(ulaw)))
+
+    def finish(self, utterance: int) -> None:
+        self._finished.add(utterance)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
+    def stop(self) -> Heard:
+        self._queue.clear()
+        self._ended |= self._finished
+        self._paused = False
+        self.cuts.append(self._position)
+        return self._position
+
+    @property
+    def silent(self) -> bool:
+        return self._paused or not self._queue
+
+
+@dataclass
+class FakeEars:
+    """Says what the script puts into `heard`."""
+
+    name: str = "fake-ears"
+    heard: asyncio.Queue[EarsEvent | ProviderError] = field(default_factory=asyncio.Queue)
+    sound: int = 0
+    expected: list[str] = field(default_factory=list)
+    refuses: ProviderError | None = None
+    opened: int = 0
+    closed: int = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.refuses:
+            raise self.refuses
+
+    def hear(self, ulaw: bytes) -> None:
+        self.sound += len(ulaw)
+
+    def expect(self, said: str) -> None:
+        self.expected.append(said)
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        while True:
+            event = await self.heard.get()
+            if isinstance(event, ProviderError):
+                raise event
+            yield event
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+Script = Callable[[Sequence[Message]], Sequence[Piece | float | ProviderError]]
+
+
+@dataclass
+class FakeModel:
+    """Answers by script: texts, tool calls, pauses in seconds, errors."""
+
+    script: Script
+    name: str = "fake-model"
+    asked: list[list[Message]] = field(default_factory=list)
+    open_streams: int = 0
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        del tools
+        self.asked.append(json.loads(json.dumps(messages)))
+        self.open_streams += 1
+        try:
+            for piece in self.script(messages):
+                if isinstance(piece, float):
+                    await asyncio.sleep(piece)
+                elif isinstance(piece, ProviderError):
+                    raise piece
+                else:
+                    yield piece
+        finally:
+            self.open_streams -= 1
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class FakeVoice:
+    """Speaks every character in 70 ms, after `delay`."""
+
+    name: str = "fake-voice"
+    delay: float = 0.1
+    spoken: list[str] = field(default_factory=list)
+    fails: Callable[[str], ProviderError | None] = lambda text: None
+    refuses: ProviderError | None = None
+    open_streams: int = 0
+    closed: int = 0
+
+    async def open(self) -> None:
+        if self.refuses:
+            raise self.refuses
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        self.spoken.append(text)
+        self.open_streams += 1
+        try:
+            await asyncio.sleep(self.delay)
+            if (error := self.fails(text)) is not None:
+                raise error
+            for letter in text:
+                yield bytes([ord(letter) & 0x7F]) * LETTER
+        finally:
+            self.open_streams -= 1
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class FakeCaller:
+    """The person on the other end."""
+
+    def __init__(self, line: FakeLine, ears: FakeEars) -> None:
+        self._line, self._ears = line, ears
+        self._given = 0.0
+
+    async def sound(self, seconds: float, *, loud: bool) -> None:
+        """Make a sound, or none."""
+        for _ in range(round(seconds / 0.06)):
+            await asyncio.sleep(0.06)
+            self._given += 0.06
+            byte = b"\x10\x90" if loud else b"\xff\x7f"
+            self._line.incoming.put_nowait(Audio(byte * 240, now()))
+
+    async def say(self, text: str, seconds: float = 1.2, *, stable: bool = False, partial: bool = True) -> None:
+        """Speak; the words arrive while speaking and the final ones 0.4 s after."""
+        await self.sound(seconds / 2, loud=True)
+        if partial:
+            words = text.split()
+            self._hear(" ".join(words[: len(words) // 2 + 1]), final=False)
+        await self.sound(seconds / 2, loud=True)
+        end = self._given
+        await self.sound(0.24, loud=False)
+        if stable:
+            self._ears.heard.put_nowait(Transcript(text, final=False, stable=True, end=end))
+        await self.sound(0.18, loud=False)
+        self._ears.heard.put_nowait(Transcript(text, final=True, stable=False, end=end))
+
+    def _hear(self, text: str, *, final: bool) -> None:
+        self._ears.heard.put_nowait(Transcript(text, final=final, stable=False, end=self._given))
+
+    def notice(self) -> None:
+        self._ears.heard.put_nowait(Onset(self._given))
+
+    def press(self, keys: str) -> None:
+        for key in keys:
+            self._line.incoming.put_nowait(Digit(key, now()))
+
+    def hang_up(self) -> None:
+        self._line.incoming.put_nowait(Gone("the caller hung up"))
+
+
+def says(text: str, pieces: int = 4) -> list[Piece]:
+    """A reply in several deltas."""
+    step = max(1, len(text) // pieces)
+    return [Text(text[at : at + step]) for at in range(0, len(text), step)]
+
+
+def calls(name: str, **arguments: object) -> ToolCall:
+    return ToolCall(f"call_{name}", name, json.dumps(arguments))
+
+
+def sound_of(text: str) -> bytes:
+    """What the fake voice makes of `text`."""
+    return b"".join(bytes([ord(letter) & 0x7F]) * LETTER for letter in text)

@@ -1,0 +1,112 @@
+"""The configuration as people write it, and what they are told when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from sipgw.config import Config, ConfigError, line_of, load, parse
+from sipgw.providers import choose
+
+RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
+KEYS = {"ASSEMBLYAI_API_KEY": "a-key", "OPENAI_API_KEY": "o-key", "ELEVENLABS_API_KEY": "e-key"}
+
+
+def wrong(text: str, variables: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "sipgw.toml", variables or {})
+    return str(caught.value)
+
+
+def test_without_anything_there_are_defaults_and_the_embedded_providers() -> None:
+    config = parse("", "defaults", {})
+    assert config == Config()
+    choice = choose(config)
+    assert (choice.ears, choice.model, choice.voice) == ("local", "local", "local")
+    assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]
+
+
+def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> None:
+    config = parse("", "defaults", KEYS)
+    choice = choose(config)
+    assert (choice.ears, choice.model, choice.voice) == ("assemblyai", "openai", "elevenlabs")
+    assert choice.notes == ()
+    assert not any(key in repr(config) for key in KEYS.values())
+
+
+@pytest.mark.parametrize("missing", KEYS)
+def test_one_missing_key_replaces_one_part(missing: str) -> None:
+    choice = choose(parse("", "defaults", {name: key for name, key in KEYS.items() if name != missing}))
+    assert sorted((choice.ears, choice.model, choice.voice)).count("local") == 1
+    assert missing in choice.notes[0]
+
+
+def test_a_server_of_ones_own_needs_no_key() -> None:
+    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).model == "openai"
+
+
+def test_a_named_provider_without_its_key_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"set ELEVENLABS_API_KEY in \.env"):
+        choose(parse('[agent]\nvoice = "elevenlabs"', "x", {}))
+
+
+def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
+    config = parse('[openai]\nmodel = "small"', "x", {"OPENAI_MODEL": "large", "OPENAI_API_KEY": "k"})
+    assert (config.openai.model, config.openai.api_key) == ("small", "k")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[sip]\nprot = 1", "sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?"),
+        ("\n[spi]\nport = 1", "sipgw.toml:2: spi: unknown key 'spi'; did you mean 'sip'?"),
+        ("[sip]\nport = 70000", "sipgw.toml:1: sip: port must be from 0 to 65535"),
+        ('[sip]\nport = "5060"', "sipgw.toml:2: sip.port: expected a whole number"),
+        ('[turns]\nreprompt_after = "8"', "sipgw.toml:2: turns.reprompt_after: expected a duration"),
+        ('[agent]\nears = "whisper"', "sipgw.toml:2: agent.ears: 'whisper' is not one of"),
+        ('[openai]\napi_key = "sk-12345"', "sipgw.toml:2: openai.api_key: secrets stand in the environment"),
+        ('[openai]\napi_key = "${NOPE}"', "sipgw.toml:2: openai.api_key: ${NOPE} is not set"),
+        (
+            '[[trunks]]\nname="a"\nmode="peer"\nnetworks=["10.0.0.0/8"]\n[[trunks]]\nmode="peer"',
+            ":5: trunks.1.name: 'name'",
+        ),
+        ('[[trunks]]\nname="a"\nmode="register"', "needs 'registrar' and 'user'"),
+        ('[[trunks]]\nname="a"\nmode="peer"', "needs 'networks'"),
+        ('[[trunks]]\nname="a"\nmode="peer"\nnetworks=["10.0.0.0/99"]', "networks:"),
+        ("[sip", "sipgw.toml: Expected"),
+        ("[media]\nport_range = [20, 10]", "two ports between 1024 and 65535"),
+    ],
+)
+def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:
+    assert says in wrong(text)
+    assert "sk-12345" not in wrong(text)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*: No such file"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_lines_are_found_in_arrays_of_tables() -> None:
+    text = "[a]\nx=1\n[[t]]\ny=1\n\n[[t]]\n# c\ny = 2\n[t.z]\nw=1"
+    assert [line_of(text, path) for path in (("a", "x"), ("t", 0, "y"), ("t", 1, "y"), ("t", 1), ("q",))] == [
+        2,
+        4,
+        8,
+        6,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_valid_once_its_variables_are_set(recipe: Path) -> None:
+    text = recipe.read_text()
+    variables = dict.fromkeys(("TELNYX_USER", "TELNYX_PASSWORD", "PBX_USER", "PBX_PASSWORD"), "value")
+    variables |= {"PUBLIC_ADDRESS": "203.0.113.7", "PBX_ADDRESS": "10.0.0.5"}
+    if recipe.stem == "plivo":
+        assert "needs 'networks'" in wrong(text, variables), "Plivo's addresses have to be filled in"
+        text = text.replace("networks = []", 'networks = ["198.51.100.10/32"]')
+    config = parse(text, recipe.name, variables)
+    assert config.trunks[0].name == recipe.stem
+    missing = wrong(text, {})
+    assert recipe.name.replace(recipe.name, "sipgw.toml") in missing
+    assert "is not set" in missing
