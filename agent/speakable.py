@@ -10,7 +10,7 @@ _MONEY = re.compile(r"([$€£₹])\s?(\d[\d,]*)(?:\.(\d{2}))?")
 _PERCENT = re.compile(r"(\d)\s?%")
 _TIME = re.compile(r"\b(\d{1,2}):00\b")
 _PHONE = re.compile(r"\+?\d[\d\s().-]{5,}\d")
-_LONG_NUMBER = re.compile(r"(?<![\d.,])\d{4,}(?![\d.,]*\d)")
+_LONG_NUMBER = re.compile(r"(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d)")
 _CODE = re.compile(r"\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b")
 
 _CURRENCY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "₹": ("rupee", "paisa")}
@@ -22,12 +22,12 @@ def speakable(text: str) -> str:
     text = _LINK.sub(r"\1", text)
     text = _URL.sub(lambda match: match[1].replace(".", " dot "), text)
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", text))
-    text = _MONEY.sub(_money, text)
     text = _PERCENT.sub(r"\1 percent", text)
     text = _TIME.sub(r"\1 o'clock", text)
     text = _PHONE.sub(_spell_phone, text)
     text = _LONG_NUMBER.sub(lambda match: match[0] if _is_year(match[0]) else " ".join(match[0]), text)
     text = _CODE.sub(lambda match: " ".join(match[0]), text)
+    text = _MONEY.sub(_money, text)
     text = text.replace(" & ", " and ").replace("°C", " degrees").replace("°F", " degrees")
     return " ".join(text.split())
 

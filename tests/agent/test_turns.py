@@ -1,0 +1,94 @@
+"""The table of turn-taking, row by row where it matters."""
+
+import pytest
+
+from agent.turns import TABLE, Decision, Event, State, TurnOptions, Turns
+
+OPTIONS = TurnOptions(max_duration=1000)
+
+
+def turns(state: State, said: str = "It is out for delivery.") -> Turns:
+    subject = Turns(OPTIONS, 0.0)
+    subject.state = state
+    subject.said = said
+    return subject
+
+
+def test_every_state_is_reached_and_left() -> None:
+    assert {row[0] for row in TABLE.values()} | {State.CLOSING, State.ENDED} == set(State)
+    assert {state for state, _ in TABLE} == set(State) - {State.ENDED}
+
+
+@pytest.mark.parametrize("state", [State.SPEAKING, State.HELD])
+@pytest.mark.parametrize(
+    ("text", "final", "then"),
+    [
+        ("mm-hmm", True, State.SPEAKING),
+        ("okay", True, State.SPEAKING),
+        ("out for delivery", True, State.SPEAKING),
+        ("stop", False, State.HEARING),
+        ("stop", True, State.THINKING),
+        ("okay stop", True, State.THINKING),
+    ],
+)
+def test_what_a_transcript_does_to_a_speaking_agent(state: State, text: str, final: bool, then: State) -> None:
+    subject = turns(state)
+    subject.hear(text, final=final, stable=False, now=1.0)
+    assert subject.state is then
+
+
+def test_yes_answers_a_question_that_is_being_asked() -> None:
+    subject = turns(State.SPEAKING, said="Is that right?")
+    assert subject.hear("Yes.", final=True, stable=False, now=1.0) == (Decision.CUT, Decision.ANSWER)
+
+
+@pytest.mark.parametrize(("late", "answered"), [(1.9, True), (2.1, False)])
+def test_yes_a_little_before_the_question_is_kept_for_it(late: float, answered: bool) -> None:
+    subject = turns(State.SPEAKING)
+    subject.hear("Yes.", final=True, stable=False, now=1.0)
+    subject.said = "Is that right?"
+    text, decisions = subject.done(1.0 + late)
+    assert (text, Decision.ANSWER in decisions) == (("Yes.", True) if answered else ("", False))
+
+
+def test_a_sound_without_words_holds_the_agent_only_for_a_while() -> None:
+    subject = turns(State.SPEAKING)
+    assert subject.handle(Event.ONSET, 10.0) == (Decision.PAUSE,)
+    assert subject.deadline == 10.0 + OPTIONS.confirm_limit
+    subject.handle(Event.QUIET, 10.5)
+    assert subject.deadline == 10.5 + OPTIONS.confirm_after_quiet
+    assert subject.handle_timer(11.4) == ("", ())
+    assert subject.handle_timer(11.5) == ("", (Decision.RESUME,))
+
+
+def test_nothing_interrupts_a_farewell() -> None:
+    subject = turns(State.CLOSING)
+    for event in (Event.ONSET, Event.WORDS, Event.FINAL, Event.OVERTIME, Event.SILENCE):
+        if event is not Event.SILENCE:
+            assert subject.handle(event, 1.0) == ()
+    assert subject.handle(Event.DONE, 2.0) == (Decision.END,)
+
+
+def test_answering_forgives_earlier_silence() -> None:
+    subject = turns(State.LISTENING)
+    for now in (8.0, 16.0):
+        assert subject.handle_timer(now)[1] == (Decision.REPROMPT,)
+    subject.hear("hello", final=True, stable=False, now=17.0)
+    subject.handle(Event.DONE, 18.0)
+    assert subject.handle_timer(26.0)[1] == (Decision.REPROMPT,)
+
+
+def test_keys_are_bounded_and_ended_by_hash_or_pause() -> None:
+    subject = turns(State.LISTENING)
+    for at in range(100):
+        subject.digit("1", float(at) / 100)
+    text, decisions = subject.digit("#", 1.0)
+    assert text == f"[pressed {' '.join('1' * OPTIONS.max_digits)}]"
+    assert decisions == (Decision.ANSWER,)
+    assert subject.digit("#", 2.0) == ("", ())
+
+
+@pytest.mark.parametrize("options", [{"reprompt_after": 0}, {"max_duration": -1}, {"confirm_limit": 0}])
+def test_impossible_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        TurnOptions(**options)
