@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -61,12 +60,10 @@ class MediaEngine:
             raise MediaDown("the media process did not start") from None
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._keeper:
             self._keeper.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
     @property
     def alive(self) -> bool:

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -67,15 +66,13 @@ class Gateway:
             stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._draining = True
         for task in self._calls:
             task.cancel()  # a cancelled call hangs up
         if self._calls:
             await asyncio.wait(self._calls, timeout=GOODBYE_LIMIT)
-        await self._stack.__aexit__(kind, error, trace)
+        await self._stack.aclose()  # the body's own error stays what it is
 
     @property
     def endpoint(self) -> Endpoint:

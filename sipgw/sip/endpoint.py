@@ -8,7 +8,6 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import structlog
@@ -110,15 +109,13 @@ class Endpoint:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._unregister()
         self._flush()
         if self._tcp:
             self._tcp.close()
         self._streams.close()
-        await self._group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
         if self._timer:
             self._timer.cancel()
         if self._udp:

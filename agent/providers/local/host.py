@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict, dataclass, field
 from itertools import count
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -95,12 +94,10 @@ class LocalSpeech:
             raise ProviderError(NAME, f"the models were not loaded within {READY_LIMIT:g} s") from None
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._keeper:
             self._keeper.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
     def ears(self) -> "LocalEars":
         """Ears for one call."""

@@ -1,0 +1,65 @@
+"""A gateway on the cloud providers' real protocols, served by the strict fakes."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_chat import OpenAIOptions
+from agent.records import Report
+from media.engine import MediaOptions
+from sipgw.config import Config
+from sipgw.gateway import Gateway
+from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.uri import Uri
+from sipgw.store import StoreOptions
+from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
+from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
+from tests.fakes.openai import FakeOpenAI, Reply
+
+
+@dataclass
+class Cloud:
+    """The fakes and the gateway that uses them."""
+
+    ears: FakeAssemblyAI
+    model: FakeOpenAI
+    voice: FakeElevenLabs
+    gateway: Gateway
+
+    @property
+    def target(self) -> Uri:
+        return Uri("sip", "agent", "127.0.0.1", self.gateway.endpoint.port)
+
+
+@contextlib.asynccontextmanager
+async def cloud(
+    folder: Path,
+    said: Sequence[Said],
+    replies: Sequence[Reply],
+    *,
+    ear_faults: Faults | None = None,
+    voice_faults: VoiceFaults | None = None,
+    observer: Callable[[str, Report], None] | None = None,
+    delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> AsyncIterator[Cloud]:
+    """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
+    final, token, sound = delays
+    replies = [replace(reply, delay=reply.delay + token) for reply in replies]
+    async with (
+        FakeAssemblyAI(said, faults=ear_faults, key="aai", delay={"Turn": final}) as ears,
+        FakeOpenAI(replies, key="sk") as model,
+        FakeElevenLabs(voice_faults, key="xi", delay=sound) as voice,
+    ):
+        config = Config(
+            sip=EndpointOptions(host="127.0.0.1", port=0),
+            media=MediaOptions(bind_host="127.0.0.1"),
+            store=StoreOptions(path=str(folder / "cloud.db")),
+            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
+            openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
+            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
+        )
+        async with Gateway(config, observer) as gateway:
+            yield Cloud(ears, model, voice, gateway)

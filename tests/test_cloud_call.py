@@ -1,0 +1,202 @@
+"""Whole calls with the cloud providers' protocols: real SIP, real RTP, the media process, strict fakes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.records import ProviderFailed, TurnEnded
+from sipgw.sip.uri import Uri
+from tests.cloud import cloud
+from tests.fakes.assemblyai import Faults, Said
+from tests.fakes.elevenlabs import VoiceFaults, sound_of
+from tests.fakes.openai import Reply
+from tests.phone import calling
+
+GREETING = "Hello, this is Acme Store. How can I help you?"
+ORDER = Reply(calls=[("c1", "get_order_status", '{"order_number": "7346"}')])
+ANSWER = Reply(text=["Your raincoat is ", "out for delivery."])
+
+
+def every_code(frame: int) -> bytes:
+    """Quiet sound in which every frame is different; now and then all 256 codes, too short to be a voice."""
+    if frame % 25 in (0, 12):
+        return bytes((at + (frame % 25) * 8) & 0xFF for at in range(160))
+    return bytes(0x70 | ((frame * 7 + at * at) & 0x8F) for at in range(160))
+
+
+async def records(gateway, count: int = 1):
+    async with asyncio.timeout(15):
+        while len(found := await gateway.store.calls()) < count:
+            await asyncio.sleep(0.05)
+    return found
+
+
+def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -> None:
+    async def scenario():
+        said = [Said("Where is my order 7346?", 4000, 5000)]
+        async with cloud(tmp_path, said, [ORDER, ANSWER]) as world:
+            async with calling(world.target, every_code) as phone:
+                await asyncio.sleep(9)
+                heard = phone.heard()
+            (record,) = await records(world.gateway)
+            return heard, world.ears.sessions[0].audio, world.voice.texts, record, world.model.requests
+
+    heard, audio, texts, record, requests = asyncio.run(scenario())
+    sent = b"".join(every_code(frame) for frame in range(1000))
+    assert len(audio) > 40_000
+    assert bytes(audio) in sent, "what AssemblyAI got is byte for byte what the caller sent"
+    for text in (texts[0], "Your raincoat is out for delivery."):
+        assert sound_of(text).strip(b"\xff") in heard, "what the caller got is byte for byte what ElevenLabs sent"
+    assert record["ending"] == "caller_hung_up"
+    tools = [run for turn in record["turns"] for run in turn["tools"]]
+    assert tools[0]["result"]["item"] == "a blue raincoat"
+    assert requests[1]["messages"][-1]["role"] == "tool"
+    assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {
+        "get_order_status",
+        "schedule_callback",
+        "hang_up",
+        "transfer_to_human",
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "faults"),
+    [
+        ("ears", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"))}),
+        ("ears", {"ear_faults": Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=1000)}),
+        ("voice", {"voice_faults": VoiceFaults(sentence=0, refuse_status=401)}),
+        ("model", {"replies": [Reply(status=401)]}),
+    ],
+)
+def test_a_provider_that_is_down_is_apologised_for_and_the_reason_kept(tmp_path: Path, part: str, faults) -> None:
+    failures: list[ProviderFailed] = []
+
+    def observe(_call, report) -> None:
+        if isinstance(report, ProviderFailed):
+            failures.append(report)
+
+    async def scenario():
+        options = {"replies": [ANSWER]} | faults
+        said = [Said("Where is my order?", 1500, 2500)]
+        async with (
+            cloud(tmp_path, said, options.pop("replies"), observer=observe, **options) as world,
+            calling(world.target, every_code) as phone,
+        ):
+            (record,) = await records(world.gateway)
+            return phone.heard(), record
+
+    heard, record = asyncio.run(scenario())
+    assert [failure.part for failure in failures] == [part]
+    assert record["ending"] == "failed"
+    assert record["cause"].startswith(f"{part} failed")
+    assert record["turns"][-1]["heard"].startswith("I am sorry, I have a technical problem.")
+    assert len(heard) > 20_000, "the caller heard the apology"
+
+
+def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
+    def sound(frame: int) -> bytes:
+        loud = 375 <= frame < 450
+        return b"\x10\x90" * 80 if loud else b"\xff\x7f" * 80
+
+    async def scenario():
+        said = [Said("Where is it?", 4000, 5000), Said("Stop, please listen.", 7500, 8500)]
+        long = Reply(text=["Your order is out for delivery and it will be with you before six. "])
+        async with cloud(tmp_path, said, [long, Reply(text=["Yes?"])]) as world:
+            async with calling(world.target, sound):
+                await asyncio.sleep(11)
+            (record,) = await records(world.gateway)
+            return record, world.model.requests
+
+    record, requests = asyncio.run(scenario())
+    cut = next(turn for turn in record["turns"] if turn["interrupted"])
+    assert cut["heard"].endswith("—")
+    assert cut["said"].startswith(cut["heard"].removesuffix(" —"))
+    assert requests[-1]["messages"][-2:] == [
+        {"role": "assistant", "content": cut["heard"]},
+        {"role": "user", "content": "Stop, please listen."},
+    ]
+
+
+def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], [ANSWER]) as world:
+            async with calling(world.target, every_code):
+                await asyncio.sleep(1)
+                children = subprocess.run(
+                    ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=True
+                ).stdout
+                (worker,) = [line.split()[0] for line in children.splitlines() if "media.worker" in line]
+                os.kill(int(worker), signal.SIGKILL)
+                (record,) = await records(world.gateway)
+            await asyncio.sleep(1)
+            async with calling(world.target, every_code) as phone:
+                await asyncio.sleep(2.5)
+                return record, phone.heard()
+
+    record, heard = asyncio.run(scenario())
+    assert "media process ended" in record["cause"]
+    assert len(heard) > 10_000
+
+
+def test_strangers_hear_nothing(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], [ANSWER]) as world:
+            world.gateway._trunks._networks.clear()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5), calling(world.target, every_code):
+                    pass
+            return dict(world.gateway.endpoint.agent.counts), world.gateway.endpoint.agent.open
+
+    counts, still_open = asyncio.run(scenario())
+    assert counts["refused"] >= 2
+    assert still_open == 0
+
+
+def test_when_draining_new_calls_get_503(tmp_path: Path) -> None:
+    from sipgw.sip.endpoint import CallFailed
+
+    async def scenario():
+        async with cloud(tmp_path, [], [ANSWER]) as world:
+            world.gateway._draining = True
+            with pytest.raises(CallFailed) as caught:
+                async with calling(world.target, every_code):
+                    pass
+            world.gateway._draining = False
+            return caught.value.ended
+
+    ended = asyncio.run(scenario())
+    assert ended.status == 503
+    assert "Retry-After: 5" in ended.text
+
+
+def test_stopping_the_gateway_hangs_up_running_calls(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], [ANSWER]) as world:
+            entered = calling(Uri("sip", "agent", "127.0.0.1", world.gateway.endpoint.port), every_code)
+            phone = await entered.__aenter__()
+            await asyncio.sleep(1)
+            await world.gateway.__aexit__(None, None, None)
+            async with asyncio.timeout(5):
+                async for event in phone.leg.events():
+                    last = event
+            return last
+
+    last = asyncio.run(scenario())
+    assert last.how == "BYE"
+
+
+def test_turns_are_reported_as_they_end(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def scenario():
+        said = [Said("Hello?", 3000, 3600)]
+        observe = lambda _call, report: seen.append(report.turn.said) if isinstance(report, TurnEnded) else None  # noqa: E731
+        async with cloud(tmp_path, said, [ANSWER], observer=observe) as world, calling(world.target, every_code):
+            await asyncio.sleep(8)
+
+    asyncio.run(scenario())
+    assert seen[-1] == "Your raincoat is out for delivery."
