@@ -1,7 +1,12 @@
 """Gates of the SIP core."""
 
+import re
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from sipgw.sip.parse import parse_message
 from tests.bench.gate import Gate
@@ -59,6 +64,36 @@ def parse_and_serialize() -> Gate:
     return Gate(AREA, "parse+serialize of a carrier INVITE", f"{best:.0f}/s", ">= 10000/s", best >= 10_000)
 
 
+def sipp(rate: int, seconds: int) -> tuple[int, int, float]:
+    """Calls of SIPp's `uac` scenario, media off: failed calls, retransmissions, share of INVITEs answered in 10 ms."""
+    command = [sys.executable, "-m", "tests.interop.autoanswer", "0"]
+    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout
+        port = agent.stdout.readline().split()[1]
+        screen = Path(folder) / "screen.txt"
+        options = ["-sn", "uac", "-r", str(rate), "-m", str(rate * seconds), "-d", "1000", "-nostdin"]
+        options += ["-trace_screen", "-screen_file", str(screen)]
+        subprocess.run(["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", *options], capture_output=True, check=False)
+        agent.terminate()
+        text = screen.read_text()
+    (failed,) = re.findall(r"Failed call\s+\|\s+\d+\s+\|\s+(\d+)", text)[-1:]
+    rows = re.findall(r"(?:-->|<--)-*\s+(?:\w-RTD\d+)?\s*\d+\s+(\d+)", text)
+    (fast,) = re.findall(r"0 ms <= n <\s+10 ms :\s+(\d+)", text)[:1]
+    return int(failed), sum(map(int, rows)), int(fast) / (rate * seconds)
+
+
+def sipp_gates() -> Iterator[Gate]:
+    """Call set-up under load."""
+    failed, resent, _ = sipp(50, 30)
+    figures = f"{failed} failed, {resent} retransmissions"
+    yield Gate(AREA, "SIPp uac, 50 calls/s for 30 s", figures, "0 failed, 0 retransmissions", failed == resent == 0)
+    failed, resent, fast = sipp(100, 60)
+    figures = f"{failed} failed, {resent} retransmissions, {100 * fast:.1f} % answered within 10 ms"
+    met = failed == 0 and fast >= 0.95
+    yield Gate(AREA, "SIPp uac, 100 calls/s for 60 s", figures, "0 failed, p95 INVITE to 200 < 10 ms", met)
+
+
 def gates() -> Iterator[Gate]:
     """Measure everything."""
     yield parse_and_serialize()
+    yield from sipp_gates()

@@ -1,7 +1,8 @@
-"""When a caller's turn begins and ends: probabilities of speech go in, jobs and decisions come out. Sans-IO.
+"""When a caller's turn begins and ends: probabilities of speech and texts go in, steps come out. Sans-IO.
 
-A pause makes a guess (a speculative decode); if the pause lasts, the guess becomes the turn; if the caller goes on, it
-is thrown away. Words that sound unfinished, and numbers, are given more time.
+A pause asks for a guess (a speculative decode); if the pause lasts, the guess becomes the turn; if the caller goes
+on, it is thrown away. Words that sound unfinished, and numbers, are given more time. Speech without a pause is
+understood in pieces, cut where it is quietest.
 """
 
 import re
@@ -9,18 +10,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+RATE = 8000
 WINDOW = 256
 """Samples judged at a time (32 ms)."""
 SPEECH = 0.5
+"""Probability at which speech begins."""
 SILENCE = 0.35
-STEP = WINDOW / 8000
-"""Seconds that one probability stands for."""
+"""Probability below which it pauses."""
 ONSET = 3
-"""Windows of speech that make an onset (96 ms)."""
+"""Windows of speech that make an onset (96 ms); less is a click."""
 PREROLL = 0.35
 """Seconds of sound before the onset that belong to the words."""
-LONGEST = 25.0
-"""Seconds after which a turn is taken although the caller goes on."""
+PIECE = 25.0
+"""Seconds of speech without a pause after which a piece is cut off; the recogniser takes 30 at most."""
+SEARCH = 5.0
+"""Seconds at the end of a piece in which the quietest place is looked for."""
+PIECES = 6
+"""Pieces after which the turn is taken although the caller goes on: radio, music, a talker."""
 
 
 @dataclass(frozen=True)
@@ -35,91 +41,134 @@ class Pauses:
 class Act(Enum):
     """What to do."""
 
-    ONSET = "tell that the caller speaks"
-    GUESS = "understand what was said so far"
-    COMMIT = "the turn is complete"
+    ONSET = "tell that the caller speaks, from `start` on"
+    DECODE = "understand the sound from `start` to `end` and give the text back under `end`"
+    STABLE = "tell that `text` is probably the turn"
+    FINAL = "tell that `text` is the turn"
 
 
 class Step(NamedTuple):
-    """What to do, and the sound (from sample, to sample) that it is about."""
+    """What to do, and what it is about. Positions are samples since the session began."""
 
     act: Act
     start: int
     end: int
+    text: str = ""
 
 
 class Endpointer:
-    """The turn of one caller. Positions are samples since the session began."""
+    """The turns of one caller."""
 
     def __init__(self, pauses: Pauses) -> None:
-        self.text = ""
-        """What the last guess understood; to be set by the owner."""
-        self.number_expected = False
         self._pauses = pauses
         self._position = 0
         self._run = 0
-        self._start = -1
+        """Windows of speech without interruption."""
+        self._first = -1
+        """Where the turn begins; negative between turns."""
+        self._start = 0
+        """Where the part begins that is not yet cut off in a piece."""
         self._end = 0
-        self._guessed = False
-        self._known = False
+        """Where the last speech ended."""
+        self._asked = -1
+        """The end of the sound that the last guess is about."""
+        self._guess: str | None = None
+        """What was understood of it; None while that is not known, or no longer of use."""
+        self._pieces: dict[int, str | None] = {}
+        """What was cut off, by its end, and its text once it is known."""
+        self._quietest = (1.0, 0)
+        """The lowest probability near the end of a piece, and where it was."""
 
     @property
     def speaking(self) -> bool:
-        """Whether a turn has begun."""
-        return self._start >= 0
+        """Whether a turn has begun and not ended."""
+        return self._first >= 0
 
     def judge(self, probability: float) -> list[Step]:
-        """Take the probability for the next window."""
+        """Take the probability of speech for the next window."""
         self._position += WINDOW
         speech = probability >= (SILENCE if self._run else SPEECH)
         self._run = self._run + 1 if speech else 0
         if not self.speaking:
-            return self._maybe_begin()
-        if speech and self._run >= 2:
+            return self._begin() if self._run >= ONSET else []
+        if self._run >= 2:  # one window alone is a click and does not spoil the guess
             self._end = self._position
-            self._guessed = self._known = False
-        return self._maybe_end()
+            self._guess, self._asked = None, -1
+        return self._cut(probability) + self._guess_or_end()
 
-    def understood(self, text: str, end: int) -> bool:
-        """A guess has been understood; whether it still is about all that was said."""
-        if not self.speaking or end != self._end:
-            return False
-        self.text, self._known = text, True
-        return True
+    def wanted(self, end: int) -> bool:
+        """Whether the text of the sound that ends at `end` is still of use."""
+        return self.speaking and (end == self._asked or self._pieces.get(end, "") is None)
 
-    def _maybe_begin(self) -> list[Step]:
-        if self._run < ONSET:
+    def understood(self, end: int, text: str) -> list[Step]:
+        """Take the text of the sound that ends at `end`; one that is no longer wanted changes nothing."""
+        if not self.wanted(end):
             return []
-        self._start = max(0, self._position - ONSET * WINDOW - int(PREROLL * 8000))
+        if end in self._pieces:
+            self._pieces[end] = text
+            return self._finish()
+        self._guess = text
+        whole = self._whole()
+        stable = [Step(Act.STABLE, self._first, self._end, whole)] if whole else []
+        return stable + self._finish()
+
+    def _begin(self) -> list[Step]:
+        began = self._position - ONSET * WINDOW
+        self._first = self._start = max(0, began - int(PREROLL * RATE))
         self._end = self._position
-        self._guessed = self._known = False
-        self.text = ""
-        return [Step(Act.ONSET, self._start, self._position)]
+        self._guess, self._asked = None, -1
+        self._pieces = {}
+        self._quietest = (1.0, 0)
+        return [Step(Act.ONSET, began, self._position)]
 
-    def _maybe_end(self) -> list[Step]:
-        pause = (self._position - self._end) / 8000
-        steps: list[Step] = []
-        if pause >= self._pauses.guess and not self._guessed:
-            self._guessed = True
-            steps.append(Step(Act.GUESS, self._start, self._end))
-        too_long = self._position - self._start > LONGEST * 8000
-        if too_long or (self._known and pause >= self._limit()):
-            steps.append(Step(Act.COMMIT, self._start, self._end))
-            self._start = -1
-            self._run = 0
-        return steps
+    def _cut(self, probability: float) -> list[Step]:
+        length = (self._position - self._start) / RATE
+        if length >= PIECE - SEARCH and probability <= self._quietest[0]:
+            self._quietest = (probability, self._position)
+        if length < PIECE or self._asked >= 0:
+            return []
+        start, self._start = self._start, self._quietest[1] or self._position
+        self._pieces[self._start] = None
+        self._quietest = (1.0, 0)
+        return [Step(Act.DECODE, start, self._start)]
 
-    def _limit(self) -> float:
-        unfinished = self.number_expected or sounds_unfinished(self.text)
-        return self._pauses.unfinished if unfinished else self._pauses.turn
+    def _guess_or_end(self) -> list[Step]:
+        pause = (self._position - self._end) / RATE
+        if self._asked < 0 and pause >= self._pauses.guess:
+            self._asked = self._end
+            if self._end > self._start:
+                return [Step(Act.DECODE, self._start, self._end)]
+            self._guess = ""  # all that was said is in the pieces
+        return self._finish()
+
+    def _finish(self) -> list[Step]:
+        whole = self._whole()
+        if whole is None:
+            return []
+        if len(self._pieces) < PIECES:
+            if self._guess is None:
+                return []
+            limit = self._pauses.unfinished if sounds_unfinished(whole) else self._pauses.turn
+            if (self._position - self._end) / RATE < limit:
+                return []
+        end, first = self._end, self._first
+        self._first, self._run = -1, 0
+        return [Step(Act.FINAL, first, end, whole)]
+
+    def _whole(self) -> str | None:
+        """The text of the turn so far, or None while a piece of it is not yet understood."""
+        parts = [*self._pieces.values(), self._guess or ""]
+        return None if None in parts else " ".join(part for part in parts if part)
 
 
-_DANGLING = re.compile(r"(?:,|\.\.\.|…|-|—|\b(?:and|but|or|because|the|a|an|my|um|uh))\W*$", re.IGNORECASE)
+_DANGLING = re.compile(
+    r"(?:,|\.\.\.|…|-|—|\b(?:and|but|or|because|the|a|an|my|um|uh|number is|it's))\W*$", re.IGNORECASE
+)
 _DIGITS_AT_END = re.compile(
     r"(?:\d|\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double))\W*$", re.IGNORECASE
 )
 
 
 def sounds_unfinished(text: str) -> bool:
-    """Whether more words are likely: a dangling word, or a number being dictated."""
+    """Whether more words are likely: a dangling word, or a number being dictated (people pause between digits)."""
     return bool(_DANGLING.search(text) or _DIGITS_AT_END.search(text))

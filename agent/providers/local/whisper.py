@@ -8,6 +8,7 @@ import numpy as np
 import soxr
 
 from agent.providers.local.models import WHISPER, verified
+from agent.turns import words_of
 
 RATE = 16_000
 HOP = 160
@@ -20,8 +21,13 @@ TOKENS_PER_SECOND = 12
 GOOD_SCORE = -1.0
 """Average log probability of a token below which the result is tried again with the full context."""
 NO_SPEECH = 0.6
+PHANTOM_SCORE = -0.7
+"""The same for words of `_PHANTOMS`."""
+SHORTEST = 800
+"""Samples (0.1 s) below which nothing is understood."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
 """What Whisper says when it hears nothing."""
+_LOOP = re.compile(r"^(\w+ \w+ .*\w) \1$|\b(\w+(?: \w+){1,5})(?: \2){3}\b|\b(\w+)(?: \3){7}\b")
 
 
 class Heard(NamedTuple):
@@ -29,7 +35,11 @@ class Heard(NamedTuple):
 
     text: str
     score: float
+    """Average log probability of its tokens."""
     no_speech: float
+    """Probability that nobody spoke."""
+    doubtful: bool
+    """Whether it is worth another try."""
 
 
 class Whisper:
@@ -44,16 +54,22 @@ class Whisper:
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 
     def transcribe(self, linear: "np.ndarray[Any, Any]", prompt: str) -> Heard:
-        """Understand 8 kHz float sound; `prompt` is a sentence of the kind that is expected."""
+        """Understand up to 30 s of 8 kHz float sound; `prompt` is a sentence of the kind that is expected, or empty.
+
+        Text is empty when there were no words: noise makes Whisper say "Thank you." and the like.
+        """
+        if len(linear) < SHORTEST:
+            return Heard("", 0.0, 1.0, doubtful=False)
         sound = soxr.resample(linear, 8000, RATE, quality="MQ")
         heard = self._decode(sound, prompt, SHORT_CONTEXT)
-        if heard.score < GOOD_SCORE or _loops(heard.text):
-            again = self._decode(sound, prompt, FULL_CONTEXT)
-            heard = max(heard, again, key=lambda one: (not _loops(one.text), one.score))
-        spoken = " ".join(re.findall(r"[a-z]+", heard.text.lower()))
-        if heard.no_speech > NO_SPEECH and (heard.score < GOOD_SCORE or spoken in _PHANTOMS):
-            return heard._replace(text="")
-        if _loops(heard.text) or (spoken in _PHANTOMS and heard.score < -0.7):
+        if heard.doubtful:
+            tries = [heard, self._decode(sound, prompt, FULL_CONTEXT)]
+            if prompt:
+                tries.append(self._decode(sound, "", SHORT_CONTEXT))
+            heard = min(tries, key=lambda one: (one.doubtful, -one.score))
+        spoken = " ".join(words_of(heard.text))
+        phantom = spoken in _PHANTOMS and heard.score < PHANTOM_SCORE
+        if phantom or _loops(spoken) or (heard.no_speech > NO_SPEECH and heard.score < GOOD_SCORE):
             return heard._replace(text="")
         return heard
 
@@ -62,16 +78,19 @@ class Whisper:
         frames = min(FULL_CONTEXT, max(context, int(seconds * 100) + 50))
         features = ctranslate2.StorageView.from_array(self._features(sound, frames)[np.newaxis])
         before = ["<|startofprev|>", *self._tokens(prompt)] if prompt else []
+        cap = 16 + int(seconds * TOKENS_PER_SECOND)
         (result,) = self._model.generate(
             features,
             [[*before, "<|startoftranscript|>", "<|notimestamps|>"]],
             beam_size=1,
-            max_length=len(before) + 16 + int(seconds * TOKENS_PER_SECOND),
+            max_length=len(before) + cap,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
         )
-        return Heard(self._text(result.sequences[0]), result.scores[0], result.no_speech_prob)
+        text, score = self._text(result.sequences[0]), result.scores[0]
+        doubtful = score < GOOD_SCORE or len(result.sequences[0]) >= cap or _loops(" ".join(words_of(text)))
+        return Heard(text, score, result.no_speech_prob, doubtful)
 
     def _features(self, sound: "np.ndarray[Any, Any]", frames: int) -> "np.ndarray[Any, Any]":
         """The log-mel spectrogram as Whisper was trained on it, `frames` wide."""
@@ -102,19 +121,9 @@ class Whisper:
         return bytes(self._bytes.get(char, 32) for char in characters).decode("utf-8", "replace").strip()
 
 
-def _loops(text: str) -> bool:
-    """Whether the decoder got stuck: one phrase of several words, or one word, over and over."""
-    words = text.lower().split()
-    for length in range(1, 7):
-        times = 4 if length > 1 else 7
-        for at in range(len(words) - length * times + 1):
-            if words[at : at + length] * times == words[at : at + length * times] and not _digit(words[at]):
-                return True
-    return False
-
-
-def _digit(word: str) -> bool:
-    return word.strip(".,").isdigit()
+def _loops(words: str) -> bool:
+    """Whether the decoder got stuck: it says all of it twice, a phrase four times, or one word eight times in a row."""
+    return bool(_LOOP.search(words))
 
 
 def _mel_filters() -> "np.ndarray[Any, Any]":

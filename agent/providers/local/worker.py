@@ -1,7 +1,7 @@
 """The speech process: ``python -m agent.providers.local.worker FD THREADS``, a child of the gateway.
 
 One set of models for all calls. The main thread reads orders and follows voice activity, which is cheap; worker threads
-synthesise and understand. Speech comes before understanding, and whole turns before guesses.
+synthesise and understand. Speech comes before understanding: somebody is waiting for it.
 """
 
 import json
@@ -11,43 +11,16 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import numpy as np
-
 from agent.providers.local import wire
-from agent.providers.local.endpoint import WINDOW, Act, Endpointer, Pauses
+from agent.providers.local.endpoint import RATE, Act, Pauses, Step
 from agent.providers.local.hibari_voice import HibariVoice
-from agent.providers.local.silero import Silero, SileroState
+from agent.providers.local.listener import Listener
+from agent.providers.local.silero import Silero
 from agent.providers.local.whisper import Whisper
 from agent.providers.local.wire import Kind, Message
-from agent.ulaw import to_linear
-
-NUMBER_PROMPT = "The order number is 3 0 8 6 5."
-"""Steers the recogniser to digits when the agent has asked for a number."""
-NUMBER_WORDS = ("number", "digit", "code", "reference")
-KEPT = 40 * 8000
-"""Samples of each call that are kept."""
-
-
-@dataclass
-class Session:
-    """One caller."""
-
-    number: int
-    endpointer: Endpointer = field(default_factory=lambda: Endpointer(Pauses()))
-    state: SileroState = field(default_factory=SileroState)
-    rest: bytes = b""
-    sound: bytearray = field(default_factory=bytearray)
-    first: int = 0
-    """Position of the first kept sample."""
-    prompt: str = ""
-
-    def cut(self, start: int, end: int) -> bytes:
-        """The kept sound from sample `start` to `end`."""
-        return bytes(self.sound[max(0, start - self.first) : max(0, end - self.first)])
 
 
 class Worker:
@@ -59,7 +32,7 @@ class Worker:
         self._lock = threading.Lock()
         self._jobs: queue.PriorityQueue[tuple[int, int, Any]] = queue.PriorityQueue()
         self._order = count()
-        self._sessions: dict[int, Session] = {}
+        self._listeners: dict[int, Listener] = {}
         self._speaking: set[int] = set()
         self._silero = Silero()
         self._whisper = Whisper(1)
@@ -74,61 +47,45 @@ class Worker:
             self._obey(message)
 
     def _obey(self, message: Message) -> None:
-        session = self._sessions.get(message.session)
+        number, listener = message.session, self._listeners.get(message.session)
         match message.kind:
             case Kind.LISTEN:
-                pauses = Pauses(**json.loads(message.body))
-                self._sessions[message.session] = Session(message.session, Endpointer(pauses))
-            case Kind.SOUND if session:
-                self._hear(session, message.body)
-            case Kind.EXPECT if session:
-                said = message.body.decode().lower()
-                asked = any(word in said for word in NUMBER_WORDS)
-                session.prompt = NUMBER_PROMPT if asked else ""
-                session.endpointer.number_expected = asked
+                self._listeners[number] = Listener(self._silero, Pauses(**json.loads(message.body)))
+            case Kind.SOUND if listener:
+                with self._lock:
+                    self._carry_out(number, listener, listener.hear(message.body))
+            case Kind.EXPECT if listener:
+                listener.expect(message.body.decode())
             case Kind.DEAF:
-                self._sessions.pop(message.session, None)
+                self._listeners.pop(number, None)
             case Kind.SPEAK:
-                self._speaking.add(message.session)
-                self._put(0, lambda: self._speak(message.session, message.body.decode()))
+                self._speaking.add(number)
+                self._put(0, lambda: self._speak(number, message.body.decode()))
             case Kind.CANCEL:
-                self._speaking.discard(message.session)
+                self._speaking.discard(number)
 
-    def _hear(self, session: Session, ulaw: bytes) -> None:
-        session.sound += ulaw
-        if len(session.sound) > KEPT:
-            gone = len(session.sound) - KEPT
-            del session.sound[:gone]
-            session.first += gone
-        session.rest += ulaw
-        with self._lock:
-            while len(session.rest) >= WINDOW:
-                window, session.rest = session.rest[:WINDOW], session.rest[WINDOW:]
-                probability = self._silero.judge(session.state, _linear(window))
-                for step in session.endpointer.judge(probability):
-                    self._act(session, step.act, step.start, step.end)
+    def _carry_out(self, number: int, listener: Listener, steps: list[Step]) -> None:
+        """Do what the turns of a caller ask for; the lock is held."""
+        for step in steps:
+            if step.act is Act.ONSET:
+                self._send(Message(Kind.ONSET, number, wire.pack_json(step.start)))
+            elif step.act is Act.DECODE:
+                self._decode_later(number, listener, step)
+            else:
+                body = {"text": step.text, "end": step.end / RATE, "final": step.act is Act.FINAL}
+                self._send(Message(Kind.TRANSCRIPT, number, wire.pack_json(body)))
 
-    def _act(self, session: Session, act: Act, start: int, end: int) -> None:
-        """Carry out a decision; the lock is held."""
-        if act is Act.ONSET:
-            self._send(Message(Kind.ONSET, session.number, wire.pack_json(start)))
-        elif act is Act.GUESS:
-            sound, prompt = session.cut(start, end + WINDOW * 4), session.prompt
-            self._put(1, lambda: self._understand(session, sound, prompt, end))
-        else:
-            self._transcript(session, session.endpointer.text, end, final=True)
+    def _decode_later(self, number: int, listener: Listener, step: Step) -> None:
+        sound, prompt = listener.cut(step.start, step.end), listener.prompt
 
-    def _understand(self, session: Session, sound: bytes, prompt: str, end: int) -> None:
-        if self._sessions.get(session.number) is not session:
-            return
-        text = self._whisper.transcribe(_linear(sound), prompt).text
-        with self._lock:
-            if session.endpointer.understood(text, end):
-                self._transcript(session, text, end, final=False)
+        def decode() -> None:
+            if self._listeners.get(number) is not listener or not listener.turns.wanted(step.end):
+                return
+            text = self._whisper.transcribe(sound, prompt).text
+            with self._lock:
+                self._carry_out(number, listener, listener.turns.understood(step.end, text))
 
-    def _transcript(self, session: Session, text: str, end: int, *, final: bool) -> None:
-        body = {"text": text, "end": end / 8000, "final": final}
-        self._send(Message(Kind.TRANSCRIPT, session.number, wire.pack_json(body)))
+        self._put(1, decode)
 
     def _speak(self, number: int, text: str) -> None:
         try:
@@ -159,10 +116,6 @@ class Worker:
             self._pipe.sendall(message.encode())
         except OSError:
             os._exit(0)  # the gateway is gone
-
-
-def _linear(ulaw: bytes) -> "np.ndarray[Any, Any]":
-    return np.frombuffer(to_linear(ulaw), "<i2").astype(np.float32) / 32768
 
 
 def main() -> None:

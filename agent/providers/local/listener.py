@@ -1,0 +1,68 @@
+"""One caller's sound on its way to words: what is kept of it, and what the endpointer makes of it. Sans-IO."""
+
+from typing import Any
+
+import numpy as np
+
+from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, Pauses, Step
+from agent.providers.local.silero import Silero, SileroState
+from agent.ulaw import to_linear
+
+KEPT = 45 * RATE
+"""Samples that are kept: a piece of speech, and 20 s for a recogniser that is late."""
+TAIL = 4 * WINDOW
+"""Samples after the end of speech that are understood with it: consonants fade below what counts as speech."""
+NUMBER_PROMPT = "The order number is 3 0 8 6 5."
+"""Steers the recogniser to digits when the agent has asked for a number."""
+NUMBER_WORDS = ("number", "digit", "code", "reference")
+SILENCE = b"\xff"
+"""Mu-law zero."""
+
+
+class Listener:
+    """The sound and the turns of one caller."""
+
+    def __init__(self, silero: Silero, pauses: Pauses) -> None:
+        self.turns = Endpointer(pauses)
+        self.prompt = ""
+        """A sentence of the kind that the caller will probably say."""
+        self._silero = silero
+        self._state = SileroState()
+        self._kept = bytearray()
+        self._first = 0
+        """Position of the first kept sample."""
+        self._judged = 0
+        """Position up to which speech was looked for."""
+
+    def hear(self, ulaw: bytes) -> list[Step]:
+        """Take mu-law sound of any length."""
+        self._kept += ulaw
+        steps: list[Step] = []
+        while self._judged + WINDOW <= self._first + len(self._kept):
+            at = self._judged - self._first
+            probability = self._silero.judge(self._state, floats(self._kept[at : at + WINDOW]))
+            self._judged += WINDOW
+            steps += self.turns.judge(probability)
+        surplus = min(len(self._kept) - KEPT, self._judged - self._first)
+        if surplus > 0:
+            del self._kept[:surplus]
+            self._first += surplus
+        return steps
+
+    def skip(self, samples: int) -> list[Step]:
+        """Sound was lost on its way: silence stands in for it, so that positions stay true."""
+        return self.hear(SILENCE * samples)
+
+    def expect(self, said: str) -> None:
+        """Take the agent's last sentence."""
+        asked = any(word in said.lower() for word in NUMBER_WORDS)
+        self.prompt = NUMBER_PROMPT if asked else ""
+
+    def cut(self, start: int, end: int) -> "np.ndarray[Any, Any]":
+        """The kept sound from sample `start` to shortly after `end`."""
+        return floats(self._kept[max(0, start - self._first) : max(0, end + TAIL - self._first)])
+
+
+def floats(ulaw: bytes | bytearray) -> "np.ndarray[Any, Any]":
+    """Mu-law samples as floats between -1 and 1."""
+    return np.frombuffer(to_linear(bytes(ulaw)), "<i2").astype(np.float32) / 32768

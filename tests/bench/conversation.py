@@ -1,0 +1,97 @@
+"""Gates of the conversation: what the caller waits for."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from media.rtp import signed
+from tests.bench.gate import Gate, percentile
+from tests.cloud import cloud
+from tests.fakes.assemblyai import Said
+from tests.fakes.openai import Reply
+from tests.phone import Phone, calling
+
+AREA = "conversation"
+DEMOS = 3
+TURNS = 24
+SPACING = 2600
+"""Milliseconds from one scripted turn of the caller to the next."""
+MIN_TURN_SILENCE = 100
+"""Milliseconds of silence after which the fake ends a turn, as Universal-3 does."""
+
+
+def silent(frame: int) -> bytes:
+    """Quiet sound, so that only the script decides what was said."""
+    return bytes(0x7E | (at & 0x80) for at in range(frame, frame + 160))
+
+
+def starts(phone: Phone) -> list[tuple[float, int]]:
+    """When each stretch of the agent's speech began to arrive, and its RTP timestamp."""
+    found: list[tuple[float, int]] = []
+    last_sound: int | None = None
+    for at, packet in phone.received:
+        if packet.payload.strip(b"\xff"):
+            if last_sound is None or signed(packet.timestamp - last_sound, 32) > 8 * 500:
+                found.append((at, packet.timestamp))
+            last_sound = packet.timestamp
+    return found
+
+
+async def turn_latencies(folder: Path, delays: tuple[float, float, float]) -> list[float]:
+    """Seconds from the caller's packet that completes a turn to the first packet of the reply, for every turn."""
+    first = 5000
+    said = [Said("And now?", first + turn * SPACING, first + turn * SPACING + 500) for turn in range(TURNS)]
+    async with (
+        cloud(folder, said, [Reply(text=["Fine so far."])], delays=delays) as world,
+        calling(world.target, silent) as phone,
+    ):
+        await asyncio.sleep((first + TURNS * SPACING + 1500) / 1000)
+        replies = [at for at, _ in starts(phone)][1:]  # the first is the greeting
+        # The packet whose sound completes words and silence; positions in the sound are exact.
+        ends = [phone.sent_at[-(-(part.end_ms + MIN_TURN_SILENCE) // 20) - 1] for part in said]
+        return [reply - end for reply, end in zip(replies, ends, strict=True)]
+
+
+def cloud_gates() -> Iterator[Gate]:
+    """The gateway's own share, and whole turns at the providers' published medians."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory() as folder:
+        own = asyncio.run(turn_latencies(Path(folder), (0.0, 0.0, 0.0)))
+    p50, p95 = percentile(own, 0.5), percentile(own, 0.95)
+    figures = f"p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms"
+    yield Gate(AREA, "fakes without delay: last packet in to first packet out", figures, "p95 <= 90 ms", p95 <= 0.090)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = asyncio.run(turn_latencies(Path(folder), (0.307, 0.300, 0.150)))
+    median = percentile(whole, 0.5)
+    name = "fakes at published medians (307 + 300 + 150 ms): caller stops to first packet"
+    yield Gate(AREA, name, f"p50 {1000 * median:.0f} ms", "p50 <= 800 ms", median <= 0.800)
+
+
+def demo_gate() -> Gate:
+    """The embedded default over the turns of its demo."""
+    totals: list[float] = []
+    for _ in range(DEMOS):
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "demo.json"
+            subprocess.run(
+                [sys.executable, "-m", "sipgw", "demo", "--json", str(report)], check=True, capture_output=True
+            )
+            turns = json.loads(report.read_text())["turns"]
+        totals += [turn["latency_ms"]["total"] for turn in turns if "total" in turn["latency_ms"]]
+    p50, p95 = percentile(totals, 0.5), percentile(totals, 0.95)
+    figures = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms over {len(totals)} turns"
+    met = p50 < 800 and p95 < 1200
+    return Gate(AREA, "embedded: caller stops to first audible packet", figures, "p50 < 800, p95 < 1200 ms", met)
+
+
+def gates() -> Iterator[Gate]:
+    """Measure everything."""
+    yield demo_gate()
+    yield from cloud_gates()
