@@ -1,0 +1,106 @@
+"""The commands as a person types them."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sipgw.cli import RECIPES, app
+from sipgw.wav import read_ulaw
+
+runner = CliRunner()
+
+
+def sipgw(folder: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sipgw", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_the_demo_holds_its_conversation(tmp_path: Path) -> None:
+    """Recorded human digits, the embedded models, real SIP and RTP: the whole promise of the README."""
+    ran = sipgw(tmp_path, "demo", "--json", "demo.json", "--wav", "demo.wav", timeout=150)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    report = json.loads((tmp_path / "demo.json").read_text())
+    assert report["succeeded"]
+    runs = {run["name"]: run for turn in report["turns"] for run in turn["tools"]}
+    assert runs["get_order_status"]["arguments"] == {"order_number": "7346"}
+    assert runs["schedule_callback"]["arguments"]["phone_number"] == "4155550123"
+    assert "hang_up" in runs
+    interrupted = [turn for turn in report["turns"] if turn["interrupted"]]
+    assert interrupted
+    assert all(turn["said"].startswith(turn["heard"].removesuffix(" —")[:20]) for turn in interrupted)
+    assert all(turn["latency_ms"]["total"] > 0 for turn in report["turns"] if turn["caller"] and turn["said"])
+    info = subprocess.run(["soxi", "demo.wav"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "Channels       : 2" in info
+    for channel in ("1", "2"):
+        options = ["demo.wav", "-n", "remix", channel, "stat"]
+        stat = subprocess.run(["sox", *options], cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+        level = float(next(line for line in stat.splitlines() if "RMS     amplitude" in line).split()[-1])
+        assert 0.005 < level < 0.3
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_init_writes_a_recipe_once(tmp_path: Path, recipe: str) -> None:
+    target = tmp_path / "x.toml"
+    assert runner.invoke(app, ["init", recipe, "-o", str(target)]).exit_code == 0
+    assert "[[trunks]]" in target.read_text()
+    again = runner.invoke(app, ["init", recipe, "-o", str(target)])
+    assert again.exit_code == 1
+    assert "exists" in again.output
+
+
+def test_an_unknown_recipe_is_told(tmp_path: Path) -> None:
+    ran = runner.invoke(app, ["init", "nokia", "-o", str(tmp_path / "x.toml")])
+    assert ran.exit_code == 2
+    assert "telnyx" in ran.output
+
+
+def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-something-secret\n")
+    ran = runner.invoke(app, ["check"])
+    assert ran.exit_code == 0
+    assert "model  openai" in ran.output
+    assert "no ASSEMBLYAI_API_KEY" in ran.output
+    assert "secret" not in ran.output
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("[sip]\nprot = 5060\n", "sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?"),
+        ('[agent]\ntools = "none.py"\n', "none.py: there is no such Python file"),
+        ('[store]\npath = "/proc/nope/x.db"\n', "cannot open the database /proc/nope/x.db"),
+        ('[sip]\nhost = "127.0.0.1"\nport = {taken}\n', "cannot listen on 127.0.0.1 port {taken}: "),
+    ],
+)
+def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        (tmp_path / "sipgw.toml").write_text(config.replace("{taken}", port))
+        ran = sipgw(tmp_path, "serve", timeout=90)
+    assert ran.returncode == 1
+    assert says.replace("{taken}", port) in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert len([line for line in ran.stderr.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_the_demo_voice_is_complete() -> None:
+    from sipgw.demo import SCRIPT
+
+    for cue in SCRIPT:
+        assert len(read_ulaw(Path(__file__).parent.parent / "sipgw" / "demo_voice" / cue.file)) > 4000
+
+
+def test_a_console_script_is_installed() -> None:
+    ran = subprocess.run(
+        [str(Path(sys.executable).parent / "sipgw"), "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "0.1.0"
