@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
@@ -149,15 +150,19 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except EXPECTED as error:
-        err.print(f"[red]error:[/] {error}", soft_wrap=True)
+        _say_error(error)
         raise typer.Exit(1) from None
     except BaseExceptionGroup as group:
         expected, other = group.split(EXPECTED)
         if expected is None or other is not None:
             raise
         for leaf in _leaves(expected):
-            err.print(f"[red]error:[/] {leaf}", soft_wrap=True)
+            _say_error(leaf)
         raise typer.Exit(1) from None
+
+
+def _say_error(error: BaseException) -> None:
+    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

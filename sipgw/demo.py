@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, TurnEnded
 from agent.ulaw import from_linear, level, to_linear
@@ -127,17 +128,17 @@ class Show:
         del call
         match report:
             case CallerSaid(text, final=True):
-                self._out.print(f"[cyan]caller[/]  {text}")
+                self._out.print(f"[cyan]caller[/]  {escape(text)}")
             case AgentSays(text):
                 self.heard_of += f" {text}"
-                self._out.print(f"[green]agent [/]  {text}")
+                self._out.print(f"[green]agent [/]  {escape(text)}")
             case ToolDone(run):
                 came = run.error or run.result
-                self._out.print(f"[magenta]tool  [/]  {run.name} {run.arguments} → {came}", style="dim")
+                self._out.print(f"[magenta]tool  [/]  {run.name} {escape(f'{run.arguments} → {came}')}", style="dim")
             case Interrupted(heard):
-                self._out.print(f"[yellow]        interrupted; heard: {heard}[/]")
+                self._out.print(f"[yellow]        interrupted; heard: {escape(heard)}[/]")
             case ProviderFailed(part, cause):
-                self._out.print(f"[red]failed[/]  {part}: {cause}")
+                self._out.print(f"[red]failed[/]  {part}: {escape(cause)}")
             case TurnEnded(turn):
                 self.result.turns.append(turn.as_dict())
                 parts = turn.times.parts_ms()

@@ -78,6 +78,7 @@ def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkey
         ('[agent]\ntools = "none.py"\n', "none.py: there is no such Python file"),
         ('[store]\npath = "/proc/nope/x.db"\n', "cannot open the database /proc/nope/x.db"),
         ('[sip]\nhost = "127.0.0.1"\nport = {taken}\n', "cannot listen on 127.0.0.1 port {taken}: "),
+        ('[sip]\nhost = "127.0.0.1"\nport = {taken}\n', "stop the other program or set [sip] port"),
     ],
 )
 def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: str) -> None:
