@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 import structlog
 
-from agent.ears import Ears, Onset, Transcript
+from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
+from agent.floor import Floor, Listening
 from agent.history import History
-from agent.limits import OPEN
-from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, LineEvent, Started
+from agent.limits import OPEN, boundary
+from agent.line import Audio, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.model import Model
 from agent.mouth import Mouth, VoiceError
 from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded
 from agent.reply import Agent, Control, Preparation, Reply
 from agent.tools import Tool, Toolbox
-from agent.turns import Decision, Event, State, TurnOptions, Turns, words_of
-from agent.vad import VoiceActivity
+from agent.turns import Decision, Event, State, TurnOptions, words_of
 from agent.voice import Voice
 
 log = structlog.get_logger()
@@ -86,10 +86,9 @@ class Conversation:
 
     async def _open(self, part: Literal["ears", "voice"], provider: Ears | Voice) -> None:
         try:
-            async with asyncio.timeout(OPEN):
-                await provider.open()
-        except TimeoutError:
-            self._broken = (part, ProviderError(provider.name, f"not ready within {OPEN:g} s"))
+            with boundary(provider.name):
+                async with asyncio.timeout(OPEN):
+                    await provider.open()
         except ProviderError as error:
             self._broken = (part, error)
 
@@ -99,13 +98,14 @@ class Conversation:
             async with self._group:
                 self._floor.start(self._now())
                 self._spawn(self._listen())
+                self._spawn(self._watch_clock())
                 if self._broken:
                     self._fail(*self._broken)
                 else:
                     self._spawn(self._hear())
-                    self._spawn(self._watch_clock())
                     self._reply(Turn(), lambda reply: reply.recite(self._persona.greeting))
                 outcome = await self._floor.over
+                self._fall_silent()
                 self._end_turn()
                 await self._leave()
         finally:
@@ -116,10 +116,11 @@ class Conversation:
         """End the providers' sessions; safe to call twice, and without `run`."""
         for provider in (self._ears, self._voice):
             try:
-                async with asyncio.timeout(OPEN):
-                    await provider.close()
-            except (ProviderError, TimeoutError) as error:
-                log.warning("provider did not close", provider=provider.name, cause=str(error) or "timeout")
+                with boundary(provider.name):
+                    async with asyncio.timeout(OPEN):
+                        await provider.close()
+            except ProviderError as error:
+                log.warning("provider did not close", provider=provider.name, cause=str(error))
 
     async def _leave(self) -> None:
         kept = self._agent.kept
@@ -135,7 +136,8 @@ class Conversation:
     async def _listen(self) -> None:
         async for event in self._line.events():
             try:
-                self._take(event)
+                with boundary(self._ears.name):
+                    self._take(event)
             except ProviderError as error:
                 self._fail("ears", error)
 
@@ -157,34 +159,38 @@ class Conversation:
                 self._floor.end(Outcome("caller_hung_up", cause))
 
     def _started(self, utterance: int, at: float) -> None:
-        sentence = self._agent.mouth.sentences.get(utterance)
-        if sentence is None or self._floor.turn is None:
-            return
-        times = self._floor.turn.times
-        times.first_packet = times.first_packet or at
-        self._floor.turns.said = sentence.text
+        floor, sentences = self._floor, self._agent.mouth.sentences
+        sentence = sentences.get(utterance)
+        if sentence is None or floor.turn is None or utterance < floor.first:
+            return  # reported late: it belongs to a turn that was cut
+        floor.turn.times.first_packet = floor.turn.times.first_packet or at
+        # An echo may run from one sentence into the next.
+        before = sentences[utterance - 1].text if utterance > floor.first else ""
+        floor.turns.said = f"{before} {sentence.text}"
         self._ears.expect(sentence.text)
         self._handle(Event.STARTED)
 
     async def _hear(self) -> None:
         try:
-            async for event in self._ears.events():
-                now = self._now()
-                if isinstance(event, Onset):
-                    self._handle(Event.ONSET)
-                    if not self._listening.activity.active:
-                        self._handle(Event.QUIET)
-                    continue
-                self._listening.note(event)
-                if words_of(event.text):
-                    self._report(CallerSaid(event.text, event.final))
-                decisions = self._floor.turns.hear(event.text, final=event.final, stable=event.stable, now=now)
-                self._decide(decisions, event.text)
+            with boundary(self._ears.name):
+                async for event in self._ears.events():
+                    self._understand(event)
+                raise ProviderError(self._ears.name, "it stopped listening")
         except ProviderError as error:
             self._fail("ears", error)
-        except Exception as error:  # the provider boundary
-            log.exception("ears failed")
-            self._fail("ears", ProviderError(self._ears.name, f"internal error: {type(error).__name__}"))
+
+    def _understand(self, event: EarsEvent) -> None:
+        if isinstance(event, Onset):
+            self._handle(Event.ONSET)
+            if not self._listening.activity.active:
+                self._handle(Event.QUIET)
+            return
+        self._listening.note(event)
+        if words_of(event.text):
+            self._report(CallerSaid(event.text, event.final))
+        turns = self._floor.turns
+        decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
+        self._decide(decisions, event.text)
 
     async def _watch_clock(self) -> None:
         floor = self._floor
@@ -210,8 +216,11 @@ class Conversation:
                     self._line.pause()
                 case Decision.RESUME:
                     self._line.resume()
-                case Decision.CUT | Decision.DISCARD:
-                    self._cut(interrupted=decision is Decision.CUT)
+                case Decision.CUT:
+                    self._fall_silent()
+                    self._end_turn(interrupted=True)
+                case Decision.DISCARD:
+                    self._discard()
                 case Decision.PREPARE:
                     self._prepare(text)
                 case Decision.ANSWER:
@@ -226,17 +235,21 @@ class Conversation:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()
 
-    def _cut(self, *, interrupted: bool) -> None:
+    def _fall_silent(self) -> None:
+        """Break the reply off, and remember only what was heard of it."""
         floor = self._floor
         if floor.replying is not None:
             floor.replying.cancel()
             floor.replying = None
         self._agent.history.cut(self._agent.mouth.stop())
-        if interrupted:
-            self._report(Interrupted(self._agent.history.last_words()))
+        self._agent.control.outcome = None  # whoever speaks into a farewell wants to stay
+
+    def _discard(self) -> None:
+        """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
+        self._fall_silent()
+        if self._floor.turn is not None and self._floor.turn.tools:
             self._end_turn(interrupted=True)
-        else:
-            floor.turn = None
+        self._floor.turn = None
 
     def _prepare(self, text: str) -> None:
         floor = self._floor
@@ -258,25 +271,21 @@ class Conversation:
         self._reply(turn, lambda reply: reply.run(prepared))
 
     def _say_goodbye(self, text: str, outcome: Outcome) -> None:
-        self._agent.control.outcome = outcome
         self._reply(Turn(), lambda reply: reply.recite(text))
+        self._agent.control.outcome = outcome
 
     def _reply(self, turn: Turn, act: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
-        self._end_turn()
         if self._floor.replying is not None:
-            self._floor.replying.cancel()
-        self._floor.turn = turn
+            self._fall_silent()
+        self._begin_turn(turn)
         self._floor.replying = self._spawn(self._carry_out(Reply(self._agent, turn, self._now), act))
 
     async def _carry_out(self, reply: Reply, act: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
         try:
-            await act(reply)
+            with boundary(self._agent.model.name):
+                await act(reply)
         except ProviderError as error:
             self._fail("voice" if isinstance(error, VoiceError) else "model", error)
-            return
-        except Exception as error:  # the provider boundary: whatever it raises, the caller hears an apology
-            log.exception("reply failed")
-            self._fail("model", ProviderError(self._agent.model.name, f"internal error: {type(error).__name__}"))
             return
         self._floor.replying = None
         self._end_turn()
@@ -287,12 +296,19 @@ class Conversation:
             text, decisions = self._floor.turns.done(self._now())
             self._decide(decisions, text)
 
+    def _begin_turn(self, turn: Turn) -> None:
+        self._end_turn()
+        self._floor.turn = turn
+        self._floor.first = self._agent.mouth.next
+
     def _end_turn(self, *, interrupted: bool = False) -> None:
         turn, self._floor.turn = self._floor.turn, None
         if turn is None:
             return
         turn.interrupted = interrupted
-        turn.heard = self._agent.history.last_words() if interrupted else turn.said
+        turn.heard = self._agent.history.heard_from(self._floor.first)
+        if interrupted:
+            self._report(Interrupted(turn.heard))
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
 
@@ -305,23 +321,23 @@ class Conversation:
         log.error("provider failed", part=part, cause=str(error))
         self._report(ProviderFailed(part, str(error)))
         self._floor.turns.close(self._now())
-        self._cut(interrupted=False)
+        self._floor.changed.set()
+        self._fall_silent()
         outcome = Outcome("transfer" if self._can_transfer else "failed", f"{part} failed: {error}")
         self._agent.control.outcome = outcome
         self._spawn(self._apologise(outcome, by_voice=part != "voice"))
 
     async def _apologise(self, outcome: Outcome, *, by_voice: bool) -> None:
-        turn = self._floor.turn = Turn()
+        turn, text = Turn(), self._persona.apology
+        self._begin_turn(turn)
         try:
             if not by_voice:
                 raise ProviderError(self._voice.name, "not to be asked again")
-            await Reply(self._agent, turn, self._now).recite(self._persona.apology)
+            await Reply(self._agent, turn, self._now).recite(text)
         except ProviderError:
-            mouth = self._agent.mouth
-            sentence = mouth.begin(self._persona.apology)
-            turn.said = sentence.text
-            mouth.play(sentence, (files("agent") / "sounds" / "apology.ulaw").read_bytes())
-            await mouth.silent()
+            turn.said = ""
+            recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
+            await Reply(self._agent, turn, self._now).play(text, recorded)
         self._end_turn()
         self._floor.end(outcome)
 
@@ -343,49 +359,3 @@ class Conversation:
             self._observer(report)
         except Exception:  # the observer boundary
             log.exception("observer failed")
-
-
-class Floor:
-    """Who has it, and what is being said."""
-
-    def __init__(self, options: TurnOptions) -> None:
-        self.turns = Turns(options, 0.0)
-        self.turn: Turn | None = None
-        self.replying: asyncio.Task[None] | None = None
-        self.prepared: Preparation | None = None
-        self.changed = asyncio.Event()
-        self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-    def start(self, now: float) -> None:
-        """The call begins."""
-        self.turns = Turns(self.turns.options, now)
-
-    def end(self, outcome: Outcome) -> None:
-        """The conversation is over; the first to say so decides how."""
-        if not self.over.done():
-            self.over.set_result(outcome)
-
-
-class Listening:
-    """The caller's sound: its activity, and when which part of it arrived."""
-
-    def __init__(self) -> None:
-        self.activity = VoiceActivity()
-        self._given = 0
-        self._arrived = 0.0
-        self._end = 0.0
-        self._quiet_at = 0.0
-
-    def hear(self, ulaw: bytes, at: float) -> Any:
-        """Take sound; returns the changes of activity."""
-        self._given += len(ulaw)
-        self._arrived = at
-        return self.activity.feed(ulaw)
-
-    def note(self, transcript: Transcript) -> None:
-        """Remember where the last word ended."""
-        self._end = transcript.end
-
-    def stopped_at(self) -> float:
-        """When the sound of the last word arrived: sound is continuous, so its age is its distance from the end."""
-        return self._arrived - max(0.0, self._given / SAMPLE_RATE - self._end)

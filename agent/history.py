@@ -29,6 +29,11 @@ class Sentence:
         """The words that stand in the memory."""
         return self.text if self.heard is None else self.heard
 
+    def played(self) -> None:
+        """The caller heard all its sound, which is not all its words if the voice broke off."""
+        if self.heard is None:
+            self.heard = heard_part(self, self.samples)
+
 
 @dataclass
 class Said:
@@ -71,22 +76,18 @@ class History:
         self._entries.append(entry)
         return entry
 
-    def cut(self, heard: Heard) -> str:
-        """Keep of the agent's words only what was heard; returns the last words that remain."""
+    def cut(self, heard: Heard) -> None:
+        """Keep of the agent's words only what was heard."""
         for sentence in self._sentences():
             if sentence.heard is None:
                 if sentence.utterance > heard.utterance:
                     sentence.heard = ""
                 elif sentence.utterance == heard.utterance:
                     sentence.heard = heard_part(sentence, heard.samples)
-        return self.last_words()
 
-    def last_words(self) -> str:
-        """What the agent was last heard to say."""
-        for entry in reversed(self._entries):
-            if isinstance(entry, Said) and (words := heard_text(entry.sentences)):
-                return words
-        return ""
+    def heard_from(self, utterance: int) -> str:
+        """What the caller heard from `utterance` on."""
+        return heard_text([sentence for sentence in self._sentences() if sentence.utterance >= utterance])
 
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
@@ -114,7 +115,7 @@ def heard_text(sentences: Sequence[Sentence]) -> str:
 def heard_part(sentence: Sentence, samples: int) -> str:
     """The beginning of a sentence that fits into `samples` of its sound, cut at a word boundary."""
     whole = sentence.samples if sentence.complete else max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text))
-    if sentence.complete and samples >= whole:
+    if sentence.complete and samples >= whole > 0:
         return sentence.text
     share = samples / whole if whole else 0.0
     letters = int(share * len(sentence.text))

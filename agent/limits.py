@@ -1,12 +1,16 @@
 """Time limits on what providers stream: a caller is waiting."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TypeVar
+
+import structlog
 
 from agent.errors import ProviderError
 from agent.model import Message, Model, Piece, ToolSchema
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -20,18 +24,31 @@ OPEN = 5.0
 """Seconds for getting ready."""
 
 
+@contextmanager
+def boundary(provider: str) -> Iterator[None]:
+    """Whatever is raised within leaves as `ProviderError`; what should not have been raised is logged in full."""
+    try:
+        yield
+    except ProviderError:
+        raise
+    except Exception as error:
+        log.exception("provider raised what it should not", provider=provider)
+        raise ProviderError(provider, f"internal error: {type(error).__name__}", temporary=False) from None
+
+
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:
-    """Pass `stream` on; raises `ProviderError` when its first piece or the next one takes too long."""
+    """Pass `stream` on; raises only `ProviderError`, also when its first piece or the next one takes too long."""
     limit = first
     async with aclosing(stream):
         while True:
-            try:
-                async with asyncio.timeout(limit):
-                    piece = await anext(stream)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise ProviderError(provider, f"nothing came for {limit:g} s") from None
+            with boundary(provider):
+                try:
+                    async with asyncio.timeout(limit):
+                        piece = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise ProviderError(provider, f"nothing came for {limit:g} s") from None
             yield piece
             limit = gap
 

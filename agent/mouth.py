@@ -27,7 +27,8 @@ class Mouth:
         """Every utterance so far, by number."""
         self._line = line
         self._voice = voice
-        self._next = 1
+        self.next = 1
+        """The number of the next utterance."""
         self._finished = 0
         self._silent = asyncio.Event()
         self._silent.set()
@@ -35,9 +36,9 @@ class Mouth:
 
     def begin(self, text: str) -> Sentence:
         """A new sentence, not yet spoken."""
-        sentence = Sentence(self._next, text)
-        self.sentences[self._next] = sentence
-        self._next += 1
+        sentence = Sentence(self.next, text)
+        self.sentences[self.next] = sentence
+        self.next += 1
         self._silent.clear()
         return sentence
 
@@ -52,9 +53,9 @@ class Mouth:
                         await self._put(sentence, sound)
         except ProviderError as error:
             raise VoiceError(error.provider, error.problem, advice=error.advice, temporary=error.temporary) from None
-        finally:
-            # What was spoken of a sentence that broke off is still played, and counts.
+        else:
             sentence.complete = True
+        finally:
             self._line.finish(sentence.utterance)
 
     def play(self, sentence: Sentence, sound: bytes) -> None:
@@ -74,8 +75,10 @@ class Mouth:
 
     def finished(self, event: Finished) -> None:
         """The line has played an utterance to its end."""
+        for utterance in range(self._finished + 1, event.utterance + 1):
+            self.sentences[utterance].played()
         self._finished = max(self._finished, event.utterance)
-        if self._finished >= self._next - 1:
+        if self._finished >= self.next - 1:
             self._silent.set()
 
     async def silent(self) -> None:
@@ -85,7 +88,7 @@ class Mouth:
     def stop(self) -> Heard:
         """Discard what is not played; tells how far it came."""
         heard = self._line.stop()
-        self._finished = self._next - 1
+        self._finished = self.next - 1
         self._ends_at = 0.0
         self._silent.set()
         return heard

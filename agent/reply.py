@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import ProviderError
-from agent.history import History, Said
+from agent.history import History, Said, Sentence
 from agent.limits import think
 from agent.model import Model, Piece, Text, ToolCall
 from agent.mouth import Mouth
@@ -16,7 +16,9 @@ from agent.sentences import SentenceCutter
 from agent.tools import Tool, Toolbox, result_text, tool
 
 ROUNDS = 5
-"""How often tools may be called before the caller hears words."""
+"""How often tools may be called in one turn; after that the model has to answer without them."""
+CALLS = 8
+"""Tool calls carried out at a time; more in one reply are dropped."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
 
@@ -110,16 +112,16 @@ class Reply:
     async def run(self, prepared: Preparation | None) -> None:
         """Answer what the history holds. Raises `ProviderError`."""
         agent = self._agent
-        for _ in range(ROUNDS):
+        for left in range(ROUNDS, -1, -1):
             said = agent.history.say()
             if prepared is not None:
                 pieces, prepared = prepared.pieces(), None
             else:
-                pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas)
+                pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas if left else ())
             calls = await self._speak(said, pieces)
-            if not calls:
+            if not calls or not left:
                 break
-            said.calls = calls
+            said.calls = calls[:CALLS]
             await self._run_tools(said)
             if agent.control.outcome is not None and self.turn.said:
                 break
@@ -128,6 +130,11 @@ class Reply:
     async def recite(self, text: str) -> None:
         """Say a fixed sentence. Raises `ProviderError`."""
         await self._say(self._agent.history.say(), text)
+        await self._agent.mouth.silent()
+
+    async def play(self, text: str, sound: bytes) -> None:
+        """Say `text` with ready-made sound."""
+        self._agent.mouth.play(self._begin(self._agent.history.say(), text), sound)
         await self._agent.mouth.silent()
 
     async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
@@ -148,16 +155,20 @@ class Reply:
 
     async def _say(self, said: Said, text: str) -> None:
         times = self.turn.times
+
+        def on_sound() -> None:
+            times.first_sound = times.first_sound or self._now()
+
+        await self._agent.mouth.speak(self._begin(said, text), on_sound)
+
+    def _begin(self, said: Said, text: str) -> Sentence:
+        times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
         self.turn.said = f"{self.turn.said} {text}".strip()
         sentence = self._agent.mouth.begin(text)
         said.sentences.append(sentence)
         self._agent.report(AgentSays(text))
-
-        def on_sound() -> None:
-            times.first_sound = times.first_sound or self._now()
-
-        await self._agent.mouth.speak(sentence, on_sound)
+        return sentence
 
     async def _run_tools(self, said: Said) -> None:
         agent = self._agent

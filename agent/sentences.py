@@ -11,6 +11,7 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|mr|mrs|ms|dr|prof|sr|jr|st|no|vs|etc|e\.g|i\.e|a\.m|p\.m|approx|dept|ext|inc|ltd)\.$",
     re.IGNORECASE,
 )
+_LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
 _END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|[。！？]|\n+")
 _CLAUSE = re.compile(r"[,;:—–](?=\s)")
 
@@ -44,7 +45,8 @@ class SentenceCutter:
 
     def _find_end(self) -> int | None:
         for match in _END.finditer(self._buffer):
-            if not _ABBREVIATION.search(self._buffer[: match.end()]):
+            piece = self._buffer[: match.end()]
+            if not _ABBREVIATION.search(piece) and not _LIST_NUMBER.match(piece):
                 return match.end()
         if self._first:
             for match in _CLAUSE.finditer(self._buffer):

@@ -1,15 +1,17 @@
 """Makes text fit to be spoken: no markup, codes and phone numbers digit by digit, money and signs as words."""
 
 import re
+from calendar import month_name
 
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
 _URL = re.compile(r"https?://(?:www\.)?([\w.-]+)\S*")
-_MARKUP = re.compile(r"[*_`#>|~]+|^\s*[-•]\s+", re.MULTILINE)
+_MARKUP = re.compile(r"[*_`#>|~]+|^[ \t]{0,40}[-•]\s+", re.MULTILINE)
 _PICTOGRAPH = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]")
-_MONEY = re.compile(r"([$€£₹])\s?(\d[\d,]*)(?:\.(\d{2}))?")
+_MONEY = re.compile(r"([$€£₹])\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d)")
 _PERCENT = re.compile(r"(\d)\s?%")
 _TIME = re.compile(r"\b(\d{1,2}):00\b")
-_PHONE = re.compile(r"\+?\d[\d\s().-]{5,}\d")
+_DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
+_PHONE = re.compile(r"(?<![\d.,])[+(]?\d[\d\s().-]{5,}\d")
 _LONG_NUMBER = re.compile(r"(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d)")
 _CODE = re.compile(r"\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b")
 
@@ -22,12 +24,13 @@ def speakable(text: str) -> str:
     text = _LINK.sub(r"\1", text)
     text = _URL.sub(lambda match: match[1].replace(".", " dot "), text)
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", text))
+    text = _MONEY.sub(_money, text)
     text = _PERCENT.sub(r"\1 percent", text)
+    text = _DATE.sub(lambda match: f"{month_name[int(match[2])]} {int(match[3])}, {match[1]}", text)
     text = _TIME.sub(r"\1 o'clock", text)
     text = _PHONE.sub(_spell_phone, text)
     text = _LONG_NUMBER.sub(lambda match: match[0] if _is_year(match[0]) else " ".join(match[0]), text)
     text = _CODE.sub(lambda match: " ".join(match[0]), text)
-    text = _MONEY.sub(_money, text)
     text = text.replace(" & ", " and ").replace("°C", " degrees").replace("°F", " degrees")
     return " ".join(text.split())
 
@@ -35,7 +38,7 @@ def speakable(text: str) -> str:
 def _money(match: re.Match[str]) -> str:
     unit, part = _CURRENCY[match[1]]
     whole = int(match[2].replace(",", ""))
-    words = f"{whole} {unit}{'' if whole == 1 else 's'}"
+    words = f"{whole:,} {unit}{'' if whole == 1 else 's'}"
     if match[3] and int(match[3]):
         cents = int(match[3])
         words += f" and {cents} {part if cents == 1 else _PENCE.get(part, part + 's')}"

@@ -8,13 +8,15 @@ import asyncio
 import importlib.util
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Annotated, Any, get_args, get_origin, overload
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import to_jsonable_python
 
 from agent.model import ToolSchema
 from agent.records import ToolRun
@@ -75,7 +77,11 @@ def tool(
     filler: str = "",
     side_effect: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a `Tool` of a function with type hints and a docstring; it may be async or plain."""
+    """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
+
+    A parameter is described by ``Annotated[int, "How many."]``. What is returned is turned into JSON as pydantic does.
+    Raises `ToolFileError` when the function cannot be used.
+    """
 
     def make(function: Callable[..., Any]) -> Tool:
         description = inspect.getdoc(function)
@@ -95,8 +101,15 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
         if name not in hints:
             raise ToolFileError(f"tool {function.__name__}: parameter {name} needs a type hint")
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (hints[name], default)
+        text = _description_of(hints[name])
+        fields[name] = (hints[name], Field(default, description=text) if text else default)
     return create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _description_of(hint: Any) -> str:
+    """The text in an ``Annotated`` hint; one by `pydantic.Field` is understood by pydantic itself."""
+    parts = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((part for part in parts if isinstance(part, str)), "")
 
 
 class Toolbox:
@@ -133,17 +146,17 @@ class Toolbox:
         try:
             async with asyncio.timeout(found.timeout):
                 if inspect.iscoroutinefunction(found.function):
-                    done.result = await found.function(**given)
+                    returned = await found.function(**given)
                 else:
-                    done.result = await asyncio.to_thread(found.function, **given)
-            json.dumps(done.result)
+                    returned = await asyncio.to_thread(found.function, **given)
+            done.result = to_jsonable_python(returned)
         except TimeoutError:
             done.error = f"no answer within {found.timeout:g} s"
         except ToolError as error:
             done.error = str(error)
         except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
             log.exception("tool failed", tool=name)
-            done.result, done.error = None, f"it failed ({type(error).__name__})"
+            done.error = f"it failed ({type(error).__name__})"
         return done
 
 
@@ -159,10 +172,11 @@ def load_tools(path: Path) -> list[Tool]:
     if spec is None or spec.loader is None or not path.is_file():
         raise ToolFileError(f"{path}: there is no such Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and forward references in it look there
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's file: whatever it raises is told as one line
-        raise ToolFileError(f"{path}: {type(error).__name__}: {error}") from error
+        raise ToolFileError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     found = [value for value in vars(module).values() if isinstance(value, Tool)]
     if not found:
         raise ToolFileError(f"{path}: no function is marked with @tool")

@@ -10,6 +10,10 @@ from enum import Enum
 
 ASSENT_KEPT = 2.0
 """Seconds for which a "yes" that came before the end of a question still answers it."""
+FAREWELL_LIMIT = 20.0
+"""Seconds after which a farewell is over, whatever the line reports."""
+GREETINGS = frozenset({"hello", "hey", "hi"})
+"""What callers say when a call is answered; the agent's own greeting is the reply to it (English)."""
 MURMURS = frozenset(
     {"ah", "aha", "eh", "er", "hm", "hmm", "huh", "mhm", "mm", "mmhmm", "mmm", "oh", "uh", "uhhuh", "um"}
 )
@@ -59,11 +63,11 @@ class Event(Enum):
     ONSET = "the caller makes a sound"
     QUIET = "the sound has ended"
     WORDS = "words of the caller"
-    MURMUR = "nothing but backchannel or echo"
     STABLE = "words that are probably complete"
     FINAL = "the caller's turn is complete"
     FINAL_MURMUR = "a turn of nothing but backchannel or echo"
     STARTED = "the agent's sound begins"
+    COLLIDED = "the agent's sound begins while the caller makes one"
     DONE = "the agent has said everything"
     UNCONFIRMED = "no words came with the sound"
     SILENCE = "the caller says nothing"
@@ -89,20 +93,23 @@ S, E, D = State, Event, Decision
 TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.LISTENING, E.ONSET): (S.HEARING, ()),
     (S.LISTENING, E.WORDS): (S.HEARING, ()),
-    (S.LISTENING, E.MURMUR): (S.HEARING, ()),
     (S.LISTENING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.LISTENING, E.FINAL): (S.THINKING, (D.ANSWER,)),
-    (S.LISTENING, E.FINAL_MURMUR): (S.THINKING, (D.ANSWER,)),
     (S.LISTENING, E.STARTED): (S.SPEAKING, ()),
+    (S.LISTENING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.LISTENING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
     (S.HEARING, E.QUIET): (S.LISTENING, ()),
     (S.HEARING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.HEARING, E.FINAL): (S.THINKING, (D.ANSWER,)),
-    (S.HEARING, E.FINAL_MURMUR): (S.THINKING, (D.ANSWER,)),
+    (S.HEARING, E.FINAL_MURMUR): (S.LISTENING, ()),
+    (S.HEARING, E.STARTED): (S.HELD, (D.PAUSE,)),
+    (S.HEARING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
+    (S.HEARING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
     (S.THINKING, E.WORDS): (S.HEARING, (D.DISCARD,)),
     (S.THINKING, E.STABLE): (S.HEARING, (D.DISCARD, D.PREPARE)),
     (S.THINKING, E.FINAL): (S.THINKING, (D.DISCARD, D.ANSWER)),
     (S.THINKING, E.STARTED): (S.SPEAKING, ()),
+    (S.THINKING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.THINKING, E.DONE): (S.LISTENING, ()),
     (S.SPEAKING, E.ONSET): (S.HELD, (D.PAUSE,)),
     (S.SPEAKING, E.WORDS): (S.HEARING, (D.CUT,)),
@@ -119,7 +126,10 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
 }
 """A missing cell means that the event changes nothing there."""
 
-_OVERTIME = (S.CLOSING, (D.CUT, D.GOODBYE_OVERTIME))
+TIMEOUTS = {S.LISTENING: E.SILENCE, S.HEARING: E.SILENCE, S.HELD: E.UNCONFIRMED, S.CLOSING: E.DONE}
+"""What happens when nothing happens for long enough."""
+
+_OVERTIME = (S.CLOSING, (D.GOODBYE_OVERTIME,))
 
 
 class Turns:
@@ -131,7 +141,10 @@ class Turns:
         self.said = ""
         """What the agent is saying or said last; the caller's echo of it is not an interruption."""
         self._since = now
+        self._greeted = False
+        self._onset_at = now
         self._quiet_since: float | None = now
+        """Since when neither a sound nor words come from the caller; None while there is a sound."""
         self._asked = 0
         self._digits = ""
         self._digit_at = 0.0
@@ -140,10 +153,12 @@ class Turns:
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
-        if event in (E.ONSET, E.WORDS):
-            self._quiet_since = None
-        elif event is E.QUIET:
+        if event is E.ONSET:
+            self._onset_at, self._quiet_since = now, None
+        elif event is E.QUIET or (self._quiet_since is not None and event in (E.WORDS, E.STABLE)):
             self._quiet_since = now
+        elif event is E.STARTED and self._quiet_since is None and now < self._onset_at + self.options.confirm_limit:
+            event = E.COLLIDED
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
         if event is E.SILENCE and self._asked >= self.options.reprompts:
@@ -154,6 +169,7 @@ class Turns:
         self._asked += event is E.SILENCE
         if D.ANSWER in row[1]:
             self._asked = 0
+        self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
 
     def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[Decision, ...]:
@@ -166,10 +182,8 @@ class Turns:
             if murmur and not ASSENT.isdisjoint(words_of(text)):
                 self._assent = (text, now)
             return self.handle(E.FINAL_MURMUR if murmur else E.FINAL, now)
-        if empty:
-            return ()
         if murmur:
-            return self.handle(E.MURMUR, now)
+            return ()
         return self.handle(E.STABLE if stable else E.WORDS, now)
 
     def done(self, now: float) -> tuple[str, tuple[Decision, ...]]:
@@ -198,10 +212,8 @@ class Turns:
         times = [self._end_at] if self._end_at is not None else []
         if self._digits:
             times.append(self._digit_at + self.options.digit_pause)
-        if self.state is S.LISTENING:
-            times.append(self._since + self.options.reprompt_after)
-        elif self.state is S.HELD:
-            times.append(self._held_until())
+        if (end := self._state_ends()) is not None:
+            times.append(end)
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> tuple[str, tuple[Decision, ...]]:
@@ -211,17 +223,25 @@ class Turns:
         if self._end_at is not None and now >= self._end_at:
             self._end_at = None
             return "", self.handle(E.OVERTIME, now)
-        if self.state is S.LISTENING and now >= self._since + self.options.reprompt_after:
-            return "", self.handle(E.SILENCE, now)
-        if self.state is S.HELD and now >= self._held_until():
-            return "", self.handle(E.UNCONFIRMED, now)
+        if (end := self._state_ends()) is not None and now >= end:
+            return "", self.handle(TIMEOUTS[self.state], now)
         return "", ()
 
-    def _held_until(self) -> float:
-        limit = self._since + self.options.confirm_limit
-        if self._quiet_since is None:
-            return limit
-        return min(limit, self._quiet_since + self.options.confirm_after_quiet)
+    def _state_ends(self) -> float | None:
+        """When the state is over if nothing happens; the event that ends it stands in `TIMEOUTS`."""
+        options, quiet_since = self.options, self._quiet_since
+        match self.state:
+            case S.LISTENING:
+                return self._since + options.reprompt_after
+            case S.HEARING if quiet_since is not None:
+                return max(self._since, quiet_since) + options.reprompt_after  # the final words were lost
+            case S.HELD if quiet_since is not None:
+                return min(self._since + options.confirm_limit, quiet_since + options.confirm_after_quiet)
+            case S.HELD:
+                return self._since + options.confirm_limit
+            case S.CLOSING:
+                return self._since + FAREWELL_LIMIT
+        return None
 
     def _take_digits(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         digits, self._digits = self._digits, ""
@@ -231,6 +251,8 @@ class Turns:
 
     def _is_murmur(self, text: str) -> bool:
         words = words_of(text)
+        if not self._greeted and GREETINGS.issuperset(words):
+            return True
         if self.state not in (S.SPEAKING, S.HELD, S.CLOSING):
             return False
         if all(word in MURMURS or (word in ASSENT and not self.said.endswith("?")) for word in words):

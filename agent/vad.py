@@ -11,7 +11,10 @@ ONSET = 0.100
 """Seconds of speech that make an onset; a click is shorter."""
 HANGOVER = 0.300
 """Seconds without speech that end it; the gaps inside words are shorter."""
+LEARNING = 10
+"""Windows at the start of a call whose quietest is the first noise floor; speech has quiet ones, noise has not."""
 FLOOR_MIN = 20.0
+"""The lowest noise floor (root mean square, 16-bit scale)."""
 MARGIN = 3.2
 """How many times the noise floor speech must reach (10 dB)."""
 LOUD_ENOUGH = 250.0
@@ -30,21 +33,29 @@ class VoiceActivity:
 
     def __init__(self) -> None:
         self.active = False
-        self._floor = 100.0
+        self._rest = b""
+        self._first: list[float] = []
+        self._floor = 0.0
         self._loud = 0.0
         self._quiet = 0.0
 
     def feed(self, ulaw: bytes) -> list[Activity]:
         """Take sound of any length; returns what changed."""
         seconds = WINDOW / SAMPLE_RATE
-        starts = range(0, len(ulaw) - WINDOW + 1, WINDOW)
+        ulaw = self._rest + ulaw
+        whole = len(ulaw) - len(ulaw) % WINDOW
+        self._rest = ulaw[whole:]
         return [
             Activity(self.active, (len(ulaw) - at - WINDOW) / SAMPLE_RATE)
-            for at in starts
+            for at in range(0, whole, WINDOW)
             if self._judge(sound.level(ulaw[at : at + WINDOW]), seconds)
         ]
 
     def _judge(self, level: float, seconds: float) -> bool:
+        if len(self._first) < LEARNING:
+            self._first.append(level)
+            self._floor = max(FLOOR_MIN, min(self._first))
+            return False
         speech = level > max(LOUD_ENOUGH, MARGIN * self._floor)
         if not speech:
             rate = 0.3 if level < self._floor else 0.02

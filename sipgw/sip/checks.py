@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sipgw.sip.message import Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REFER", "NOTIFY")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
 EXTENSIONS: tuple[str, ...] = ()
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
@@ -21,14 +21,13 @@ class Refusal:
 
 def unusable(request: Request) -> Refusal | None:
     """The checks of RFC 3261 §8.2 in their order."""
-    if request.method not in METHODS or request.method in ("REFER", "ACK", "CANCEL"):
+    if request.method not in METHODS:
         known = request.method in ("REFER", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
         return Refusal(405 if known else 501, headers=ALLOW)
     if request.uri.scheme not in ("sip", "sips", "tel"):
         return Refusal(416)
-    unknown = [tag for tag in request.require if tag not in EXTENSIONS]
-    if unknown:
-        return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),))
+    if (refusal := unsupported(request)) is not None:
+        return refusal
     if request.max_forwards == 0 and request.method != "OPTIONS":
         return Refusal(483)
     if request.body and request.content_type != "application/sdp":
@@ -39,3 +38,9 @@ def unusable(request: Request) -> Refusal | None:
         if not types & {"application/sdp", "application/*", "*/*"}:
             return Refusal(406)
     return None
+
+
+def unsupported(request: Request) -> Refusal | None:
+    """420 if `request` requires an extension that we do not have (§8.2.2.3)."""
+    unknown = [tag for tag in request.require if tag not in EXTENSIONS]
+    return Refusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None

@@ -95,8 +95,9 @@ class InviteClient(Usage):
             self.agent.send_ack(*self._acks[tag])
             return
         dialog = Dialog.of_client(self.invite, response, self._peer)
-        ack = dialog.request("ACK", self.agent.contact(dialog.next_hop), number=self.invite.cseq.number)
         peer = dialog.next_hop
+        ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
+        ack = replace(ack, headers=ack.headers.with_(*_credentials(self.invite)))  # §22.1: it cannot be challenged
         self._acks[tag] = (ack, peer)
         self.agent.send_ack(ack, peer)
         if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
@@ -130,6 +131,7 @@ class InviteClient(Usage):
         if self.phase is Phase.CONFIRMED:
             self.bye(now, Ended("gateway", "BYE", text))
         elif self.phase is not Phase.ENDED and self._cancel is None:
+            self._stop_timer()
             self._cancel = Ended("gateway", "CANCEL", text, 487)
             if self.phase is Phase.RINGING:
                 self._send_cancel(now)
@@ -142,9 +144,13 @@ class InviteClient(Usage):
         kept += [("CSeq", f"{invite.cseq.number} CANCEL"), ("Max-Forwards", "70")]
         cancel = Request("CANCEL", invite.uri, headers=Headers(tuple(kept)))
         self.agent.start(cancel, self._peer, lambda response, at: None, now, own_via=False)
-        # A server that answers the CANCEL but never the INVITE does not hold us for ever.
-        ended = self._cancel or Ended("gateway", "CANCEL")
-        self.agent.timers.at(now + TIMEOUT, lambda at: self.finish(ended, at))
+        self._timer = self.agent.timers.at(now + TIMEOUT, self._cancelled_in_vain)
+
+    def _cancelled_in_vain(self, now: float) -> None:
+        """A server that answers the CANCEL but never the INVITE does not hold us for ever (§9.1)."""
+        if self._transaction is not None:
+            self._transaction.abandon()
+        self.finish(self._cancel or Ended("gateway", "CANCEL"), now)
 
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`."""
@@ -155,6 +161,10 @@ class InviteClient(Usage):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _credentials(request: Request) -> list[tuple[str, str]]:
+    return [field for field in request.headers if field[0].lower() in ("authorization", "proxy-authorization")]
 
 
 def renumber(request: Request) -> Request:

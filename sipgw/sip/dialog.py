@@ -93,7 +93,7 @@ class Dialog:
         """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
         if self.routes:
             return peer_of(self.routes[0].uri, self.source)
-        if _hidden(self.target.host) and not _hidden(self.source.host):
+        if not self.target.host or (_hidden(self.target.host) and not _hidden(self.source.host)):
             return self.source
         return peer_of(self.target, self.source)
 
@@ -113,6 +113,21 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
     if known is not None and known.connection and known.host == host:
         return known
     return Peer(uri.transport, host, port)
+
+
+def reply_peer(request: Request, source: Peer) -> Peer:
+    """Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): back where the request came from.
+
+    On a stream that is its connection; the port counts when that is closed and another must be opened.
+    """
+    by_source = source.transport == "udp" and request.via.rport is not None
+    return source._replace(port=source.port if by_source else request.via.port or 5060)
+
+
+def sender_of(request: Request) -> Peer:
+    """Where `request` came from, as its Via has noted."""
+    via = request.via
+    return Peer(via.transport.lower(), via.received or via.host, via.rport or via.port or 5060)
 
 
 _INNER = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]

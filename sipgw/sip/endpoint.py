@@ -14,23 +14,26 @@ import structlog
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.leg import Confirmed, Ended, Leg
-from sipgw.sip.message import Request
-from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.message import Request, Response
+from sipgw.sip.names import Names, is_address
+from sipgw.sip.parse import ParseError
+from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
 from sipgw.sip.streams import Streams
 from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.uri import Uri
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()
 
-UNREGISTER_LIMIT = 2.0
-"""Seconds that closing waits for registrars."""
-NAMES_KEPT = 60.0
-"""Seconds that a resolved name is used."""
+CLOSING_LIMIT = 2.0
+"""Seconds that closing waits for the answers to its last requests: REGISTER with Expires 0, BYE."""
+ANYWHERE = "192.0.2.1"
+"""An address of no one (RFC 5737): the route to it is the default route."""
 
 
 class EndpointError(Exception):
@@ -62,11 +65,9 @@ class EndpointOptions:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
         for name in ("host", "public_address"):
-            if value := getattr(self, name):
-                try:
-                    ipaddress.ip_address(value)
-                except ValueError:
-                    raise ValueError(f"{name} must be an IP address, not {value!r}") from None
+            value = getattr(self, name)
+            if value and not is_address(value):
+                raise ValueError(f"{name} must be an IP address, not {value!r}")
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
@@ -75,28 +76,40 @@ DROP = Refusal(0)
 
 
 class Endpoint:
-    """One SIP user agent on the network. Use it as an async context manager."""
+    """One SIP user agent on the network. Use it as an async context manager.
 
-    def __init__(self, options: EndpointOptions, on_invite: Callable[[Leg], None], admit: Admit) -> None:
+    `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
+    every message, credentials masked.
+    """
+
+    def __init__(
+        self,
+        options: EndpointOptions,
+        on_invite: Callable[[Leg], None],
+        admit: Admit,
+        trace: Tracer | None = None,
+    ) -> None:
         self.options = options
-        self.port = options.port
         self._on_invite = on_invite
-        world = Surroundings(lambda: secrets.token_hex(10), random.random, self._address, admit, self._incoming)
+        self._trace = trace
+        world = Surroundings(
+            lambda: secrets.token_hex(10), random.random, self._address, _guarded(admit), self._incoming
+        )
         self.agent = UserAgent(world)
-        self._streams = Streams(lambda message, peer: self._after(self.agent.receive_message, message, peer))
+        self._streams = Streams(self._streamed)
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
-        self._names: dict[str, tuple[str, float]] = {}
+        self._names = Names(self._send_to_address, self._spawn)
         self._registrations: list[Registration] = []
+        self._settled: asyncio.Event | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         host = self.options.host
         try:
             self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (host, self.options.port))
-            self.port = self._udp.get_extra_info("sockname")[1]
             if self.options.tcp:
                 self._tcp = await loop.create_server(self._streams.accept, host, self.port)
         except OSError as error:
@@ -110,8 +123,9 @@ class Endpoint:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._unregister()
-        self._flush()
+        for one in self._registrations:
+            self._after(one.close)
+        await self._settle()
         if self._tcp:
             self._tcp.close()
         self._streams.close()
@@ -120,6 +134,20 @@ class Endpoint:
             self._timer.cancel()
         if self._udp:
             self._udp.close()
+            self._udp = None
+
+    async def _settle(self) -> None:
+        """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
+        self._settled = asyncio.Event()
+        self._flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_LIMIT):
+                await self._settled.wait()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._udp.get_extra_info("sockname")[1]) if self._udp else self.options.port
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
@@ -139,7 +167,9 @@ class Endpoint:
         usage = InviteClient.to(
             self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
         )
-        leg = self._leg(usage, Peer(target.transport, target.host, target.port or 5060))
+        peer = peer_of(proxy or target)
+        leg = self._leg(usage, peer)
+        await self._names.look_up(peer.host)
         self._after(usage.start)
         try:
             async for event in leg.events():
@@ -156,24 +186,12 @@ class Endpoint:
         """Register, and stay registered until the endpoint closes."""
         registration = Registration(self.agent, options)
         self._registrations.append(registration)
-        self._after(registration.register)
+        self._spawn(self._register(registration))
         return registration
 
-    async def _unregister(self) -> None:
-        done = asyncio.Event()
-
-        def check() -> None:
-            if all(one.state is RegistrationState.CLOSED and one.reason != "closing" for one in self._registrations):
-                done.set()
-
-        for one in self._registrations:
-            one.reason = "closing"
-            one.changed = check
-            self._after(one.close)
-        check()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(UNREGISTER_LIMIT):
-                await done.wait()
+    async def _register(self, registration: Registration) -> None:
+        await self._names.look_up(registration.peer.host)  # our Contact depends on the way to the registrar
+        self._after(registration.register)
 
     # Around the core
 
@@ -186,8 +204,12 @@ class Endpoint:
         self._flush()
 
     def _flush(self) -> None:
+        if self._udp is None:
+            return
         for packet in self.agent.to_send():
             self._send(packet.data, packet.peer)
+        if self._settled is not None and not self.agent.asking:
+            self._settled.set()
         if self._timer:
             self._timer.cancel()
         deadline = self.agent.deadline
@@ -196,8 +218,11 @@ class Endpoint:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
-        del now
-        self._on_invite(self._leg(usage, usage.source))
+        try:
+            self._on_invite(self._leg(usage, usage.source))
+        except Exception:  # the call boundary
+            log.exception("call not taken")
+            usage.reject(500, now)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
         return Leg(usage, source, self._now, self._flush)
@@ -208,47 +233,62 @@ class Endpoint:
     def datagram(self, data: bytes, host: str, port: int) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
         if data.strip(b"\r\n\0"):
-            self._after(self.agent.receive, data, Peer("udp", host, port))
+            peer = Peer("udp", host, port)
+            self._watched("in", peer, data)
+            self._after(self.agent.receive, data, peer)
+
+    def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
+        if self._trace is not None and not isinstance(message, ParseError):
+            self._watched("in", peer, message.to_bytes())
+        self._after(self.agent.receive_message, message, peer)
 
     def _send(self, data: bytes, peer: Peer) -> None:
         if peer.transport not in ("udp", "tcp"):
             log.warning("sip transport not supported", transport=peer.transport, peer=peer.host)
-            return
-        try:
-            ipaddress.ip_address(peer.host)
-        except ValueError:
-            known = self._names.get(peer.host)
-            if known is None or known[1] < self._now():
-                self._spawn(self._resolve_and_send(data, peer))
-                return
-            peer = peer._replace(host=known[0])
+        elif is_address(peer.host):
+            self._send_to_address(data, peer)
+        else:
+            self._names.send(data, peer)
+
+    def _send_to_address(self, data: bytes, peer: Peer) -> None:
+        self._watched("out", peer, data)
         if peer.transport == "tcp":
             self._streams.send(data, peer, self._spawn)
-        elif self._udp:
+        elif self._udp is not None:
             self._udp.sendto(data, (peer.host, peer.port))
 
-    async def _resolve_and_send(self, data: bytes, peer: Peer) -> None:
-        try:
-            async with asyncio.timeout(4):
-                found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port, family=socket.AF_INET)
-        except (OSError, TimeoutError) as error:
-            log.warning("name not found", host=peer.host, cause=str(error) or "timeout")
+    def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
+        if self._trace is None:
             return
-        if len(self._names) > 1000:
-            self._names.clear()
-        self._names[peer.host] = (str(found[0][4][0]), self._now() + NAMES_KEPT)
-        self._send(data, peer)
+        try:
+            self._trace(Traced(direction, peer, redacted(data), self._now()))
+        except Exception:  # the observer boundary
+            log.exception("trace failed")
 
     def _address(self, peer: Peer) -> tuple[str, int]:
         if self.options.public_address:
             return self.options.public_address, self.port
         if not ipaddress.ip_address(self.options.host).is_unspecified:
             return self.options.host, self.port
-        host = self._names.get(peer.host, (peer.host, 0.0))[0]
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        host = self._names.address(peer.host) or ANYWHERE  # a name is never looked up here: that would block
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((host, peer.port or 5060))  # nothing is sent: the kernel only looks up the route
-            return probe.getsockname()[0], self.port
+            return str(probe.getsockname()[0]), self.port
         return "127.0.0.1", self.port
+
+
+def _guarded(admit: Admit) -> Admit:
+    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in."""
+
+    def judge(request: Request, source: Peer) -> Refusal | None:
+        try:
+            return admit(request, source)
+        except Exception:  # the call boundary
+            log.exception("admission failed")
+            return DROP
+
+    return judge
 
 
 class _Datagrams(asyncio.DatagramProtocol):

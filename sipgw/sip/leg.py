@@ -18,8 +18,6 @@ __all__ = ["CallEvent", "Confirmed", "Ended", "InfoReceived", "Leg", "Offered", 
 
 EVENTS_KEPT = 100
 """Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
-REFER_LIMIT = 30.0
-"""Seconds until the outcome of a REFER must be known."""
 
 
 class Leg:
@@ -103,15 +101,14 @@ class Leg:
         self._flush()
 
     async def refer(self, target: Uri) -> Referred:
-        """Send the other side to `target` (blind transfer); returns the outcome, at the latest after 30 s."""
+        """Send the other side to `target` (blind transfer); returns the outcome, at the latest after `REFER_LIMIT`."""
+        if self._referred is not None:
+            return Referred(False, 0, "a transfer is under way")
         self._referred = asyncio.get_running_loop().create_future()
         self._usage.refer(target, self._clock())
         self._flush()
         try:
-            async with asyncio.timeout(REFER_LIMIT):
-                return await self._referred
-        except TimeoutError:
-            return Referred(False, 408, "the outcome of the transfer was never told")
+            return await self._referred
         finally:
             self._referred = None
 

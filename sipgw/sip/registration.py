@@ -12,6 +12,7 @@ from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import param
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
+from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Registration:
         self._expires = options.expires
         self._failures = 0
         self._timer: Timer | None = None
+        self._transaction: Transaction | None = None
         self._request = self._first_request()
 
     @property
@@ -90,10 +92,13 @@ class Registration:
             self._send(self._fresh(self._expires), now)
 
     def close(self, now: float) -> None:
-        """Take the registration back (Expires: 0)."""
+        """Take the registration back (Expires: 0), also one that may be being granted right now."""
+        if self.state is RegistrationState.CLOSED:
+            return
+        asking = self._transaction is not None and self._transaction.running
         was, self.state = self.state, RegistrationState.CLOSED
         self._stop()
-        if was is RegistrationState.REGISTERED:
+        if was is RegistrationState.REGISTERED or asking:
             self._auth.forget_attempts()
             self._send(self._fresh(0), now)
         else:
@@ -107,8 +112,13 @@ class Registration:
         )
 
     def _send(self, request: Request, now: float) -> None:
-        self._request = renumber(request)
-        self._agent.start(self._request, self.peer, self._answered, now)
+        sent = self._request = renumber(request)
+
+        def answered(response: Request | Response | None, at: float) -> None:
+            if self._request is sent:  # else another was sent meanwhile, and only the last one counts
+                self._answered(response, at)
+
+        self._transaction = self._agent.start(sent, self.peer, answered, now)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
@@ -151,11 +161,7 @@ class Registration:
         """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for."""
         ours = self._request.contact
         for contact in response.contacts:
-            if ours and (contact.uri.user, contact.uri.host, contact.uri.port) == (
-                ours.uri.user,
-                ours.uri.host,
-                ours.uri.port,
-            ):
+            if ours and _place(contact.uri) == _place(ours.uri):
                 granted = param(contact.params, "expires") or ""
                 if granted.isascii() and granted.isdigit() and len(granted) < 10:
                     return max(SHORTEST, min(int(granted), LONGEST))
@@ -182,5 +188,5 @@ class Registration:
             self._timer = None
 
 
-def _place(uri: Uri) -> tuple[str, str, int | None]:
-    return uri.user, uri.host, uri.port
+def _place(uri: Uri) -> tuple[str, str, int]:
+    return uri.user, uri.host.lower(), uri.port or 5060

@@ -51,12 +51,12 @@ class InviteServer(Usage):
     def cancelled(self, now: float, text: str) -> None:
         """The other side gave up before we answered."""
         if self.phase in (Phase.CALLING, Phase.RINGING):
-            self.agent.respond(self._transaction, 487, now, tag=self.tag)
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
-        """The ACK for a 200 came."""
+        """See `Usage.acked`."""
         if self.phase is not Phase.ANSWERED:
+            super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
         self.tell(Confirmed(ack.body or None if not self.invite.body else None))
@@ -72,3 +72,9 @@ class InviteServer(Usage):
             self._hang_up_on_ack = ended  # §15: the callee's BYE waits for the ACK
         else:
             self.bye(now, ended)
+
+    def finish(self, ended: Ended, now: float) -> None:
+        """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
+        if self.phase in (Phase.CALLING, Phase.RINGING):
+            self.agent.respond(self._transaction, 487, now, tag=self.tag)
+        super().finish(ended, now)

@@ -8,14 +8,16 @@ from typing import Any
 import structlog
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.message import Request, Response, response_to
+from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
 
 log = structlog.get_logger()
 
 MAX_STREAMS = 1000
+MAX_OF_ONE_HOST = 200
+"""Connections that one host may open to us, so that no one takes all."""
 PARTIAL_LIMIT = 10.0
-"""Seconds in which a begun message must be complete."""
+"""Seconds in which a begun message, and the first message of a connection opened to us, must be complete."""
 IDLE_LIMIT = 600.0
 """Seconds without any byte after which a connection is closed."""
 CONNECT_LIMIT = 4.0
@@ -23,7 +25,7 @@ CONNECT_LIMIT = 4.0
 UNSENT_LIMIT = 256 * 1024
 """Bytes that a slow reader may leave unsent before it is cut off."""
 
-Receive = Callable[[Request | Response, Peer], None]
+Receive = Callable[[Request | Response | ParseError, Peer], None]
 
 
 class Streams:
@@ -42,7 +44,10 @@ class Streams:
 
     def add(self, stream: "Stream") -> bool:
         """Take up a connection; False when there are too many."""
-        if len(self._open) >= MAX_STREAMS:
+        host = stream.peer.host
+        if len(self._open) >= MAX_STREAMS or (
+            stream.accepted and sum(one.peer.host == host for one in self._open.values()) >= MAX_OF_ONE_HOST
+        ):
             return False
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
@@ -83,7 +88,7 @@ class Streams:
                 _, stream = await asyncio.get_running_loop().create_connection(lambda: Stream(self, place), *place)
             for data in self._waiting[place]:
                 stream.write(data)
-        except (OSError, TimeoutError) as error:
+        except (OSError, OverflowError, TimeoutError) as error:
             log.warning("sip connection failed", peer=f"{place[0]}:{place[1]}", cause=str(error) or "timeout")
         finally:
             del self._waiting[place]
@@ -104,6 +109,12 @@ class Stream(asyncio.Protocol):
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._silent = place is None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the other side opened it."""
+        return self._place is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -131,13 +142,13 @@ class Stream(asyncio.Protocol):
                 if isinstance(message, Ping):
                     self.write(b"\r\n")
                 else:
+                    self._silent = False
                     self._streams.receive(message, self.peer)
         except ParseError as error:
-            if error.message is not None and error.message.method != "ACK":
-                self.write(response_to(error.message, error.status, error.reason).to_bytes())
+            self._streams.receive(error, self.peer)
             self.close()
             return
-        if not (partial and self._framer.pending):  # a message that trickles in does not renew its own time
+        if not (self._silent or (partial and self._framer.pending)):  # what trickles in does not renew its own time
             self._watch()
 
     def write(self, data: bytes) -> None:
@@ -157,5 +168,5 @@ class Stream(asyncio.Protocol):
     def _watch(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        limit = PARTIAL_LIMIT if self._framer.pending else IDLE_LIMIT
+        limit = PARTIAL_LIMIT if self._silent or self._framer.pending else IDLE_LIMIT
         self._alarm = asyncio.get_running_loop().call_later(limit, self.close)

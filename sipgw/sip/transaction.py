@@ -177,6 +177,13 @@ class Transaction:
             self._interval = min(2 * self._interval, T2) if self._table is not INVITE_CLIENT else 2 * self._interval
             self._arm_resend(now)
 
+    def abandon(self) -> None:
+        """End it in whatever state it is; nobody is told."""
+        if self.state is not S.TERMINATED:
+            self.state = S.TERMINATED
+            self._stop()
+            self._ended(self)
+
     @property
     def running(self) -> bool:
         """Whether no final response has passed."""

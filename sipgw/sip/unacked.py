@@ -42,6 +42,10 @@ class Unacked:
             timer.cancel()
         return bool(timers)
 
+    def of(self, dialog: DialogId) -> bool:
+        """Whether an answer of `dialog` is waiting."""
+        return any(key[0] == dialog for key in self._waiting)
+
     def forget(self, dialog: DialogId) -> None:
         """Stop everything of a dialog that has ended."""
         for key in [key for key in self._waiting if key[0] == dialog]:

@@ -4,20 +4,28 @@
 is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the dialog.
 """
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from sipgw.sip.checks import ALLOW
+from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import FieldError, param, parse_params, split
 from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
+
+
+REFER_LIMIT = 30.0
+"""Seconds until the outcome of a REFER must be known."""
+RETRY_AFTER = (("Retry-After", "2"),)
+STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
 
 class Phase(Enum):
@@ -31,7 +39,7 @@ class Phase(Enum):
 
 
 class Confirmed(NamedTuple):
-    """The call is up; `sdp` is the late answer, if the other side still owed one."""
+    """The call, or its changed session, is up; `sdp` is the answer, if the other side still owed one."""
 
     sdp: bytes | None
 
@@ -93,7 +101,8 @@ class Usage:
         self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
         self.offered: Transaction | None = None
         self.credentials: Credentials | None = None
-        self._referring = False
+        self._referring: Timer | None = None
+        self._owed = 0
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog; ACK has its own way."""
@@ -101,11 +110,12 @@ class Usage:
         if dialog is None or self.phase is Phase.ENDED:
             self.agent.respond(transaction, 481, now)
             return
-        if request.method == "INVITE" and self.offered is not None:
-            self.agent.respond(transaction, 491, now)  # RFC 3261 §14.2: one offer at a time
-            return
         if not dialog.in_order(request):
             self.agent.respond(transaction, 500, now)
+            return
+        refusal = unsupported(request)
+        if refusal is not None and request.method != "BYE":  # whoever wants to end a call may
+            self.agent.respond(transaction, refusal.status, now, headers=refusal.headers)
             return
         match request.method:
             case "BYE":
@@ -121,12 +131,19 @@ class Usage:
                 self._notified(request)
             case "OPTIONS":
                 self.agent.respond_options(transaction, now)
-            case "REFER":
-                self.agent.respond(transaction, 603, now)
             case _:
                 self.agent.respond(transaction, 405, now, headers=ALLOW)
 
     def _offer(self, request: Request, transaction: Transaction, now: float) -> None:
+        if request.method == "INVITE" or request.body:
+            if self.offered is not None or self.phase in (Phase.CALLING, Phase.RINGING):
+                # RFC 3261 §14.2, RFC 3311 §5.2: their last offer has no answer yet.
+                self.agent.respond(transaction, 500, now, headers=RETRY_AFTER)
+                return
+            if self.phase is Phase.ANSWERED or self.agent.awaits_ack(self):
+                # Our 200 has no ACK yet, and with it there may be an answer to our own offer.
+                self.agent.respond(transaction, 491, now)
+                return
         if request.body and request.content_type != "application/sdp":
             self.agent.respond(transaction, 415, now, headers=(("Accept", "application/sdp"),))
             return
@@ -146,7 +163,14 @@ class Usage:
         response = self.agent.response(transaction, 200, sdp=sdp, contact=True)
         transaction.respond(response, now)
         if transaction.request.method == "INVITE":
+            self._owed = 0 if transaction.request.body else transaction.request.cseq.number
             self.agent.resend_until_ack(self, transaction, response, now)
+
+    def acked(self, ack: Request, now: float) -> None:
+        """The ACK for our 200 to a re-INVITE came; if the offer was ours, it brings the answer."""
+        del now
+        if ack.body and ack.cseq.number == self._owed:
+            self.tell(Confirmed(ack.body))
 
     def reject_offer(self, status: int, now: float) -> None:
         """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
@@ -162,10 +186,11 @@ class Usage:
 
     def refer(self, target: Uri, now: float) -> None:
         """Ask the other side to call `target` instead (RFC 3515); the outcome comes as `Referred`."""
-        if self.dialog is None or self.phase is not Phase.CONFIRMED or self._referring:
-            self.tell(Referred(False, 0, "the call is not up"))
+        if self.dialog is None or self.phase is not Phase.CONFIRMED or self._referring is not None:
+            self.tell(Referred(False, 0, "the call is not up, or being transferred"))
             return
-        self._referring = True
+        late = Referred(False, 408, "the outcome of the transfer was never told")
+        self._referring = self.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
         fields = (("Refer-To", f"<{target}>"), ("Referred-By", f"<{self.dialog.local.uri}>"))
         self.agent.request_in_dialog(
             self.dialog, "REFER", now, credentials=self.credentials, fields=fields, tell=self._refer_answered
@@ -179,16 +204,18 @@ class Usage:
 
     def _notified(self, request: Request) -> None:
         """The other side reports on our REFER with a status line (RFC 3515 §2.4.5)."""
-        line = request.body[:200].decode("utf-8", "replace").partition("\n")[0].split(None, 2)
-        if not line or not line[0].startswith("SIP/2.0") or len(line) < 2 or not line[1].isdigit():
+        line = STATUS_LINE.match(request.body)
+        if line is None:
             return
-        status = int(line[1][:3])
-        if status >= 200:
-            self._outcome(Referred(status < 300, status, line[2].strip() if len(line) > 2 else ""))
+        status, reason = int(line[1]), (line[2] or b"").decode("utf-8", "replace").strip()
+        over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
+        if status >= 200 or over:
+            self._outcome(Referred(200 <= status < 300, status, reason))
 
     def _outcome(self, outcome: Referred) -> None:
-        if self._referring:
-            self._referring = False
+        if self._referring is not None:
+            self._referring.cancel()
+            self._referring = None
             self.tell(outcome)
 
     def finish(self, ended: Ended, now: float) -> None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.checks import ALLOW, EXTENSIONS, unusable
 from sipgw.sip.client import renumber
-from sipgw.sip.dialog import Dialog, DialogId, Peer
+from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import Via
+from sipgw.sip.matching import COOKIE, Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.server import InviteServer
@@ -28,14 +29,14 @@ from sipgw.sip.transaction import (
     State,
     Tell,
     Transaction,
+    event_of,
 )
 from sipgw.sip.unacked import Unacked
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Ended, Usage, reason_text
 
-COOKIE = "z9hG4bK"
 MAX_TRANSACTIONS = 20_000
-"""Beyond this new requests are answered 503 without keeping anything."""
+"""Beyond this new requests outside dialogs are answered 503 without keeping anything."""
 
 
 class UserAgent:
@@ -47,11 +48,11 @@ class UserAgent:
         self._world = world
         self._name = name
         self._out: deque[Packet] = deque()
-        self._servers: dict[tuple[str, ...], Transaction] = {}
+        self._servers: dict[Key, Transaction] = {}
         self._clients: dict[tuple[str, str], Transaction] = {}
         self._calls: dict[DialogId, Usage] = {}
         self._invited: dict[Transaction, InviteServer] = {}
-        self._merging: dict[tuple[str, str, str], Transaction] = {}
+        self._merging: dict[Key, Transaction] = {}
         self._unacked = Unacked(self.timers)
 
     # The five verbs
@@ -59,21 +60,30 @@ class UserAgent:
     def receive(self, data: bytes, source: Peer, now: float) -> None:
         """Take one datagram or one message of a stream; never raises."""
         try:
-            message = parse_message(data)
+            message: Request | Response | ParseError = parse_message(data)
         except ParseError as error:
-            self.counts["malformed"] += 1
-            if error.message is not None and error.message.method != "ACK" and self._admitted(error.message, source):
-                response = response_to(error.message, error.status, error.reason, to_tag=self.token())
-                self._send_response(response, error.message, source)
-            return
+            message = error
         self.receive_message(message, source, now)
 
-    def receive_message(self, message: Request | Response, source: Peer, now: float) -> None:
-        """Take a message that a stream's framer has read."""
+    def receive_message(self, message: Request | Response | ParseError, source: Peer, now: float) -> None:
+        """Take what a stream's framer has read."""
         if isinstance(message, Response):
             self._receive_response(message, now)
-        else:
+        elif isinstance(message, Request):
             self._receive_request(message, source, now)
+        else:
+            self._refuse(message, source)
+
+    def _refuse(self, error: ParseError, source: Peer) -> None:
+        """Answer what could not be read, as far as it can be answered."""
+        self.counts["malformed"] += 1
+        request = error.message
+        if request is None or request.method == "ACK":
+            return
+        request = request.with_top_via(request.via.with_received(source.host, source.port))
+        if self._admitted(request, source):
+            response = response_to(request, error.status, error.reason, to_tag=self.token())
+            self._send_response(response, request, source)
 
     def to_send(self) -> Iterable[Packet]:
         """Take the packets that are to be sent now."""
@@ -93,6 +103,11 @@ class UserAgent:
     def open(self) -> int:
         """Transactions and calls that are remembered."""
         return len(self._servers) + len(self._clients) + len(self._calls) + len(self._unacked) + len(self._merging)
+
+    @property
+    def asking(self) -> bool:
+        """Whether a request of ours still waits for its final response."""
+        return any(transaction.running for transaction in self._clients.values())
 
     # What the parts ask for
 
@@ -122,6 +137,10 @@ class UserAgent:
             fields = (("Via", str(Via(peer.transport.upper(), host, port, params))), *request.headers)
             request = replace(request, headers=Headers((*fields, ("User-Agent", self._name))))
         key = (request.via.branch, request.method)
+
+        def forget(transaction: Transaction) -> None:
+            self._clients.pop(key, None)
+
         table = INVITE_CLIENT if request.method == "INVITE" else CLIENT
         transaction = Transaction(
             table,
@@ -129,15 +148,12 @@ class UserAgent:
             self.timers,
             lambda message: self._out.append(Packet(message.to_bytes(), peer)),
             tell,
-            lambda ended: self._forget_client(key),
+            forget,
             reliable=peer.transport != "udp",
         )
         self._clients[key] = transaction
         transaction.begin(now)
         return transaction
-
-    def _forget_client(self, key: tuple[str, str]) -> None:
-        self._clients.pop(key, None)
 
     def request_in_dialog(
         self,
@@ -203,7 +219,7 @@ class UserAgent:
         """A response to the request of `transaction`."""
         fields = [*headers]
         if contact:
-            fields.append(("Contact", self.contact(self._source_of(transaction))))
+            fields.append(("Contact", self.contact(sender_of(transaction.request))))
             fields += ALLOW
         if status >= 200:
             fields.append(("Server", self._name))
@@ -245,6 +261,10 @@ class UserAgent:
             key = (usage.dialog.id, transaction.request.cseq.number)
             self._unacked.add(key, lambda at: transaction.respond(response, at), lambda at: usage.bye(at, ended), now)
 
+    def awaits_ack(self, usage: Usage) -> bool:
+        """Whether a 2xx of `usage` has not been acknowledged yet."""
+        return usage.dialog is not None and self._unacked.of(usage.dialog.id)
+
     # Receiving
 
     def _receive_response(self, response: Response, now: float) -> None:
@@ -252,33 +272,35 @@ class UserAgent:
         if transaction is None:
             self.counts["stray responses"] += 1
             return
-        event = (
-            Event.PROVISIONAL if response.status < 200 else Event.SUCCESS if response.status < 300 else Event.FAILURE
-        )
-        transaction.fire(event, now, response)
+        transaction.fire(event_of(response), now, response)
 
     def _receive_request(self, request: Request, source: Peer, now: float) -> None:
         request = request.with_top_via(request.via.with_received(source.host, source.port))
-        key = _server_key(request)
+        key = server_key(request)
         transaction = self._servers.get(key)
         if transaction is not None and request.method != "ACK":
             transaction.fire(Event.REQUEST, now)
             return
         if request.method == "ACK":
-            self._receive_ack(request, transaction, now)
+            if transaction is not None:
+                transaction.fire(Event.ACK, now, request)
+            else:
+                self._acked(request, now)
             return
-        usage = self._calls.get(_dialog_id(request)) if request.to.tag else None
-        if usage is None and request.method != "CANCEL" and not self._admitted(request, source):
+        usage = self._calls.get(dialog_of(request)) if request.to.tag else None
+        cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
+        if usage is None and cancelled is None and not self._admitted(request, source):
             return
-        if len(self._servers) >= MAX_TRANSACTIONS:
+        if usage is None and cancelled is None and len(self._servers) >= MAX_TRANSACTIONS:
             busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
             self._send_response(busy, request, source)
             return
-        if request.method == "CANCEL":
-            self._receive_cancel(request, source, now)
-            return
         transaction = self._server(request, source, key)
-        if usage is not None:
+        if cancelled is not None:
+            self._cancel(cancelled, request, transaction, now)
+        elif request.method == "CANCEL":
+            self.respond(transaction, 481, now)
+        elif usage is not None:
             usage.in_dialog(request, transaction, now)
         elif request.to.tag:
             self.respond(transaction, 481, now)
@@ -298,9 +320,9 @@ class UserAgent:
             self._send_response(response, request, source)
         return False
 
-    def _server(self, request: Request, source: Peer, key: tuple[str, ...]) -> Transaction:
+    def _server(self, request: Request, source: Peer, key: Key) -> Transaction:
         table = INVITE_SERVER if request.method == "INVITE" else SERVER
-        merging = (request.from_.tag, request.call_id, str(request.cseq))
+        merging = merging_key(request)
 
         def ended(transaction: Transaction) -> None:
             self._servers.pop(key, None)
@@ -325,31 +347,20 @@ class UserAgent:
         if isinstance(ack, Request):
             self._acked(ack, now)
 
-    def _receive_ack(self, ack: Request, transaction: Transaction | None, now: float) -> None:
-        if transaction is not None:
-            transaction.fire(Event.ACK, now, ack)
-        else:
-            self._acked(ack, now)
-
     def _acked(self, ack: Request, now: float) -> None:
-        dialog = _dialog_id(ack)
+        dialog = dialog_of(ack)
         usage = self._calls.get(dialog)
-        if usage is not None and self._unacked.acked((dialog, ack.cseq.number)) and isinstance(usage, InviteServer):
+        if usage is not None and self._unacked.acked((dialog, ack.cseq.number)):
             usage.acked(ack, now)
 
-    def _receive_cancel(self, request: Request, source: Peer, now: float) -> None:
-        invite = self._servers.get((*_server_key(request)[:-1], "INVITE"))
-        transaction = self._server(request, source, _server_key(request))
-        if invite is None:
-            self.respond(transaction, 481, now)
-            return
+    def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         usage = self._invited.get(invite)
         self.respond(transaction, 200, now, tag=usage.tag if usage else "")
         if usage is not None and invite.state is State.PROCEEDING:
             usage.cancelled(now, reason_text(request))
 
     def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
-        merging = (request.from_.tag, request.call_id, str(request.cseq))
+        merging = merging_key(request)
         if merging in self._merging:
             self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
             return
@@ -376,24 +387,5 @@ class UserAgent:
 
     # Sending
 
-    def _source_of(self, transaction: Transaction) -> Peer:
-        via = transaction.request.via
-        return Peer(via.transport.lower(), via.received or via.host, via.rport or via.port or 5060)
-
     def _send_response(self, message: Request | Response, request: Request, source: Peer) -> None:
-        """Send a response where RFC 3261 §18.2.2 and RFC 3581 §4 say: back where the request came from."""
-        port = source.port if source.transport != "udp" or request.via.rport is not None else request.via.port or 5060
-        self._out.append(Packet(message.to_bytes(), source._replace(port=port)))
-
-
-def _dialog_id(request: Request) -> DialogId:
-    return DialogId(request.call_id, request.to.tag, request.from_.tag)
-
-
-def _server_key(request: Request) -> tuple[str, ...]:
-    """What names a server transaction (§17.2.3); without the magic cookie, what RFC 2543 compared."""
-    via = request.via
-    method = "INVITE" if request.method == "ACK" else request.method
-    if via.branch.startswith(COOKIE) and len(via.branch) > len(COOKIE):
-        return (via.branch, via.host.lower(), str(via.port), method)
-    return (request.call_id, request.from_.tag, str(request.cseq.number), str(via), method)
+        self._out.append(Packet(message.to_bytes(), reply_peer(request, source)))

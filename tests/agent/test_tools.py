@@ -1,6 +1,8 @@
 """The user's functions as tools."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,12 +11,12 @@ from pydantic import Field
 
 from agent.tools import RESULT_LIMIT, Toolbox, ToolFileError, load_tools, result_text, tool
 
-Count = Annotated[int, Field(ge=1, description="How many.")]
-
 
 @tool
 def plain(
-    name: str, count: Annotated[int, Field(ge=1, description="How many.")] = 1, kind: Literal["a", "b"] = "a"
+    name: Annotated[str, "Whose."],
+    count: Annotated[int, Field(ge=1, description="How many.")] = 1,
+    kind: Literal["a", "b"] = "a",
 ) -> str:
     """Do something plain."""
     return f"{name} {count} {kind}"
@@ -33,7 +35,7 @@ def test_the_schema_comes_from_hints_and_docstring() -> None:
             "parameters": {
                 "type": "object",
                 "properties": {
-                    "name": {"type": "string"},
+                    "name": {"type": "string", "description": "Whose."},
                     "count": {"type": "integer", "minimum": 1, "default": 1, "description": "How many."},
                     "kind": {"type": "string", "enum": ["a", "b"], "default": "a"},
                 },
@@ -80,7 +82,44 @@ def test_results_are_bounded_and_must_be_json() -> None:
         return object()
 
     assert len(result_text(run(big, ""))) == RESULT_LIMIT
-    assert run(strange, "").error == "it failed (TypeError)"
+    assert run(strange, "").error == "it failed (PydanticSerializationError)"
+
+
+def test_dates_and_dataclasses_are_results() -> None:
+    @dataclass
+    class Slot:
+        day: date
+        free: bool
+
+    @tool
+    def slots() -> list[Slot]:
+        """Free times."""
+        return [Slot(date(2026, 11, 21), True)]
+
+    assert result_text(run(slots, "")) == '[{"day": "2026-11-21", "free": true}]'
+
+
+DATA = """\
+from __future__ import annotations
+from dataclasses import dataclass
+from agent.tools import tool
+
+@dataclass
+class Order:
+    number: str
+
+@tool
+def order(number: str) -> Order:
+    "Look up."
+    return Order(number)
+"""
+
+
+def test_a_file_of_tools_may_use_dataclasses(tmp_path: Path) -> None:
+    path = tmp_path / "data.py"
+    path.write_text(DATA)
+    (found,) = load_tools(path)
+    assert run(found, '{"number": "7"}').result == {"number": "7"}
 
 
 HELLO = """\
@@ -107,6 +146,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
         ("x = 1", "no function is marked with @tool"),
         ("1/0", "ZeroDivisionError"),
         ("def f(:", "SyntaxError"),
+        ("raise ValueError('two\\nlines')", "two lines"),
         ("from agent.tools import tool\n@tool\ndef f(a):\n    'x'", "parameter a needs a type hint"),
         ("from agent.tools import tool\n@tool\ndef f(a: int):\n    pass", "docstring"),
         ("from agent.tools import tool\n@tool\ndef f(*a: int):\n    'x'", "plain named one"),

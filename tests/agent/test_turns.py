@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.turns import TABLE, Decision, Event, State, TurnOptions, Turns
+from agent.turns import FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
 
 OPTIONS = TurnOptions(max_duration=1000)
 
@@ -63,9 +63,8 @@ def test_a_sound_without_words_holds_the_agent_only_for_a_while() -> None:
 
 def test_nothing_interrupts_a_farewell() -> None:
     subject = turns(State.CLOSING)
-    for event in (Event.ONSET, Event.WORDS, Event.FINAL, Event.OVERTIME, Event.SILENCE):
-        if event is not Event.SILENCE:
-            assert subject.handle(event, 1.0) == ()
+    for event in (Event.ONSET, Event.WORDS, Event.STABLE, Event.FINAL, Event.OVERTIME):
+        assert subject.handle(event, 1.0) == ()
     assert subject.handle(Event.DONE, 2.0) == (Decision.END,)
 
 
@@ -73,7 +72,7 @@ def test_answering_forgives_earlier_silence() -> None:
     subject = turns(State.LISTENING)
     for now in (8.0, 16.0):
         assert subject.handle_timer(now)[1] == (Decision.REPROMPT,)
-    subject.hear("hello", final=True, stable=False, now=17.0)
+    subject.hear("I am here", final=True, stable=False, now=17.0)
     subject.handle(Event.DONE, 18.0)
     assert subject.handle_timer(26.0)[1] == (Decision.REPROMPT,)
 
@@ -92,3 +91,54 @@ def test_keys_are_bounded_and_ended_by_hash_or_pause() -> None:
 def test_impossible_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="positive"):
         TurnOptions(**options)
+
+
+def test_every_timeout_stands_in_the_table() -> None:
+    ended_elsewhere = {State.LISTENING, State.HEARING}  # after the last question comes the farewell
+    assert all((state, event) in TABLE for state, event in TIMEOUTS.items())
+    assert {state for state, event in TIMEOUTS.items() if event is Event.SILENCE} == ended_elsewhere
+
+
+def test_a_farewell_that_the_line_never_reports_as_played_is_over_at_its_limit() -> None:
+    subject = turns(State.SPEAKING)
+    subject.close(100.0)
+    assert subject.deadline == 100.0 + FAREWELL_LIMIT
+    assert subject.handle_timer(100.0 + FAREWELL_LIMIT) == ("", (Decision.END,))
+    assert subject.state is State.ENDED
+
+
+def test_words_after_which_nothing_comes_are_silence_but_a_sound_that_goes_on_is_not() -> None:
+    subject = turns(State.LISTENING)
+    subject.handle(Event.ONSET, 1.0)
+    assert subject.deadline == OPTIONS.max_duration
+    subject.handle(Event.QUIET, 2.0)
+    subject.hear("I want", final=False, stable=False, now=3.0)
+    assert subject.state is State.HEARING
+    subject.hear("I want to", final=False, stable=False, now=4.0)
+    assert subject.handle_timer(3.9 + OPTIONS.reprompt_after)[1] == ()
+    assert subject.handle_timer(4.0 + OPTIONS.reprompt_after)[1] == (Decision.REPROMPT,)
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.HEARING, State.THINKING])
+def test_the_agent_waits_with_its_first_sound_for_a_sound_of_the_caller(state: State) -> None:
+    subject = turns(state)
+    subject.handle(Event.ONSET, 10.0)
+    assert subject.handle(Event.STARTED, 10.2) == (Decision.PAUSE,)
+    subject.handle(Event.QUIET, 10.6)
+    assert subject.handle_timer(10.6 + OPTIONS.confirm_after_quiet)[1] == (Decision.RESUME,)
+
+
+def test_but_not_for_a_sound_that_has_no_end() -> None:
+    subject = turns(State.THINKING)
+    subject.handle(Event.ONSET, 10.0)
+    assert subject.handle(Event.STARTED, 10.0 + OPTIONS.confirm_limit) == ()
+    assert subject.state is State.SPEAKING
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.HEARING])
+def test_hello_is_answered_once_the_agent_has_greeted(state: State) -> None:
+    subject = turns(state)
+    assert subject.hear("Hello?", final=True, stable=False, now=1.0) == ()
+    subject.state = State.SPEAKING
+    subject.done(2.0)
+    assert subject.hear("Hello?", final=True, stable=False, now=3.0) == (Decision.ANSWER,)

@@ -75,6 +75,7 @@ def sipp(rate: int, seconds: int) -> tuple[int, int, float]:
         options += ["-trace_screen", "-screen_file", str(screen)]
         subprocess.run(["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", *options], capture_output=True, check=False)
         agent.terminate()
+        agent.communicate(timeout=10)
         text = screen.read_text()
     (failed,) = re.findall(r"Failed call\s+\|\s+\d+\s+\|\s+(\d+)", text)[-1:]
     rows = re.findall(r"(?:-->|<--)-*\s+(?:\w-RTD\d+)?\s*\d+\s+(\d+)", text)

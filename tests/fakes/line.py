@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from agent.ears import EarsEvent, Onset, Transcript
-from agent.errors import ProviderError
 from agent.line import Audio, Digit, Finished, Gone, Heard, LineEvent, Started
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
 
@@ -91,10 +90,11 @@ class FakeEars:
     """Says what the script puts into `heard`."""
 
     name: str = "fake-ears"
-    heard: asyncio.Queue[EarsEvent | ProviderError] = field(default_factory=asyncio.Queue)
+    heard: asyncio.Queue[EarsEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)
-    refuses: ProviderError | None = None
+    refuses: Exception | None = None
+    deaf: Exception | None = None
     opened: int = 0
     closed: int = 0
 
@@ -104,6 +104,8 @@ class FakeEars:
             raise self.refuses
 
     def hear(self, ulaw: bytes) -> None:
+        if self.deaf:
+            raise self.deaf
         self.sound += len(ulaw)
 
     def expect(self, said: str) -> None:
@@ -112,7 +114,9 @@ class FakeEars:
     async def events(self) -> AsyncIterator[EarsEvent]:
         while True:
             event = await self.heard.get()
-            if isinstance(event, ProviderError):
+            if event is None:
+                return
+            if isinstance(event, Exception):
                 raise event
             yield event
 
@@ -120,7 +124,7 @@ class FakeEars:
         self.closed += 1
 
 
-Script = Callable[[Sequence[Message]], Sequence[Piece | float | ProviderError]]
+Script = Callable[[Sequence[Message]], Sequence[Piece | float | Exception]]
 
 
 @dataclass
@@ -130,17 +134,18 @@ class FakeModel:
     script: Script
     name: str = "fake-model"
     asked: list[list[Message]] = field(default_factory=list)
+    offered: list[int] = field(default_factory=list)
     open_streams: int = 0
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        del tools
+        self.offered.append(len(tools))
         self.asked.append(json.loads(json.dumps(messages)))
         self.open_streams += 1
         try:
             for piece in self.script(messages):
                 if isinstance(piece, float):
                     await asyncio.sleep(piece)
-                elif isinstance(piece, ProviderError):
+                elif isinstance(piece, Exception):
                     raise piece
                 else:
                     yield piece
@@ -158,8 +163,8 @@ class FakeVoice:
     name: str = "fake-voice"
     delay: float = 0.1
     spoken: list[str] = field(default_factory=list)
-    fails: Callable[[str], ProviderError | None] = lambda text: None
-    refuses: ProviderError | None = None
+    fails: Callable[[str], Exception | None] = lambda text: None
+    refuses: Exception | None = None
     open_streams: int = 0
     closed: int = 0
 
@@ -188,7 +193,8 @@ class FakeCaller:
 
     def __init__(self, line: FakeLine, ears: FakeEars) -> None:
         self._line, self._ears = line, ears
-        self._given = 0.0
+        self._given = 0.2
+        line.incoming.put_nowait(Audio(b"\xff" * 1600, now()))  # the noise floor
 
     async def sound(self, seconds: float, *, loud: bool) -> None:
         """Make a sound, or none."""

@@ -1,44 +1,105 @@
 """Blind transfer (RFC 3515): REFER out, its outcome by NOTIFY."""
 
+import pytest
+
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Referred
+from sipgw.sip.usage import REFER_LIMIT, Ended, Phase, Referred
 from tests.sip.test_calls import Call
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
 
 A, B = "10.0.0.1", "10.0.0.2"
 
 
-def test_refer_tells_the_outcome_that_notify_brings() -> None:
+def test_a_refused_refer_is_told() -> None:
     wire = Wire()
     call = Call(wire).answered()
     call.server.refer(Uri.parse("sip:human@10.0.0.9"), wire.now)
     wire.run(0.1)
     refer = wire.last(B, "REFER")
     assert refer.headers.get("refer-to") == "<sip:human@10.0.0.9>"
-    assert wire.seen(A, 603), "we take no REFER ourselves"
-    assert call.there[-1] == Referred(False, 603, "Decline")
+    assert wire.seen(A, 405), "we take no REFER ourselves"
+    assert call.there[-1] == Referred(False, 405, "Method Not Allowed")
 
 
-def test_refer_accepted_and_connected() -> None:
-    wire = Wire(B)
-    call_id = "refer-me"
-    wire.parties[B].on_call = lambda call, now: (setattr(wire, "call", call), setattr(call, "tell", events.append))
-    events: list[object] = []
-    wire.send(INVITE.format(call_id=call_id))
-    wire.run(0.1)
-    wire.call.answer(ANSWER, wire.now)
-    wire.run(0.1)
-    tag = wire.call.tag
-    wire.send(in_dialog("ACK", 1, call_id, tag))
-    wire.run(0.1)
-    wire.call.refer(Uri.parse("tel:+15551234"), wire.now)
-    wire.run(0.1)
-    refer = wire.last(B, "REFER")
-    accepted = "SIP/2.0 202 Accepted\n" + "".join(f"{name}: {value}\n" for name, value in refer.headers) + "\n"
-    wire.send(accepted)
-    wire.send(in_dialog("NOTIFY", 2, call_id, tag, "SIP/2.0 100 Trying"))
-    wire.run(0.1)
-    assert not any(isinstance(event, Referred) for event in events)
-    wire.send(in_dialog("NOTIFY", 3, call_id, tag, "SIP/2.0 200 OK"))
-    wire.run(0.1)
-    assert events[-1] == Referred(True, 200, "OK")
+class Transfer:
+    """A call that was answered, whose caller is asked to call somebody else and says 202."""
+
+    def __init__(self) -> None:
+        self.wire = Wire(B)
+        self.events: list[object] = []
+        self.wire.parties[B].on_call = self._came
+        self.wire.send(INVITE.format(call_id="refer-me"))
+        self.wire.run(0.1)
+        self.call.answer(ANSWER, self.wire.now)
+        self.wire.run(0.1)
+        self.say("ACK", 1)
+        self.call.refer(Uri.parse("tel:+15551234"), self.wire.now)
+        self.wire.run(0.1)
+        fields = "".join(f"{name}: {value}\n" for name, value in self.wire.last(B, "REFER").headers)
+        self.wire.send(f"SIP/2.0 202 Accepted\n{fields}\n")
+        self.say("NOTIFY", 2, "SIP/2.0 100 Trying")
+
+    def _came(self, call, now):
+        self.call = call
+        call.tell = self.events.append
+
+    def say(self, method: str, number: int, body: str = "", state: str = "active") -> None:
+        text = in_dialog(method, number, "refer-me", self.call.tag, body)
+        self.wire.send(text.replace("Event: refer", f"Event: refer\nSubscription-State: {state}"))
+        self.wire.run(0.1)
+
+    def outcomes(self) -> list[object]:
+        return [event for event in self.events if isinstance(event, Referred)]
+
+
+def test_a_transfer_is_over_when_the_final_status_is_told() -> None:
+    transfer = Transfer()
+    assert transfer.outcomes() == []
+    transfer.say("NOTIFY", 3, "SIP/2.0 180 Ringing")
+    assert transfer.outcomes() == []
+    transfer.say("NOTIFY", 4, "SIP/2.0 200 OK", "terminated;reason=noresource")
+    assert transfer.outcomes() == [Referred(True, 200, "OK")]
+    transfer.say("NOTIFY", 5, "SIP/2.0 503 Service Unavailable")
+    assert len(transfer.outcomes()) == 1
+
+
+def test_a_transfer_that_failed_leaves_the_call_up() -> None:
+    transfer = Transfer()
+    transfer.say("NOTIFY", 3, "SIP/2.0 486 Busy Here")
+    assert transfer.outcomes() == [Referred(False, 486, "Busy Here")]
+    assert transfer.call.phase is Phase.CONFIRMED
+    transfer.call.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
+    transfer.wire.run(0.1)
+    assert len(transfer.wire.seen(B, "REFER")) == 2, "another target may be tried"
+
+
+def test_a_report_that_ends_without_a_result_is_no_success() -> None:
+    transfer = Transfer()
+    transfer.say("NOTIFY", 3, "SIP/2.0 100 Trying", "terminated;reason=timeout")
+    assert transfer.outcomes() == [Referred(False, 100, "Trying")]
+
+
+def test_a_transfer_whose_outcome_is_never_told_is_given_up() -> None:
+    transfer = Transfer()
+    transfer.wire.run(REFER_LIMIT)
+    assert transfer.outcomes() == [Referred(False, 408, "the outcome of the transfer was never told")]
+
+
+def test_one_transfer_at_a_time() -> None:
+    transfer = Transfer()
+    transfer.call.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
+    transfer.wire.run(0.1)
+    assert len(transfer.wire.seen(B, "REFER")) == 1
+
+
+def test_when_the_caller_hangs_up_the_transfer_is_over() -> None:
+    transfer = Transfer()
+    transfer.say("BYE", 3)
+    assert transfer.events[-2:] == [Referred(False, 0, "the call ended"), Ended("caller", "BYE")]
+
+
+@pytest.mark.parametrize("body", ["", "SIP/2.0", "SIP/2.0 x", "HTTP/1.1 200 OK", "SIP/2.0 \u00b2\u00b2\u00b2 OK", "\n"])
+def test_a_report_that_cannot_be_read_changes_nothing(body: str) -> None:
+    transfer = Transfer()
+    transfer.say("NOTIFY", 3, body)
+    assert transfer.outcomes() == []

@@ -185,3 +185,30 @@ def test_closing_takes_the_registration_back() -> None:
     wire.run(5000)
     assert len(registrar.requests) == sent
     assert wire.parties[US].agent.open == 0
+
+
+def test_closing_while_the_registrar_thinks_takes_back_what_it_may_grant() -> None:
+    wire, registrar, registration = register(seconds=0.025)  # the challenge was answered, the grant is on its way
+    assert registration.state is RegistrationState.TRYING
+    registration.close(wire.now)
+    wire.run(2)
+    assert registrar.accepted[-1][1] == "0"
+    assert (registration.state, registration.reason) == (RegistrationState.CLOSED, "unregistered")
+
+
+def test_a_registrar_that_lists_other_phones_too_grants_ours() -> None:
+    """§10.2.4: every binding of the address of record is listed, each with its own time."""
+
+    def change(registrar: StrictRegistrar) -> None:
+        grant = registrar.register
+
+        def listing(request: Request) -> tuple[int, list[tuple[str, str]]]:
+            status, headers = grant(request)
+            others = ("Contact", "<sip:agent@10.0.0.77>;expires=20")
+            return status, [others, *headers, ("Expires", "77")]
+
+        registrar.register = listing  # type: ignore[method-assign]
+        registrar.grant = 600
+
+    _, _, registration = register(change)
+    assert registration.reason == "registered for 600 s"

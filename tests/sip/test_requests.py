@@ -169,11 +169,33 @@ def test_a_stranger_gets_no_answer_and_takes_no_memory() -> None:
         ask("REGISTER"),
         INVITE.format(call_id="x"),
         ask("OPTIONS").replace("SIP/2.0\nVia", "SIP/9.0\nVia"),
+        ask("CANCEL"),
+        ask("BYE").replace(f"To: <sip:agent@{B}>", f"To: <sip:agent@{B}>;tag=guessed"),
     ):
         wire.send(request, source="198.51.100.9")
     wire.run(1)
     assert wire.trace == []
     assert wire.parties[B].agent.open == 0
+
+
+def test_what_cannot_be_read_is_answered_where_it_came_from() -> None:
+    wire = Wire(B)
+    wire.send(ask(via="SIP/2.0/UDP 192.168.1.9:7777;branch=z9hG4bKa;rport", extra="Max-Forwards: x\n"))
+    wire.run(0.1)
+    via = wire.last(B, 400).via
+    assert (via.received, via.rport) == (A, 5060)
+
+
+def test_a_full_memory_refuses_new_calls_and_keeps_the_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    monkeypatch.setattr("sipgw.sip.user_agent.MAX_TRANSACTIONS", 0)
+    wire.send(INVITE.format(call_id="more"))
+    wire.run(0.1)
+    assert wire.last(B, 503).headers.get("retry-after")
+    call.client.hangup(wire.now)
+    wire.run(0.1)
+    assert call.there[-1] == Ended("caller", "BYE")
 
 
 def test_overload_is_answered_503_with_retry_after_and_takes_no_memory() -> None:

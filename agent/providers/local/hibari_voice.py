@@ -7,7 +7,8 @@ import numpy as np
 import soxr
 from hibari import Hibari
 
-from agent.providers.local.models import HIBARI, verified
+from agent.providers.local.models import HIBARI, UNKNOWN_WORDS, verified
+from agent.turns import words_of
 from agent.ulaw import from_linear
 
 LEVEL = 0.09
@@ -26,12 +27,18 @@ class HibariVoice:
     """The model, loaded once per process."""
 
     def __init__(self, threads: int) -> None:
+        verified(UNKNOWN_WORDS)
         self._model = Hibari(model=str(verified(HIBARI)), threads=threads)
         for _ in self.speak("Ready."):  # loads the pronunciation tables
             pass
 
     def speak(self, text: str) -> Iterator[bytes]:
-        """Yield `text` as mu-law sound, as soon as each sentence is ready; the same text sounds the same."""
+        """Yield `text` as mu-law sound, as soon as each sentence is ready; the same text sounds the same.
+
+        Text without letters or digits, or in another script than the Latin one, is silent.
+        """
+        if not words_of(text):
+            return  # of "..." the model makes a groan
         for sound in self._model.stream(text, seed=0):
             if not len(sound):
                 continue

@@ -23,11 +23,20 @@ log = structlog.get_logger()
 NAME = "local"
 READY_LIMIT = 60.0
 """Seconds for loading the models."""
-RESTART_PAUSE = 1.0
+ANSWER_LIMIT = 10.0
+"""Seconds in which the process has to show a sign of life, and a voice its next sound."""
+PING_EVERY = 5.0
+"""Seconds between two looks at whether it lives."""
+EXIT_LIMIT = 1.0
+"""Seconds in which a process that closed its pipe has to end."""
+RESTART_PAUSE = (1.0, 30.0)
+"""Seconds before the first restart, and at most; doubled each time."""
+LIVED = 60.0
+"""Seconds of life after which the next restart is a first one again."""
 INBOX = 200
-"""Messages that may wait for one session; beyond that the session is lost."""
-PIPE_LIMIT = 4 << 20
-"""Bytes that may wait for the speech process; beyond that sound is dropped."""
+"""Messages that may wait for one session (100 s of speech); beyond that the session is lost."""
+BACKLOG = 5 * 8000
+"""Bytes of sound per session that may wait for the process (5 s); beyond that the newest is replaced by silence."""
 
 
 @dataclass(frozen=True)
@@ -52,46 +61,62 @@ class LocalSpeechOptions:
 
 @dataclass
 class Inbox:
-    """What came for one session; an error ends it."""
+    """What came for one session; an error or None ends it."""
 
-    messages: asyncio.Queue[Message | ProviderError] = field(default_factory=lambda: asyncio.Queue(INBOX))
+    messages: asyncio.Queue[Message | ProviderError | None] = field(default_factory=lambda: asyncio.Queue(INBOX))
 
-    def put(self, item: Message | ProviderError) -> None:
-        """Hand over; when full, the newest is lost (a transcript is followed by another)."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self.messages.put_nowait(item)
+    def put(self, item: Message | ProviderError | None) -> None:
+        """Hand over. When a call does not keep up, all that waits is dropped and its session ends with an error."""
+        if self.messages.full():
+            while not self.messages.empty():
+                self.messages.get_nowait()
+            item = ProviderError(NAME, "the call did not keep up")
+        self.messages.put_nowait(item)
 
-    async def get(self) -> Message:
-        """The next message. Raises `ProviderError`."""
+    async def get(self) -> Message | None:
+        """The next message, None at the end. Raises `ProviderError`."""
         item = await self.messages.get()
+        if isinstance(item, Message) and item.kind == Kind.FAILED:
+            item = ProviderError(NAME, item.body.decode(errors="replace"))
         if isinstance(item, ProviderError):
             raise item
         return item
 
 
 class LocalSpeech:
-    """The speech process. Use it as an async context manager."""
+    """The speech process, one set of models for all calls. Use it as an async context manager."""
 
     def __init__(self, options: LocalSpeechOptions) -> None:
         self.options = options
         self._numbers = count(1)
         self._inboxes: dict[int, Inbox] = {}
         self._writer: asyncio.StreamWriter | None = None
-        self._ready = asyncio.Event()
+        self._up = False
+        self._settled = asyncio.Event()
+        """Set when the first process is ready, or has failed."""
+        self._alive = asyncio.Event()
+        """Set by every message of the process."""
+        self._problem = missing() or "the speech process was not started"
+        """Why there is no speech, while there is none."""
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Start the process and wait for its models. Raises `ProviderError`."""
         if (problem := missing()) is not None:
             raise ProviderError(NAME, problem, temporary=False)
         await self._group.__aenter__()
         self._keeper = self._group.create_task(self._keep_alive(), name="speech-process")
         try:
             async with asyncio.timeout(READY_LIMIT):
-                await self._ready.wait()
+                await self._settled.wait()
+            self.require()
         except TimeoutError:
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
             raise ProviderError(NAME, f"the models were not loaded within {READY_LIMIT:g} s") from None
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,47 +132,74 @@ class LocalSpeech:
         """A voice for one call."""
         return LocalVoice(self)
 
+    def require(self) -> None:
+        """Raise `ProviderError` while there is no speech."""
+        if not self._up:
+            raise ProviderError(NAME, self._problem)
+
     def open(self) -> tuple[int, Inbox]:
-        """A new session. Raises `ProviderError` while the process is down."""
-        if not self._ready.is_set():
-            raise ProviderError(NAME, "the speech process is being restarted")
+        """A new session: its number and what comes for it. Raises `ProviderError` while the process is down."""
+        self.require()
         number = next(self._numbers)
         inbox = self._inboxes[number] = Inbox()
         return number, inbox
 
     def close(self, number: int) -> None:
-        """Forget a session."""
-        self._inboxes.pop(number, None)
+        """End a session; safe to call twice."""
+        if inbox := self._inboxes.pop(number, None):
+            inbox.put(None)
 
-    def send(self, message: Message) -> None:
-        """Give an order; sound is dropped when the process cannot keep up."""
+    def congested(self) -> bool:
+        """Whether so much waits for the process that no more sound should be sent."""
         writer = self._writer
-        if writer is None:
-            return
-        if message.kind == Kind.SOUND and writer.transport.get_write_buffer_size() > PIPE_LIMIT:
-            return
-        writer.write(message.encode())
+        return writer is None or writer.transport.get_write_buffer_size() > BACKLOG * max(1, len(self._inboxes))
+
+    def send(self, kind: Kind, number: int, body: bytes = b"") -> None:
+        """Give an order; without a process it is lost, as its session is."""
+        if self._writer and not self._writer.is_closing():
+            self._writer.write(Message(kind, number, body).encode())
 
     async def _keep_alive(self) -> None:
+        now = asyncio.get_running_loop().time
+        shortest, longest = RESTART_PAUSE
+        pause = shortest
         while True:
-            cause = await self._run_process()
-            self._ready.clear()
-            log.error("speech process died", cause=cause, sessions=len(self._inboxes))
+            started = now()
+            log.info("speech models loading", threads=self.options.threads)
+            self._problem = await self._run_process()
+            self._up = False
+            self._settled.set()
+            log.error("speech process died", cause=self._problem, sessions=len(self._inboxes))
             for inbox in self._inboxes.values():
-                inbox.put(ProviderError(NAME, cause))
+                inbox.put(ProviderError(NAME, self._problem))
             self._inboxes.clear()
-            await asyncio.sleep(RESTART_PAUSE)
+            pause = shortest if now() - started > LIVED else min(2 * pause, longest)
+            await asyncio.sleep(pause)
 
     async def _run_process(self) -> str:
+        """Run one process to its end; returns why it ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as stack:
+            stack.callback(ours.close)
             command = (sys.executable, "-m", "agent.providers.local.worker")
             arguments = (str(theirs.fileno()), str(self.options.threads))
-            process = await asyncio.create_subprocess_exec(*command, *arguments, pass_fds=[theirs.fileno()])
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, *arguments, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+                )
+            except OSError as error:
+                return f"the speech process could not be started: {error.strerror}"
+            stack.pop_all()
         try:
             reader, self._writer = await asyncio.open_connection(sock=ours)
-            await self._read(reader)
-            return f"the speech process ended with status {await process.wait()}"
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch(process), name="speech-watch")
+                problem = await self._read(reader)
+                watch.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EXIT_LIMIT):
+                    await process.wait()
+            return problem or f"the speech process ended with status {process.returncode}"
         finally:
             if self._writer:
                 self._writer.close()
@@ -156,22 +208,45 @@ class LocalSpeech:
                 process.kill()
             await process.wait()
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill a process that hangs; its pipe then ends."""
+        limit = READY_LIMIT
+        while True:
+            self._alive.clear()
+            self.send(Kind.PING, 0)
+            try:
+                async with asyncio.timeout(limit):
+                    await self._alive.wait()
+            except TimeoutError:
+                log.error("speech process hangs", pid=process.pid)  # noqa: TRY400  nothing here has a traceback
+                process.kill()
+                return
+            limit = ANSWER_LIMIT
+            await asyncio.sleep(PING_EVERY)
+
+    async def _read(self, reader: asyncio.StreamReader) -> str:
+        """Hand out what the process tells until it ends; returns the reason it gave, if any."""
+        started = asyncio.get_running_loop().time()
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                head = await reader.readexactly(wire.HEADER.size)
-                kind, number, length = wire.HEADER.unpack(head)
+                kind, number, length = wire.HEADER.unpack(await reader.readexactly(wire.HEADER.size))
                 if length > wire.MAX_BODY:
-                    return
+                    return "the speech process sent nonsense"
                 body = await reader.readexactly(length)
+                self._alive.set()
                 if kind == Kind.READY:
-                    self._ready.set()
+                    self._up = True
+                    self._settled.set()
+                    log.info("speech ready", seconds=round(asyncio.get_running_loop().time() - started, 2))
+                elif kind == Kind.FAILED and number == 0:
+                    return body.decode(errors="replace")
                 elif inbox := self._inboxes.get(number):
                     inbox.put(Message(kind, number, body))
+        return ""
 
 
 class LocalEars:
-    """See `agent.ears.Ears`."""
+    """Whisper and Silero in the speech process; see `agent.ears.Ears`."""
 
     name = NAME
 
@@ -179,47 +254,65 @@ class LocalEars:
         self._speech = speech
         self._number = 0
         self._inbox: Inbox | None = None
+        self._skipped = 0
+        """Samples that were dropped and not yet told."""
+        self.lost = 0.0
+        """Seconds of sound dropped in this call because the process did not keep up."""
 
     async def open(self) -> None:
-        """Begin a session."""
+        """Begin a session. Raises `ProviderError`."""
         self._number, self._inbox = self._speech.open()
         pauses = asdict(self._speech.options)
         del pauses["threads"]
-        self._speech.send(Message(Kind.LISTEN, self._number, wire.pack_json(pauses)))
+        self._speech.send(Kind.LISTEN, self._number, wire.pack_json(pauses))
 
     def hear(self, ulaw: bytes) -> None:
-        """Take sound."""
-        if self._number:
-            self._speech.send(Message(Kind.SOUND, self._number, ulaw))
+        """Take mu-law sound.
+
+        5 s may wait for the process. What comes beyond that is counted and replaced by silence: what waits in a pipe
+        cannot be taken back, so the newest sound is dropped and not the oldest.
+        """
+        if not self._number:
+            return
+        if self._speech.congested():
+            self._skipped += len(ulaw)
+            self.lost += len(ulaw) / 8000
+            return
+        if self._skipped:
+            self._speech.send(Kind.SKIP, self._number, wire.pack_json(self._skipped))
+            self._skipped = 0
+        self._speech.send(Kind.SOUND, self._number, ulaw)
 
     def expect(self, said: str) -> None:
         """Numbers are understood better when one was asked for."""
         if self._number:
-            self._speech.send(Message(Kind.EXPECT, self._number, said.encode()))
+            self._speech.send(Kind.EXPECT, self._number, said.encode())
 
     async def events(self) -> AsyncIterator[EarsEvent]:
-        """Yield onsets and transcripts."""
+        """Yield onsets and transcripts until `close`. Raises `ProviderError` when the process dies."""
         if self._inbox is None:
             raise ProviderError(NAME, "not open")
-        while True:
-            message = await self._inbox.get()
+        while (message := await self._inbox.get()) is not None:
             content = json.loads(message.body)
             if message.kind == Kind.ONSET:
-                yield Onset(content / 8000)
+                yield Onset(content)
             else:
                 final = content["final"]
                 yield Transcript(content["text"], final=final, stable=not final, end=content["end"])
 
     async def close(self) -> None:
         """End the session."""
-        if self._number:
-            self._speech.send(Message(Kind.DEAF, self._number))
-            self._speech.close(self._number)
-            self._number = 0
+        if not self._number:
+            return
+        if self.lost:
+            log.warning("sound lost on its way to the speech process", seconds=round(self.lost, 2))
+        self._speech.send(Kind.DEAF, self._number)
+        self._speech.close(self._number)
+        self._number = 0
 
 
 class LocalVoice:
-    """See `agent.voice.Voice`."""
+    """Hibari in the speech process; see `agent.voice.Voice`."""
 
     name = NAME
 
@@ -227,27 +320,26 @@ class LocalVoice:
         self._speech = speech
 
     async def open(self) -> None:
-        """Nothing to do: the process is there or it is not."""
+        """Raise `ProviderError` while there is no speech; else there is nothing to do."""
+        self._speech.require()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Stream one sentence."""
+        """Stream one sentence. Raises `ProviderError`."""
         number, inbox = self._speech.open()
-        self._speech.send(Message(Kind.SPEAK, number, text.encode()))
-        done = False
+        self._speech.send(Kind.SPEAK, number, text.encode())
         try:
             while True:
-                message = await inbox.get()
-                if message.kind == Kind.SPEECH:
-                    yield message.body
-                elif message.kind == Kind.SPOKEN:
-                    done = True
+                try:
+                    async with asyncio.timeout(ANSWER_LIMIT):
+                        message = await inbox.get()
+                except TimeoutError:
+                    raise ProviderError(NAME, f"no sound within {ANSWER_LIMIT:g} s") from None
+                if message is None or message.kind == Kind.SPOKEN:
                     return
-                else:
-                    raise ProviderError(NAME, message.body.decode())
+                yield message.body
         finally:
-            if not done:
-                self._speech.send(Message(Kind.CANCEL, number))
+            self._speech.send(Kind.CANCEL, number)
             self._speech.close(number)
 
     async def close(self) -> None:
-        """Nothing to do."""
+        """Nothing to do: each sentence is a session of its own."""

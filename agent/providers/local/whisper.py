@@ -7,7 +7,7 @@ import ctranslate2
 import numpy as np
 import soxr
 
-from agent.providers.local.models import WHISPER, verified
+from agent.providers.local.models import VOCABULARY, WHISPER, verified
 from agent.turns import words_of
 
 RATE = 16_000
@@ -43,12 +43,14 @@ class Heard(NamedTuple):
 
 
 class Whisper:
-    """The model, loaded once per process."""
+    """The model, loaded once per process; `threads` turns can be understood at the same time."""
 
     def __init__(self, threads: int) -> None:
         folder = verified(WHISPER).parent
-        self._model = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="int8", intra_threads=threads)
-        self._vocabulary = frozenset((folder / "vocabulary.txt").read_text(encoding="utf-8").splitlines())
+        self._model = ctranslate2.models.Whisper(
+            str(folder), device="cpu", compute_type="int8", inter_threads=threads, intra_threads=1
+        )
+        self._vocabulary = frozenset(verified(VOCABULARY).read_text(encoding="utf-8").splitlines())
         self._filters = _mel_filters()
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
@@ -61,12 +63,12 @@ class Whisper:
         if len(linear) < SHORTEST:
             return Heard("", 0.0, 1.0, doubtful=False)
         sound = soxr.resample(linear, 8000, RATE, quality="MQ")
-        heard = self._decode(sound, prompt, SHORT_CONTEXT)
-        if heard.doubtful:
-            tries = [heard, self._decode(sound, prompt, FULL_CONTEXT)]
-            if prompt:
-                tries.append(self._decode(sound, "", SHORT_CONTEXT))
-            heard = min(tries, key=lambda one: (one.doubtful, -one.score))
+        tries = [self._decode(sound, prompt, SHORT_CONTEXT)]
+        if tries[0].doubtful and prompt:
+            tries.append(self._decode(sound, "", SHORT_CONTEXT))
+        if all(one.doubtful for one in tries):
+            tries.append(self._decode(sound, prompt, FULL_CONTEXT))
+        heard = min(tries, key=lambda one: (one.doubtful, -one.score))
         spoken = " ".join(words_of(heard.text))
         phantom = spoken in _PHANTOMS and heard.score < PHANTOM_SCORE
         if phantom or _loops(spoken) or (heard.no_speech > NO_SPEECH and heard.score < GOOD_SCORE):

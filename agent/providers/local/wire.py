@@ -18,6 +18,8 @@ class Kind(IntEnum):
     DEAF = 4
     SPEAK = 5
     CANCEL = 6
+    SKIP = 7
+    PING = 8
 
     READY = 129
     ONSET = 130
@@ -25,6 +27,7 @@ class Kind(IntEnum):
     SPEECH = 132
     SPOKEN = 133
     FAILED = 134
+    PONG = 135
 
 
 class Message(NamedTuple):
@@ -50,4 +53,5 @@ def read(stream: BinaryIO) -> Message | None:
     if len(head) < HEADER.size:
         return None
     kind, session, length = HEADER.unpack(head)
-    return Message(kind, session, stream.read(length))
+    body = stream.read(length)
+    return Message(kind, session, body) if len(body) == length else None

@@ -1,7 +1,8 @@
 """The speech process: ``python -m agent.providers.local.worker FD THREADS``, a child of the gateway.
 
-One set of models for all calls. The main thread reads orders and follows voice activity, which is cheap; worker threads
-synthesise and understand. Speech comes before understanding: somebody is waiting for it.
+One set of models for all calls. The main thread reads orders and follows voice activity, which is cheap. Understanding
+has `THREADS` threads, speaking one of its own, so that no sentence waits for somebody else's turn to be understood;
+the models run outside the interpreter's lock.
 """
 
 import json
@@ -11,8 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from itertools import count
-from typing import Any
+from typing import BinaryIO, NamedTuple
 
 from agent.providers.local import wire
 from agent.providers.local.endpoint import RATE, Act, Pauses, Step
@@ -22,93 +22,127 @@ from agent.providers.local.silero import Silero
 from agent.providers.local.whisper import Whisper
 from agent.providers.local.wire import Kind, Message
 
+DECODES = 1000
+"""Sounds that may wait to be understood; most have become stale when their turn comes, which costs nothing."""
+SENTENCES = 100
+"""Sentences that may wait to be spoken (about 3 s of work)."""
+
+
+class Decode(NamedTuple):
+    """A sound that waits to be understood."""
+
+    session: int
+    listener: Listener
+    start: int
+    end: int
+
 
 class Worker:
     """All sessions of one gateway."""
 
     def __init__(self, pipe: socket.socket, threads: int) -> None:
-        self._stream = pipe.makefile("rb")
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._jobs: queue.PriorityQueue[tuple[int, int, Any]] = queue.PriorityQueue()
-        self._order = count()
+        """Held while listeners change and while a message is written."""
+        self._decodes: queue.Queue[Decode] = queue.Queue(DECODES)
+        self._sentences: queue.Queue[tuple[int, str]] = queue.Queue(SENTENCES)
         self._listeners: dict[int, Listener] = {}
         self._speaking: set[int] = set()
         self._silero = Silero()
-        self._whisper = Whisper(1)
+        self._whisper = Whisper(threads)
         self._voice = HibariVoice(1)
-        for _ in range(threads):
-            threading.Thread(target=self._work, daemon=True).start()
+        for work in (*[self._understand_all] * threads, self._speak_all):
+            threading.Thread(target=work, daemon=True).start()
 
-    def run(self) -> None:
+    def run(self, stream: BinaryIO) -> None:
         """Serve until the gateway closes the pipe."""
         self._tell(Kind.READY, 0)
-        while (message := wire.read(self._stream)) is not None:
-            self._obey(message)
-
-    def _obey(self, message: Message) -> None:
-        number, listener = message.session, self._listeners.get(message.session)
-        match message.kind:
-            case Kind.LISTEN:
-                self._listeners[number] = Listener(self._silero, Pauses(**json.loads(message.body)))
-            case Kind.SOUND if listener:
-                with self._lock:
-                    self._carry_out(number, listener, listener.hear(message.body))
-            case Kind.EXPECT if listener:
-                listener.expect(message.body.decode())
-            case Kind.DEAF:
-                self._listeners.pop(number, None)
-            case Kind.SPEAK:
-                self._speaking.add(number)
-                self._put(0, lambda: self._speak(number, message.body.decode()))
-            case Kind.CANCEL:
-                self._speaking.discard(number)
-
-    def _carry_out(self, number: int, listener: Listener, steps: list[Step]) -> None:
-        """Do what the turns of a caller ask for; the lock is held."""
-        for step in steps:
-            if step.act is Act.ONSET:
-                self._send(Message(Kind.ONSET, number, wire.pack_json(step.start)))
-            elif step.act is Act.DECODE:
-                self._decode_later(number, listener, step)
-            else:
-                body = {"text": step.text, "end": step.end / RATE, "final": step.act is Act.FINAL}
-                self._send(Message(Kind.TRANSCRIPT, number, wire.pack_json(body)))
-
-    def _decode_later(self, number: int, listener: Listener, step: Step) -> None:
-        sound, prompt = listener.cut(step.start, step.end), listener.prompt
-
-        def decode() -> None:
-            if self._listeners.get(number) is not listener or not listener.turns.wanted(step.end):
-                return
-            text = self._whisper.transcribe(sound, prompt).text
+        while (message := wire.read(stream)) is not None:
             with self._lock:
-                self._carry_out(number, listener, listener.turns.understood(step.end, text))
+                self._obey(message.kind, message.session, message.body)
 
-        self._put(1, decode)
+    def _obey(self, kind: int, session: int, body: bytes) -> None:
+        listener = self._listeners.get(session)
+        match kind:
+            case Kind.LISTEN:
+                self._listeners[session] = Listener(self._silero, Pauses(**json.loads(body)))
+            case Kind.SOUND if listener:
+                self._take(session, listener, listener.hear(body))
+            case Kind.SKIP if listener:
+                self._take(session, listener, listener.skip(json.loads(body)))
+            case Kind.EXPECT if listener:
+                listener.expect(body.decode(errors="replace"))
+            case Kind.DEAF:
+                self._listeners.pop(session, None)
+            case Kind.SPEAK:
+                self._speaking.add(session)
+                try:
+                    self._sentences.put_nowait((session, body.decode(errors="replace")))
+                except queue.Full:
+                    self._fail(session, "too many sentences wait to be spoken")
+            case Kind.CANCEL:
+                self._speaking.discard(session)
+            case Kind.PING:
+                self._send(Message(Kind.PONG, session))
 
-    def _speak(self, number: int, text: str) -> None:
-        try:
-            for sound in self._voice.speak(text):
-                if number not in self._speaking:
-                    break
-                self._tell(Kind.SPEECH, number, sound)
-        except Exception as error:  # noqa: BLE001  the provider boundary: told to the gateway, the process lives on
-            self._tell(Kind.FAILED, number, f"{type(error).__name__}: {error}"[:300].encode())
-        self._speaking.discard(number)
-        self._tell(Kind.SPOKEN, number)
+    def _take(self, session: int, listener: Listener, steps: list[Step]) -> None:
+        """Carry out what an endpointer decided; the lock is held."""
+        for step in steps:
+            match step.act:
+                case Act.ONSET:
+                    self._send(Message(Kind.ONSET, session, wire.pack_json(step.start / RATE)))
+                case Act.DECODE:
+                    try:
+                        self._decodes.put_nowait(Decode(session, listener, step.start, step.end))
+                    except queue.Full:
+                        self._fail(session, "too many turns wait to be understood")
+                case Act.STABLE | Act.FINAL:
+                    body = {"text": step.text, "end": step.end / RATE, "final": step.act is Act.FINAL}
+                    self._send(Message(Kind.TRANSCRIPT, session, wire.pack_json(body)))
 
-    def _put(self, priority: int, job: Any) -> None:
-        self._jobs.put((priority, next(self._order), job))
-
-    def _work(self) -> None:
+    def _understand_all(self) -> None:
         while True:
-            _, _, job = self._jobs.get()
-            job()
+            session, listener, start, end = self._decodes.get()
+            with self._lock:
+                if self._listeners.get(session) is not listener or not listener.turns.wanted(end):
+                    continue
+                sound, prompt = listener.cut(start, end), listener.prompt
+            try:
+                text = self._whisper.transcribe(sound, prompt).text
+            except Exception as error:  # noqa: BLE001  the provider boundary: told to the gateway; the process lives on
+                with self._lock:
+                    self._fail(session, f"{type(error).__name__}: {error}")
+                continue
+            with self._lock:
+                if self._listeners.get(session) is listener:
+                    self._take(session, listener, listener.turns.understood(end, text))
 
-    def _tell(self, kind: Kind, session: int, body: bytes = b"") -> None:
+    def _speak_all(self) -> None:
+        while True:
+            session, text = self._sentences.get()
+            if session not in self._speaking:  # cancelled while it waited
+                continue
+            try:
+                for sound in self._voice.speak(text):
+                    with self._lock:
+                        if session not in self._speaking:
+                            break
+                        self._send(Message(Kind.SPEECH, session, sound))
+            except Exception as error:  # noqa: BLE001  the provider boundary: told to the gateway; the process lives on
+                with self._lock:
+                    self._fail(session, f"{type(error).__name__}: {error}")
+            self._speaking.discard(session)
+            self._tell(Kind.SPOKEN, session)
+
+    def _fail(self, session: int, problem: str) -> None:
+        """End a session with an error; the lock is held."""
+        self._listeners.pop(session, None)
+        self._speaking.discard(session)
+        self._send(Message(Kind.FAILED, session, problem[:300].encode()))
+
+    def _tell(self, kind: Kind, session: int) -> None:
         with self._lock:
-            self._send(Message(kind, session, body))
+            self._send(Message(kind, session))
 
     def _send(self, message: Message) -> None:
         """Write to the gateway; the lock is held."""
@@ -119,10 +153,16 @@ class Worker:
 
 
 def main() -> None:
-    """Run the worker on the inherited socket whose descriptor is the first argument."""
+    """Serve on the inherited socket whose descriptor is the first argument; the second is the number of threads."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
     os.nice(5)  # speech may wait a moment, the gateway and its packets may not
-    Worker(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])).run()
+    pipe = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        worker = Worker(pipe, int(sys.argv[2]))
+    except Exception as error:  # noqa: BLE001  the process boundary: the gateway tells the operator
+        pipe.sendall(Message(Kind.FAILED, 0, f"{type(error).__name__}: {error}"[:300].encode()).encode())
+        sys.exit(1)
+    worker.run(pipe.makefile("rb"))
 
 
 if __name__ == "__main__":

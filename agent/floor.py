@@ -1,0 +1,57 @@
+"""What one conversation is at: whose turn it is, what is being said, and how the caller's sound arrived."""
+
+import asyncio
+
+from agent.ears import Transcript
+from agent.line import SAMPLE_RATE
+from agent.records import Outcome, Turn
+from agent.reply import Preparation
+from agent.turns import TurnOptions, Turns
+from agent.vad import Activity, VoiceActivity
+
+
+class Floor:
+    """Who has it, and what is being said."""
+
+    def __init__(self, options: TurnOptions) -> None:
+        self.turns = Turns(options, 0.0)
+        self.turn: Turn | None = None
+        self.first = 1
+        """The first utterance of `turn`."""
+        self.replying: asyncio.Task[None] | None = None
+        self.prepared: Preparation | None = None
+        self.changed = asyncio.Event()
+        self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def start(self, now: float) -> None:
+        """The call begins."""
+        self.turns = Turns(self.turns.options, now)
+
+    def end(self, outcome: Outcome) -> None:
+        """The conversation is over; the first to say so decides how."""
+        if not self.over.done():
+            self.over.set_result(outcome)
+
+
+class Listening:
+    """The caller's sound: its activity, and when which part of it arrived."""
+
+    def __init__(self) -> None:
+        self.activity = VoiceActivity()
+        self._given = 0
+        self._arrived = 0.0
+        self._end = 0.0
+
+    def hear(self, ulaw: bytes, at: float) -> list[Activity]:
+        """Take sound whose last sample arrived `at`; returns the changes of activity."""
+        self._given += len(ulaw)
+        self._arrived = at
+        return self.activity.feed(ulaw)
+
+    def note(self, transcript: Transcript) -> None:
+        """Remember where the last word ended."""
+        self._end = transcript.end
+
+    def stopped_at(self) -> float:
+        """When the sound of the last word arrived: sound is continuous, so its age is its distance from the end."""
+        return self._arrived - max(0.0, self._given / SAMPLE_RATE - self._end)

@@ -1,0 +1,32 @@
+"""What names a transaction and a dialog in the messages that belong to them."""
+
+from sipgw.sip.dialog import DialogId
+from sipgw.sip.message import Request
+
+COOKIE = "z9hG4bK"
+"""Every branch of RFC 3261 begins so; those of RFC 2543 do not name a transaction."""
+Key = tuple[str, ...]
+
+
+def server_key(request: Request) -> Key:
+    """What names the server transaction of `request` (RFC 3261 §17.2.3); an ACK has that of its INVITE."""
+    via = request.via
+    method = "INVITE" if request.method == "ACK" else request.method
+    if via.branch.startswith(COOKIE) and len(via.branch) > len(COOKIE):
+        return (via.branch, via.host.lower(), str(via.port), method)
+    return (request.call_id, request.from_.tag, str(request.cseq.number), str(via), method)
+
+
+def invite_key(cancel: Request) -> Key:
+    """The server transaction that `cancel` means: the same but for the method (§9.2)."""
+    return (*server_key(cancel)[:-1], "INVITE")
+
+
+def merging_key(request: Request) -> Key:
+    """What a request keeps when it reaches us by two ways (§8.2.2.2)."""
+    return (request.from_.tag, request.call_id, str(request.cseq))
+
+
+def dialog_of(request: Request) -> DialogId:
+    """The dialog that `request` says it belongs to (§12.2.2)."""
+    return DialogId(request.call_id, request.to.tag, request.from_.tag)

@@ -1,0 +1,110 @@
+"""What people really said, through the real models; a decode takes no time here."""
+
+import numpy as np
+import pytest
+
+from agent.providers.local.endpoint import Act, Pauses
+from agent.providers.local.listener import Listener, floats
+from agent.ulaw import from_linear
+from tests.agent.local.listening import (
+    SILENCE,
+    digits_of,
+    finals,
+    listen,
+    noisy,
+    recording,
+    silero,
+    transcripts,
+    whisper,
+    word_errors,
+)
+
+PAUSE = SILENCE * 12_000
+ASKED = "What is your order number?"
+DICTATED = ("fsdd_theo_7346.wav", "fsdd_george_8005551.wav", "fsdd_jackson_4155550123.wav", "sr_english.wav")
+SENTENCES = tuple(name for name in transcripts() if name not in DICTATED)
+
+
+@pytest.mark.parametrize("snr", [None, 20])
+def test_sentences_are_understood(snr: float | None) -> None:
+    wrong = total = 0
+    for name in SENTENCES:
+        sound = recording(name) + PAUSE
+        events = listen(noisy(sound, snr) if snr else sound)
+        errors, words = word_errors(transcripts()[name], " ".join(finals(events)))
+        wrong, total = wrong + errors, total + words
+    assert wrong / total <= (0.12 if snr is None else 0.20)
+
+
+@pytest.mark.parametrize("snr", [None, 20])
+@pytest.mark.parametrize("name", DICTATED)
+def test_dictated_digits_are_exact_in_one_turn(name: str, snr: float | None) -> None:
+    sound = recording(name) + PAUSE
+    (text,) = finals(listen(noisy(sound, snr) if snr else sound, said=ASKED))
+    assert digits_of(text) == digits_of(transcripts()[name])
+
+
+def test_onset_stable_and_final_come_in_this_order_and_on_time() -> None:
+    events = listen(recording("goforward.wav") + PAUSE)
+    assert [event.act for event in events if event.act is not Act.DECODE] == [Act.ONSET, Act.STABLE, Act.FINAL]
+    stable, final = events[-2:]
+    assert stable.text == final.text == "Go forward 10 meters."
+    assert stable.at - stable.end == pytest.approx(0.22, abs=0.035)
+    assert final.at - final.end == pytest.approx(0.40, abs=0.035)
+
+
+def test_resumed_speech_replaces_the_guess() -> None:
+    first, second = recording("cards_001.wav"), recording("goforward.wav")
+    speech_end = next(event.end for event in listen(first + PAUSE) if event.act is Act.FINAL)
+    second_start = next(event.at for event in listen(second + PAUSE) if event.act is Act.ONSET) - 0.1
+    joined = first[: int((speech_end + 0.1) * 8000)] + SILENCE * 1400 + second[int(second_start * 8000) :] + PAUSE
+    events = listen(joined)
+    guesses = [event.text for event in events if event.act is Act.STABLE]
+    assert len(guesses) >= 2
+    (final,) = finals(events)
+    assert final == guesses[-1] != guesses[0]
+    assert word_errors("ten of clubs go forward ten meters", final)[0] <= 1
+
+
+def still(kind: str) -> bytes:
+    """3 s without a voice."""
+    random = np.random.default_rng(7)
+    white = random.normal(0, 1, 24_000)
+    sound = {
+        "silence": white * 0,
+        "white noise": white * 2000,
+        "faint noise": white * 60,
+        "hum": 3000 * np.sin(np.arange(24_000) * 2 * np.pi * 50 / 8000),
+        "rumble": np.convolve(white, np.ones(40) / 6, "same") * 1500,
+    }[kind]
+    return from_linear(np.clip(sound, -32768, 32767).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize("kind", ["silence", "white noise", "faint noise", "hum", "rumble"])
+def test_nothing_is_heard_where_nobody_speaks(kind: str) -> None:
+    events = listen(still(kind) + PAUSE)
+    assert [event.text for event in events if event.text] == []
+
+
+@pytest.mark.parametrize("kind", ["silence", "white noise", "faint noise", "hum", "rumble"])
+@pytest.mark.parametrize("prompt", ["", "The order number is 3 0 8 6 5."])
+def test_the_recogniser_invents_no_words(kind: str, prompt: str) -> None:
+    """Also when something else than a voice was taken for one."""
+    assert whisper().transcribe(floats(still(kind)), prompt).text == ""
+
+
+def test_sound_may_come_in_pieces_of_any_length() -> None:
+    sound = recording("cards_001.wav") + PAUSE
+    whole, crumbs = Listener(silero(), Pauses()), Listener(silero(), Pauses())
+    together = whole.hear(sound)
+    apart = [step for at in range(0, len(sound), 77) for step in crumbs.hear(sound[at : at + 77])]
+    assert together == apart
+    assert [step.act for step in together] == [Act.ONSET, Act.DECODE]
+
+
+def test_lost_sound_keeps_positions_true() -> None:
+    sound = recording("cards_001.wav") + PAUSE
+    listener = Listener(silero(), Pauses())
+    listener.skip(16_000)
+    late = listener.hear(sound)
+    assert late[0].start - Listener(silero(), Pauses()).hear(sound)[0].start == pytest.approx(16_000, abs=512)

@@ -1,0 +1,167 @@
+"""Corners of dialogs: early BYE, late answers, credentials, routes to nowhere, servers that never answer."""
+
+import pytest
+
+from sipgw.sip.client import InviteClient
+from sipgw.sip.digest import Credentials
+from sipgw.sip.message import Request, response_to
+from sipgw.sip.uri import Uri
+from sipgw.sip.usage import Confirmed, Ended, Offered, Phase
+from tests.sip.test_calls import Call, nothing_left, request_in_dialog
+from tests.sip.wire import ANSWER, INVITE, OFFER, Wire, in_dialog
+
+A, B = "10.0.0.1", "10.0.0.2"
+CHALLENGE = ("Proxy-Authenticate", 'Digest realm="pstn", nonce="n1", qop="auth", algorithm=MD5')
+
+
+def test_a_bye_before_the_answer_ends_the_call_and_its_invite() -> None:
+    """RFC 3261 §15.1.2: the pending INVITE is answered 487."""
+    wire = Wire(B)
+    events: list[object] = []
+    wire.parties[B].on_call = lambda call, now: setattr(call, "tell", events.append)
+    wire.send(INVITE.format(call_id="early"))
+    wire.run(0.1)
+    call = wire.parties[B].calls[0]
+    call.ringing(wire.now)
+    wire.send(in_dialog("BYE", 2, "early", call.tag))
+    wire.run(0.1)
+    assert [len(wire.seen(B, status)) for status in (200, 487)] == [1, 1]
+    assert events == [Ended("caller", "BYE")]
+    nothing_left(wire)
+
+
+def test_an_answer_to_our_offer_in_a_reinvite_comes_with_the_ack() -> None:
+    """RFC 3261 §14.2: a re-INVITE without offer asks for ours, as PBXs do after hold."""
+    wire = Wire()
+    call = Call(wire).answered()
+    wire.send(request_in_dialog(call, "INVITE", 20000))
+    wire.run(0.1)
+    assert call.there[-1] == Offered(None)
+    call.server.accept_offer(OFFER, wire.now)
+    wire.run(0.1)
+    answer = ANSWER.decode().replace("\r\n", "\n")
+    wire.send(request_in_dialog(call, "ACK", 20000, answer, "application/sdp"))
+    wire.run(0.1)
+    assert call.there[-1] == Confirmed(ANSWER)
+    count = len(call.there)
+    wire.send(request_in_dialog(call, "INVITE", 20001, answer, "application/sdp"))
+    wire.run(0.1)
+    call.server.accept_offer(ANSWER, wire.now)
+    wire.run(0.1)
+    wire.send(request_in_dialog(call, "ACK", 20001, answer, "application/sdp"))
+    wire.run(0.1)
+    assert len(call.there) == count + 1, "an answer that nobody owes is no answer"
+
+
+def test_a_reinvite_before_the_answer_has_to_wait() -> None:
+    wire = Wire(B)
+    wire.send(INVITE.format(call_id="wait"))
+    wire.run(0.1)
+    call = wire.parties[B].calls[0]
+    wire.send(in_dialog("INVITE", 2, "wait", call.tag))
+    wire.run(0.1)
+    assert wire.last(B, 500).headers.get("retry-after")
+    call.answer(ANSWER, wire.now)
+    wire.run(0.1)
+    wire.send(in_dialog("INVITE", 3, "wait", call.tag))
+    wire.run(0.1)
+    assert wire.seen(B, 491)
+    wire.send(in_dialog("ACK", 1, "wait", call.tag))
+    wire.run(0.1)
+    assert call.phase is Phase.CONFIRMED
+
+
+@pytest.mark.parametrize(("method", "status"), [("INVITE", 420), ("INFO", 420), ("BYE", 200)])
+def test_a_required_extension_is_refused_inside_a_dialog_too_but_not_for_bye(method: str, status: int) -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    wire.send(request_in_dialog(call, method, 20000, extra="Require: frob\n"))
+    wire.run(0.1)
+    assert wire.last(B, status).headers.get("unsupported") == ("frob" if status == 420 else None)
+
+
+class Carrier:
+    """The far end of our INVITE, played by hand."""
+
+    def __init__(self, wire: Wire, *statuses: int) -> None:
+        self.wire = wire
+        self.requests: list[Request] = []
+        self.events: list[object] = []
+        self._statuses = list(statuses)
+        self.client = InviteClient.to(
+            wire.parties[A].agent,
+            Uri.parse(f"sip:+15551234@{B}"),
+            f"<sip:me@{A}>",
+            OFFER,
+            credentials=Credentials("agent", "s3cret"),
+            ring_timeout=20,
+        )
+        self.client.tell = self.events.append
+        wire.parties[B].agent.receive = self._receive  # type: ignore[method-assign]
+        self.client.start(wire.now)
+
+    def _receive(self, data, source, now):
+        from sipgw.sip.parse import parse_message
+
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        self.requests.append(request)
+        if request.method == "ACK":
+            return
+        status = self._statuses.pop(0) if request.method == "INVITE" and self._statuses else 200
+        if request.method == "INVITE" and status == 200:
+            headers = [("Contact", f"<sip:pstn@{B}>")]
+        else:
+            headers = [CHALLENGE] if status == 407 else []
+        self.wire.send(response_to(request, status, to_tag="far", headers=headers).to_bytes(), B, A)
+
+    def methods(self) -> list[str]:
+        return [request.method for request in self.requests]
+
+
+def test_a_challenged_invite_is_sent_again_with_the_next_cseq_and_its_ack_carries_the_credentials() -> None:
+    wire = Wire()
+    carrier = Carrier(wire, 407, 200)
+    wire.run(1)
+    assert carrier.methods() == ["INVITE", "ACK", "INVITE", "ACK"]
+    first, _, second, ack = carrier.requests
+    assert (first.call_id, first.from_.tag) == (second.call_id, second.from_.tag)
+    assert second.cseq.number == first.cseq.number + 1 == ack.cseq.number
+    assert first.via.branch != second.via.branch
+    credentials = second.headers.get("proxy-authorization")
+    assert credentials
+    assert ack.headers.get("proxy-authorization") == credentials, "§22.1: an ACK cannot be challenged"
+    assert carrier.client.phase is Phase.CONFIRMED
+
+
+def test_wrong_credentials_are_tried_once() -> None:
+    wire = Wire()
+    carrier = Carrier(wire, 407, 407, 407)
+    wire.run(1)
+    assert carrier.methods() == ["INVITE", "ACK", "INVITE", "ACK"]
+    assert carrier.events == [Ended("caller", "407", "Proxy Authentication Required", 407)]
+    nothing_left(wire)
+
+
+def test_a_server_that_forgets_the_cancelled_invite_holds_nothing() -> None:
+    """§9.1: 64*T1 after the CANCEL the INVITE counts as cancelled."""
+    wire = Wire()
+    carrier = Carrier(wire, 100)
+    wire.run(60)
+    assert carrier.methods() == ["INVITE", "CANCEL"]
+    assert carrier.events[-1] == Ended("gateway", "CANCEL", "nobody answered in time", 487)
+    nothing_left(wire)
+
+
+def test_a_contact_that_leads_nowhere_is_reached_where_the_call_came_from() -> None:
+    wire = Wire(B, A)
+    wire.send(INVITE.format(call_id="tel").replace("<sip:me@10.0.0.1:5060>", "<tel:+15551234>"))
+    wire.run(0.1)
+    call = wire.parties[B].calls[0]
+    call.answer(ANSWER, wire.now)
+    wire.run(0.1)
+    wire.send(in_dialog("ACK", 1, "tel", call.tag))
+    wire.run(0.1)
+    call.hangup(wire.now)
+    wire.run(0.1)
+    assert [peer for _, host, peer, m in wire.trace if isinstance(m, Request) and m.method == "BYE"] == [A]
