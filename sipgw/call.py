@@ -5,6 +5,7 @@ INVITE → ports and providers are opened while it rings → 200 → conversatio
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from media.session import Format
-from sipgw.sip.leg import Ended, Leg, Offered
+from sipgw.sip.leg import Confirmed, Ended, Leg, Offered
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri
 
@@ -128,6 +129,7 @@ class Call:
         self._transfer_to = transfer_to
         self._line = PhoneLine()
         self._ended: Ended | None = None
+        self._version = 1
 
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
@@ -150,30 +152,49 @@ class Call:
             return Ending("refused", str(error))
         with _closing(channel):
             self._line.attach(channel)
-            conversation = self._converse(self._line)
             try:
-                await conversation.open()
-                self._pick_up(channel)
+                negotiated = self._negotiate(channel)
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
-            async with asyncio.TaskGroup() as tasks:
-                follow = tasks.create_task(self._follow(channel), name="leg")
-                outcome = await conversation.run()
-                ending = await self._finish(outcome)
-                with contextlib.suppress(media.MediaDown):
-                    self.stats = await channel.stats()
-                self.leg.hangup()
-                follow.cancel()
-            return ending
+            conversation = self._converse(self._line)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    return await self._converse_on(channel, negotiated, conversation, tasks)
+            finally:
+                await conversation.close()
 
-    def _pick_up(self, channel: media.Channel) -> None:
-        """Answer the INVITE and begin to exchange sound; raises `NotAcceptable`."""
-        local = self._local(channel)
-        if self.leg.offer is None:
-            self.leg.answer(make_offer(local))  # late offer: ours is in the 200, the answer comes with the ACK
+    async def _converse_on(
+        self,
+        channel: media.Channel,
+        negotiated: Negotiated | None,
+        conversation: Conversation,
+        tasks: asyncio.TaskGroup,
+    ) -> Ending:
+        follow = tasks.create_task(self._follow(channel), name="leg")
+        opening = tasks.create_task(conversation.open(), name="providers")
+        await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)
+        if follow.done():  # the caller gave up while it rang
+            opening.cancel()
+            return Ending("caller_hung_up", str(self._ended))
+        self._pick_up(channel, negotiated)
+        outcome = await conversation.run()
+        ending = await self._finish(outcome)
+        with contextlib.suppress(media.MediaDown):
+            self.stats = await channel.stats()
+        self.leg.hangup()
+        follow.cancel()
+        return ending
+
+    def _negotiate(self, channel: media.Channel) -> Negotiated | None:
+        """Answer the offer of the INVITE; None if there is none (late offer). Raises `NotAcceptable`."""
+        return None if self.leg.offer is None else answer(self.leg.offer, self._local(channel))
+
+    def _pick_up(self, channel: media.Channel, negotiated: Negotiated | None) -> None:
+        """Answer the INVITE and begin to exchange sound."""
+        if negotiated is None:
+            self.leg.answer(make_offer(self._local(channel)))  # our offer is in the 200, the answer comes with the ACK
             return
-        negotiated = answer(self.leg.offer, local)
         self.leg.answer(negotiated.sdp)
         _connect(channel, negotiated)
 
@@ -186,13 +207,15 @@ class Call:
                     self._line.end(str(event))
                 case Offered(sdp):
                     self._renegotiate(channel, sdp)
-                case _ if (sdp := getattr(event, "sdp", None)) and self.leg.offer is None:
+                case Confirmed(sdp) if self.leg.offer is None:
+                    local = self._local(channel)
                     try:
-                        _connect(channel, accept_answer(make_offer(self._local(channel)), sdp, self._local(channel)))
+                        _connect(channel, accept_answer(make_offer(local), sdp or b"", local))
                     except NotAcceptable as error:
                         self._line.end(f"the late answer cannot be used: {error}")
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
+        self._version += 1  # RFC 3264 §8: a changed description has the next version
         local = self._local(channel)
         try:
             if sdp is None:
@@ -218,7 +241,9 @@ class Call:
         return Ending(outcome.kind, outcome.text)
 
     def _local(self, channel: media.Channel) -> LocalMedia:
-        return LocalMedia(address=self._address, port=channel.port)
+        return LocalMedia(
+            self._address, channel.port, session_id=zlib.crc32(self.leg.id.encode()), version=self._version
+        )
 
 
 def _connect(channel: media.Channel, negotiated: Negotiated) -> None:

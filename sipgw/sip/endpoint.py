@@ -200,8 +200,10 @@ class Endpoint:
 
     def _after(self, action: Callable[..., None], *args: Any) -> None:
         """Let the core do something, then send what it wants sent."""
-        action(*args, self._now())
-        self._flush()
+        try:
+            action(*args, self._now())
+        finally:
+            self._flush()
 
     def _flush(self) -> None:
         if self._udp is None:

@@ -3,8 +3,10 @@
 import pytest
 
 from agent.history import History, Sentence, heard_part
-from agent.line import Heard
+from agent.line import Finished, Heard
 from agent.model import ToolCall
+from agent.mouth import Mouth
+from tests.fakes.line import FakeLine, FakeVoice
 
 TEXT = "Your order is out for delivery."
 
@@ -52,6 +54,26 @@ def test_cutting_keeps_what_was_heard_before_and_drops_what_comes_after() -> Non
     said(history, "Yes?", first=4)
     history.cut(Heard(4, 10_000))
     assert [m["content"] for m in history.messages()] == ["p", "hi", "One here. Two there —", "stop", "Yes?"]
+
+
+def test_what_was_played_to_its_end_is_not_cut_later() -> None:
+    line = FakeLine()
+    mouth = Mouth(line, FakeVoice())
+    sentence = mouth.begin(TEXT)
+    mouth.play(sentence, b"\x10" * 1000)
+    mouth.finished(Finished(1, 5.0))
+    history = History("p")
+    history.say().sentences.append(sentence)
+    history.cut(Heard(1, 0))
+    assert history.heard_from(1) == TEXT
+
+
+def test_of_a_sentence_at_which_the_voice_broke_off_only_the_sounded_part_counts() -> None:
+    broken, silent = Sentence(1, TEXT, samples=520 * 10), Sentence(2, TEXT)
+    broken.played()
+    silent.played()
+    assert broken.counted == "Your order —"
+    assert silent.counted == ""
 
 
 def test_an_answer_of_which_nothing_was_heard_leaves_one_longer_question() -> None:

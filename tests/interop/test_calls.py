@@ -60,12 +60,16 @@ def test_baresip_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_pat
     assert "raincoat" in heard or "rain coat" in heard
 
 
-@pytest.mark.parametrize("transport", ["u1", "t1"], ids=["udp", "tcp"])
-def test_sipp_speaks_and_is_answered(gateway: Served, tmp_path: Path, transport: str) -> None:
-    """SIPp streams recorded mu-law; it hangs up after 11 s."""
+@pytest.mark.parametrize(
+    ("scenario", "transport"),
+    [("speak.xml", "u1"), ("speak.xml", "t1"), ("speak_late_offer.xml", "u1")],
+    ids=["udp", "tcp", "late offer"],
+)
+def test_sipp_speaks_and_is_answered(gateway: Served, tmp_path: Path, scenario: str, transport: str) -> None:
+    """SIPp streams recorded mu-law; it hangs up after 13 s."""
     before = len(gateway.calls(0))
     (tmp_path / "said.ulaw").write_bytes(speech(4.5, "ask_order.wav", 4.0))
-    command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / "speak.xml"), "-i", "127.0.0.1"]
+    command = ["sipp", f"127.0.0.1:{gateway.port}", "-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1"]
     command += ["-t", transport, "-m", "1", "-nostdin", "-timeout", "40", "-timeout_error"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -33,6 +34,8 @@ RESTART_PAUSE = (1.0, 30.0)
 """Seconds before the first restart, and at most; doubled each time."""
 LIVED = 60.0
 """Seconds of life after which the next restart is a first one again."""
+SINGLE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Environment of the process: numpy's own threads wait in a busy loop, which doubled the work of every turn."""
 INBOX = 200
 """Messages that may wait for one session (100 s of speech); beyond that the session is lost."""
 BACKLOG = 5 * 8000
@@ -185,7 +188,11 @@ class LocalSpeech:
             arguments = (str(theirs.fileno()), str(self.options.threads))
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, *arguments, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+                    *command,
+                    *arguments,
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env=os.environ | SINGLE,
                 )
             except OSError as error:
                 return f"the speech process could not be started: {error.strerror}"

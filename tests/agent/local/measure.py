@@ -22,7 +22,8 @@ from tests.agent.local.listening import SILENCE, digits_of, noisy, recording, tr
 from tests.bench.gate import percentile
 
 FRAME = 160
-PAUSE = SILENCE * 14_400
+PAUSE = SILENCE * 32_000
+"""The caller listens for 4 s."""
 REPLY = "Your order has been shipped and will arrive on Thursday. Is there anything else I can do for you?"
 ASKED = "What is your order number?"
 DICTATED = ("fsdd_", "sr_")
