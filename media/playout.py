@@ -1,6 +1,7 @@
 """Playout: what the agent says, cut into 20 ms frames, with exact positions."""
 
 from collections import deque
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.g711 import FRAME, RATE, SILENCE, ramp
@@ -25,14 +26,24 @@ class Mark(NamedTuple):
     begins: bool
 
 
+@dataclass
+class PlayoutStats:
+    """What went wrong."""
+
+    refused: int = 0
+    """Samples for which there was no room."""
+    underruns: int = 0
+    """Times that sound ran out in the middle of an utterance."""
+
+
 class Playout:
     """The queue of one call. Time is counted in frames taken, so an hour of call needs no clock."""
 
     def __init__(self) -> None:
-        self.position = Heard(0, 0)
+        self.stats = PlayoutStats()
         self.paused = False
-        self.refused = 0
-        self.underruns = 0
+        self._utterance = 0
+        self._samples = 0
         self._queue: deque[tuple[int, bytes]] = deque()
         self._offset = 0
         self._waiting = 0
@@ -42,13 +53,18 @@ class Playout:
         self._sounding = False
         self._rise = False
 
+    @property
+    def position(self) -> Heard:
+        """How far it came."""
+        return Heard(self._utterance, self._samples)
+
     def say(self, utterance: int, ulaw: bytes) -> None:
         """Queue mu-law sound; `utterance` never decreases."""
         room = CAPACITY - self._waiting
         if len(ulaw) > room:
-            self.refused += len(ulaw) - room
+            self.stats.refused += len(ulaw) - room
             ulaw = ulaw[:room]
-        if ulaw and utterance >= self.position.utterance:
+        if ulaw and utterance >= self._utterance:
             self._queue.append((utterance, ulaw))
             self._waiting += len(ulaw)
 
@@ -67,12 +83,12 @@ class Playout:
         """Go on at the sample where `pause` stopped."""
         self.paused = False
         self._edge = None
-        self._rise = bool(self.position.samples and self._queue)
+        self._rise = bool(self._samples and self._queue and not self._sounding)
 
     def stop(self) -> Heard:
         """Discard the queue; be silent from the next frame on, after a short fade; tell how far it came."""
         edge = self._edge if self.paused else self._fade_out()
-        last = self._queue[-1][0] if self._queue else self.position.utterance
+        last = self._queue[-1][0] if self._queue else self._utterance
         self._queue.clear()
         self._offset = self._waiting = 0
         self._told = self._finished = max(self._finished, last)
@@ -87,6 +103,15 @@ class Playout:
 
     def take(self) -> tuple[bytes, list[Mark]]:
         """The next 20 ms frame, always 160 bytes, and the marks that fall into it."""
+        if self._queue and self._sounding and not self.paused and self._edge is None:
+            utterance, sound = self._queue[0]
+            end = self._offset + FRAME
+            if utterance == self._utterance and end < len(sound):  # nearly always: in the middle of a piece
+                frame = sound[self._offset : end]
+                self._offset = end
+                self._waiting -= FRAME
+                self._samples += FRAME
+                return frame, []
         if self._edge is not None:
             edge, self._edge = self._edge, None
             self._sounding = False
@@ -104,16 +129,16 @@ class Playout:
             utterance, sound = self._queue[0]
             if utterance > self._finished and self._waiting < need:
                 break  # a partial frame of an utterance that goes on is held, so that its sound stays in one piece
-            if utterance != self.position.utterance:
+            if utterance != self._utterance:
                 marks += self._finish_marks()
-                self.position = Heard(utterance, 0)
+                self._utterance, self._samples = utterance, 0
                 marks.append(Mark(utterance, begins=True))
             piece = sound[self._offset : self._offset + need]
             parts.append(piece)
             need -= len(piece)
             self._waiting -= len(piece)
             self._offset += len(piece)
-            self.position = Heard(utterance, self.position.samples + len(piece))
+            self._samples += len(piece)
             if self._offset == len(sound):
                 self._queue.popleft()
                 self._offset = 0
@@ -138,8 +163,8 @@ class Playout:
         return marks
 
     def _count_underrun(self) -> None:
-        if self._sounding and not self.paused and self.position.utterance > self._finished:
-            self.underruns += 1
+        if self._sounding and not self.paused and self._utterance > self._finished:
+            self.stats.underruns += 1
         self._sounding = False
 
     def _fade_out(self) -> bytes | None:

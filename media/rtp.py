@@ -25,6 +25,8 @@ def parse(data: bytes) -> Packet | None:
     if not 12 <= len(data) <= MAX_PACKET:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    if first == 0x80 and second < 128:  # nearly always: no padding, extension, sources or marker
+        return Packet(second, False, sequence, timestamp, ssrc, data[12:])
     if first >> 6 != 2 or 192 <= second <= 223:
         return None
     start, end = 12 + 4 * (first & 0x0F), len(data)

@@ -177,7 +177,8 @@ class Session:
         """
         form = self._format
         owed = slot - self._slot if self._slot >= 0 else 1
-        self._slot = max(slot, self._slot)
+        if slot > self._slot:
+            self._slot = slot
         if form is None or not self._directions[0] or owed <= 0:
             self._outbound.skip(max(owed, 0))
             return [], []
@@ -185,19 +186,23 @@ class Session:
             self.counts.skipped += owed - 1
             self._outbound.skip(owed - 1)
             owed = 1
-        packets: list[bytes] = []
         marks: list[Mark] = []
-        for _ in range(owed):
-            frame, marked = self.playout.take()
-            if form.encoding != "PCMU":
-                frame = frame.translate(ULAW_TO_ALAW)
-            packets.append(self._outbound.packet(form.payload_type, frame))
-            marks += marked
-        self.counts.sent += len(packets)
+        packets = [self._packet(form, marks)]
+        if owed == CATCH_UP:
+            packets.append(self._packet(form, marks))
+        self.counts.sent += owed
         return packets, marks
+
+    def _packet(self, form: Format, marks: list[Mark]) -> bytes:
+        frame, marked = self.playout.take()
+        if marked:
+            marks += marked
+        if form.encoding != "PCMU":
+            frame = frame.translate(ULAW_TO_ALAW)
+        return self._outbound.packet(form.payload_type, frame)
 
     def stats(self) -> dict[str, Any]:
         """All counters, by name."""
         jitter = asdict(self.inbound.jitter.stats) | {"debt": self.inbound.jitter.debt}
-        playout = {"refused": self.playout.refused, "underruns": self.playout.underruns}
+        playout = asdict(self.playout.stats)
         return asdict(self.counts) | jitter | playout

@@ -4,6 +4,7 @@ It owns the RTP sockets of all calls. It sleeps until the next tick of the sched
 has arrived. It asks for real-time priority and works without.
 """
 
+import gc
 import json
 import os
 import random
@@ -23,10 +24,12 @@ from media.wire import Kind, Message
 
 CHUNK = 480
 """Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
-BURST = 64
-"""Datagrams read from one socket per tick, so that a flood on one call does not starve the others."""
+ROUNDS = 64
+"""Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
+WATCH = 0.5
+"""Seconds between two looks at whether a call still receives."""
 BACKLOG = 8 << 20
 """Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
 
@@ -37,9 +40,10 @@ class Channel:
     def __init__(self, number: int, ports: PortPair) -> None:
         self.number = number
         self.ports = ports
+        self.send = ports.rtp.sendto
         self.session = Session(random.SystemRandom().getrandbits)
         self.chunk = bytearray()
-        self.arrived = 0.0
+        self.watch_at = 0.0
         self.quiet_since = 0.0
         self.warned = 0
 
@@ -82,21 +86,22 @@ class Worker:
             self._ports.sweep(time.monotonic())
 
     def _transmit(self, phase: int, slot: int) -> None:
+        now = time.monotonic()
         for channel in self._phases[phase]:
             session = channel.session
             packets, marks = session.transmit(slot)
-            remote = session.remote
             for packet in packets:
                 try:
-                    channel.ports.rtp.sendto(packet, remote)  # type: ignore[arg-type]  # packets only when connected
+                    channel.send(packet, session.remote)
                 except OSError:
                     session.counts.skipped += 1  # unreachable or full: the clock goes on
-            now = time.monotonic()
             for mark in marks:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
                 self._hand_up(channel, sound, now)
-            self._watch(channel, now)
+            if now >= channel.watch_at:
+                channel.watch_at = now + WATCH
+                self._watch(channel, now)
 
     def _watch(self, channel: Channel, now: float) -> None:
         """Tell when nothing has been received for a while, which names a dead direction."""
@@ -112,46 +117,52 @@ class Worker:
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""
-        for fd, _ in self._epoll.poll(0):
-            if fd == self._pipe.fileno():
-                try:
-                    data = self._pipe.recv(1 << 18)
-                except BlockingIOError:
-                    continue
-                except OSError:
+        pipe = self._pipe.fileno()
+        for _ in range(ROUNDS):
+            ready = self._epoll.poll(0)
+            if not ready:
+                break
+            now = time.monotonic()
+            for fd, _ in ready:
+                if channel := self._by_fd.get(fd):
+                    self._receive(channel, now)
+                elif fd == pipe and not self._take_orders():
                     return False
-                if not data:
-                    return False
-                for message in self._reader.feed(data):
-                    self._obey(message)
-            elif channel := self._by_fd.get(fd):
-                self._receive(channel)
         return True
 
-    def _receive(self, channel: Channel) -> None:
-        session, receive = channel.session, channel.ports.rtp.recvfrom
-        for _ in range(BURST):
-            try:
-                data, sender = receive(MAX_PACKET + 1)
-            except OSError:  # nothing more, or an ICMP error of an earlier packet
-                return
-            now = time.monotonic()
-            sound, digit = session.receive(data, sender[:2], now)
-            if digit:
-                self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, digit.key.encode()))
-            if sound:
-                self._hand_up(channel, sound, now)
+    def _take_orders(self) -> bool:
+        try:
+            data = self._pipe.recv(1 << 18)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        for message in self._reader.feed(data):
+            self._obey(message)
+        return bool(data)
+
+    def _receive(self, channel: Channel, now: float) -> None:
+        try:
+            data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
+        except OSError:  # an ICMP error of an earlier packet
+            return
+        sound, digit = channel.session.receive(data, sender[:2], now)
+        if digit:
+            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, digit.key.encode()))
+        if sound:
+            self._hand_up(channel, sound, now)
 
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
-        channel.chunk += sound
-        while len(channel.chunk) >= CHUNK:
+        chunk = channel.chunk
+        chunk += sound
+        while len(chunk) >= CHUNK:
             position = channel.session.playout.position
             head = wire.SOUND.pack(now, position.utterance, position.samples)
             if len(self._out) < BACKLOG:
-                self._tell(Kind.SOUND, channel.number, head + bytes(channel.chunk[:CHUNK]))
+                self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
             else:
                 self._dropped += CHUNK
-            del channel.chunk[:CHUNK]
+            del chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()
@@ -241,6 +252,8 @@ def main() -> None:
     """Run the worker on the inherited socket whose descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
     raise_priority()
+    gc.freeze()
+    gc.disable()  # nothing here makes cycles, and a collection over five hundred calls would be heard
     Worker(socket.socket(fileno=int(sys.argv[1]))).run()
 
 

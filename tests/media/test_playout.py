@@ -66,7 +66,7 @@ def test_a_partial_frame_waits_for_its_rest():
     assert playout.position == Heard(1, 160)
     playout.say(1, SPEECH[200:320])
     assert playout.take()[0] == SPEECH[160:320]
-    assert playout.underruns == 1
+    assert playout.stats.underruns == 1
 
 
 def test_the_end_of_a_finished_utterance_does_not_wait_for_the_next():
@@ -87,7 +87,7 @@ def test_an_end_that_is_reached_is_no_underrun():
     playout.say(1, SPEECH[:160])
     playout.finish(1)
     frames(playout, 5)
-    assert playout.underruns == 0
+    assert playout.stats.underruns == 0
 
 
 def test_stop_is_heard_one_short_fade_later_and_tells_the_exact_position():
@@ -127,7 +127,7 @@ def test_pause_keeps_the_queue_and_resume_goes_on_at_the_very_sample():
     assert frame[FADE:] == SPEECH[5 * FRAME + FADE : 6 * FRAME]
     assert playout.take()[0] == SPEECH[6 * FRAME : 7 * FRAME]
     assert playout.position == Heard(1, 7 * FRAME)
-    assert playout.underruns == 0
+    assert playout.stats.underruns == 0
 
 
 def test_stop_ends_a_pause():
@@ -156,7 +156,7 @@ def test_the_queue_is_bounded_and_refuses_the_newest():
     for _ in range(CAPACITY // len(SPEECH) + 2):
         playout.say(1, SPEECH)
     assert playout.waiting == CAPACITY
-    assert playout.refused == (CAPACITY // len(SPEECH) + 2) * len(SPEECH) - CAPACITY
+    assert playout.stats.refused == (CAPACITY // len(SPEECH) + 2) * len(SPEECH) - CAPACITY
 
 
 def test_an_old_utterance_is_not_said_any_more():
