@@ -92,7 +92,7 @@ class Worker:
             packets, marks = session.transmit(slot)
             for packet in packets:
                 try:
-                    channel.send(packet, session.remote)
+                    channel.send(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
                 except OSError:
                     session.counts.skipped += 1  # unreachable or full: the clock goes on
             for mark in marks:
