@@ -1,7 +1,9 @@
 """Real phones, written by others, call the gateway as a user runs it; real speech goes in, speech comes back."""
 
 import subprocess
+import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,14 @@ import pytest
 from agent.ulaw import to_linear
 from sipgw.wav import read_ulaw
 from tests.interop.baresip import Baresip
-from tests.interop.served import Served, served
+from tests.interop.linphone import Linphone
+from tests.interop.served import Served, free_port, served
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 SCENARIOS = Path(__file__).parent / "sipp"
+PHONE = Path(__file__).parent / "pyvoip_phone.py"
+Phone = Callable[[Path, int], tuple[str, bytes]]
+"""Dials the agent on a port of this machine; returns what the program printed and 16-bit sound that it heard."""
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +44,40 @@ def transcript(linear: bytes) -> str:
     return " ".join(whisper.transcribe(piece, "").text for piece in pieces).lower()
 
 
-def test_baresip_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_path: Path) -> None:
-    before = len(gateway.calls(0))
-    said = tmp_path / "said.wav"
-    with wave.open(str(said), "wb") as out:
+def wav(path: Path, ulaw: bytes) -> Path:
+    with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(8000)
-        out.writeframes(to_linear(speech(5.0, "ask_order.wav", 4.0, "order_number.wav", 20.0)))
-    phone = Baresip(tmp_path, said, f"sip:agent@127.0.0.1:{gateway.port}")
-    printed = phone.call(24)
+        out.writeframes(to_linear(ulaw))
+    return path
+
+
+ORDER = (4.0, "ask_order.wav", 4.0, "order_number.wav", 20.0)
+
+
+def baresip(folder: Path, port: int) -> tuple[str, bytes]:
+    phone = Baresip(folder, wav(folder / "said.wav", speech(1.0, *ORDER)), f"sip:agent@127.0.0.1:{port}")
+    return phone.call(24), phone.heard()
+
+
+def linphone(folder: Path, port: int) -> tuple[str, bytes]:
+    phone = Linphone(folder, wav(folder / "said.wav", speech(*ORDER)), f"sip:agent@127.0.0.1:{port}", free_port())
+    return phone.call(23), phone.heard()
+
+
+def pyvoip(folder: Path, port: int) -> tuple[str, bytes]:
+    said, heard = folder / "said.ulaw", folder / "heard.ulaw"
+    said.write_bytes(speech(1.0, *ORDER))
+    command = [sys.executable, PHONE, str(port), str(free_port() & ~1), said, heard, "22"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
+    return ran.stdout + ran.stderr, to_linear(heard.read_bytes())
+
+
+@pytest.mark.parametrize("phone", [baresip, linphone, pyvoip])
+def test_a_phone_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_path: Path, phone: Phone) -> None:
+    before = len(gateway.calls(0))
+    printed, sound = phone(tmp_path, gateway.port)
     call = gateway.calls(before + 1)[-1]
     callers = " ".join(turn["caller"] for turn in call["turns"])
     assert "order" in callers.lower(), f"{call['turns']}\n{printed[-1500:]}"
@@ -55,7 +85,7 @@ def test_baresip_asks_for_an_order_and_hears_the_answer(gateway: Served, tmp_pat
     assert [run["arguments"] for run in tools if run["name"] == "get_order_status"] == [{"order_number": "7346"}]
     assert call["ending"] == "caller_hung_up"
     assert call["media"]["lost"] == 0
-    heard = transcript(phone.heard())
+    heard = transcript(sound)
     assert "help you" in heard
     assert "raincoat" in heard or "rain coat" in heard
 
