@@ -1,9 +1,10 @@
 """The mouth: gives sentences to the voice, its sound to the line, and knows what has been said."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from agent.ahead import Ahead, Spawn
 from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, GAP, within
@@ -33,6 +34,19 @@ class Mouth:
         self._silent = asyncio.Event()
         self._silent.set()
         self._ends_at = 0.0
+        self._ahead: tuple[str, Ahead[bytes]] | None = None
+
+    def prefetch(self, text: str, spawn: Spawn) -> None:
+        """Have what will probably be the next sentence synthesised before it is wanted."""
+        if spoken := speakable(text):
+            self.forget()
+            self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
+
+    def forget(self) -> None:
+        """Throw away what was prefetched."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            self._ahead = None
 
     def begin(self, text: str) -> Sentence:
         """A new sentence, not yet spoken."""
@@ -44,10 +58,9 @@ class Mouth:
 
     async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
         """Have `sentence` spoken; returns when all its sound is on the line. Raises `VoiceError`."""
-        spoken = speakable(sentence.text)
         try:
-            if spoken:
-                async with aclosing(within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, GAP)) as pieces:
+            if (stream := self._sound_of(sentence.text)) is not None:
+                async with aclosing(stream) as pieces:
                     async for sound in pieces:
                         on_sound()
                         await self._put(sentence, sound)
@@ -57,6 +70,18 @@ class Mouth:
             sentence.complete = True
         finally:
             self._line.finish(sentence.utterance)
+
+    def _sound_of(self, text: str) -> AsyncGenerator[bytes, None] | None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            if ahead[0] == text:
+                return ahead[1].pieces()
+            ahead[1].cancel()
+        spoken = speakable(text)
+        return self._synthesise(spoken) if spoken else None
+
+    def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
+        return within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, GAP)
 
     def play(self, sentence: Sentence, sound: bytes) -> None:
         """Say ready-made sound."""
@@ -87,6 +112,7 @@ class Mouth:
 
     def stop(self) -> Heard:
         """Discard what is not played; tells how far it came."""
+        self.forget()
         heard = self._line.stop()
         self._finished = self.next - 1
         self._ends_at = 0.0

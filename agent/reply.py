@@ -1,12 +1,11 @@
 """One reply: the model's words go sentence by sentence to the voice, its tool calls to the tools, and back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
-from agent.errors import ProviderError
+from agent.ahead import Ahead, Spawn
 from agent.history import History, Said, Sentence
 from agent.limits import think
 from agent.model import Model, Piece, Text, ToolCall
@@ -21,8 +20,6 @@ CALLS = 8
 """Tool calls carried out at a time; more in one reply are dropped."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
-
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 @dataclass
@@ -68,37 +65,36 @@ class Agent:
 
 
 class Preparation:
-    """A reply that was begun on words which are probably complete; thrown away without trace if they are not."""
+    """A reply that was begun on words which are probably complete; thrown away without trace if they are not.
+
+    Its first sentence is synthesised too. Tools are not run before the turn is final.
+    """
 
     def __init__(self, agent: Agent, text: str) -> None:
         self.text = text
-        self._pieces: asyncio.Queue[Piece | ProviderError | None] = asyncio.Queue(1000)
-        stream = think(agent.model, agent.history.messages(text), agent.toolbox.schemas)
-        self._task = agent.spawn(self._collect(stream))
+        self._agent = agent
+        self._thought = Ahead(self._think(), agent.spawn)
 
-    async def _collect(self, stream: AsyncGenerator[Piece, None]) -> None:
-        end: ProviderError | None = None
-        try:
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    await self._pieces.put(piece)
-        except ProviderError as error:
-            end = error
-        await self._pieces.put(end)
-
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
-        """The reply as if it had just been asked for."""
-        try:
-            while (piece := await self._pieces.get()) is not None:
-                if isinstance(piece, ProviderError):
-                    raise piece
+    async def _think(self) -> AsyncGenerator[Piece, None]:
+        agent, cutter, first = self._agent, SentenceCutter(), ""
+        stream = think(agent.model, agent.history.messages(self.text), agent.toolbox.schemas)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                if not first and isinstance(piece, Text):
+                    first = next(iter(cutter.feed(piece.delta)), "")
+                    agent.mouth.prefetch(first, agent.spawn)
                 yield piece
-        finally:
-            self.cancel()
+        if not first:
+            agent.mouth.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
+
+    def pieces(self) -> AsyncGenerator[Piece, None]:
+        """The reply as if it had just been asked for."""
+        return self._thought.pieces()
 
     def cancel(self) -> None:
         """Throw it away."""
-        self._task.cancel()
+        self._thought.cancel()
+        self._agent.mouth.forget()
 
 
 class Reply:

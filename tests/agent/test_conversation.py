@@ -193,6 +193,36 @@ def test_a_prepared_reply_is_used_when_the_words_stay_the_same() -> None:
     assert held.turns[1].heard == "It is here."
 
 
+def test_its_first_sentence_is_synthesised_before_the_turn_is_final() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?", stable=True)
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    setting = Setting(script=lambda messages: says("It is here. Look behind you."), voice={"delay": 0.17})
+    held = hold(plan, setting)
+    assert held.voice.spoken == ["Hello there.", "It is here.", "Look behind you."]
+    assert held.turns[1].times.parts_ms()["voicing"] <= 1
+    assert held.turns[1].heard == "It is here. Look behind you."
+    assert sound_of("It is here.") in bytes(held.line.played)
+
+
+def test_what_was_synthesised_for_other_words_is_never_played() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        ears.heard.put_nowait(Transcript("Where is it?", final=False, stable=True, end=0))
+        await asyncio.sleep(1)
+        ears.heard.put_nowait(Transcript("Where is it made?", final=True, stable=False, end=0))
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("In Rome." if "made" in str(messages[-1]) else "Here.")))
+    assert held.voice.spoken == ["Hello there.", "Here.", "In Rome."]
+    assert held.turns[1].heard == "In Rome."
+    assert sound_of("Here.") not in bytes(held.line.played)
+
+
 def test_a_prepared_reply_is_thrown_away_without_trace_when_they_change() -> None:
     ran: list[str] = []
 

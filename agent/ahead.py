@@ -1,0 +1,46 @@
+"""Streams that are read before it is known whether anybody wants them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+from agent.errors import ProviderError
+
+T = TypeVar("T")
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+AHEAD = 1000
+"""Pieces that may wait; then the stream is read no further until somebody takes them."""
+
+
+class Ahead(Generic[T]):
+    """A provider's stream that is read at once, and thrown away without trace if it turns out to be unwanted."""
+
+    def __init__(self, stream: AsyncGenerator[T, None], spawn: Spawn) -> None:
+        self._pieces: asyncio.Queue[T | ProviderError | None] = asyncio.Queue(AHEAD)
+        self._task = spawn(self._read(stream))
+
+    async def _read(self, stream: AsyncGenerator[T, None]) -> None:
+        end: ProviderError | None = None
+        try:
+            async with aclosing(stream) as pieces:
+                async for piece in pieces:
+                    await self._pieces.put(piece)
+        except ProviderError as error:
+            end = error
+        await self._pieces.put(end)
+
+    async def pieces(self) -> AsyncGenerator[T, None]:
+        """The stream as if it had just been asked for. Raises `ProviderError` where the stream did."""
+        try:
+            while (piece := await self._pieces.get()) is not None:
+                if isinstance(piece, ProviderError):
+                    raise piece
+                yield piece
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Throw it away."""
+        self._task.cancel()
