@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
-from sipgw.sip.fields import FieldError, param, parse_params, split
 from sipgw.sip.message import Request, Response
+from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
@@ -227,17 +227,3 @@ class Usage:
         self._outcome(Referred(False, 0, "the call ended"))
         self.agent.forget(self)
         self.tell(ended)
-
-
-def reason_text(request: Request) -> str:
-    """The Reason header as one clause, e.g. ``Q.850 16 Normal call clearing`` (RFC 3326)."""
-    value = request.headers.get("reason")
-    if not value:
-        return ""
-    try:
-        protocol, *pieces = split(value, ";")
-        params = parse_params(pieces)
-    except FieldError:
-        return ""
-    parts = (protocol, param(params, "cause") or "", (param(params, "text") or "").strip('"'))
-    return " ".join(part for part in parts if part)[:200]
