@@ -9,7 +9,7 @@ CARRIER_CODES = ("x-zt-hangup-code", "x-telnyx-hangup-cause", "x-asterisk-hangup
 
 
 def reason_text(message: Message) -> str:
-    """Everything as one clause that can be stored and shown, e.g. ``Q.850 16 Normal call clearing``; empty if nothing was said."""
+    """Everything as one clause that can be shown, e.g. ``Q.850 16 Normal call clearing``; empty if nothing was said."""
     clauses = [_clause(value) for line in message.headers.lines("reason")[:5] for value in _values(line)[:5]]
     clauses += [f"{name} {value[:40]}" for name in CARRIER_CODES if (value := message.headers.get(name)) is not None]
     return cleaned(", ".join(clause for clause in clauses if clause))

@@ -164,13 +164,14 @@ class UserAgent:
         *,
         credentials: Credentials | None = None,
         fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
         tell: Callable[[Response | None, float], None] | None = None,
     ) -> None:
         """Send a request inside `dialog`; a challenge is answered once."""
         peer = dialog.next_hop
         auth = Authenticator(credentials, self.token)
         request = dialog.request(method, self.contact(peer))
-        request = replace(request, headers=request.headers.with_(*fields))
+        request = replace(request, headers=request.headers.with_(*fields), body=body)
 
         def answered(response: Request | Response | None, at: float) -> None:
             nonlocal request
