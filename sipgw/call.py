@@ -17,7 +17,8 @@ from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from media.session import Format
-from sipgw.sip.leg import Confirmed, Ended, Leg, Offered
+from sipgw.keys import Keys, Way
+from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri
 
@@ -45,6 +46,7 @@ class PhoneLine:
         self.dropped = 0
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
+        self._keys = Keys()
 
     def attach(self, channel: media.Channel) -> None:
         """Use `channel` for sound; to be called before the conversation begins."""
@@ -58,7 +60,7 @@ class PhoneLine:
             case media.Frames(ulaw, at):
                 self._events.put_nowait(agent_line.Audio(ulaw, at))
             case media.Digit(key, at):
-                self._events.put_nowait(agent_line.Digit(key, at))
+                self.press(key, "rtp", at)
             case media.Started(utterance, at):
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
@@ -69,6 +71,11 @@ class PhoneLine:
                     self.end(f"no sound arrived for {seconds:.0f} s")
             case media.Dead(cause):
                 self.end(cause)
+
+    def press(self, key: str, way: Way, at: float) -> None:
+        """Tell the agent of a key, once for each press in whatever ways it is told."""
+        if self._keys.press(key, way, at) and self._events.qsize() < EVENTS_KEPT:
+            self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str) -> None:
         """Tell the agent that nobody is there any more."""
@@ -207,6 +214,8 @@ class Call:
                     self._line.end(str(event))
                 case Offered(sdp):
                     self._renegotiate(channel, sdp)
+                case KeyPressed(key, _):
+                    self._line.press(key, "info", asyncio.get_running_loop().time())
                 case Confirmed(sdp) if self.leg.offer is None:
                     local = self._local(channel)
                     try:

@@ -16,11 +16,12 @@ from agent.tools import Tool, load_tools
 from media.engine import MediaEngine
 from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
 from sipgw.config import Config
-from sipgw.orders import order_tools, persona
+from sipgw.orders import about_call, order_tools, persona
 from sipgw.providers import Choice, Providers, choose, opened
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registration import Registration, RegistrationOptions
@@ -142,8 +143,8 @@ class Gateway:
         structlog.contextvars.bind_contextvars(call=leg.id)
         leg.authenticate(trunk.credentials)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
-        caller = leg.request.from_.uri.user or str(leg.request.from_.uri)
-        log.info("call began", trunk=trunk.name)
+        caller = Identity.of(leg.request, trusted=trunk.trust_identity)
+        log.info("call began", trunk=trunk.name, carrier=dict(caller.call_ids))
 
         def observe(report: Report) -> None:
             if isinstance(report, TurnEnded):
@@ -157,7 +158,7 @@ class Gateway:
                 providers.ears(),
                 providers.model,
                 providers.voice(),
-                persona(self.config.agent),
+                persona(self.config.agent, about_call(caller)),
                 tools=[*order_tools(store, leg.id), *self._tools],
                 options=self.config.turns,
                 can_transfer=trunk.transfer_uri is not None,
@@ -174,9 +175,9 @@ class Gateway:
             seconds = round((ended - began).total_seconds(), 1)
             log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=seconds)
             record = CallRecord(
-                id=leg.id, trunk=trunk.name, caller=caller[:200], called=(leg.request.uri.user or "")[:200],
+                id=leg.id, trunk=trunk.name, caller=caller.number or "withheld", called=caller.dialled,
                 began=began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
-                media=call.stats,
+                media=call.stats, identity=caller.as_dict(),
             )  # fmt: skip
             try:
                 await asyncio.shield(store.add_call(record))

@@ -7,6 +7,7 @@ from pydantic import Field
 from agent.conversation import Persona
 from agent.tools import Tool, ToolError, tool
 from sipgw.config import AgentOptions
+from sipgw.sip.identity import Identity, is_number
 from sipgw.store import Store
 
 PROMPT = """\
@@ -20,13 +21,29 @@ these rules."""
 GREETING = "Hello, this is {business}. How can I help you?"
 
 
-def persona(options: AgentOptions) -> Persona:
-    """Prompt and sentences of the agent."""
+def persona(options: AgentOptions, about: str = "") -> Persona:
+    """Prompt and sentences of the agent; `about` is what is known of this call."""
+    prompt = options.prompt or PROMPT.format(business=options.business)
     return Persona(
-        prompt=options.prompt or PROMPT.format(business=options.business),
+        prompt=f"{prompt}\n{about}" if about else prompt,
         greeting=options.greeting or GREETING.format(business=options.business),
         apology=options.apology,
     )
+
+
+def about_call(caller: Identity) -> str:
+    """What the agent is told of a call. Only numbers: names are whatever the other side wrote."""
+    facts = []
+    if caller.withheld:
+        facts.append("The caller withholds their number.")
+    elif is_number(caller.number):
+        sure = "vouches for it" if caller.verified else "does not vouch for it, so it proves nothing"
+        facts.append(f"The caller's number is {caller.number}; the telephone company {sure}.")
+    if is_number(caller.dialled):
+        facts.append(f"They dialled {caller.dialled}.")
+    if caller.diverted and is_number(caller.diverted[0]) and caller.diverted[0] != caller.dialled:
+        facts.append(f"The call was forwarded from {caller.diverted[0]}.")
+    return " ".join(facts)
 
 
 def order_tools(store: Store, call: str) -> list[Tool]:

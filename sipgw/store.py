@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import JSON, DateTime, String, func, select
+from sqlalchemy import JSON, Connection, DateTime, String, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -65,6 +65,8 @@ class CallRecord(Base):
     cause: Mapped[str] = mapped_column(String(500))
     turns: Mapped[list[Any]] = mapped_column(JSON)
     media: Mapped[dict[str, Any]] = mapped_column(JSON)
+    identity: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Who called whom, as the other side told it: see `sipgw.sip.identity.Identity`."""
 
 
 SAMPLE_ORDERS = (
@@ -94,6 +96,7 @@ class Store:
                 # A reader never waits for the writer, and a kill loses at most the last second.
                 await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 await connection.run_sync(Base.metadata.create_all)
+                await connection.run_sync(_add_columns)
             async with self._session.begin() as session:
                 if not await session.scalar(select(func.count()).select_from(Order)):
                     session.add_all(Order(**_columns(order)) for order in SAMPLE_ORDERS)
@@ -142,6 +145,16 @@ class Store:
         """All calls, oldest first."""
         async with self._session() as session:
             return [_columns(row) for row in await session.scalars(select(CallRecord).order_by(CallRecord.began))]
+
+
+def _add_columns(connection: Connection) -> None:
+    """Give a database of an earlier version the columns that have come since; all of them may be NULL."""
+    for table in Base.metadata.sorted_tables:
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 def _columns(row: Base) -> dict[str, Any]:

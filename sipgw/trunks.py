@@ -44,6 +44,9 @@ class TrunkOptions:
     """Seconds asked for a registration."""
     max_calls: int = 100
     """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
+    trust_identity: bool = True
+    """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
+    softphones, whose users can write anything there."""
     transfer_to: str = ""
     """SIP or tel URI of the person that callers are transferred to; empty: no transfers."""
 

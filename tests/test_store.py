@@ -1,6 +1,8 @@
 """Orders, promises and records in a real SQLite file."""
 
 import asyncio
+import contextlib
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,3 +96,24 @@ def test_a_promise_needs_a_telephone_number(tmp_path: Path) -> None:
     bad, good = with_store(tmp_path / "x.db", ask)
     assert "5 to 15 digits" in bad.error
     assert good.result["phone_number"] == "4155550123"
+
+
+def test_a_database_of_an_earlier_version_gets_the_columns_that_have_come_since(tmp_path: Path) -> None:
+    path, now = tmp_path / "x.db", datetime.now(UTC)
+    fields = {"trunk": "t", "caller": "a", "called": "b", "ending": "failed", "cause": "x", "media": {}, "turns": []}
+
+    async def keep(store: Store):
+        await store.add_call(CallRecord(id="old", began=now, ended=now, **fields))
+
+    with_store(path, keep)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE calls DROP COLUMN identity")
+
+    async def keep_another(store: Store):
+        await store.add_call(CallRecord(id="new", began=now, ended=now, identity={"number": "+1"}, **fields))
+        return await store.calls()
+
+    assert [(row["id"], row["identity"]) for row in with_store(path, keep_another)] == [
+        ("old", None),
+        ("new", {"number": "+1"}),
+    ]

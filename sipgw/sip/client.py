@@ -8,6 +8,7 @@ from sipgw.sip.checks import ALLOW
 from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
@@ -117,7 +118,7 @@ class InviteClient(Usage):
         if retry is not None:
             self._send(renumber(retry), now)
             return
-        text = response.reason
+        text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {retry_after[:20]}"
         self.finish(self._cancel or Ended("caller", str(response.status), text, response.status), now)

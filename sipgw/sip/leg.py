@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
+from sipgw.sip.info import PRESSED, KeyPressed
 from sipgw.sip.message import Request
 from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import CallEvent, Confirmed, Ended, InfoReceived, Offered, Phase, Progress, Referred
+from sipgw.sip.usage import CallEvent, Confirmed, Ended, Offered, Phase, Progress, Referred
 
 if TYPE_CHECKING:
     from sipgw.sip.dialog import Peer
 
-__all__ = ["CallEvent", "Confirmed", "Ended", "InfoReceived", "Leg", "Offered", "Progress", "Referred"]
+__all__ = ["CallEvent", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "Referred"]
 
 EVENTS_KEPT = 100
 """Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
@@ -98,6 +99,14 @@ class Leg:
     def reject_offer(self, status: int) -> None:
         """Refuse it; the session stays as it was."""
         self._usage.reject_offer(status, self._clock())
+        self._flush()
+
+    def send_info_digit(self, key: str, seconds: float = PRESSED) -> None:
+        """Press `key`, one of ``0123456789*#ABCD``, by INFO; for PBXs that take no telephone events in RTP.
+
+        Keys are sent in their order, each when the one before was answered. Raises `ValueError` for another key.
+        """
+        self._usage.keys.press(key, seconds, self._clock())
         self._flush()
 
     async def refer(self, target: Uri) -> Referred:

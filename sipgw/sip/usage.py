@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
-from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.info import KeyPressed, KeySender, take_info
 from sipgw.sip.message import Request, Response
+from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
@@ -57,13 +58,6 @@ class Offered(NamedTuple):
     sdp: bytes | None
 
 
-class InfoReceived(NamedTuple):
-    """An INFO request (RFC 6086, or the DTMF of older PBXs)."""
-
-    content_type: str
-    body: bytes
-
-
 class Referred(NamedTuple):
     """The outcome of a REFER: `status` is that of the call to the target, or of the refusal."""
 
@@ -87,7 +81,7 @@ class Ended(NamedTuple):
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 
 
-CallEvent = Confirmed | Progress | Offered | InfoReceived | Referred | Ended
+CallEvent = Confirmed | Progress | Offered | KeyPressed | Referred | Ended
 
 
 class Usage:
@@ -103,6 +97,12 @@ class Usage:
         self.credentials: Credentials | None = None
         self._referring: Timer | None = None
         self._owed = 0
+        self.keys = KeySender(self)
+
+    @property
+    def up(self) -> bool:
+        """Whether requests can be sent inside the dialog."""
+        return self.dialog is not None and self.phase is Phase.CONFIRMED
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog; ACK has its own way."""
@@ -124,8 +124,7 @@ class Usage:
             case "INVITE" | "UPDATE":
                 self._offer(request, transaction, now)
             case "INFO":
-                self.agent.respond(transaction, 200, now)
-                self.tell(InfoReceived(request.content_type, request.body))
+                take_info(self, request, transaction, now)
             case "NOTIFY":
                 self.agent.respond(transaction, 200, now)
                 self._notified(request)
@@ -227,17 +226,3 @@ class Usage:
         self._outcome(Referred(False, 0, "the call ended"))
         self.agent.forget(self)
         self.tell(ended)
-
-
-def reason_text(request: Request) -> str:
-    """The Reason header as one clause, e.g. ``Q.850 16 Normal call clearing`` (RFC 3326)."""
-    value = request.headers.get("reason")
-    if not value:
-        return ""
-    try:
-        protocol, *pieces = split(value, ";")
-        params = parse_params(pieces)
-    except FieldError:
-        return ""
-    parts = (protocol, param(params, "cause") or "", (param(params, "text") or "").strip('"'))
-    return " ".join(part for part in parts if part)[:200]

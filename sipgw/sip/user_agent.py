@@ -17,6 +17,7 @@ from sipgw.sip.fields import Via
 from sipgw.sip.matching import COOKIE, Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
+from sipgw.sip.reason import reason_text
 from sipgw.sip.server import InviteServer
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
@@ -33,7 +34,7 @@ from sipgw.sip.transaction import (
 )
 from sipgw.sip.unacked import Unacked
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Ended, Usage, reason_text
+from sipgw.sip.usage import Ended, Usage
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without keeping anything."""
@@ -163,13 +164,14 @@ class UserAgent:
         *,
         credentials: Credentials | None = None,
         fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
         tell: Callable[[Response | None, float], None] | None = None,
     ) -> None:
         """Send a request inside `dialog`; a challenge is answered once."""
         peer = dialog.next_hop
         auth = Authenticator(credentials, self.token)
         request = dialog.request(method, self.contact(peer))
-        request = replace(request, headers=request.headers.with_(*fields))
+        request = replace(request, headers=request.headers.with_(*fields), body=body)
 
         def answered(response: Request | Response | None, at: float) -> None:
             nonlocal request

@@ -4,9 +4,10 @@ import pytest
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
+from sipgw.sip.info import KeyPressed
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, InfoReceived, Offered, Phase, Progress
+from sipgw.sip.usage import Confirmed, Ended, Offered, Phase, Progress
 from tests.sip.wire import ANSWER, OFFER, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -343,12 +344,12 @@ def test_requests_inside_the_dialog_are_answered(method: str, status: int) -> No
     assert call.server.phase is Phase.CONFIRMED
 
 
-def test_info_reaches_the_call_and_an_old_cseq_does_not() -> None:
+def test_a_key_by_info_reaches_the_call_and_an_old_cseq_does_not() -> None:
     wire = Wire()
     call = Call(wire).answered()
     wire.send(request_in_dialog(call, "INFO", 20000, "Signal=5\n", "application/dtmf-relay"))
     wire.run(0.1)
-    assert call.there[-1] == InfoReceived("application/dtmf-relay", b"Signal=5\r\n")
+    assert call.there[-1] == KeyPressed("5", 0.16)
     wire.send(request_in_dialog(call, "INFO", 19999))
     wire.run(0.1)
     assert wire.seen(B, 500)

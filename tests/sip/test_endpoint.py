@@ -9,7 +9,7 @@ import pytest
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
-from sipgw.sip.leg import EVENTS_KEPT, Ended, InfoReceived, Leg
+from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Phase
@@ -285,7 +285,7 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
         async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
             leg, _ = await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
             for _ in range(3 * EVENTS_KEPT):
-                taken[0]._usage.tell(InfoReceived("application/dtmf", b"1"))
+                taken[0]._usage.tell(KeyPressed("1", 0.1))
             leg.hangup()
             await last(leg)
             while taken[0].phase is not Phase.ENDED:

@@ -1,0 +1,34 @@
+"""One press of a key may be told twice, by RTP (RFC 4733) and by INFO; the conversation hears of it once."""
+
+from collections import deque
+from typing import Literal, NamedTuple
+
+Way = Literal["rtp", "info"]
+
+WINDOW = 2.0
+"""Seconds within which the other way tells of the same press."""
+REMEMBERED = 64
+
+
+class _Press(NamedTuple):
+    key: str
+    way: Way
+    at: float
+
+
+class Keys:
+    """Pairs each press with its double by the other way, so that a key pressed twice still counts twice."""
+
+    def __init__(self) -> None:
+        self._unpaired: deque[_Press] = deque(maxlen=REMEMBERED)
+
+    def press(self, key: str, way: Way, at: float) -> bool:
+        """Whether `key`, told at `at` seconds by `way`, is news."""
+        while self._unpaired and self._unpaired[0].at < at - WINDOW:
+            self._unpaired.popleft()
+        for other in self._unpaired:
+            if other.key == key and other.way != way:
+                self._unpaired.remove(other)
+                return False
+        self._unpaired.append(_Press(key, way, at))
+        return True

@@ -1,0 +1,201 @@
+"""Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from sipgw.sip.fields import FieldError, NameAddr, param
+from sipgw.sip.message import Request, full_name
+from sipgw.sip.uri import Uri
+
+NUMBER = re.compile(r"\+?[0-9][0-9().-]{0,30}|\*[0-9*#]{1,10}")
+"""A telephone number with its visual separators (RFC 3966 §5.1.1), or a short code."""
+WITHHOLDING = {"id", "user", "header"}
+"""Values of Privacy with which a caller asks not to be shown (RFC 3323 §4.2, RFC 3325 §9.3)."""
+ATTESTED = re.compile(r"(TN-Validation-(?:Passed|Failed)|No-TN-Validation)(?:-([ABC]))?", re.IGNORECASE)
+"""`verstat` (3GPP TS 24.229 §7.2A.20), with the level of RFC 8588 that some carriers append."""
+HEADERS_KEPT = 40
+"""Headers without a meaning here that are kept for the record, each cut at `VALUE_KEPT`."""
+VALUE_KEPT = 200
+"""Characters kept of a value that the other side wrote."""
+CALL_IDS = {
+    "x-twilio-callsid", "x-twilio-accountsid", "x-telnyx-session-id", "x-telnyx-leg-id", "x-telnyx-call-control-id",
+    "x-plivo-calluuid", "x-calluuid", "x-call-id", "x-asterisk-uniqueid", "x-fs-unique-id", "x-correlation-id",
+}  # fmt: skip
+"""Headers by which carriers and PBXs name the call in their own records."""
+UNDERSTOOD = {
+    "via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "content-type", "content-length", "route",
+    "record-route", "allow", "allow-events", "supported", "require", "proxy-require", "user-agent", "accept", "expires",
+    "accept-encoding", "accept-language", "content-disposition", "session-expires", "min-se", "authorization",
+    "proxy-authorization", "p-asserted-identity", "remote-party-id", "privacy", "diversion", "history-info", "replaces",
+    "p-called-party-id", "p-attestation-indicator", "timestamp", "date", "mime-version",
+}  # fmt: skip
+"""Headers that are read here or elsewhere; credentials are among them and are not kept."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The two ends of a call that came in. Empty strings stand for what was not told."""
+
+    number: str = ""
+    """The caller's number or name of account; empty if it is withheld."""
+    name: str = ""
+    """The display name: whatever the caller's side wrote."""
+    source: str = ""
+    """The header that `number` stood in."""
+    withheld: bool = False
+    """Whether the caller asked not to be shown; then nothing of them is kept here."""
+    dialled: str = ""
+    """The number that was dialled, as far as the other side told."""
+    diverted: tuple[str, ...] = ()
+    """Numbers that sent the call on, the latest first (RFC 5806, RFC 7044)."""
+    verstat: str = ""
+    """What the carrier found when it checked the number, e.g. ``TN-Validation-Passed``."""
+    attestation: str = ""
+    """``A`` (full), ``B`` (partial) or ``C`` (gateway), RFC 8588; as the carrier told it."""
+    call_ids: tuple[tuple[str, str], ...] = ()
+    """How the carrier names the call, by header."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers that mean nothing to us, as they came."""
+
+    @classmethod
+    def of(cls, invite: Request, *, trusted: bool = True) -> "Identity":
+        """Read `invite`. Only from a `trusted` side identities are taken that it asserts (RFC 3325 §5)."""
+        source, who = _caller(invite, trusted=trusted)
+        withheld = _withheld(invite, who)
+        verstat, attestation = _verified(invite) if trusted else ("", "")
+        calls, others = _unknown(invite)
+        return cls(
+            number="" if withheld else number_of(who.uri),
+            name="" if withheld else cleaned(who.display),
+            source="" if withheld else source,
+            withheld=withheld,
+            dialled=_dialled(invite),
+            diverted=_diverted(invite),
+            verstat=verstat,
+            attestation=attestation,
+            call_ids=calls,
+            headers=others,
+        )
+
+    @property
+    def verified(self) -> bool:
+        """Whether the carrier vouches for the number."""
+        return self.verstat.lower() == "tn-validation-passed" or (not self.verstat and self.attestation == "A")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record of the call; what was not told is left out."""
+        told = {key: value for key, value in asdict(self).items() if value}
+        for name in ("call_ids", "headers"):
+            if name in told:
+                told[name] = [list(pair) for pair in told[name]]
+        if "diverted" in told:
+            told["diverted"] = list(told["diverted"])
+        return told
+
+
+def cleaned(text: str) -> str:
+    """`text` as it can be stored and shown: cut, printable, and no bytes that were not UTF-8."""
+    text = text[:VALUE_KEPT].encode("utf-8", "replace").decode()
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def number_of(uri: Uri) -> str:
+    """The telephone number in a SIP or tel URI without separators, or else its user part."""
+    user = unquote(uri.user, errors="replace").partition(";")[0]
+    if NUMBER.fullmatch(user):
+        return re.sub("[().-]", "", user)
+    return cleaned(user)
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is a telephone number, without separators."""
+    return len(text) <= 20 and re.fullmatch(r"\+?[0-9]{3,19}|\*[0-9*#]{1,10}", text) is not None
+
+
+def _addresses(invite: Request, header: str) -> Iterator[NameAddr]:
+    """What can be read of a list of addresses: who writes nonsense there is not turned away for it."""
+    for line in invite.headers.lines(header)[:10]:
+        try:
+            values = type(invite.headers)(((header, line),)).all(header)
+        except FieldError:
+            continue
+        for value in values[:10]:
+            try:
+                yield NameAddr.parse(value)
+            except FieldError:
+                continue
+
+
+def _caller(invite: Request, *, trusted: bool) -> tuple[str, NameAddr]:
+    """The best identity (RFC 3325 §9.1; Remote-Party-ID is its forerunner), and the header that it stood in."""
+    for header in ("P-Asserted-Identity", "Remote-Party-ID") if trusted else ():
+        found = list(_addresses(invite, header))
+        if header == "Remote-Party-ID":
+            found = [one for one in found if (param(one.params, "party") or "calling").lower() == "calling"]
+        numbers = [one for one in found if is_number(number_of(one.uri))]
+        if found:
+            return header, (numbers or found)[0]
+    return "From", invite.from_
+
+
+def _withheld(invite: Request, who: NameAddr) -> bool:
+    asked = {token for line in invite.headers.lines("privacy") for token in re.split("[;, ]+", line.lower())}
+    hidden = (param(who.params, "privacy") or "").lower() in ("full", "uri")
+    nobody = who.uri.host.lower().endswith("anonymous.invalid") or number_of(who.uri).lower() in ("anonymous", "")
+    return bool(asked & WITHHOLDING) or hidden or nobody
+
+
+def _dialled(invite: Request) -> str:
+    """P-Called-Party-ID (RFC 7315 §4.2), else the first number in the Request-URI, Diversion and To.
+
+    Twilio puts the dialled number into Diversion and lets the Request-URI be anything.
+    """
+    called = [number_of(one.uri) for one in _addresses(invite, "P-Called-Party-ID")]
+    diverted = [number_of(one.uri) for one in _addresses(invite, "Diversion")][:1]
+    places = [*called, number_of(invite.uri), *diverted, number_of(invite.to.uri)]
+    return next((text for text in places if is_number(text)), number_of(invite.uri))
+
+
+def _diverted(invite: Request) -> tuple[str, ...]:
+    """Diversion has the latest first (RFC 5806 §4); History-Info the latest last, and that is ourselves."""
+    stations = [number_of(one.uri) for one in _addresses(invite, "Diversion")]
+    if not stations:
+        stations = [number_of(one.uri) for one in _addresses(invite, "History-Info")][-2::-1]
+    return tuple(station for station in dict.fromkeys(stations) if station)
+
+
+def _verified(invite: Request) -> tuple[str, str]:
+    """What the carrier says of the caller's number: a parameter of the number, the URI or the header."""
+    verstat = attestation = ""
+    told = [*_addresses(invite, "P-Asserted-Identity"), invite.from_]
+    for who in told:
+        user = "".join(f";{piece}" for piece in who.uri.user.split(";")[1:])
+        inner = re.search(r";verstat=([\w-]{1,40})", user, re.IGNORECASE)
+        found = (inner[1] if inner else "") or who.uri.param("verstat") or param(who.params, "verstat") or ""
+        match = ATTESTED.fullmatch(found.strip('"'))
+        if match is not None:
+            verstat, attestation = match[1], (match[2] or "").upper()
+            break
+    twilio = ATTESTED.fullmatch((invite.headers.get("x-twilio-verstat") or "").strip())
+    if not verstat and twilio is not None:
+        verstat, attestation = twilio[1], (twilio[2] or "").upper()
+    level = (invite.headers.get("p-attestation-indicator") or "").strip().upper()
+    return verstat, level if level in ("A", "B", "C") else attestation
+
+
+Fields = tuple[tuple[str, str], ...]
+
+
+def _unknown(invite: Request) -> tuple[Fields, Fields]:
+    """The carrier's names of the call, and the headers that mean nothing to us."""
+    calls: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
+    for name, value in invite.headers:
+        key = full_name(name)
+        if key in UNDERSTOOD or len(calls) + len(others) >= HEADERS_KEPT:
+            continue
+        (calls if key in CALL_IDS else others).append((cleaned(name), cleaned(value)))
+    return tuple(calls), tuple(others)

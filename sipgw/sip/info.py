@@ -1,0 +1,94 @@
+"""Keys by INFO (RFC 6086 §1 calls it legacy use): how older PBXs send DTMF, and how they want it sent."""
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from sipgw.sip.message import Request, Response
+from sipgw.sip.transaction import Transaction
+
+if TYPE_CHECKING:
+    from sipgw.sip.usage import Usage
+
+RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
+ACCEPT = (("Accept", f"{RELAY}, {PLAIN}"),)
+KEYS = "0123456789*#ABCD"
+"""The keys in the order of their event codes (RFC 4733 §3.2)."""
+PRESSED = 0.16
+"""Seconds that a key was pressed when nobody says."""
+LONGEST = 10.0
+QUEUED = 64
+"""Keys that may wait to be sent; beyond that new ones are dropped."""
+
+
+class KeyPressed(NamedTuple):
+    """The other side pressed a key: one of `KEYS`, for so many seconds."""
+
+    key: str
+    seconds: float
+
+
+def key_of(content_type: str, body: bytes) -> KeyPressed | None:
+    """The key in the body of an INFO, or None for a hook flash and for what cannot be read."""
+    text = body[:200].decode("ascii", "replace")
+    seconds = PRESSED
+    if content_type == RELAY:
+        lines = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*([^\s]+)", text.lower(), re.MULTILINE))
+        text, duration = lines.get("signal", ""), lines.get("duration", "")
+        if re.fullmatch("[0-9]{1,6}", duration):
+            seconds = min(int(duration) / 1000, LONGEST)
+    text = text.strip().upper()
+    if re.fullmatch("1[0-5]", text):
+        text = KEYS[int(text)]
+    return KeyPressed(text, seconds) if len(text) == 1 and text in KEYS else None
+
+
+def take_info(usage: "Usage", request: Request, transaction: Transaction, now: float) -> None:
+    """Answer an INFO inside the dialog of `usage` and tell what it means."""
+    agent, kind = usage.agent, request.content_type
+    if request.headers.get("info-package") is not None:
+        agent.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we know no package
+    elif request.body and kind not in (RELAY, PLAIN):
+        agent.respond(transaction, 415, now, headers=ACCEPT)
+    else:
+        agent.respond(transaction, 200, now)
+        pressed = key_of(kind, request.body)
+        if pressed is not None:
+            usage.tell(pressed)
+
+
+class KeySender:
+    """Sends keys one by one: an INFO that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
+
+    def __init__(self, usage: "Usage") -> None:
+        self._usage = usage
+        self._waiting: deque[KeyPressed] = deque(maxlen=QUEUED)
+        self._sending = False
+
+    def press(self, key: str, seconds: float, now: float) -> None:
+        """Send `key` after those that were pressed before. Raises `ValueError` if there is no such key."""
+        if len(key) != 1 or key.upper() not in KEYS:
+            raise ValueError(f"there is no key {key[:20]!r}")
+        if len(self._waiting) < QUEUED:
+            self._waiting.append(KeyPressed(key.upper(), seconds))
+        if not self._sending:
+            self._next(None, now)
+
+    def _next(self, response: Response | None, now: float) -> None:
+        """The other side answered the last key, in whatever way: there is no other way to send it."""
+        del response
+        dialog = self._usage.dialog
+        self._sending = bool(self._waiting) and dialog is not None and self._usage.up
+        if not self._sending or dialog is None:
+            self._waiting.clear()
+            return
+        key, seconds = self._waiting.popleft()
+        self._usage.agent.request_in_dialog(
+            dialog,
+            "INFO",
+            now,
+            credentials=self._usage.credentials,
+            fields=(("Content-Type", RELAY),),
+            body=f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n".encode(),
+            tell=self._next,
+        )

@@ -1,0 +1,32 @@
+"""Why a call ended, in the other side's words: Reason (RFC 3326) and what carriers add to it."""
+
+from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.identity import cleaned
+from sipgw.sip.message import Message
+
+CARRIER_CODES = ("x-zt-hangup-code", "x-telnyx-hangup-cause", "x-asterisk-hangupcause")
+"""Headers by which carriers and PBXs say more than Reason does."""
+
+
+def reason_text(message: Message) -> str:
+    """Everything as one clause that can be shown, e.g. ``Q.850 16 Normal call clearing``; empty if nothing was said."""
+    clauses = [_clause(value) for line in message.headers.lines("reason")[:5] for value in _values(line)[:5]]
+    clauses += [f"{name} {value[:40]}" for name in CARRIER_CODES if (value := message.headers.get(name)) is not None]
+    return cleaned(", ".join(clause for clause in clauses if clause))
+
+
+def _values(line: str) -> list[str]:
+    try:
+        return split(line, ",")
+    except FieldError:
+        return []
+
+
+def _clause(value: str) -> str:
+    try:
+        protocol, *pieces = split(value, ";")
+        params = parse_params(pieces)
+    except FieldError:
+        return ""
+    parts = (protocol, param(params, "cause") or "", (param(params, "text") or "").strip('"'))
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,154 @@
+"""Keys by INFO, both ways: what PBXs with ``dtmfmode=info`` send and want."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipgw.keys import WINDOW, Keys
+from sipgw.sip.info import LONGEST, PRESSED, QUEUED, KeyPressed, key_of
+from sipgw.sip.message import Request
+from tests.sip.test_calls import Call, nothing_left, request_in_dialog
+from tests.sip.wire import Wire
+
+A, B = "10.0.0.1", "10.0.0.2"
+RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "pressed"),
+    [
+        (RELAY, b"Signal=5\r\nDuration=250\r\n", KeyPressed("5", 0.25)),
+        (RELAY, b"Signal= 5\r\nDuration= 160", KeyPressed("5", 0.16)),
+        (RELAY, b"Signal=*\nDuration=100\n", KeyPressed("*", 0.1)),
+        (RELAY, b"Signal=10", KeyPressed("*", PRESSED)),
+        (RELAY, b"Signal=11\r\n", KeyPressed("#", PRESSED)),
+        (RELAY, b"signal=d\r\nduration=x\r\n", KeyPressed("D", PRESSED)),
+        (RELAY, b"Signal=15\r\nDuration=999999\r\n", KeyPressed("D", LONGEST)),
+        (RELAY, b"Signal=16\r\n", None),
+        (RELAY, b"Signal=hf\r\n", None),
+        (RELAY, b"Duration=100\r\n", None),
+        (RELAY, b"", None),
+        (PLAIN, b"7", KeyPressed("7", PRESSED)),
+        (PLAIN, b" # \r\n", KeyPressed("#", PRESSED)),
+        (PLAIN, b"77", None),
+        (PLAIN, "\u0665".encode(), None),
+        (PLAIN, b"", None),
+    ],
+)
+def test_what_a_body_means(kind: str, body: bytes, pressed: KeyPressed | None) -> None:
+    assert key_of(kind, body) == pressed
+
+
+@given(st.sampled_from([RELAY, PLAIN]), st.binary(max_size=300))
+def test_any_body_can_be_read(kind: str, body: bytes) -> None:
+    pressed = key_of(kind, body)
+    assert pressed is None or (pressed.key in "0123456789*#ABCD" and 0 <= pressed.seconds <= LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "told"),
+    [
+        (RELAY, "Signal=5\nDuration=160\n", 200, 1),
+        (RELAY, "Signal=16\n", 200, 0),
+        ("", "", 200, 0),  # some phones ask so whether the call is still up
+        ("application/media_control+xml", "<x/>", 415, 0),
+    ],
+)
+def test_info_is_answered(kind: str, body: str, status: int, told: int) -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    before = len(call.there)
+    wire.send(request_in_dialog(call, "INFO", 20000, body, kind))
+    wire.run(0.1)
+    assert wire.seen(B, status)
+    assert len(call.there) - before == told
+    if status == 415:
+        assert wire.last(B, 415).headers.get("accept") == "application/dtmf-relay, application/dtmf"
+
+
+def test_a_package_of_info_that_nobody_asked_for_is_refused() -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    text = request_in_dialog(call, "INFO", 20000, "Signal=5\n", RELAY)
+    wire.send(text.replace("Max-Forwards", "Info-Package: x\nMax-Forwards", 1))
+    wire.run(0.1)
+    assert wire.last(B, 469).headers.get("recv-info") == ""
+
+
+def bodies(wire: Wire) -> list[bytes]:
+    return [
+        message.body for _, _, _, message in wire.trace if isinstance(message, Request) and message.method == "INFO"
+    ]
+
+
+def test_keys_are_sent_one_after_the_other_and_arrive_as_keys() -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    for key in "1#d":
+        call.server.keys.press(key, 0.1, wire.now)
+    wire.collect()
+    assert bodies(wire) == [b"Signal=1\r\nDuration=100\r\n"], "the next waits for the answer"
+    wire.run(0.2)
+    assert call.here[-3:] == [KeyPressed("1", 0.1), KeyPressed("#", 0.1), KeyPressed("D", 0.1)]
+    assert wire.seen(A, 200) == wire.seen(A, 200)[:3]
+    call.server.hangup(wire.now)
+    nothing_left(wire)
+
+
+def test_lost_keys_come_once_and_in_order() -> None:
+    wire = Wire(lost=0.3, seed=4)
+    wire.drop = lambda source, message: False
+    call = Call(wire)
+    call.start()
+    wire.run(10)
+    call.server.answer(b"v=0\r\n", wire.now)
+    wire.run(30)
+    for key in "1234567890":
+        call.client.keys.press(key, 0.1, wire.now)
+    wire.run(120)
+    assert "".join(event.key for event in call.there if isinstance(event, KeyPressed)) == "1234567890"
+
+
+def test_keys_that_are_too_many_or_too_late_are_dropped() -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    for _ in range(2 * QUEUED):
+        call.server.keys.press("1", 0.1, wire.now)
+    wire.run(10)
+    assert len(bodies(wire)) == QUEUED + 1
+    call.server.hangup(wire.now)
+    call.server.keys.press("2", 0.1, wire.now)
+    wire.run(1)
+    assert len(bodies(wire)) == QUEUED + 1
+    nothing_left(wire)
+
+
+@pytest.mark.parametrize("key", ["", "12", "E", "\r\n"])
+def test_what_is_no_key_is_not_sent(key: str) -> None:
+    call = Call(Wire()).answered()
+    with pytest.raises(ValueError, match="no key"):
+        call.server.keys.press(key, 0.1, 0.0)
+
+
+def test_a_press_that_is_told_twice_counts_once() -> None:
+    keys = Keys()
+    told = [("1", "rtp", 1.0), ("1", "info", 1.2), ("1", "info", 1.5), ("1", "rtp", 1.6), ("2", "info", 1.7)]
+    assert [keys.press(*one) for one in told] == [True, False, True, False, True]
+
+
+def test_a_late_double_of_a_quick_sequence_is_paired_press_by_press() -> None:
+    keys = Keys()
+    assert [keys.press(key, "rtp", 1 + at / 10) for at, key in enumerate("1122")] == [True] * 4
+    assert [keys.press(key, "info", 1.5 + at / 10) for at, key in enumerate("1122")] == [False] * 4
+
+
+def test_the_same_key_by_another_way_much_later_is_another_press() -> None:
+    keys = Keys()
+    assert keys.press("1", "rtp", 1.0)
+    assert keys.press("1", "info", 1.01 + WINDOW)
+
+
+@pytest.mark.parametrize("way", ["rtp", "info"])
+def test_one_way_alone_loses_nothing(way) -> None:
+    keys = Keys()
+    assert all(keys.press("1", way, at / 100) for at in range(200))
