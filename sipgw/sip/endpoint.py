@@ -18,14 +18,14 @@ from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.message import Request, Response
-from sipgw.sip.names import Names, is_address
+from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
 from sipgw.sip.streams import Streams
 from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.trace import Traced, Tracer, redacted
-from sipgw.sip.uri import Uri
+from sipgw.sip.uri import Uri, is_address
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()

@@ -1,7 +1,6 @@
 """Host names of peers: looked up off the loop, kept for a while; what is to be sent meanwhile waits."""
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import structlog
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.uri import is_address
 
 log = structlog.get_logger()
 
@@ -70,12 +70,3 @@ class Names:
         for data, peer in self._waiting.pop(host):
             if address is not None:
                 self._send(data, peer._replace(host=address))
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
