@@ -122,11 +122,15 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
     if known is not None:
         if known.connection and known.host == host:
             return known
-        if known.name == host.lower() and asked in ("", known.transport) and uri.port in (None, known.port):
+        same = asked in ("", known.transport) and uri.port in (None, known.port)
+        if same and known.name and host.lower() in (known.name, known.host):
             return known  # one server of several: it alone may know the dialog
-    if uri.port or is_address(host):
-        asked = asked or "udp"
-    return Peer(asked, host, uri.port or (DEFAULT_PORT.get(asked, 5060) if is_address(host) else 0))
+    if not is_address(host):
+        return Peer(asked if asked or not uri.port else "udp", host, uri.port or 0)
+    asked = asked or "udp"
+    # Nobody has a certificate for an address: it must be for the domain that led to the dialog.
+    name = known.name if known is not None and asked == known.transport == "tls" else ""
+    return Peer(asked, host, uri.port or DEFAULT_PORT.get(asked, 5060), name=name)
 
 
 def reply_peer(request: Request, source: Peer) -> Peer:

@@ -43,9 +43,11 @@ class Clients:
         """Whether a request of ours still waits for its final response."""
         return self._locating > 0 or any(transaction.running for transaction, _ in self._running.values())
 
-    def contact(self, peer: Peer, user: str) -> Uri:
-        """The URI under which `peer` can reach us."""
+    def contact(self, peer: Peer, user: str, scheme: str = "sip") -> Uri:
+        """The URI under which `peer` can reach us; to `sips` the answer is `sips` (RFC 3261 §8.1.1.8)."""
         host, port = self._world.address(peer)
+        if scheme == "sips":
+            return Uri("sips", user, host, port)
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
 
@@ -109,14 +111,14 @@ class Clients:
         via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self._world.token()), ("rport", None)))
         fields = [("Via", str(via))]
         for name, value in request.headers:
-            fields.append((name, self._redirected(value, hop) if name == "Contact" else value))
+            fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
         if request.method != "ACK":
             fields.append(("User-Agent", self._name))
         return replace(request, headers=Headers(tuple(fields)))
 
-    def _redirected(self, contact: str, hop: Peer) -> str:
+    def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
         ours = NameAddr.parse(contact)
-        return str(replace(ours, uri=self.contact(hop, ours.uri.user)))
+        return str(replace(ours, uri=self.contact(hop, ours.uri.user, request.uri.scheme)))
 
 
 class Hunt:

@@ -39,7 +39,7 @@ class Names:
     def send(self, data: bytes, peer: Peer) -> None:
         """Send to `peer`, whose host is a name, now or after its lookup."""
         if self._fresh(peer.host):
-            self._send(data, peer._replace(host=self._known[peer.host][0]))
+            self._send(data, peer._replace(host=self._known[peer.host][0], name=peer.host))
         elif (waiting := self._waiting.get(peer.host)) is None:
             self._waiting[peer.host] = [(data, peer)]
             self._spawn(self._look_up_and_send(peer.host))
@@ -69,4 +69,4 @@ class Names:
         address = self.address(host)
         for data, peer in self._waiting.pop(host):
             if address is not None:
-                self._send(data, peer._replace(host=address))
+                self._send(data, peer._replace(host=address, name=peer.host))

@@ -185,7 +185,9 @@ class UserAgent:
         """A response to the request of `transaction`."""
         fields = [*headers]
         if contact:
-            fields.append(("Contact", self.contact(sender_of(transaction.request))))
+            request = transaction.request
+            ours = self.clients.contact(sender_of(request), "agent", request.uri.scheme)
+            fields.append(("Contact", f"<{ours}>"))
             fields += ALLOW
         if status >= 200:
             fields.append(("Server", self._name))
