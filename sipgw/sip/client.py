@@ -7,10 +7,11 @@ from sipgw.sip.auth import Authenticator
 from sipgw.sip.checks import ALLOW
 from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import TIMEOUT, Timer
-from sipgw.sip.transaction import Transaction
+from sipgw.sip.transaction import cancel_of
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Confirmed, Ended, Phase, Progress, Usage
 
@@ -29,7 +30,7 @@ class InviteClient(Usage):
         self._peer = peer
         self._ring_timeout = ring_timeout
         self._auth = Authenticator(credentials, agent.token)
-        self._transaction: Transaction | None = None
+        self._hunt: Hunt | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
         self._cancel: Ended | None = None
         self._timer: Timer | None = None
@@ -68,12 +69,13 @@ class InviteClient(Usage):
         self._send(self.invite, now)
 
     def _send(self, invite: Request, now: float) -> None:
-        self._transaction = self.agent.start(invite, self._peer, self._answered, now)
-        self.invite = self._transaction.request
+        self.invite = invite
+        # A nonce may be known to nobody but the one who gave it, so his address is asked again.
+        self._hunt = self.agent.start(invite, self._hunt.peer if self._hunt else self._peer, self._answered, now)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
-            self.finish(self._cancel or Ended("network", "no answer", "nothing came back to the INVITE", 408), now)
+            self.finish(self._cancel or self._unanswered(), now)
         elif isinstance(response, Response):
             if response.status < 200:
                 self._provisional(response, now)
@@ -81,6 +83,12 @@ class InviteClient(Usage):
                 self._accepted(response, now)
             else:
                 self._refused(response, now)
+
+    def _unanswered(self) -> Ended:
+        cause = self._hunt.failure if self._hunt else ""
+        if cause:
+            return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
+        return Ended("network", "no answer", "nothing came back to the INVITE", 408)
 
     def _provisional(self, response: Response, now: float) -> None:
         if self.phase is Phase.CALLING:
@@ -93,14 +101,14 @@ class InviteClient(Usage):
     def _accepted(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
-            self.agent.send_ack(*self._acks[tag])
+            self.agent.send_ack(*self._acks[tag], now)
             return
-        dialog = Dialog.of_client(self.invite, response, self._peer)
+        dialog = Dialog.of_client(self.invite, response, self._hunt.peer if self._hunt else self._peer)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
         ack = replace(ack, headers=ack.headers.with_(*_credentials(self.invite)))  # §22.1: it cannot be challenged
         self._acks[tag] = (ack, peer)
-        self.agent.send_ack(ack, peer)
+        self.agent.send_ack(ack, peer, now)
         if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
             # Another branch of a fork, or our CANCEL crossed the answer: this one is not wanted.
             self.agent.request_in_dialog(dialog, "BYE", now, credentials=self.credentials)
@@ -134,23 +142,21 @@ class InviteClient(Usage):
         elif self.phase is not Phase.ENDED and self._cancel is None:
             self._stop_timer()
             self._cancel = Ended("gateway", "CANCEL", text, 487)
+            if self._hunt is not None:
+                self._hunt.stay()
             if self.phase is Phase.RINGING:
                 self._send_cancel(now)
 
     def _send_cancel(self, now: float) -> None:
-        """CANCEL has the branch, route and number of its INVITE (§9.1)."""
-        invite = self.invite
-        kept = [("Via", str(invite.via)), *(("Route", value) for value in invite.headers.lines("route"))]
-        kept += [(name, invite.headers.get(name) or "") for name in ("From", "To", "Call-ID")]
-        kept += [("CSeq", f"{invite.cseq.number} CANCEL"), ("Max-Forwards", "70")]
-        cancel = Request("CANCEL", invite.uri, headers=Headers(tuple(kept)))
-        self.agent.start(cancel, self._peer, lambda response, at: None, now, own_via=False)
+        if self._hunt is not None:
+            cancel = cancel_of(self._hunt.request)
+            self.agent.clients.begin(cancel, self._hunt.peer, lambda response, at: None, now)
         self._timer = self.agent.timers.at(now + TIMEOUT, self._cancelled_in_vain)
 
     def _cancelled_in_vain(self, now: float) -> None:
         """A server that answers the CANCEL but never the INVITE does not hold us for ever (§9.1)."""
-        if self._transaction is not None:
-            self._transaction.abandon()
+        if self._hunt is not None:
+            self._hunt.abandon()
         self.finish(self._cancel or Ended("gateway", "CANCEL"), now)
 
     def finish(self, ended: Ended, now: float) -> None:

@@ -6,16 +6,25 @@ from typing import NamedTuple
 
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.uri import Uri
+from sipgw.sip.uri import Uri, is_address
 
 
 class Peer(NamedTuple):
-    """Where a message goes or came from; `connection` numbers an open stream, 0 for none."""
+    """Where a message goes or came from. What is left open (RFC 3263 §4) is found before anything is sent."""
 
     transport: str
+    """``udp``, ``tcp`` or ``tls``; empty: whichever the domain prefers."""
     host: str
+    """An address, or a name that has addresses."""
     port: int
+    """0: the one that the domain names."""
     connection: int = 0
+    """The number of an open stream; 0 for none."""
+    name: str = ""
+    """The name that `host` was found for; a TLS certificate must be for it."""
+
+
+DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
 class DialogId(NamedTuple):
@@ -107,12 +116,21 @@ class Dialog:
 
 
 def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
-    """Where requests to `uri` are sent. An open connection to the same host is used again."""
+    """Where requests to `uri` are sent. What is open or was found for the same host is used again."""
     host = uri.param("maddr") or uri.host
-    port = uri.port or (5061 if uri.transport == "tls" else 5060)
-    if known is not None and known.connection and known.host == host:
-        return known
-    return Peer(uri.transport, host, port)
+    asked = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
+    if known is not None:
+        if known.connection and known.host == host:
+            return known
+        same = asked in ("", known.transport) and uri.port in (None, known.port)
+        if same and known.name and host.lower() in (known.name, known.host):
+            return known  # one server of several: it alone may know the dialog
+    if not is_address(host):
+        return Peer(asked if asked or not uri.port else "udp", host, uri.port or 0)
+    asked = asked or "udp"
+    # Nobody has a certificate for an address: it must be for the domain that led to the dialog.
+    name = known.name if known is not None and asked == known.transport == "tls" else ""
+    return Peer(asked, host, uri.port or DEFAULT_PORT.get(asked, 5060), name=name)
 
 
 def reply_peer(request: Request, source: Peer) -> Peer:

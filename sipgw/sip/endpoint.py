@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import random
 import secrets
-import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import structlog
@@ -18,22 +16,22 @@ from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.message import Request, Response
-from sipgw.sip.names import Names, is_address
+from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
-from sipgw.sip.streams import Streams
+from sipgw.sip.streams import Told
 from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.tls import TlsError, TlsOptions
 from sipgw.sip.trace import Traced, Tracer, redacted
-from sipgw.sip.uri import Uri
+from sipgw.sip.transports import Transports
+from sipgw.sip.uri import Uri, is_address
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()
 
 CLOSING_LIMIT = 2.0
 """Seconds that closing waits for the answers to its last requests: REGISTER with Expires 0, BYE."""
-ANYWHERE = "192.0.2.1"
-"""An address of no one (RFC 5737): the route to it is the default route."""
 
 
 class EndpointError(Exception):
@@ -53,11 +51,12 @@ class EndpointOptions:
     """Where SIP is spoken."""
 
     host: str = "0.0.0.0"
-    """Local address to listen on."""
+    """Local address to listen on: ``0.0.0.0`` for all of IPv4, ``::`` for all of IPv4 and IPv6, or one address."""
     port: int = 5060
     """UDP and TCP port; 0 lets the system choose."""
     tcp: bool = True
     """Whether to listen on TCP too."""
+    tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
     """The IP address that the other sides send to; empty: the local address that leads to each of them."""
 
@@ -96,45 +95,39 @@ class Endpoint:
             lambda: secrets.token_hex(10), random.random, self._address, _guarded(admit), self._incoming
         )
         self.agent = UserAgent(world)
-        self._streams = Streams(self._streamed)
-        self._udp: asyncio.DatagramTransport | None = None
-        self._tcp: asyncio.Server | None = None
+        told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
+        self._transports = Transports(options, self.datagram, told)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
         self._names = Names(self._send_to_address, self._spawn)
         self._registrations: list[Registration] = []
         self._settled: asyncio.Event | None = None
+        self._open = False
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        host = self.options.host
         try:
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (host, self.options.port))
-            if self.options.tcp:
-                self._tcp = await loop.create_server(self._streams.accept, host, self.port)
+            await self._transports.open()
+        except TlsError as error:
+            raise EndpointError(str(error)) from None
         except OSError as error:
-            if self._udp:
-                self._udp.close()
-            cause = error.strerror or str(error)
+            where, cause = f"{self.options.host} port {self.options.port}", error.strerror or str(error)
             raise EndpointError(
-                f"cannot listen on {host} port {self.options.port}: {cause}; stop the other program or set [sip] port"
+                f"cannot listen on {where}: {cause}; stop the other program or set [sip] port"
             ) from None
         await self._group.__aenter__()
+        self._open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for one in self._registrations:
             self._after(one.close)
         await self._settle()
-        if self._tcp:
-            self._tcp.close()
-        self._streams.close()
+        self._transports.stop_listening()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
         if self._timer:
             self._timer.cancel()
-        if self._udp:
-            self._udp.close()
-            self._udp = None
+        await self._transports.close()
+        self._open = False
 
     async def _settle(self) -> None:
         """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
@@ -147,7 +140,12 @@ class Endpoint:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        return int(self._udp.get_extra_info("sockname")[1]) if self._udp else self.options.port
+        return self._transports.port("udp")
+
+    @property
+    def tls_port(self) -> int:
+        """The port that is listened on for TLS."""
+        return self._transports.port("tls")
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
@@ -206,7 +204,7 @@ class Endpoint:
             self._flush()
 
     def _flush(self) -> None:
-        if self._udp is None:
+        if not self._open:
             return
         for packet in self.agent.to_send():
             self._send(packet.data, packet.peer)
@@ -232,10 +230,9 @@ class Endpoint:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(work)
 
-    def datagram(self, data: bytes, host: str, port: int) -> None:
+    def datagram(self, data: bytes, peer: Peer) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
         if data.strip(b"\r\n\0"):
-            peer = Peer("udp", host, port)
             self._watched("in", peer, data)
             self._after(self.agent.receive, data, peer)
 
@@ -245,19 +242,20 @@ class Endpoint:
         self._after(self.agent.receive_message, message, peer)
 
     def _send(self, data: bytes, peer: Peer) -> None:
-        if peer.transport not in ("udp", "tcp"):
-            log.warning("sip transport not supported", transport=peer.transport, peer=peer.host)
-        elif is_address(peer.host):
+        if is_address(peer.host):
             self._send_to_address(data, peer)
         else:
             self._names.send(data, peer)
 
     def _send_to_address(self, data: bytes, peer: Peer) -> None:
         self._watched("out", peer, data)
-        if peer.transport == "tcp":
-            self._streams.send(data, peer, self._spawn)
-        elif self._udp is not None:
-            self._udp.sendto(data, (peer.host, peer.port))
+        self._transports.send(data, peer)
+
+    def _unreachable(self, peer: Peer, cause: str) -> None:
+        asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
+
+    def _lost(self, peer: Peer) -> None:
+        pass
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
         if self._trace is None:
@@ -268,16 +266,7 @@ class Endpoint:
             log.exception("trace failed")
 
     def _address(self, peer: Peer) -> tuple[str, int]:
-        if self.options.public_address:
-            return self.options.public_address, self.port
-        if not ipaddress.ip_address(self.options.host).is_unspecified:
-            return self.options.host, self.port
-        host = self._names.address(peer.host) or ANYWHERE  # a name is never looked up here: that would block
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, peer.port or 5060))  # nothing is sent: the kernel only looks up the route
-            return str(probe.getsockname()[0]), self.port
-        return "127.0.0.1", self.port
+        return self._transports.address(peer)
 
 
 def _guarded(admit: Admit) -> Admit:
@@ -291,11 +280,3 @@ def _guarded(admit: Admit) -> Admit:
             return DROP
 
     return judge
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        self._endpoint.datagram(data, addr[0], addr[1])

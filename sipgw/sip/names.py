@@ -1,7 +1,6 @@
 """Host names of peers: looked up off the loop, kept for a while; what is to be sent meanwhile waits."""
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import structlog
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.uri import is_address
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Names:
     def send(self, data: bytes, peer: Peer) -> None:
         """Send to `peer`, whose host is a name, now or after its lookup."""
         if self._fresh(peer.host):
-            self._send(data, peer._replace(host=self._known[peer.host][0]))
+            self._send(data, peer._replace(host=self._known[peer.host][0], name=peer.host))
         elif (waiting := self._waiting.get(peer.host)) is None:
             self._waiting[peer.host] = [(data, peer)]
             self._spawn(self._look_up_and_send(peer.host))
@@ -69,13 +69,4 @@ class Names:
         address = self.address(host)
         for data, peer in self._waiting.pop(host):
             if address is not None:
-                self._send(data, peer._replace(host=address))
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+                self._send(data, peer._replace(host=address, name=peer.host))

@@ -1,5 +1,6 @@
 """Bytes become messages (RFC 3261 §7, §18.3, §25), or a `ParseError` that says what to answer."""
 
+import re
 from dataclasses import dataclass
 
 from sipgw.sip.fields import TOKEN, FieldError
@@ -25,6 +26,8 @@ _ONCE = frozenset(
     }
 )
 _PING = b"\r\n\r\n"
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:([^\r\n]*)")
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 
 
@@ -213,8 +216,11 @@ class StreamFramer:
         """Take bytes from the stream."""
         self._buffer += data
 
-    def next_message(self) -> Request | Response | Ping | None:
-        """The next complete message, or None. Raises `ParseError`, after which the stream cannot be used."""
+    def next_message(self) -> Request | Response | Ping | ParseError | None:
+        """The next complete message, or None; of a message that cannot be used, its error.
+
+        Raises `ParseError` where the message does not tell its end, after which the stream cannot be used.
+        """
         buffer = self._buffer
         if self._size is None:
             while buffer.startswith(b"\r\n"):
@@ -230,7 +236,10 @@ class StreamFramer:
         data = bytes(buffer[: self._size])
         del buffer[: self._size]
         self._searched, self._size = 0, None
-        return parse_message(data)
+        try:
+            return parse_message(data)
+        except ParseError as error:
+            return error
 
     def _find_size(self) -> int | None:
         """The size of the first message once its head is there; what trickles in is searched only once."""
@@ -240,17 +249,25 @@ class StreamFramer:
         if end < 0:
             self._searched = len(self._buffer)
             return None
-        return end + 4 + self._length(_parse_head(bytes(self._buffer[:end])))
+        return end + 4 + _body_size(bytes(self._buffer[:end]))
 
-    @staticmethod
-    def _length(message: Request | Response) -> int:
-        answerable = message if isinstance(message, Request) and _answerable(message) else None
-        try:
-            length = _number(message.headers, "content-length", 2**31)
-        except FieldError:
-            raise ParseError(400, "Bad Request (Content-Length)", answerable) from None
-        if length is None:
-            raise ParseError(400, "Bad Request (no Content-Length on a stream)", answerable)
-        if length > MAX_BODY:
-            raise ParseError(413, "Request Entity Too Large", answerable)
-        return length
+
+def _body_size(head: bytes) -> int:
+    """The one thing that a stream needs of a head, even of one that is broken elsewhere."""
+    sizes = {value.strip() for value in _LENGTH.findall(_FOLD.sub(b" ", head))}
+    size = sizes.pop() if len(sizes) == 1 else b""
+    if not size.isdigit() or len(size) > 10:
+        raise _unframed(
+            head, 400, "Bad Request (Content-Length)" if size or sizes else "Bad Request (no Content-Length)"
+        )
+    if int(size) > MAX_BODY:
+        raise _unframed(head, 413, "Request Entity Too Large")
+    return int(size)
+
+
+def _unframed(head: bytes, status: int, reason: str) -> ParseError:
+    try:
+        message = _parse_head(head)
+    except ParseError as error:
+        return error
+    return ParseError(status, reason, message if isinstance(message, Request) and _answerable(message) else None)

@@ -10,9 +10,9 @@ from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import param
+from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
-from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Registration:
         self._expires = options.expires
         self._failures = 0
         self._timer: Timer | None = None
-        self._transaction: Transaction | None = None
+        self._hunt: Hunt | None = None
+        self._hop: Peer | None = None
         self._request = self._first_request()
 
     @property
@@ -95,7 +96,7 @@ class Registration:
         """Take the registration back (Expires: 0), also one that may be being granted right now."""
         if self.state is RegistrationState.CLOSED:
             return
-        asking = self._transaction is not None and self._transaction.running
+        asking = self._hunt is not None and self._hunt.running
         was, self.state = self.state, RegistrationState.CLOSED
         self._stop()
         if was is RegistrationState.REGISTERED or asking:
@@ -118,15 +119,18 @@ class Registration:
             if self._request is sent:  # else another was sent meanwhile, and only the last one counts
                 self._answered(response, at)
 
-        self._transaction = self._agent.start(sent, self.peer, answered, now)
+        self._hunt = self._agent.start(sent, self._hop or self.peer, answered, now)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
-            self._fail("no answer from the registrar", now)
+            self._hop = None
+            self._fail((self._hunt and self._hunt.failure) or "no answer from the registrar", now)
         elif isinstance(response, Response) and response.status >= 200:
             self._final(response, now)
 
     def _final(self, response: Response, now: float) -> None:
+        # The address that answered stays the one: it knows the nonce, and our NAT binding leads to it.
+        self._hop = self._hunt.peer if self._hunt and response.status != 503 else None
         if response.status < 300:
             self._granted(response, now)
             return
@@ -159,7 +163,7 @@ class Registration:
 
     def _granted_seconds(self, response: Response) -> int:
         """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for."""
-        ours = self._request.contact
+        ours = self._hunt.request.contact if self._hunt else None
         for contact in response.contacts:
             if ours and _place(contact.uri) == _place(ours.uri):
                 granted = param(contact.params, "expires") or ""

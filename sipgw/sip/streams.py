@@ -1,95 +1,162 @@
-"""TCP connections of one endpoint: framing, reuse, and limits on what a stranger can hold open."""
+"""TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits on what a stranger can hold open."""
 
 import asyncio
-from collections.abc import Callable
+import ipaddress
+import random
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
+from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
 
 MAX_STREAMS = 1000
-MAX_OF_ONE_HOST = 200
-"""Connections that one host may open to us, so that no one takes all."""
+"""Connections that others may open to us."""
+MAX_OF_ONE_SOURCE = 200
+"""Of these, as many as one address (in IPv6 one /64) may hold, so that no one takes all."""
 PARTIAL_LIMIT = 10.0
 """Seconds in which a begun message, and the first message of a connection opened to us, must be complete."""
+HANDSHAKE_LIMIT = 5.0
+"""Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
-"""Seconds without any byte after which a connection is closed."""
+"""Seconds without any byte after which a connection opened to us is closed."""
 CONNECT_LIMIT = 4.0
-"""Seconds for opening a connection."""
+"""Seconds for opening a connection, its TLS handshake included."""
 UNSENT_LIMIT = 256 * 1024
 """Bytes that a slow reader may leave unsent before it is cut off."""
+MAX_FAULTS = 20
+"""Unusable messages, one after the other, after which a connection is closed."""
+MAX_WAITING = 64
+"""Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
+KEEPALIVE = (24.0, 30.0)
+"""Seconds between keepalives on a connection that we opened, at random between these (RFC 5626 §4.4.1)."""
+PING = b"\r\n\r\n"
+PONG = b"\r\n"
 
-Receive = Callable[[Request | Response | ParseError, Peer], None]
+
+class Place(NamedTuple):
+    """What a connection leads to; the name counts where it was verified."""
+
+    transport: str
+    host: str
+    port: int
+    name: str
+
+    @classmethod
+    def of(cls, peer: Peer) -> "Place":
+        """The place of `peer`."""
+        return cls(peer.transport, peer.host, peer.port, peer.name if peer.transport == "tls" else "")
+
+    @property
+    def peer(self) -> Peer:
+        """The peer that is there."""
+        return Peer(self.transport, self.host, self.port, name=self.name)
+
+
+class Told(NamedTuple):
+    """Who is told what happens."""
+
+    receive: Callable[[Request | Response | ParseError, Peer], None]
+    """A message came."""
+    unreachable: Callable[[Peer, str], None]
+    """No connection could be opened, and why."""
+    lost: Callable[[Peer], None]
+    """A connection that we had opened is gone."""
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    """There is work that takes a while."""
 
 
 class Streams:
-    """All connections, by number and by the address they lead to."""
+    """All connections, by number and by the place they lead to."""
 
-    def __init__(self, receive: Receive) -> None:
-        self.receive = receive
+    def __init__(self, told: Told, tls: Tls, local: str | None = None) -> None:
+        self.told = told
+        self.tls = tls
+        self._local = (local, 0) if local else None
         self._numbers = count(1)
         self._open: dict[int, Stream] = {}
-        self._leading: dict[tuple[str, int], int] = {}
-        self._waiting: dict[tuple[str, int], list[bytes]] = {}
+        self._sources: Counter[str] = Counter()
+        self._leading: dict[Place, int] = {}
+        self._waiting: dict[Place, list[bytes]] = {}
 
-    def accept(self) -> "Stream":
+    def accept(self, transport: str) -> "Stream":
         """The protocol of a connection that somebody opened to us."""
-        return Stream(self)
+        return Stream(self, transport)
 
     def add(self, stream: "Stream") -> bool:
         """Take up a connection; False when there are too many."""
-        host = stream.peer.host
-        if len(self._open) >= MAX_STREAMS or (
-            stream.accepted and sum(one.peer.host == host for one in self._open.values()) >= MAX_OF_ONE_HOST
-        ):
+        source = _source(stream)
+        if source and (self._sources.total() >= MAX_STREAMS or self._sources[source] >= MAX_OF_ONE_SOURCE):
             return False
+        if source:
+            self._sources[source] += 1
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
-        self._leading.setdefault((stream.peer.host, stream.peer.port), stream.peer.connection)
+        if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
+            self._leading.setdefault(Place.of(stream.peer), stream.peer.connection)
         return True
 
     def remove(self, stream: "Stream") -> None:
         """Forget a closed connection."""
-        self._open.pop(stream.peer.connection, None)
-        leads = (stream.peer.host, stream.peer.port)
-        if self._leading.get(leads) == stream.peer.connection:
-            del self._leading[leads]
+        if self._open.pop(stream.peer.connection, None) is None:
+            return
+        if source := _source(stream):
+            self._sources[source] -= 1
+            self._sources += Counter()  # drops the zeros
+        place = Place.of(stream.peer)
+        if self._leading.get(place) == stream.peer.connection:
+            del self._leading[place]
+        if not stream.accepted:
+            self.told.lost(stream.peer)
 
     def find(self, peer: Peer) -> "Stream | None":
         """An open connection that reaches `peer`."""
         stream = self._open.get(peer.connection)
         if stream is None:
-            stream = self._open.get(self._leading.get((peer.host, peer.port), 0))
+            stream = self._open.get(self._leading.get(Place.of(peer), 0))
         return stream
 
-    def send(self, data: bytes, peer: Peer, spawn: Callable[[Any], Any]) -> None:
+    def send(self, data: bytes, peer: Peer) -> None:
         """Send on an open connection, or open one; what is to be sent meanwhile waits for it."""
         stream = self.find(peer)
         if stream is not None:
             stream.write(data)
             return
-        place = (peer.host, peer.port)
+        place = Place.of(peer)
         waiting = self._waiting.get(place)
         if waiting is None:
             self._waiting[place] = [data]
-            spawn(self._connect(place))
-        elif len(waiting) < 64:
+            self.told.spawn(self._connect(place))
+        elif len(waiting) < MAX_WAITING:
             waiting.append(data)
 
-    async def _connect(self, place: tuple[str, int]) -> None:
+    async def _connect(self, place: Place) -> None:
+        context = self.tls.client() if place.transport == "tls" else None
+        name = (place.name or place.host.partition("%")[0]) if context else None
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                _, stream = await asyncio.get_running_loop().create_connection(lambda: Stream(self, place), *place)
+                _, stream = await asyncio.get_running_loop().create_connection(
+                    lambda: Stream(self, place.transport, place),
+                    place.host,
+                    place.port,
+                    ssl=context,
+                    server_hostname=name,
+                    local_addr=self._local,
+                )
             for data in self._waiting[place]:
                 stream.write(data)
-        except (OSError, OverflowError, TimeoutError) as error:
-            log.warning("sip connection failed", peer=f"{place[0]}:{place[1]}", cause=str(error) or "timeout")
+        except (OSError, OverflowError, UnicodeError, TimeoutError) as error:
+            cause = _cause(error)
+            log.warning("sip connection failed", peer=f"{place.host}:{place.port}", name=place.name, cause=cause)
+            self.told.unreachable(place.peer, cause)
         finally:
             del self._waiting[place]
 
@@ -102,54 +169,98 @@ class Streams:
 class Stream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, streams: Streams, place: tuple[str, int] | None = None) -> None:
-        self.peer = Peer("tcp", "", 0)
+    def __init__(self, streams: Streams, transport: str, place: Place | None = None) -> None:
+        self.peer = place.peer if place else Peer(transport, "", 0)
+        self.accepted = place is None
+        """Whether the other side opened it."""
         self._streams = streams
-        self._place = place
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._silent = place is None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the other side opened it."""
-        return self._place is None
+        self._keepalive: asyncio.TimerHandle | None = None
+        self._silent = self.accepted
+        self._faults = 0
+        self._pongs: bool | None = None
+        """Whether our last keepalive was answered; None while none ever was."""
+        self._early: bytearray | None = None
+        """What came between the end of the TLS handshake and our taking note of it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  TCP gives nothing else
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  TCP and TLS give nothing else
         self._transport = transport
-        host, port = self._place or transport.get_extra_info("peername")[:2]
-        self.peer = Peer("tcp", host, port)
+        if self.accepted:
+            host, port = transport.get_extra_info("peername")[:2]
+            self.peer = Peer(self.peer.transport, host, port)
         if not self._streams.add(self):
             transport.abort()
+            return
         self._watch()
+        if not self.accepted:
+            self._keep_alive()
+        elif self.peer.transport == "tls":
+            # Not left to the listening socket, which has no limit on handshakes that never end.
+            transport.pause_reading()
+            self._early = bytearray()
+            self._streams.told.spawn(self._secure(transport))
+
+    async def _secure(self, plain: asyncio.Transport) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(HANDSHAKE_LIMIT):
+                if plain.is_closing():
+                    raise ConnectionResetError
+                self._transport = await loop.start_tls(plain, self, self._streams.tls.server(), server_side=True)
+        except (OSError, TimeoutError) as error:
+            log.debug("tls handshake failed", peer=self.peer.host, cause=_cause(error))
+            plain.abort()
+            self.connection_lost(None)
+            return
+        early, self._early = bytes(self._early or b""), None
+        if early:
+            self.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._streams.remove(self)
-        if self._alarm:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._keepalive):
+            if timer:
+                timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._early is not None:
+            self._early += data
+            return
+        if self._pongs is not None:
+            self._pongs = True  # whatever comes shows that the other side lives
+        if data == PONG and not self.accepted and not self._framer.pending:
+            self._pongs = True
+            self._watch()
+            return
         partial = self._framer.pending
         self._framer.feed(data)
         try:
             while (message := self._framer.next_message()) is not None:
                 partial = False
-                if isinstance(message, Ping):
-                    self.write(b"\r\n")
-                else:
-                    self._silent = False
-                    self._streams.receive(message, self.peer)
+                self._took(message)
         except ParseError as error:
-            self._streams.receive(error, self.peer)
+            self._streams.told.receive(error, self.peer)
             self.close()
             return
         if not (self._silent or (partial and self._framer.pending)):  # what trickles in does not renew its own time
             self._watch()
+
+    def _took(self, message: Request | Response | ParseError | Ping) -> None:
+        if isinstance(message, Ping):
+            self.write(PONG)
+            return
+        self._silent = False
+        self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
+        if self._faults <= MAX_FAULTS:
+            self._streams.told.receive(message, self.peer)
+        else:
+            self.close()
 
     def write(self, data: bytes) -> None:
         """Send, unless the other side does not read."""
@@ -168,5 +279,41 @@ class Stream(asyncio.Protocol):
     def _watch(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        limit = PARTIAL_LIMIT if self._silent or self._framer.pending else IDLE_LIMIT
+        if self._silent or self._framer.pending:
+            limit = PARTIAL_LIMIT
+        elif self.accepted:
+            limit = IDLE_LIMIT
+        else:
+            return  # ours are kept up
         self._alarm = asyncio.get_running_loop().call_later(limit, self.close)
+
+    def _keep_alive(self) -> None:
+        """Ping. Who has answered a ping once must go on answering (RFC 5626 §4.4.1 closes for want of it)."""
+        if self._pongs is False and self._transport is not None:
+            log.warning(
+                "sip connection dead", peer=f"{self.peer.host}:{self.peer.port}", cause="keepalive not answered"
+            )
+            self._transport.abort()
+            return
+        if self._pongs:
+            self._pongs = False
+        if self._keepalive is not None:
+            self.write(PING)
+        low, high = KEEPALIVE
+        self._keepalive = asyncio.get_running_loop().call_later(low + (high - low) * random.random(), self._keep_alive)
+
+
+def _source(stream: Stream) -> str:
+    """What connections are counted by; empty for those that we opened."""
+    if not stream.accepted:
+        return ""
+    address = ipaddress.ip_address(stream.peer.host.partition("%")[0])
+    return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {error.verify_message}"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "timeout"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

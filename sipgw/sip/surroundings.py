@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.message import Request
 
 if TYPE_CHECKING:
@@ -16,6 +16,16 @@ class Packet(NamedTuple):
 
     data: bytes
     peer: Peer
+
+
+Located = Callable[[tuple[Peer, ...], float], None]
+"""Gets the addresses of a peer in the order in which they are to be tried, none if there is none; and the time."""
+
+
+def as_it_stands(peer: Peer, located: Located, now: float) -> None:
+    """Take `peer` for an address, with the defaults of RFC 3263 §4.1 and §4.2 for what it leaves open."""
+    transport = peer.transport or "udp"
+    located((peer._replace(transport=transport, port=peer.port or DEFAULT_PORT.get(transport, 5060)),), now)
 
 
 class Surroundings(NamedTuple):
@@ -31,3 +41,5 @@ class Surroundings(NamedTuple):
     """Whether a request outside a dialog is welcome."""
     incoming: Callable[["InviteServer", float], None]
     """A new call has come in."""
+    locate: Callable[[Peer, Located, float], None] = as_it_stands
+    """Find the addresses of a peer (RFC 3263), at once or later."""

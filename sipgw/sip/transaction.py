@@ -34,6 +34,7 @@ class Event(Enum):
     PROVISIONAL = "1xx"
     SUCCESS = "2xx"
     FAILURE = "300-699"
+    UNREACHABLE = "transport error"
 
 
 class Do(Enum):
@@ -53,6 +54,7 @@ S, E = State, Event
 INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 1
     (S.CALLING, E.RESEND): (S.CALLING, (Do.RESEND,)),
     (S.CALLING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.CALLING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
     (S.CALLING, E.PROVISIONAL): (S.PROCEEDING, (Do.STOP, Do.PASS)),
     (S.CALLING, E.SUCCESS): (S.ACCEPTED, (Do.STOP, Do.PASS)),
     (S.CALLING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.ACK, Do.PASS)),
@@ -67,11 +69,13 @@ INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 1
 CLIENT: Table = {  # RFC 3261 figure 6
     (S.TRYING, E.RESEND): (S.TRYING, (Do.RESEND,)),
     (S.TRYING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.TRYING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
     (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
     (S.TRYING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
     (S.TRYING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
     (S.PROCEEDING, E.RESEND): (S.PROCEEDING, (Do.RESEND,)),
     (S.PROCEEDING, E.TIMEOUT): (S.TERMINATED, (Do.GIVE_UP,)),
+    (S.PROCEEDING, E.UNREACHABLE): (S.TERMINATED, (Do.GIVE_UP,)),
     (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, (Do.PASS,)),
     (S.PROCEEDING, E.SUCCESS): (S.COMPLETED, (Do.STOP, Do.PASS)),
     (S.PROCEEDING, E.FAILURE): (S.COMPLETED, (Do.STOP, Do.PASS)),
@@ -252,3 +256,11 @@ def ack_of_failure(invite: Request, response: Response) -> Request:
         ("Max-Forwards", "70"),
     ]
     return Request("ACK", invite.uri, headers=type(invite.headers)(tuple(kept)))
+
+
+def cancel_of(invite: Request) -> Request:
+    """The CANCEL of `invite`: it has its branch, route and number (RFC 3261 §9.1)."""
+    kept = [("Via", str(invite.via)), *(("Route", value) for value in invite.headers.lines("route"))]
+    kept += [(name, invite.headers.get(name) or "") for name in ("From", "To", "Call-ID")]
+    kept += [("CSeq", f"{invite.cseq.number} CANCEL"), ("Max-Forwards", "70")]
+    return Request("CANCEL", invite.uri, headers=type(invite.headers)(tuple(kept)))

@@ -1,5 +1,6 @@
 """SIP and tel URIs (RFC 3261 §19.1, RFC 3966)."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -116,6 +117,15 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
         raise UriError(f"no port: {port[:20]!r}")
     return host, int(port)
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def format_host_port(host: str, port: int | None) -> str:

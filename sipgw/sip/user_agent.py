@@ -13,27 +13,16 @@ from sipgw.sip.checks import ALLOW, EXTENSIONS, unusable
 from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.fields import Via
-from sipgw.sip.matching import COOKIE, Key, dialog_of, invite_key, merging_key, server_key
-from sipgw.sip.message import Headers, Request, Response, response_to
+from sipgw.sip.hunt import Clients, Hunt
+from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
+from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
 from sipgw.sip.server import InviteServer
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
-from sipgw.sip.transaction import (
-    CLIENT,
-    INVITE_CLIENT,
-    INVITE_SERVER,
-    SERVER,
-    Event,
-    State,
-    Tell,
-    Transaction,
-    event_of,
-)
+from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
 from sipgw.sip.unacked import Unacked
-from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Ended, Usage
 
 MAX_TRANSACTIONS = 20_000
@@ -50,7 +39,7 @@ class UserAgent:
         self._name = name
         self._out: deque[Packet] = deque()
         self._servers: dict[Key, Transaction] = {}
-        self._clients: dict[tuple[str, str], Transaction] = {}
+        self.clients = Clients(world, self.timers, self._out.append, name)
         self._calls: dict[DialogId, Usage] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
@@ -103,12 +92,12 @@ class UserAgent:
     @property
     def open(self) -> int:
         """Transactions and calls that are remembered."""
-        return len(self._servers) + len(self._clients) + len(self._calls) + len(self._unacked) + len(self._merging)
+        return len(self._servers) + len(self.clients) + len(self._calls) + len(self._unacked) + len(self._merging)
 
     @property
     def asking(self) -> bool:
         """Whether a request of ours still waits for its final response."""
-        return any(transaction.running for transaction in self._clients.values())
+        return self.clients.asking
 
     # What the parts ask for
 
@@ -126,35 +115,15 @@ class UserAgent:
 
     def contact(self, peer: Peer, user: str = "agent") -> str:
         """Our Contact as `peer` can reach it."""
-        host, port = self._world.address(peer)
-        params = (("transport", peer.transport),) if peer.transport != "udp" else ()
-        return f"<{Uri('sip', user, host, port, params)}>"
+        return f"<{self.clients.contact(peer, user)}>"
 
-    def start(self, request: Request, peer: Peer, tell: Tell, now: float, *, own_via: bool = True) -> Transaction:
-        """Send a request in a new client transaction."""
-        if own_via:
-            host, port = self._world.address(peer)
-            params = (("branch", COOKIE + self.token()), ("rport", None))
-            fields = (("Via", str(Via(peer.transport.upper(), host, port, params))), *request.headers)
-            request = replace(request, headers=Headers((*fields, ("User-Agent", self._name))))
-        key = (request.via.branch, request.method)
+    def start(self, request: Request, peer: Peer, tell: Tell, now: float) -> Hunt:
+        """Send a request in new client transactions, one for each address of `peer` until one answers."""
+        return self.clients.hunt(request, peer, tell, now)
 
-        def forget(transaction: Transaction) -> None:
-            self._clients.pop(key, None)
-
-        table = INVITE_CLIENT if request.method == "INVITE" else CLIENT
-        transaction = Transaction(
-            table,
-            request,
-            self.timers,
-            lambda message: self._out.append(Packet(message.to_bytes(), peer)),
-            tell,
-            forget,
-            reliable=peer.transport != "udp",
-        )
-        self._clients[key] = transaction
-        transaction.begin(now)
-        return transaction
+    def unreachable(self, peer: Peer, cause: str, now: float) -> None:
+        """The transport could not send to `peer`."""
+        self.clients.unreachable(peer, cause, now)
 
     def request_in_dialog(
         self,
@@ -182,19 +151,16 @@ class UserAgent:
                 if retry is not None:
                     dialog.local_number += 1
                     request = renumber(retry)
-                    self.start(request, peer, answered, at)
+                    self.start(request, hunt.peer, answered, at)
                     return
             if tell is not None and not isinstance(response, Request):
                 tell(response, at)
 
-        self.start(request, peer, answered, now)
+        hunt = self.start(request, peer, answered, now)
 
-    def send_ack(self, ack: Request, peer: Peer) -> None:
-        """Send the ACK of a 2xx: outside any transaction, with a branch of its own (RFC 3261 §13.2.2.4)."""
-        host, port = self._world.address(peer)
-        via = Via(peer.transport.upper(), host, port, (("branch", COOKIE + self.token()), ("rport", None)))
-        data = replace(ack, headers=Headers((("Via", str(via)), *ack.headers))).to_bytes()
-        self._out.append(Packet(data, peer))
+    def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
+        """Send the ACK of a 2xx."""
+        self.clients.send_ack(ack, peer, now)
 
     def confirm(self, usage: Usage) -> None:
         """Let requests of the other side find a call that we made."""
@@ -221,7 +187,9 @@ class UserAgent:
         """A response to the request of `transaction`."""
         fields = [*headers]
         if contact:
-            fields.append(("Contact", self.contact(sender_of(transaction.request))))
+            request = transaction.request
+            ours = self.clients.contact(sender_of(request), "agent", request.uri.scheme)
+            fields.append(("Contact", f"<{ours}>"))
             fields += ALLOW
         if status >= 200:
             fields.append(("Server", self._name))
@@ -270,11 +238,8 @@ class UserAgent:
     # Receiving
 
     def _receive_response(self, response: Response, now: float) -> None:
-        transaction = self._clients.get((response.via.branch, response.cseq.method))
-        if transaction is None:
+        if not self.clients.receive(response, now):
             self.counts["stray responses"] += 1
-            return
-        transaction.fire(event_of(response), now, response)
 
     def _receive_request(self, request: Request, source: Peer, now: float) -> None:
         request = request.with_top_via(request.via.with_received(source.host, source.port))

@@ -227,7 +227,7 @@ def test_one_host_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -
                 assert (await reader.readline()).startswith(b"SIP/2.0 200")
                 writer.close()
 
-    monkeypatch.setattr(streams, "MAX_OF_ONE_HOST", 2)
+    monkeypatch.setattr(streams, "MAX_OF_ONE_SOURCE", 2)
     run(talk)
 
 

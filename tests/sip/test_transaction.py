@@ -21,6 +21,7 @@ from sipgw.sip.uri import Uri
 FIGURE_5 = """
 Calling    | timer A, E or G          | Calling    | resend
 Calling    | timer B, F or H          | Terminated | give up
+Calling    | transport error          | Terminated | give up
 Calling    | 1xx                      | Proceeding | stop, pass
 Calling    | 2xx                      | Accepted   | stop, pass
 Calling    | 300-699                  | Completed  | stop, ack, pass
@@ -35,11 +36,13 @@ Accepted   | timer D, I, J, K, L or M | Terminated |
 FIGURE_6 = """
 Trying     | timer A, E or G          | Trying     | resend
 Trying     | timer B, F or H          | Terminated | give up
+Trying     | transport error          | Terminated | give up
 Trying     | 1xx                      | Proceeding | pass
 Trying     | 2xx                      | Completed  | stop, pass
 Trying     | 300-699                  | Completed  | stop, pass
 Proceeding | timer A, E or G          | Proceeding | resend
 Proceeding | timer B, F or H          | Terminated | give up
+Proceeding | transport error          | Terminated | give up
 Proceeding | 1xx                      | Proceeding | pass
 Proceeding | 2xx                      | Completed  | stop, pass
 Proceeding | 300-699                  | Completed  | stop, pass

@@ -11,7 +11,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.server import InviteServer
-from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.surroundings import Located, Surroundings, as_it_stands
 from sipgw.sip.user_agent import UserAgent
 
 DELAY = 0.010
@@ -28,6 +28,7 @@ class Party:
     calls: list[InviteServer] = field(default_factory=list)
     on_call: Callable[[InviteServer, float], None] = lambda call, now: None
     admit: Callable[[Request, Peer], Refusal | None] = lambda request, peer: None
+    locate: Callable[[Peer, Located, float], None] = as_it_stands
 
     @property
     def peer(self) -> Peer:
@@ -62,6 +63,7 @@ class Wire:
                 lambda peer: (host, 5060),
                 lambda request, peer: party.admit(request, peer),
                 incoming,
+                lambda peer, located, now: party.locate(peer, located, now),
             )
         )
         return party

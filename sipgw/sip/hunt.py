@@ -1,0 +1,240 @@
+"""Requests of ours on their way to one address after the other (RFC 3263 §4.3). Sans-IO."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from sipgw.sip.dialog import Peer
+from sipgw.sip.fields import NameAddr, Via
+from sipgw.sip.health import Health
+from sipgw.sip.matching import COOKIE
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.surroundings import Packet, Surroundings
+from sipgw.sip.timers import Timer, Timers
+from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, State, Tell, Transaction, cancel_of, event_of
+from sipgw.sip.uri import Uri
+
+PATIENCE = 4.0
+"""Seconds without any response after which the next address is tried."""
+IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
+"""Methods that are tried elsewhere after a silence; others may be answered late, and must not be done twice."""
+NO_ANSWER = "no answer"
+LARGEST_DATAGRAM = 1300
+"""Bytes of a request over UDP; a larger one goes over TCP (RFC 3261 §18.1.1)."""
+
+
+class Clients:
+    """The client side of all transactions."""
+
+    def __init__(self, world: Surroundings, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
+        self.health = Health()
+        self._world = world
+        self._timers = timers
+        self._send = send
+        self._name = name
+        self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
+        self._locating = 0
+
+    def __len__(self) -> int:
+        return len(self._running) + self._locating
+
+    @property
+    def asking(self) -> bool:
+        """Whether a request of ours still waits for its final response."""
+        return self._locating > 0 or any(transaction.running for transaction, _ in self._running.values())
+
+    def contact(self, peer: Peer, user: str, scheme: str = "sip") -> Uri:
+        """The URI under which `peer` can reach us; to `sips` the answer is `sips` (RFC 3261 §8.1.1.8)."""
+        host, port = self._world.address(peer)
+        if scheme == "sips":
+            return Uri("sips", user, host, port)
+        params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
+        return Uri("sip", user, host, port, params)
+
+    def hunt(self, request: Request, target: Peer, tell: Tell, now: float) -> "Hunt":
+        """Send `request` to the first address of `target` that answers, with a Via and the Contact for each."""
+        hunt = Hunt(self, self._timers, request, target, tell)
+        self._locating += 1
+
+        def located(hops: tuple[Peer, ...], at: float) -> None:
+            self._locating -= 1
+            if hops:
+                hunt.begin(self.health.order(hops, at), at)
+            else:  # not told from here: whoever started this does not hold the hunt yet
+                self._timers.at(at, hunt.nowhere)
+
+        self._world.locate(target, located, now)
+        return hunt
+
+    def begin(self, request: Request, hop: Peer, tell: Tell, now: float) -> Transaction:
+        """Send a request that has its Via in a client transaction."""
+        key = (request.via.branch, request.method)
+        transaction = Transaction(
+            INVITE_CLIENT if request.method == "INVITE" else CLIENT,
+            request,
+            self._timers,
+            lambda message: self._send(Packet(message.to_bytes(), hop)),
+            tell,
+            lambda _: self._running.pop(key, None) and None,
+            reliable=hop.transport != "udp",
+        )
+        self._running[key] = (transaction, hop)
+        transaction.begin(now)
+        return transaction
+
+    def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
+        """Send the ACK of a 2xx: outside any transaction, with a branch of its own (RFC 3261 §13.2.2.4)."""
+
+        def located(hops: tuple[Peer, ...], at: float) -> None:
+            for hop in self.health.order(hops, at)[:1]:
+                self._send(Packet(self.stamped(ack, hop).to_bytes(), hop))
+
+        self._world.locate(peer, located, now)
+
+    def receive(self, response: Response, now: float) -> bool:
+        """Give a response to its transaction; False when there is none."""
+        transaction, _ = self._running.get((response.via.branch, response.cseq.method), (None, None))
+        if transaction is not None:
+            transaction.fire(event_of(response), now, response)
+        return transaction is not None
+
+    def unreachable(self, peer: Peer, cause: str, now: float) -> None:
+        """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""
+        self.health.failed(peer, cause, now)
+        for transaction, hop in list(self._running.values()):
+            if hop[:3] == peer[:3]:
+                transaction.fire(Event.UNREACHABLE, now)
+
+    def stamped(self, request: Request, hop: Peer) -> Request:
+        """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""
+        host, port = self._world.address(hop)
+        via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self._world.token()), ("rport", None)))
+        fields = [("Via", str(via))]
+        for name, value in request.headers:
+            fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
+        if request.method != "ACK":
+            fields.append(("User-Agent", self._name))
+        return replace(request, headers=Headers(tuple(fields)))
+
+    def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
+        ours = NameAddr.parse(contact)
+        return str(replace(ours, uri=self.contact(hop, ours.uri.user, request.uri.scheme)))
+
+
+class Hunt:
+    """One request, and the transactions in which it is tried."""
+
+    def __init__(self, clients: Clients, timers: Timers, request: Request, target: Peer, tell: Tell) -> None:
+        self.request = request
+        """As it was last sent."""
+        self.peer = target
+        """Where it was last sent."""
+        self.failure = ""
+        """Why nobody could be asked; empty if somebody could, but did not answer."""
+        self._clients = clients
+        self._timers = timers
+        self._plain = request
+        self._tell = tell
+        self._hops: deque[Peer] = deque()
+        self._tries: list[Transaction] = []
+        self._current: Transaction | None = None
+        self._patience: Timer | None = None
+        self._over = False
+
+    @property
+    def running(self) -> bool:
+        """Whether no final response has passed."""
+        return not self._over and (self._current is None or self._current.running)
+
+    def begin(self, hops: list[Peer], now: float) -> None:
+        """Try `hops` in their order."""
+        if not self._over:
+            self._hops.extend(hops)
+            self._next(now)
+
+    def nowhere(self, now: float) -> None:
+        """There is no address to send to."""
+        if not self._over:
+            self._over = True
+            self.failure = f"no address of {self.peer.host} was found"
+            self._tell(None, now)
+
+    def stay(self) -> None:
+        """Try no further address."""
+        self._hops.clear()
+        self._be_patient()
+
+    def abandon(self) -> None:
+        """End it; nobody is told."""
+        self._over = True
+        self.stay()
+        for transaction in self._tries:
+            transaction.abandon()
+
+    def _next(self, now: float) -> None:
+        hop = self._hops.popleft()
+        request = self._clients.stamped(self._plain, hop)
+        if hop.transport == "udp" and len(request.to_bytes()) > LARGEST_DATAGRAM:
+            stream = hop._replace(transport="tcp")
+            if self._clients.health.good(stream, now):
+                self._hops.appendleft(hop)  # RFC 3261 §18.1.1: where there is no TCP it goes over UDP all the same
+                hop, request = stream, self._clients.stamped(self._plain, stream)
+        self.peer, self.request = hop, request
+
+        def told(message: Request | Response | None, at: float) -> None:
+            self._told(transaction, hop, message, at)
+
+        transaction = self._current = self._clients.begin(request, hop, told, now)
+        self._tries.append(transaction)
+        self._be_patient()
+        if self._hops and request.method in IMPATIENT:
+            self._patience = self._timers.at(now + PATIENCE, lambda at: self._failed(hop, NO_ANSWER, at))
+
+    def _failed(self, hop: Peer, cause: str, now: float) -> None:
+        self._clients.health.failed(hop, cause, now)
+        if self._hops:
+            self._next(now)
+
+    def _told(self, transaction: Transaction, hop: Peer, message: Request | Response | None, now: float) -> None:
+        if self._over:
+            return
+        if isinstance(message, Response):
+            self._answered(transaction, hop, message, now)
+        elif transaction is self._current:
+            self._be_patient()
+            self.failure = self._clients.health.reason(hop, now)
+            self._failed(hop, self.failure or NO_ANSWER, now)
+            if transaction is self._current:
+                self._tell(None, now)
+
+    def _answered(self, transaction: Transaction, hop: Peer, response: Response, now: float) -> None:
+        if transaction is self._current:
+            self._be_patient()
+            if response.status == 503 and self._hops:
+                self._failed(hop, "503", now)
+                return
+            if response.status != 503:
+                self._clients.health.answered(hop)
+            self._final(response, now)
+        elif response.status < 200:
+            self._take_back(transaction, hop, now)  # too late: it is being tried elsewhere
+        elif response.status < 300:
+            late, self._current = self._current, transaction
+            self.stay()
+            self._final(response, now)
+            if late is not None and late.state is State.PROCEEDING:
+                self._take_back(late, self.peer, now)
+
+    def _final(self, response: Response, now: float) -> None:
+        # Only an INVITE may have more than one final response: that of every fork.
+        self._over = response.status >= 200 and self.request.method != "INVITE"
+        self._tell(response, now)
+
+    def _take_back(self, transaction: Transaction, hop: Peer, now: float) -> None:
+        if transaction.request.method == "INVITE" and transaction.state is State.PROCEEDING:
+            self._clients.begin(cancel_of(transaction.request), hop, lambda message, at: None, now)
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None

@@ -1,0 +1,161 @@
+"""The sockets of one endpoint (RFC 3261 §18): UDP, TCP and TLS, in IPv4 and IPv6."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Any
+
+from sipgw.sip.dialog import Peer
+from sipgw.sip.streams import Streams, Told
+from sipgw.sip.tls import Tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipgw.sip.endpoint import EndpointOptions
+
+ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
+"""Addresses of no one (RFC 5737, RFC 3849): the route to them is the default route."""
+FREE_PORT_TRIES = 20
+"""How often another port is taken when the system's choice is free for UDP but not for TCP."""
+FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class Transports:
+    """All sockets. `datagram` is given what comes over UDP; `told` what comes over streams and what goes wrong."""
+
+    def __init__(self, options: "EndpointOptions", datagram: "Callable[[bytes, Peer], None]", told: Told) -> None:
+        self.options = options
+        self.told = told
+        self.datagram = datagram
+        local = None if ipaddress.ip_address(options.host).is_unspecified else options.host
+        self._tls = Tls(options.tls)
+        self._streams = Streams(told, self._tls, local)
+        self._udp: dict[int, _Datagrams] = {}
+        self._servers: list[asyncio.Server] = []
+        self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The local addresses that are listened on; ``::`` stands for every address of both families."""
+        return ("0.0.0.0", "::") if self.options.host == "::" else (self.options.host,)
+
+    def speaks(self, address: str) -> bool:
+        """Whether there is a socket of the family of `address`."""
+        return _version(address) in {_version(host) for host in self.hosts}
+
+    def port(self, transport: str) -> int:
+        """The port that is listened on."""
+        return self._ports.get(transport, self.options.port)
+
+    async def open(self) -> None:
+        """Listen. Raises `OSError` and `TlsError`."""
+        self._tls.check()
+        for left in reversed(range(FREE_PORT_TRIES)):
+            try:
+                await self._listen()
+            except OSError:
+                await self.close()
+                if self.options.port or not left:
+                    raise
+                self._ports = {"udp": 0, "tcp": 0, "tls": self.options.tls.port}
+            else:
+                return
+
+    async def _listen(self) -> None:
+        loop, streams, ports = asyncio.get_running_loop(), self._streams, self._ports
+        for host in self.hosts:
+            transport, protocol = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self), sock=self._socket(host, ports["udp"])
+            )
+            self._udp[_version(host)] = protocol
+            ports["udp"] = ports["tcp"] = int(transport.get_extra_info("sockname")[1])
+            if self.options.tcp:
+                self._servers.append(await loop.create_server(lambda: streams.accept("tcp"), host, ports["tcp"]))
+            if self.options.tls.certificate:
+                server = await loop.create_server(lambda: streams.accept("tls"), host, ports["tls"])
+                self._servers.append(server)
+                ports["tls"] = int(server.sockets[0].getsockname()[1])
+
+    def _socket(self, host: str, port: int) -> socket.socket:
+        version = _version(host)
+        bound = socket.socket(FAMILY[version], socket.SOCK_DGRAM)
+        try:
+            if version == 6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.setblocking(False)
+            bound.bind((host, port))
+        except OSError:
+            bound.close()
+            raise
+        return bound
+
+    def stop_listening(self) -> None:
+        """Take no further connections and close those that are open; UDP stays."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self._streams.close()
+
+    async def close(self) -> None:
+        """Close everything."""
+        self.stop_listening()
+        for protocol in self._udp.values():
+            protocol.close()
+        self._udp.clear()
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        """Send to a peer whose host is an address. What cannot be sent is told."""
+        if peer.transport in ("tcp", "tls"):
+            self._streams.send(data, peer)
+            return
+        udp = self._udp.get(_version(peer.host))
+        cause = udp.send(data, peer) if udp else f"no socket for {peer.transport} to {peer.host}; see [sip] host"
+        if cause:
+            self.told.unreachable(peer, cause)
+
+    def address(self, peer: Peer) -> tuple[str, int]:
+        """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
+        port, version = self.port(peer.transport), _version(peer.host)
+        for host in (self.options.public_address, self.options.host):
+            if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
+                return host, port
+        with contextlib.suppress(ValueError, OSError), socket.socket(FAMILY[version], socket.SOCK_DGRAM) as probe:
+            host = peer.host if ":" in peer.host or peer.host[-1:].isdigit() else ANYWHERE[version]
+            probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
+            return str(probe.getsockname()[0]).partition("%")[0], port
+        return {4: "127.0.0.1", 6: "::1"}[version], port
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, transports: Transports) -> None:
+        self._transports = transports
+        self._transport: asyncio.DatagramTransport | None = None
+        self._fault: Exception | None = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        self._transports.datagram(data, Peer("udp", addr[0], addr[1]))
+
+    def error_received(self, exc: Exception) -> None:
+        self._fault = exc
+
+    def send(self, data: bytes, peer: Peer) -> str:
+        """Send; returns why it cannot be sent, or an empty string."""
+        self._fault = None
+        if self._transport is not None:
+            self._transport.sendto(data, (peer.host, peer.port))
+        fault = self._fault  # the transport told of it while it was sending
+        return "" if fault is None else getattr(fault, "strerror", None) or str(fault)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _version(host: str) -> int:
+    """4 or 6; 4 for a name."""
+    return 6 if ":" in host else 4
