@@ -146,8 +146,7 @@ def _read(kind: int, count: int, body: bytes) -> list[Rtcp] | None:
     if kind == SR:
         if len(body) < 24 + 24 * count:
             return None
-        ssrc, *told = _SENDER.unpack_from(body)
-        return [SenderReport(ssrc, *told, blocks=_blocks(body, 24, count))]
+        return [SenderReport(*_SENDER.unpack_from(body))._replace(blocks=_blocks(body, 24, count))]
     if kind == RR:
         if len(body) < 4 + 24 * count:
             return None
