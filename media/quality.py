@@ -8,6 +8,8 @@ from array import array
 from typing import NamedTuple
 
 from media.losses import Pattern
+from media.schedule import FRAME_SECONDS
+from media.xr import UNAVAILABLE, VoipMetrics
 
 INTERVAL = 5.0
 """Seconds that are judged at a time."""
@@ -17,6 +19,8 @@ BEST = 93.2
 ROBUST_CONCEALED = 25.1
 """Packet-loss robustness Bpl of G.711 with concealment (G.113 Appendix I); without it every loss is heard."""
 ROBUST_PLAIN = 4.3
+STANDARD_CONCEALMENT, NO_CONCEALMENT, ADAPTIVE_BUFFER = 0b11 << 6, 0b01 << 6, 0b11 << 4
+"""Bits of the receiver configuration (RFC 3611 §4.7.6)."""
 
 
 def rating(loss: float, burst_ratio: float, delay: float, *, concealed: bool) -> float:
@@ -87,3 +91,49 @@ class Meter:
         if self.latest:
             self.scores.append(self.latest.mos)
             del self.scores[:-KEPT]
+
+
+def voip_metrics(
+    *,
+    ssrc: int,
+    expected: int,
+    discarded: int,
+    pattern: Pattern,
+    delays: tuple[float, float, float],
+    buffer: tuple[float, float],
+    concealed: bool,
+) -> VoipMetrics:
+    """The VoIP metrics block on a call in which `expected` packets were due and `discarded` came too late.
+
+    `delays` are the round trip, our own, and from mouth to ear; `buffer` what a late packet is waited for now and at
+    most; seconds. A packet in order is not delayed by our buffer, so its nominal delay is 0.
+    """
+    round_trip, own, mouth_to_ear = delays
+    listening = judge(expected, pattern, 0.0, concealed=concealed)
+    talking = judge(expected, pattern, mouth_to_ear, concealed=concealed)
+    between = expected - pattern.burst_packets
+    return VoipMetrics(
+        ssrc=ssrc,
+        loss_rate=_part(pattern.lost - discarded, expected),
+        discard_rate=_part(discarded, expected),
+        burst_density=_part(pattern.burst_lost, pattern.burst_packets),
+        gap_density=_part(pattern.lost - pattern.burst_lost, between),
+        burst_duration=_milliseconds(FRAME_SECONDS * pattern.burst_packets / max(1, pattern.bursts)),
+        gap_duration=_milliseconds(FRAME_SECONDS * between / (pattern.bursts + 1)),
+        round_trip=_milliseconds(round_trip),
+        end_system_delay=_milliseconds(own),
+        r_factor=round(talking.rating) if talking else UNAVAILABLE,
+        mos_lq=round(10 * listening.mos) if listening else UNAVAILABLE,
+        mos_cq=round(10 * talking.mos) if talking else UNAVAILABLE,
+        receiver_config=(STANDARD_CONCEALMENT if concealed else NO_CONCEALMENT) | ADAPTIVE_BUFFER,
+        jitter_buffer_max=_milliseconds(buffer[0]),
+        jitter_buffer_abs_max=_milliseconds(buffer[1]),
+    )
+
+
+def _part(some: int, of: int) -> int:
+    return max(0, min(255, some * 256 // of)) if of > 0 else 0
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, min(0xFFFF, round(seconds * 1000)))

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from media.g711 import RATE
+from media.rtcp import ReportBlock
 
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
@@ -91,3 +92,38 @@ def fraction_lost(before: Tally, after: Tally) -> int:
     expected = after.expected - before.expected
     lost = after.lost - before.lost
     return min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
+
+
+class Account:
+    """The receiver's part of the reports: what changed since the last one, and the call as a whole."""
+
+    def __init__(self) -> None:
+        self._reception = Reception(0)
+        self._before = Tally()
+        self._earlier = 0
+
+    def follow(self, reception: Reception) -> None:
+        """Turn to the stream that is received now; what was expected of the one before stays counted."""
+        if reception is not self._reception:
+            self._earlier += self._reception.tally.expected
+            self._reception, self._before = reception, Tally()
+
+    @property
+    def ssrc(self) -> int:
+        """The source that is received."""
+        return self._reception.ssrc
+
+    @property
+    def expected(self) -> int:
+        """Packets expected in the whole call."""
+        return self._earlier + self._reception.tally.expected
+
+    def block(self, last_report: int, delay: int) -> ReportBlock | None:
+        """The block on what was received since the last one; None if that is nothing (RFC 3550 §6.4)."""
+        stream, before, after = self._reception, self._before, self._reception.tally
+        if after.packets == before.packets:
+            return None
+        self._before = after
+        jitter = min(int(stream.jitter), 0xFFFF_FFFF)
+        lost = fraction_lost(before, after)
+        return ReportBlock(stream.ssrc, lost, after.lost, stream.highest_sequence, jitter, last_report, delay)
