@@ -11,6 +11,7 @@ Positions are samples of the sender's RTP clock, extended past their 32 bits; ti
 from dataclasses import dataclass
 
 from media.g711 import FRAME, RATE, ULAW_SILENCE, level
+from media.losses import Losses
 from media.rtp import signed
 
 HOLE_WAIT = 0.040
@@ -70,7 +71,7 @@ class JitterBuffer:
         self._sound_at = 0.0
         self._ahead = 0.0
         self._waiting: dict[int, tuple[int, bytes | None, float]] = {}
-        self._given_up: dict[int, float] = {}
+        self.losses = Losses()
         self._hole_wait = HOLE_WAIT
         self._stall = Stall()
         self._bad_sequence = -1
@@ -79,7 +80,7 @@ class JitterBuffer:
         """Expect a stream with a new SSRC; the time until its first packet is filled by the wall clock."""
         self._started = False
         self._waiting.clear()
-        self._given_up.clear()
+        self.losses.restart()
         self._stall.restart()
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
@@ -148,6 +149,11 @@ class JitterBuffer:
         return ready
 
     @property
+    def hole_wait(self) -> float:
+        """Seconds that the packets behind a hole wait for it, now."""
+        return self._hole_wait
+
+    @property
     def debt(self) -> int:
         """Samples lent and not yet paid back."""
         return self._stall.debt
@@ -165,7 +171,7 @@ class JitterBuffer:
         self._begin(sequence, timestamp, now)
 
     def _count_old(self, at: int, now: float) -> None:
-        waited_from = self._given_up.pop(at, None)
+        waited_from = self.losses.came_late(at)
         if waited_from is None:
             self.stats.duplicate += 1
             return
@@ -191,10 +197,7 @@ class JitterBuffer:
 
     def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
-        for missing in range(max(self._sequence, until - MAX_MISORDER), until):
-            self._given_up[missing] = waited_from
-        while len(self._given_up) > 2 * MAX_MISORDER:
-            del self._given_up[next(iter(self._given_up))]
+        self.losses.add(self._sequence, until, waited_from)
         self._sequence = until
 
     def _emit(self, timestamp: int, payload: bytes | None, arrived: float, ready: list[bytes]) -> None:
