@@ -14,7 +14,8 @@ class Transcript(NamedTuple):
     """Words of the current turn, cumulative: each replaces the one before it.
 
     `final` ends the turn. `stable` marks a text that will probably become the final one unchanged (eager end of
-    turn): a reply may be prepared on it, but nothing with a side effect may happen yet.
+    turn): a reply may be prepared on it, but nothing with a side effect may happen yet. A following transcript that is
+    not stable takes it back (the caller goes on after all), even if its text is the same.
     """
 
     text: str

@@ -14,11 +14,16 @@ class ProviderError(Exception):
         What the operator can do about it; empty if nothing is known.
     temporary
         True when the same request may succeed later (connection lost, rate limit, overload).
+    retry_after
+        Seconds that the provider asked to be left alone; 0 if it did not say.
     """
 
-    def __init__(self, provider: str, problem: str, *, advice: str = "", temporary: bool = True) -> None:
+    def __init__(
+        self, provider: str, problem: str, *, advice: str = "", temporary: bool = True, retry_after: float = 0.0
+    ) -> None:
         super().__init__(f"{provider}: {problem}" + (f" ({advice})" if advice else ""))
         self.provider = provider
         self.problem = problem
         self.advice = advice
         self.temporary = temporary
+        self.retry_after = retry_after

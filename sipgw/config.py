@@ -14,6 +14,7 @@ from typing import Literal
 from dotenv import dotenv_values
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_chat import OpenAIOptions
@@ -38,8 +39,8 @@ class AgentOptions:
     """First sentence; empty for one made of `business`."""
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
-    ears: Literal["auto", "assemblyai", "local"] = "auto"
-    """Speech to text; `auto` is AssemblyAI if there is a key, otherwise the embedded models."""
+    ears: Literal["auto", "assemblyai", "deepgram", "local"] = "auto"
+    """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
     model: Literal["auto", "openai", "local"] = "auto"
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
     voice: Literal["auto", "elevenlabs", "local"] = "auto"
@@ -61,6 +62,7 @@ class Config:
     trunks: tuple[TrunkOptions, ...] = ()
     """Empty: calls come from loopback and private networks only."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
+    deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
@@ -111,6 +113,7 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = {
     "ASSEMBLYAI_API_KEY": ("assemblyai", "api_key"),
+    "DEEPGRAM_API_KEY": ("deepgram", "api_key"),
     "OPENAI_API_KEY": ("openai", "api_key"),
     "OPENAI_BASE_URL": ("openai", "base_url"),
     "OPENAI_MODEL": ("openai", "model"),

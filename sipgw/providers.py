@@ -3,10 +3,12 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 from agent.ears import Ears
 from agent.model import Model
 from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
 from agent.providers.local import models
@@ -36,34 +38,63 @@ class Providers:
     voice: Callable[[], Voice]
 
 
+@dataclass(frozen=True)
+class _Offer:
+    """One provider of the cloud: the variable that holds its key, and how to make it."""
+
+    variable: str
+    has_key: Callable[[Config], bool]
+    make: Callable[[Config], Any]
+
+
+def _elevenlabs(config: Config) -> Voice:
+    over_http = config.elevenlabs.transport == "http"
+    return ElevenLabsHttpVoice(config.elevenlabs) if over_http else ElevenLabsVoice(config.elevenlabs)
+
+
+# In the order in which `auto` takes them.
+_EARS = {
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIEars(c.assemblyai)
+    ),
+    "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramEars(c.deepgram)),
+}
+_MODELS = {
+    "openai": _Offer(
+        "OPENAI_API_KEY",
+        lambda c: bool(c.openai.api_key) or "api.openai.com" not in c.openai.base_url,
+        lambda c: OpenAIModel(c.openai),
+    ),
+}
+_VOICES = {
+    "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
+}
+_PARTS = {
+    "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
+    "model": (_MODELS, "thinking with the embedded demo brain (orders and callbacks only)"),
+    "voice": (_VOICES, "speaking with the embedded Hibari voice (English only)"),
+}
+
+
 def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     notes: list[str] = []
+    chosen = {part: _pick(config, part, notes) for part in _PARTS}
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], tuple(notes))
 
-    def pick(part: str, wanted: str, cloud: str, key: str, variable: str, without: str) -> str:
-        if wanted == "local" or (wanted == "auto" and not key):
-            if wanted == "auto":
-                notes.append(f"no {variable}: {without}")
-            return "local"
-        if not key:
-            raise ConfigError(f"[agent] {part} = {cloud!r} needs a key: set {variable} in .env")
-        return cloud
 
-    options = config.agent
-    ears = pick(
-        "ears", options.ears, "assemblyai", config.assemblyai.api_key, "ASSEMBLYAI_API_KEY",
-        "hearing with the embedded Whisper tiny.en (English only)",
-    )  # fmt: skip
-    has_model = config.openai.api_key or ("own server" if "api.openai.com" not in config.openai.base_url else "")
-    model = pick(
-        "model", options.model, "openai", has_model, "OPENAI_API_KEY",
-        "thinking with the embedded demo brain (orders and callbacks only)",
-    )  # fmt: skip
-    voice = pick(
-        "voice", options.voice, "elevenlabs", config.elevenlabs.api_key, "ELEVENLABS_API_KEY",
-        "speaking with the embedded Hibari voice (English only)",
-    )  # fmt: skip
-    return Choice(ears, model, voice, tuple(notes))
+def _pick(config: Config, part: str, notes: list[str]) -> str:
+    offers, without = _PARTS[part]
+    wanted = getattr(config.agent, part)
+    if wanted == "auto":
+        for name, offer in offers.items():
+            if offer.has_key(config):
+                return name
+        notes.append(f"no {next(iter(offers.values())).variable}: {without}")
+        return "local"
+    if wanted != "local" and not offers[wanted].has_key(config):
+        raise ConfigError(f"[agent] {part} = {wanted!r} needs a key: set {offers[wanted].variable} in .env")
+    return str(wanted)
 
 
 @contextlib.asynccontextmanager
@@ -82,16 +113,15 @@ async def opened(config: Config, choice: Choice) -> AsyncIterator[Providers]:
             if models.missing() is None:
                 await local.warm()
         else:
-            model = OpenAIModel(config.openai)
+            model = _MODELS[choice.model].make(config)
         stack.push_async_callback(model.close)
 
         def ears() -> Ears:
-            return speech.ears() if choice.ears == "local" and speech else AssemblyAIEars(config.assemblyai)
+            return speech.ears() if choice.ears == "local" and speech else cast(Ears, _EARS[choice.ears].make(config))
 
         def voice() -> Voice:
             if choice.voice == "local" and speech:
                 return speech.voice()
-            over_http = config.elevenlabs.transport == "http"
-            return ElevenLabsHttpVoice(config.elevenlabs) if over_http else ElevenLabsVoice(config.elevenlabs)
+            return cast(Voice, _VOICES[choice.voice].make(config))
 
         yield Providers(ears, model, voice)

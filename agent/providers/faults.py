@@ -15,7 +15,16 @@ def quoted(words: object, secret: str) -> str:
     return text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
 
-def http_fault(provider: str, status: int, words: str = "") -> ProviderError:
+def seconds_of(retry_after: str | None) -> float:
+    """The seconds that a Retry-After field asks for (RFC 9110 §10.2.3), at most an hour; 0 for none or a date."""
+    try:
+        seconds = float(retry_after or 0)
+    except ValueError:
+        return 0.0
+    return min(seconds, 3600.0) if seconds > 0 else 0.0
+
+
+def http_fault(provider: str, status: int, words: str = "", retry_after: float = 0.0) -> ProviderError:
     """The error for an HTTP status; `words` are the provider's own, already `quoted`.
 
     Words of a 401 are left out, because some providers repeat part of the key in them.
@@ -23,7 +32,8 @@ def http_fault(provider: str, status: int, words: str = "") -> ProviderError:
     problem, advice = _STATUS.get(status, (f"answered HTTP {status}", ""))
     if words and status != 401:
         problem = f"{problem}: {words}"
-    return ProviderError(provider, problem, advice=advice, temporary=status in (408, 409, 425, 429) or status >= 500)
+    temporary = status in (408, 409, 425, 429) or status >= 500
+    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after)
 
 
 _STATUS = {

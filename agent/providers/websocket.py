@@ -19,6 +19,8 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI, parse_uri
 
+from agent.providers.faults import seconds_of
+
 MAX_MESSAGE = 1 << 20
 """Bytes of the longest message taken; a longer one closes the socket with 1009."""
 
@@ -52,12 +54,18 @@ class Listener(Protocol):
 
 
 class ConnectError(Exception):
-    """The connection could not be made. `status` is that of an HTTP refusal, otherwise None."""
+    """The connection could not be made.
 
-    def __init__(self, problem: str, status: int | None = None) -> None:
+    `status` is that of an HTTP refusal, otherwise None; with it come the provider's `words` and `retry_after`, the
+    seconds that it wants to be left alone (0 if it gave none).
+    """
+
+    def __init__(self, problem: str, status: int | None = None, words: str = "", retry_after: float = 0.0) -> None:
         super().__init__(problem)
         self.problem = problem
         self.status = status
+        self.words = words
+        self.retry_after = retry_after
 
 
 async def connect(url: str, headers: Mapping[str, str], listener: Listener, time_limit: float) -> "Socket":
@@ -208,8 +216,9 @@ class Socket(asyncio.Protocol):
             self.opened.set_result(None)
             self._timer = asyncio.get_running_loop().call_later(PING_EVERY, self._ping)
         elif isinstance(refusal, InvalidStatus):
-            status = refusal.response.status_code
-            self.opened.set_exception(ConnectError(f"refused with HTTP {status}", status))
+            status, fields = refusal.response.status_code, refusal.response.headers
+            words, wait = fields.get("dg-error", ""), seconds_of(fields.get("Retry-After"))
+            self.opened.set_exception(ConnectError(f"refused with HTTP {status}", status, words, wait))
         else:
             self.opened.set_exception(ConnectError(f"no websocket there ({type(refusal).__name__})"))
 

@@ -18,7 +18,8 @@ class Session:
         self.connection = connection
         url = urllib.parse.urlsplit(connection.request.path)
         self.path = url.path
-        self.query = dict(urllib.parse.parse_qsl(url.query))
+        self.pairs = urllib.parse.parse_qsl(url.query)
+        self.query = dict(self.pairs)
         self.headers = connection.request.headers
         self.audio = bytearray()
         self.frames: list[int] = []

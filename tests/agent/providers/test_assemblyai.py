@@ -18,7 +18,9 @@ UNFINISHED = Said("My name is", 200, 1200)
 
 
 def options(fake: FakeAssemblyAI, **more) -> AssemblyAIOptions:
-    return AssemblyAIOptions(**{"api_key": KEY, "url": f"{fake.url}/v3/ws", "retry_pause": 0.0, **more})
+    return AssemblyAIOptions(
+        **{"api_key": KEY, "url": f"{fake.url}/v3/ws", "retry_pause": 0.0, "silence_after": 60.0, **more}
+    )
 
 
 def sound(milliseconds: int) -> bytes:

@@ -21,7 +21,7 @@ def numbered(seconds: float) -> bytes:
 
 def frames(session: Session) -> list[bytes]:
     found = []
-    while (frame := session.next_frame()) is not None:
+    while (frame := session.backlog.next_frame()) is not None:
         found.append(frame)
     return found
 
@@ -38,33 +38,33 @@ def turn(session: Session, text: str, start: int, end: int, **fields):
 
 def test_no_frame_before_there_is_sound_for_one():
     session = started()
-    session.hear(bytes(479))
-    assert session.next_frame() is None
-    session.hear(bytes(1))
-    assert session.next_frame() == bytes(480)
+    session.backlog.hear(bytes(479))
+    assert session.backlog.next_frame() is None
+    session.backlog.hear(bytes(1))
+    assert session.backlog.next_frame() == bytes(480)
 
 
 def test_a_backlog_goes_in_frames_of_at_most_one_second():
     session = started()
-    session.hear(numbered(2.5))
+    session.backlog.hear(numbered(2.5))
     sizes = [len(frame) for frame in frames(session)]
     assert sizes == [7680, 7680, 4320]
-    assert session.tail() == numbered(2.5)[sum(sizes) :].ljust(400, b"\xff")
+    assert session.backlog.tail() == numbered(2.5)[sum(sizes) :].ljust(400, b"\xff")
 
 
 def test_positions_stay_true_after_sound_was_dropped():
     """8 s come at once, the first 3 are dropped: what the server calls 1.0 s was said at 4.0 s."""
     session = started()
-    session.hear(numbered(8))
+    session.backlog.hear(numbered(8))
     sent = b"".join(frames(session))
-    assert session.dropped == 24000
+    assert session.backlog.dropped == 24000
     assert sent == numbered(8)[24000 : 24000 + len(sent)]
     assert onset(session, 1000) == Onset(4.0)
 
 
 def test_positions_go_on_over_a_new_session_that_hears_the_open_turn_again():
     session = started()
-    session.hear(numbered(4))
+    session.backlog.hear(numbered(4))
     frames(session)
     assert onset(session, 3000) == Onset(3.0)
     session.begin()
@@ -74,7 +74,7 @@ def test_positions_go_on_over_a_new_session_that_hears_the_open_turn_again():
 
 def test_words_of_a_finished_turn_are_not_heard_again():
     session = started()
-    session.hear(numbered(3))
+    session.backlog.hear(numbered(3))
     frames(session)
     assert turn(session, "Yes.", 2000, 2900, end_of_turn=True).final
     session.begin()
@@ -83,7 +83,7 @@ def test_words_of_a_finished_turn_are_not_heard_again():
 
 def test_attempts_in_a_row_do_not_go_further_back():
     session = started()
-    session.hear(numbered(4))
+    session.backlog.hear(numbered(4))
     frames(session)
     for _ in range(3):
         session.begin()
@@ -92,7 +92,7 @@ def test_attempts_in_a_row_do_not_go_further_back():
 
 def test_a_final_is_reported_once_though_the_server_repeats_it_formatted():
     session = started(model="universal-streaming-english")
-    session.hear(numbered(2))
+    session.backlog.hear(numbered(2))
     frames(session)
     assert turn(session, "yes", 0, 900, end_of_turn=True).text == "yes"
     assert turn(session, "Yes.", 0, 900, end_of_turn=True, turn_is_formatted=True) is None
@@ -112,7 +112,7 @@ def test_a_final_is_reported_once_though_the_server_repeats_it_formatted():
 )
 def test_which_partials_of_universal_3_are_stable(text, end, confidence, stable):
     session = started()
-    session.hear(numbered(1.98))
+    session.backlog.hear(numbered(1.98))
     frames(session)
     assert turn(session, text, 200, end, end_of_turn_confidence=confidence).stable is stable
 
@@ -120,7 +120,7 @@ def test_which_partials_of_universal_3_are_stable(text, end, confidence, stable)
 @pytest.mark.parametrize("utterance", ["", "yes please"])
 def test_a_completed_utterance_of_universal_streaming_is_stable(utterance):
     session = started(model="universal-streaming-english")
-    session.hear(numbered(2))
+    session.backlog.hear(numbered(2))
     frames(session)
     assert turn(session, "yes please", 0, 900, utterance=utterance).stable is bool(utterance)
 
@@ -128,7 +128,7 @@ def test_a_completed_utterance_of_universal_streaming_is_stable(utterance):
 @pytest.mark.parametrize("timestamp", [None, "1", -1, float("nan"), float("inf"), 1e300, [], {}])
 def test_times_that_cannot_be_are_counted(timestamp):
     session = started()
-    session.hear(numbered(1))
+    session.backlog.hear(numbered(1))
     frames(session)
     assert onset(session, timestamp) is None
     assert session.ignored == 1

@@ -1,0 +1,226 @@
+"""Deepgram's streaming ears without input and output: Nova on /v1/listen and Flux, which takes turns itself, on /v2.
+
+https://developers.deepgram.com/reference/speech-to-text/listen-streaming and /listen-flux
+"""
+
+import json
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent.ears import Onset, Transcript
+from agent.line import SAMPLE_RATE
+from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
+
+KEYTERMS = 100
+"""Key terms sent at most."""
+
+_GOODBYE = json.dumps({"type": "CloseStream"})
+
+
+@dataclass(frozen=True)
+class DeepgramOptions(ListenOptions):
+    """How to hear with Deepgram."""
+
+    url: str = "wss://api.deepgram.com"
+    """Where the service is; ``wss://api.eu.deepgram.com`` keeps the sound in the EU."""
+    model: str = "flux-general-en"
+    """``nova-3`` and its kin, or ``flux-general-en`` / ``flux-general-multi``, which know when a turn is over."""
+    language: str = ""
+    """Nova: ``en``, ``multi`` ...; Flux multi: the language to expect. Empty for the model's default."""
+    keyterms: tuple[str, ...] = ()
+    """Words to listen for, such as product names: at most 100."""
+    endpointing: float = 0.3
+    """Nova: seconds of silence that end a turn."""
+    utterance_end: float = 1.0
+    """Nova: seconds without words that end a turn when noise hides the silence; at least 1."""
+    smart_format: bool = False
+    """Nova: whether numbers, dates and the like are written as people write them."""
+    eot_threshold: float = 0.7
+    """Flux: how sure it must be that the turn is over, 0.5 to 1."""
+    eager_eot_threshold: float | None = 0.5
+    """Flux: how sure it must be to have a reply prepared, 0.3 to 0.9; None for no such notice."""
+    eot_timeout: float = 5.0
+    """Flux: seconds of silence that end a turn in any case, 0.5 to 60."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.keyterms) > KEYTERMS:
+            raise ValueError(f"keyterms: at most {KEYTERMS}")
+        if self.utterance_end < 1:
+            raise ValueError("utterance_end must be at least 1s")
+        if not 0.5 <= self.eot_threshold <= 1:
+            raise ValueError("eot_threshold must be between 0.5 and 1")
+        if self.eager_eot_threshold is not None and not 0.3 <= self.eager_eot_threshold <= min(0.9, self.eot_threshold):
+            raise ValueError("eager_eot_threshold must be between 0.3 and 0.9 and not above eot_threshold")
+        if not 0.5 <= self.eot_timeout <= 60:
+            raise ValueError("eot_timeout must be between 500ms and 60s")
+
+    @property
+    def is_flux(self) -> bool:
+        """Whether the model takes turns itself."""
+        return self.model.startswith("flux")
+
+
+def session(options: DeepgramOptions) -> EarsSession:
+    """The session that serves the model."""
+    return FluxSession(options) if options.is_flux else NovaSession(options)
+
+
+class _DeepgramSession(EarsSession):
+    name = "deepgram"
+    goodbye = _GOODBYE
+    faults: ClassVar = {
+        1008: ("refused the sound", "check model and language", False),
+        1011: ("the server gave up", "", True),
+        "NET-0001": ("heard nothing for 10 s", "", True),
+        "INTERNAL_SERVER_ERROR": ("internal error of the server", "", True),
+    }
+
+    def __init__(self, options: DeepgramOptions) -> None:
+        super().__init__(options)
+        self._options = options
+
+    def _request(self, path: str, query: dict[str, str]) -> tuple[str, dict[str, str]]:
+        pairs = [("model", self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
+        pairs += [*query.items(), *(("keyterm", term) for term in self._options.keyterms)]
+        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(pairs)}"
+        return url, {"Authorization": f"Token {self._options.api_key}"}
+
+    def _fault(self, fields: dict[str, Any]) -> Fault:
+        code = fields.get("code") or fields.get("variant") or fields.get("err_code")
+        words = fields.get("description") or fields.get("message") or ""
+        return Fault(code if isinstance(code, str) else 1011, str(words)[:1000])
+
+
+class NovaSession(_DeepgramSession):
+    """/v1/listen: interim results replace each other, final ones stand; a turn is what lies between two silences."""
+
+    begins = False
+    keepalive = json.dumps({"type": "KeepAlive"})
+
+    def __init__(self, options: DeepgramOptions) -> None:
+        super().__init__(options)
+        self._fixed: list[str] = []  # final results of the open turn; a new session does not hear them again
+        self._turn_from: int | None = None
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        options = self._options
+        query = {
+            "channels": "1",
+            "interim_results": "true",
+            "punctuate": "true",
+            "vad_events": "true",
+            "endpointing": str(round(options.endpointing * 1000)),
+            "utterance_end_ms": str(round(options.utterance_end * 1000)),
+        }
+        if options.smart_format:
+            query["smart_format"] = "true"
+        if options.language:
+            query["language"] = options.language
+        return self._request("/v1/listen", query)
+
+    def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
+        """What a message means."""
+        match kind:
+            case "Results":
+                return self._results(fields)
+            case "SpeechStarted":
+                at = self.backlog.position(fields["timestamp"])
+                if at is None:
+                    raise ValueError
+                self.backlog.open_turn(at)
+                return Onset(at / SAMPLE_RATE)
+            case "UtteranceEnd":
+                end = self.backlog.position(fields["last_word_end"])  # -1 if it is not known
+                if self._turn_from is not None and end is not None and end <= self._turn_from:
+                    return None  # that of the turn before, which a silence had ended
+                return self._finish(end)
+            case "Error":
+                return self._fault(fields)
+        return None
+
+    def _results(self, fields: dict[str, Any]) -> Transcript | None:
+        alternative = fields["channel"]["alternatives"][0]
+        text, words = alternative["transcript"].strip(), alternative.get("words") or []
+        until = self.backlog.position(fields["start"] + fields["duration"])
+        end = self.backlog.position(words[-1]["end"]) if words else until
+        if words:
+            first = self.backlog.position(words[0]["start"])
+            self.backlog.open_turn(first)
+            self._turn_from = first if self._turn_from is None else self._turn_from
+        final = fields["is_final"] is True
+        if final and text:
+            self._fixed.append(text)
+        if final and fields.get("speech_final") is True:
+            return self._finish(end)
+        if final:
+            self.backlog.settle(until, turn_goes_on=bool(self._fixed))
+        if not text:
+            return None
+        so_far = " ".join(self._fixed if final else [*self._fixed, text])
+        return Transcript(so_far, False, False, (self.backlog.sent if end is None else end) / SAMPLE_RATE)
+
+    def _finish(self, end: int | None) -> Transcript | None:
+        text, self._fixed, self._turn_from = " ".join(self._fixed), [], None
+        if not text:
+            return None
+        return Transcript(text, True, True, self.backlog.settle(end) / SAMPLE_RATE)
+
+
+class FluxSession(_DeepgramSession):
+    """/v2/listen: the model says when a turn begins, is probably over, goes on after all, and is over."""
+
+    def __init__(self, options: DeepgramOptions) -> None:
+        super().__init__(options)
+        self._finished = -1  # turn_index of the session's last EndOfTurn
+        self._text, self._end = "", 0
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        options = self._options
+        query = {
+            "eot_threshold": f"{options.eot_threshold:g}",
+            "eot_timeout_ms": str(round(options.eot_timeout * 1000)),
+        }
+        if options.eager_eot_threshold is not None:
+            query["eager_eot_threshold"] = f"{options.eager_eot_threshold:g}"
+        if options.language:
+            query["language_hint"] = options.language
+        return self._request("/v2/listen", query)
+
+    def begin(self) -> None:
+        """Start a session; it counts its turns from 0."""
+        super().begin()
+        self._finished, self._text = -1, ""
+
+    def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
+        """What a message means."""
+        match kind:
+            case "TurnInfo":
+                return self._turn(fields)
+            case "Connected":
+                return Begun()
+            case "Error":
+                return self._fault(fields)
+        return None  # Warning, ConfigureSuccess
+
+    def _turn(self, fields: dict[str, Any]) -> Onset | Transcript | None:
+        event, turn, text = fields["event"], fields["turn_index"], fields["transcript"].strip()
+        if not isinstance(turn, int) or turn <= self._finished:
+            return None
+        start = self.backlog.position(fields["audio_window_start"])
+        end = self.backlog.position(fields["audio_window_end"])
+        self.backlog.open_turn(start)
+        if event == "StartOfTurn":
+            return None if end is None else Onset(end / SAMPLE_RATE)
+        if text != self._text:  # words have no times: where they last changed is where the last one ended
+            self._text, self._end = text, self.backlog.sent if end is None else end
+        final = event == "EndOfTurn"
+        if final:
+            self._finished, self._text = turn, ""
+            self.backlog.settle(end)
+        if not text:
+            return None
+        return Transcript(text, final, final or event == "EagerEndOfTurn", self._end / SAMPLE_RATE)

@@ -1,0 +1,71 @@
+"""How the tests of all streaming ears listen: an open pair of ears, read all the time."""
+
+import asyncio
+import random
+
+import pytest
+
+from agent.ears import Ears, Transcript
+from agent.errors import ProviderError
+
+
+def sound(milliseconds: int) -> bytes:
+    """Mu-law in which all 256 codes occur."""
+    return random.Random(1).randbytes(milliseconds * 8)
+
+
+class Reader:
+    """Reads the events all the time, as a conversation does."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+        self._queue: asyncio.Queue = asyncio.Queue()
+
+    async def run(self) -> None:
+        try:
+            async for event in self._ears.events():
+                self._queue.put_nowait(event)
+            self._queue.put_nowait(None)
+        except ProviderError as error:
+            self._queue.put_nowait(error)
+
+    async def next(self):
+        async with asyncio.timeout(5):
+            event = await self._queue.get()
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    async def final(self) -> Transcript:
+        while True:
+            event = await self.next()
+            if isinstance(event, Transcript) and event.final:
+                return event
+
+    async def matching(self, **fields) -> Transcript:
+        """The next transcript with these fields."""
+        while True:
+            event = await self.next()
+            if isinstance(event, Transcript) and all(getattr(event, name) == value for name, value in fields.items()):
+                return event
+
+
+async def listen(ears: Ears, scenario):
+    """Open `ears`, run `scenario(ears, reader)` and close them."""
+    await ears.open()
+    reader = Reader(ears)
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(reader.run())
+        try:
+            return await scenario(ears, reader)
+        finally:
+            await ears.close()
+            await reading
+
+
+async def refused(ears: Ears) -> ProviderError:
+    """Why `ears` could not be opened."""
+    with pytest.raises(ProviderError) as caught:
+        await ears.open()
+    await ears.close()
+    return caught.value

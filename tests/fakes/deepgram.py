@@ -1,0 +1,298 @@
+"""Deepgram's ears (/v1/listen and /v2/listen) as a local server, as strict as the real one.
+
+What it says is keyed to the milliseconds of sound that it has received, never to a clock; only its patience is one.
+"""
+
+import asyncio
+import json
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from tests.fakes.assemblyai import Said
+from tests.fakes.websocket import Session, SocketServer
+
+V1 = {
+    *("model", "language", "encoding", "sample_rate", "channels", "interim_results", "endpointing", "utterance_end_ms"),
+    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm"),
+}
+V2 = {
+    *("model", "encoding", "sample_rate", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "keyterm"),
+    "language_hint",
+}
+
+STEP = 640
+"""Bytes (80 ms) that are thought about at a time."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong, in the first `sessions` sessions."""
+
+    sessions: int = 1
+    refuse_status: int | None = None
+    retry_after: str = ""
+    silent: bool = False
+    """Nothing ever comes from the server."""
+    error: tuple[str, str] | None = None
+    """An Error message with code and description and a close, when `after_ms` of sound have come."""
+    drop: bool = False
+    after_ms: int = 0
+    no_endpoint: bool = False
+    """v1: noise hides every silence."""
+    noise: tuple[str, ...] = ()
+
+
+class FakeDeepgram(SocketServer):
+    """`scripts[n]` is what is said in the n-th session; the last one serves all further sessions."""
+
+    def __init__(
+        self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "dg-key", patience: float = 10.0
+    ) -> None:
+        self.faults = faults or Faults(sessions=0)
+        super().__init__(key, self.faults.refuse_status)
+        self.refused = 0
+        self._scripts = scripts or ((),)
+        self._patience = patience
+
+    def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
+        url = urllib.parse.urlsplit(request.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        status, words = 0, ""
+        if request.headers.get("Authorization") != f"Token {self.key}":
+            status, words = 401, "Invalid credentials."
+        elif problem := self._problem(url.path, query):
+            status, words = 400, problem
+        elif self._refuse_status and self.refused < self.faults.sessions:
+            status, words = self._refuse_status, "refused"
+        if not status:
+            return None
+        self.refused += 1
+        response = connection.respond(status, words)
+        response.headers["dg-error"] = words
+        response.headers["dg-request-id"] = "r1"
+        if self.faults.retry_after:
+            response.headers["Retry-After"] = self.faults.retry_after
+        return response
+
+    @staticmethod
+    def _problem(path: str, query: dict[str, str]) -> str:
+        known = {"/v1/listen": V1, "/v2/listen": V2}.get(path)
+        if known is None:
+            return f"no such path: {path}"
+        if unknown := set(query) - known:
+            return f"unknown parameter {unknown}"
+        if (query.get("encoding"), query.get("sample_rate")) != ("mulaw", "8000"):
+            return "this fake hears mu-law at 8000 Hz only"
+        if query.get("model", "").startswith("flux") is not (path == "/v2/listen"):
+            return f"No such model/language combination found: {query.get('model')}"
+        if int(query.get("utterance_end_ms", 1000)) < 1000:
+            return "utterance_end_ms must be at least 1000"
+        eager, eot = float(query.get("eager_eot_threshold", 0.3)), float(query.get("eot_threshold", 0.7))
+        if not (0.3 <= eager <= 0.9 and 0.5 <= eot <= 1 and eager <= eot):
+            return "thresholds out of range"
+        return ""
+
+    async def serve(self, session: Session) -> None:
+        count = len(self.sessions)
+        faulty = count <= self.faults.sessions
+        if faulty and self.faults.silent:
+            await session.connection.wait_closed()
+            return
+        script = list(self._scripts[min(count, len(self._scripts)) - 1])
+        hearing = (Nova if session.path == "/v1/listen" else Flux)(self, session, script)
+        await hearing.begin()
+        for noise in self.faults.noise if faulty else ():
+            await session.connection.send(noise)
+        while await self._take(session, hearing, faulty):
+            await self.note()
+
+    async def _take(self, session: Session, hearing: "Nova | Flux", faulty: bool) -> bool:
+        """Obey one message; False if the session is over."""
+        try:
+            async with asyncio.timeout(self._patience):
+                message = await session.connection.recv()
+        except TimeoutError:
+            words = "Deepgram did not receive audio data or a text message within the timeout window."
+            return await self._end(session, "NET-0001", words)
+        if isinstance(message, str):
+            session.messages.append(json.loads(message))
+            kind = session.messages[-1].get("type")
+            if kind == "CloseStream":
+                await hearing.close()
+                await session.connection.close(1000)
+                return False
+            if kind != "KeepAlive" or isinstance(hearing, Flux):
+                return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
+            return True
+        session.frames.append(len(message))
+        for at in range(0, len(message), STEP):  # however much comes at once
+            session.audio += message[at : at + STEP]
+            await hearing.advance(len(session.audio) / 8)
+        if faulty and len(session.audio) / 8 >= self.faults.after_ms:
+            if self.faults.drop:
+                session.cut()
+                return False
+            if self.faults.error is not None:
+                return await self._end(session, *self.faults.error)
+        return True
+
+    async def _end(self, session: Session, code: str, words: str) -> bool:
+        if session.path == "/v2/listen":
+            await self.send(session, {"type": "Error", "sequence_id": 9, "code": code, "description": words})
+        else:
+            await self.send(session, {"type": "Error", "variant": code, "description": words, "message": words})
+        await session.connection.close(1011, code)
+        return False
+
+    async def send(self, session: Session, message: dict[str, Any]) -> None:
+        session.sent.append(message)
+        await session.connection.send(json.dumps(message))
+
+
+class Nova:
+    """Interim results, final ones, and two ways to end a turn."""
+
+    def __init__(self, server: FakeDeepgram, session: Session, script: list[Said]) -> None:
+        self._server, self._session, self._script = server, session, script
+        self._endpointing = int(session.query.get("endpointing", 10))
+        self._utterance_end = int(session.query.get("utterance_end_ms", 0))
+        self._now: Said | None = None  # heard since the last final result
+        self._last: Said | None = None  # whose end a silence or UtteranceEnd has still to mark
+        self._shown = 0
+        self._fixed_ms = 0.0
+
+    async def begin(self) -> None:
+        pass
+
+    async def advance(self, ms: float) -> None:
+        while self._script and self._script[0].start_ms < ms:
+            if self._now is not None:
+                await self._results(self._now.words(True), self._now.end_ms, final=True)
+            if self._last is None:
+                await self._send("SpeechStarted", channel=[0], timestamp=self._script[0].start_ms / 1000)
+            self._now = self._last = self._script.pop(0)
+            self._shown = 0
+        if self._now is not None:
+            words = [word for word in self._now.words(True, ms) if word["end"] <= ms]
+            if len(words) > self._shown:
+                self._shown = len(words)
+                await self._results(words, ms, final=False)
+            silence = ms - self._now.end_ms
+            if silence >= self._endpointing:
+                end = not self._server.faults.no_endpoint
+                await self._results(self._now.words(True), ms, final=True, speech_final=end)
+                self._now = None
+        if self._last is not None and ms - self._last.end_ms >= self._utterance_end:
+            await self._send("UtteranceEnd", channel=[0, 1], last_word_end=self._last.end_ms / 1000)
+            self._last = None
+
+    async def close(self) -> None:
+        if self._now is not None:
+            await self._results(self._now.words(True), self._now.end_ms, final=True, speech_final=True)
+        await self._send("Metadata", request_id="r1", duration=len(self._session.audio) / 8000)
+
+    async def _results(
+        self, words: list[dict[str, Any]], until: float, *, final: bool, speech_final: bool = False
+    ) -> None:
+        heard = [
+            {
+                "word": word["text"].strip(".,?!").lower(),
+                "punctuated_word": word["text"],
+                "start": word["start"] / 1000,
+                "end": word["end"] / 1000,
+                "confidence": 0.9,
+            }
+            for word in words
+        ]
+        text = " ".join(word["text"] for word in words)
+        await self._send(
+            "Results",
+            channel_index=[0, 1],
+            start=self._fixed_ms / 1000,
+            duration=(until - self._fixed_ms) / 1000,
+            is_final=final,
+            speech_final=speech_final,
+            from_finalize=False,
+            channel={"alternatives": [{"transcript": text, "confidence": 0.9, "words": heard}]},
+            metadata={"request_id": "r1"},
+        )
+        if final:
+            self._fixed_ms = until
+
+    async def _send(self, kind: str, **fields: Any) -> None:
+        await self._server.send(self._session, {"type": kind, **fields})
+
+
+class Flux:
+    """idle → StartOfTurn → Update* → (EagerEndOfTurn → TurnResumed → Update*)* → [EagerEndOfTurn →] EndOfTurn."""
+
+    EAGER, END = 240, 800
+    """Milliseconds of silence after which the model is half and quite sure that the turn is over."""
+
+    def __init__(self, server: FakeDeepgram, session: Session, script: list[Said]) -> None:
+        self._server, self._session, self._script = server, session, script
+        self._sequence = 0
+        self._turn = 0
+        self._from = 0.0
+        self._parts: list[Said] = []
+        self._text = ""
+        self._eager = False
+
+    async def begin(self) -> None:
+        await self._send({"type": "Connected", "request_id": "r1"})
+
+    async def advance(self, ms: float) -> None:
+        while self._script and self._script[0].start_ms < ms:
+            self._parts.append(self._script.pop(0))
+            if self._eager:
+                self._eager = False
+                await self._info("TurnResumed", ms)
+            elif len(self._parts) == 1:
+                await self._info("StartOfTurn", ms)
+        if not self._parts:
+            return
+        words = [word["text"] for part in self._parts for word in part.words(True, ms) if word["end"] <= ms]
+        if " ".join(words) != self._text:
+            self._text = " ".join(words)
+            await self._info("Update", ms)
+        silence = ms - self._parts[-1].end_ms
+        if silence >= self.END:
+            await self._finish(ms, "model")
+        elif silence >= self.EAGER and not self._eager and "eager_eot_threshold" in self._session.query:
+            self._eager = True
+            await self._info("EagerEndOfTurn", ms)
+
+    async def close(self) -> None:
+        if self._parts:
+            await self._finish(len(self._session.audio) / 8, "manual")
+
+    async def _finish(self, ms: float, trigger: str) -> None:
+        await self._info("EndOfTurn", ms, trigger=trigger)
+        self._turn += 1
+        self._parts, self._text, self._eager, self._from = [], "", False, ms
+
+    async def _info(self, event: str, ms: float, **more: str) -> None:
+        words = [{"word": word, "confidence": 0.9} for word in self._text.split()]
+        await self._send(
+            {
+                "type": "TurnInfo",
+                "request_id": "r1",
+                "event": event,
+                "turn_index": self._turn,
+                "audio_window_start": self._from / 1000,
+                "audio_window_end": ms / 1000,
+                "transcript": self._text,
+                "words": words,
+                "end_of_turn_confidence": 0.9 if event == "EndOfTurn" else 0.4,
+                **more,
+            }
+        )
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._server.send(self._session, {**message, "sequence_id": self._sequence})
+        self._sequence += 1
