@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
 import structlog
@@ -12,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
-from agent.tools import Tool, load_tools
 from media.engine import MediaEngine
+from sipgw.agents import Agents, call_variables
 from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
-from sipgw.providers import Choice, Providers, choose, opened
+from sipgw.providers import Providers, opened
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -37,26 +36,34 @@ GOODBYE_LIMIT = 5.0
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
-    def __init__(self, config: Config, observer: Callable[[str, Report], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        observer: Callable[[str, Report], None] | None = None,
+        agents: Mapping[str, Config] | None = None,
+    ) -> None:
         self.config = config
-        self.choice: Choice = choose(config)
+        self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self._observer = observer
         self._trunks = Trunks(config.trunks)
-        self._tools: list[Tool] = load_tools(Path(config.agent.tools)) if config.agent.tools else []
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._calls: dict[asyncio.Task[None], str] = {}
         self._draining = False
         self._strangers: set[str] = set()
-        self._parts: tuple[Store, Providers, MediaEngine, Endpoint] | None = None
+        self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            providers = await enter(opened(config, self.choice))
+            providers: dict[str, Providers] = {}
+            speech = None
+            for name, one in self.agents.all.items():
+                providers[name] = await enter(opened(one.config, one.choice, speech))
+                speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(Endpoint(config.sip, self._on_invite, self._admit))
             self._parts = store, providers, engine, endpoint
@@ -86,7 +93,7 @@ class Gateway:
         return self._running[0]
 
     @property
-    def _running(self) -> tuple[Store, Providers, MediaEngine, Endpoint]:
+    def _running(self) -> tuple[Store, dict[str, Providers], MediaEngine, Endpoint]:
         if self._parts is None:
             raise RuntimeError("the gateway is not running")
         return self._parts
@@ -144,7 +151,10 @@ class Gateway:
         leg.authenticate(trunk.credentials)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
         caller = Identity.of(leg.request, trusted=trunk.trust_identity)
-        log.info("call began", trunk=trunk.name, carrier=dict(caller.call_ids))
+        agent = self.agents.answering(leg.request, caller, trunk.name)
+        part, options = providers[agent.name], agent.config.agent
+        values = call_variables(options, caller, trunk.name, datetime.now().astimezone())
+        log.info("call began", trunk=trunk.name, agent=agent.name, carrier=dict(caller.call_ids))
 
         def observe(report: Report) -> None:
             if isinstance(report, TurnEnded):
@@ -155,12 +165,12 @@ class Gateway:
         def converse(line: PhoneLine) -> Conversation:
             return Conversation(
                 line,
-                providers.ears(),
-                providers.model,
-                providers.voice(),
-                persona(self.config.agent, about_call(caller)),
-                tools=[*order_tools(store, leg.id), *self._tools],
-                options=self.config.turns,
+                part.ears(),
+                part.model,
+                part.voice(),
+                persona(options, values, about_call(caller)),
+                tools=[*order_tools(store, leg.id), *agent.tools],
+                options=agent.config.turns,
                 can_transfer=trunk.transfer_uri is not None,
                 observer=observe,
             )
