@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from media import wire
+from media import far, wire
 from media.g711 import RATE
 from media.playout import Heard
 from media.session import Format
@@ -73,6 +73,10 @@ class Channel:
 
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
+        self.far_delay = far.BUFFER
+        """Seconds from a frame's leaving until the other side hears it, as far as RTCP tells."""
+        self.mos = 0.0
+        """Of what was received in the latest interval (about 5 s); 0 if that was nothing."""
         self._number = number
         self._send = send
         self._forget = forget
@@ -81,10 +85,22 @@ class Channel:
         self._counts: asyncio.Future[dict[str, Any]] | None = None
         self._position = Position()
 
-    def connect(self, form: Format, remote: tuple[str, int], *, send: bool = True, receive: bool = True) -> None:
-        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours."""
+    def connect(
+        self,
+        form: Format,
+        remote: tuple[str, int],
+        *,
+        control: tuple[str, int] | None = None,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours.
+
+        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
+        """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
+        wanted["control"] = control
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
@@ -154,6 +170,8 @@ class Channel:
                 self._sink(Digit(key.decode(), at))
             case Kind.NO_RTP:
                 self._sink(NoRtp(*wire.SECONDS.unpack(body)))
+            case Kind.QUALITY:
+                self.far_delay, self.mos = wire.QUALITY.unpack(body)
             case Kind.OPENED:
                 _settle(self._opened, wire.PORT.unpack(body)[0])
             case Kind.REFUSED:
