@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from media import far, wire
-from media.g711 import RATE
 from media.playout import Heard
+from media.position import Position
 from media.session import Format
 from media.wire import Kind, Message
 
@@ -129,6 +129,13 @@ class Channel:
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
 
+    def heard(self) -> Heard:
+        """What the other side has heard by now: what had left `far_delay` seconds ago, an estimate.
+
+        What left since then is still on its way, and will be heard even after `stop`.
+        """
+        return self._position.at(asyncio.get_running_loop().time() - self.far_delay)
+
     async def stats(self) -> dict[str, Any]:
         """All counters of the call. Raises `MediaDown`."""
         self._counts = self._counts or asyncio.get_running_loop().create_future()
@@ -164,7 +171,7 @@ class Channel:
                 if utterance > self._position.discarded:
                     self._sink(Started(utterance, at) if begins else Finished(utterance, at))
             case Kind.HALTED:
-                self._position.halted(Heard(*wire.POSITION.unpack(body)))
+                self._position.halted(Heard(*wire.POSITION.unpack(body)), asyncio.get_running_loop().time())
             case Kind.DIGIT:
                 at, key = wire.DIGIT.unpack(body)
                 self._sink(Digit(key.decode(), at))
@@ -189,55 +196,6 @@ class Channel:
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
         return self._send(Message(kind, self._number, body))
-
-
-class Position:
-    """Where playout is, as far as this side of the pipe can know."""
-
-    def __init__(self) -> None:
-        self.discarded = 0
-        self._last = Heard(0, 0)
-        self._at = 0.0
-        self._said: dict[int, int] = {}
-        self._exact = False
-        self._pausing = False
-
-    def said(self, utterance: int, samples: int) -> None:
-        """Sound was queued."""
-        self._said[utterance] = self._said.get(utterance, 0) + samples
-
-    def report(self, position: Heard, at: float) -> None:
-        """The media process told where it was at `at`."""
-        if position.utterance > self.discarded and not self._exact:
-            self._last, self._at = position, at
-
-    def halted(self, position: Heard) -> None:
-        """The media process told where it paused; old news if playout goes on again."""
-        if self._pausing and position.utterance > self.discarded:
-            self._last, self._exact = position, True
-
-    def pausing(self) -> None:
-        """Playout was told to pause."""
-        self._pausing = True
-
-    def moving(self, now: float) -> None:
-        """Playout goes on."""
-        self._pausing, self._exact, self._at = False, False, now
-
-    def stop(self, now: float) -> Heard:
-        """The position now; everything said so far is discarded."""
-        utterance, samples = self._last
-        if not self._exact and utterance > self.discarded:
-            ahead = int((now - self._at) * RATE)
-            # What was queued bounds it: behind the end of one utterance the next one plays.
-            while utterance in self._said and samples + ahead > self._said[utterance] and utterance + 1 in self._said:
-                ahead -= self._said[utterance] - samples
-                utterance, samples = utterance + 1, 0
-            samples = min(samples + ahead, self._said.get(utterance, 0))
-        self.discarded = max(self._said, default=self.discarded)
-        self._said.clear()
-        self._last, self._exact, self._pausing = Heard(utterance, samples), False, False
-        return self._last
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:
