@@ -260,6 +260,7 @@ def _connect(channel: media.Channel, negotiated: Negotiated) -> None:
     channel.connect(
         form,
         (negotiated.remote_address, negotiated.remote_port),
+        control=negotiated.control,
         send=negotiated.direction in ("sendrecv", "sendonly"),
         receive=negotiated.direction in ("sendrecv", "recvonly"),
     )
