@@ -25,7 +25,7 @@ from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.tls import TlsError, TlsOptions
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import Uri, is_address, parse_host_port
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()
@@ -56,6 +56,8 @@ class EndpointOptions:
     """UDP and TCP port; 0 lets the system choose."""
     tcp: bool = True
     """Whether to listen on TCP too."""
+    dns: tuple[str, ...] = ()
+    """DNS servers, each an address with or without a port; empty: those of the system."""
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
     """The IP address that the other sides send to; empty: the local address that leads to each of them."""
@@ -67,6 +69,9 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        for server in self.dns:
+            if not is_address(parse_host_port(server)[0]):
+                raise ValueError(f"dns must be IP addresses, not {server!r}")
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
@@ -91,15 +96,20 @@ class Endpoint:
         self.options = options
         self._on_invite = on_invite
         self._trace = trace
-        world = Surroundings(
-            lambda: secrets.token_hex(10), random.random, self._address, _guarded(admit), self._incoming
-        )
-        self.agent = UserAgent(world)
         told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
         self._transports = Transports(options, self.datagram, told)
+        self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
+        world = Surroundings(
+            lambda: secrets.token_hex(10),
+            random.random,
+            self._transports.address,
+            _guarded(admit),
+            self._incoming,
+            self._names.locate,
+        )
+        self.agent = UserAgent(world)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
-        self._names = Names(self._send_to_address, self._spawn)
         self._registrations: list[Registration] = []
         self._settled: asyncio.Event | None = None
         self._open = False
@@ -149,7 +159,11 @@ class Endpoint:
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
-        return self._address(peer)[0]
+        return self._transports.address(peer)[0]
+
+    async def locate(self, target: Uri) -> tuple[Peer, ...]:
+        """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
+        return await self._names.find(peer_of(target))
 
     async def invite(
         self,
@@ -165,13 +179,12 @@ class Endpoint:
         usage = InviteClient.to(
             self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
         )
-        peer = peer_of(proxy or target)
-        leg = self._leg(usage, peer)
-        await self._names.look_up(peer.host)
+        leg = self._leg(usage, peer_of(proxy or target))
         self._after(usage.start)
         try:
             async for event in leg.events():
                 if isinstance(event, Confirmed):
+                    leg.source = usage.dialog.source if usage.dialog else leg.source
                     return leg, event.sdp
                 if isinstance(event, Ended):
                     raise CallFailed(event)
@@ -184,12 +197,8 @@ class Endpoint:
         """Register, and stay registered until the endpoint closes."""
         registration = Registration(self.agent, options)
         self._registrations.append(registration)
-        self._spawn(self._register(registration))
-        return registration
-
-    async def _register(self, registration: Registration) -> None:
-        await self._names.look_up(registration.peer.host)  # our Contact depends on the way to the registrar
         self._after(registration.register)
+        return registration
 
     # Around the core
 
@@ -207,7 +216,8 @@ class Endpoint:
         if not self._open:
             return
         for packet in self.agent.to_send():
-            self._send(packet.data, packet.peer)
+            self._watched("out", packet.peer, packet.data)
+            self._transports.send(packet.data, packet.peer)
         if self._settled is not None and not self.agent.asking:
             self._settled.set()
         if self._timer:
@@ -241,16 +251,6 @@ class Endpoint:
             self._watched("in", peer, message.to_bytes())
         self._after(self.agent.receive_message, message, peer)
 
-    def _send(self, data: bytes, peer: Peer) -> None:
-        if is_address(peer.host):
-            self._send_to_address(data, peer)
-        else:
-            self._names.send(data, peer)
-
-    def _send_to_address(self, data: bytes, peer: Peer) -> None:
-        self._watched("out", peer, data)
-        self._transports.send(data, peer)
-
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
@@ -264,9 +264,6 @@ class Endpoint:
             self._trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
-
-    def _address(self, peer: Peer) -> tuple[str, int]:
-        return self._transports.address(peer)
 
 
 def _guarded(admit: Admit) -> Admit:
