@@ -20,7 +20,9 @@ from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
-from sipgw.sip.streams import Told
+from sipgw.sip.streams import PING, Told
+from sipgw.sip.stun import PORT as STUN_PORT
+from sipgw.sip.stun import Stun, is_stun
 from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.tls import TlsError, TlsOptions
 from sipgw.sip.trace import Traced, Tracer, redacted
@@ -60,7 +62,12 @@ class EndpointOptions:
     """DNS servers, each an address with or without a port; empty: those of the system."""
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
-    """The IP address that the other sides send to; empty: the local address that leads to each of them."""
+    """The IP address that the other sides send to; empty: what the STUN server or a registrar sees, if that is known,
+    otherwise the local address that leads to each of them."""
+    stun_server: str = ""
+    """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
+    dscp: int = 24
+    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -69,6 +76,10 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if not 0 <= self.dscp <= 63:
+            raise ValueError("dscp must be from 0 to 63")
+        if self.stun_server:
+            parse_host_port(self.stun_server)
         for server in self.dns:
             if not is_address(parse_host_port(server)[0]):
                 raise ValueError(f"dns must be IP addresses, not {server!r}")
@@ -106,8 +117,14 @@ class Endpoint:
             _guarded(admit),
             self._incoming,
             self._names.locate,
+            self._transports.seen,
         )
         self.agent = UserAgent(world)
+        self._stun: Stun | None = None
+        if options.stun_server:
+            host, port = parse_host_port(options.stun_server)
+            server = Peer("udp", host, port or STUN_PORT)
+            self._stun = Stun(world, self.agent.timers, self._transports.send, server, self._moved)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
         self._registrations: list[Registration] = []
@@ -126,6 +143,8 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
+        if self._stun:
+            self._after(self._stun.ask)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -242,7 +261,10 @@ class Endpoint:
 
     def datagram(self, data: bytes, peer: Peer) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
-        if data.strip(b"\r\n\0"):
+        if is_stun(data):
+            if self._stun:
+                self._after(self._stun.receive, data)
+        elif data.strip(b"\r\n\0"):
             self._watched("in", peer, data)
             self._after(self.agent.receive, data, peer)
 
@@ -255,10 +277,17 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _lost(self, peer: Peer) -> None:
-        pass
+        for registration in self._registrations:
+            self._after(registration.lost, peer)
+
+    def _moved(self, host: str, port: int, now: float) -> None:
+        if self._transports.seen(None, host, port):
+            log.info("public address", host=host, port=port)
+            for registration in self._registrations:
+                registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._trace is None:
+        if self._trace is None or data == PING:
             return
         try:
             self._trace(Traced(direction, peer, redacted(data), self._now()))

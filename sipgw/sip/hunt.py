@@ -18,6 +18,7 @@ PATIENCE = 4.0
 """Seconds without any response after which the next address is tried."""
 IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
 """Methods that are tried elsewhere after a silence; others may be answered late, and must not be done twice."""
+PING = b"\r\n\r\n"
 NO_ANSWER = "no answer"
 LARGEST_DATAGRAM = 1300
 """Bytes of a request over UDP; a larger one goes over TCP (RFC 3261 §18.1.1)."""
@@ -52,14 +53,14 @@ class Clients:
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
 
-    def hunt(self, request: Request, target: Peer, tell: Tell, now: float) -> "Hunt":
+    def hunt(self, request: Request, target: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> "Hunt":
         """Send `request` to the first address of `target` that answers, with a Via and the Contact for each."""
         hunt = Hunt(self, self._timers, request, target, tell)
         self.hunting.add(hunt)
 
         def located(hops: tuple[Peer, ...], at: float) -> None:
             if hops:
-                hunt.begin(self.health.order(hops, at), at)
+                hunt.begin(self.health.order(hops, at, prefer), at)
             else:  # not told from here: whoever started this does not hold the hunt yet
                 self._timers.at(at, hunt.nowhere)
 
@@ -90,6 +91,10 @@ class Clients:
                 self._send(Packet(self.stamped(ack, hop).to_bytes(), hop))
 
         self._world.locate(peer, located, now)
+
+    def ping(self, hop: Peer) -> None:
+        """Keep the way to `hop` open (RFC 5626 §3.5.1)."""
+        self._send(Packet(PING, hop))
 
     def receive(self, response: Response, now: float) -> bool:
         """Give a response to its transaction; False when there is none."""
