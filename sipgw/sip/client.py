@@ -71,7 +71,8 @@ class InviteClient(Usage):
     def _send(self, invite: Request, now: float) -> None:
         self.invite = invite
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
-        self._hunt = self.agent.start(invite, self._hunt.peer if self._hunt else self._peer, self._answered, now)
+        asked = self._hunt.peer if self._hunt else None
+        self._hunt = self.agent.start(invite, self._peer, self._answered, now, asked)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:

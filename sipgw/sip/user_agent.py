@@ -117,9 +117,17 @@ class UserAgent:
         """Our Contact as `peer` can reach it."""
         return f"<{self.clients.contact(peer, user)}>"
 
-    def start(self, request: Request, peer: Peer, tell: Tell, now: float) -> Hunt:
+    def start(self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> Hunt:
         """Send a request in new client transactions, one for each address of `peer` until one answers."""
-        return self.clients.hunt(request, peer, tell, now)
+        return self.clients.hunt(request, peer, tell, now, prefer)
+
+    def ping(self, peer: Peer) -> None:
+        """Keep the way to `peer` open."""
+        self.clients.ping(peer)
+
+    def seen_as(self, peer: Peer, host: str, port: int) -> bool:
+        """`peer` has seen us at this address; returns whether that is news."""
+        return self._world.seen(peer, host, port)
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport could not send to `peer`."""
