@@ -20,14 +20,16 @@ REACH = 480
 STEP = 80
 """Samples (10 ms) in which the sound loses `LOSS` of its amplitude; what is voiced begins a step later."""
 LOSS = 0.2
+OVERLAP = 32
+"""Samples (4 ms) in which sound that comes back takes over; longer ones, as in the appendix, were no better."""
 VOICED = (0.3, 0.8)
 """Correlation with the period before: noise below the first, fully voiced above the second."""
 
 Samples = NDArray[np.float32]
 
 _WINDOW = 120
-# What is nearest to the hole counts most: the weight falls to 1/e in 20 samples.
-_WEIGHT = np.exp((np.arange(_WINDOW) - _WINDOW + 1) / 20).astype(np.float32)
+# What is nearest to the hole counts most: the weight falls to 1/e in 15 samples.
+_WEIGHT = np.exp((np.arange(_WINDOW) - _WINDOW + 1) / 15).astype(np.float32)
 _COUNT = np.arange(REACH)
 _SILENCE = bytes([ULAW_SILENCE])
 
@@ -64,8 +66,7 @@ class Concealment:
 
     def _overlap(self, ulaw: bytes, repeated: Samples) -> bytes:
         sound = _linear(ulaw)
-        # Appendix I: the overlap grows with the length of the loss.
-        length = min(len(sound), 16 + 16 * self._lost, 100)
+        length = min(len(sound), OVERLAP)
         rise = _ramp(length)
         sound[:length] *= rise
         sound[:length] += _part(repeated, self._lost * FRAME, length) * (1 - rise)

@@ -72,7 +72,7 @@ def test_noise_fades_sooner_than_voice():
         concealment.good(sound)
         return level([concealment.lost() for _ in range(3)][-1]) / level(sound)
 
-    assert left(noise) < left(tone(200, 5 * FRAME)) / 2
+    assert left(noise) < 0.75 * left(tone(200, 5 * FRAME))
 
 
 def test_there_is_no_click_at_either_end_of_a_loss():
