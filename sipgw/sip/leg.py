@@ -1,6 +1,7 @@
 """A call leg as the gateway holds it: the core's `Usage` with events that can be awaited."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from sipgw.sip.client import InviteClient
@@ -44,6 +45,7 @@ class Leg:
         self._flush = flush
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._referred: asyncio.Future[Referred] | None = None
+        self._over = asyncio.Event()
         usage.tell = self._told
 
     @property
@@ -77,6 +79,13 @@ class Leg:
             yield event
             if isinstance(event, Ended):
                 return
+
+    async def over(self, limit: float) -> bool:
+        """Wait until the call has ended, `limit` seconds at most; returns whether it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._over.wait()
+        return self._over.is_set()
 
     def ringing(self) -> None:
         """Tell the caller that it rings."""
@@ -176,3 +185,5 @@ class Leg:
                 self._referred.set_result(event)
         elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
             self._events.put_nowait(event)
+        if isinstance(event, Ended):
+            self._over.set()
