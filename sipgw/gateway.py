@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
@@ -13,7 +14,7 @@ from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
-from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
+from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.providers import Providers, opened
@@ -25,12 +26,21 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.store import CallRecord, Store
+from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions, Trunks
 
 log = structlog.get_logger()
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
+
+
+@dataclass
+class Live:
+    """A call that is going on."""
+
+    trunk: TrunkOptions
+    call: Call | None = None
 
 
 class Gateway:
@@ -49,7 +59,7 @@ class Gateway:
         self._trunks = Trunks(config.trunks)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], str] = {}
+        self._calls: dict[asyncio.Task[None], Live] = {}
         self._draining = False
         self._strangers: set[str] = set()
         self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
@@ -130,7 +140,7 @@ class Gateway:
                             advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
             return DROP
         if request.method == "INVITE":
-            busy = sum(name == trunk.name for name in self._calls.values())
+            busy = sum(live.trunk is trunk for live in self._calls.values())
             if self._draining or busy >= trunk.max_calls:
                 # 503, not 486: carriers then try their next destination.
                 return Refusal(503, headers=RETRY_AFTER)
@@ -141,14 +151,36 @@ class Gateway:
         if trunk is None:
             leg.reject(403)
             return
-        task = self._group.create_task(self._serve(leg, trunk), name=f"call {leg.id}")
-        self._calls[task] = trunk.name
+        if leg.replaces is not None:
+            self._replace(leg, trunk)
+            return
+        live = Live(trunk)
+        task = self._group.create_task(self._serve(leg, live), name=f"call {leg.id}")
+        self._calls[task] = live
         task.add_done_callback(lambda done: self._calls.pop(done, None) and None)
 
-    async def _serve(self, leg: Leg, trunk: TrunkOptions) -> None:
+    def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+
+    def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
+        for live in self._calls.values():
+            if live.call is not None and live.call.leg.dialog == leg.replaces:
+                if live.trunk is not trunk:
+                    leg.reject(403)
+                    return
+                self._introduce(leg, trunk)
+                live.call.replace(leg)
+                return
+        leg.reject(481)
+
+    async def _serve(self, leg: Leg, live: Live) -> None:
+        trunk = live.trunk
         store, providers, engine, endpoint = self._running
         structlog.contextvars.bind_contextvars(call=leg.id)
-        leg.authenticate(trunk.credentials)
+        self._introduce(leg, trunk)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
         caller = Identity.of(leg.request, trusted=trunk.trust_identity)
         agent = self.agents.answering(leg.request, caller, trunk.name)
@@ -162,7 +194,7 @@ class Gateway:
             if self._observer is not None:
                 self._observer(leg.id, report)
 
-        def converse(line: PhoneLine) -> Conversation:
+        def converse(line: PhoneLine, connect: Connect | None) -> Conversation:
             return Conversation(
                 line,
                 part.ears(),
@@ -171,12 +203,15 @@ class Gateway:
                 persona(options, values, about_call(caller)),
                 tools=[*order_tools(store, leg.id), *agent.tools],
                 options=agent.config.turns,
-                can_transfer=trunk.transfer_uri is not None,
+                transfer=connect,
                 observer=observe,
             )
 
         address = endpoint.contact_host(leg.source)
-        call = Call(leg, engine, converse, address=address, transfer_to=trunk.transfer_uri)
+        target = trunk.transfer_uri
+        person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
+        call = Call(leg, engine, converse, address=address, person=person, dial=dialling(endpoint, trunk))
+        live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()

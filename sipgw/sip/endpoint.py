@@ -193,10 +193,18 @@ class Endpoint:
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         ring_timeout: float = 60.0,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> tuple[Leg, bytes | None]:
         """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call."""
         usage = InviteClient.to(
-            self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
+            self.agent,
+            target,
+            from_,
+            offer,
+            proxy=proxy,
+            credentials=credentials,
+            ring_timeout=ring_timeout,
+            fields=fields,
         )
         leg = self._leg(usage, peer_of(proxy or target))
         self._after(usage.start)
