@@ -8,6 +8,7 @@ from typing import Any, cast
 from agent.ears import Ears
 from agent.model import Model
 from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.cartesia import CartesiaEars
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
@@ -15,6 +16,7 @@ from agent.providers.local import models
 from agent.providers.local.brain import LocalModel
 from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
+from agent.providers.voices import CartesiaVoice, DeepgramVoice
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 
@@ -58,6 +60,7 @@ _EARS = {
         "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIEars(c.assemblyai)
     ),
     "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramEars(c.deepgram)),
+    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaEars(c.cartesia)),
 }
 _MODELS = {
     "openai": _Offer(
@@ -68,6 +71,12 @@ _MODELS = {
 }
 _VOICES = {
     "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
+    "cartesia": _Offer(
+        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_voice.api_key), lambda c: CartesiaVoice(c.cartesia_voice)
+    ),
+    "deepgram": _Offer(
+        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_voice.api_key), lambda c: DeepgramVoice(c.deepgram_voice)
+    ),
 }
 _PARTS = {
     "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),

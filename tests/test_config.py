@@ -40,11 +40,13 @@ def test_one_missing_key_replaces_one_part(missing: str) -> None:
     assert missing in choice.notes[0]
 
 
-def test_another_key_for_hearing_is_used_when_the_first_is_missing() -> None:
-    assert choose(parse("", "x", {"DEEPGRAM_API_KEY": "d"})).ears == "deepgram"
-    both = {"DEEPGRAM_API_KEY": "d", "ASSEMBLYAI_API_KEY": "a"}
-    assert choose(parse("", "x", both)).ears == "assemblyai"
-    assert choose(parse('[agent]\nears = "deepgram"', "x", both)).ears == "deepgram"
+def test_the_key_of_another_provider_is_used_for_all_that_it_offers() -> None:
+    deepgram, cartesia = {"DEEPGRAM_API_KEY": "d"}, {"CARTESIA_API_KEY": "c"}
+    for keys, name in ((deepgram, "deepgram"), (cartesia, "cartesia")):
+        choice = choose(parse("", "x", keys))
+        assert (choice.ears, choice.voice) == (name, name)
+    choice = choose(parse('[agent]\nears = "deepgram"', "x", KEYS | deepgram | cartesia))
+    assert (choice.ears, choice.voice) == ("deepgram", "elevenlabs")
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
