@@ -59,7 +59,7 @@ def check(config: ConfigFile = None) -> None:
         settings = load(config)
         gateway = choose(settings)
         for part in ("ears", "model", "voice"):
-            out.print(f"{part:6} {getattr(gateway, part)}")
+            out.print(f"{part:6} {gateway.of(part)}")
         for note in gateway.notes:
             out.print(f"[yellow]note[/]   {note}")
         for trunk in settings.trunks:
@@ -124,7 +124,7 @@ async def _serve(settings: Config) -> None:
 
 def _say_how_to_call(gateway: Gateway) -> None:
     choice, port = gateway.choice, gateway.endpoint.port
-    parts = f"ears {choice.ears}, model {choice.model}, voice {choice.voice}"
+    parts = ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
     for note in choice.notes:
         out.print(f"  [yellow]note[/] {note}")

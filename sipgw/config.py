@@ -19,6 +19,7 @@ from agent.providers.cartesia_sonic import CartesiaVoiceOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.deepgram_speak import DeepgramVoiceOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_chat import OpenAIOptions
 from agent.turns import TurnOptions
@@ -28,6 +29,10 @@ from sipgw.options import OptionError, build
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
+
+EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
+ModelName = Literal["openai", "local"]
+VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "local"]
 
 DEFAULT_FILE = Path("sipgw.toml")
 
@@ -42,12 +47,18 @@ class AgentOptions:
     """First sentence; empty for one made of `business`."""
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
-    ears: Literal["auto", "assemblyai", "deepgram", "cartesia", "local"] = "auto"
+    ears: Literal["auto", EarsName] = "auto"
     """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
-    model: Literal["auto", "openai", "local"] = "auto"
+    model: Literal["auto", ModelName] = "auto"
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
-    voice: Literal["auto", "elevenlabs", "cartesia", "deepgram", "local"] = "auto"
+    voice: Literal["auto", VoiceName] = "auto"
     """Text to speech; `auto` is the first of these that there is a key for, otherwise the embedded voice."""
+    ears_backup: tuple[EarsName, ...] = ()
+    """Who goes on hearing when `ears` fail, in this order."""
+    model_backup: tuple[ModelName, ...] = ()
+    """Who goes on thinking when `model` fails, in this order."""
+    voice_backup: tuple[VoiceName, ...] = ()
+    """Who goes on speaking when `voice` fails, in this order."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
@@ -71,6 +82,7 @@ class Config:
     deepgram_voice: DeepgramVoiceOptions = field(default_factory=DeepgramVoiceOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
+    failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
