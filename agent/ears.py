@@ -40,7 +40,8 @@ class Ears(Protocol):
     def hear(self, ulaw: bytes) -> None:
         """Take mu-law sound of any length, in order and without gaps; never blocks.
 
-        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted.
+        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted. A piece of more than a
+        second is not live but heard again, after other ears have failed: it comes on top of that.
         """
         ...
 

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 
 from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolSchema, Usage
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import http_fault, quoted, seconds_of
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
 MAX_TEXT = 20_000
@@ -188,7 +188,8 @@ class OpenAIModel:
         except openai.APITimeoutError:
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
-            raise http_fault(self.name, error.status_code, self._quoted(_get(error.body, "message") or "")) from None
+            words, wait = self._quoted(_get(error.body, "message") or ""), error.response.headers.get("retry-after")
+            raise http_fault(self.name, error.status_code, words, seconds_of(wait)) from None
         except openai.APIConnectionError:
             raise ProviderError(self.name, "connection failed") from None
         except openai.APIError as error:
