@@ -114,7 +114,7 @@ class Endpoint:
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit),
+            _guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -303,14 +303,16 @@ class Endpoint:
             log.exception("trace failed")
 
 
-def _guarded(admit: Admit) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in."""
+def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
+    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:
-            return admit(request, source)
+            refusal = admit(request, source)
         except Exception:  # the call boundary
             log.exception("admission failed")
-            return DROP
+            refusal = DROP
+        judged(source, refusal is None or refusal.status != DROP.status)
+        return refusal
 
     return judge
