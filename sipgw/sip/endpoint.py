@@ -76,6 +76,8 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
+            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
         if not 0 <= self.dscp <= 63:
             raise ValueError("dscp must be from 0 to 63")
         if self.stun_server:
