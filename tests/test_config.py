@@ -89,7 +89,8 @@ def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:
 
 
 def test_the_tables_of_sip_and_its_tls() -> None:
-    text = '[sip]\nhost = "::"\ndns = ["192.0.2.53"]\n[sip.tls]\ncertificate = "sip.pem"\nca = "ca.pem"\nclients = "verified"'
+    text = '[sip]\nhost = "::"\ndns = ["192.0.2.53"]\n'
+    text += '[sip.tls]\ncertificate = "sip.pem"\nca = "ca.pem"\nclients = "verified"'
     config = parse(text, "x", {})
     assert (config.sip.host, config.sip.dns, config.sip.tls.port) == ("::", ("192.0.2.53",), 5061)
     assert config.sip.tls.clients == "verified"
