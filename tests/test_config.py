@@ -100,6 +100,16 @@ def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:
     assert "sk-12345" not in wrong(text)
 
 
+def test_the_tables_of_sip_and_its_tls() -> None:
+    text = '[sip]\nhost = "::"\ndns = ["192.0.2.53"]\n'
+    text += '[sip.tls]\ncertificate = "sip.pem"\nca = "ca.pem"\nclients = "verified"'
+    config = parse(text, "x", {})
+    assert (config.sip.host, config.sip.dns, config.sip.tls.port) == ("::", ("192.0.2.53",), 5061)
+    assert config.sip.tls.clients == "verified"
+    with pytest.raises(ConfigError, match="needs 'ca'"):
+        parse('[sip.tls]\ncertificate = "sip.pem"\nclients = "verified"', "x", {})
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*: No such file"):
         load(tmp_path / "none.toml", {})

@@ -76,6 +76,8 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
+            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
         if not 0 <= self.dscp <= 63:
             raise ValueError("dscp must be from 0 to 63")
         if self.stun_server:
@@ -114,7 +116,7 @@ class Endpoint:
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit),
+            _guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -303,14 +305,16 @@ class Endpoint:
             log.exception("trace failed")
 
 
-def _guarded(admit: Admit) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in."""
+def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
+    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:
-            return admit(request, source)
+            refusal = admit(request, source)
         except Exception:  # the call boundary
             log.exception("admission failed")
-            return DROP
+            refusal = DROP
+        judged(source, refusal is None or refusal.status != DROP.status)
+        return refusal
 
     return judge

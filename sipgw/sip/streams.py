@@ -181,6 +181,7 @@ class Stream(asyncio.Protocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._silent = self.accepted
         self._faults = 0
+        self._welcome = False
         self._pongs: bool | None = None
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
@@ -257,11 +258,18 @@ class Stream(asyncio.Protocol):
         if isinstance(message, Ping):
             self.write(PONG)
             return
-        self._silent = False
+        if not isinstance(message, ParseError):
+            self._silent = False
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
             self._streams.told.receive(message, self.peer)
         else:
+            self.close()
+
+    def judged(self, welcome: bool) -> None:
+        """Stay open for those who are or once were welcome; strangers have nothing to wait for."""
+        self._welcome |= welcome
+        if self.accepted and not self._welcome:
             self.close()
 
     def write(self, data: bytes) -> None:

@@ -129,6 +129,11 @@ class Transports:
         if cause:
             self.told.unreachable(peer, cause)
 
+    def judged(self, source: Peer, welcome: bool) -> None:
+        """A request from `source` was let in or ignored: whoever is only ever ignored may not hold a connection."""
+        if (stream := self._streams.find(source)) is not None:
+            stream.judged(welcome)
+
     def address(self, peer: Peer) -> tuple[str, int]:
         """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)

@@ -11,6 +11,7 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
+from sipgw.sip.tls import TlsOptions
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER
@@ -238,8 +239,8 @@ def test_a_broken_admission_lets_nobody_in() -> None:
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, broken) as endpoint:
             reader, writer = await connect(endpoint)
-            writer.write(OPTIONS + b"\r\n\r\n")
-            assert await reader.readexactly(2) == b"\r\n", "the keepalive is answered, the request is not"
+            writer.write(OPTIONS)
+            assert await reader.read() == b"", "a stranger learns nothing and may not stay"
             writer.close()
 
     run(talk)
@@ -295,3 +296,36 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
             assert isinstance(events[-1], Ended)
 
     run(call)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"port": 70000}, "port must be"),
+        ({"host": "example.com"}, "host must be an IP address"),
+        ({"public_address": "example.com"}, "public_address must be an IP address"),
+        ({"dns": ("dns.example",)}, "dns must be IP addresses"),
+        ({"dns": ("[::1",)}, "no IPv6 address"),
+        ({"stun_server": "a b"}, "no host"),
+        ({"dscp": 64}, "dscp must be"),
+        ({"port": 5061, "tls": TlsOptions(certificate="c.pem")}, r"both have port 5061; set \[sip.tls\] port"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(wrong: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        EndpointOptions(**wrong)
+
+
+def test_packets_are_marked_for_routers() -> None:
+    async def look() -> None:
+        async with Endpoint(EndpointOptions("::", 0, dscp=40), pick_up, admit_all) as endpoint:
+            sockets = [one._transport.get_extra_info("socket") for one in endpoint._transports._udp.values()]
+            marks = [
+                one.getsockopt(socket.IPPROTO_IP, socket.IP_TOS)
+                if one.family == socket.AF_INET
+                else one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+                for one in sockets
+            ]
+            assert marks == [40 << 2, 40 << 2]
+
+    run(look)

@@ -77,7 +77,7 @@ def test_what_failed_is_asked_last_for_a_while(wire: Wire) -> None:
     again = Calling(wire)
     wire.run(1)
     assert [host for _, host in again.asked()] == [SECOND]
-    wire.run(AVOIDED)
+    wire.run(AVOIDED[0])
     wire.drop = lambda source, message: False
     wire.trace.clear()
     later = Calling(wire)
@@ -258,6 +258,21 @@ def test_a_registration_fails_over_and_stays_where_it_succeeded(wire: Wire) -> N
     assert (PATIENCE, SECOND) in asked
     assert registration.state is RegistrationState.FAILED, "these parties are no registrars: 405"
     assert registration._flow.peer.host == SECOND
+
+
+def test_what_fails_again_and_again_is_avoided_ever_longer() -> None:
+    health, peer, now, pauses = Health(), Peer("tcp", "h", 5060), 0.0, []
+    for _ in range(7):
+        health.failed(peer, "timeout", now)
+        health.failed(peer, "timeout", now + 1)  # two requests, one failure
+        began = now
+        while not health.good(peer, now):
+            now += 1
+        pauses.append(now - began)
+    assert pauses == [61, 121, 241, 481, 961, 961, 961]
+    health.answered(peer)
+    health.failed(peer, "timeout", now)
+    assert health.good(peer, now + AVOIDED[0])
 
 
 def test_the_memory_for_failures_is_bounded() -> None:
