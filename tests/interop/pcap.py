@@ -4,6 +4,7 @@ import struct
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 RAW_IP = 101
 EPOCH = 1_700_000_000
@@ -26,6 +27,28 @@ def tshark(capture: Path, *options: str) -> str:
     """What tshark prints about a capture."""
     command = ["tshark", "-r", str(capture), "-n", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+class Stream(NamedTuple):
+    """A line of tshark's table of RTP streams; seconds."""
+
+    to_port: int
+    packets: int
+    lost: int
+    mean_jitter: float
+    max_jitter: float
+
+
+def streams(capture: Path) -> list[Stream]:
+    """The streams of sound in a capture, with RTP wherever it looks like it."""
+    found = []
+    for line in tshark(capture, "-o", "rtp.heuristic_rtp:TRUE", "-q", "-z", "rtp,streams").splitlines():
+        before, _, after = line.partition("(")
+        if "%)" in after:
+            columns, times = before.split(), after.partition(")")[2].split()
+            to_port, packets, lost, mean, worst = columns[5], *columns[-2:], *times[4:6]
+            found.append(Stream(int(to_port), int(packets), int(lost), float(mean) / 1000, float(worst) / 1000))
+    return found
 
 
 def fields(capture: Path, port: int, *names: str) -> list[list[str]]:

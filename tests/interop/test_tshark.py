@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -11,7 +10,7 @@ from media import rtcp, rtp
 from media.g711 import FRAME, RATE
 from media.rtcp import ExtendedReport
 from media.session import Format, Session
-from tests.interop.pcap import fields, tshark, write_pcap
+from tests.interop.pcap import fields, streams, write_pcap
 
 MEDIA, CONTROL = ("192.0.2.1", 4000), ("192.0.2.1", 4001)
 SECONDS = 60
@@ -50,28 +49,10 @@ def pauses(chance: random.Random) -> Arrivals:
     return arrivals
 
 
-class Streams(NamedTuple):
-    """What tshark's table of RTP streams says of the only one."""
-
-    packets: int
-    lost: int
-    mean_jitter: float
-    max_jitter: float
-
-
-def streams(capture: Path) -> Streams:
-    printed = tshark(capture, "-d", "udp.port==4000,rtp", "-q", "-z", "rtp,streams")
-    (line,) = (line for line in printed.splitlines() if "0x00000007" in line)
-    columns = line.rsplit("(", 1)[0].split()
-    deltas_and_jitters = line.rsplit(")", 1)[1].split()
-    mean, worst = deltas_and_jitters[4:6]
-    return Streams(int(columns[-2]), int(columns[-1]), float(mean) / 1000, float(worst) / 1000)
-
-
 @pytest.mark.parametrize("network", [internet, bursts, pauses])
 def test_tshark_comes_to_the_same_jitter_and_loss(tmp_path: Path, network: Callable[[random.Random], Arrivals]) -> None:
     arrivals = network(random.Random(11))
-    seen = streams(write_pcap(tmp_path / "sound.pcap", [(at, 4000, data) for at, data in arrivals]))
+    (seen,) = streams(write_pcap(tmp_path / "sound.pcap", [(at, 4000, data) for at, data in arrivals]))
     session = Session(random.Random(1).getrandbits)
     session.connect(Format("PCMU", 0, 101), MEDIA, 0.0)
     jitters = []
