@@ -38,7 +38,7 @@ class Reception:
         self._transit: float | None = None
 
     def receive(self, sequence: int, timestamp: int, now: float) -> None:
-        """Take a packet of sound."""
+        """Take a packet of sound, or of comfort noise."""
         before, self._transit = self._transit, now * RATE - timestamp
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT and before is not None:  # nearly always
@@ -57,7 +57,7 @@ class Reception:
         self.jitter += (moved - self.jitter) / 16
 
     def count(self, sequence: int) -> bool:
-        """Take a packet whose timestamp is not that of its sending (telephone events); False if it is a stray."""
+        """Take a packet whose timestamp is not that of its sending (a telephone event); False if it is a stray."""
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT and self._first >= 0:
             self._highest += step

@@ -195,11 +195,12 @@ class Session:
             inbound.reception.receive(packet.sequence, packet.timestamp, now)
             payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
             return inbound.jitter.put(packet.sequence, packet.timestamp, payload, now), None
-        inbound.reception.count(packet.sequence)
         if kind == form.dtmf_payload_type:
+            inbound.reception.count(packet.sequence)
             key = inbound.digit(packet)
             ready = inbound.jitter.put(packet.sequence, packet.timestamp, None, now)
             return ready, Digit(key) if key else None
+        inbound.reception.receive(packet.sequence, packet.timestamp, now)
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
         return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None

@@ -122,6 +122,10 @@ def test_extensions_of_a_report_are_read_over():
     assert rtcp.parse(extended) == [ReceiverReport(9)]
 
 
+def test_what_begins_without_a_report_is_read():
+    assert rtcp.parse(Bye((1,)).encode() + NAMED) == [Bye((1,)), SourceDescription(1, "caller")]
+
+
 def test_padding_is_taken_off_the_last_packet():
     padded = bytes([0xA1, 203, 0, 2]) + b"\x00\x00\x00\x07" + b"\x00\x00\x00\x04"
     assert rtcp.parse(ReceiverReport(1).encode() + padded) == [ReceiverReport(1), Bye((7,))]
@@ -138,10 +142,10 @@ EXTENDED = ExtendedReport(1, (VoipMetrics(7),)).encode()
     ("fault", "data"),
     [
         ("nothing", b""),
-        ("shorter than the shortest report", REPORT[:4]),
+        ("a report of no source", bytes([0x80, 201, 0, 0])),
         ("half a word too long", REPORT + b"\x00\x00"),
         ("version 1", b"\x41" + REPORT[1:]),
-        ("no report first", NAMED + REPORT),
+        ("no type of RTCP first", b"\x80\xc7" + REPORT[2:]),
         ("a length beyond the datagram", REPORT[:2] + b"\xff\xff" + REPORT[4:]),
         ("a second packet cut short", REPORT + NAMED[:-4]),
         ("a receiver report of more blocks than bytes", b"\x82" + REPORT[1:]),
