@@ -1,7 +1,8 @@
 """The jitter buffer for speech recognition.
 
 An STT socket is not a loudspeaker: it takes sound whenever it comes, and needs only order, completeness and an honest
-time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted.
+time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted:
+what was lost is concealed from both sides, what was not sent is silence.
 When packets stop coming, a watchdog lends silence to keep the recogniser's clock running; the loan is paid back from
 later holes, then by dropping quiet frames, never speech.
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from media.g711 import FRAME, RATE, ULAW_SILENCE, level
 from media.losses import Losses
+from media.plc import bridge
 from media.rtp import signed
 
 HOLE_WAIT = 0.040
@@ -198,6 +200,7 @@ class JitterBuffer:
     def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
         self.losses.add(self._sequence, until, waited_from)
+        self._stall.lost += until - self._sequence
         self._sequence = until
 
     def _emit(self, timestamp: int, payload: bytes | None, arrived: float, ready: list[bytes]) -> None:
@@ -213,7 +216,9 @@ class JitterBuffer:
         if gap > 0:
             fill = min(stall.repay(gap), int(MAX_FILL * RATE))
             self.stats.filled += fill
-            ready.append(bytes([ULAW_SILENCE]) * fill)
+            heard_all = fill == gap == stall.lost * len(payload)  # else it was a pause too, or silence was lent
+            ready.append(bridge(stall.last, fill, payload) if heard_all else bytes([ULAW_SILENCE]) * fill)
+        stall.lost = 0
         if stall.sound(self._sound_at, since, gap / RATE, self._ahead):
             self._ahead = 0.0
         self._timestamp = timestamp + len(payload)
@@ -241,6 +246,8 @@ class Stall:
         """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
         self.last = b""
         """The last sound; empty for an event or comfort noise."""
+        self.lost = 0
+        """Packets given up since the last sound."""
         self.debt = 0
         self._lent_now = 0
         self._spread = FRAME / RATE
@@ -317,6 +324,7 @@ class Stall:
     def restart(self) -> None:
         """The next sound is of another stream, whose hole the wall clock tells."""
         self._uncertain_until = 0.0
+        self.lost = 0
 
     def wall_clock_hole(self, now: float) -> int:
         """Samples between the last sound and now, for streams whose timestamps say nothing about it."""

@@ -90,7 +90,8 @@ def bridge(before: bytes, samples: int, after: bytes) -> bytes:
 
 def _repeat(past: Samples) -> Samples:
     """The continuation of `past`, `REACH` samples: its last period again and again, fading."""
-    if len(past) < MEMORY:
+    known = len(past)
+    if known < MEMORY:
         past = np.concatenate([np.zeros(MEMORY - len(past), np.float32), past])
     pitch, voiced = _pitch(past)
     quarter = pitch // 4
@@ -98,11 +99,11 @@ def _repeat(past: Samples) -> Samples:
     one = _cycle(past, pitch, quarter, rise)
     sound = one[_COUNT % pitch]
     sound[:quarter] += (past[-1] - past[-1 - pitch]) * (1 - rise)
-    # After a frame, two periods in turn: they sound less like a machine.
-    later = _cycle(past, 2 * pitch, quarter, rise)[(_COUNT[:-FRAME] + FRAME % pitch) % (2 * pitch)]
-    later[:quarter] *= rise
-    later[:quarter] += sound[FRAME : FRAME + quarter] * (1 - rise)
-    sound[FRAME:] = later
+    if 2 * pitch + quarter <= known:  # after a frame, two periods in turn: they sound less like a machine
+        later = _cycle(past, 2 * pitch, quarter, rise)[(_COUNT[:-FRAME] + FRAME % pitch) % (2 * pitch)]
+        later[:quarter] *= rise
+        later[:quarter] += sound[FRAME : FRAME + quarter] * (1 - rise)
+        sound[FRAME:] = later
     level = 1 - (_COUNT - STEP * voiced) * (LOSS / STEP)
     sound *= np.minimum(np.maximum(level, 0), 1)
     return sound

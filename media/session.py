@@ -15,8 +15,8 @@ from media.rtp import Packet, build, parse
 from media.source import Address, Source
 
 COMFORT_NOISE = 13
-CONCEALED = False
-"""Whether lost sound is concealed, rather than filled with silence, before somebody or something hears it."""
+CONCEALED = True
+"""Whether lost sound is concealed (`media.plc`), for the rating: G.113 rates a codec better that does."""
 CATCH_UP = 2
 """Frames sent back to back at most after the process was late; more would overflow the far buffer."""
 

@@ -239,7 +239,7 @@ def test_each_five_seconds_and_the_call_have_a_score():
     call = Call().run(750, lost=range(260, 480, 20))
     stats = call.session.stats()
     delay = call.session.control.delay
-    clean, poor = (mos(rating(loss, 1, delay, concealed=False)) for loss in (0, 11 / 250))
+    clean, poor = (mos(rating(loss, 1, delay, concealed=True)) for loss in (0, 11 / 250))
     assert stats["mos_by_interval"] == pytest.approx([clean, poor], abs=0.011)
     assert clean > stats["mos"] > poor
     assert stats["loss"] == pytest.approx(11 / 750, abs=1e-5)
