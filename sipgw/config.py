@@ -21,7 +21,7 @@ from agent.providers.deepgram_speak import DeepgramVoiceOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
-from agent.providers.openai_chat import OpenAIOptions
+from agent.providers.openai_client import OpenAIOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.log import LogOptions
@@ -31,7 +31,7 @@ from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
-ModelName = Literal["openai", "local"]
+ModelName = Literal["openai", "openai_backup", "local"]
 VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "local"]
 
 DEFAULT_FILE = Path("sipgw.toml")
@@ -97,6 +97,8 @@ class Config:
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
     deepgram_voice: DeepgramVoiceOptions = field(default_factory=DeepgramVoiceOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
+    openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
+    """A second server or model, for `model_backup`."""
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)

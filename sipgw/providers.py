@@ -19,6 +19,8 @@ from agent.providers.local import models
 from agent.providers.local.brain import LocalModel
 from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_responses import ResponsesModel
 from agent.providers.voices import CartesiaVoice, DeepgramVoice
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
@@ -64,6 +66,14 @@ def _elevenlabs(config: Config) -> Voice:
     return ElevenLabsHttpVoice(config.elevenlabs) if over_http else ElevenLabsVoice(config.elevenlabs)
 
 
+def _openai(options: OpenAIOptions) -> Model:
+    return ResponsesModel(options) if options.api == "responses" else OpenAIModel(options)
+
+
+def _may_ask(options: OpenAIOptions) -> bool:
+    return bool(options.api_key) or "api.openai.com" not in options.base_url  # servers of one's own need no key
+
+
 # In the order in which `auto` takes them.
 _EARS = {
     "assemblyai": _Offer(
@@ -73,10 +83,9 @@ _EARS = {
     "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaEars(c.cartesia)),
 }
 _MODELS = {
-    "openai": _Offer(
-        "OPENAI_API_KEY",
-        lambda c: bool(c.openai.api_key) or "api.openai.com" not in c.openai.base_url,
-        lambda c: OpenAIModel(c.openai),
+    "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
+    "openai_backup": _Offer(
+        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup)
     ),
 }
 _VOICES = {
@@ -106,7 +115,7 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
     offers, without = _PARTS[part]
     wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
     if wanted == "auto":
-        wanted = next((name for name, offer in offers.items() if offer.has_key(config)), "local")
+        wanted = next((n for n, o in offers.items() if o.has_key(config) and not n.endswith("_backup")), "local")
         if wanted == "local":
             notes.append(f"no {next(iter(offers.values())).variable}: {without}")
     for name in (wanted, *backup):

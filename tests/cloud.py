@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.providers.openai_chat import OpenAIOptions
+from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.engine import MediaOptions
 from sipgw.config import Config

@@ -63,6 +63,13 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
     assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).of("model") == "openai"
 
 
+def test_a_second_model_stands_in_for_the_first() -> None:
+    text = '[agent]\nmodel_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    assert choose(parse(text, "x", KEYS)).of("model") == "openai, then openai_backup"
+    with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
+        choose(parse('[agent]\nmodel_backup = ["openai_backup"]', "x", KEYS))
+
+
 def test_a_named_provider_without_its_key_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"set ELEVENLABS_API_KEY in \.env"):
         choose(parse('[agent]\nvoice = "elevenlabs"', "x", {}))
