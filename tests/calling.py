@@ -31,7 +31,7 @@ class FakeChannel:
         self.peers: list[int] = []
         self.closed = False
 
-    def connect(self, form: Any, peer: tuple[str, int], *, send: bool, receive: bool) -> None:
+    def connect(self, form: Any, peer: tuple[str, int], **more: Any) -> None:
         self.peers.append(peer[1])
 
     async def stats(self) -> dict[str, Any]:

@@ -104,6 +104,34 @@ def test_who_sends_the_agent_away_may_hang_up_at_once(answers: bool) -> None:
     run(scenario)
 
 
+def test_a_call_that_ends_leaves_nobody_behind_who_has_not_hung_up_yet() -> None:
+    async def scenario() -> None:
+        async with World(OPEN).up() as world:
+            assert (await world.leg.refer(world.third.uri)).accepted
+            world.third.legs[0].hangup()
+            assert await world.ending == Ending("caller_hung_up", "caller: BYE")
+            assert await last(world.leg) == Ended("caller", "BYE")
+
+    run(scenario)
+
+
+def test_who_takes_the_callers_place_while_it_rings_elsewhere_keeps_it() -> None:
+    async def scenario() -> None:
+        waiting: list[Leg] = []
+        async with World(OPEN, waiting.append).up() as world, asyncio.TaskGroup() as tasks:
+            refer = tasks.create_task(world.leg.refer(world.third.uri))
+            await world.third.came.wait()
+            await world.caller.call(world.uri, (("Replaces", str(world.leg.replacement)),))
+            assert not (await refer).accepted
+            world.third.pick_up(waiting[0])
+            assert await last(waiting[0]) == Ended("caller", "BYE")
+            assert world.peers == [4000, 4000]
+            world.talk.end()
+            assert (await world.ending).kind == "agent_hung_up"
+
+    run(scenario)
+
+
 # An INVITE takes the place of the caller's
 
 
