@@ -133,16 +133,16 @@ class World:
         self._group = asyncio.TaskGroup()
 
     @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator["World"]:
+    async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
+            if attended is not None:
+                self.person = Person(self.third.uri, attended, await_bye)
             yield self
 
     @contextlib.asynccontextmanager
     async def up(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
-        async with self.caller.endpoint, self.third.endpoint, self.endpoint, self._group:
-            if attended is not None:
-                self.person = Person(self.third.uri, attended, await_bye)
+        async with self.caller.endpoint, self.alone(attended=attended, await_bye=await_bye):
             await self.caller.call(self.uri)
             await self.talk.running.wait()
             while self.call.leg.phase is not Phase.CONFIRMED:
