@@ -290,8 +290,10 @@ class Call:
         try:
             leg, sdp = await self._transfers.go(asked, old, offer)
             try:
+                if self.leg is not old:
+                    raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
                 negotiated = accept_answer(offer, sdp or b"", description)
-            except NotAcceptable:
+            except BaseException:
                 leg.hangup()
                 raise
             self.leg, self._ended, self._described = leg, None, description
@@ -306,8 +308,10 @@ class Call:
             old.report_refer(status, reason)
             log.info("sent to somebody else", to=str(asked.target), status=status, reason=reason)
         if status == 200:
-            await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
-            old.hangup()
+            try:
+                await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
+            finally:
+                old.hangup()
         elif self._ended is not None:
             self._line.end(str(self._ended))
 

@@ -52,6 +52,8 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
             target, leg.identity, offer, credentials=trunk.credentials, proxy=proxy, fields=fields
         )
         new.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            new.let_refer()
         return new, answer
 
     return dial

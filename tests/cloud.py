@@ -15,6 +15,7 @@ from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
+from sipgw.trunks import TrunkOptions
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
 from tests.fakes.openai import FakeOpenAI, Reply
@@ -44,6 +45,7 @@ async def cloud(
     voice_faults: VoiceFaults | None = None,
     observer: Callable[[str, Report], None] | None = None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    trunks: tuple[TrunkOptions, ...] = (),
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
     final, token, sound = delays
@@ -55,6 +57,7 @@ async def cloud(
     ):
         config = Config(
             sip=EndpointOptions(host="127.0.0.1", port=0),
+            trunks=trunks,
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(folder / "cloud.db")),
             assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
