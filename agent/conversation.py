@@ -63,8 +63,12 @@ class Conversation:
         options: TurnOptions | None = None,
         transfer: Callable[[], Awaitable[bool]] | None = None,
         observer: Callable[[Report], None] | None = None,
+        call: str = "",
     ) -> None:
-        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody."""
+        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody.
+
+        `call` is the call's identity, which becomes a part of idempotency keys.
+        """
         self._line = line
         self._ears = ears
         self._voice = voice
@@ -73,7 +77,7 @@ class Conversation:
         self._transfer = transfer
         self._floor = Floor(options or TurnOptions())
         control = Control()
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)])
+        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
         self._listening = Listening()

@@ -195,7 +195,7 @@ class Reply:
 
     async def _run_tool(self, call: ToolCall, said: Said) -> None:
         self._agent.report(ToolStarted(call.name, call.arguments))
-        run = await self._agent.toolbox.run(call.name, call.arguments)
+        run = await self._agent.toolbox.run(call.name, call.arguments, self._agent.history.turns)
         said.results[call.id] = result_text(run)
         self.turn.tools.append(run)
         self._agent.report(ToolDone(run))

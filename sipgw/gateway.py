@@ -205,6 +205,7 @@ class Gateway:
                 options=agent.config.turns,
                 transfer=connect,
                 observer=observe,
+                call=leg.id,
             )
 
         address = endpoint.contact_host(leg.source)
