@@ -65,6 +65,8 @@ class Tool:
     same arguments run it once, however often the model asks."""
     confirm: bool = False
     """Whether the caller must say yes to exactly these arguments first: for what cannot be undone."""
+    repeatable: bool = False
+    """Whether the same arguments may change something again in the same call."""
     cache: float = 0.0
     """Seconds for which a result is used again for the same arguments, in any call; 0 for never."""
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
@@ -85,7 +87,13 @@ class Tool:
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
 def tool(
-    *, timeout: float = 8.0, filler: str = "", side_effect: bool = False, confirm: bool = False, cache: float = 0.0
+    *,
+    timeout: float = 8.0,
+    filler: str = "",
+    side_effect: bool = False,
+    confirm: bool = False,
+    repeatable: bool = False,
+    cache: float = 0.0,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -95,6 +103,7 @@ def tool(
     filler: str = "",
     side_effect: bool = False,
     confirm: bool = False,
+    repeatable: bool = False,
     cache: float = 0.0,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
@@ -112,7 +121,9 @@ def tool(
         changes = side_effect or confirm
         if changes and cache:
             raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
-        return Tool(function.__name__, description, function, arguments, timeout, filler, changes, confirm, cache)
+        return Tool(
+            function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable, cache
+        )
 
     return make if function is None else make(function)
 
@@ -179,7 +190,7 @@ class Toolbox:
         given = {one: getattr(values, one) for one in type(values).model_fields}
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
-        if found.side_effect:
+        if found.side_effect and not found.repeatable:
             return await self._once(found, key, given, dumped)
         if found.cache:
             return await _cached(found, given, dumped)
