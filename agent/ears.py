@@ -32,6 +32,8 @@ class Ears(Protocol):
     """A live speech-to-text session."""
 
     name: str
+    patient: bool
+    """Whether it waits by itself for the rest of a number or an address that is being dictated."""
 
     async def open(self) -> None:
         """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""

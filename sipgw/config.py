@@ -45,6 +45,8 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    notice: str = ""
+    """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
     ears: Literal["auto", EarsName] = "auto"

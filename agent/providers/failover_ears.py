@@ -93,6 +93,8 @@ class Kept:
 class FailoverEars:
     """Several ears as one, for one call."""
 
+    patient = False
+
     def __init__(self, makers: Sequence[Callable[[], Ears]], health: Health, options: FailoverOptions) -> None:
         self._makers = makers
         self._health = health

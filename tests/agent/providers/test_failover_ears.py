@@ -36,6 +36,8 @@ def partial(text: str, end: float) -> Transcript:
 class FakeEars:
     """Tells each item of `script` when so many milliseconds have been heard; errors are raised."""
 
+    patient = False
+
     def __init__(self, name: str, *script, open_error: ProviderError | None = None, open_after: float = 0.0) -> None:
         self.name = name
         self.sound = b""
