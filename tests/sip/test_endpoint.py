@@ -150,13 +150,16 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     run(listen)
 
 
-def test_the_advertised_address_is_the_one_that_leads_to_the_peer() -> None:
+def test_the_advertised_address_is_the_one_that_leads_to_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask() -> None:
         from sipgw.sip.dialog import Peer
 
         async with Endpoint(EndpointOptions("0.0.0.0", 0), pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "127.0.0.1"
-            assert endpoint.contact_host(Peer("udp", "never.looked.up.invalid", 5060))
+            with monkeypatch.context() as patch:
+                patch.setattr(socket, "getaddrinfo", None)
+                for name in ("never.looked.up.invalid", "pbx1"):
+                    assert endpoint.contact_host(Peer("udp", name, 5060))
         public = EndpointOptions("0.0.0.0", 0, public_address="203.0.113.7")
         async with Endpoint(public, pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "203.0.113.7"
