@@ -204,6 +204,7 @@ def test_a_handshake_that_never_ends_is_cut_off(authority: Authority, monkeypatc
             talking.write(over_tls())
             for reader in (silent, half, plain):
                 assert not (await received(reader)).startswith(b"SIP")
+            monkeypatch.undo()
             reader, writer = await opened(endpoint, authority)
             assert await answered(reader, writer)
             writer.close()
