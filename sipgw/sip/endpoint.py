@@ -153,12 +153,12 @@ class Endpoint:
         for one in self._registrations:
             self._after(one.close)
         await self._settle()
+        self._open = False
         self._transports.stop_listening()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
         if self._timer:
             self._timer.cancel()
         await self._transports.close()
-        self._open = False
 
     async def _settle(self) -> None:
         """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
@@ -287,8 +287,10 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _lost(self, peer: Peer) -> None:
-        for registration in self._registrations:
-            self._after(registration.lost, peer)
+        if self._open:
+            self._after(self.agent.clients.lost, peer)
+            for registration in self._registrations:
+                self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
         if self._transports.seen(None, host, port):

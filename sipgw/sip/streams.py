@@ -36,7 +36,7 @@ MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
 MAX_WAITING = 64
 """Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
-KEEPALIVE = (24.0, 30.0)
+KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives on a connection that we opened, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
 PONG = b"\r\n"

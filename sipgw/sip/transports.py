@@ -143,7 +143,7 @@ class Transports:
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
                 return host, port
         with contextlib.suppress(ValueError, OSError), socket.socket(FAMILY[version], socket.SOCK_DGRAM) as probe:
-            host = peer.host if ":" in peer.host or peer.host[-1:].isdigit() else ANYWHERE[version]
+            host = peer.host if is_address(peer.host) else ANYWHERE[version]
             probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
             return str(probe.getsockname()[0]).partition("%")[0], port
         return {4: "127.0.0.1", 6: "::1"}[version], port

@@ -3,11 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import pytest
 
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
@@ -150,13 +152,22 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     run(listen)
 
 
-def test_the_advertised_address_is_the_one_that_leads_to_the_peer() -> None:
-    async def ask() -> None:
-        from sipgw.sip.dialog import Peer
+def test_the_advertised_address_is_the_one_that_leads_to_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Probe(socket.socket):
+        led_to: ClassVar[list[str]] = []
 
+        def connect(self, address) -> None:
+            self.led_to.append(address[0])
+            super().connect(address)
+
+    async def ask() -> None:
         async with Endpoint(EndpointOptions("0.0.0.0", 0), pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "127.0.0.1"
-            assert endpoint.contact_host(Peer("udp", "never.looked.up.invalid", 5060))
+            with monkeypatch.context() as patch:
+                patch.setattr(socket, "socket", Probe)
+                for name in ("never.looked.up.invalid", "pbx1"):
+                    assert endpoint.contact_host(Peer("udp", name, 5060))
+            assert Probe.led_to == ["192.0.2.1", "192.0.2.1"], "connecting to a name would look it up, and block"
         public = EndpointOptions("0.0.0.0", 0, public_address="203.0.113.7")
         async with Endpoint(public, pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "203.0.113.7"

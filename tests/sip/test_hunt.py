@@ -281,3 +281,17 @@ def test_the_memory_for_failures_is_bounded() -> None:
         health.failed(Peer("udp", f"h{number}", 5060), "no answer", 0.0)
     assert len(health._failures) == MAX_KEPT
     assert not health.good(Peer("udp", f"h{3 * MAX_KEPT - 1}", 5060), 1.0)
+
+
+def test_a_connection_lost_with_a_request_on_it_is_told_and_an_idle_one_is_not_held_against_anybody(wire: Wire) -> None:
+    call = Calling(wire, (FIRST,))
+    silence(wire, FIRST)
+    wire.run(0.1)
+    clients, peer = call.agent.clients, Peer("udp", FIRST, 5060)
+    clients.lost(Peer("udp", SECOND, 5060), wire.now)
+    assert call.events == []
+    clients.lost(peer, wire.now)
+    assert call.events == [Ended("network", "unreachable", "connection lost", 503)]
+    clients.health.answered(peer)
+    clients.lost(peer, wire.now)
+    assert clients.health.good(peer, wire.now)
