@@ -206,6 +206,7 @@ def test_a_clean_call_is_told_as_such():
     assert (block.gmin, block.mos_lq) == (16, 44)
     assert block.r_factor >= 91
     assert block.jitter_buffer_max == 40
+    assert block.receiver_config == 0b1011 << 4  # losses concealed by interpolation, adaptive buffer
 
 
 def test_bursts_and_gaps_are_told_apart():
