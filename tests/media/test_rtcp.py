@@ -71,6 +71,17 @@ def test_the_canonical_name_is_found_among_what_aiortc_writes(ssrc, name):
     assert rtcp.parse(compound) == [ReceiverReport(ssrc), SourceDescription(ssrc, name)]
 
 
+@pytest.mark.parametrize("name", ["", "a", "ab", "abc", "abcd"])
+def test_zeros_end_the_items_and_fill_the_word(name):
+    encoded = SourceDescription(1, name).encode()
+    assert len(encoded) % 4 == 0
+    zeros = len(encoded) - len(encoded.rstrip(b"\0")) if name else 4
+    assert 1 <= zeros <= 4
+    two = SourceDescription(2, "other").encode()
+    both = bytes([0x82, 202, 0, (len(encoded) + len(two)) // 4 - 2]) + encoded[4:] + two[4:]
+    assert rtcp.parse(both) == [SourceDescription(1, name), SourceDescription(2, "other")]
+
+
 @given(st.lists(WORD, max_size=31).map(tuple))
 def test_bye_is_what_aiortc_reads_and_writes(sources):
     theirs = aio.RtcpByePacket(list(sources))
