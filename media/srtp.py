@@ -29,7 +29,9 @@ def check() -> None:
     try:
         import pylibsrtp  # noqa: F401
     except ImportError as error:
-        raise SrtpUnavailableError(f"SRTP needs the package pylibsrtp (pip install pylibsrtp): {error}") from None
+        raise SrtpUnavailableError(
+            f'SRTP needs the package pylibsrtp (pip install pylibsrtp), or srtp = "off" in every trunk: {error}'
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class SrtpCounts:
     """Not made with their key, or damaged."""
     replayed: int = 0
     """Seen before, or older than the last 128."""
+    rtcp_unauthentic: int = 0
+    """Either, of RTCP."""
 
 
 class _Receiver:
@@ -149,7 +153,9 @@ class Srtp:
                 return before.unprotect_rtcp(packet) if control else before.unprotect(packet)
             except self._error:
                 pass
-        if cause.startswith("replay"):
+        if control:
+            self.counts.rtcp_unauthentic += 1
+        elif cause.startswith("replay"):
             self.counts.replayed += 1
         else:
             self.counts.unauthentic += 1

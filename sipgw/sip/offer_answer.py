@@ -1,7 +1,9 @@
 """Offer and answer (RFC 3264) for one G.711 audio stream with telephone events."""
 
 import ipaddress
+import zlib
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from sipgw.sip import sdes
 from sipgw.sip.sdes import Policy, Secured
@@ -43,6 +45,10 @@ class LocalMedia:
     """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
     secret: bytes = field(default=b"", repr=False)
     """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
+
+    def of_leg(self, call_id: str, secret: bytes) -> Self:
+        """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
+        return replace(self, session_id=zlib.crc32(call_id.encode()), version=1, secret=secret)
 
     @property
     def connection(self) -> Connection:

@@ -166,7 +166,7 @@ def test_reports_are_protected_and_believed_only_if_authentic(suite: str) -> Non
     assert not call.session.receive_control(theirs[:-1] + b"\0", SDP, 1.0)
     assert call.session.receive_control(theirs, SDP, 1.0)
     assert not call.session.receive_control(theirs, SDP, 1.0), "replayed"
-    assert call.session.stats()["unauthentic"] == 2
+    assert call.session.stats()["rtcp_unauthentic"] == 3
 
 
 def test_reports_on_the_port_of_the_sound_are_not_taken_for_sound() -> None:
