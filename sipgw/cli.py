@@ -18,6 +18,7 @@ from rich.markup import escape
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
 from media.channel import MediaDown
+from media.srtp import SrtpUnavailableError
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents, load_agents
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
@@ -32,7 +33,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown)
+EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError)
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 
 
