@@ -234,7 +234,7 @@ class JitterBuffer:
         jumped = abs(gap / RATE - since) > JUMP and abs(gap) > JUMP * RATE
         if jumped or (gap > 0 and self._ahead + gap / RATE - since > JUMP):
             self.stats.clock_jumps += 1
-            return max(0, int(since * RATE) - FRAME)
+            return frames_within(since)
         return gap
 
 
@@ -328,7 +328,9 @@ class Stall:
 
     def wall_clock_hole(self, now: float) -> int:
         """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
-        if not self.sound_at:
-            return 0
-        hole = int((now - self.sound_at) * RATE)
-        return max(0, hole - hole % FRAME - FRAME)
+        return frames_within(now - self.sound_at) if self.sound_at else 0
+
+
+def frames_within(seconds: float) -> int:
+    """Samples that the wall clock leaves between the ends of two frames, in whole frames."""
+    return max(0, round(seconds * RATE / FRAME) - 1) * FRAME
