@@ -22,7 +22,7 @@ HOLE_WAIT_MAX = 0.080
 SPEECH_WAIT = 0.240
 """Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
 SPEECH_LOAN = 0.200
-"""Seconds lent in mid-speech until the stall counts as a hold."""
+"""Seconds owed at most in mid-speech until the stall counts as a hold: recognisers close on sound faster than time."""
 HOLD = 1.0
 """Seconds without packets after which silence is lent in real time."""
 QUIET_WAIT = (0.060, 0.200)
@@ -287,8 +287,8 @@ class Stall:
             wait = min(max(self._spread + 0.025, low, hole_wait), high)
             lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
         else:
-            due = silent >= SPEECH_WAIT and self._lent_now < min(SPEECH_LOAN, silent - SPEECH_WAIT + 0.02) * RATE
-            lent = FRAME if due else 0
+            due = silent >= SPEECH_WAIT and self._lent_now < (silent - SPEECH_WAIT + 0.02) * RATE
+            lent = FRAME if due and self.debt < SPEECH_LOAN * RATE else 0
         self._lent_now += lent
         self.debt += lent
         return lent
