@@ -1,6 +1,6 @@
 """Gates of both jitter buffers under the twenty-two network conditions of `tests/media/networks.py`, 5 minutes each.
 
-The peers' figures are those that the founders measured with ports of their buffers under conditions of the same kind,
+The peers' figures were measured with ports of their buffers under conditions of the same kind,
 not the same packets; the networks themselves had 14 ms mean and 35 ms p95 there.
 """
 
@@ -27,7 +27,7 @@ def _lag(seen: Figures) -> str:
 
 
 def for_recogniser(condition: Condition, seen: Figures) -> Gate:
-    """What media.md's section E asks of one condition."""
+    """What is promised for one condition."""
     most, most_p95 = (6, 40) if condition.loss > 0.03 else (1, 5)
     lost = 0.02 if condition.sender.overtaking else 0.0
     lead = 350 + 1200 * 1000 * abs(condition.sender.skew) * 1.5
