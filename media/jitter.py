@@ -22,7 +22,7 @@ HOLE_WAIT_MAX = 0.080
 SPEECH_WAIT = 0.240
 """Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
 SPEECH_LOAN = 0.200
-"""Seconds lent in mid-speech until the stall counts as a hold."""
+"""Seconds owed at most in mid-speech until the stall counts as a hold: recognisers close on sound faster than time."""
 HOLD = 1.0
 """Seconds without packets after which silence is lent in real time."""
 QUIET_WAIT = (0.060, 0.200)
@@ -234,7 +234,7 @@ class JitterBuffer:
         jumped = abs(gap / RATE - since) > JUMP and abs(gap) > JUMP * RATE
         if jumped or (gap > 0 and self._ahead + gap / RATE - since > JUMP):
             self.stats.clock_jumps += 1
-            return max(0, int(since * RATE) - FRAME)
+            return frames_within(since)
         return gap
 
 
@@ -287,8 +287,8 @@ class Stall:
             wait = min(max(self._spread + 0.025, low, hole_wait), high)
             lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
         else:
-            due = silent >= SPEECH_WAIT and self._lent_now < min(SPEECH_LOAN, silent - SPEECH_WAIT + 0.02) * RATE
-            lent = FRAME if due else 0
+            due = silent >= SPEECH_WAIT and self._lent_now < (silent - SPEECH_WAIT + 0.02) * RATE
+            lent = FRAME if due and self.debt < SPEECH_LOAN * RATE else 0
         self._lent_now += lent
         self.debt += lent
         return lent
@@ -328,7 +328,9 @@ class Stall:
 
     def wall_clock_hole(self, now: float) -> int:
         """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
-        if not self.sound_at:
-            return 0
-        hole = int((now - self.sound_at) * RATE)
-        return max(0, hole - hole % FRAME - FRAME)
+        return frames_within(now - self.sound_at) if self.sound_at else 0
+
+
+def frames_within(seconds: float) -> int:
+    """Samples that the wall clock leaves between the ends of two frames, in whole frames."""
+    return max(0, round(seconds * RATE / FRAME) - 1) * FRAME

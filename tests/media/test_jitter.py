@@ -228,6 +228,17 @@ def test_debt_is_never_paid_with_speech():
     assert listener.buffer.debt > 0
 
 
+def test_one_stall_after_another_in_mid_speech_does_not_pile_up_debt():
+    speaker, listener = Speaker(), Listener()
+    packets = speaker.speak(500)
+    for start in range(50, 450, 50):
+        for packet in packets[start : start + 30]:
+            packet.at = max(packet.at, packets[start + 30].at)
+    listener.listen(packets)
+    assert listener.spoken() == speaker.sent
+    assert listener.buffer.stats.debt_max <= 0.2 * RATE
+
+
 @pytest.mark.parametrize("seconds", [5, 60])
 def test_a_hold_with_running_clock_is_filled_once(seconds):
     speaker, listener = Speaker(), Listener()
