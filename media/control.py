@@ -20,7 +20,7 @@ OWN_DELAY = 2 * FRAME_DELAY
 """Seconds that we add: a frame is packed and waits for its slot; what arrives in order is not delayed."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
-NOWHERE = ("0.0.0.0", "::")  # noqa: S104  the hold of RFC 2543, not an address to bind
+NOWHERE = ("0.0.0.0", "::")
 
 
 @dataclass

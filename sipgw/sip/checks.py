@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from sipgw.sip.message import Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS = ("timer",)
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
+CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
+"""What goes into INVITE and its responses."""
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sipgw.sip.auth import Authenticator
-from sipgw.sip.checks import ALLOW
+from sipgw.sip.checks import CAPABILITIES
 from sipgw.sip.dialog import Dialog, Peer, peer_of
+from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import cancel_of
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Phase, Progress, Usage
+from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
 class InviteClient(Usage):
     """Our INVITE, and the call that comes of it."""
 
+    calling = True
+
     def __init__(
         self, agent: "UserAgent", invite: Request, peer: Peer, credentials: Credentials | None, ring_timeout: float
     ) -> None:
         super().__init__(agent, invite)
+        self.session.local = invite.body
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
@@ -57,7 +62,7 @@ class InviteClient(Usage):
             ("Call-ID", agent.token()),
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),
-            *ALLOW,
+            *CAPABILITIES,
             ("Content-Type", "application/sdp"),
         )
         request = Request("INVITE", target, headers=Headers(fields), body=offer)
@@ -69,9 +74,10 @@ class InviteClient(Usage):
         self._send(self.invite, now)
 
     def _send(self, invite: Request, now: float) -> None:
-        self.invite = invite
+        headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
+        self.invite = replace(invite, headers=headers)
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
-        self._hunt = self.agent.start(invite, self._hunt.peer if self._hunt else self._peer, self._answered, now)
+        self._hunt = self.agent.start(self.invite, self._hunt.peer if self._hunt else self._peer, self._answered, now)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
@@ -106,7 +112,7 @@ class InviteClient(Usage):
         dialog = Dialog.of_client(self.invite, response, self._hunt.peer if self._hunt else self._peer)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
-        ack = replace(ack, headers=ack.headers.with_(*_credentials(self.invite)))  # §22.1: it cannot be challenged
+        ack = replace(ack, headers=ack.headers.with_(*credentials_of(self.invite)))  # §22.1: it cannot be challenged
         self._acks[tag] = (ack, peer)
         self.agent.send_ack(ack, peer, now)
         if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
@@ -118,11 +124,16 @@ class InviteClient(Usage):
         self.dialog = dialog
         self.phase = Phase.CONFIRMED
         self._stop_timer()
+        self.session.learn(response)
+        self.session.remote = response.body
+        self.session.timer.answered(response, now)
         self.agent.confirm(self)
         self.tell(Confirmed(response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
         retry = None if self._cancel else self._auth.retry(self.invite, response)
+        if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
+            retry = self._auth.sign(self.invite)
         if retry is not None:
             self._send(renumber(retry), now)
             return
@@ -168,10 +179,6 @@ class InviteClient(Usage):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _credentials(request: Request) -> list[tuple[str, str]]:
-    return [field for field in request.headers if field[0].lower() in ("authorization", "proxy-authorization")]
 
 
 def renumber(request: Request) -> Request:

@@ -20,6 +20,7 @@ from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
+from sipgw.sip.session_timer import LONGEST, MIN_SE
 from sipgw.sip.streams import Told
 from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.tls import TlsError, TlsOptions
@@ -59,10 +60,15 @@ class EndpointOptions:
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
     """The IP address that the other sides send to; empty: the local address that leads to each of them."""
+    session_expires: float = 0.0
+    """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
+    to ask for that."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
+        if self.session_expires and not MIN_SE <= self.session_expires <= LONGEST:
+            raise ValueError(f"session_expires must be 0 or from {MIN_SE} to {LONGEST} seconds")
         for name in ("host", "public_address"):
             value = getattr(self, name)
             if value and not is_address(value):
@@ -92,7 +98,12 @@ class Endpoint:
         self._on_invite = on_invite
         self._trace = trace
         world = Surroundings(
-            lambda: secrets.token_hex(10), random.random, self._address, _guarded(admit), self._incoming
+            lambda: secrets.token_hex(10),
+            random.random,
+            self._address,
+            _guarded(admit),
+            self._incoming,
+            session_expires=int(options.session_expires),
         )
         self.agent = UserAgent(world)
         told = Told(self._streamed, self._unreachable, self._lost, self._spawn)

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Answered, CallEvent, Changed, Confirmed, Ended, Offered, Phase, Progress, Referred
 from sipgw.sip.info import PRESSED, KeyPressed
 from sipgw.sip.message import Request
 from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import CallEvent, Confirmed, Ended, Offered, Phase, Progress, Referred
 
 if TYPE_CHECKING:
     from sipgw.sip.dialog import Peer
 
-__all__ = ["CallEvent", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "Referred"]
+__all__ = [
+    "Answered", "CallEvent", "Changed", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "Referred",
+]  # fmt: skip
 
 EVENTS_KEPT = 100
 """Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
@@ -34,6 +36,7 @@ class Leg:
         self._flush = flush
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._referred: asyncio.Future[Referred] | None = None
+        self._changed: asyncio.Future[Changed] | None = None
         usage.tell = self._told
 
     @property
@@ -50,6 +53,16 @@ class Leg:
     def offer(self) -> bytes | None:
         """The session description of the INVITE; None if the other side wants ours (late offer)."""
         return self._usage.invite.body or None
+
+    @property
+    def local(self) -> bytes:
+        """Our session description as the other side knows it."""
+        return self._usage.session.local
+
+    @property
+    def remote(self) -> bytes:
+        """The other side's last session description."""
+        return self._usage.session.remote
 
     @property
     def phase(self) -> Phase:
@@ -109,6 +122,18 @@ class Leg:
         self._usage.keys.press(key, seconds, self._clock())
         self._flush()
 
+    async def reinvite(self, sdp: bytes) -> Changed:
+        """Offer `sdp` instead of our present description, e.g. to hold; without an answer all stays as it was."""
+        if self._changed is not None:
+            return Changed(None, 0, "a change is under way")
+        self._changed = asyncio.get_running_loop().create_future()
+        self._usage.session.change(sdp, self._clock())
+        self._flush()
+        try:
+            return await self._changed
+        finally:
+            self._changed = None
+
     async def refer(self, target: Uri) -> Referred:
         """Send the other side to `target` (blind transfer); returns the outcome, at the latest after `REFER_LIMIT`."""
         if self._referred is not None:
@@ -125,5 +150,8 @@ class Leg:
         if isinstance(event, Referred):
             if self._referred is not None and not self._referred.done():
                 self._referred.set_result(event)
+        elif isinstance(event, Changed):
+            if self._changed is not None and not self._changed.done():
+                self._changed.set_result(event)
         elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
             self._events.put_nowait(event)

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
+from sipgw.sip.events import Confirmed, Ended, Phase
 from sipgw.sip.message import Request
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.usage import Confirmed, Ended, Phase, Usage
+from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -38,7 +39,10 @@ class InviteServer(Usage):
         if self.phase not in (Phase.CALLING, Phase.RINGING):
             return
         self.phase = Phase.ANSWERED
-        response = self.agent.response(self._transaction, 200, tag=self.tag, sdp=sdp, contact=True)
+        self.session.local, self.session.remote = sdp, self.invite.body
+        self.session.learn(self.invite)
+        fields = self.session.timer.granted(self.invite, now)
+        response = self.agent.response(self._transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
         self._transaction.respond(response, now)
         self.agent.resend_until_ack(self, self._transaction, response, now)
 
@@ -59,7 +63,9 @@ class InviteServer(Usage):
             super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
-        self.tell(Confirmed(ack.body or None if not self.invite.body else None))
+        late = b"" if self.invite.body else ack.body
+        self.session.remote = late or self.session.remote
+        self.tell(Confirmed(late or None))
         if self._hang_up_on_ack is not None:
             self.bye(now, self._hang_up_on_ack)
 

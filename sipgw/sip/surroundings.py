@@ -43,3 +43,5 @@ class Surroundings(NamedTuple):
     """A new call has come in."""
     locate: Callable[[Peer, Located, float], None] = as_it_stands
     """Find the addresses of a peer (RFC 3263), at once or later."""
+    session_expires: int = 0
+    """The session interval that we ask for, seconds; 0 asks for none and keeps to what others ask (RFC 4028)."""

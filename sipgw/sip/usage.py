@@ -6,15 +6,17 @@ is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the 
 
 import re
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
+from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.info import KeyPressed, KeySender, take_info
+from sipgw.sip.events import CallEvent, Ended, Phase, Referred
+from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request, Response
 from sipgw.sip.reason import reason_text
+from sipgw.sip.session import Session
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
@@ -25,67 +27,14 @@ if TYPE_CHECKING:
 
 REFER_LIMIT = 30.0
 """Seconds until the outcome of a REFER must be known."""
-RETRY_AFTER = (("Retry-After", "2"),)
 STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
-
-
-class Phase(Enum):
-    """How far a call has come."""
-
-    CALLING = "calling"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
-
-
-class Confirmed(NamedTuple):
-    """The call, or its changed session, is up; `sdp` is the answer, if the other side still owed one."""
-
-    sdp: bytes | None
-
-
-class Progress(NamedTuple):
-    """A provisional response to our INVITE."""
-
-    status: int
-    reason: str
-
-
-class Offered(NamedTuple):
-    """The other side wants to change the session; None asks for our offer."""
-
-    sdp: bytes | None
-
-
-class Referred(NamedTuple):
-    """The outcome of a REFER: `status` is that of the call to the target, or of the refusal."""
-
-    accepted: bool
-    status: int
-    reason: str
-
-
-class Ended(NamedTuple):
-    """The call is over; always the last event."""
-
-    by: str
-    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
-    how: str
-    """The method or status that ended it."""
-    text: str = ""
-    """What the other side said about it (Reason header, RFC 3326)."""
-    status: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
-
-
-CallEvent = Confirmed | Progress | Offered | KeyPressed | Referred | Ended
 
 
 class Usage:
     """What both sides of a call have in common."""
+
+    calling = False
+    """Whether the call is ours, and with it the Call-ID."""
 
     def __init__(self, agent: "UserAgent", invite: Request, tell: Callable[[CallEvent], None] | None = None) -> None:
         self.agent = agent
@@ -93,10 +42,9 @@ class Usage:
         self.phase = Phase.CALLING
         self.dialog: Dialog | None = None
         self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
-        self.offered: Transaction | None = None
+        self.session = Session(self)
         self.credentials: Credentials | None = None
         self._referring: Timer | None = None
-        self._owed = 0
         self.keys = KeySender(self)
 
     @property
@@ -122,7 +70,7 @@ class Usage:
                 self.agent.respond(transaction, 200, now)
                 self.finish(Ended("caller", "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
-                self._offer(request, transaction, now)
+                self.session.offer(request, transaction, now)
             case "INFO":
                 take_info(self, request, transaction, now)
             case "NOTIFY":
@@ -133,54 +81,39 @@ class Usage:
             case _:
                 self.agent.respond(transaction, 405, now, headers=ALLOW)
 
-    def _offer(self, request: Request, transaction: Transaction, now: float) -> None:
-        if request.method == "INVITE" or request.body:
-            if self.offered is not None or self.phase in (Phase.CALLING, Phase.RINGING):
-                # RFC 3261 §14.2, RFC 3311 §5.2: their last offer has no answer yet.
-                self.agent.respond(transaction, 500, now, headers=RETRY_AFTER)
-                return
-            if self.phase is Phase.ANSWERED or self.agent.awaits_ack(self):
-                # Our 200 has no ACK yet, and with it there may be an answer to our own offer.
-                self.agent.respond(transaction, 491, now)
-                return
-        if request.body and request.content_type != "application/sdp":
-            self.agent.respond(transaction, 415, now, headers=(("Accept", "application/sdp"),))
-            return
-        if request.contact and self.dialog:
-            self.dialog.target = request.contact.uri  # a target refresh (§12.2.2)
-        if request.method == "UPDATE" and not request.body:
-            self.agent.respond(transaction, 200, now, contact=True)  # a session refresh (RFC 4028)
-            return
-        self.offered = transaction
-        self.tell(Offered(request.body or None))
-
     def accept_offer(self, sdp: bytes, now: float) -> None:
-        """Answer a pending re-INVITE or UPDATE; for an INVITE the 200 is resent until its ACK."""
-        transaction, self.offered = self.offered, None
-        if transaction is None or self.dialog is None:
-            return
-        response = self.agent.response(transaction, 200, sdp=sdp, contact=True)
-        transaction.respond(response, now)
-        if transaction.request.method == "INVITE":
-            self._owed = 0 if transaction.request.body else transaction.request.cseq.number
-            self.agent.resend_until_ack(self, transaction, response, now)
-
-    def acked(self, ack: Request, now: float) -> None:
-        """The ACK for our 200 to a re-INVITE came; if the offer was ours, it brings the answer."""
-        del now
-        if ack.body and ack.cseq.number == self._owed:
-            self.tell(Confirmed(ack.body))
+        """Answer a pending re-INVITE or UPDATE."""
+        self.session.accept(sdp, now)
 
     def reject_offer(self, status: int, now: float) -> None:
-        """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
-        transaction, self.offered = self.offered, None
-        if transaction is not None:
-            self.agent.respond(transaction, status, now)
+        """Refuse it; the session stays as it was."""
+        self.session.refuse(status, now)
 
-    def bye(self, now: float, ended: Ended) -> None:
-        """End a call that is up."""
-        if self.dialog is not None and self.phase is not Phase.ENDED:
-            self.agent.request_in_dialog(self.dialog, "BYE", now, credentials=self.credentials)
+    def acked(self, ack: Request, now: float) -> None:
+        """The ACK for our 200 to an INVITE came."""
+        del now
+        self.session.acked(ack)
+
+    def request(
+        self,
+        method: str,
+        now: float,
+        *,
+        fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        tell: TellFinal | None = None,
+    ) -> None:
+        """Send a request inside the dialog, if there is one."""
+        if self.dialog is not None:
+            self.agent.request_in_dialog(
+                self.dialog, method, now, credentials=self.credentials, fields=fields, body=body, tell=tell
+            )
+
+    def bye(self, now: float, ended: Ended, cause: int = 0) -> None:
+        """End a call that is up; `cause` is the SIP status that its Reason header gives (RFC 3326)."""
+        if self.phase is not Phase.ENDED:
+            fields = (("Reason", f'SIP;cause={cause};text="{ended.text}"'),) if cause else ()
+            self.request("BYE", now, fields=fields)
             self.finish(ended, now)
 
     def refer(self, target: Uri, now: float) -> None:
@@ -191,9 +124,7 @@ class Usage:
         late = Referred(False, 408, "the outcome of the transfer was never told")
         self._referring = self.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
         fields = (("Refer-To", f"<{target}>"), ("Referred-By", f"<{self.dialog.local.uri}>"))
-        self.agent.request_in_dialog(
-            self.dialog, "REFER", now, credentials=self.credentials, fields=fields, tell=self._refer_answered
-        )
+        self.request("REFER", now, fields=fields, tell=self._refer_answered)
 
     def _refer_answered(self, response: Response | None, now: float) -> None:
         if response is None:
@@ -222,7 +153,7 @@ class Usage:
         if self.phase is Phase.ENDED:
             return
         self.phase = Phase.ENDED
-        self.reject_offer(487, now)
+        self.session.close(now)
         self._outcome(Referred(False, 0, "the call ended"))
         self.agent.forget(self)
         self.tell(ended)

@@ -5,25 +5,26 @@ It joins the parts: transactions are matched here (RFC 3261 §17.1.3, §17.2.3),
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sipgw.sip.auth import Authenticator
-from sipgw.sip.checks import ALLOW, EXTENSIONS, unusable
-from sipgw.sip.client import renumber
+from sipgw.sip.checks import CAPABILITIES, unusable
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
+from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Ended
 from sipgw.sip.hunt import Clients, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
 from sipgw.sip.server import InviteServer
+from sipgw.sip.session_timer import too_short
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
 from sipgw.sip.unacked import Unacked
-from sipgw.sip.usage import Ended, Usage
+from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without keeping anything."""
@@ -101,6 +102,11 @@ class UserAgent:
 
     # What the parts ask for
 
+    @property
+    def session_expires(self) -> int:
+        """The session interval that our calls ask for, seconds; 0 for none."""
+        return self._world.session_expires
+
     def token(self) -> str:
         """A new tag, branch or Call-ID."""
         return self._world.token()
@@ -134,29 +140,12 @@ class UserAgent:
         credentials: Credentials | None = None,
         fields: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
-        tell: Callable[[Response | None, float], None] | None = None,
+        tell: TellFinal | None = None,
     ) -> None:
         """Send a request inside `dialog`; a challenge is answered once."""
-        peer = dialog.next_hop
-        auth = Authenticator(credentials, self.token)
-        request = dialog.request(method, self.contact(peer))
+        request = dialog.request(method, self.contact(dialog.next_hop))
         request = replace(request, headers=request.headers.with_(*fields), body=body)
-
-        def answered(response: Request | Response | None, at: float) -> None:
-            nonlocal request
-            if isinstance(response, Response):
-                if response.status < 200:
-                    return
-                retry = auth.retry(request, response)
-                if retry is not None:
-                    dialog.local_number += 1
-                    request = renumber(retry)
-                    self.start(request, hunt.peer, answered, at)
-                    return
-            if tell is not None and not isinstance(response, Request):
-                tell(response, at)
-
-        hunt = self.start(request, peer, answered, now)
+        DialogRequest(self, dialog, request, credentials, tell).send(now)
 
     def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
         """Send the ACK of a 2xx."""
@@ -190,7 +179,7 @@ class UserAgent:
             request = transaction.request
             ours = self.clients.contact(sender_of(request), "agent", request.uri.scheme)
             fields.append(("Contact", f"<{ours}>"))
-            fields += ALLOW
+            fields += CAPABILITIES
         if status >= 200:
             fields.append(("Server", self._name))
         tag = tag or ("" if status == 100 else self.token())
@@ -221,8 +210,7 @@ class UserAgent:
 
     def respond_options(self, transaction: Transaction, now: float) -> None:
         """Tell what we can do (RFC 3261 §11.2)."""
-        fields = (*ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
-        self.respond(transaction, 200, now, headers=fields, contact=True)
+        self.respond(transaction, 200, now, headers=(("Accept", "application/sdp"),), contact=True)
 
     def resend_until_ack(self, usage: Usage, transaction: Transaction, response: Response, now: float) -> None:
         """Keep sending a 2xx until its ACK; without one the call is ended (RFC 3261 §13.3.1.4)."""
@@ -332,7 +320,7 @@ class UserAgent:
             self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
             return
         self._merging[merging] = transaction
-        refusal = unusable(request)
+        refusal = unusable(request) or too_short(request)
         if refusal is not None:
             self.respond(transaction, refusal.status, now, reason=refusal.reason, headers=refusal.headers)
         elif request.method == "OPTIONS":

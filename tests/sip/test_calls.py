@@ -4,10 +4,10 @@ import pytest
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Confirmed, Ended, Offered, Phase, Progress
 from sipgw.sip.info import KeyPressed
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Offered, Phase, Progress
 from tests.sip.wire import ANSWER, OFFER, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"

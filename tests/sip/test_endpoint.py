@@ -9,10 +9,10 @@ import pytest
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
+from sipgw.sip.events import Phase
 from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Phase
 from tests.sip.wire import ANSWER, OFFER
 
 LOCAL = EndpointOptions("127.0.0.1", 0)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from sipgw.sip.events import Ended, Phase, Referred
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import REFER_LIMIT, Ended, Phase, Referred
+from sipgw.sip.usage import REFER_LIMIT
 from tests.sip.test_calls import Call
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
 
