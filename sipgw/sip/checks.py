@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sipgw.sip.message import Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-EXTENSIONS = ("timer",)
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
+EXTENSIONS = ("100rel", "timer")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
 CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
@@ -24,7 +24,7 @@ class Refusal:
 def unusable(request: Request) -> Refusal | None:
     """The checks of RFC 3261 §8.2 in their order."""
     if request.method not in METHODS:
-        known = request.method in ("REFER", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
+        known = request.method in ("REFER", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")
         return Refusal(405 if known else 501, headers=ALLOW)
     if request.uri.scheme not in ("sip", "sips", "tel"):
         return Refusal(416)

@@ -12,8 +12,9 @@ from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
+from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import TIMEOUT, Timer
-from sipgw.sip.transaction import cancel_of
+from sipgw.sip.transaction import Transaction, cancel_of
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Usage
 
@@ -34,6 +35,7 @@ class InviteClient(Usage):
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
+        self._early = Early(self)
         self._auth = Authenticator(credentials, agent.token)
         self._hunt: Hunt | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
@@ -77,7 +79,7 @@ class InviteClient(Usage):
         headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
         self.invite = replace(invite, headers=headers)
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
-        self._hunt = self.agent.start(self.invite, self._hunt.peer if self._hunt else self._peer, self._answered, now)
+        self._hunt = self.agent.start(self.invite, self.peer, self._answered, now)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
@@ -96,20 +98,39 @@ class InviteClient(Usage):
             return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
         return Ended("network", "no answer", "nothing came back to the INVITE", 408)
 
+    @property
+    def peer(self) -> Peer:
+        """Where the INVITE went."""
+        return self._hunt.peer if self._hunt else self._peer
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """See `Usage.dialog_of`."""
+        return self.dialog or self._early.dialog(request.from_.tag)
+
+    def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
+        """See `Usage.in_dialog`. A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
+        if self.dialog is None and request.method == "BYE":
+            self.agent.respond(transaction, 481, now)
+        else:
+            super().in_dialog(request, transaction, now)
+
     def _provisional(self, response: Response, now: float) -> None:
         if self.phase is Phase.CALLING:
             self.phase = Phase.RINGING
             if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
                 self._send_cancel(now)
-        if self.phase is Phase.RINGING:
-            self.tell(Progress(response.status, response.reason))
+        if self.phase is Phase.RINGING and self._early.heard(response, now):
+            self.session.learn(response)
+            self.tell(Progress(response.status, response.reason, response.body or None))
 
     def _accepted(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
             self.agent.send_ack(*self._acks[tag], now)
             return
-        dialog = Dialog.of_client(self.invite, response, self._hunt.peer if self._hunt else self._peer)
+        if len(self._acks) >= MAX_BRANCHES:
+            return
+        dialog, answered = self._early.become(response)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
         ack = replace(ack, headers=ack.headers.with_(*credentials_of(self.invite)))  # §22.1: it cannot be challenged
@@ -125,10 +146,11 @@ class InviteClient(Usage):
         self.phase = Phase.CONFIRMED
         self._stop_timer()
         self.session.learn(response)
-        self.session.remote = response.body
+        self.session.remote = answered or response.body
+        self._early.close()
         self.session.timer.answered(response, now)
         self.agent.confirm(self)
-        self.tell(Confirmed(response.body or None))
+        self.tell(Confirmed(None if answered else response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
         retry = None if self._cancel else self._auth.retry(self.invite, response)
@@ -173,6 +195,7 @@ class InviteClient(Usage):
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`."""
         self._stop_timer()
+        self._early.close()
         super().finish(ended, now)
 
     def _stop_timer(self) -> None:

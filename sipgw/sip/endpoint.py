@@ -14,7 +14,7 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
@@ -171,8 +171,12 @@ class Endpoint:
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         ring_timeout: float = 60.0,
+        early: Callable[[Leg, CallEvent], None] | None = None,
     ) -> tuple[Leg, bytes | None]:
-        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call."""
+        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call.
+
+        `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
+        """
         usage = InviteClient.to(
             self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
         )
@@ -183,9 +187,13 @@ class Endpoint:
         try:
             async for event in leg.events():
                 if isinstance(event, Confirmed):
-                    return leg, event.sdp
+                    return leg, leg.remote or None
                 if isinstance(event, Ended):
                     raise CallFailed(event)
+                if early is not None:
+                    early(leg, event)
+                elif isinstance(event, Offered):
+                    leg.reject_offer(488)
         except BaseException:
             leg.hangup()
             raise

@@ -27,6 +27,8 @@ class Progress(NamedTuple):
 
     status: int
     reason: str
+    sdp: bytes | None = None
+    """The answer for early media, which the final response may repeat."""
 
 
 class Offered(NamedTuple):

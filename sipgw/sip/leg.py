@@ -87,6 +87,12 @@ class Leg:
             self._usage.ringing(self._clock())
             self._flush()
 
+    def progress(self, sdp: bytes) -> None:
+        """Let the caller hear us before we pick up; `sdp` as for `answer`, which is then given the same."""
+        if isinstance(self._usage, InviteServer):
+            self._usage.progress(sdp, self._clock())
+            self._flush()
+
     def answer(self, sdp: bytes) -> None:
         """Pick up; `sdp` is our answer, or our offer if the INVITE had none."""
         if isinstance(self._usage, InviteServer):

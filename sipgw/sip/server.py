@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
-from sipgw.sip.events import Confirmed, Ended, Phase
+from sipgw.sip.events import Answered, Confirmed, Ended, Offered, Phase
 from sipgw.sip.message import Request
+from sipgw.sip.reliable import Reliable
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.usage import Usage
 
@@ -20,8 +21,10 @@ class InviteServer(Usage):
         self.source = source
         self._transaction = transaction
         self._hang_up_on_ack: Ended | None = None
+        self._final: bytes | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
+        self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
 
     @property
     def tag(self) -> str:
@@ -29,17 +32,66 @@ class InviteServer(Usage):
         return self.dialog.local.tag if self.dialog else ""
 
     def ringing(self, now: float) -> None:
-        """Send 180 once."""
-        if self.phase is Phase.CALLING:
+        """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
+        if self.phase is Phase.CALLING and not (self._is_reliable and not self.invite.body):
             self.phase = Phase.RINGING
-            self.agent.respond(self._transaction, 180, now, tag=self.tag, contact=True)
+            self._progress(180, b"", now)
+
+    def progress(self, sdp: bytes, now: float) -> None:
+        """Send 183 with `sdp` once, for sound before the answer; it is our answer, or our offer if they sent none."""
+        if self._unanswered and not self.session.local:
+            self.phase = Phase.RINGING
+            self.session.local, self.session.remote = sdp, self.invite.body
+            self._progress(183, sdp, now)
+
+    def _progress(self, status: int, sdp: bytes, now: float) -> None:
+        response = self.agent.response(self._transaction, status, tag=self.tag, sdp=sdp, contact=True)
+        if self._is_reliable:
+            self._reliable.send(response, now)
+        else:
+            self._transaction.respond(response, now)
+
+    @property
+    def _unanswered(self) -> bool:
+        return self.phase in (Phase.CALLING, Phase.RINGING)
+
+    @property
+    def _is_reliable(self) -> bool:
+        """We acknowledge by PRACK only where the other side insists on it."""
+        return "100rel" in self.invite.require
+
+    def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
+        """See `Usage.pracked`. A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
+        response = self._reliable.acknowledged(request, now)
+        if response is None:
+            self.agent.respond(transaction, 481, now)
+            return
+        session = self.session
+        if response.body and self.invite.body:
+            session.settled = True
+        if request.body and session.settled:
+            session.offered = transaction
+            self.tell(Offered(request.body))
+        else:
+            self.agent.respond(transaction, 200, now)
+            if request.body and response.body:
+                session.settled, session.remote = True, request.body
+                self.tell(Answered(request.body))
+        if self._final is not None and self._unanswered and not self._reliable.pending:
+            self.answer(self._final, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
-        """Send 200 with `sdp`; it is resent until the ACK comes (§13.3.1.4)."""
-        if self.phase not in (Phase.CALLING, Phase.RINGING):
+        """Send 200 with `sdp`; it is resent until the ACK comes (§13.3.1.4). RFC 3262 §3: it waits for the PRACKs."""
+        if not self._unanswered:
+            return
+        if self._reliable.pending:
+            self._final = sdp
             return
         self.phase = Phase.ANSWERED
-        self.session.local, self.session.remote = sdp, self.invite.body
+        if self.session.settled:
+            sdp = b""  # RFC 3262 §5: offer and answer are exchanged
+        else:
+            self.session.local, self.session.remote = sdp, self.invite.body
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
         response = self.agent.response(self._transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
@@ -48,13 +100,13 @@ class InviteServer(Usage):
 
     def reject(self, status: int, now: float, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.agent.respond(self._transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
         """The other side gave up before we answered."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
@@ -63,7 +115,7 @@ class InviteServer(Usage):
             super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
-        late = b"" if self.invite.body else ack.body
+        late = b"" if self.invite.body or self.session.settled else ack.body
         self.session.remote = late or self.session.remote
         self.tell(Confirmed(late or None))
         if self._hang_up_on_ack is not None:
@@ -72,7 +124,7 @@ class InviteServer(Usage):
     def hangup(self, now: float, text: str = "") -> None:
         """End the call in whatever way its phase asks for."""
         ended = Ended("gateway", "BYE", text)
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.reject(480, now)
         elif self.phase is Phase.ANSWERED:
             self._hang_up_on_ack = ended  # §15: the callee's BYE waits for the ACK
@@ -81,6 +133,7 @@ class InviteServer(Usage):
 
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.agent.respond(self._transaction, 487, now, tag=self.tag)
+        self._reliable.stop()
         super().finish(ended, now)

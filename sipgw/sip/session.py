@@ -36,6 +36,8 @@ class Session:
         """Our last description."""
         self.remote = b""
         """The other side's last description."""
+        self.settled = False
+        """Whether offer and answer were exchanged before the final response to INVITE (RFC 3262 §5)."""
         self.offered: Transaction | None = None
         """Their request whose offer waits for our answer."""
         agent = usage.agent
@@ -58,7 +60,7 @@ class Session:
 
     def offer(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a re-INVITE or UPDATE."""
-        agent, dialog = self._usage.agent, self._usage.dialog
+        agent, dialog = self._usage.agent, self._usage.dialog_of(request)
         self.learn(request)
         status = self._status_against(request)
         if status == 500:
@@ -73,7 +75,7 @@ class Session:
             if request.contact and dialog:
                 dialog.target = request.contact.uri  # a target refresh (§12.2.2)
             if request.method == "UPDATE" and not request.body:  # a session refresh (RFC 4028)
-                agent.respond(transaction, 200, now, headers=self.timer.granted(request, now), contact=True)
+                agent.respond(transaction, 200, now, headers=self._granted(request, now), contact=True)
                 return
             self.offered = transaction
             self._usage.tell(Offered(request.body or None))
@@ -82,12 +84,22 @@ class Session:
         """500 or 491 if the offer of `request` comes at a bad time, else 0."""
         if request.method == "UPDATE" and not request.body:
             return 0
-        if self.offered is not None or self._usage.phase in (Phase.CALLING, Phase.RINGING):
+        if self.offered is not None:
             return 500  # RFC 3261 §14.2, RFC 3311 §5.2: their last offer has no answer yet
+        if self._usage.phase in (Phase.CALLING, Phase.RINGING):
+            if request.method == "UPDATE" and self.settled:
+                return 0
+            theirs = not self._usage.calling and (self._usage.invite.body or request.method == "INVITE")
+            return 500 if theirs else 491  # the INVITE and its offer come first
         if self._usage.phase is Phase.ANSWERED or self._usage.agent.awaits_ack(self._usage):
             return 491  # our 200 has no ACK yet, and with it there may be an answer to our own offer
         ours = self._change is not None and self._change.method == "INVITE"
         return 491 if ours else 0  # RFC 3261 §14.2
+
+    def _granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
+        """The session timer begins with the call (RFC 4028 §4), and no other method is about it."""
+        early = self._usage.phase in (Phase.CALLING, Phase.RINGING)
+        return () if early or request.method not in ("INVITE", "UPDATE") else self.timer.granted(request, now)
 
     def learn(self, message: Request | Response) -> None:
         """Note from the Allow header whether the other side takes UPDATE."""
@@ -99,11 +111,11 @@ class Session:
         """Answer a pending offer; the 200 to a re-INVITE is resent until its ACK."""
         transaction, self.offered = self.offered, None
         usage = self._usage
-        if transaction is None or usage.dialog is None:
+        if transaction is None:
             return
         request = transaction.request
         self.local, self.remote = sdp, request.body or self.remote
-        fields = self.timer.granted(request, now)
+        fields = self._granted(request, now)
         response = usage.agent.response(transaction, 200, headers=fields, sdp=sdp, contact=True)
         transaction.respond(response, now)
         if request.method == "INVITE":

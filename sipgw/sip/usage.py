@@ -54,7 +54,7 @@ class Usage:
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog; ACK has its own way."""
-        dialog = self.dialog
+        dialog = self.dialog_of(request)
         if dialog is None or self.phase is Phase.ENDED:
             self.agent.respond(transaction, 481, now)
             return
@@ -71,6 +71,8 @@ class Usage:
                 self.finish(Ended("caller", "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
                 self.session.offer(request, transaction, now)
+            case "PRACK":
+                self.pracked(request, transaction, now)
             case "INFO":
                 take_info(self, request, transaction, now)
             case "NOTIFY":
@@ -80,6 +82,16 @@ class Usage:
                 self.agent.respond_options(transaction, now)
             case _:
                 self.agent.respond(transaction, 405, now, headers=ALLOW)
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog that `request` came in."""
+        del request
+        return self.dialog
+
+    def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Take a PRACK; only a server's INVITE has something to acknowledge."""
+        del request
+        self.agent.respond(transaction, 481, now)
 
     def accept_offer(self, sdp: bytes, now: float) -> None:
         """Answer a pending re-INVITE or UPDATE."""

@@ -151,16 +151,18 @@ class UserAgent:
         """Send the ACK of a 2xx."""
         self.clients.send_ack(ack, peer, now)
 
-    def confirm(self, usage: Usage) -> None:
-        """Let requests of the other side find a call that we made."""
-        if usage.dialog is not None:
-            self._calls[usage.dialog.id] = usage
+    def confirm(self, usage: Usage, dialog: Dialog | None = None) -> None:
+        """Let requests of the other side find the call that its dialog, or its early `dialog`, belongs to."""
+        dialog = dialog or usage.dialog
+        if dialog is not None:
+            self._calls[dialog.id] = usage
 
-    def forget(self, usage: Usage) -> None:
-        """A call has ended; what still comes for it is answered 481."""
-        if usage.dialog is not None:
-            self._calls.pop(usage.dialog.id, None)
-            self._unacked.forget(usage.dialog.id)
+    def forget(self, usage: Usage, dialog: Dialog | None = None) -> None:
+        """A call, or one of its early dialogs, has ended; what still comes for it is answered 481."""
+        dialog = dialog or usage.dialog
+        if dialog is not None:
+            self._calls.pop(dialog.id, None)
+            self._unacked.forget(dialog.id)
 
     def response(
         self,
