@@ -313,8 +313,12 @@ class UserAgent:
     def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         usage = self._invited.get(invite)
         self.respond(transaction, 200, now, tag=usage.tag if usage else "")
-        if usage is not None and invite.state is State.PROCEEDING:
+        if invite.state is not State.PROCEEDING:
+            return
+        if usage is not None:
             usage.cancelled(now, reason_text(request))
+        elif (changing := self._calls.get(dialog_of(invite.request))) is not None:
+            changing.reject_offer(487, now)  # a re-INVITE
 
     def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
         merging = merging_key(request)
