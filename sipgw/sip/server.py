@@ -6,11 +6,16 @@ from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.events import Answered, Confirmed, Ended, Offered, Phase
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
+from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
+
+
+MINUTE = 60.0
+"""Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
 
 
 class InviteServer(Usage):
@@ -22,6 +27,7 @@ class InviteServer(Usage):
         self._transaction = transaction
         self._hang_up_on_ack: Ended | None = None
         self._final: bytes | None = None
+        self._minute: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
         self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
@@ -45,11 +51,14 @@ class InviteServer(Usage):
             self._progress(183, sdp, now)
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
+        self._stop_minute()
         response = self.agent.response(self._transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
             self._reliable.send(response, now)
+            sdp = b""  # it was told
         else:
             self._transaction.respond(response, now)
+        self._minute = self.agent.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
 
     @property
     def _unanswered(self) -> bool:
@@ -87,6 +96,7 @@ class InviteServer(Usage):
         if self._reliable.pending:
             self._final = sdp
             return
+        self._stop_minute()
         self.phase = Phase.ANSWERED
         if self.session.settled:
             sdp = b""  # RFC 3262 §5: offer and answer are exchanged
@@ -136,4 +146,10 @@ class InviteServer(Usage):
         if self._unanswered:
             self.agent.respond(self._transaction, 487, now, tag=self.tag)
         self._reliable.stop()
+        self._stop_minute()
         super().finish(ended, now)
+
+    def _stop_minute(self) -> None:
+        if self._minute is not None:
+            self._minute.cancel()
+            self._minute = None

@@ -90,6 +90,7 @@ def test_ringing_may_last_longer_than_timer_b() -> None:
     call.server.ringing(wire.now)
     wire.run(180)
     assert call.client.phase is Phase.RINGING
+    assert [round(at) for at in wire.seen(B, 180)] == [0, 60, 120, 180], "§13.3.1.1: proxies' Timer C is kept alive"
     call.server.answer(ANSWER, wire.now)
     wire.run(1)
     assert call.client.phase is Phase.CONFIRMED
