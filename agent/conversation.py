@@ -1,7 +1,7 @@
 """The conversation: listens, takes turns, answers. One for each call, the same for every line and provider."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
@@ -44,6 +44,8 @@ class Persona:
     goodbye_overtime: str = "I am sorry, our time is up. Please call again. Goodbye."
     apology: str = "I am sorry, I have a technical problem."
     """Said when a provider fails; then the caller is transferred, or the call ends."""
+    not_connected: str = "I am sorry, nobody can take your call at the moment. Can I help you with anything else?"
+    """Said when a transfer failed; then the conversation goes on."""
 
 
 class Conversation:
@@ -59,18 +61,19 @@ class Conversation:
         *,
         tools: Iterable[Tool] = (),
         options: TurnOptions | None = None,
-        can_transfer: bool = False,
+        transfer: Callable[[], Awaitable[bool]] | None = None,
         observer: Callable[[Report], None] | None = None,
     ) -> None:
+        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody."""
         self._line = line
         self._ears = ears
         self._voice = voice
         self._persona = persona
         self._observer = observer
-        self._can_transfer = can_transfer
+        self._transfer = transfer
         self._floor = Floor(options or TurnOptions())
         control = Control()
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=can_transfer)])
+        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)])
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
         self._listening = Listening()
@@ -289,8 +292,13 @@ class Conversation:
             return
         self._floor.replying = None
         self._end_turn()
-        outcome = self._agent.control.outcome
-        if outcome is not None:
+        control = self._agent.control
+        outcome = control.outcome
+        if outcome is not None and outcome.kind == "transfer":
+            # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
+            control.outcome, control.connecting = None, True
+            self._spawn(self._connect(outcome))
+        elif outcome is not None:
             self._floor.end(outcome)
         else:
             text, decisions = self._floor.turns.done(self._now())
@@ -312,6 +320,15 @@ class Conversation:
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
 
+    async def _connect(self, outcome: Outcome) -> None:
+        """Transfer the caller; if that fails, say so and go on."""
+        connected = self._transfer is not None and await self._transfer()
+        self._agent.control.connecting = False
+        if connected:
+            self._floor.end(outcome)
+        elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
+            self._reply(Turn(), lambda reply: reply.recite(self._persona.not_connected))
+
     # What fails
 
     def _fail(self, part: Literal["ears", "model", "voice"], error: ProviderError) -> None:
@@ -323,7 +340,7 @@ class Conversation:
         self._floor.turns.close(self._now())
         self._floor.changed.set()
         self._fall_silent()
-        outcome = Outcome("transfer" if self._can_transfer else "failed", f"{part} failed: {error}")
+        outcome = Outcome("transfer" if self._transfer else "failed", f"{part} failed: {error}")
         self._agent.control.outcome = outcome
         self._spawn(self._apologise(outcome, by_voice=part != "voice"))
 
@@ -339,6 +356,8 @@ class Conversation:
             recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
             await Reply(self._agent, turn, self._now).play(text, recorded)
         self._end_turn()
+        if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer()):
+            outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
         self._floor.end(outcome)
 
     # Small things

@@ -27,6 +27,8 @@ class Control:
     """What the built-in tools decide about the call; it happens when everything has been said."""
 
     outcome: Outcome | None = None
+    connecting: bool = False
+    """Whether a transfer is under way."""
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
         """`hang_up`, and `transfer_to_human` if there is somebody to transfer to."""
@@ -42,6 +44,8 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             if not can_transfer:
                 return {"error": "nobody can be reached now; offer that somebody calls back"}
+            if self.connecting:
+                return {"status": "the caller is being connected already"}
             self.outcome = Outcome("transfer", reason or "the caller asked for a person")
             return {"status": "the caller is connected as soon as you have said so"}
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from media import wire
-from media.g711 import RATE
+from media import far, wire
 from media.playout import Heard
+from media.position import Position
 from media.session import Format
 from media.wire import Kind, Message
 
@@ -73,6 +73,10 @@ class Channel:
 
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
+        self.far_delay = far.BUFFER
+        """Seconds from a frame's leaving until the other side hears it, as far as RTCP tells."""
+        self.mos = 0.0
+        """Of what was received in the latest interval (about 5 s); 0 if that was nothing."""
         self._number = number
         self._send = send
         self._forget = forget
@@ -81,10 +85,22 @@ class Channel:
         self._counts: asyncio.Future[dict[str, Any]] | None = None
         self._position = Position()
 
-    def connect(self, form: Format, remote: tuple[str, int], *, send: bool = True, receive: bool = True) -> None:
-        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours."""
+    def connect(
+        self,
+        form: Format,
+        remote: tuple[str, int],
+        *,
+        control: tuple[str, int] | None = None,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours.
+
+        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
+        """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
+        wanted["control"] = control
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
@@ -112,6 +128,13 @@ class Channel:
         """Go silent within one slot, discard the queue; exact if paused since a slot, else within one slot."""
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
+
+    def heard(self) -> Heard:
+        """What the other side has heard by now: what had left `far_delay` seconds ago, an estimate.
+
+        What left since then is still on its way, and will be heard even after `stop`.
+        """
+        return self._position.at(asyncio.get_running_loop().time() - self.far_delay)
 
     async def stats(self) -> dict[str, Any]:
         """All counters of the call. Raises `MediaDown`."""
@@ -148,12 +171,14 @@ class Channel:
                 if utterance > self._position.discarded:
                     self._sink(Started(utterance, at) if begins else Finished(utterance, at))
             case Kind.HALTED:
-                self._position.halted(Heard(*wire.POSITION.unpack(body)))
+                self._position.halted(Heard(*wire.POSITION.unpack(body)), asyncio.get_running_loop().time())
             case Kind.DIGIT:
                 at, key = wire.DIGIT.unpack(body)
                 self._sink(Digit(key.decode(), at))
             case Kind.NO_RTP:
                 self._sink(NoRtp(*wire.SECONDS.unpack(body)))
+            case Kind.QUALITY:
+                self.far_delay, self.mos = wire.QUALITY.unpack(body)
             case Kind.OPENED:
                 _settle(self._opened, wire.PORT.unpack(body)[0])
             case Kind.REFUSED:
@@ -171,55 +196,6 @@ class Channel:
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
         return self._send(Message(kind, self._number, body))
-
-
-class Position:
-    """Where playout is, as far as this side of the pipe can know."""
-
-    def __init__(self) -> None:
-        self.discarded = 0
-        self._last = Heard(0, 0)
-        self._at = 0.0
-        self._said: dict[int, int] = {}
-        self._exact = False
-        self._pausing = False
-
-    def said(self, utterance: int, samples: int) -> None:
-        """Sound was queued."""
-        self._said[utterance] = self._said.get(utterance, 0) + samples
-
-    def report(self, position: Heard, at: float) -> None:
-        """The media process told where it was at `at`."""
-        if position.utterance > self.discarded and not self._exact:
-            self._last, self._at = position, at
-
-    def halted(self, position: Heard) -> None:
-        """The media process told where it paused; old news if playout goes on again."""
-        if self._pausing and position.utterance > self.discarded:
-            self._last, self._exact = position, True
-
-    def pausing(self) -> None:
-        """Playout was told to pause."""
-        self._pausing = True
-
-    def moving(self, now: float) -> None:
-        """Playout goes on."""
-        self._pausing, self._exact, self._at = False, False, now
-
-    def stop(self, now: float) -> Heard:
-        """The position now; everything said so far is discarded."""
-        utterance, samples = self._last
-        if not self._exact and utterance > self.discarded:
-            ahead = int((now - self._at) * RATE)
-            # What was queued bounds it: behind the end of one utterance the next one plays.
-            while utterance in self._said and samples + ahead > self._said[utterance] and utterance + 1 in self._said:
-                ahead -= self._said[utterance] - samples
-                utterance, samples = utterance + 1, 0
-            samples = min(samples + ahead, self._said.get(utterance, 0))
-        self.discarded = max(self._said, default=self.discarded)
-        self._said.clear()
-        self._last, self._exact, self._pausing = Heard(utterance, samples), False, False
-        return self._last
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:

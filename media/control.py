@@ -1,13 +1,14 @@
 """The RTCP of one call (RFC 3550 §6): when reports leave and where to, whose are believed. Sans-IO."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from media import rtcp
 from media.far import FRAME_DELAY, Far
+from media.g711 import RATE
 from media.jitter import HOLE_WAIT_MAX, JitterBuffer
-from media.quality import Meter, voip_metrics
+from media.quality import Meter, judge, voip_metrics
 from media.reception import Account, Reception
 from media.rtcp import Bye, ExtendedReport, ReceiverReport, Rtcp, SenderReport, SourceDescription
 from media.source import Address
@@ -145,6 +146,18 @@ class Control:
         self.account.follow(reception)
         self.counts.rtcp_sent += 1
         return rtcp.encode([*self._reports(now, sent, jitter), Bye((sent.ssrc,))])
+
+    def stats(self, jitter: JitterBuffer, reception: Reception) -> dict[str, Any]:
+        """The quality of the call so far, as numbers; what is not known is left out. Times are in seconds."""
+        self.account.follow(reception)
+        call = judge(self.account.expected, jitter.losses.pattern, self.delay, concealed=self.meter.concealed)
+        return (
+            asdict(self.counts)
+            | {"jitter": round(reception.jitter / RATE, 6), "far_delay": round(self.far.delay, 4)}
+            | (call.stats() if call else {})
+            | ({"mos_by_interval": [round(score, 2) for score in self.meter.scores]} if self.meter.scores else {})
+            | self.far.stats()
+        )
 
     @property
     def delay(self) -> float:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from media.g711 import RATE
 from media.rtcp import ExtendedReport, ReceiverReport, ReportBlock, Rtcp, SenderReport
 from media.rtp import signed
-from media.xr import VoipMetrics
+from media.xr import UNAVAILABLE, VoipMetrics
 
 BUFFER = 0.050
 """Seconds of jitter buffer assumed where the other side does not tell its own."""
@@ -73,3 +74,15 @@ class Far:
         """Seconds that the other side adds, in both directions together."""
         told = self.metrics.end_system_delay / 1000 if self.metrics else 0.0
         return min(told, 2 * BUFFER_MAX) or self.buffer + FRAME_DELAY
+
+    def stats(self) -> dict[str, float]:
+        """What it told about how it hears us; times in seconds."""
+        found: dict[str, float] = {}
+        if self.round_trip is not None:
+            found["round_trip"] = round(self.round_trip, 4)
+        if self.block:
+            found["far_lost"] = max(0, self.block.lost)
+            found["far_jitter"] = round(self.block.jitter / RATE, 6)
+        if self.metrics and self.metrics.mos_cq != UNAVAILABLE:
+            found["far_mos"] = self.metrics.mos_cq / 10
+        return found

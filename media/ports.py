@@ -1,12 +1,19 @@
 """Pairs of UDP ports: RTP on the even one, RTCP on the next (RFC 3550 §11)."""
 
 import contextlib
+import fcntl
 import random
 import socket
+import struct
+import time
 from typing import NamedTuple
 
 REST = 3.0
 """Seconds that a closed pair stays bound, so that the next call cannot inherit its late packets."""
+
+
+_SIOCGSTAMPNS = 0x8907
+_TIMESPEC = struct.Struct("qq")
 
 
 class PortsExhaustedError(Exception):
@@ -50,6 +57,15 @@ class Ports:
             _, pair = self.draining.pop(0)
             pair.rtp.close()
             pair.rtcp.close()
+
+
+def waited(sock: socket.socket) -> float:
+    """Seconds that the datagram just read from `sock` had been waiting, by the kernel's own stamp where it has one."""
+    with contextlib.suppress(OSError):
+        seconds, nanoseconds = _TIMESPEC.unpack(fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size)))
+        ago: float = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanoseconds / 1e9
+        return min(1.0, max(0.0, ago))
+    return 0.0
 
 
 class _PortTakenError(Exception):

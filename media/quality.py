@@ -52,6 +52,15 @@ class Quality(NamedTuple):
     rating: float
     mos: float
 
+    def stats(self) -> dict[str, float]:
+        """Rounded, for the record."""
+        return {
+            "loss": round(self.loss, 5),
+            "burst_ratio": round(self.burst_ratio, 3),
+            "rating": round(self.rating, 2),
+            "mos": round(self.mos, 2),
+        }
+
 
 def judge(expected: int, pattern: Pattern, delay: float, *, concealed: bool) -> Quality | None:
     """Judge `expected` packets with the losses of `pattern`; None if there were none to hear."""

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from media.control import Control, Sent
 from media.dtmf import DigitReceiver
 from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
 from media.playout import Mark, Playout
+from media.reception import Reception
+from media.rtcp import is_rtcp
 from media.rtp import Packet, build, parse
 from media.source import Address, Source
 
 COMFORT_NOISE = 13
+CONCEALED = False
+"""Whether lost sound is concealed, rather than filled with silence, before somebody or something hears it."""
 CATCH_UP = 2
 """Frames sent back to back at most after the process was late; more would overflow the far buffer."""
 
@@ -33,6 +38,10 @@ class Digit(NamedTuple):
     key: str
 
 
+class Report(NamedTuple):
+    """A datagram of RTCP on the port of the sound: it is for `Session.receive_control`."""
+
+
 @dataclass
 class Counts:
     """Packets by what became of them."""
@@ -50,18 +59,26 @@ class Outbound:
     """The sequence of packets of one SSRC: numbers and timestamps that never lie (RFC 3550 §5.1)."""
 
     def __init__(self, random_bits: Callable[[int], int]) -> None:
-        self._ssrc = random_bits(32)
+        self.ssrc = random_bits(32)
         self._sequence = random_bits(16)
         self._timestamp = random_bits(32)
         self._first = True
+        self._packets = self._octets = 0
 
     def packet(self, payload_type: int, payload: bytes) -> bytes:
         """The next packet; the marker is on the first only, for sound is continuous (RFC 3551 §4.1)."""
-        data = build(payload_type, self._first, self._sequence, self._timestamp, self._ssrc, payload)
+        data = build(payload_type, self._first, self._sequence, self._timestamp, self.ssrc, payload)
         self._first = False
         self._sequence += 1
         self._timestamp += FRAME
+        self._packets += 1
+        self._octets += len(payload)
         return data
+
+    @property
+    def sent(self) -> Sent:
+        """What a sender report tells, at the moment of the last packet."""
+        return Sent(self.ssrc, self._timestamp - FRAME, self._packets, self._octets)
 
     def skip(self, frames: int) -> None:
         """Let time pass without packets."""
@@ -75,6 +92,7 @@ class Inbound:
         self.jitter = JitterBuffer()
         self.source: Source | None = None
         self.heard_at: float | None = None
+        self.reception = Reception(0)
         self._digits = DigitReceiver()
         self._ssrc: int | None = None
         self._next: tuple[int, int] | None = None
@@ -100,6 +118,7 @@ class Inbound:
                 self.jitter.restart()
                 self._digits.restart()
             self._ssrc = packet.ssrc
+            self.reception = Reception(packet.ssrc)
         self._next = None  # the two in a row have none of the present stream between them
         self._fresh = False
         return True
@@ -110,22 +129,37 @@ class Inbound:
 
 
 class Session:
-    """One call. The owner calls `receive` per datagram and `transmit` and `poll` every 20 ms."""
+    """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, and keeps `deadline`."""
 
-    def __init__(self, random_bits: Callable[[int], int]) -> None:
+    def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
+        """`epoch` is the Unix time at which the owner's clock was 0."""
         self.playout = Playout()
         self.inbound = Inbound()
         self.counts = Counts()
+        self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
         self._format: Format | None = None
         self._directions = (False, False)
         self._slot = -1
 
-    def connect(self, form: Format, remote: Address, now: float, *, send: bool = True, receive: bool = True) -> None:
-        """Begin to talk to `remote`, or follow a re-INVITE."""
+    def connect(
+        self,
+        form: Format,
+        remote: Address,
+        now: float,
+        *,
+        control: Address | None = None,
+        send: bool = True,
+        receive: bool = True,
+    ) -> None:
+        """Begin to talk to `remote`, or follow a re-INVITE.
+
+        RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
+        """
         self._format = form
         self._directions = (send, receive)
         self.inbound.connect(remote, now)
+        self.control.connect(remote, control, now)
 
     @property
     def remote(self) -> Address | None:
@@ -137,11 +171,13 @@ class Session:
         """Whether the other side agreed to send."""
         return self._format is not None and self._directions[1]
 
-    def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | None]:
+    def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | Report | None]:
         """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
         nothing = (b"", None)
         packet = parse(data)
         if packet is None:
+            if is_rtcp(data):
+                return b"", Report()
             self.counts.malformed += 1
             return nothing
         form, inbound = self._format, self.inbound
@@ -156,8 +192,10 @@ class Session:
         inbound.heard_at = now
         kind = packet.payload_type
         if kind == form.payload_type:
+            inbound.reception.receive(packet.sequence, packet.timestamp, now)
             payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
             return inbound.jitter.put(packet.sequence, packet.timestamp, payload, now), None
+        inbound.reception.count(packet.sequence)
         if kind == form.dtmf_payload_type:
             key = inbound.digit(packet)
             ready = inbound.jitter.put(packet.sequence, packet.timestamp, None, now)
@@ -165,6 +203,31 @@ class Session:
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
         return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None
+
+    def receive_control(self, data: bytes, sender: Address, now: float) -> bool:
+        """Take a datagram of RTCP; True if it is the other side's."""
+        if self.remote is None:
+            self.counts.unasked += 1
+            return False
+        return self.control.receive(data, sender, self.remote, self._outbound.ssrc, now)
+
+    @property
+    def deadline(self) -> float:
+        """When `handle_timer` is due, right after `transmit`."""
+        return self.control.deadline
+
+    def handle_timer(self, now: float) -> tuple[bytes, Address | None]:
+        """RTCP that is due, and where to."""
+        report = self.control.handle_timer(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
+        return report, self._control_address()
+
+    def bye(self, now: float) -> tuple[bytes, Address | None]:
+        """The RTCP that ends the call, and where to."""
+        report = self.control.bye(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
+        return report, self._control_address()
+
+    def _control_address(self) -> Address | None:
+        return self.control.route.to(self.remote) if self.remote else None
 
     def poll(self, now: float) -> bytes:
         """Sound that became ready by waiting. On hold too: the recogniser's clock goes on."""
@@ -205,4 +268,4 @@ class Session:
         """All counters, by name."""
         jitter = asdict(self.inbound.jitter.stats) | {"debt": self.inbound.jitter.debt}
         playout = asdict(self.playout.stats)
-        return asdict(self.counts) | jitter | playout
+        return asdict(self.counts) | jitter | playout | self.control.stats(self.inbound.jitter, self.inbound.reception)

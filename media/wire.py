@@ -32,6 +32,7 @@ class Kind(IntEnum):
     HALTED = 135
     NO_RTP = 136
     COUNTS = 137
+    QUALITY = 138
 
 
 class Message(NamedTuple):
@@ -55,6 +56,8 @@ MARK = struct.Struct("!dIB")
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
 SECONDS = struct.Struct("!d")
+QUALITY = struct.Struct("!dd")
+"""Seconds until our sound is heard, then the MOS of the latest interval, 0 if there was no sound in it."""
 NUMBER = struct.Struct("!I")
 
 

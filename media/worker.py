@@ -4,6 +4,7 @@ It owns the RTP sockets of all calls. It sleeps until the next tick of the sched
 has arrived. It asks for real-time priority and works without.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -16,10 +17,10 @@ import time
 from typing import Any
 
 from media import wire
-from media.ports import PortPair, Ports, PortsExhaustedError
+from media.ports import PortPair, Ports, PortsExhaustedError, waited
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
-from media.session import Format, Session
+from media.session import Digit, Format, Report, Session
 from media.wire import Kind, Message
 
 CHUNK = 480
@@ -29,7 +30,7 @@ ROUNDS = 64
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
 WATCH = 0.5
-"""Seconds between two looks at whether a call still receives."""
+"""Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
 BACKLOG = 8 << 20
 """Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
 
@@ -41,11 +42,14 @@ class Channel:
         self.number = number
         self.ports = ports
         self.send = ports.rtp.sendto
-        self.session = Session(random.SystemRandom().getrandbits)
+        self.session = Session(
+            random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
+        )
         self.chunk = bytearray()
         self.watch_at = 0.0
         self.quiet_since = 0.0
         self.warned = 0
+        self.rated = (0.0, 0.0)
 
 
 class Worker:
@@ -58,6 +62,7 @@ class Worker:
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
         self._by_fd: dict[int, Channel] = {}
+        self._by_control_fd: dict[int, Channel] = {}
         self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
@@ -100,8 +105,11 @@ class Worker:
             if sound := session.poll(now):
                 self._hand_up(channel, sound, now)
             if now >= channel.watch_at:
-                channel.watch_at = now + WATCH
+                if now >= session.deadline:
+                    self._report(channel, *session.handle_timer(now))
+                channel.watch_at = min(now + WATCH, session.deadline)
                 self._watch(channel, now)
+                self._rate(channel)
 
     def _watch(self, channel: Channel, now: float) -> None:
         """Tell when nothing has been received for a while, which names a dead direction."""
@@ -115,6 +123,21 @@ class Worker:
             channel.warned += 1
             self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
 
+    def _report(self, channel: Channel, report: bytes, remote: tuple[str, int] | None) -> None:
+        """Send RTCP."""
+        if report and remote:
+            ports = channel.ports
+            with contextlib.suppress(OSError):  # unreachable: so is the other side
+                (ports.rtp if channel.session.control.route.muxed else ports.rtcp).sendto(report, remote)
+
+    def _rate(self, channel: Channel) -> None:
+        """Tell when the call's quality is known better."""
+        control = channel.session.control
+        rated = control.far.delay, control.meter.latest.mos if control.meter.latest else 0.0
+        if rated != channel.rated:
+            channel.rated = rated
+            self._tell(Kind.QUALITY, channel.number, wire.QUALITY.pack(*rated))
+
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""
         pipe = self._pipe.fileno()
@@ -126,6 +149,8 @@ class Worker:
             for fd, _ in ready:
                 if channel := self._by_fd.get(fd):
                     self._receive(channel, now)
+                elif channel := self._by_control_fd.get(fd):
+                    self._receive_control(channel)
                 elif fd == pipe and not self._take_orders():
                     return False
         return True
@@ -146,11 +171,22 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
-        sound, digit = channel.session.receive(data, sender[:2], now)
-        if digit:
-            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, digit.key.encode()))
+        sound, event = channel.session.receive(data, sender[:2], now)
         if sound:
             self._hand_up(channel, sound, now)
+        if isinstance(event, Digit):
+            self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, event.key.encode()))
+        elif isinstance(event, Report):
+            arrived = time.monotonic() - waited(channel.ports.rtp)
+            channel.session.receive_control(data, sender[:2], arrived)
+
+    def _receive_control(self, channel: Channel) -> None:
+        try:
+            data, sender = channel.ports.rtcp.recvfrom(MAX_PACKET + 1)
+        except OSError:
+            return
+        arrived = time.monotonic() - waited(channel.ports.rtcp)
+        channel.session.receive_control(data, sender[:2], arrived)
 
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         chunk = channel.chunk
@@ -213,7 +249,9 @@ class Worker:
         channel.quiet_since = time.monotonic()
         self._channels[message.channel] = channel
         self._by_fd[ports.rtp.fileno()] = channel
+        self._by_control_fd[ports.rtcp.fileno()] = channel
         self._epoll.register(ports.rtp, select.EPOLLIN)
+        self._epoll.register(ports.rtcp, select.EPOLLIN)
         min(self._phases, key=len).append(channel)
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
@@ -221,16 +259,22 @@ class Worker:
         now = channel.quiet_since = time.monotonic()
         remote = (wanted["host"], wanted["port"])
         form = Format(**wanted["format"])
-        channel.session.connect(form, remote, now, send=wanted["send"], receive=wanted["receive"])
+        control = tuple(wanted["control"]) if wanted["control"] else None
+        directions = {"send": wanted["send"], "receive": wanted["receive"]}
+        channel.session.connect(form, remote, now, control=control, **directions)
+        channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
     def _count(self, channel: Channel) -> None:
         process = {"late_max": round(self._late_max, 6), "handover_dropped": self._dropped}
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
 
     def _close(self, channel: Channel) -> None:
+        self._report(channel, *channel.session.bye(time.monotonic()))
         del self._channels[channel.number]
         del self._by_fd[channel.ports.rtp.fileno()]
+        del self._by_control_fd[channel.ports.rtcp.fileno()]
         self._epoll.unregister(channel.ports.rtp)
+        self._epoll.unregister(channel.ports.rtcp)
         next(phase for phase in self._phases if channel in phase).remove(channel)
         self._ports.retire(channel.ports, time.monotonic())
 

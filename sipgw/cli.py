@@ -19,7 +19,8 @@ from agent.errors import ProviderError
 from agent.tools import ToolFileError
 from media.channel import MediaDown
 from sipgw import __version__, log
-from sipgw.config import DEFAULT_FILE, Config, ConfigError, load
+from sipgw.agents import DEFAULT, Agents, load_agents
+from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
 from sipgw.demo import hold_demo
 from sipgw.gateway import Gateway
 from sipgw.providers import choose
@@ -47,20 +48,21 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
     with _one_line_errors():
-        settings = load(config)
+        settings, agents = _load(config)
         log.configure(settings.log)
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, agents))
 
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
     with _one_line_errors():
-        settings = load(config)
-        gateway = choose(settings)
-        for part in ("ears", "model", "voice"):
-            out.print(f"{part:6} {getattr(gateway, part)}")
-        for note in gateway.notes:
+        settings, agents = _load(config)
+        for one in Agents(settings, agents).all.values():
+            choice, tools = one.choice, len(one.tools)
+            out.print(f"agent  {one.name}: ears {choice.ears}, model {choice.model}, voice {choice.voice}", end="")
+            out.print(f", {tools} tools of its own" if tools else "")
+        for note in choose(settings).notes:
             out.print(f"[yellow]note[/]   {note}")
         for trunk in settings.trunks:
             out.print(f"trunk  {trunk.name}: {trunk.mode} {trunk.registrar or ', '.join(trunk.networks)}")
@@ -110,20 +112,25 @@ def init(
     out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
 
 
-async def _serve(settings: Config) -> None:
+def _load(path: Path | None) -> tuple[Config, dict[str, Config]]:
+    settings = load(path)
+    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
+
+
+async def _serve(settings: Config, agents: dict[str, Config]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     err.print("starting ...")
-    async with Gateway(settings) as gateway:
+    async with Gateway(settings, agents=agents) as gateway:
         _say_how_to_call(gateway)
         await stop.wait()
         err.print("stopping ...")
 
 
 def _say_how_to_call(gateway: Gateway) -> None:
-    choice, port = gateway.choice, gateway.endpoint.port
+    choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
     parts = f"ears {choice.ears}, model {choice.model}, voice {choice.voice}"
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
     for note in choice.notes:
@@ -131,6 +138,8 @@ def _say_how_to_call(gateway: Gateway) -> None:
     suffix = "" if port == 5060 else f":{port}"
     address = gateway.config.sip.public_address or _own_address()
     out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
+    for name in gateway.agents.all.keys() - {DEFAULT}:
+        out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
     out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")

@@ -52,6 +52,20 @@ class AgentOptions:
 
 
 @dataclass(frozen=True)
+class RouteOptions:
+    """Which calls an agent of `agents/` answers: those that fit everything that is given."""
+
+    agent: str
+    """Its name, which is that of its file; ``agent`` is the one of this file."""
+    called: tuple[str, ...] = ()
+    """Dialled numbers; ``*`` stands for any digits, as in ``+1555*``."""
+    trunk: str = ""
+    """Name of the trunk."""
+    header: str = ""
+    """A header of the INVITE and its value: ``X-Department: sales``."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration; each table is one field."""
 
@@ -61,6 +75,8 @@ class Config:
     media: MediaOptions = field(default_factory=MediaOptions)
     trunks: tuple[TrunkOptions, ...] = ()
     """Empty: calls come from loopback and private networks only."""
+    routes: tuple[RouteOptions, ...] = ()
+    """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)

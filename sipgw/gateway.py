@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
 import structlog
@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
-from agent.tools import Tool, load_tools
 from media.engine import MediaEngine
-from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
+from sipgw.agents import Agents, call_variables
+from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
-from sipgw.providers import Choice, Providers, choose, opened
+from sipgw.providers import Providers, opened
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -26,6 +26,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.store import CallRecord, Store
+from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions, Trunks
 
 log = structlog.get_logger()
@@ -34,29 +35,45 @@ GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
 
 
+@dataclass
+class Live:
+    """A call that is going on."""
+
+    trunk: TrunkOptions
+    call: Call | None = None
+
+
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
-    def __init__(self, config: Config, observer: Callable[[str, Report], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        observer: Callable[[str, Report], None] | None = None,
+        agents: Mapping[str, Config] | None = None,
+    ) -> None:
         self.config = config
-        self.choice: Choice = choose(config)
+        self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self._observer = observer
         self._trunks = Trunks(config.trunks)
-        self._tools: list[Tool] = load_tools(Path(config.agent.tools)) if config.agent.tools else []
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], str] = {}
+        self._calls: dict[asyncio.Task[None], Live] = {}
         self._draining = False
         self._strangers: set[str] = set()
-        self._parts: tuple[Store, Providers, MediaEngine, Endpoint] | None = None
+        self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            providers = await enter(opened(config, self.choice))
+            providers: dict[str, Providers] = {}
+            speech = None
+            for name, one in self.agents.all.items():
+                providers[name] = await enter(opened(one.config, one.choice, speech))
+                speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(Endpoint(config.sip, self._on_invite, self._admit))
             self._parts = store, providers, engine, endpoint
@@ -86,7 +103,7 @@ class Gateway:
         return self._running[0]
 
     @property
-    def _running(self) -> tuple[Store, Providers, MediaEngine, Endpoint]:
+    def _running(self) -> tuple[Store, dict[str, Providers], MediaEngine, Endpoint]:
         if self._parts is None:
             raise RuntimeError("the gateway is not running")
         return self._parts
@@ -123,7 +140,7 @@ class Gateway:
                             advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
             return DROP
         if request.method == "INVITE":
-            busy = sum(name == trunk.name for name in self._calls.values())
+            busy = sum(live.trunk is trunk for live in self._calls.values())
             if self._draining or busy >= trunk.max_calls:
                 # 503, not 486: carriers then try their next destination.
                 return Refusal(503, headers=RETRY_AFTER)
@@ -134,17 +151,42 @@ class Gateway:
         if trunk is None:
             leg.reject(403)
             return
-        task = self._group.create_task(self._serve(leg, trunk), name=f"call {leg.id}")
-        self._calls[task] = trunk.name
+        if leg.replaces is not None:
+            self._replace(leg, trunk)
+            return
+        live = Live(trunk)
+        task = self._group.create_task(self._serve(leg, live), name=f"call {leg.id}")
+        self._calls[task] = live
         task.add_done_callback(lambda done: self._calls.pop(done, None) and None)
 
-    async def _serve(self, leg: Leg, trunk: TrunkOptions) -> None:
+    def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+
+    def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
+        for live in self._calls.values():
+            if live.call is not None and live.call.leg.dialog == leg.replaces:
+                if live.trunk is not trunk:
+                    leg.reject(403)
+                    return
+                self._introduce(leg, trunk)
+                live.call.replace(leg)
+                return
+        leg.reject(481)
+
+    async def _serve(self, leg: Leg, live: Live) -> None:
+        trunk = live.trunk
         store, providers, engine, endpoint = self._running
         structlog.contextvars.bind_contextvars(call=leg.id)
-        leg.authenticate(trunk.credentials)
+        self._introduce(leg, trunk)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
         caller = Identity.of(leg.request, trusted=trunk.trust_identity)
-        log.info("call began", trunk=trunk.name, carrier=dict(caller.call_ids))
+        agent = self.agents.answering(leg.request, caller, trunk.name)
+        part, options = providers[agent.name], agent.config.agent
+        values = call_variables(options, caller, trunk.name, datetime.now().astimezone())
+        log.info("call began", trunk=trunk.name, agent=agent.name, carrier=dict(caller.call_ids))
 
         def observe(report: Report) -> None:
             if isinstance(report, TurnEnded):
@@ -152,21 +194,24 @@ class Gateway:
             if self._observer is not None:
                 self._observer(leg.id, report)
 
-        def converse(line: PhoneLine) -> Conversation:
+        def converse(line: PhoneLine, connect: Connect | None) -> Conversation:
             return Conversation(
                 line,
-                providers.ears(),
-                providers.model,
-                providers.voice(),
-                persona(self.config.agent, about_call(caller)),
-                tools=[*order_tools(store, leg.id), *self._tools],
-                options=self.config.turns,
-                can_transfer=trunk.transfer_uri is not None,
+                part.ears(),
+                part.model,
+                part.voice(),
+                persona(options, values, about_call(caller)),
+                tools=[*order_tools(store, leg.id), *agent.tools],
+                options=agent.config.turns,
+                transfer=connect,
                 observer=observe,
             )
 
         address = endpoint.contact_host(leg.source)
-        call = Call(leg, engine, converse, address=address, transfer_to=trunk.transfer_uri)
+        target = trunk.transfer_uri
+        person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
+        call = Call(leg, engine, converse, address=address, person=person, dial=dialling(endpoint, trunk))
+        live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()

@@ -33,9 +33,13 @@ class OptionError(Exception):
 
 
 def build(
-    kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str], path: tuple[str | int, ...] = ()
+    kind: type[T],
+    table: Mapping[str, Any],
+    environment: Mapping[str, str],
+    path: tuple[str | int, ...] = (),
+    base: T | None = None,
 ) -> T:
-    """Make a `kind` from `table`; every key must be one of its fields.
+    """Make a `kind` from `table`; every key must be one of its fields. What `table` leaves out is as in `base`.
 
     ``${NAME}`` in strings is replaced from `environment`. Raises `OptionError`.
     """
@@ -47,8 +51,13 @@ def build(
             near = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(fields))}"
             raise OptionError((*path, key), f"unknown key {key!r}; {hint}")
+        if base is not None and dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            values[key] = build(hints[key], value, environment, (*path, key), getattr(base, key))
+            continue
         convert = _convert if fields[key].repr else _secret
         values[key] = convert(hints[key], value, environment, (*path, key))
+    if base is not None:
+        values = {name: getattr(base, name) for name in fields} | values
     for name, field in fields.items():
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if name not in values and not has_default:

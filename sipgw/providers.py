@@ -36,6 +36,8 @@ class Providers:
     ears: Callable[[], Ears]
     model: Model
     voice: Callable[[], Voice]
+    speech: LocalSpeech | None
+    """The embedded speech, if it is used."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,14 @@ def _pick(config: Config, part: str, notes: list[str]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def opened(config: Config, choice: Choice) -> AsyncIterator[Providers]:
-    """Start what the chosen providers need. Raises `agent.errors.ProviderError` when it cannot be started."""
+async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = None) -> AsyncIterator[Providers]:
+    """Start what the chosen providers need; the embedded speech is `speech` if it runs already.
+
+    Raises `agent.errors.ProviderError` when something cannot be started.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        speech: LocalSpeech | None = None
         # Without the speech packages the gateway still starts; each call then hears an apology.
-        if "local" in (choice.ears, choice.voice):
+        if "local" in (choice.ears, choice.voice) and speech is None:
             speech = LocalSpeech(config.local)
             if models.missing() is None:
                 await stack.enter_async_context(speech)
@@ -124,4 +128,4 @@ async def opened(config: Config, choice: Choice) -> AsyncIterator[Providers]:
                 return speech.voice()
             return cast(Voice, _VOICES[choice.voice].make(config))
 
-        yield Providers(ears, model, voice)
+        yield Providers(ears, model, voice, speech)

@@ -1,6 +1,7 @@
 """Trunks: who may send calls here, and where the gateway registers."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -12,6 +13,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 """Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
+
+
+_NUMBER = re.compile(r"(?:tel:)?(\+?[0-9][0-9 ().-]*)")
 
 
 def _uri(text: str) -> Uri | None:
@@ -48,7 +52,20 @@ class TrunkOptions:
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
     transfer_to: str = ""
-    """SIP or tel URI of the person that callers are transferred to; empty: no transfers."""
+    """SIP or tel URI, or number (``"+14155550123"``), of the person that callers are transferred to; empty: no
+    transfers."""
+    refer_to: str = ""
+    """How this carrier wants numbers in a transfer, e.g. Telnyx ``"sip:{e164}@sip.telnyx.com"``, Twilio
+    ``"sip:{e164}@NAME.pstn.twilio.com"``, Plivo ``"sip:{e164}@TRUNK.zt.plivo.com"``; ``{e164}`` has its +, ``{digits}``
+    has not. Empty: at the registrar, or a tel URI."""
+    attended_transfer: bool = False
+    """Whether the person is called first, and connected with the caller after answering. PBXs only: carriers connect
+    blindly."""
+    await_bye: float = 0
+    """How long to wait for the other side's BYE after a transfer, at most 30 s; then the gateway hangs up. Plivo hangs
+    up by itself, Twilio waits for us."""
+    accept_refer: bool = False
+    """Whether this side may send the agent to somebody else in a call (REFER). It costs calls: for your own PBX."""
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -62,6 +79,8 @@ class TrunkOptions:
             raise ValueError(
                 f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
             )
+        if not 0 <= self.await_bye <= 30:
+            raise ValueError("await_bye must be from 0 to 30 s")
         for uri in (self.registrar_uri, self.proxy_uri, self.transfer_uri):
             if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
                 raise ValueError(f"{uri} is not a SIP address")
@@ -78,8 +97,21 @@ class TrunkOptions:
 
     @cached_property
     def transfer_uri(self) -> Uri | None:
-        """Where callers are transferred to, or None."""
-        return _uri(self.transfer_to)
+        """Where callers are transferred to, or None. Raises `ValueError` for a number that `refer_to` cannot take."""
+        number = _NUMBER.fullmatch(self.transfer_to)
+        if number is None:
+            return _uri(self.transfer_to)
+        digits = re.sub("[^0-9]", "", number[1])
+        e164 = f"+{digits}" if number[1].startswith("+") else ""
+        server = self.registrar_uri
+        template = self.refer_to or (f"sip:{{number}}@{server.host}" if server else "tel:{number}")
+        if "{e164}" in template and not e164:
+            raise ValueError(f"transfer_to: {self.transfer_to!r} needs + and its country code for refer_to")
+        for name, value in (("e164", e164), ("digits", digits), ("number", e164 or digits)):
+            template = template.replace(f"{{{name}}}", value)
+        if "{" in template:
+            raise ValueError(f"refer_to: {self.refer_to!r} has a placeholder that is none of {{e164}}, {{digits}}")
+        return Uri.parse(template)
 
     @property
     def credentials(self) -> Credentials | None:

@@ -66,7 +66,7 @@ def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkey
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-something-secret\n")
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 0
-    assert "model  openai" in ran.output
+    assert "agent  agent: ears local, model openai, voice local" in ran.output
     assert "no ASSEMBLYAI_API_KEY" in ran.output
     assert "secret" not in ran.output
 

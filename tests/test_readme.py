@@ -2,11 +2,12 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from typer.testing import CliRunner
 
-from agent.tools import load_tools
+from sipgw.agents import Agents, load_agents
 from sipgw.cli import app
 from sipgw.config import parse
 
@@ -20,14 +21,18 @@ def blocks(language: str) -> list[str]:
     return found
 
 
-def test_the_configuration_and_the_tool_file_are_valid(tmp_path: Path) -> None:
-    (configuration,) = blocks("toml")
-    config = parse(configuration, "README", {})
+def test_the_configuration_the_agents_and_the_tool_file_are_valid(tmp_path: Path) -> None:
+    config = parse("\n".join(blocks("toml")), "README", {})
+    (repairs,) = blocks("markdown")
+    (tmp_path / "repairs.md").write_text(repairs)
+    assert config.routes[0].agent == "repairs"
     assert config.trunks[0].transfer_uri is not None
     (tools,) = blocks("python")
     path = tmp_path / config.agent.tools
     path.write_text(tools)
-    assert load_tools(path)
+    config = replace(config, agent=replace(config.agent, tools=str(path)))
+    agents = Agents(config, load_agents(tmp_path, config, {})).all
+    assert [one.name for one in agents["repairs"].tools] == ["find_book"]
 
 
 def test_every_command_exists() -> None:

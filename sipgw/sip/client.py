@@ -53,10 +53,14 @@ class InviteClient(Usage):
         proxy: Uri | None = None,
         credentials: Credentials | None = None,
         ring_timeout: float = 60.0,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> "InviteClient":
-        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`."""
+        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
+
+        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892).
+        """
         peer = peer_of(proxy or target)
-        fields = (
+        headers = (
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),
             ("From", f"{from_};tag={agent.token()}"),
@@ -65,9 +69,10 @@ class InviteClient(Usage):
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),
             *CAPABILITIES,
+            *fields,
             ("Content-Type", "application/sdp"),
         )
-        request = Request("INVITE", target, headers=Headers(fields), body=offer)
+        request = Request("INVITE", target, headers=Headers(headers), body=offer)
         return cls(agent, request, peer, credentials, ring_timeout)
 
     def start(self, now: float) -> None:
@@ -79,7 +84,8 @@ class InviteClient(Usage):
         headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
         self.invite = replace(invite, headers=headers)
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
-        self._hunt = self.agent.start(self.invite, self.peer, self._answered, now)
+        asked = self._hunt.peer if self._hunt else None
+        self._hunt = self.agent.start(self.invite, self._peer, self._answered, now, asked)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:

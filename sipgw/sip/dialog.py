@@ -102,7 +102,7 @@ class Dialog:
         """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
         if self.routes:
             return peer_of(self.routes[0].uri, self.source)
-        if not self.target.host or (_hidden(self.target.host) and not _hidden(self.source.host)):
+        if not self.target.host or (hidden(self.target.host) and not hidden(self.source.host)):
             return self.source
         return peer_of(self.target, self.source)
 
@@ -148,11 +148,16 @@ def sender_of(request: Request) -> Peer:
     return Peer(via.transport.lower(), via.received or via.host, via.rport or via.port or 5060)
 
 
-_INNER = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+INNER = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),  # private (RFC 1918, RFC 4193)
+    *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"),  # loopback and link
+    "100.64.0.0/10",  # behind a carrier's NAT (RFC 6598)
+)
+_INNER = [ipaddress.ip_network(text) for text in INNER]
 
 
-def _hidden(host: str) -> bool:
-    """Whether `host` is an address that is only reachable inside its own network (RFC 1918, RFC 4193)."""
+def hidden(host: str) -> bool:
+    """Whether `host` is an address that is only reachable inside its own network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -21,12 +21,14 @@ from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
 from sipgw.sip.session_timer import LONGEST, MIN_SE
-from sipgw.sip.streams import Told
+from sipgw.sip.streams import PING, Told
+from sipgw.sip.stun import PORT as STUN_PORT
+from sipgw.sip.stun import Stun, is_stun
 from sipgw.sip.surroundings import Surroundings
 from sipgw.sip.tls import TlsError, TlsOptions
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import Uri, is_address, parse_host_port
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()
@@ -57,9 +59,16 @@ class EndpointOptions:
     """UDP and TCP port; 0 lets the system choose."""
     tcp: bool = True
     """Whether to listen on TCP too."""
+    dns: tuple[str, ...] = ()
+    """DNS servers, each an address with or without a port; empty: those of the system."""
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
-    """The IP address that the other sides send to; empty: the local address that leads to each of them."""
+    """The IP address that the other sides send to; empty: what the STUN server or a registrar sees, if that is known,
+    otherwise the local address that leads to each of them."""
+    stun_server: str = ""
+    """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
+    dscp: int = 24
+    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none."""
     session_expires: float = 0.0
     """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
     to ask for that."""
@@ -73,6 +82,13 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if not 0 <= self.dscp <= 63:
+            raise ValueError("dscp must be from 0 to 63")
+        if self.stun_server:
+            parse_host_port(self.stun_server)
+        for server in self.dns:
+            if not is_address(parse_host_port(server)[0]):
+                raise ValueError(f"dns must be IP addresses, not {server!r}")
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
@@ -97,20 +113,27 @@ class Endpoint:
         self.options = options
         self._on_invite = on_invite
         self._trace = trace
+        told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
+        self._transports = Transports(options, self.datagram, told)
+        self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
         world = Surroundings(
             lambda: secrets.token_hex(10),
             random.random,
-            self._address,
+            self._transports.address,
             _guarded(admit),
             self._incoming,
-            session_expires=int(options.session_expires),
+            self._names.locate,
+            self._transports.seen,
+            int(options.session_expires),
         )
         self.agent = UserAgent(world)
-        told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
-        self._transports = Transports(options, self.datagram, told)
+        self._stun: Stun | None = None
+        if options.stun_server:
+            host, port = parse_host_port(options.stun_server)
+            server = Peer("udp", host, port or STUN_PORT)
+            self._stun = Stun(world, self.agent.timers, self._transports.send, server, self._moved)
         self._timer: asyncio.TimerHandle | None = None
         self._group = asyncio.TaskGroup()
-        self._names = Names(self._send_to_address, self._spawn)
         self._registrations: list[Registration] = []
         self._settled: asyncio.Event | None = None
         self._open = False
@@ -127,6 +150,8 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
+        if self._stun:
+            self._after(self._stun.ask)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,7 +185,11 @@ class Endpoint:
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
-        return self._address(peer)[0]
+        return self._transports.address(peer)[0]
+
+    async def locate(self, target: Uri) -> tuple[Peer, ...]:
+        """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
+        return await self._names.find(peer_of(target))
 
     async def invite(
         self,
@@ -171,6 +200,7 @@ class Endpoint:
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         ring_timeout: float = 60.0,
+        fields: tuple[tuple[str, str], ...] = (),
         early: Callable[[Leg, CallEvent], None] | None = None,
     ) -> tuple[Leg, bytes | None]:
         """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call.
@@ -178,15 +208,21 @@ class Endpoint:
         `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
         """
         usage = InviteClient.to(
-            self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
+            self.agent,
+            target,
+            from_,
+            offer,
+            proxy=proxy,
+            credentials=credentials,
+            ring_timeout=ring_timeout,
+            fields=fields,
         )
-        peer = peer_of(proxy or target)
-        leg = self._leg(usage, peer)
-        await self._names.look_up(peer.host)
+        leg = self._leg(usage, peer_of(proxy or target))
         self._after(usage.start)
         try:
             async for event in leg.events():
                 if isinstance(event, Confirmed):
+                    leg.source = usage.dialog.source if usage.dialog else leg.source
                     return leg, leg.remote or None
                 if isinstance(event, Ended):
                     raise CallFailed(event)
@@ -203,12 +239,8 @@ class Endpoint:
         """Register, and stay registered until the endpoint closes."""
         registration = Registration(self.agent, options)
         self._registrations.append(registration)
-        self._spawn(self._register(registration))
-        return registration
-
-    async def _register(self, registration: Registration) -> None:
-        await self._names.look_up(registration.peer.host)  # our Contact depends on the way to the registrar
         self._after(registration.register)
+        return registration
 
     # Around the core
 
@@ -226,7 +258,8 @@ class Endpoint:
         if not self._open:
             return
         for packet in self.agent.to_send():
-            self._send(packet.data, packet.peer)
+            self._watched("out", packet.peer, packet.data)
+            self._transports.send(packet.data, packet.peer)
         if self._settled is not None and not self.agent.asking:
             self._settled.set()
         if self._timer:
@@ -251,7 +284,10 @@ class Endpoint:
 
     def datagram(self, data: bytes, peer: Peer) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
-        if data.strip(b"\r\n\0"):
+        if is_stun(data):
+            if self._stun:
+                self._after(self._stun.receive, data)
+        elif data.strip(b"\r\n\0"):
             self._watched("in", peer, data)
             self._after(self.agent.receive, data, peer)
 
@@ -260,32 +296,26 @@ class Endpoint:
             self._watched("in", peer, message.to_bytes())
         self._after(self.agent.receive_message, message, peer)
 
-    def _send(self, data: bytes, peer: Peer) -> None:
-        if is_address(peer.host):
-            self._send_to_address(data, peer)
-        else:
-            self._names.send(data, peer)
-
-    def _send_to_address(self, data: bytes, peer: Peer) -> None:
-        self._watched("out", peer, data)
-        self._transports.send(data, peer)
-
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _lost(self, peer: Peer) -> None:
-        pass
+        for registration in self._registrations:
+            self._after(registration.lost, peer)
+
+    def _moved(self, host: str, port: int, now: float) -> None:
+        if self._transports.seen(None, host, port):
+            log.info("public address", host=host, port=port)
+            for registration in self._registrations:
+                registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._trace is None:
+        if self._trace is None or data == PING:
             return
         try:
             self._trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
-
-    def _address(self, peer: Peer) -> tuple[str, int]:
-        return self._transports.address(peer)
 
 
 def _guarded(admit: Admit) -> Admit:

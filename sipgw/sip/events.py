@@ -3,7 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
-from sipgw.sip.info import KeyPressed
+from sipgw.sip.replaces import Replaces
+from sipgw.sip.uri import Uri
 
 
 class Phase(Enum):
@@ -51,12 +52,29 @@ class Changed(NamedTuple):
     reason: str
 
 
+class KeyPressed(NamedTuple):
+    """The other side pressed a key, told by INFO: one of ``0123456789*#ABCD``, for so many seconds."""
+
+    key: str
+    seconds: float
+
+
 class Referred(NamedTuple):
-    """The outcome of a REFER: `status` is that of the call to the target, or of the refusal."""
+    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal."""
 
     accepted: bool
     status: int
     reason: str
+
+
+class ReferRequested(NamedTuple):
+    """The other side asks us to call `target` and to tell it what came of it (RFC 3515)."""
+
+    target: Uri
+    replaces: Replaces | None
+    """The call of the target that ours is to take the place of (RFC 3891)."""
+    referred_by: str
+    """Who asks, for the new INVITE (RFC 3892); may be empty."""
 
 
 class Ended(NamedTuple):
@@ -74,4 +92,4 @@ class Ended(NamedTuple):
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 
 
-CallEvent = Confirmed | Progress | Offered | Answered | Changed | KeyPressed | Referred | Ended
+CallEvent = Confirmed | Progress | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended

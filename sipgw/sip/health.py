@@ -32,9 +32,10 @@ class Health:
         """Why `peer` failed, or an empty string."""
         return "" if self.good(peer, now) else self._failures[_place(peer)][1]
 
-    def order(self, peers: tuple[Peer, ...], now: float) -> list[Peer]:
-        """`peers` in their order, but those that have failed lately last."""
-        return sorted(peers, key=lambda peer: not self.good(peer, now))
+    def order(self, peers: tuple[Peer, ...], now: float, prefer: Peer | None = None) -> list[Peer]:
+        """`peers` in their order, but `prefer` first, over whichever transport, and what has failed lately last."""
+        first = prefer[1:3] if prefer else None
+        return sorted(peers, key=lambda peer: (not self.good(peer, now), peer[1:3] != first))
 
 
 def _place(peer: Peer) -> tuple[str, str, int]:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
 from sipgw.sip.matching import COOKIE
@@ -18,6 +18,7 @@ PATIENCE = 4.0
 """Seconds without any response after which the next address is tried."""
 IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
 """Methods that are tried elsewhere after a silence; others may be answered late, and must not be done twice."""
+PING = b"\r\n\r\n"
 NO_ANSWER = "no answer"
 LARGEST_DATAGRAM = 1300
 """Bytes of a request over UDP; a larger one goes over TCP (RFC 3261 §18.1.1)."""
@@ -33,15 +34,16 @@ class Clients:
         self._send = send
         self._name = name
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
-        self._locating = 0
+        self.hunting: set[Hunt] = set()
+        """Those that wait for a final response."""
 
     def __len__(self) -> int:
-        return len(self._running) + self._locating
+        return len(self._running) + len(self.hunting)
 
     @property
     def asking(self) -> bool:
         """Whether a request of ours still waits for its final response."""
-        return self._locating > 0 or any(transaction.running for transaction, _ in self._running.values())
+        return bool(self.hunting)
 
     def contact(self, peer: Peer, user: str, scheme: str = "sip") -> Uri:
         """The URI under which `peer` can reach us; to `sips` the answer is `sips` (RFC 3261 §8.1.1.8)."""
@@ -51,15 +53,14 @@ class Clients:
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
 
-    def hunt(self, request: Request, target: Peer, tell: Tell, now: float) -> "Hunt":
+    def hunt(self, request: Request, target: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> "Hunt":
         """Send `request` to the first address of `target` that answers, with a Via and the Contact for each."""
         hunt = Hunt(self, self._timers, request, target, tell)
-        self._locating += 1
+        self.hunting.add(hunt)
 
         def located(hops: tuple[Peer, ...], at: float) -> None:
-            self._locating -= 1
             if hops:
-                hunt.begin(self.health.order(hops, at), at)
+                hunt.begin(self.health.order(hops, at, prefer), at)
             else:  # not told from here: whoever started this does not hold the hunt yet
                 self._timers.at(at, hunt.nowhere)
 
@@ -90,6 +91,10 @@ class Clients:
                 self._send(Packet(self.stamped(ack, hop).to_bytes(), hop))
 
         self._world.locate(peer, located, now)
+
+    def ping(self, hop: Peer) -> None:
+        """Keep the way to `hop` open (RFC 5626 §3.5.1)."""
+        self._send(Packet(PING, hop))
 
     def receive(self, response: Response, now: float) -> bool:
         """Give a response to its transaction; False when there is none."""
@@ -144,7 +149,7 @@ class Hunt:
     @property
     def running(self) -> bool:
         """Whether no final response has passed."""
-        return not self._over and (self._current is None or self._current.running)
+        return self in self._clients.hunting
 
     def begin(self, hops: list[Peer], now: float) -> None:
         """Try `hops` in their order."""
@@ -155,8 +160,9 @@ class Hunt:
     def nowhere(self, now: float) -> None:
         """There is no address to send to."""
         if not self._over:
-            self._over = True
-            self.failure = f"no address of {self.peer.host} was found"
+            self._end(over=True)
+            known = self.peer.transport in ("", *DEFAULT_PORT)
+            self.failure = f"no address of {self.peer.host} was found" if known else f"no {self.peer.transport} here"
             self._tell(None, now)
 
     def stay(self) -> None:
@@ -166,8 +172,7 @@ class Hunt:
 
     def abandon(self) -> None:
         """End it; nobody is told."""
-        self._over = True
-        self.stay()
+        self._end(over=True)
         for transaction in self._tries:
             transaction.abandon()
 
@@ -205,6 +210,7 @@ class Hunt:
             self.failure = self._clients.health.reason(hop, now)
             self._failed(hop, self.failure or NO_ANSWER, now)
             if transaction is self._current:
+                self._end(over=False)
                 self._tell(None, now)
 
     def _answered(self, transaction: Transaction, hop: Peer, response: Response, now: float) -> None:
@@ -226,9 +232,15 @@ class Hunt:
                 self._take_back(late, self.peer, now)
 
     def _final(self, response: Response, now: float) -> None:
-        # Only an INVITE may have more than one final response: that of every fork.
-        self._over = response.status >= 200 and self.request.method != "INVITE"
+        if response.status >= 200:
+            # Only an INVITE may have more than one final response: that of every fork.
+            self._end(over=self.request.method != "INVITE")
         self._tell(response, now)
+
+    def _end(self, *, over: bool) -> None:
+        self._over = over
+        self.stay()
+        self._clients.hunting.discard(self)
 
     def _take_back(self, transaction: Transaction, hop: Peer, now: float) -> None:
         if transaction.request.method == "INVITE" and transaction.state is State.PROCEEDING:

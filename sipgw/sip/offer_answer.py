@@ -8,6 +8,8 @@ from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 """What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
 DTMF = "101"
+REPORTS = "rtcp-xr:voip-metrics"
+"""The reports that we like to get (RFC 3611 §5): they tell how late the other side hears us."""
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SENDS = frozenset({"sendrecv", "sendonly"})
 _RECEIVES = frozenset({"sendrecv", "recvonly"})
@@ -58,6 +60,8 @@ class Negotiated:
     remote_port: int
     direction: str
     """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
+    control: tuple[str, int] | None = None
+    """Where RTCP goes: None for the port after `remote_port`, the remote address and port themselves if multiplexed."""
 
     @property
     def on_hold(self) -> bool:
@@ -70,7 +74,8 @@ def make_offer(local: LocalMedia, direction: str = "sendrecv") -> bytes:
     formats = (*ENCODINGS.values(), DTMF)
     maps = [f"rtpmap:{payload} {name}/8000" for name, payload in ENCODINGS.items()]
     events = [f"rtpmap:{DTMF} telephone-event/8000", f"fmtp:{DTMF} 0-16"]
-    media = Media("audio", local.port, "RTP/AVP", formats, attributes=(*maps, *events, "ptime:20", direction))
+    attributes = (*maps, *events, "ptime:20", "rtcp-mux", REPORTS, direction)
+    media = Media("audio", local.port, "RTP/AVP", formats, attributes=attributes)
     return Sdp(local.origin, local.connection, media=(media,)).to_bytes()
 
 
@@ -93,7 +98,8 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     )
     body = Sdp(local.origin, local.connection, media=sections, timing=sdp.timing).to_bytes()
     dtmf = int(events) if events else None
-    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction)
+    control = _control(sdp, media, local, muxed=_muxed(media))
+    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control)
 
 
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
@@ -110,7 +116,8 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     remote = _remote(sdp, media, local)
     direction = _within(_attributed(ours, ours.media[at]), _MIRROR[_direction(sdp, media, remote)])
     dtmf = int(events) if events else None
-    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction)
+    control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[at]))
+    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control)
 
 
 def _parse(data: bytes) -> Sdp:
@@ -195,12 +202,31 @@ def _remote(sdp: Sdp, media: Media, local: LocalMedia) -> _Address:
     return parsed
 
 
+def _muxed(media: Media) -> bool:
+    return media.attribute("rtcp-mux") is not None
+
+
+def _control(sdp: Sdp, media: Media, local: LocalMedia, *, muxed: bool) -> tuple[str, int] | None:
+    """Where RTCP goes: with RTP (RFC 5761), or where ``a=rtcp`` says (RFC 3605); None for the next port."""
+    if muxed:
+        return str(_remote(sdp, media, local)), media.port
+    port, _, connection = (media.attribute("rtcp") or "").partition(" ")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65535):
+        return None
+    _, _, address = connection.strip().rpartition(" ")
+    named = replace(media, connection=Connection("", address)) if address else media
+    try:
+        return str(_remote(sdp, named, local)), int(port)
+    except NotAcceptable:  # a bad hint is no reason to refuse a call
+        return None
+
+
 def _describe(
     media: Media, local: LocalMedia, encoding: str, payload: str, events: str | None, direction: str
 ) -> Media:
     attributes = [f"rtpmap:{payload} {encoding}/8000"]
     if events:
         attributes += [f"rtpmap:{events} telephone-event/8000", f"fmtp:{events} 0-16"]
-    attributes += ["ptime:20", direction]
+    attributes += ["ptime:20", *(["rtcp-mux"] if _muxed(media) else []), REPORTS, direction]
     formats = (payload, events) if events else (payload,)
     return Media("audio", local.port, media.protocol, formats, None, tuple(attributes))

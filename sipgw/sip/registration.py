@@ -10,6 +10,7 @@ from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import param
+from sipgw.sip.flow import Flow
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.timers import Timer
@@ -64,7 +65,7 @@ class Registration:
         self._failures = 0
         self._timer: Timer | None = None
         self._hunt: Hunt | None = None
-        self._hop: Peer | None = None
+        self._flow = Flow(agent)
         self._request = self._first_request()
 
     @property
@@ -91,6 +92,17 @@ class Registration:
             self._stop()
             self._auth.forget_attempts()
             self._send(self._fresh(self._expires), now)
+
+    def moved(self, now: float) -> None:
+        """Our public address has changed: register it soon."""
+        if self.state is RegistrationState.REGISTERED:
+            self._stop()
+            self._timer = self._agent.timers.at(self._flow.renewal(now), self.register)
+
+    def lost(self, peer: Peer, now: float) -> None:
+        """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""
+        if self._flow.leads_to(peer):
+            self.moved(now)
 
     def close(self, now: float) -> None:
         """Take the registration back (Expires: 0), also one that may be being granted right now."""
@@ -119,20 +131,20 @@ class Registration:
             if self._request is sent:  # else another was sent meanwhile, and only the last one counts
                 self._answered(response, at)
 
-        self._hunt = self._agent.start(sent, self._hop or self.peer, answered, now)
+        self._hunt = self._agent.start(sent, self.peer, answered, now, self._flow.peer)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
-            self._hop = None
             self._fail((self._hunt and self._hunt.failure) or "no answer from the registrar", now)
         elif isinstance(response, Response) and response.status >= 200:
             self._final(response, now)
 
     def _final(self, response: Response, now: float) -> None:
-        # The address that answered stays the one: it knows the nonce, and our NAT binding leads to it.
-        self._hop = self._hunt.peer if self._hunt and response.status != 503 else None
+        moved = self._hunt is not None and self._flow.answered(self._hunt.peer, response)
         if response.status < 300:
             self._granted(response, now)
+            if moved:  # else what was granted leads nowhere
+                self.moved(now)
             return
         retry = self._auth.retry(self._request, response)
         if retry is not None:
@@ -154,6 +166,7 @@ class Registration:
             self._change(RegistrationState.CLOSED, "unregistered")
             return
         self._failures = 0
+        self._flow.keep_up(now)
         seconds = self._granted_seconds(response)
         low, high = REFRESH
         self._timer = self._agent.timers.at(
@@ -187,6 +200,7 @@ class Registration:
         self.changed()
 
     def _stop(self) -> None:
+        self._flow.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -21,9 +21,18 @@ MINUTE = 60.0
 class InviteServer(Usage):
     """The INVITE of somebody who calls us, and the call that comes of it."""
 
-    def __init__(self, agent: "UserAgent", invite: Request, transaction: Transaction, source: Peer) -> None:
+    def __init__(
+        self,
+        agent: "UserAgent",
+        invite: Request,
+        transaction: Transaction,
+        source: Peer,
+        replaced: Usage | None = None,
+    ) -> None:
         super().__init__(agent, invite)
         self.source = source
+        self.replaced = replaced
+        """The call that this one is to take the place of (RFC 3891)."""
         self._transaction = transaction
         self._hang_up_on_ack: Ended | None = None
         self._final: bytes | None = None

@@ -77,8 +77,9 @@ class Told(NamedTuple):
 class Streams:
     """All connections, by number and by the place they lead to."""
 
-    def __init__(self, told: Told, tls: Tls, local: str | None = None) -> None:
+    def __init__(self, told: Told, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
         self.told = told
+        self.mark = mark
         self.tls = tls
         self._local = (local, 0) if local else None
         self._numbers = count(1)
@@ -195,6 +196,7 @@ class Stream(asyncio.Protocol):
         if not self._streams.add(self):
             transport.abort()
             return
+        self._streams.mark(transport.get_extra_info("socket"))
         self._watch()
         if not self.accepted:
             self._keep_alive()

@@ -43,5 +43,7 @@ class Surroundings(NamedTuple):
     """A new call has come in."""
     locate: Callable[[Peer, Located, float], None] = as_it_stands
     """Find the addresses of a peer (RFC 3263), at once or later."""
+    seen: Callable[[Peer, str, int], bool] = lambda peer, host, port: False
+    """A peer has seen us at this address; returns whether that is news."""
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and keeps to what others ask (RFC 4028)."""

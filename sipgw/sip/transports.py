@@ -7,8 +7,10 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.outside import Outside
 from sipgw.sip.streams import Streams, Told
 from sipgw.sip.tls import Tls
+from sipgw.sip.uri import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +33,11 @@ class Transports:
         self.datagram = datagram
         local = None if ipaddress.ip_address(options.host).is_unspecified else options.host
         self._tls = Tls(options.tls)
-        self._streams = Streams(told, self._tls, local)
+        self._streams = Streams(told, self._tls, self._mark, local)
         self._udp: dict[int, _Datagrams] = {}
         self._servers: list[asyncio.Server] = []
         self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
+        self._outside = Outside()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -84,12 +87,23 @@ class Transports:
         try:
             if version == 6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self._mark(bound)
             bound.setblocking(False)
             bound.bind((host, port))
         except OSError:
             bound.close()
             raise
         return bound
+
+    def _mark(self, one: Any) -> None:
+        """Ask routers for precedence (RFC 2474); they may not care."""
+        for family, level, option in (
+            (socket.AF_INET, socket.IPPROTO_IP, socket.IP_TOS),
+            (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+        ):
+            if one.family == family:
+                with contextlib.suppress(OSError):
+                    one.setsockopt(level, option, self.options.dscp << 2)
 
     def stop_listening(self) -> None:
         """Take no further connections and close those that are open; UDP stays."""
@@ -118,6 +132,8 @@ class Transports:
     def address(self, peer: Peer) -> tuple[str, int]:
         """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
+        if not self.options.public_address and (seen := self._outside.address(peer)) is not None:
+            return seen[0], (seen[1] or port) if peer.transport == "udp" else port
         for host in (self.options.public_address, self.options.host):
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
                 return host, port
@@ -126,6 +142,15 @@ class Transports:
             probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
             return str(probe.getsockname()[0]).partition("%")[0], port
         return {4: "127.0.0.1", 6: "::1"}[version], port
+
+    def seen(self, peer: Peer | None, host: str, port: int) -> bool:
+        """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""
+        if self.options.public_address or not is_address(host) or not 0 < port < 65536:
+            return False
+        anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
+        before = self.address(anybody)
+        self._outside.learn(peer, host, port)
+        return self.address(anybody) != before
 
 
 class _Datagrams(asyncio.DatagramProtocol):

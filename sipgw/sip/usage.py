@@ -4,7 +4,6 @@
 is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the dialog.
 """
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,22 +11,17 @@ from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import CallEvent, Ended, Phase, Referred
+from sipgw.sip.events import CallEvent, Ended, Phase
 from sipgw.sip.info import KeySender, take_info
-from sipgw.sip.message import Request, Response
+from sipgw.sip.message import Request
 from sipgw.sip.reason import reason_text
 from sipgw.sip.session import Session
-from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.uri import Uri
+from sipgw.sip.transferee import Transferee
+from sipgw.sip.transferor import Transferor
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
-
-
-REFER_LIMIT = 30.0
-"""Seconds until the outcome of a REFER must be known."""
-STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
 
 class Usage:
@@ -44,8 +38,9 @@ class Usage:
         self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
         self.session = Session(self)
         self.credentials: Credentials | None = None
-        self._referring: Timer | None = None
         self.keys = KeySender(self)
+        self.transferor = Transferor(self)
+        self.transferee = Transferee(self)
 
     @property
     def up(self) -> bool:
@@ -76,8 +71,9 @@ class Usage:
             case "INFO":
                 take_info(self, request, transaction, now)
             case "NOTIFY":
-                self.agent.respond(transaction, 200, now)
-                self._notified(request)
+                self.transferor.notified(request, transaction, now)
+            case "REFER":
+                self.transferee.take(request, transaction, now)
             case "OPTIONS":
                 self.agent.respond_options(transaction, now)
             case _:
@@ -123,42 +119,10 @@ class Usage:
 
     def bye(self, now: float, ended: Ended, cause: int = 0) -> None:
         """End a call that is up; `cause` is the SIP status that its Reason header gives (RFC 3326)."""
-        if self.phase is not Phase.ENDED:
+        if self.dialog is not None and self.phase is not Phase.ENDED:
             fields = (("Reason", f'SIP;cause={cause};text="{ended.text}"'),) if cause else ()
             self.request("BYE", now, fields=fields)
             self.finish(ended, now)
-
-    def refer(self, target: Uri, now: float) -> None:
-        """Ask the other side to call `target` instead (RFC 3515); the outcome comes as `Referred`."""
-        if self.dialog is None or self.phase is not Phase.CONFIRMED or self._referring is not None:
-            self.tell(Referred(False, 0, "the call is not up, or being transferred"))
-            return
-        late = Referred(False, 408, "the outcome of the transfer was never told")
-        self._referring = self.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
-        fields = (("Refer-To", f"<{target}>"), ("Referred-By", f"<{self.dialog.local.uri}>"))
-        self.request("REFER", now, fields=fields, tell=self._refer_answered)
-
-    def _refer_answered(self, response: Response | None, now: float) -> None:
-        if response is None:
-            self._outcome(Referred(False, 408, "no answer to REFER"))
-        elif response.status >= 300:
-            self._outcome(Referred(False, response.status, response.reason))
-
-    def _notified(self, request: Request) -> None:
-        """The other side reports on our REFER with a status line (RFC 3515 §2.4.5)."""
-        line = STATUS_LINE.match(request.body)
-        if line is None:
-            return
-        status, reason = int(line[1]), (line[2] or b"").decode("utf-8", "replace").strip()
-        over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
-        if status >= 200 or over:
-            self._outcome(Referred(200 <= status < 300, status, reason))
-
-    def _outcome(self, outcome: Referred) -> None:
-        if self._referring is not None:
-            self._referring.cancel()
-            self._referring = None
-            self.tell(outcome)
 
     def finish(self, ended: Ended, now: float) -> None:
         """Be over: forget everything and say so."""
@@ -166,6 +130,6 @@ class Usage:
             return
         self.phase = Phase.ENDED
         self.session.close(now)
-        self._outcome(Referred(False, 0, "the call ended"))
+        self.transferor.close()
         self.agent.forget(self)
         self.tell(ended)

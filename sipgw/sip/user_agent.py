@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sipgw.sip.checks import CAPABILITIES, unusable
+from sipgw.sip.checks import CAPABILITIES, Refusal, unusable
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
@@ -18,6 +18,7 @@ from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_k
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
+from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
 from sipgw.sip.session_timer import too_short
 from sipgw.sip.surroundings import Packet, Surroundings
@@ -45,6 +46,7 @@ class UserAgent:
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
         self._unacked = Unacked(self.timers)
+        self._replaceable = Replaceable(self._calls)
 
     # The five verbs
 
@@ -123,9 +125,17 @@ class UserAgent:
         """Our Contact as `peer` can reach it."""
         return f"<{self.clients.contact(peer, user)}>"
 
-    def start(self, request: Request, peer: Peer, tell: Tell, now: float) -> Hunt:
+    def start(self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> Hunt:
         """Send a request in new client transactions, one for each address of `peer` until one answers."""
-        return self.clients.hunt(request, peer, tell, now)
+        return self.clients.hunt(request, peer, tell, now, prefer)
+
+    def ping(self, peer: Peer) -> None:
+        """Keep the way to `peer` open."""
+        self.clients.ping(peer)
+
+    def seen_as(self, peer: Peer, host: str, port: int) -> bool:
+        """`peer` has seen us at this address; returns whether that is news."""
+        return self._world.seen(peer, host, port)
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport could not send to `peer`."""
@@ -163,6 +173,7 @@ class UserAgent:
         if dialog is not None:
             self._calls.pop(dialog.id, None)
             self._unacked.forget(dialog.id)
+            self._replaceable.over(dialog.id)
 
     def response(
         self,
@@ -292,19 +303,17 @@ class UserAgent:
             request,
             self.timers,
             lambda message: self._send_response(message, request, source),
-            lambda ack, now: self._transaction_told(transaction, ack, now),
+            self._acked,
             ended,
             reliable=source.transport != "udp",
         )
         self._servers[key] = transaction
         return transaction
 
-    def _transaction_told(self, transaction: Transaction, ack: Request | Response | None, now: float) -> None:
-        """An INVITE server transaction saw the ACK of a 2xx that came with the INVITE's own branch."""
-        if isinstance(ack, Request):
-            self._acked(ack, now)
-
-    def _acked(self, ack: Request, now: float) -> None:
+    def _acked(self, ack: Request | Response | None, now: float) -> None:
+        """The ACK of a 2xx came, as a request of its own or with the INVITE's branch."""
+        if not isinstance(ack, Request):
+            return
         dialog = dialog_of(ack)
         usage = self._calls.get(dialog)
         if usage is not None and self._unacked.acked((dialog, ack.cseq.number)):
@@ -340,8 +349,12 @@ class UserAgent:
         if request.contact is None:
             self.respond(transaction, 400, now, reason="Bad Request (no Contact)")
             return
+        replaced = self._replaceable.find(request)
+        if isinstance(replaced, Refusal):
+            self.respond(transaction, replaced.status, now, reason=replaced.reason)
+            return
         self.respond(transaction, 100, now)
-        usage = InviteServer(self, request, transaction, source)
+        usage = InviteServer(self, request, transaction, source, replaced)
         self._invited[transaction] = usage
         self.confirm(usage)
         self._world.incoming(usage, now)

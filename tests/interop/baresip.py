@@ -1,7 +1,9 @@
 """baresip, an independent softphone from Debian, run headless: it plays one WAV file and records what it hears."""
 
+import contextlib
 import subprocess
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 CONFIG = """\
@@ -21,7 +23,7 @@ auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
 audio_buffer 20-160
-sip_listen 127.0.0.1:0
+sip_listen 127.0.0.1:{port}
 jitter_buffer_delay 1-10
 snd_path {recordings}
 rtp_stats yes
@@ -31,11 +33,21 @@ rtp_stats yes
 class Baresip:
     """One call from a baresip process."""
 
-    def __init__(self, folder: Path, speech: Path, target: str, transport: str = "udp") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        speech: Path,
+        target: str,
+        transport: str = "udp",
+        more: str = "",
+        account: str = "",
+        port: int = 0,
+    ) -> None:
         self.folder = folder
-        (folder / "config").write_text(CONFIG.format(source=speech, player=folder / "unused.wav", recordings=folder))
+        config = CONFIG.format(source=speech, player=folder / "unused.wav", recordings=folder, port=port)
+        (folder / "config").write_text(config + more)
         (folder / "accounts").write_text(
-            f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=PCMU/8000/1\n"
+            f"<sip:caller@127.0.0.1;transport={transport}>;regint=0;audio_codecs=PCMU/8000/1{account}\n"
         )
         (folder / "contacts").write_text("")
         self.target = target
@@ -45,6 +57,24 @@ class Baresip:
         command = ["baresip", "-f", str(self.folder), "-4", "-e", f"d{self.target}", "-t", str(int(seconds))]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
         return ran.stdout + ran.stderr
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator["subprocess.Popen[str]"]:
+        """Run and wait for calls until the block ends."""
+        process = subprocess.Popen(
+            ["baresip", "-f", str(self.folder), "-4"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            assert process.stdout
+            seen = ""
+            while "baresip is ready" not in seen:
+                line = process.stdout.readline()
+                assert line, seen
+                seen += line
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def heard(self) -> bytes:
         """16-bit linear samples at 8 kHz of everything that came from the far end."""

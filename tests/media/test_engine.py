@@ -12,7 +12,6 @@ import pytest
 
 from media import rtp
 from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, PortsExhausted, Started
-from media.channel import Position as Estimate
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
 from media.session import Format
@@ -171,50 +170,3 @@ def test_the_media_process_does_not_outlive_the_engine():
 
     pid = asyncio.run(run())
     assert not Path(f"/proc/{pid}").exists()
-
-
-# The position as this side of the pipe can know it
-
-
-def test_between_two_reports_the_position_moves_with_the_clock():
-    estimate = Estimate()
-    estimate.said(1, 8000)
-    estimate.report(Heard(1, 0), 10.0)
-    assert estimate.stop(10.5) == Heard(1, 4000)
-
-
-def test_the_position_goes_over_into_the_next_utterance_and_not_beyond_what_was_said():
-    estimate = Estimate()
-    estimate.said(1, 800)
-    estimate.said(2, 1600)
-    estimate.report(Heard(1, 0), 10.0)
-    assert estimate.stop(99.0) == Heard(2, 1600)
-
-
-def test_a_pause_that_was_reported_back_is_exact():
-    estimate = Estimate()
-    estimate.said(1, 80_000)
-    estimate.report(Heard(1, 0), 10.0)
-    estimate.pausing()
-    estimate.halted(Heard(1, 1760))
-    assert estimate.stop(15.0) == Heard(1, 1760)
-
-
-def test_a_report_of_a_pause_that_is_over_does_not_freeze_the_position():
-    estimate = Estimate()
-    estimate.said(1, 80_000)
-    estimate.report(Heard(1, 0), 10.0)
-    estimate.pausing()
-    estimate.moving(10.1)
-    estimate.halted(Heard(1, 800))
-    estimate.report(Heard(1, 8000), 11.0)
-    assert estimate.stop(11.5) == Heard(1, 12_000)
-
-
-def test_reports_about_what_was_discarded_are_old_news():
-    estimate = Estimate()
-    estimate.said(1, 8000)
-    estimate.report(Heard(1, 160), 10.0)
-    position = estimate.stop(10.0)
-    estimate.report(Heard(1, 320), 10.02)
-    assert estimate.stop(12.0) == position

@@ -78,8 +78,8 @@ def test_a_call_over_the_network(transport: str) -> None:
 def test_a_host_name_is_looked_up_and_one_that_is_none_hurts_nobody() -> None:
     async def call() -> None:
         async with Endpoint(LOCAL, pick_up, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
-            await phone._names.look_up("a..b")  # an empty label, which the codec of names refuses
-            await phone._names.look_up("x" * 70)
+            for wrong in ("a..b", "x" * 70, "x" * 70 + ".example"):  # labels of no or of more than 63 letters
+                assert await phone.locate(Uri.parse(f"sip:{wrong}")) == ()
             leg, _ = await phone.invite(Uri.parse(f"sip:agent@localhost:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
             leg.hangup()
             assert (await last(leg)).by == "gateway"

@@ -285,7 +285,7 @@ def test_2_4_transfer_unattended() -> None:
     flow = Talking().up()
     agent = flow.wire.parties[A].agent
     flow.alice.in_dialog = lambda request, transaction, now: agent.respond(transaction, 202, now)
-    flow.bob.refer(Uri.parse(f"sip:carol@{C}"), flow.wire.now)
+    flow.bob.transferor.refer(Uri.parse(f"sip:carol@{C}"), flow.wire.now)
     flow.wire.run(0.02)
     refer = flow.wire.last(B, "REFER")
     assert refer.headers.get("refer-to") == f"<sip:carol@{C}>"

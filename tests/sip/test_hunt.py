@@ -257,7 +257,7 @@ def test_a_registration_fails_over_and_stays_where_it_succeeded(wire: Wire) -> N
     asked = [(at, target) for at, host, target, one in wire.trace if host == US and _method(one) == "REGISTER"]
     assert (PATIENCE, SECOND) in asked
     assert registration.state is RegistrationState.FAILED, "these parties are no registrars: 405"
-    assert registration._hop.host == SECOND
+    assert registration._flow.peer.host == SECOND
 
 
 def test_the_memory_for_failures_is_bounded() -> None:

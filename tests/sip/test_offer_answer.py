@@ -48,6 +48,8 @@ def test_our_offer() -> None:
         "a=rtpmap:101 telephone-event/8000",
         "a=fmtp:101 0-16",
         "a=ptime:20",
+        "a=rtcp-mux",
+        "a=rtcp-xr:voip-metrics",
         "a=sendrecv",
         "",
     ]
@@ -69,6 +71,7 @@ def test_our_answer_to_a_carrier() -> None:
         "a=rtpmap:101 telephone-event/8000",
         "a=fmtp:101 0-16",
         "a=ptime:20",
+        "a=rtcp-xr:voip-metrics",
         "a=sendrecv",
         "",
     ]
@@ -169,13 +172,12 @@ def test_other_streams_are_refused_in_their_places() -> None:
 def test_what_we_cannot_do_is_not_claimed() -> None:
     agreed = negotiate(
         "m=audio 4 RTP/AVPF 0",
-        "a=rtcp-mux",
         "a=mid:0",
         "a=ice-ufrag:x",
         "a=candidate:1 1 udp 1 192.0.2.1 4 typ host",
         session="a=group:BUNDLE 0\r\n",
     )
-    for word in ("rtcp-mux", "BUNDLE", "ice", "candidate", "mid"):
+    for word in ("BUNDLE", "ice", "candidate", "mid"):
         assert word not in agreed.sdp.decode()
     assert "m=audio 20000 RTP/AVPF 0" in lines(agreed.sdp)
 
@@ -273,3 +275,33 @@ def test_an_answer_of_ours_that_a_refresh_offers_again_keeps_its_streams_in_thei
     ours = answer(theirs, US).sdp
     again = accept_answer(ours, theirs.replace(b"6000", b"0").replace(b"4000", b"4002"), US)
     assert (again.encoding, again.remote_port, again.direction) == ("PCMA", 4002, "sendrecv")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "control"),
+    [
+        ((), None),
+        (("a=rtcp-mux",), ("192.0.2.1", 4000)),
+        (("a=rtcp:5000",), ("192.0.2.1", 5000)),
+        (("a=rtcp:5000 IN IP4 192.0.2.9",), ("192.0.2.9", 5000)),
+        (("a=rtcp:5000 IN IP4 192.0.2.9", "a=rtcp-mux"), ("192.0.2.1", 4000)),
+        # a hint that cannot be followed is not followed
+        (("a=rtcp:0",), None),
+        (("a=rtcp:70000",), None),
+        (("a=rtcp:x IN IP4 192.0.2.9",), None),
+        (("a=rtcp:5000 IN IP4 224.0.0.1",), None),
+        (("a=rtcp:5000 IN IP4 phone.example.com",), None),
+        (("a=rtcp:5000 IN IP6 2001:db8::1",), None),
+    ],
+)
+def test_where_reports_go(attributes: tuple[str, ...], control: tuple[str, int] | None) -> None:
+    theirs = ("m=audio 4000 RTP/AVP 0", *attributes)
+    agreed = negotiate(*theirs)
+    assert agreed.control == control
+    assert ("a=rtcp-mux" in lines(agreed.sdp)) == ("a=rtcp-mux" in attributes)
+    assert accept_answer(make_offer(US), offer(*theirs), US).control == control
+
+
+def test_one_port_for_all_is_only_used_if_we_offered_it() -> None:
+    ours = make_offer(US).replace(b"a=rtcp-mux\r\n", b"")
+    assert accept_answer(ours, offer("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"), US).control is None

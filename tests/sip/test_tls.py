@@ -33,7 +33,7 @@ def at(endpoint: Endpoint, host: str = "127.0.0.1", scheme: str = "sip") -> Uri:
     return Uri.parse(f"{scheme}:agent@{host}:{endpoint.tls_port}{end}")
 
 
-@pytest.mark.parametrize(("scheme", "host"), [("sip", "127.0.0.1"), ("sips", "127.0.0.1")])
+@pytest.mark.parametrize(("scheme", "host"), [("sip", "127.0.0.1"), ("sips", "127.0.0.1"), ("sip", "localhost")])
 def test_a_call_over_tls_and_its_bye_over_the_same_connection(authority: Authority, scheme: str, host: str) -> None:
     async def call() -> None:
         taken: list[Leg] = []

@@ -8,6 +8,7 @@ from itertools import count
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
+from sipgw.sip.hunt import PING
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.server import InviteServer
@@ -42,6 +43,7 @@ class Wire:
         self, *hosts: str, seed: int = 1, lost: float = 0.0, doubled: float = 0.0, session: tuple[str, int] = ("", 0)
     ) -> None:
         self.now = 1000.0
+        self.pings: list[tuple[float, str]] = []
         self.trace: list[tuple[float, str, str, Request | Response]] = []
         self.drop: Callable[[str, Request | Response], bool] = lambda source, message: False
         self._random = random.Random(seed)
@@ -67,7 +69,7 @@ class Wire:
                 lambda request, peer: party.admit(request, peer),
                 incoming,
                 lambda peer, located, now: party.locate(peer, located, now),
-                self._session[1] if self._session[0] == host else 0,
+                session_expires=self._session[1] if self._session[0] == host else 0,
             )
         )
         return party
@@ -81,6 +83,9 @@ class Wire:
         """Take what the agents want to send."""
         for host, party in self.parties.items():
             for packet in party.agent.to_send():
+                if packet.data == PING:
+                    self.pings.append((round(self.now - 1000, 3), host))
+                    continue
                 message = _read(packet.data)
                 self.trace.append((round(self.now - 1000, 3), host, packet.peer.host, message))
                 if self.drop(host, message) or self._random.random() < self._lost:

@@ -1,0 +1,167 @@
+"""Agents: who answers which call. One stands in ``sipgw.toml``; each file of ``agents/`` beside it is another.
+
+An agent's file is TOML, or Markdown whose body is the prompt and whose head, between two lines of ``+++``, is TOML. Its
+keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenlabs]`` …) change what ``sipgw.toml``
+says, for this agent alone.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from agent.tools import Tool, load_tools
+from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
+from sipgw.options import OptionError, build
+from sipgw.providers import Choice, choose
+from sipgw.sip.identity import Identity, is_number
+from sipgw.sip.message import Request
+
+DEFAULT = "agent"
+"""The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
+SHARED = ("sip", "media", "trunks", "routes", "store", "log")
+"""Tables of the gateway as a whole, which an agent cannot change."""
+MOST = 200
+"""Files that are read."""
+VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday")
+"""What ``{{name}}`` may stand for in prompt and greeting."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class AgentDefinition:
+    """One agent, ready to answer."""
+
+    name: str
+    config: Config
+    """What holds for its calls."""
+
+    @cached_property
+    def choice(self) -> Choice:
+        """Its providers. Raises `ConfigError` when one is named that there is no key for."""
+        try:
+            return choose(self.config)
+        except ConfigError as error:
+            raise ConfigError(f"agent {self.name}: {error}") from None
+
+    @cached_property
+    def tools(self) -> list[Tool]:
+        """The tools of its file. Raises `agent.tools.ToolFileError`."""
+        return load_tools(Path(self.config.agent.tools)) if self.config.agent.tools else []
+
+
+class Agents:
+    """All agents of a gateway, and which of them answers. Raises `ConfigError` for a route to nobody."""
+
+    def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
+        self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
+        self._routes = config.routes
+        for one in self.all.values():
+            _check_variables(one)
+            one.choice, one.tools  # noqa: B018  what cannot be used is told now
+        for route in config.routes:
+            if route.agent not in self.all:
+                raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+
+    def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
+        """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
+        for route in self._routes:
+            if _fits(route, request, caller, trunk):
+                return self.all[route.agent]
+        return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
+
+
+def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:
+    dialled = (caller.dialled, request.uri.user or "")
+    if route.called and not any(fnmatchcase(number, pattern) for number in dialled for pattern in route.called):
+        return False
+    if route.trunk and route.trunk != trunk:
+        return False
+    name, _, wanted = route.header.partition(":")
+    return not name or (request.headers.get(name.strip().lower()) or "").strip() == wanted.strip()
+
+
+def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
+    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    found: dict[str, Config] = {}
+    for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
+        name = path.stem.lower()
+        if not _NAME.fullmatch(name) or name == DEFAULT:
+            raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
+        if name in found or len(found) >= MOST:
+            raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        found[name] = parse_agent(text, path, config, variables)
+    return found
+
+
+def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
+    """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
+    head, body = text, ""
+    if path.suffix == ".md":
+        front = _FRONT.match(text)
+        # The lines above the head keep their numbers, for the error messages.
+        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+    try:
+        table = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        return build(Config, _as_tables(table, body), variables, base=config)
+    except OptionError as error:
+        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
+        line = line_of(head, key)
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
+
+
+def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
+    """The tables of ``sipgw.toml`` that mean the same."""
+    own = {field.name for field in fields(AgentOptions)}
+    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
+    agent = {key: value for key, value in table.items() if key not in sections}
+    if shared := next((key for key in SHARED if key in agent), None):
+        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+    if body:
+        if "prompt" in agent:
+            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
+        agent["prompt"] = body
+    return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+
+
+def _check_variables(one: AgentDefinition) -> None:
+    for field, text in (("prompt", one.config.agent.prompt), ("greeting", one.config.agent.greeting)):
+        for name in _VARIABLE.findall(text):
+            if name not in VARIABLES:
+                raise ConfigError(
+                    f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {', '.join(VARIABLES)}"
+                )
+
+
+def call_variables(options: AgentOptions, caller: Identity, trunk: str, now: datetime) -> dict[str, str]:
+    """The values of `VARIABLES` in one call. What the other side wrote is used only if it is a number."""
+    return {
+        "business": options.business,
+        "caller": caller.number if is_number(caller.number) else "unknown",
+        "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
+        "trunk": trunk,
+        "date": f"{now.day} {now:%B %Y}",
+        "time": f"{now:%H:%M}",
+        "weekday": f"{now:%A}",
+    }
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with every ``{{name}}`` replaced."""
+    return _VARIABLE.sub(lambda match: values[match[1]], text)

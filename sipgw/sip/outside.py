@@ -1,0 +1,29 @@
+"""At which addresses others see us: what registrars tell (RFC 3581), and a STUN server. Sans-IO."""
+
+from sipgw.sip.dialog import Peer, hidden
+
+MAX_KEPT = 1000
+
+Seen = tuple[str, int]
+"""An address and a port; port 0 if it is that of a connection, which nobody else can use."""
+
+
+class Outside:
+    """Each observer counts for itself; one on the Internet counts for all of the Internet."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, Seen] = {}
+        self._public: dict[bool, Seen] = {}
+
+    def learn(self, observer: Peer | None, host: str, port: int) -> None:
+        """`observer`, or a STUN server, sees us at this address."""
+        seen = (host, port if observer is None or observer.transport == "udp" else 0)
+        if observer is not None and len(self._by) < MAX_KEPT:
+            self._by[observer.host] = seen
+        if observer is None or not hidden(observer.host):
+            self._public[":" in host] = seen
+
+    def address(self, peer: Peer) -> Seen | None:
+        """Where `peer` sees us, as far as that is known; of a peer that is only a name, in IPv4."""
+        seen = self._by.get(peer.host)
+        return seen if seen or hidden(peer.host) else self._public.get(":" in peer.host)

@@ -1,0 +1,97 @@
+"""A STUN client (RFC 5389): which address a server on the other side of the NAT sees us at. Sans-IO."""
+
+import hashlib
+import ipaddress
+import struct
+from collections.abc import Callable
+
+from sipgw.sip.dialog import Peer
+from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.timers import Timer, Timers
+
+COOKIE = 0x2112A442
+PORT = 3478
+REQUEST, SUCCESS = 0x0001, 0x0101
+MAPPED, XOR_MAPPED = 0x0001, 0x0020
+RETRY = (0.5, 8.0)
+"""Seconds until an unanswered request is repeated, doubled each time, and the most."""
+INTERVAL = 25.0
+"""Seconds between two requests; they keep the NAT's binding open, too."""
+
+
+def binding_request(transaction: bytes) -> bytes:
+    """Ask for our address; `transaction` is 12 random bytes (§6)."""
+    return struct.pack("!HHI", REQUEST, 0, COOKIE) + transaction
+
+
+def is_stun(data: bytes) -> bool:
+    """Whether a datagram is STUN and not SIP (§6: two zero bits and the cookie)."""
+    return len(data) >= 20 and data[0] < 0x40 and data[4:8] == COOKIE.to_bytes(4, "big")
+
+
+def mapped_address(data: bytes, transaction: bytes) -> tuple[str, int] | None:
+    """The address in the response to our request, or None if it is none (§15.1, §15.2)."""
+    if not is_stun(data) or data[8:20] != transaction or struct.unpack_from("!H", data)[0] != SUCCESS:
+        return None
+    data = data[: 20 + struct.unpack_from("!H", data, 2)[0]]
+    at, plain = 20, None
+    while at + 4 <= len(data):
+        kind, size = struct.unpack_from("!HH", data, at)
+        value = data[at + 4 : at + 4 + size]
+        at += 4 + (size + 3) // 4 * 4
+        width = {1: 4, 2: 16}.get(value[1], 0) if len(value) > 1 else 0
+        if kind not in (MAPPED, XOR_MAPPED) or not width or len(value) != 4 + width:
+            continue
+        mask = data[4:20] if kind == XOR_MAPPED else bytes(16)
+        port = int.from_bytes(value[2:4], "big") ^ int.from_bytes(mask[:2], "big")
+        address = bytes(one ^ other for one, other in zip(value[4:], mask, strict=False))
+        found = str(ipaddress.ip_address(address)), port
+        if kind == XOR_MAPPED:
+            return found
+        plain = found
+    return plain
+
+
+class Stun:
+    """Asks one server again and again; `told` is given each address it sees us at."""
+
+    def __init__(
+        self,
+        world: Surroundings,
+        timers: Timers,
+        send: Callable[[bytes, Peer], None],
+        server: Peer,
+        told: Callable[[str, int, float], None],
+    ) -> None:
+        self._world = world
+        self._timers = timers
+        self._send = send
+        self._server = server
+        self._told = told
+        self._transaction = b""
+        self._pause = RETRY[0]
+        self._timer: Timer | None = None
+
+    def ask(self, now: float) -> None:
+        """Ask, and go on asking."""
+        self._timer = self._timers.at(now + self._pause, self.ask)
+        self._pause = min(2 * self._pause, RETRY[1])
+        self._world.locate(self._server, self._located, now)
+
+    def _located(self, hops: tuple[Peer, ...], now: float) -> None:
+        del now
+        for hop in hops[:1]:
+            # Repetitions are the same request, so that a late answer counts (§7.2.1).
+            self._transaction = self._transaction or hashlib.sha256(self._world.token().encode()).digest()[:12]
+            self._send(binding_request(self._transaction), hop)
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take a datagram that `is_stun`."""
+        found = mapped_address(data, self._transaction) if self._transaction else None
+        if found is None:
+            return
+        self._transaction, self._pause = b"", RETRY[0]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._timers.at(now + INTERVAL, self.ask)
+        self._told(*found, now)

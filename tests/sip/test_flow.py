@@ -1,0 +1,119 @@
+"""The way back from a registrar (RFC 5626): keepalives, lost connections, addresses that change; in virtual time."""
+
+import pytest
+
+from sipgw.sip import flow
+from sipgw.sip.dialog import Peer
+from sipgw.sip.outside import Outside
+from sipgw.sip.registration import RegistrationState
+from tests.sip.test_registration import REGISTRAR, US, register
+from tests.sip.wire import Wire
+
+
+def times(wire: Wire) -> list[float]:
+    return wire.seen(US, "REGISTER")
+
+
+def test_pings_keep_the_nat_open_while_registered_and_not_after() -> None:
+    wire, _, registration = register(seconds=1000)
+    gaps = [later - earlier for (earlier, _), (later, _) in zip(wire.pings, wire.pings[1:], strict=False)]
+    assert len(gaps) > 25
+    low, high = flow.KEEPALIVE
+    assert low >= 15, "Twilio bans whoever asks more often"
+    assert all(low <= gap <= high + 0.01 for gap in gaps)
+    registration.close(wire.now)
+    wire.run(1)
+    wire.pings.clear()
+    wire.run(1000)
+    assert wire.pings == []
+
+
+def test_pings_stop_while_nobody_answers() -> None:
+    wire, registrar, registration = register(seconds=10)
+    registrar.silent_for = 10**6
+    registration.register(wire.now)
+    wire.run(60)
+    assert registration.state is RegistrationState.FAILED
+    wire.pings.clear()
+    wire.run(60)
+    assert wire.pings == []
+
+
+def test_a_lost_connection_is_made_anew_soon_but_not_in_a_loop() -> None:
+    wire, registrar, registration = register(seconds=5)
+    asked = len(times(wire))
+    registration.lost(Peer("udp", "10.0.0.99", 5060), wire.now)
+    wire.run(60)
+    assert len(times(wire)) == asked, "that was not its own"
+    for _ in range(100):
+        registration.lost(Peer("udp", REGISTRAR, 5060), wire.now)
+        wire.run(1)
+    wire.run(flow.EARLY[0])
+    renewed = [at for at, _ in registrar.accepted][1:]
+    assert renewed[0] - 65 < flow.PAUSE + 0.1
+    assert 2 <= len(renewed) <= 100 / flow.EARLY[0] + 2
+    assert registration.state is RegistrationState.REGISTERED
+
+
+def seeing(wire: Wire, *seen: tuple[str, int]) -> list[tuple[str, int]]:
+    """Let the party US be told of these addresses, one by one, the last for ever."""
+    outside, agent = Outside(), wire.parties[US].agent
+    told = list(seen)
+
+    def see(peer: Peer, host: str, port: int) -> bool:
+        before = outside.address(peer)
+        outside.learn(peer, *(told.pop(0) if len(told) > 1 else told[0]))
+        return outside.address(peer) != before
+
+    world = agent.clients._world._replace(seen=see, address=lambda peer: outside.address(peer) or ("10.0.0.1", 5060))
+    agent._world = agent.clients._world = world
+    return told
+
+
+def contacts(registrar) -> list[str]:
+    return [f"{one.contact.uri.host}:{one.contact.uri.port}" for one in registrar.requests]
+
+
+def test_the_address_that_the_registrar_sees_is_registered_with_the_answer_to_its_challenge() -> None:
+    _, registrar, registration = register(lambda one: seeing(one.wire, ("203.0.113.9", 40000)), seconds=60)
+    assert contacts(registrar) == ["10.0.0.1:5060", "203.0.113.9:40000"]
+    assert registration.state is RegistrationState.REGISTERED
+    assert registration.reason == "registered for 3600 s", "what was granted is found under the new Contact"
+
+
+def test_when_it_changes_it_is_registered_again() -> None:
+    seen = [("203.0.113.9", 40000)] * 3 + [("203.0.113.10", 40000)]
+    wire, registrar, registration = register(lambda one: seeing(one.wire, *seen), seconds=5)
+    registration.register(wire.now)
+    wire.run(20)
+    assert contacts(registrar)[-1] == "203.0.113.10:40000"
+    count = len(registrar.requests)
+    wire.run(1000)
+    assert len(registrar.requests) == count, "and then there is peace"
+
+
+def test_a_nat_that_never_sees_us_twice_the_same_does_not_make_us_register_for_ever() -> None:
+    seen = [("203.0.113.9", 1000 + number) for number in range(1000)]
+    _, registrar, _ = register(lambda one: seeing(one.wire, *seen), seconds=3000)
+    assert 10 < len(registrar.requests) < 2 * 3000 / flow.EARLY[1] + 15
+
+
+def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_networks() -> None:
+    outside = Outside()
+    carrier, pbx, softphone = (Peer("udp", host, 5060) for host in ("192.0.2.1", "10.0.0.5", "192.168.1.9"))
+    outside.learn(carrier, "203.0.113.9", 40000)
+    assert outside.address(carrier) == ("203.0.113.9", 40000)
+    assert outside.address(Peer("udp", "198.51.100.1", 5060)) == ("203.0.113.9", 40000)
+    assert outside.address(pbx) is None
+    outside.learn(pbx, "10.0.0.1", 5060)
+    assert outside.address(pbx) == ("10.0.0.1", 5060)
+    assert outside.address(carrier) == ("203.0.113.9", 40000)
+    assert outside.address(softphone) is None
+    assert outside.address(Peer("udp", "2001:db8::1", 5060)) is None
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_the_port_of_a_connection_is_not_one_that_others_can_send_to(transport: str) -> None:
+    outside = Outside()
+    outside.learn(Peer(transport, "192.0.2.1", 5060), "203.0.113.9", 51234)
+    assert outside.address(Peer(transport, "192.0.2.1", 5060)) == ("203.0.113.9", 0)

@@ -1,0 +1,118 @@
+"""Connections that we open are kept open, and their loss is noticed (RFC 5626 §4.4.1); all on the loopback."""
+
+import asyncio
+
+import pytest
+
+from sipgw.sip import flow, streams
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.message import Request, response_to
+from sipgw.sip.parse import ParseError, Ping, StreamFramer
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri
+from tests.sip.test_endpoint import LOCAL, admit_all, pick_up, run
+
+
+class Registrar(asyncio.Protocol):
+    """A registrar on TCP that grants everything and answers `pongs` keepalives of each connection."""
+
+    def __init__(self, pongs: int, book: "Book") -> None:
+        self.pongs = pongs
+        self.book = book
+        self.framer = StreamFramer()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.book.connections.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.framer.feed(data)
+        while (message := self.framer.next_message()) is not None:
+            assert not isinstance(message, ParseError)
+            if isinstance(message, Ping):
+                self.book.pings += 1
+                self.pongs -= 1
+                if self.pongs >= 0:
+                    self.transport.write(b"\r\n")
+            elif isinstance(message, Request):
+                fields = [("Contact", str(message.contact)), ("Expires", "3600")]
+                self.transport.write(response_to(message, 200, to_tag="r", headers=fields).to_bytes())
+
+
+class Book:
+    """What the registrar has seen."""
+
+    def __init__(self) -> None:
+        self.connections: list[asyncio.Transport] = []
+        self.pings = 0
+
+
+async def registered(endpoint: Endpoint, book: Book, pongs: int) -> tuple[asyncio.Server, Registration]:
+    server = await asyncio.get_running_loop().create_server(lambda: Registrar(pongs, book), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    registration = endpoint.register(RegistrationOptions(Uri.parse(f"sip:127.0.0.1:{port};transport=tcp"), "agent"))
+    await until(lambda: registration.state is RegistrationState.REGISTERED)
+    return server, registration
+
+
+async def until(condition) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "KEEPALIVE", (0.02, 0.02))
+    monkeypatch.setattr(flow, "PAUSE", 0.01)
+    monkeypatch.setattr(flow, "EARLY", (0.01, 0.01))
+
+
+def test_who_answers_pings_keeps_the_connection() -> None:
+    async def talk() -> None:
+        book = Book()
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            server, _ = await registered(endpoint, book, 10**6)
+            await until(lambda: book.pings > 5)
+            assert len(book.connections) == 1
+        server.close()
+
+    run(talk)
+
+
+def test_who_never_answers_pings_keeps_it_too() -> None:
+    """RFC 5626 is an extension; Asterisk, for one, does not answer."""
+
+    async def talk() -> None:
+        book = Book()
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            server, _ = await registered(endpoint, book, 0)
+            await until(lambda: book.pings > 5)
+            assert len(book.connections) == 1
+        server.close()
+
+    run(talk)
+
+
+def test_who_stops_answering_is_dead_and_registered_with_anew() -> None:
+    async def talk() -> None:
+        book = Book()
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            server, registration = await registered(endpoint, book, 2)
+            await until(lambda: len(book.connections) > 1)
+            assert book.pings >= 3
+            await until(lambda: registration.state is RegistrationState.REGISTERED)
+        server.close()
+
+    run(talk)
+
+
+def test_a_connection_that_the_registrar_closes_is_opened_again_for_its_calls() -> None:
+    async def talk() -> None:
+        book = Book()
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            server, _ = await registered(endpoint, book, 10**6)
+            book.connections[0].close()
+            await until(lambda: len(book.connections) > 1)
+        server.close()
+
+    run(talk)
