@@ -56,8 +56,8 @@ class Reliable:
         key = (self._dialog, self._number)
         self._resent.add(key, lambda at: self._send(response, at), self._give_up, now)
 
-    def acknowledged(self, prack: Request, now: float) -> Response | None:
-        """The response that `prack` acknowledges, or None; the next one is sent."""
+    def acknowledged(self, prack: Request) -> Response | None:
+        """The response that `prack` acknowledges, or None."""
         rack = RACK.fullmatch((prack.headers.get("rack") or "").strip())
         if rack is None or not self._waiting:
             return None
@@ -67,9 +67,12 @@ class Reliable:
         self._resent.acked((self._dialog, self._number))
         self._waiting.popleft()
         self._number += 1
+        return response
+
+    def proceed(self, now: float) -> None:
+        """Send the next response after a PRACK."""
         if self._waiting:
             self._begin(now)
-        return response
 
     def stop(self) -> None:
         """The INVITE has its final response."""

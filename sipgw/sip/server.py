@@ -80,7 +80,7 @@ class InviteServer(Usage):
 
     def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
         """See `Usage.pracked`. A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
-        response = self._reliable.acknowledged(request, now)
+        response = self._reliable.acknowledged(request)
         if response is None:
             self.agent.respond(transaction, 481, now)
             return
@@ -95,6 +95,7 @@ class InviteServer(Usage):
             if request.body and response.body:
                 session.settled, session.remote = True, request.body
                 self.tell(Answered(request.body))
+        self._reliable.proceed(now)
         if self._final is not None and self._unanswered and not self._reliable.pending:
             self.answer(self._final, now)
 
@@ -111,6 +112,7 @@ class InviteServer(Usage):
             sdp = b""  # RFC 3262 §5: offer and answer are exchanged
         else:
             self.session.local, self.session.remote = sdp, self.invite.body
+            self.session.owed = 0 if self.invite.body else self.invite.cseq.number
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
         response = self.agent.response(self._transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
@@ -134,9 +136,7 @@ class InviteServer(Usage):
             super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
-        late = b"" if self.invite.body or self.session.settled else ack.body
-        self.session.remote = late or self.session.remote
-        self.tell(Confirmed(late or None))
+        self.tell(Confirmed(self.session.acked(ack)))
         if self._hang_up_on_ack is not None:
             self.bye(now, self._hang_up_on_ack)
 

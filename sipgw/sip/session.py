@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipgw.sip.checks import CAPABILITIES
-from sipgw.sip.events import Answered, Changed, Confirmed, Ended, Offered, Phase
+from sipgw.sip.events import Answered, Changed, Ended, Offered, Phase
 from sipgw.sip.message import Request, Response
 from sipgw.sip.session_timer import SessionTimer, too_short
 from sipgw.sip.timers import Timer
@@ -43,7 +43,8 @@ class Session:
         agent = usage.agent
         self.timer = SessionTimer(agent.timers, agent.session_expires, self._refresh, self._expired)
         self._usage = usage
-        self._owed = 0
+        self.owed = 0
+        """The CSeq number of the INVITE whose ACK has to bring the answer to our offer; 0 for none."""
         self._change: _Change | None = None
         self._updates = False
         self._again: Timer | None = None
@@ -91,10 +92,9 @@ class Session:
                 return 0
             theirs = not self._usage.calling and (self._usage.invite.body or request.method == "INVITE")
             return 500 if theirs else 491  # the INVITE and its offer come first
-        if self._usage.phase is Phase.ANSWERED or self._usage.agent.awaits_ack(self._usage):
-            return 491  # our 200 has no ACK yet, and with it there may be an answer to our own offer
-        ours = self._change is not None and self._change.method == "INVITE"
-        return 491 if ours else 0  # RFC 3261 §14.2
+        # RFC 3261 §14.2, RFC 5407 §3.1.4 and 5: our own offer has no answer yet. (An ACK alone may be late, or come again.)
+        ours = self.owed or (self._change is not None and self._change.method == "INVITE")
+        return 491 if ours else 0
 
     def _granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
         """The session timer begins with the call (RFC 4028 §4), and no other method is about it."""
@@ -119,14 +119,16 @@ class Session:
         response = usage.agent.response(transaction, 200, headers=fields, sdp=sdp, contact=True)
         transaction.respond(response, now)
         if request.method == "INVITE":
-            self._owed = 0 if request.body else request.cseq.number
+            self.owed = 0 if request.body else request.cseq.number
             usage.agent.resend_until_ack(usage, transaction, response, now)
 
-    def acked(self, ack: Request) -> None:
-        """The ACK for our 200 to a re-INVITE came; if the offer was ours, it brings the answer."""
-        if ack.body and ack.cseq.number == self._owed:
-            self.remote = ack.body
-            self._usage.tell(Confirmed(ack.body))
+    def acked(self, ack: Request) -> bytes | None:
+        """The ACK for our 200 to an INVITE came; if the offer was ours, it brings the answer, which is returned."""
+        if ack.cseq.number != self.owed:
+            return None
+        self.owed = 0
+        self.remote = ack.body or self.remote
+        return ack.body or None
 
     def refuse(self, status: int, now: float) -> None:
         """Refuse a pending offer; the session stays as it was."""

@@ -11,7 +11,7 @@ from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import CallEvent, Ended, Phase
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Phase
 from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request
 from sipgw.sip.reason import reason_text
@@ -100,7 +100,9 @@ class Usage:
     def acked(self, ack: Request, now: float) -> None:
         """The ACK for our 200 to an INVITE came."""
         del now
-        self.session.acked(ack)
+        answer = self.session.acked(ack)
+        if answer is not None:
+            self.tell(Confirmed(answer))
 
     def request(
         self,
