@@ -20,7 +20,7 @@ from media.session import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.keys import Keys, Way
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
+from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdes import SECRET, Policy
 from sipgw.transfer import Dial, Person, Transfers, closing
@@ -241,28 +241,37 @@ class Call:
                     self._renegotiate(channel, sdp)
                 case KeyPressed(key, _):
                     self._line.press(key, "info", asyncio.get_running_loop().time())
-                case Confirmed(sdp) if self.leg.offer is None:
-                    local = self._local(channel)
-                    try:
-                        _exchange(channel, accept_answer(make_offer(local), sdp or b"", local))
-                    except NotAcceptable as error:
-                        self._line.end(f"the late answer cannot be used: {error}")
+                case Confirmed(sdp) if sdp or not self.leg.remote:
+                    self._agreed(channel, sdp or b"")
+                case Answered(sdp):
+                    self._agreed(channel, sdp)
+
+    def _agreed(self, channel: media.Channel, sdp: bytes) -> None:
+        """Follow the answer to our own description."""
+        try:
+            _exchange(channel, accept_answer(self.leg.local, sdp, self._local(channel)))
+        except NotAcceptable as error:
+            self._line.end(f"the late answer cannot be used: {error}")
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
-        # RFC 3264 §8: a changed description has the next version.
-        self._described = replace(self._described, version=self._described.version + 1)
-        local = self._local(channel)
+        """Follow an offer of the other side; None asks for ours."""
         try:
-            if sdp is None:
-                self.leg.accept_offer(make_offer(local))
-                return
-            negotiated = answer(sdp, local)
+            description, negotiated = self._describe(channel, sdp)
+            if description != self.leg.local:  # RFC 3264 §8: a changed description has the next version
+                self._described = replace(self._described, version=self._described.version + 1)
+                description, negotiated = self._describe(channel, sdp)
         except NotAcceptable as error:
-            log.warning("re-INVITE refused", reason=str(error))
+            log.warning("offer refused", reason=str(error))
             self.leg.reject_offer(488)
             return
-        self.leg.accept_offer(negotiated.sdp)
-        _exchange(channel, negotiated)
+        self.leg.accept_offer(description)
+        if negotiated is not None:
+            _exchange(channel, negotiated)
+
+    def _describe(self, channel: media.Channel, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
+        local = self._local(channel)
+        negotiated = None if sdp is None else answer(sdp, local)
+        return (make_offer(local) if negotiated is None else negotiated.sdp), negotiated
 
     # Other legs
 

@@ -46,6 +46,7 @@ async def cloud(
     observer: Callable[[str, Report], None] | None = None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
     trunks: tuple[TrunkOptions, ...] = (),
+    sip: EndpointOptions | None = None,
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
     final, token, sound = delays
@@ -56,7 +57,7 @@ async def cloud(
         FakeElevenLabs(voice_faults, key="xi", delay=sound) as voice,
     ):
         config = Config(
-            sip=EndpointOptions(host="127.0.0.1", port=0),
+            sip=sip or EndpointOptions(host="127.0.0.1", port=0),
             trunks=trunks,
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(folder / "cloud.db")),

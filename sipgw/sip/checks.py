@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from sipgw.sip.message import Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY", "REFER")
-EXTENSIONS = ("replaces", "norefersub")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER")
+EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
+CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
+"""What goes into INVITE and its responses."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Refusal:
 def unusable(request: Request) -> Refusal | None:
     """The checks of RFC 3261 §8.2 in their order."""
     if request.method not in METHODS:
-        known = request.method in ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
+        known = request.method in ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")
         return Refusal(405 if known else 501, headers=ALLOW)
     if request.method == "REFER":
         return Refusal(403)  # who is not in a call with us cannot send us anywhere

@@ -4,15 +4,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sipgw.sip.auth import Authenticator
-from sipgw.sip.checks import ALLOW
+from sipgw.sip.checks import CAPABILITIES
 from sipgw.sip.dialog import Dialog, Peer, peer_of
+from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
+from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import TIMEOUT, Timer
-from sipgw.sip.transaction import cancel_of
+from sipgw.sip.transaction import Transaction, cancel_of
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Usage
 
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
 class InviteClient(Usage):
     """Our INVITE, and the call that comes of it."""
 
+    calling = True
+
     def __init__(
         self, agent: "UserAgent", invite: Request, peer: Peer, credentials: Credentials | None, ring_timeout: float
     ) -> None:
         super().__init__(agent, invite)
+        self.session.local = invite.body
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
+        self._early = Early(self)
         self._auth = Authenticator(credentials, agent.token)
         self._hunt: Hunt | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
@@ -62,7 +68,7 @@ class InviteClient(Usage):
             ("Call-ID", agent.token()),
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),
-            *ALLOW,
+            *CAPABILITIES,
             *fields,
             ("Content-Type", "application/sdp"),
         )
@@ -75,10 +81,11 @@ class InviteClient(Usage):
         self._send(self.invite, now)
 
     def _send(self, invite: Request, now: float) -> None:
-        self.invite = invite
+        headers = invite.headers.without("session-expires", "min-se").with_(*self.session.timer.asked())
+        self.invite = replace(invite, headers=headers)
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
         asked = self._hunt.peer if self._hunt else None
-        self._hunt = self.agent.start(invite, self._peer, self._answered, now, asked)
+        self._hunt = self.agent.start(self.invite, self._peer, self._answered, now, asked)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if response is None:
@@ -97,23 +104,42 @@ class InviteClient(Usage):
             return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
         return Ended("network", "no answer", "nothing came back to the INVITE", 408)
 
+    @property
+    def peer(self) -> Peer:
+        """Where the INVITE went."""
+        return self._hunt.peer if self._hunt else self._peer
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """See `Usage.dialog_of`."""
+        return self.dialog or self._early.dialog(request.from_.tag)
+
+    def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
+        """See `Usage.in_dialog`. A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
+        if self.dialog is None and request.method == "BYE":
+            self.agent.respond(transaction, 481, now)
+        else:
+            super().in_dialog(request, transaction, now)
+
     def _provisional(self, response: Response, now: float) -> None:
         if self.phase is Phase.CALLING:
             self.phase = Phase.RINGING
             if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
                 self._send_cancel(now)
-        if self.phase is Phase.RINGING:
-            self.tell(Progress(response.status, response.reason))
+        if self.phase is Phase.RINGING and self._early.heard(response, now):
+            self.session.learn(response)
+            self.tell(Progress(response.status, response.reason, response.body or None))
 
     def _accepted(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
             self.agent.send_ack(*self._acks[tag], now)
             return
-        dialog = Dialog.of_client(self.invite, response, self._hunt.peer if self._hunt else self._peer)
+        if len(self._acks) >= MAX_BRANCHES:
+            return
+        dialog, answered = self._early.become(response)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
-        ack = replace(ack, headers=ack.headers.with_(*_credentials(self.invite)))  # §22.1: it cannot be challenged
+        ack = replace(ack, headers=ack.headers.with_(*credentials_of(self.invite)))  # §22.1: it cannot be challenged
         self._acks[tag] = (ack, peer)
         self.agent.send_ack(ack, peer, now)
         if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
@@ -125,11 +151,17 @@ class InviteClient(Usage):
         self.dialog = dialog
         self.phase = Phase.CONFIRMED
         self._stop_timer()
+        self.session.learn(response)
+        self.session.remote = answered or response.body
+        self._early.close()
+        self.session.timer.answered(response, now)
         self.agent.confirm(self)
-        self.tell(Confirmed(response.body or None))
+        self.tell(Confirmed(None if answered else response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
         retry = None if self._cancel else self._auth.retry(self.invite, response)
+        if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
+            retry = self._auth.sign(self.invite)
         if retry is not None:
             self._send(renumber(retry), now)
             return
@@ -169,16 +201,13 @@ class InviteClient(Usage):
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`."""
         self._stop_timer()
+        self._early.close()
         super().finish(ended, now)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _credentials(request: Request) -> list[tuple[str, str]]:
-    return [field for field in request.headers if field[0].lower() in ("authorization", "proxy-authorization")]
 
 
 def renumber(request: Request) -> Request:

@@ -14,12 +14,13 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
+from sipgw.sip.session_timer import LONGEST, MIN_SE
 from sipgw.sip.streams import PING, Told
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
@@ -68,10 +69,15 @@ class EndpointOptions:
     """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = 24
     """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none."""
+    session_expires: float = 0.0
+    """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
+    to ask for that."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
+        if self.session_expires and not MIN_SE <= self.session_expires <= LONGEST:
+            raise ValueError(f"session_expires must be 0 or from {MIN_SE} to {LONGEST} seconds")
         for name in ("host", "public_address"):
             value = getattr(self, name)
             if value and not is_address(value):
@@ -120,6 +126,7 @@ class Endpoint:
             self._incoming,
             self._names.locate,
             self._transports.seen,
+            int(options.session_expires),
         )
         self.agent = UserAgent(world)
         self._stun: Stun | None = None
@@ -196,8 +203,12 @@ class Endpoint:
         proxy: Uri | None = None,
         ring_timeout: float = 60.0,
         fields: tuple[tuple[str, str], ...] = (),
+        early: Callable[[Leg, CallEvent], None] | None = None,
     ) -> tuple[Leg, bytes | None]:
-        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call."""
+        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call.
+
+        `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
+        """
         usage = InviteClient.to(
             self.agent,
             target,
@@ -214,9 +225,13 @@ class Endpoint:
             async for event in leg.events():
                 if isinstance(event, Confirmed):
                     leg.source = usage.dialog.source if usage.dialog else leg.source
-                    return leg, event.sdp
+                    return leg, leg.remote or None
                 if isinstance(event, Ended):
                     raise CallFailed(event)
+                if early is not None:
+                    early(leg, event)
+                elif isinstance(event, Offered):
+                    leg.reject_offer(488)
         except BaseException:
             leg.hangup()
             raise

@@ -28,12 +28,28 @@ class Progress(NamedTuple):
 
     status: int
     reason: str
+    sdp: bytes | None = None
+    """The answer for early media, which the final response may repeat."""
 
 
 class Offered(NamedTuple):
     """The other side wants to change the session; None asks for our offer."""
 
     sdp: bytes | None
+
+
+class Answered(NamedTuple):
+    """The other side's description while nothing else has changed: its answer to our refresh, or in a PRACK."""
+
+    sdp: bytes
+
+
+class Changed(NamedTuple):
+    """The outcome of our re-INVITE: `sdp` is the answer; without one the session stays as it was."""
+
+    sdp: bytes | None
+    status: int
+    reason: str
 
 
 class KeyPressed(NamedTuple):
@@ -76,4 +92,4 @@ class Ended(NamedTuple):
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 
 
-CallEvent = Confirmed | Progress | Offered | KeyPressed | Referred | ReferRequested | Ended
+CallEvent = Confirmed | Progress | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended

@@ -8,7 +8,9 @@ from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import DialogId, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import (
+    Answered,
     CallEvent,
+    Changed,
     Confirmed,
     Ended,
     KeyPressed,
@@ -25,7 +27,8 @@ from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 
 __all__ = [
-    "CallEvent", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "ReferRequested", "Referred",
+    "Answered", "CallEvent", "Changed", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress",
+    "ReferRequested", "Referred",
 ]  # fmt: skip
 
 EVENTS_KEPT = 100
@@ -45,6 +48,7 @@ class Leg:
         self._flush = flush
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._referred: asyncio.Future[Referred] | None = None
+        self._changed: asyncio.Future[Changed] | None = None
         self._over = asyncio.Event()
         usage.tell = self._told
 
@@ -62,6 +66,16 @@ class Leg:
     def offer(self) -> bytes | None:
         """The session description of the INVITE; None if the other side wants ours (late offer)."""
         return self._usage.invite.body or None
+
+    @property
+    def local(self) -> bytes:
+        """Our session description as the other side knows it."""
+        return self._usage.session.local
+
+    @property
+    def remote(self) -> bytes:
+        """The other side's last session description."""
+        return self._usage.session.remote
 
     @property
     def phase(self) -> Phase:
@@ -91,6 +105,12 @@ class Leg:
         """Tell the caller that it rings."""
         if isinstance(self._usage, InviteServer):
             self._usage.ringing(self._clock())
+            self._flush()
+
+    def progress(self, sdp: bytes) -> None:
+        """Let the caller hear us before we pick up; `sdp` as for `answer`, which is then given the same."""
+        if isinstance(self._usage, InviteServer):
+            self._usage.progress(sdp, self._clock())
             self._flush()
 
     def answer(self, sdp: bytes) -> None:
@@ -127,6 +147,18 @@ class Leg:
         """
         self._usage.keys.press(key, seconds, self._clock())
         self._flush()
+
+    async def reinvite(self, sdp: bytes) -> Changed:
+        """Offer `sdp` instead of our present description, e.g. to hold; without an answer all stays as it was."""
+        if self._changed is not None:
+            return Changed(None, 0, "a change is under way")
+        self._changed = asyncio.get_running_loop().create_future()
+        self._usage.session.change(sdp, self._clock())
+        self._flush()
+        try:
+            return await self._changed
+        finally:
+            self._changed = None
 
     async def refer(self, target: Uri, other: "Leg | None" = None) -> Referred:
         """Send the other side to `target` (blind transfer), or connect it with the other side of `other` there
@@ -183,6 +215,9 @@ class Leg:
         if isinstance(event, Referred):
             if self._referred is not None and not self._referred.done():
                 self._referred.set_result(event)
+        elif isinstance(event, Changed):
+            if self._changed is not None and not self._changed.done():
+                self._changed.set_result(event)
         elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
             self._events.put_nowait(event)
         if isinstance(event, Ended):

@@ -127,9 +127,10 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     """Take the answer to our own offer. Raises `NotAcceptable`."""
     sdp, ours = _parse(reply), _parse(offer)
-    if not sdp.media or len(sdp.media) > len(ours.media):
+    at = next((at for at, media in enumerate(ours.media) if media.port), 0)  # ours may repeat an answer of ours
+    if not at < len(sdp.media) <= len(ours.media):
         raise NotAcceptable("the answer has not the media of the offer")
-    media = sdp.media[0]
+    media = sdp.media[at]
     if (reason := _reason_against(media, local.srtp)) is not None:
         raise NotAcceptable(reason)
     keys = () if local.srtp == "off" else _offered_keys(media)
@@ -139,9 +140,9 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     encoding, payload = _codec(media)
     events = _events(media)
     remote = _remote(sdp, media, local)
-    direction = _within(_attributed(ours, ours.media[0]), _MIRROR[_direction(sdp, media, remote)])
+    direction = _within(_attributed(ours, ours.media[at]), _MIRROR[_direction(sdp, media, remote)])
     dtmf = int(events) if events else None
-    control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[0]))
+    control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[at]))
     return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
 
 

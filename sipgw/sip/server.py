@@ -3,13 +3,19 @@
 from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
-from sipgw.sip.events import Confirmed, Ended, Phase
+from sipgw.sip.events import Answered, Confirmed, Ended, Offered, Phase
 from sipgw.sip.message import Request
+from sipgw.sip.reliable import Reliable
+from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
+
+
+MINUTE = 60.0
+"""Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
 
 
 class InviteServer(Usage):
@@ -29,8 +35,11 @@ class InviteServer(Usage):
         """The call that this one is to take the place of (RFC 3891)."""
         self._transaction = transaction
         self._hang_up_on_ack: Ended | None = None
+        self._final: bytes | None = None
+        self._minute: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
+        self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
 
     @property
     def tag(self) -> str:
@@ -38,29 +47,87 @@ class InviteServer(Usage):
         return self.dialog.local.tag if self.dialog else ""
 
     def ringing(self, now: float) -> None:
-        """Send 180 once."""
-        if self.phase is Phase.CALLING:
+        """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
+        if self.phase is Phase.CALLING and not (self._is_reliable and not self.invite.body):
             self.phase = Phase.RINGING
-            self.agent.respond(self._transaction, 180, now, tag=self.tag, contact=True)
+            self._progress(180, b"", now)
+
+    def progress(self, sdp: bytes, now: float) -> None:
+        """Send 183 with `sdp` once, for sound before the answer; it is our answer, or our offer if they sent none."""
+        if self._unanswered and not self.session.local:
+            self.phase = Phase.RINGING
+            self.session.local, self.session.remote = sdp, self.invite.body
+            self._progress(183, sdp, now)
+
+    def _progress(self, status: int, sdp: bytes, now: float) -> None:
+        self._stop_minute()
+        response = self.agent.response(self._transaction, status, tag=self.tag, sdp=sdp, contact=True)
+        if self._is_reliable:
+            self._reliable.send(response, now)
+            sdp = b""  # it was told
+        else:
+            self._transaction.respond(response, now)
+        self._minute = self.agent.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
+
+    @property
+    def _unanswered(self) -> bool:
+        return self.phase in (Phase.CALLING, Phase.RINGING)
+
+    @property
+    def _is_reliable(self) -> bool:
+        """We acknowledge by PRACK only where the other side insists on it."""
+        return "100rel" in self.invite.require
+
+    def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
+        """See `Usage.pracked`. A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
+        response = self._reliable.acknowledged(request)
+        if response is None:
+            self.agent.respond(transaction, 481, now)
+            return
+        session = self.session
+        if response.body and self.invite.body:
+            session.settled = True
+        if request.body and session.settled:
+            session.offered = transaction
+            self.tell(Offered(request.body))
+        else:
+            self.agent.respond(transaction, 200, now)
+            if request.body and response.body:
+                session.settled, session.remote = True, request.body
+                self.tell(Answered(request.body))
+        self._reliable.proceed(now)
+        if self._final is not None and self._unanswered and not self._reliable.pending:
+            self.answer(self._final, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
-        """Send 200 with `sdp`; it is resent until the ACK comes (§13.3.1.4)."""
-        if self.phase not in (Phase.CALLING, Phase.RINGING):
+        """Send 200 with `sdp`; it is resent until the ACK comes (§13.3.1.4). RFC 3262 §3: it waits for the PRACKs."""
+        if not self._unanswered:
             return
+        if self._reliable.pending:
+            self._final = sdp
+            return
+        self._stop_minute()
         self.phase = Phase.ANSWERED
-        response = self.agent.response(self._transaction, 200, tag=self.tag, sdp=sdp, contact=True)
+        if self.session.settled:
+            sdp = b""  # RFC 3262 §5: offer and answer are exchanged
+        else:
+            self.session.local, self.session.remote = sdp, self.invite.body
+            self.session.owed = 0 if self.invite.body else self.invite.cseq.number
+        self.session.learn(self.invite)
+        fields = self.session.timer.granted(self.invite, now)
+        response = self.agent.response(self._transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
         self._transaction.respond(response, now)
         self.agent.resend_until_ack(self, self._transaction, response, now)
 
     def reject(self, status: int, now: float, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.agent.respond(self._transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
         """The other side gave up before we answered."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.finish(Ended("caller", "CANCEL", text), now)
 
     def acked(self, ack: Request, now: float) -> None:
@@ -69,14 +136,14 @@ class InviteServer(Usage):
             super().acked(ack, now)
             return
         self.phase = Phase.CONFIRMED
-        self.tell(Confirmed(ack.body or None if not self.invite.body else None))
+        self.tell(Confirmed(self.session.acked(ack)))
         if self._hang_up_on_ack is not None:
             self.bye(now, self._hang_up_on_ack)
 
     def hangup(self, now: float, text: str = "") -> None:
         """End the call in whatever way its phase asks for."""
         ended = Ended("gateway", "BYE", text)
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.reject(480, now)
         elif self.phase is Phase.ANSWERED:
             self._hang_up_on_ack = ended  # §15: the callee's BYE waits for the ACK
@@ -85,6 +152,13 @@ class InviteServer(Usage):
 
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
-        if self.phase in (Phase.CALLING, Phase.RINGING):
+        if self._unanswered:
             self.agent.respond(self._transaction, 487, now, tag=self.tag)
+        self._reliable.stop()
+        self._stop_minute()
         super().finish(ended, now)
+
+    def _stop_minute(self) -> None:
+        if self._minute is not None:
+            self._minute.cancel()
+            self._minute = None

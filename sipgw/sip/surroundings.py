@@ -45,3 +45,5 @@ class Surroundings(NamedTuple):
     """Find the addresses of a peer (RFC 3263), at once or later."""
     seen: Callable[[Peer, str, int], bool] = lambda peer, host, port: False
     """A peer has seen us at this address; returns whether that is news."""
+    session_expires: int = 0
+    """The session interval that we ask for, seconds; 0 asks for none and keeps to what others ask (RFC 4028)."""

@@ -1,4 +1,4 @@
-"""2xx responses to INVITE that wait for their ACK: the one retransmission that no transaction does."""
+"""Responses to INVITE that wait for their ACK or PRACK: the retransmissions that no transaction does."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,16 @@ from sipgw.sip.dialog import DialogId
 from sipgw.sip.timers import T1, T2, TIMEOUT, Timer, Timers
 
 Key = tuple[DialogId, int]
-"""The dialog, and the CSeq number of the INVITE."""
+"""The dialog, and the number that is acknowledged: the CSeq of the INVITE, or an RSeq."""
 Action = Callable[[float], None]
 
 
 class Unacked:
-    """Sends each answer again at T1, doubling to T2, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
+    """Sends each answer again at T1, doubling to `longest`, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, longest: float = T2) -> None:
         self._timers = timers
+        self._longest = longest
         self._waiting: dict[Key, list[Timer]] = {}
 
     def __len__(self) -> int:
@@ -25,7 +26,7 @@ class Unacked:
 
         def again(at: float, interval: float = T1) -> None:
             resend(at)
-            longer = min(2 * interval, T2)
+            longer = min(2 * interval, self._longest)
             self._waiting[key][0] = self._timers.at(at + longer, lambda later: again(later, longer))
 
         def over(at: float) -> None:

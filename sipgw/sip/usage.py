@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
+from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Phase
 from sipgw.sip.info import KeySender, take_info
-from sipgw.sip.message import Request, Response
+from sipgw.sip.message import Request
 from sipgw.sip.reason import reason_text
+from sipgw.sip.session import Session
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.transferee import Transferee
 from sipgw.sip.transferor import Transferor
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
 
-RETRY_AFTER = (("Retry-After", "2"),)
-
-
 class Usage:
     """What both sides of a call have in common."""
+
+    calling = False
+    """Whether the call is ours, and with it the Call-ID."""
 
     def __init__(self, agent: "UserAgent", invite: Request, tell: Callable[[CallEvent], None] | None = None) -> None:
         self.agent = agent
@@ -34,9 +36,8 @@ class Usage:
         self.phase = Phase.CALLING
         self.dialog: Dialog | None = None
         self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
-        self.offered: Transaction | None = None
+        self.session = Session(self)
         self.credentials: Credentials | None = None
-        self._owed = 0
         self.keys = KeySender(self)
         self.transferor = Transferor(self)
         self.transferee = Transferee(self)
@@ -48,7 +49,7 @@ class Usage:
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog; ACK has its own way."""
-        dialog = self.dialog
+        dialog = self.dialog_of(request)
         if dialog is None or self.phase is Phase.ENDED:
             self.agent.respond(transaction, 481, now)
             return
@@ -64,7 +65,9 @@ class Usage:
                 self.agent.respond(transaction, 200, now)
                 self.finish(Ended("caller", "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
-                self._offer(request, transaction, now)
+                self.session.offer(request, transaction, now)
+            case "PRACK":
+                self.pracked(request, transaction, now)
             case "INFO":
                 take_info(self, request, transaction, now)
             case "NOTIFY":
@@ -76,49 +79,30 @@ class Usage:
             case _:
                 self.agent.respond(transaction, 405, now, headers=ALLOW)
 
-    def _offer(self, request: Request, transaction: Transaction, now: float) -> None:
-        if request.method == "INVITE" or request.body:
-            if self.offered is not None or self.phase in (Phase.CALLING, Phase.RINGING):
-                # RFC 3261 §14.2, RFC 3311 §5.2: their last offer has no answer yet.
-                self.agent.respond(transaction, 500, now, headers=RETRY_AFTER)
-                return
-            if self.phase is Phase.ANSWERED or self.agent.awaits_ack(self):
-                # Our 200 has no ACK yet, and with it there may be an answer to our own offer.
-                self.agent.respond(transaction, 491, now)
-                return
-        if request.body and request.content_type != "application/sdp":
-            self.agent.respond(transaction, 415, now, headers=(("Accept", "application/sdp"),))
-            return
-        if request.contact and self.dialog:
-            self.dialog.target = request.contact.uri  # a target refresh (§12.2.2)
-        if request.method == "UPDATE" and not request.body:
-            self.agent.respond(transaction, 200, now, contact=True)  # a session refresh (RFC 4028)
-            return
-        self.offered = transaction
-        self.tell(Offered(request.body or None))
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog that `request` came in."""
+        del request
+        return self.dialog
+
+    def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Take a PRACK; only a server's INVITE has something to acknowledge."""
+        del request
+        self.agent.respond(transaction, 481, now)
 
     def accept_offer(self, sdp: bytes, now: float) -> None:
-        """Answer a pending re-INVITE or UPDATE; for an INVITE the 200 is resent until its ACK."""
-        transaction, self.offered = self.offered, None
-        if transaction is None or self.dialog is None:
-            return
-        response = self.agent.response(transaction, 200, sdp=sdp, contact=True)
-        transaction.respond(response, now)
-        if transaction.request.method == "INVITE":
-            self._owed = 0 if transaction.request.body else transaction.request.cseq.number
-            self.agent.resend_until_ack(self, transaction, response, now)
-
-    def acked(self, ack: Request, now: float) -> None:
-        """The ACK for our 200 to a re-INVITE came; if the offer was ours, it brings the answer."""
-        del now
-        if ack.body and ack.cseq.number == self._owed:
-            self.tell(Confirmed(ack.body))
+        """Answer a pending re-INVITE or UPDATE."""
+        self.session.accept(sdp, now)
 
     def reject_offer(self, status: int, now: float) -> None:
-        """Refuse a pending re-INVITE or UPDATE; the session stays as it was."""
-        transaction, self.offered = self.offered, None
-        if transaction is not None:
-            self.agent.respond(transaction, status, now)
+        """Refuse it; the session stays as it was."""
+        self.session.refuse(status, now)
+
+    def acked(self, ack: Request, now: float) -> None:
+        """The ACK for our 200 to an INVITE came."""
+        del now
+        answer = self.session.acked(ack)
+        if answer is not None:
+            self.tell(Confirmed(answer))
 
     def request(
         self,
@@ -127,7 +111,7 @@ class Usage:
         *,
         fields: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
-        tell: Callable[[Response | None, float], None] | None = None,
+        tell: TellFinal | None = None,
     ) -> None:
         """Send a request inside the dialog, if there is one."""
         if self.dialog is not None:
@@ -135,10 +119,11 @@ class Usage:
                 self.dialog, method, now, credentials=self.credentials, fields=fields, body=body, tell=tell
             )
 
-    def bye(self, now: float, ended: Ended) -> None:
-        """End a call that is up."""
+    def bye(self, now: float, ended: Ended, cause: int = 0) -> None:
+        """End a call that is up; `cause` is the SIP status that its Reason header gives (RFC 3326)."""
         if self.dialog is not None and self.phase is not Phase.ENDED:
-            self.request("BYE", now)
+            fields = (("Reason", f'SIP;cause={cause};text="{ended.text}"'),) if cause else ()
+            self.request("BYE", now, fields=fields)
             self.finish(ended, now)
 
     def finish(self, ended: Ended, now: float) -> None:
@@ -146,7 +131,7 @@ class Usage:
         if self.phase is Phase.ENDED:
             return
         self.phase = Phase.ENDED
-        self.reject_offer(487, now)
+        self.session.close(now)
         self.transferor.close()
         self.agent.forget(self)
         self.tell(ended)

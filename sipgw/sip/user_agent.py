@@ -5,13 +5,12 @@ It joins the parts: transactions are matched here (RFC 3261 §17.1.3, §17.2.3),
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sipgw.sip.auth import Authenticator
-from sipgw.sip.checks import ALLOW, EXTENSIONS, Refusal, unusable
-from sipgw.sip.client import renumber
+from sipgw.sip.checks import CAPABILITIES, Refusal, unusable
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
+from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.hunt import Clients, Hunt
@@ -21,6 +20,7 @@ from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
+from sipgw.sip.session_timer import too_short
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
@@ -104,6 +104,11 @@ class UserAgent:
 
     # What the parts ask for
 
+    @property
+    def session_expires(self) -> int:
+        """The session interval that our calls ask for, seconds; 0 for none."""
+        return self._world.session_expires
+
     def token(self) -> str:
         """A new tag, branch or Call-ID."""
         return self._world.token()
@@ -145,45 +150,30 @@ class UserAgent:
         credentials: Credentials | None = None,
         fields: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
-        tell: Callable[[Response | None, float], None] | None = None,
+        tell: TellFinal | None = None,
     ) -> None:
         """Send a request inside `dialog`; a challenge is answered once."""
-        peer = dialog.next_hop
-        auth = Authenticator(credentials, self.token)
-        request = dialog.request(method, self.contact(peer))
+        request = dialog.request(method, self.contact(dialog.next_hop))
         request = replace(request, headers=request.headers.with_(*fields), body=body)
-
-        def answered(response: Request | Response | None, at: float) -> None:
-            nonlocal request
-            if isinstance(response, Response):
-                if response.status < 200:
-                    return
-                retry = auth.retry(request, response)
-                if retry is not None:
-                    dialog.local_number += 1
-                    request = renumber(retry)
-                    self.start(request, hunt.peer, answered, at)
-                    return
-            if tell is not None and not isinstance(response, Request):
-                tell(response, at)
-
-        hunt = self.start(request, peer, answered, now)
+        DialogRequest(self, dialog, request, credentials, tell).send(now)
 
     def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
         """Send the ACK of a 2xx."""
         self.clients.send_ack(ack, peer, now)
 
-    def confirm(self, usage: Usage) -> None:
-        """Let requests of the other side find a call that we made."""
-        if usage.dialog is not None:
-            self._calls[usage.dialog.id] = usage
+    def confirm(self, usage: Usage, dialog: Dialog | None = None) -> None:
+        """Let requests of the other side find the call that its dialog, or its early `dialog`, belongs to."""
+        dialog = dialog or usage.dialog
+        if dialog is not None:
+            self._calls[dialog.id] = usage
 
-    def forget(self, usage: Usage) -> None:
-        """A call has ended; what still comes for it is answered 481."""
-        if usage.dialog is not None:
-            self._calls.pop(usage.dialog.id, None)
-            self._unacked.forget(usage.dialog.id)
-            self._replaceable.over(usage.dialog.id)
+    def forget(self, usage: Usage, dialog: Dialog | None = None) -> None:
+        """A call, or one of its early dialogs, has ended; what still comes for it is answered 481."""
+        dialog = dialog or usage.dialog
+        if dialog is not None:
+            self._calls.pop(dialog.id, None)
+            self._unacked.forget(dialog.id)
+            self._replaceable.over(dialog.id)
 
     def response(
         self,
@@ -202,7 +192,7 @@ class UserAgent:
             request = transaction.request
             ours = self.clients.contact(sender_of(request), "agent", request.uri.scheme)
             fields.append(("Contact", f"<{ours}>"))
-            fields += ALLOW
+            fields += CAPABILITIES
         if status >= 200:
             fields.append(("Server", self._name))
         tag = tag or ("" if status == 100 else self.token())
@@ -233,8 +223,7 @@ class UserAgent:
 
     def respond_options(self, transaction: Transaction, now: float) -> None:
         """Tell what we can do (RFC 3261 §11.2)."""
-        fields = (*ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
-        self.respond(transaction, 200, now, headers=fields, contact=True)
+        self.respond(transaction, 200, now, headers=(("Accept", "application/sdp"),), contact=True)
 
     def resend_until_ack(self, usage: Usage, transaction: Transaction, response: Response, now: float) -> None:
         """Keep sending a 2xx until its ACK; without one the call is ended (RFC 3261 §13.3.1.4)."""
@@ -333,8 +322,12 @@ class UserAgent:
     def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         usage = self._invited.get(invite)
         self.respond(transaction, 200, now, tag=usage.tag if usage else "")
-        if usage is not None and invite.state is State.PROCEEDING:
+        if invite.state is not State.PROCEEDING:
+            return
+        if usage is not None:
             usage.cancelled(now, reason_text(request))
+        elif (changing := self._calls.get(dialog_of(invite.request))) is not None:
+            changing.reject_offer(487, now)  # a re-INVITE
 
     def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
         merging = merging_key(request)
@@ -342,7 +335,7 @@ class UserAgent:
             self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
             return
         self._merging[merging] = transaction
-        refusal = unusable(request)
+        refusal = unusable(request) or too_short(request)
         if refusal is not None:
             self.respond(transaction, refusal.status, now, reason=refusal.reason, headers=refusal.headers)
         elif request.method == "OPTIONS":

@@ -1,31 +1,54 @@
-"""A user agent that answers every call, media off: ``python -m tests.interop.autoanswer PORT [CERTIFICATE]``."""
+"""A user agent, media off, that answers calls and offers: ``python -m tests.interop.autoanswer PORT [MIN_SE]``.
+
+Who calls the user `early` is given the answer before the call is picked up.
+"""
 
 import asyncio
 import contextlib
 import signal
 import sys
+from dataclasses import replace
 
+from sipgw.sip import session_timer
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
-from sipgw.sip.leg import Leg
+from sipgw.sip.leg import Leg, Offered
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
-from sipgw.sip.tls import TlsOptions
 
 
-def pick_up(leg: Leg) -> None:
-    print("call", leg.source.transport, leg.request.via.transport, flush=True)
-    local = LocalMedia("127.0.0.1", 4000)
-    leg.ringing()
-    leg.answer(answer(leg.offer, local).sdp if leg.offer else make_offer(local))
+def describe(offer: bytes | None, local: LocalMedia) -> bytes:
+    return answer(offer, local).sdp if offer else make_offer(local)
+
+
+async def follow(leg: Leg, local: LocalMedia) -> None:
+    async for event in leg.events():
+        if isinstance(event, Offered):
+            local = replace(local, version=local.version + 1)
+            leg.accept_offer(describe(event.sdp, local))
 
 
 async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    tls = TlsOptions(0, sys.argv[2]) if sys.argv[2:] else TlsOptions()
-    options = EndpointOptions("127.0.0.1", int(sys.argv[1]), tls=tls)
-    async with Endpoint(options, pick_up, lambda *_: None) as endpoint:
-        print("ready", endpoint.port, endpoint.tls_port, flush=True)
-        await stop.wait()
+    session_timer.MIN_SE = int(sys.argv[2]) if len(sys.argv) > 2 else session_timer.MIN_SE
+    following: set[asyncio.Task[None]] = set()
+
+    def pick_up(leg: Leg) -> None:
+        local = LocalMedia("127.0.0.1", 4000)
+        sdp = describe(leg.offer, local)
+        leg.ringing()
+        if leg.request.uri.user == "early":
+            leg.progress(sdp)
+        leg.answer(sdp)
+        task = tasks.create_task(follow(leg, local))
+        following.add(task)
+        task.add_done_callback(following.discard)
+
+    async with asyncio.TaskGroup() as tasks:
+        async with Endpoint(EndpointOptions("127.0.0.1", int(sys.argv[1])), pick_up, lambda *_: None) as endpoint:
+            print("ready", endpoint.port, flush=True)
+            await stop.wait()
+        for task in following:
+            task.cancel()
     print(dict(endpoint.agent.counts), flush=True)
 
 

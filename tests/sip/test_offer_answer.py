@@ -269,6 +269,14 @@ def test_two_of_us_agree() -> None:
     assert (theirs.remote_address, theirs.remote_port) == (US.address, US.port)
 
 
+def test_an_answer_of_ours_that_a_refresh_offers_again_keeps_its_streams_in_their_places() -> None:
+    """RFC 4028 §7.4: a refresh repeats our description, whose first stream may be one that we refused."""
+    theirs = offer("m=video 6000 RTP/AVP 96", "m=audio 4000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000")
+    ours = answer(theirs, US).sdp
+    again = accept_answer(ours, theirs.replace(b"6000", b"0").replace(b"4000", b"4002"), US)
+    assert (again.encoding, again.remote_port, again.direction) == ("PCMA", 4002, "sendrecv")
+
+
 @pytest.mark.parametrize(
     ("attributes", "control"),
     [

@@ -39,13 +39,16 @@ class Party:
 class Wire:
     """The network: delays, and on request loses and doubles."""
 
-    def __init__(self, *hosts: str, seed: int = 1, lost: float = 0.0, doubled: float = 0.0) -> None:
+    def __init__(
+        self, *hosts: str, seed: int = 1, lost: float = 0.0, doubled: float = 0.0, session: tuple[str, int] = ("", 0)
+    ) -> None:
         self.now = 1000.0
         self.pings: list[tuple[float, str]] = []
         self.trace: list[tuple[float, str, str, Request | Response]] = []
         self.drop: Callable[[str, Request | Response], bool] = lambda source, message: False
         self._random = random.Random(seed)
         self._lost, self._doubled = lost, doubled
+        self._session = session
         self._flying: list[tuple[float, int, bytes, str, str]] = []
         self._order = count()
         self._tokens = count(1)
@@ -66,6 +69,7 @@ class Wire:
                 lambda request, peer: party.admit(request, peer),
                 incoming,
                 lambda peer, located, now: party.locate(peer, located, now),
+                session_expires=self._session[1] if self._session[0] == host else 0,
             )
         )
         return party

@@ -1,0 +1,86 @@
+"""One request of ours inside a dialog until its final response (RFC 3261 §12.2.1, §14.1, §22)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sipgw.sip.auth import Authenticator
+from sipgw.sip.dialog import Dialog
+from sipgw.sip.digest import Credentials
+from sipgw.sip.fields import CSeq
+from sipgw.sip.hunt import Hunt
+from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import TIMEOUT, Timer
+
+if TYPE_CHECKING:
+    from sipgw.sip.user_agent import UserAgent
+
+INVITE_LIMIT = 2 * TIMEOUT
+"""Seconds until a re-INVITE that got only provisional responses counts as unanswered."""
+
+TellFinal = Callable[[Response | None, float], None]
+"""Gets the final response, or None when there is none; and the time."""
+
+
+class DialogRequest:
+    """A challenge is answered once, and a 2xx to a re-INVITE is acknowledged each time it comes."""
+
+    def __init__(
+        self,
+        agent: "UserAgent",
+        dialog: Dialog,
+        request: Request,
+        credentials: Credentials | None,
+        tell: TellFinal | None,
+    ) -> None:
+        self._agent = agent
+        self._dialog = dialog
+        self._request = request
+        self._peer = dialog.next_hop
+        self._auth = Authenticator(credentials, agent.token)
+        self._tell = tell
+        self._hunt: Hunt | None = None
+        self._limit: Timer | None = None
+
+    def send(self, now: float) -> None:
+        """Send it."""
+        if self._request.method == "INVITE" and self._limit is None:
+            self._limit = self._agent.timers.at(now + INVITE_LIMIT, lambda at: self._over(None, at))
+        self._hunt = self._agent.start(
+            self._request, self._hunt.peer if self._hunt else self._peer, self._answered, now
+        )
+
+    def _answered(self, response: Request | Response | None, now: float) -> None:
+        if isinstance(response, Request) or (response is not None and response.status < 200):
+            return
+        if response is not None and response.status < 300 and self._request.method == "INVITE":
+            self._acknowledge(response, now)
+        retry = self._auth.retry(self._request, response) if response is not None else None
+        if retry is None:
+            self._over(response, now)
+            return
+        self._dialog.local_number += 1
+        number = CSeq(self._dialog.local_number, self._request.method)
+        headers = retry.headers.without("cseq", "via").with_(("CSeq", str(number)))
+        self._request = replace(retry, headers=headers)
+        self.send(now)
+
+    def _acknowledge(self, response: Response, now: float) -> None:
+        """RFC 3261 §13.2.2.4; a re-INVITE refreshes the target, so the ACK goes there already (§12.2.1.2)."""
+        if response.contact is not None:
+            self._dialog.target = response.contact.uri
+        peer = self._dialog.next_hop
+        ack = self._dialog.request("ACK", self._agent.contact(peer), number=self._request.cseq.number)
+        self._agent.send_ack(replace(ack, headers=ack.headers.with_(*credentials_of(self._request))), peer, now)
+
+    def _over(self, response: Response | None, now: float) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(response, now)
+
+
+def credentials_of(request: Request) -> list[tuple[str, str]]:
+    """The credentials that an ACK repeats, as it cannot be challenged (RFC 3261 §22.1)."""
+    return [field for field in request.headers if field[0].lower() in ("authorization", "proxy-authorization")]

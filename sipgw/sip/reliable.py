@@ -1,0 +1,149 @@
+"""Provisional responses that are acknowledged (RFC 3262): sent by the server side, PRACKed by the client side."""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sipgw.sip.dialog import Dialog, DialogId
+from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import TIMEOUT
+from sipgw.sip.unacked import Unacked
+
+if TYPE_CHECKING:
+    from sipgw.sip.client import InviteClient
+    from sipgw.sip.user_agent import UserAgent
+
+MAX_BRANCHES = 16
+"""Early dialogs of one INVITE that are kept; a proxy that forks wider is not followed."""
+RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
+
+
+class Reliable:
+    """The reliable provisional responses to one INVITE: one at a time, each resent until its PRACK (§3)."""
+
+    def __init__(
+        self,
+        agent: "UserAgent",
+        dialog: DialogId,
+        send: Callable[[Response, float], None],
+        give_up: Callable[[float], None],
+    ) -> None:
+        self._dialog = dialog
+        self._send = send
+        self._give_up = give_up
+        self._number = agent.first_number()
+        self._waiting: deque[Response] = deque()
+        self._resent = Unacked(agent.timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
+
+    @property
+    def pending(self) -> bool:
+        """Whether a PRACK is still to come."""
+        return bool(self._waiting)
+
+    def send(self, response: Response, now: float) -> None:
+        """Send `response`, if need be after the PRACK of the one before."""
+        self._waiting.append(response)
+        if len(self._waiting) == 1:
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        fields = (("Require", "100rel"), ("RSeq", str(self._number)))
+        response = self._waiting[0]
+        response = self._waiting[0] = replace(response, headers=response.headers.with_(*fields))
+        self._send(response, now)
+        key = (self._dialog, self._number)
+        self._resent.add(key, lambda at: self._send(response, at), self._give_up, now)
+
+    def acknowledged(self, prack: Request) -> Response | None:
+        """The response that `prack` acknowledges, or None."""
+        rack = RACK.fullmatch((prack.headers.get("rack") or "").strip())
+        if rack is None or not self._waiting:
+            return None
+        response = self._waiting[0]
+        if (int(rack[1]), int(rack[2]), rack[3]) != (self._number, response.cseq.number, response.cseq.method):
+            return None
+        self._resent.acked((self._dialog, self._number))
+        self._waiting.popleft()
+        self._number += 1
+        return response
+
+    def proceed(self, now: float) -> None:
+        """Send the next response after a PRACK."""
+        if self._waiting:
+            self._begin(now)
+
+    def stop(self) -> None:
+        """The INVITE has its final response."""
+        self._waiting.clear()
+        self._resent.forget(self._dialog)
+
+
+@dataclass
+class _Branch:
+    dialog: Dialog
+    number: int = 0
+    """The RSeq of its last reliable response."""
+    answer: bytes = b""
+    """What a reliable response answered our offer with."""
+
+
+class Early:
+    """The early dialogs of our INVITE, one for each branch on which it forked (RFC 3261 §12.1, RFC 3262 §4)."""
+
+    def __init__(self, usage: "InviteClient") -> None:
+        self._usage = usage
+        self._branches: dict[str, _Branch] = {}
+
+    def dialog(self, tag: str) -> Dialog | None:
+        """The early dialog with the user agent that has chosen `tag`."""
+        branch = self._branches.get(tag)
+        return branch.dialog if branch else None
+
+    def heard(self, response: Response, now: float) -> bool:
+        """Take a provisional response and send its PRACK; False if it comes again, or out of order, or wildly."""
+        tag = response.to.tag
+        if not tag:
+            return True
+        branch = self._branches.get(tag)
+        if branch is None:
+            if len(self._branches) >= MAX_BRANCHES:
+                return False
+            branch = self._branches[tag] = _Branch(Dialog.of_client(self._usage.invite, response, self._usage.peer))
+            self._usage.agent.confirm(self._usage, branch.dialog)
+        return "100rel" not in response.require or self._acknowledge(branch, response, now)
+
+    def _acknowledge(self, branch: _Branch, response: Response, now: float) -> bool:
+        value = (response.headers.get("rseq") or "").strip()
+        number = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
+        if not number or (branch.number and number != branch.number + 1):
+            return False
+        branch.number = number
+        session, invite = self._usage.session, self._usage.invite
+        if response.body and not branch.answer:
+            branch.answer = session.remote = response.body
+            session.settled = True
+        rack = (("RAck", f"{number} {invite.cseq.number} INVITE"),)
+        self._usage.agent.request_in_dialog(
+            branch.dialog, "PRACK", now, credentials=self._usage.credentials, fields=rack
+        )
+        return True
+
+    def become(self, response: Response) -> tuple[Dialog, bytes]:
+        """The dialog of a 2xx, with the numbers of its early dialog, and the answer that this has got already."""
+        dialog = Dialog.of_client(self._usage.invite, response, self._usage.peer)
+        branch = self._branches.get(response.to.tag)
+        if branch is None:
+            return dialog, b""
+        dialog.local_number = branch.dialog.local_number
+        dialog.remote_number = branch.dialog.remote_number
+        # An UPDATE may have changed the session since; which branch's that was is only open if there are several.
+        answer = self._usage.session.remote if len(self._branches) == 1 else branch.answer
+        return dialog, answer if branch.answer else b""
+
+    def close(self) -> None:
+        """The INVITE is over: what still comes in an early dialog is answered 481."""
+        for branch in self._branches.values():
+            self._usage.agent.forget(self._usage, branch.dialog)
+        self._branches.clear()

@@ -1,0 +1,147 @@
+"""Session timers (RFC 4028): a call whose session nobody refreshes in time has lost its other side, and ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sipgw.sip.checks import Refusal
+from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.message import Message, Request, Response
+from sipgw.sip.timers import Timer, Timers
+
+MIN_SE = 90
+"""The shortest interval that we take part in, seconds (RFC 4028 §5)."""
+LONGEST = 86_400
+"""The longest Min-SE, seconds, that we let another side dictate."""
+RETRY = 10.0
+"""Seconds until a refresh that was refused for the moment is tried again."""
+
+Action = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class SessionExpires:
+    """The value of a Session-Expires header."""
+
+    seconds: int
+    refresher: str = ""
+    """``uac``, ``uas``, or empty: not decided yet. The roles are those of the request, not of the INVITE."""
+
+    @classmethod
+    def of(cls, message: Message) -> "SessionExpires | None":
+        """The header of `message`; None if it is absent or broken (RFC 3261 §8.2: what is not needed is ignored)."""
+        try:
+            head, *pieces = split(message.headers.get("session-expires") or "", ";")
+            refresher = (param(parse_params(pieces), "refresher") or "").lower()
+        except FieldError:
+            return None
+        seconds = _delta(head)
+        return cls(seconds, refresher if refresher in ("uac", "uas") else "") if seconds else None
+
+    def __str__(self) -> str:
+        return f"{self.seconds};refresher={self.refresher}" if self.refresher else str(self.seconds)
+
+
+def min_se(message: Message) -> int:
+    """The Min-SE of `message` in seconds; 0 if it is absent, broken or beyond reason."""
+    seconds = _delta((message.headers.get("min-se") or "").partition(";")[0].strip())
+    return seconds if seconds <= LONGEST else 0
+
+
+def too_short(request: Request) -> Refusal | None:
+    """422 if `request` asks for an interval below ours (§9); only who knows timers can do something about it."""
+    expires = SessionExpires.of(request)
+    if request.method not in ("INVITE", "UPDATE") or expires is None or expires.seconds >= MIN_SE:
+        return None
+    return Refusal(422, headers=(("Min-SE", str(MIN_SE)),)) if "timer" in request.supported else None
+
+
+class SessionTimer:
+    """The timer of one session: who refreshes it, and until when.
+
+    `refresh` is called at half the interval if that is ours to do, `expire` when the interval is nearly over (§10).
+    """
+
+    def __init__(self, timers: Timers, wanted: int, refresh: Action, expire: Action) -> None:
+        self.interval = 0
+        """Seconds; 0 while there is no session timer."""
+        self.refreshing = False
+        """Whether it is we who refresh."""
+        self._timers = timers
+        self._wanted = wanted
+        self._minimum = 0
+        self._refresh = refresh
+        self._expire = expire
+        self._running: list[Timer] = []
+
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What our INVITE or UPDATE says about the timer (§7.1, §7.4)."""
+        seconds = self._seconds
+        if not seconds:
+            return ()
+        role = ("uac" if self.refreshing else "uas") if self.interval else ""
+        minimum = (("Min-SE", str(self._minimum)),) if self._minimum else ()
+        return (("Session-Expires", str(SessionExpires(seconds, role))), *minimum)
+
+    @property
+    def _seconds(self) -> int:
+        return max(self.interval or self._wanted, self._minimum)
+
+    def told_minimum(self, response: Response) -> bool:
+        """Take the Min-SE of a 422; whether our request is worth another try (§7.3)."""
+        told = min_se(response)
+        if told <= self._seconds:
+            return False
+        self._minimum = told
+        return True
+
+    def answered(self, response: Response, now: float) -> None:
+        """A 2xx to our request came: the other side has decided (§7.2)."""
+        expires = SessionExpires.of(response)
+        if expires is None:
+            self.stop()
+        else:
+            self._start(expires.seconds, expires.refresher != "uas", now)
+
+    def granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
+        """Decide for a request that gets its 2xx now, and return what that says about the timer (§9, table 2)."""
+        expires, knows = SessionExpires.of(request), "timer" in request.supported
+        refresher = "uas"
+        if expires is not None and expires.seconds >= MIN_SE:
+            seconds = expires.seconds
+            if knows:
+                refresher = expires.refresher or "uac"
+        elif knows and (self.interval or self._wanted):
+            seconds = max(self.interval or self._wanted, min_se(request), MIN_SE)
+            if self.interval and not self.refreshing:
+                refresher = "uac"
+        else:
+            self.stop()
+            return ()
+        self._start(seconds, refresher == "uas", now)
+        require = (("Require", "timer"),) if refresher == "uac" else ()
+        return (("Session-Expires", str(SessionExpires(seconds, refresher))), *require)
+
+    def again(self, now: float) -> None:
+        """A refresh did not succeed: try again later. The end of the interval stays where it is."""
+        if self.interval and self.refreshing:
+            self._running.append(self._timers.at(now + RETRY, self._refresh))
+
+    def stop(self) -> None:
+        """No session timer from now on."""
+        self.interval = 0
+        for timer in self._running:
+            timer.cancel()
+        self._running.clear()
+
+    def _start(self, seconds: int, refreshing: bool, now: float) -> None:
+        self.stop()
+        self.interval = seconds = max(seconds, MIN_SE)  # a 2xx below what we accept does not make us flood
+        self.refreshing = refreshing
+        if refreshing:
+            self._running.append(self._timers.at(now + seconds / 2, self._refresh))
+        self._running.append(self._timers.at(now + seconds - min(32, seconds / 3), self._expire))
+
+
+def _delta(text: str) -> int:
+    """Delta-seconds; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0

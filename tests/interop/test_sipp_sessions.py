@@ -1,0 +1,119 @@
+"""SIPp as the other end of what happens between INVITE and BYE: session timers, PRACK, hold."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.leg import CallEvent, Leg, Progress
+from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
+from sipgw.sip.uri import Uri
+from tests.interop.served import free_port
+from tests.interop.test_sipp import sipp
+from tests.interop.test_sipp_uas import ended, listening
+
+SCENARIOS = Path(__file__).parent / "sipp"
+MEDIA = LocalMedia("127.0.0.1", 4000)
+HELD = make_offer(LocalMedia("127.0.0.1", 4000, version=2), "sendonly")
+RESUMED = make_offer(LocalMedia("127.0.0.1", 4000, version=3))
+
+
+@pytest.fixture(scope="module", params=["90", "6"])
+def answering(request: pytest.FixtureRequest):
+    """A user agent with the RFC's Min-SE, and one with a Min-SE of 6 s: its port and that."""
+    command = [sys.executable, "-m", "tests.interop.autoanswer", "0", request.param]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        yield process.stdout.readline().split()[1], request.param
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "minimum", "options"),
+    [
+        ("session_timer", "90", ()),
+        ("session_timer", "90", ("-t", "t1")),
+        ("session_timer", "90", ("-m", "40", "-r", "20")),
+        ("refreshed_by_update", "6", ("-m", "5")),
+        ("refreshed_by_reinvite", "6", ("-m", "5")),
+        ("refreshed_by_reinvite", "6", ("-t", "t1")),
+        ("prack", "90", ()),
+        ("prack", "90", ("-m", "40", "-r", "20")),
+        ("prack_early", "90", ("-t", "t1")),
+        ("prack_early", "90", ("-m", "40", "-r", "20")),
+        ("hold", "90", ()),
+        ("hold", "90", ("-t", "t1", "-m", "40", "-r", "20")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_sipp_calls(answering: tuple[str, str], tmp_path: Path, scenario: str, minimum: str, options) -> None:
+    """No losses: SIPp stops resending whatever comes in, and takes an old 200 for a new one. tests/sip has them."""
+    port, ours = answering
+    if minimum != ours:
+        pytest.skip("for the other user agent")
+    sipp(port, tmp_path, "-sf", str(SCENARIOS / f"{scenario}.xml"), *(() if "-m" in options else ("-m", "1")), *options)
+
+
+def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpoint, Uri], Awaitable[None]]) -> int:
+    """Let a SIPp play `scenario` for a call of ours; returns its exit status, 0 if it was followed to the end."""
+    port = free_port()
+    command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-m", "1"]
+    command += ["-nostdin", "-t", "t1" if transport == "tcp" else "u1", "-timeout", "40", "-timeout_error"]
+
+    async def limited() -> None:
+        options = EndpointOptions("127.0.0.1", 0)
+        async with asyncio.timeout(40), Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
+            await listening(port, transport)
+            await call(endpoint, Uri.parse(f"sip:sipp@127.0.0.1:{port};transport={transport}"))
+
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            asyncio.run(limited())
+        finally:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    return process.returncode
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_of_ours_gets_early_media_and_acknowledges_it(tmp_path: Path, transport: str) -> None:
+    heard: list[CallEvent] = []
+
+    async def call(endpoint: Endpoint, target: Uri) -> None:
+        offer = make_offer(MEDIA)
+        early = lambda leg, event: heard.append(event)  # noqa: E731
+        leg, answer = await endpoint.invite(target, "<sip:agent@127.0.0.1>", offer, early=early)
+        assert accept_answer(offer, answer or b"", MEDIA).encoding == "PCMU"
+        leg.hangup()
+        await ended(leg)
+
+    assert with_sipp(tmp_path, "prack_uas", transport, call) == 0
+    progress = [(event.status, event.sdp is not None) for event in heard if isinstance(event, Progress)]
+    assert progress == [(180, False), (183, True)]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_of_ours_is_held_and_resumed_by_us(tmp_path: Path, transport: str) -> None:
+    async def change(leg: Leg, sdp: bytes) -> tuple[int, str]:
+        outcome = await leg.reinvite(sdp)
+        return outcome.status, accept_answer(sdp, outcome.sdp, MEDIA).direction if outcome.sdp else ""
+
+    async def call(endpoint: Endpoint, target: Uri) -> None:
+        leg, _ = await endpoint.invite(target, "<sip:agent@127.0.0.1>", make_offer(MEDIA))
+        assert await change(leg, HELD) == (200, "sendonly")
+        assert await change(leg, RESUMED) == (200, "sendrecv"), "the 491 in between is our user agent's own business"
+        assert await change(leg, RESUMED) == (488, "")
+        leg.hangup()
+        await ended(leg)
+
+    assert with_sipp(tmp_path, "hold_uas", transport, call) == 0
