@@ -14,6 +14,7 @@ from typing import Literal
 from dotenv import dotenv_values
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
 from agent.providers.cartesia_ink import CartesiaOptions
 from agent.providers.cartesia_sonic import CartesiaVoiceOptions
 from agent.providers.deepgram_listen import DeepgramOptions
@@ -22,6 +23,8 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_speak import OpenAIVoiceOptions
+from agent.providers.polly import PollyOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.log import LogOptions
@@ -32,7 +35,7 @@ from sipgw.trunks import TrunkOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
-VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "local"]
+VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
 
 DEFAULT_FILE = Path("sipgw.toml")
 
@@ -54,7 +57,7 @@ class AgentOptions:
     model: Literal["auto", ModelName] = "auto"
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
     voice: Literal["auto", VoiceName] = "auto"
-    """Text to speech; `auto` is the first of these that there is a key for, otherwise the embedded voice."""
+    """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
     ears_backup: tuple[EarsName, ...] = ()
     """Who goes on hearing when `ears` fail, in this order."""
     model_backup: tuple[ModelName, ...] = ()
@@ -94,6 +97,7 @@ class Config:
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
+    assemblyai_voice: AssemblyAIVoiceOptions = field(default_factory=AssemblyAIVoiceOptions)
     cartesia: CartesiaOptions = field(default_factory=CartesiaOptions)
     cartesia_voice: CartesiaVoiceOptions = field(default_factory=CartesiaVoiceOptions)
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
@@ -101,6 +105,8 @@ class Config:
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
     openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
     """A second server or model, for `model_backup`."""
+    openai_voice: OpenAIVoiceOptions = field(default_factory=OpenAIVoiceOptions)
+    polly: PollyOptions = field(default_factory=PollyOptions)
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
@@ -150,11 +156,15 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = {
-    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key",),
+    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_voice.api_key"),
+    "AWS_ACCESS_KEY_ID": ("polly.api_key",),
+    "AWS_REGION": ("polly.region",),
+    "AWS_SECRET_ACCESS_KEY": ("polly.secret_key",),
+    "AWS_SESSION_TOKEN": ("polly.session_token",),
     "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_voice.api_key"),
     "CARTESIA_VOICE_ID": ("cartesia_voice.voice_id",),
     "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_voice.api_key"),
-    "OPENAI_API_KEY": ("openai.api_key",),
+    "OPENAI_API_KEY": ("openai.api_key", "openai_voice.api_key"),
     "OPENAI_BASE_URL": ("openai.base_url",),
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),

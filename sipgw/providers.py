@@ -21,7 +21,14 @@ from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesModel
-from agent.providers.voices import CartesiaVoice, DeepgramVoice
+from agent.providers.voices import (
+    AssemblyAIVoice,
+    CartesiaVoice,
+    DeepgramVoice,
+    ElevenLabsDialogueVoice,
+    OpenAIVoice,
+    PollyVoice,
+)
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 
@@ -59,11 +66,18 @@ class _Offer:
     variable: str
     has_key: Callable[[Config], bool]
     make: Callable[[Config], Any]
+    auto: bool = True
+    """Whether the key alone is reason enough to use it."""
 
 
 def _elevenlabs(config: Config) -> Voice:
-    over_http = config.elevenlabs.transport == "http"
-    return ElevenLabsHttpVoice(config.elevenlabs) if over_http else ElevenLabsVoice(config.elevenlabs)
+    match config.elevenlabs.transport:
+        case "http":
+            return ElevenLabsHttpVoice(config.elevenlabs)
+        case "dialogue":
+            return ElevenLabsDialogueVoice(config.elevenlabs)
+        case _:
+            return ElevenLabsVoice(config.elevenlabs)
 
 
 def _openai(options: OpenAIOptions) -> Model:
@@ -85,7 +99,7 @@ _EARS = {
 _MODELS = {
     "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
     "openai_backup": _Offer(
-        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup)
+        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup), False
     ),
 }
 _VOICES = {
@@ -95,6 +109,21 @@ _VOICES = {
     ),
     "deepgram": _Offer(
         "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_voice.api_key), lambda c: DeepgramVoice(c.deepgram_voice)
+    ),
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY",
+        lambda c: bool(c.assemblyai_voice.api_key),
+        lambda c: AssemblyAIVoice(c.assemblyai_voice),
+        False,
+    ),
+    "openai": _Offer(
+        "OPENAI_API_KEY", lambda c: bool(c.openai_voice.api_key), lambda c: OpenAIVoice(c.openai_voice), False
+    ),
+    "polly": _Offer(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        lambda c: bool(c.polly.api_key and c.polly.secret_key),
+        lambda c: PollyVoice(c.polly),
+        False,
     ),
 }
 _PARTS = {
@@ -115,7 +144,7 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
     offers, without = _PARTS[part]
     wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
     if wanted == "auto":
-        wanted = next((n for n, o in offers.items() if o.has_key(config) and not n.endswith("_backup")), "local")
+        wanted = next((n for n, o in offers.items() if o.auto and o.has_key(config)), "local")
         if wanted == "local":
             notes.append(f"no {next(iter(offers.values())).variable}: {without}")
     for name in (wanted, *backup):

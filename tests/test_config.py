@@ -1,10 +1,13 @@
 """The configuration as people write it, and what they are told when it is wrong."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from sipgw.config import Config, ConfigError, line_of, load, parse
+from sipgw import providers
+from sipgw.config import KEYS as ALL_KEYS
+from sipgw.config import AgentOptions, Config, ConfigError, line_of, load, parse
 from sipgw.providers import choose
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
@@ -48,6 +51,28 @@ def test_the_key_of_another_provider_is_used_for_all_that_it_offers() -> None:
         assert (choice.ears, choice.voice) == ((name,), (name,))
     choice = choose(parse('[agent]\nears = "deepgram"', "x", KEYS | deepgram | cartesia))
     assert (choice.ears, choice.voice) == (("deepgram",), ("elevenlabs",))
+
+
+def test_voices_that_are_not_taken_for_their_key_alone_can_be_named() -> None:
+    aws = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}
+    keys = aws | {"ASSEMBLYAI_API_KEY": "a", "OPENAI_API_KEY": "o"}
+    assert choose(parse("", "x", keys)).of("voice") == "local"
+    for name in ("assemblyai", "openai", "polly"):
+        assert choose(parse(f'[agent]\nvoice = "{name}"', "x", keys)).of("voice") == name
+    assert parse("", "x", aws).polly.region == "eu-west-1"
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
+        choose(parse('[agent]\nvoice = "polly"', "x", {"AWS_ACCESS_KEY_ID": "a"}))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_provider_that_may_be_named_can_be_made(part: str) -> None:
+    keys = dict.fromkeys(ALL_KEYS, "k") | {"OPENAI_BASE_URL": "https://api.openai.com/v1", "BACKUP": "k"}
+    names = [name for name in get_args(get_type_hints(AgentOptions)[part]) if name not in ("auto", "local")]
+    for name in names:
+        text = f'[agent]\n{part} = "{name}"\n[openai_backup]\napi_key = "${{BACKUP}}"'
+        config = parse(text, "x", keys)
+        assert choose(config).of(part) == name
+        assert providers._PARTS[part][0][name].make(config) is not None
 
 
 def test_providers_that_stand_in_are_named_in_order() -> None:
