@@ -275,12 +275,15 @@ class Call:
 
     # Other legs
 
-    def replace(self, leg: Leg) -> None:
-        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up."""
+    def replace(self, leg: Leg) -> bool:
+        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up.
+
+        Returns whether that was possible.
+        """
         channel, old, before = self._channel, self.leg, self._described
         if channel is None or self._ended is not None:
             leg.reject(481)
-            return
+            return False
         self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET))
         try:
             negotiated = self._negotiate(channel)
@@ -288,11 +291,12 @@ class Call:
             self.leg, self._described = old, before
             log.warning("replacement refused", reason=str(error))
             leg.reject(488)
-            return
+            return False
         log.info("call replaced", leg=leg.id)
         self._pick_up(channel, negotiated)
         self._spawn(self._follow(leg, channel))
         old.hangup()
+        return True
 
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""

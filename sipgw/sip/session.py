@@ -92,7 +92,7 @@ class Session:
                 return 0
             theirs = not self._usage.calling and (self._usage.invite.body or request.method == "INVITE")
             return 500 if theirs else 491  # the INVITE and its offer come first
-        # RFC 3261 §14.2, RFC 5407 §3.1.4 and 5: our own offer has no answer yet. (An ACK alone may be late, or come again.)
+        # RFC 3261 §14.2, RFC 5407 §3.1.4 and 5: our own offer has no answer yet (an ACK alone may be late).
         ours = self.owed or (self._change is not None and self._change.method == "INVITE")
         return 491 if ours else 0
 
