@@ -264,6 +264,7 @@ class Worker:
         keys = Keys.decode(wanted["keys"]) if wanted["keys"] else None
         directions = {"send": wanted["send"], "receive": wanted["receive"]}
         channel.session.connect(form, remote, now, control=control, keys=keys, **directions)
+        waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
     def _count(self, channel: Channel) -> None:
