@@ -1,4 +1,4 @@
-"""TLS with programs of others: baresip both ways, OpenSSL's own client, and SIPp's calls through a TLS connection."""
+"""TLS with programs of others: baresip both ways, Linphone, OpenSSL's own client, and SIPp's calls."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.interop.baresip import Baresip
+from tests.interop.linphone import Linphone
 from tests.interop.served import free_port, served
 from tests.interop.test_sipp import sipp
 from tests.sip.certificates import Authority
@@ -38,9 +39,9 @@ def running(module: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @contextlib.contextmanager
-def answering(authority: Authority) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def answering(authority: Authority, name: str = "127.0.0.1") -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Our user agent and its TLS port."""
-    certificate = authority.issue("127.0.0.1")
+    certificate = authority.issue(name)
     with running("tests.interop.autoanswer", "0", str(certificate)) as process:
         assert process.stdout
         yield process, process.stdout.readline().split()[2]
@@ -66,6 +67,23 @@ def test_baresip_calls_over_tls(authority: Authority, tmp_path: Path) -> None:
         assert "Call established" in printed
         assert process.stdout
         assert process.stdout.readline().split() == ["call", "tls", "TLS"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_linphone_calls_over_tls_if_it_trusts_our_authority(
+    authority: Authority, tmp_path: Path, trusted: bool
+) -> None:
+    """Linphone checks the name too; an address as a name it does not know."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    ca = authority.ca if trusted else Authority(folder).ca
+    with answering(authority, "localhost") as (process, port):
+        target = f"sip:agent@localhost:{port};transport=tls"
+        printed = Linphone(folder, silence(folder), target, free_port(), ca).call(3)
+        assert ("connected." in printed) is trusted, printed
+        assert ("Certificate verification failed" in printed) is not trusted
+    assert process.stdout
+    assert ("call tls TLS" in process.stdout.read()) is trusted
 
 
 @pytest.mark.parametrize("trusted", [True, False])
