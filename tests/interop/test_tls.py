@@ -19,6 +19,7 @@ from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
 from tests.interop.served import free_port, served
 from tests.interop.test_sipp import sipp
+from tests.interop.test_srtp import TRUNK
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all
 
@@ -155,16 +156,18 @@ def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: 
         )
 
 
-def test_a_gateway_with_tls_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
+def test_a_gateway_with_tls_and_srtp_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
     folder, port = tmp_path / "phone", free_port()
     folder.mkdir()
     certificate = authority.issue("127.0.0.1")
     tls = f'[sip.tls]\nport = {port}\ncertificate = "{certificate}"\n'
-    with served(tmp_path, tls) as gateway:
+    with served(tmp_path, tls + TRUNK.format(policy="required")) as gateway:
         target = f"sip:agent@127.0.0.1:{port};transport=tls"
-        phone = Baresip(folder, silence(folder), target, "tls", f"sip_cafile {authority.ca}\n")
+        more = f"sip_cafile {authority.ca}\nmodule srtp.so\n"
+        phone = Baresip(folder, silence(folder), target, "tls", more, ";mediaenc=srtp-mand")
         printed = phone.call(5)
         assert "Call established" in printed
         (call,) = gateway.calls(1)
         assert call["ending"] == "caller_hung_up"
+        assert call["media"]["unauthentic"] == 0
         assert any(phone.heard()), "the greeting was spoken"
