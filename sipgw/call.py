@@ -19,6 +19,7 @@ from media.engine import MediaEngine
 from media.session import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.keys import Keys, Way
+from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
@@ -136,10 +137,12 @@ class Call:
         person: Person | None = None,
         dial: Dial | None = None,
         srtp: Policy = "off",
+        tape: Tape | None = None,
     ) -> None:
         """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
         self.leg = leg
         self.stats: dict[str, Any] = {}
+        self.tape = tape or Tape()
         self._engine = engine
         self._converse = converse
         self._line = PhoneLine()
@@ -165,7 +168,7 @@ class Call:
     async def _run(self) -> Ending:
         self.leg.ringing()
         try:
-            channel = await self._engine.open(self._line.on_media)
+            channel = await self._engine.open(self._on_media)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
@@ -197,6 +200,7 @@ class Call:
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
         self._channel = channel
+        self.tape.begin(channel)
         outcome = await conversation.run()
         self._channel = None
         ending = await self._finish(outcome)
@@ -206,6 +210,12 @@ class Call:
         for task in self._tasks:
             task.cancel()
         return ending
+
+    def _on_media(self, event: media.MediaEvent) -> None:
+        if isinstance(event, media.Recorded):
+            self.tape.on_recorded(event)
+        else:
+            self._line.on_media(event)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)

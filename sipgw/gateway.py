@@ -19,6 +19,7 @@ from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.providers import Providers, opened
+from sipgw.recordings import Tape
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -77,6 +78,7 @@ class Gateway:
             providers: dict[str, Providers] = {}
             speech = None
             for name, one in self.agents.all.items():
+                one.config.recording.prepare()
                 providers[name] = await enter(opened(one.config, one.choice, speech))
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
@@ -218,7 +220,8 @@ class Gateway:
         target = trunk.transfer_uri
         person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
         dial = dialling(endpoint, trunk)
-        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp)
+        tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
+        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp, tape=tape)
         live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
@@ -231,7 +234,7 @@ class Gateway:
             record = CallRecord(
                 id=leg.id, trunk=trunk.name, caller=caller.number or "withheld", called=caller.dialled,
                 began=began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
-                media=call.stats, identity=identity,
+                media=call.stats | tape.as_dict(), identity=identity,
             )  # fmt: skip
             try:
                 await asyncio.shield(store.add_call(record))
