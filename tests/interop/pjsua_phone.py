@@ -20,6 +20,7 @@ class Phone(pj.Call):
         self.recorder.createRecorder(heard)
 
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
+        print("media", flush=True)
         sound = self.getAudioMedia(-1)
         self.player.startTransmit(sound)
         sound.startTransmit(self.recorder)
