@@ -25,6 +25,9 @@ class Phone(pj.Call):
         self.player.startTransmit(sound)
         sound.startTransmit(self.recorder)
 
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:
+        print("key", prm.digit, prm.duration, flush=True)
+
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         print("state", self.getInfo().stateText, self.getInfo().lastStatusCode, flush=True)
 
