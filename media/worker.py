@@ -258,6 +258,8 @@ class Worker:
                 session.playout.resume()
             case Kind.STOP:
                 session.playout.stop()
+            case Kind.DIGITS:
+                session.digits.send(*json.loads(body))
             case Kind.STATS:
                 self._count(channel)
             case Kind.RECORD:
