@@ -244,7 +244,7 @@ class Call:
                     self._agreed(channel, sdp)
 
     def _agreed(self, channel: media.Channel, sdp: bytes) -> None:
-        """Follow the answer to our own description."""
+        """Follow the answer to our own description; one that cannot be used ends the call, as nothing is agreed on."""
         try:
             _exchange(channel, accept_answer(self.leg.local, sdp, self._local(channel)))
         except NotAcceptable as error:
