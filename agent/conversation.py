@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from agent.limits import OPEN, boundary
 from agent.line import Audio, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.model import Model
 from agent.mouth import Mouth, VoiceError
+from agent.persona import Persona
+from agent.phrases import words_of
 from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded
 from agent.reply import Agent, Control, Preparation, Reply
 from agent.tools import Tool, Toolbox
-from agent.turns import Decision, Event, State, TurnOptions, words_of
+from agent.turns import Decision, Event, State, TurnOptions
 from agent.voice import Voice
 
 log = structlog.get_logger()
@@ -28,24 +30,6 @@ KEPT_LIMIT = 5.0
 """Seconds that tools with a side effect have to finish after the call."""
 
 __all__ = ["Conversation", "Outcome", "Persona"]
-
-
-@dataclass(frozen=True)
-class Persona:
-    """What the agent is told, and the sentences that it says by itself."""
-
-    prompt: str
-    """The system prompt."""
-    greeting: str
-    filler: str = "One moment, please."
-    """Said when a tool takes long."""
-    reprompt: str = "Are you still there?"
-    goodbye_silence: str = "I cannot hear you, so I will hang up now. Goodbye."
-    goodbye_overtime: str = "I am sorry, our time is up. Please call again. Goodbye."
-    apology: str = "I am sorry, I have a technical problem."
-    """Said when a provider fails; then the caller is transferred, or the call ends."""
-    not_connected: str = "I am sorry, nobody can take your call at the moment. Can I help you with anything else?"
-    """Said when a transfer failed; then the conversation goes on."""
 
 
 class Conversation:
@@ -63,17 +47,22 @@ class Conversation:
         options: TurnOptions | None = None,
         transfer: Callable[[], Awaitable[bool]] | None = None,
         observer: Callable[[Report], None] | None = None,
+        call: str = "",
     ) -> None:
-        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody."""
+        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody.
+
+        `call` is the call's identity, which becomes a part of idempotency keys.
+        """
         self._line = line
         self._ears = ears
         self._voice = voice
         self._persona = persona
         self._observer = observer
         self._transfer = transfer
-        self._floor = Floor(options or TurnOptions())
+        options = options or TurnOptions()
+        self._floor = Floor(replace(options, dictation_pause=0.0) if ears.patient else options)
         control = Control()
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)])
+        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
         self._listening = Listening()
@@ -106,7 +95,7 @@ class Conversation:
                     self._fail(*self._broken)
                 else:
                     self._spawn(self._hear())
-                    self._reply(Turn(), lambda reply: reply.recite(self._persona.greeting))
+                    self._begin()
                 outcome = await self._floor.over
                 self._fall_silent()
                 self._end_turn()
@@ -114,6 +103,13 @@ class Conversation:
         finally:
             await self.close()
         return outcome
+
+    def _begin(self) -> None:
+        if self._persona.notice:
+            self._floor.turns.announce(self._now())
+            self._recite(self._persona.notice)
+        else:
+            self._decide((Decision.GREET,), "")
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
@@ -192,8 +188,8 @@ class Conversation:
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final))
         turns = self._floor.turns
-        decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
-        self._decide(decisions, event.text)
+        text, decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
+        self._decide(decisions, text)
 
     async def _watch_clock(self) -> None:
         floor = self._floor
@@ -228,8 +224,8 @@ class Conversation:
                     self._prepare(text)
                 case Decision.ANSWER:
                     self._answer(text)
-                case Decision.REPROMPT:
-                    self._reply(Turn(), lambda reply: reply.recite(persona.reprompt))
+                case Decision.GREET | Decision.REPROMPT:
+                    self._recite(persona.greeting if decision is Decision.GREET else persona.reprompt)
                 case Decision.GOODBYE_SILENCE:
                     self._say_goodbye(persona.goodbye_silence, Outcome("silence", "the caller said nothing"))
                 case Decision.GOODBYE_OVERTIME:
@@ -274,8 +270,11 @@ class Conversation:
         self._reply(turn, lambda reply: reply.run(prepared))
 
     def _say_goodbye(self, text: str, outcome: Outcome) -> None:
-        self._reply(Turn(), lambda reply: reply.recite(text))
+        self._recite(text)
         self._agent.control.outcome = outcome
+
+    def _recite(self, text: str) -> None:
+        self._reply(Turn(), lambda reply: reply.recite(text))
 
     def _reply(self, turn: Turn, act: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
         if self._floor.replying is not None:

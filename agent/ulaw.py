@@ -5,7 +5,7 @@ import warnings
 with warnings.catch_warnings():
     # The standard library says at every import that 3.13 drops it.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import audioop
+    import audioop as audioop  # noqa: PLC0414  re-exported
 
 
 def to_linear(ulaw: bytes) -> bytes:

@@ -50,27 +50,23 @@ class Concealment:
         self._past = (self._past + ulaw)[-MEMORY:]
         return ulaw
 
-    def lost(self, following: bytes = b"") -> bytes:
-        """A frame in place of one that did not come; better if the one that follows it is at hand already."""
+    def lost(self, following: bytes = b"", samples: int = FRAME) -> bytes:
+        """`samples` in place of what did not come; better if the sound that follows them is at hand already."""
         if self._repeated is None:
             self._repeated = _repeat(_linear(self._past))
-        at = self._lost * FRAME
-        sound = _part(self._repeated, at, FRAME)
-        self._lost += 1
+        sound = _part(self._repeated, self._lost, samples)
+        self._lost += samples
         if following:
-            sound = _cross_fade(sound, _backwards(following, FRAME))
+            sound = _cross_fade(sound, _backwards(following, samples))
             self._repeated, self._lost = None, 0
         ulaw = _ulaw(sound)
         self._past = (self._past + ulaw)[-MEMORY:]
         return ulaw
 
     def _overlap(self, ulaw: bytes, repeated: Samples) -> bytes:
-        sound = _linear(ulaw)
-        length = min(len(sound), OVERLAP)
-        rise = _ramp(length)
-        sound[:length] *= rise
-        sound[:length] += _part(repeated, self._lost * FRAME, length) * (1 - rise)
-        return _ulaw(sound)
+        length = min(len(ulaw), OVERLAP)
+        sound = _cross_fade(_part(repeated, self._lost, length), _linear(ulaw[:length]))
+        return _ulaw(sound) + ulaw[length:]
 
 
 def bridge(before: bytes, samples: int, after: bytes) -> bytes:
@@ -90,7 +86,8 @@ def bridge(before: bytes, samples: int, after: bytes) -> bytes:
 
 def _repeat(past: Samples) -> Samples:
     """The continuation of `past`, `REACH` samples: its last period again and again, fading."""
-    if len(past) < MEMORY:
+    known = len(past)
+    if known < MEMORY:
         past = np.concatenate([np.zeros(MEMORY - len(past), np.float32), past])
     pitch, voiced = _pitch(past)
     quarter = pitch // 4
@@ -98,11 +95,11 @@ def _repeat(past: Samples) -> Samples:
     one = _cycle(past, pitch, quarter, rise)
     sound = one[_COUNT % pitch]
     sound[:quarter] += (past[-1] - past[-1 - pitch]) * (1 - rise)
-    # After a frame, two periods in turn: they sound less like a machine.
-    later = _cycle(past, 2 * pitch, quarter, rise)[(_COUNT[:-FRAME] + FRAME % pitch) % (2 * pitch)]
-    later[:quarter] *= rise
-    later[:quarter] += sound[FRAME : FRAME + quarter] * (1 - rise)
-    sound[FRAME:] = later
+    if 2 * pitch + quarter <= known:  # after a frame, two periods in turn: they sound less like a machine
+        later = _cycle(past, 2 * pitch, quarter, rise)[(_COUNT[:-FRAME] + FRAME % pitch) % (2 * pitch)]
+        later[:quarter] *= rise
+        later[:quarter] += sound[FRAME : FRAME + quarter] * (1 - rise)
+        sound[FRAME:] = later
     level = 1 - (_COUNT - STEP * voiced) * (LOSS / STEP)
     sound *= np.minimum(np.maximum(level, 0), 1)
     return sound

@@ -5,9 +5,9 @@ INVITE → ports and providers are opened while it rings → 200 → conversatio
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from secrets import token_bytes
 from typing import Any
 
 import structlog
@@ -17,10 +17,12 @@ from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from media.session import Format
+from media.srtp import Keys as SrtpKeys
 from sipgw.keys import Keys, Way
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.sdes import SECRET, Policy
 from sipgw.transfer import Dial, Person, Transfers, closing
 
 log = structlog.get_logger()
@@ -133,16 +135,17 @@ class Call:
         address: str,
         person: Person | None = None,
         dial: Dial | None = None,
+        srtp: Policy = "off",
     ) -> None:
         """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
         self.leg = leg
         self.stats: dict[str, Any] = {}
         self._engine = engine
         self._converse = converse
-        self._transfers = Transfers(engine, dial, person, address)
         self._line = PhoneLine()
         self._ended: Ended | None = None
-        self._described = LocalMedia(address, 0, zlib.crc32(leg.id.encode()))
+        self._described = LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
+        self._transfers = Transfers(engine, dial, person, self._described)
         self._channel: media.Channel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
@@ -278,7 +281,7 @@ class Call:
         if channel is None or self._ended is not None:
             leg.reject(481)
             return
-        self.leg, self._described = leg, replace(before, session_id=zlib.crc32(leg.id.encode()), version=1)
+        self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET))
         try:
             negotiated = self._negotiate(channel)
         except NotAcceptable as error:
@@ -294,13 +297,15 @@ class Call:
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""
         status, reason = 487, "Request Terminated"
-        description = replace(self._local(channel), session_id=self._described.session_id ^ 1, version=1)
+        description = self._local(channel).of_leg(f"{old.id} refer", token_bytes(SECRET))
         offer = make_offer(description)
         try:
             leg, sdp = await self._transfers.go(asked, old, offer)
             try:
+                if self.leg is not old:
+                    raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
                 negotiated = accept_answer(offer, sdp or b"", description)
-            except NotAcceptable:
+            except BaseException:
                 leg.hangup()
                 raise
             self.leg, self._ended, self._described = leg, None, description
@@ -315,8 +320,10 @@ class Call:
             old.report_refer(status, reason)
             log.info("sent to somebody else", to=str(asked.target), status=status, reason=reason)
         if status == 200:
-            await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
-            old.hangup()
+            try:
+                await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
+            finally:
+                old.hangup()
         elif self._ended is not None:
             self._line.end(str(self._ended))
 
@@ -344,10 +351,13 @@ class Call:
 
 def _exchange(channel: media.Channel, negotiated: Negotiated) -> None:
     form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type)
+    agreed = negotiated.srtp
+    keys = SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None
     channel.connect(
         form,
         (negotiated.remote_address, negotiated.remote_port),
         control=negotiated.control,
+        keys=keys,
         send=negotiated.direction in ("sendrecv", "sendonly"),
         receive=negotiated.direction in ("sendrecv", "recvonly"),
     )

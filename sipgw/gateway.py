@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
+from media import srtp
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
@@ -66,6 +67,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
+        if any(trunk.srtp != "off" for trunk in self._trunks.all):
+            srtp.check()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
@@ -205,12 +208,14 @@ class Gateway:
                 options=agent.config.turns,
                 transfer=connect,
                 observer=observe,
+                call=leg.id,
             )
 
         address = endpoint.contact_host(leg.source)
         target = trunk.transfer_uri
         person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
-        call = Call(leg, engine, converse, address=address, person=person, dial=dialling(endpoint, trunk))
+        dial = dialling(endpoint, trunk)
+        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp)
         live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:

@@ -2,9 +2,9 @@
 
 import contextlib
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from secrets import token_bytes
 
 import structlog
 
@@ -13,6 +13,7 @@ from media.engine import MediaEngine
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
+from sipgw.sip.sdes import SECRET
 from sipgw.sip.uri import Uri
 from sipgw.trunks import TrunkOptions
 
@@ -52,6 +53,8 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
             target, leg.identity, offer, credentials=trunk.credentials, proxy=proxy, fields=fields
         )
         new.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            new.let_refer()
         return new, answer
 
     return dial
@@ -60,7 +63,7 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
 class Transfers:
     """The transfers of one call."""
 
-    def __init__(self, engine: MediaEngine, dial: Dial | None, person: Person | None, address: str) -> None:
+    def __init__(self, engine: MediaEngine, dial: Dial | None, person: Person | None, local: LocalMedia) -> None:
         self.outcome: Referred | None = None
         """What came of the last transfer to the person."""
         self.person = person
@@ -68,7 +71,7 @@ class Transfers:
         """Whether we are calling somebody to whom the other side sent us."""
         self._engine = engine
         self._dial = dial
-        self._address = address
+        self._local = local
 
     async def connect(self, leg: Leg) -> bool:
         """Connect the other side of `leg` with the person; returns whether that succeeded."""
@@ -91,7 +94,7 @@ class Transfers:
         """Call the person; when they have answered, the caller takes the place of that call."""
         channel = await self._engine.open(lambda event: None)
         with closing(channel):
-            local = LocalMedia(self._address, channel.port, session_id=zlib.crc32(leg.id.encode()))
+            local = replace(self._local, port=channel.port).of_leg(f"{leg.id} consult", token_bytes(SECRET))
             offer = make_offer(local)
             asked, sdp = await self.dial(person.uri, leg, offer)
             try:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from sipgw.sip.digest import Credentials
+from sipgw.sip.sdes import Policy
 from sipgw.sip.uri import Uri
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -48,6 +49,10 @@ class TrunkOptions:
     """Seconds asked for a registration."""
     max_calls: int = 100
     """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
+    srtp: Policy = "optional"
+    """Encrypted sound, with keys in the session description (SDES; use TLS, or everybody on the way can read them).
+    `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted. `off`:
+    never; a call that wants it is answered 488."""
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""

@@ -1,13 +1,17 @@
 """The configuration as people write it, and what they are told when it is wrong."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from sipgw.config import Config, ConfigError, line_of, load, parse
+from sipgw import providers
+from sipgw.config import KEYS as ALL_KEYS
+from sipgw.config import AgentOptions, Config, ConfigError, line_of, load, parse
 from sipgw.providers import choose
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
+PARTS = ("ears", "model", "voice")
 KEYS = {"ASSEMBLYAI_API_KEY": "a-key", "OPENAI_API_KEY": "o-key", "ELEVENLABS_API_KEY": "e-key"}
 
 
@@ -21,14 +25,14 @@ def test_without_anything_there_are_defaults_and_the_embedded_providers() -> Non
     config = parse("", "defaults", {})
     assert config == Config()
     choice = choose(config)
-    assert (choice.ears, choice.model, choice.voice) == ("local", "local", "local")
+    assert (choice.ears, choice.model, choice.voice) == (("local",),) * 3
     assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]
 
 
 def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> None:
     config = parse("", "defaults", KEYS)
     choice = choose(config)
-    assert (choice.ears, choice.model, choice.voice) == ("assemblyai", "openai", "elevenlabs")
+    assert [choice.of(part) for part in PARTS] == ["assemblyai", "openai", "elevenlabs"]
     assert choice.notes == ()
     assert not any(key in repr(config) for key in KEYS.values())
 
@@ -36,19 +40,59 @@ def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> No
 @pytest.mark.parametrize("missing", KEYS)
 def test_one_missing_key_replaces_one_part(missing: str) -> None:
     choice = choose(parse("", "defaults", {name: key for name, key in KEYS.items() if name != missing}))
-    assert sorted((choice.ears, choice.model, choice.voice)).count("local") == 1
+    assert [choice.of(part) for part in PARTS].count("local") == 1
     assert missing in choice.notes[0]
 
 
-def test_another_key_for_hearing_is_used_when_the_first_is_missing() -> None:
-    assert choose(parse("", "x", {"DEEPGRAM_API_KEY": "d"})).ears == "deepgram"
-    both = {"DEEPGRAM_API_KEY": "d", "ASSEMBLYAI_API_KEY": "a"}
-    assert choose(parse("", "x", both)).ears == "assemblyai"
-    assert choose(parse('[agent]\nears = "deepgram"', "x", both)).ears == "deepgram"
+def test_the_key_of_another_provider_is_used_for_all_that_it_offers() -> None:
+    deepgram, cartesia = {"DEEPGRAM_API_KEY": "d"}, {"CARTESIA_API_KEY": "c"}
+    for keys, name in ((deepgram, "deepgram"), (cartesia, "cartesia")):
+        choice = choose(parse("", "x", keys))
+        assert (choice.ears, choice.voice) == ((name,), (name,))
+    choice = choose(parse('[agent]\nears = "deepgram"', "x", KEYS | deepgram | cartesia))
+    assert (choice.ears, choice.voice) == (("deepgram",), ("elevenlabs",))
+
+
+def test_voices_that_are_not_taken_for_their_key_alone_can_be_named() -> None:
+    aws = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}
+    keys = aws | {"ASSEMBLYAI_API_KEY": "a", "OPENAI_API_KEY": "o"}
+    assert choose(parse("", "x", keys)).of("voice") == "local"
+    for name in ("assemblyai", "openai", "polly"):
+        assert choose(parse(f'[agent]\nvoice = "{name}"', "x", keys)).of("voice") == name
+    assert parse("", "x", aws).polly.region == "eu-west-1"
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
+        choose(parse('[agent]\nvoice = "polly"', "x", {"AWS_ACCESS_KEY_ID": "a"}))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_provider_that_may_be_named_can_be_made(part: str) -> None:
+    keys = dict.fromkeys(ALL_KEYS, "k") | {"OPENAI_BASE_URL": "https://api.openai.com/v1", "BACKUP": "k"}
+    names = [name for name in get_args(get_type_hints(AgentOptions)[part]) if name not in ("auto", "local")]
+    for name in names:
+        text = f'[agent]\n{part} = "{name}"\n[openai_backup]\napi_key = "${{BACKUP}}"'
+        config = parse(text, "x", keys)
+        assert choose(config).of(part) == name
+        assert providers._PARTS[part][0][name].make(config) is not None
+
+
+def test_providers_that_stand_in_are_named_in_order() -> None:
+    text = '[agent]\nears_backup = ["deepgram", "assemblyai", "local"]\nvoice_backup = ["local"]'
+    choice = choose(parse(text, "x", KEYS | {"DEEPGRAM_API_KEY": "d"}))
+    assert choice.of("ears") == "assemblyai, then deepgram, then local"
+    assert choice.of("voice") == "elevenlabs, then local"
+    with pytest.raises(ConfigError, match="DEEPGRAM_API_KEY"):
+        choose(parse(text, "x", KEYS))
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
-    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).model == "openai"
+    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).of("model") == "openai"
+
+
+def test_a_second_model_stands_in_for_the_first() -> None:
+    text = '[agent]\nmodel_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    assert choose(parse(text, "x", KEYS)).of("model") == "openai, then openai_backup"
+    with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
+        choose(parse('[agent]\nmodel_backup = ["openai_backup"]', "x", KEYS))
 
 
 def test_a_named_provider_without_its_key_is_an_error() -> None:
@@ -86,6 +130,16 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
 def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:
     assert says in wrong(text)
     assert "sk-12345" not in wrong(text)
+
+
+def test_the_tables_of_sip_and_its_tls() -> None:
+    text = '[sip]\nhost = "::"\ndns = ["192.0.2.53"]\n'
+    text += '[sip.tls]\ncertificate = "sip.pem"\nca = "ca.pem"\nclients = "verified"'
+    config = parse(text, "x", {})
+    assert (config.sip.host, config.sip.dns, config.sip.tls.port) == ("::", ("192.0.2.53",), 5061)
+    assert config.sip.tls.clients == "verified"
+    with pytest.raises(ConfigError, match="needs 'ca'"):
+        parse('[sip.tls]\ncertificate = "sip.pem"\nclients = "verified"', "x", {})
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

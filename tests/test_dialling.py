@@ -35,7 +35,7 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
     class FakeEndpoint:
         async def invite(self, target, from_, offer, *, credentials, proxy, fields):
             made.append((str(target), from_, None if proxy is None else str(proxy), credentials))
-            return SimpleNamespace(authenticate=lambda credentials: None), b"answer"
+            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b"answer"
 
     leg: Any = SimpleNamespace(
         source=Peer("udp", "10.0.0.5", 5062), target=Uri.parse("sip:pbx@contact.example"), identity="<sip:agent@us>"

@@ -71,7 +71,7 @@ def test_a_number_is_reached_at_the_registrar() -> None:
     [
         ({"transfer_to": "201", "refer_to": "sip:{e164}@x"}, "country code"),
         ({"transfer_to": "+1415", "refer_to": "sip:{e146}@x"}, "placeholder"),
-        ({"transfer_to": "http://x"}, ""),
+        ({"transfer_to": "http://x"}, "no port"),
         ({"await_bye": 31}, "await_bye"),
         ({"await_bye": -1}, "await_bye"),
     ],

@@ -6,11 +6,12 @@ https://elevenlabs.io/docs/api-reference/text-to-speech
 import base64
 import binascii
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted
+from agent.providers.speaking import SpeakOptions
 
 NAME = "elevenlabs"
 SOUND_FORMAT = "ulaw_8000"
@@ -19,22 +20,17 @@ SOUND_FORMAT = "ulaw_8000"
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
 
-MAX_WAITING = 60 * 8000
-"""Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
-
 
 @dataclass(frozen=True)
-class ElevenLabsOptions:
+class ElevenLabsOptions(SpeakOptions):
     """How to speak with ElevenLabs."""
 
-    api_key: str = field(default="", repr=False)
-    """The account's key; sent in the xi-api-key header."""
     voice_id: str = "JBFqnCBsd6RMkjVDRZzb"
     """The voice; the default is one of the ready-made voices that every account has."""
     model_id: str = "eleven_flash_v2_5"
-    """The model. The v3 and v4 families are not served by these endpoints."""
-    transport: Literal["websocket", "http"] = "websocket"
-    """One websocket for the whole call (faster), or one HTTP request per sentence."""
+    """The model. The v3 and v4 families are served by `transport` dialogue only."""
+    transport: Literal["websocket", "http", "dialogue"] = "websocket"
+    """One websocket for the whole call (faster), or one HTTP request per sentence; dialogue is HTTP, too."""
     base_url: str = "https://api.elevenlabs.io"
     """Where the service is; ``api.eu.residency.elevenlabs.io`` and others keep the data in a region."""
     language_code: str = ""
@@ -46,16 +42,11 @@ class ElevenLabsOptions:
     use_speaker_boost: bool | None = None
     speed: float | None = None
     """0.7 to 1.2."""
-    open_limit: float = 3.0
-    """Seconds until the connection must stand."""
-    first_sound_limit: float = 4.0
-    """Seconds from the text to its first sound."""
-    gap_limit: float = 4.0
-    """Seconds between two pieces of a sentence."""
     keepalive: float = 10.0
     """Seconds between signs of life on the idle websocket; the service gives up after 20."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.speed is not None and not 0.7 <= self.speed <= 1.2:
             raise ValueError("speed must be between 0.7 and 1.2")
         for setting in ("stability", "similarity_boost", "style"):

@@ -82,6 +82,8 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
+            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
         if not 0 <= self.dscp <= 63:
             raise ValueError("dscp must be from 0 to 63")
         if self.stun_server:
@@ -120,7 +122,7 @@ class Endpoint:
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit),
+            _guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -158,12 +160,12 @@ class Endpoint:
         for one in self._registrations:
             self._after(one.close)
         await self._settle()
+        self._open = False
         self._transports.stop_listening()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
         if self._timer:
             self._timer.cancel()
         await self._transports.close()
-        self._open = False
 
     async def _settle(self) -> None:
         """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
@@ -300,8 +302,10 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _lost(self, peer: Peer) -> None:
-        for registration in self._registrations:
-            self._after(registration.lost, peer)
+        if self._open:
+            self._after(self.agent.clients.lost, peer)
+            for registration in self._registrations:
+                self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
         if self._transports.seen(None, host, port):
@@ -318,14 +322,16 @@ class Endpoint:
             log.exception("trace failed")
 
 
-def _guarded(admit: Admit) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in."""
+def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
+    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:
-            return admit(request, source)
+            refusal = admit(request, source)
         except Exception:  # the call boundary
             log.exception("admission failed")
-            return DROP
+            refusal = DROP
+        judged(source, refusal is None or refusal.status != DROP.status)
+        return refusal
 
     return judge

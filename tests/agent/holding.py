@@ -47,6 +47,7 @@ class Setting:
     script: Script = lambda messages: says("Sure.")
     tools: list[Tool] = field(default_factory=list)
     options: TurnOptions = field(default_factory=lambda: TurnOptions(reprompt_after=60))
+    persona: Persona = PERSONA
     can_transfer: bool = False
     connects: Sequence[bool] = (True,)
     """Whether each transfer in turn succeeds; all later ones do not."""
@@ -75,7 +76,7 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             ears,
             model,
             voice,
-            PERSONA,
+            setting.persona,
             tools=setting.tools,
             options=setting.options,
             transfer=transfer if setting.can_transfer else None,

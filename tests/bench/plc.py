@@ -32,7 +32,7 @@ COST_GOAL = 200.0
 
 
 class Condition(NamedTuple):
-    """A loss rate, and what others reach at it (media.md of the founders: 24 segments, 139 s, one draw)."""
+    """A loss rate, and what others reach at it on prompts of the same source (24 segments, 139 s)."""
 
     loss: float
     burst: int

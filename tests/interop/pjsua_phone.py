@@ -1,6 +1,7 @@
-"""A PJSIP phone that insists on PRACK and on a session timer, holds, resumes and refreshes: ``… TARGET SECONDS``.
+"""PJSIP (pjsua2) as a phone with SRTP, in a process of its own: it plays a WAV file and records what it hears.
 
-It prints what happens, one line each. PJSIP is GPL: it runs in a process of its own and is imported by nothing of ours.
+Arguments: URI, file to play, file to record, seconds, SRTP (0 off, 1 optional, 2 mandatory). Prints the call's own
+account of its media at the end.
 """
 
 import sys
@@ -8,77 +9,61 @@ import time
 
 import pjsua2 as pj
 
-NAMES = {pj.PJSUA_CALL_MEDIA_ACTIVE: "talking", pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "holding"}
+
+class Phone(pj.Call):
+    """One call."""
+
+    def __init__(self, account: pj.Account, said: str, heard: str) -> None:
+        super().__init__(account)
+        self.player, self.recorder = pj.AudioMediaPlayer(), pj.AudioMediaRecorder()
+        self.player.createPlayer(said, 1)  # PJMEDIA_FILE_NO_LOOP
+        self.recorder.createRecorder(heard)
+
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
+        sound = self.getAudioMedia(-1)
+        self.player.startTransmit(sound)
+        sound.startTransmit(self.recorder)
+
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:
+        print("state", self.getInfo().stateText, self.getInfo().lastStatusCode, flush=True)
 
 
-class Call(pj.Call):
-    def onCallState(self, prm):
-        del prm
-        info = self.getInfo()
-        print(info.stateText, info.lastStatusCode, flush=True)
-
-    def onCallMediaState(self, prm):
-        del prm
-        info = self.getInfo()  # to be kept while it is looked at
-        print(*(NAMES.get(media.status, media.status) for media in info.media), flush=True)
-
-    def onCallTsxState(self, prm):
-        transaction = prm.e.body.tsxState.tsx
-        if transaction.method in ("PRACK", "UPDATE") and transaction.statusCode >= 200:
-            print(transaction.method, transaction.statusCode, flush=True)
-
-
-def started() -> pj.Endpoint:
+def main() -> None:
+    uri, said, heard, seconds, srtp = sys.argv[1:]
     endpoint = pj.Endpoint()
     endpoint.libCreate()
     config = pj.EpConfig()
-    config.logConfig.level = config.logConfig.consoleLevel = 0
-    config.uaConfig.threadCnt = 0
-    config.uaConfig.mainThreadOnly = True
+    config.logConfig.level = config.logConfig.consoleLevel = 3
+    config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
     endpoint.libInit(config)
     transport = pj.TransportConfig()
     transport.boundAddress = "127.0.0.1"
     endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
     endpoint.libStart()
     endpoint.audDevManager().setNullDev()
-    return endpoint
-
-
-def main(target: str, seconds: float) -> None:
-    endpoint = started()
-    config = pj.AccountConfig()
-    config.idUri = "sip:pj@127.0.0.1"
-    config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
-    config.callConfig.timerMinSESec = config.callConfig.timerSessExpiresSec = 90
-    config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+    options = pj.AccountConfig()
+    options.idUri = "sip:caller@127.0.0.1"
+    options.mediaConfig.srtpUse = int(srtp)
+    options.mediaConfig.srtpSecureSignaling = 0
+    options.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
     account = pj.Account()
-    account.create(config)
-
-    def wait(at_most: float) -> None:
-        until = time.monotonic() + at_most
-        while time.monotonic() < until:
-            endpoint.libHandleEvents(20)
-
-    def sound(flag: int = 0) -> pj.CallOpParam:
-        wanted = pj.CallOpParam(True)
-        wanted.opt.audioCount, wanted.opt.videoCount, wanted.opt.flag = 1, 0, flag
-        return wanted
-
-    call = Call(account)
-    call.makeCall(target, sound())
-    wait(1)
-    call.setHold(pj.CallOpParam())
-    wait(1)
-    call.reinvite(sound(pj.PJSUA_CALL_UNHOLD))
-    wait(1)
-    call.update(sound())
-    wait(seconds)
-    call.hangup(pj.CallOpParam(True))
-    wait(1)
-    del call
-    account.shutdown()
+    account.create(options)
+    call = Phone(account, said, heard)
+    call.makeCall(uri, pj.CallOpParam(True))
+    until = time.monotonic() + float(seconds)
+    half = time.monotonic() + float(seconds) * 0.6
+    while time.monotonic() < until:
+        endpoint.libHandleEvents(50)
+        if time.monotonic() > half and call.isActive():
+            half = until
+            call.reinvite(pj.CallOpParam(True))  # a session refresh, with keys again
+    if call.isActive():
+        print(call.dump(True, "  "), flush=True)
+        call.hangup(pj.CallOpParam())
+        endpoint.libHandleEvents(500)
+    del call, account
     endpoint.libDestroy()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main()

@@ -22,7 +22,7 @@ def port():
 
 @pytest.mark.skipif(not importlib.util.find_spec("pjsua2"), reason="the extra `interop` is not installed")
 def test_pjsip_insists_on_prack_and_a_session_timer_and_holds_resumes_and_refreshes(port: str) -> None:
-    phone = [sys.executable, "-m", "tests.interop.pjsua_phone", f"sip:early@127.0.0.1:{port}", "1"]
+    phone = [sys.executable, "-m", "tests.interop.pjsua_demanding", f"sip:early@127.0.0.1:{port}", "1"]
     ran = subprocess.run(phone, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
     lines = [line for line in ran.stdout.splitlines() if ":" not in line]

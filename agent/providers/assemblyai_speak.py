@@ -1,0 +1,103 @@
+"""AssemblyAI's streaming voice, without input and output.
+
+https://www.assemblyai.com/docs. Sound carries the number of the Flush it belongs to; each Flush and each Cancel takes
+a number, from 0.
+"""
+
+import base64
+import json
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent.line import SAMPLE_RATE
+from agent.providers.speaking import Begun, Fault, Final, Sound, SpeakOptions, SpeechEvent, VoiceSession, parts_of
+
+LONGEST = 2000
+"""Characters of one Generate message."""
+
+
+@dataclass(frozen=True)
+class AssemblyAIVoiceOptions(SpeakOptions):
+    """How to speak with AssemblyAI."""
+
+    url: str = "wss://tts.us.assemblyai.com"
+    """Where the service is; ``wss://tts.eu.assemblyai.com`` keeps the text in the EU."""
+    model: str = "assemblyai-tts-1"
+    """The model."""
+    voice_id: str = "aai-jane"
+    """The voice."""
+    language: str = ""
+    """ISO 639-1 code; empty for the voice's own."""
+
+
+class AssemblyAIVoiceSession(VoiceSession):
+    """/v1/ws."""
+
+    name = "assemblyai"
+    begins = True
+    keepalive = json.dumps({"type": "KeepAlive"})
+    goodbye = (json.dumps({"type": "Terminate"}),)
+    faults: ClassVar = {
+        1008: ("refused the API key or the account", "check the key, the balance and the plan", False),
+        3006: ("refused a message or parameter", "check model, voice and language", False),
+        3008: ("session expired", "", True),
+        3010: ("too much text waits", "", True),
+        3011: ("too much sound waits", "", True),
+        3012: ("no longer has the voice", "choose another voice", False),
+        3014: ("does not speak with this model", "check model and voice", False),
+    }
+
+    def __init__(self, options: AssemblyAIVoiceOptions) -> None:
+        super().__init__(options)
+        self._options = options
+        self._flushes = 0
+        self._sentences: dict[int, str] = {}
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers; the key stands bare in its header."""
+        options = self._options
+        query = {"model_id": options.model, "voice_id": options.voice_id, "encoding": "pcm_mulaw"}
+        query["sample_rate"] = str(SAMPLE_RATE)
+        if options.language:
+            query["language"] = options.language
+        return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(query)}", {"Authorization": options.api_key}
+
+    def begin(self) -> None:
+        """Start on a new websocket; it counts from 0."""
+        self._flushes = 0
+        self._sentences.clear()
+
+    def say(self, sentence: str, text: str, now: float) -> list[str]:
+        """Generate and Flush."""
+        self._sentences[self._flushes] = sentence
+        self._flushes += 1
+        generate = [json.dumps({"type": "Generate", "text": part}) for part in parts_of(text, LONGEST)]
+        return [*generate, json.dumps({"type": "Flush"})]
+
+    def cancel(self, sentence: str) -> list[str]:
+        """Cancel; what still comes has the number of a Flush that is forgotten."""
+        if sentence not in self._sentences.values():
+            return []
+        self._sentences.clear()
+        self._flushes += 1
+        return [json.dumps({"type": "Cancel"})]
+
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
+        """What a message means."""
+        match kind:
+            case "Begin":
+                return [Begun()]
+            case "Audio":
+                sentence = self._sentences.get(fields["flush_id"], "")
+                try:
+                    return [Sound(sentence, base64.b64decode(fields["audio"], validate=True))] if sentence else []
+                except ValueError:
+                    return [Fault("nonsense", "", sentence)]
+            case "FlushDone":
+                sentence = self._sentences.pop(fields["flush_id"], "")
+                return [Final(sentence)] if sentence else []
+            case "Error":
+                code = fields.get("error_code")
+                return [Fault(code if isinstance(code, int) else 1011, str(fields.get("error"))[:1000])]
+        return []  # WordBoundaries, Cancelled, Termination

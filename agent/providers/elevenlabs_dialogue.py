@@ -1,0 +1,42 @@
+"""ElevenLabs' dialogue endpoint by HTTP: the way to the v3 and v4 models, which the others do not serve."""
+
+import json
+from typing import Any
+
+from agent.errors import ProviderError
+from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.http_voice import HttpSpeech
+
+
+class DialogueSpeech(HttpSpeech):
+    """/v1/text-to-dialogue/stream."""
+
+    name = NAME
+
+    def __init__(self, options: ElevenLabsOptions) -> None:
+        super().__init__(options)
+        self._options = options
+
+    def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
+        """The POST for `text`, as a dialogue of one voice."""
+        options = self._options
+        body: dict[str, Any] = {
+            "inputs": [{"text": text, "voice_id": options.voice_id}],
+            "model_id": options.model_id,
+        }
+        if options.stability is not None:
+            body["settings"] = {"stability": options.stability}
+        if options.language_code:
+            body["language_code"] = options.language_code
+        url = f"{options.base_url.rstrip('/')}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
+        return url, {"xi-api-key": options.api_key, "Content-Type": "application/json"}, json.dumps(body).encode()
+
+    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
+        """The error; ElevenLabs says why in the body."""
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            fields = None
+        error = body_fault(status, fields, self._options.api_key)
+        error.retry_after = retry_after
+        return error

@@ -1,0 +1,88 @@
+"""OpenAI's voices: 24 kHz linear sound over HTTP, filtered and compressed here.
+
+https://platform.openai.com/docs/api-reference/audio/createSpeech
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from agent import ulaw
+from agent.errors import ProviderError
+from agent.providers.faults import http_fault, quoted
+from agent.providers.http_voice import Decoder, HttpSpeech
+from agent.providers.speaking import SpeakOptions
+from agent.resample import Decimator
+
+LONGEST = 4096
+"""Characters of one request."""
+
+
+@dataclass(frozen=True)
+class OpenAIVoiceOptions(SpeakOptions):
+    """How to speak with OpenAI."""
+
+    url: str = "https://api.openai.com/v1"
+    """Where the service is."""
+    model: str = "gpt-4o-mini-tts"
+    """``gpt-4o-mini-tts``, ``tts-1`` or ``tts-1-hd``."""
+    voice: str = "marin"
+    """The voice."""
+    instructions: str = ""
+    """How to speak, for the models that can be told; empty for nothing."""
+    speed: float = 1.0
+    """0.25 to 4."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.25 <= self.speed <= 4:
+            raise ValueError("speed must be between 0.25 and 4")
+
+
+class OpenAISpeech(HttpSpeech):
+    """/audio/speech."""
+
+    name = "openai"
+
+    def __init__(self, options: OpenAIVoiceOptions) -> None:
+        super().__init__(options)
+        self._options = options
+
+    def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
+        """The POST for `text`."""
+        options = self._options
+        body: dict[str, Any] = {
+            "model": options.model,
+            "voice": options.voice,
+            "input": text[:LONGEST],
+            "response_format": "pcm",
+        }
+        if options.speed != 1.0:
+            body["speed"] = options.speed
+        if options.instructions:
+            body["instructions"] = options.instructions
+        headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
+        return f"{options.url.rstrip('/')}/audio/speech", headers, json.dumps(body).encode()
+
+    def decoder(self) -> Decoder:
+        """24 kHz to 8 kHz mu-law."""
+        return _Linear24()
+
+    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
+        """The error; its words are in ``{"error": {"message"}}``."""
+        try:
+            words = str(json.loads(body)["error"]["message"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            words = ""
+        return http_fault(self.name, status, quoted(words, self._options.api_key), retry_after)
+
+
+class _Linear24(Decoder):
+    def __init__(self) -> None:
+        self._filter = Decimator(3)
+
+    def feed(self, data: bytes) -> bytes:
+        return ulaw.from_linear(self._filter.feed(data))
+
+    def finish(self) -> bytes:
+        return ulaw.from_linear(self._filter.finish())

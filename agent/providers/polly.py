@@ -1,0 +1,94 @@
+"""Amazon Polly's voices: mu-law over HTTP. The signature is botocore's (extra ``aws``), the request is our own.
+
+https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 itself blocks and would need a thread.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.faults import http_fault, quoted
+from agent.providers.http_voice import HttpSpeech
+from agent.providers.speaking import SpeakOptions
+
+
+@dataclass(frozen=True)
+class PollyOptions(SpeakOptions):
+    """How to speak with Amazon Polly. `api_key` is the access key's id."""
+
+    secret_key: str = field(default="", repr=False)
+    """The secret access key."""
+    session_token: str = field(default="", repr=False)
+    """For temporary credentials; empty otherwise."""
+    region: str = "us-east-1"
+    """The AWS region."""
+    url: str = ""
+    """Where the service is; empty for that of the region."""
+    voice_id: str = "Joanna"
+    """The voice."""
+    engine: str = "neural"
+    """``standard``, ``neural``, ``long-form`` or ``generative``; not every voice has every one."""
+    language: str = ""
+    """Such as ``en-IN``, for voices that speak several; empty for the voice's own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine not in ("standard", "neural", "long-form", "generative"):
+            raise ValueError("engine must be standard, neural, long-form or generative")
+
+
+class PollySpeech(HttpSpeech):
+    """SynthesizeSpeech."""
+
+    name = "polly"
+
+    def __init__(self, options: PollyOptions) -> None:
+        super().__init__(options)
+        self._options = options
+
+    def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
+        """The signed POST for `text`. Raises `ProviderError` without botocore."""
+        options = self._options
+        fields: dict[str, Any] = {
+            "Engine": options.engine,
+            "OutputFormat": "mulaw",
+            "SampleRate": str(SAMPLE_RATE),
+            "Text": text,
+            "TextType": "text",
+            "VoiceId": options.voice_id,
+        }
+        if options.language:
+            fields["LanguageCode"] = options.language
+        base = options.url.rstrip("/") or f"https://polly.{options.region}.amazonaws.com"
+        return self._signed(f"{base}/v1/speech", json.dumps(fields).encode())
+
+    def _signed(self, url: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
+        try:
+            from botocore.auth import SigV4Auth
+            from botocore.awsrequest import AWSRequest
+            from botocore.credentials import Credentials
+        except ImportError:
+            raise ProviderError(
+                self.name, "botocore is missing", advice="pip install 'sipgw[aws]'", temporary=False
+            ) from None
+        options = self._options
+        request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
+        credentials = Credentials(options.api_key, options.secret_key, options.session_token or None)
+        SigV4Auth(credentials, "polly", options.region).add_auth(request)
+        return url, dict(request.headers.items()), body
+
+    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
+        """The error; its words are in ``{"message"}``."""
+        try:
+            fields = json.loads(body)
+            words = str(fields.get("message") or fields.get("Message") or "")
+        except (ValueError, AttributeError, RecursionError):
+            words = ""
+        for secret in (self._options.secret_key, self._options.api_key):
+            words = quoted(words, secret)
+        if status == 403:  # AWS has no 401
+            advice = "check the access key, its secret, the region and the clock of this machine"
+            return ProviderError(self.name, f"refused the API key: {words}", advice=advice, temporary=False)
+        return http_fault(self.name, status, words, retry_after)

@@ -1,0 +1,190 @@
+"""OpenAI's Realtime protocol without input and output: mu-law both ways, playout owned by us.
+
+https://platform.openai.com/docs/api-reference/realtime. The server interrupts its reply by itself when the caller
+begins; what of it was played only we know, and `cut` tells.
+"""
+
+import base64
+import json
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from agent.duplex import Brief, ReplyEnded, Speech, Words
+from agent.ears import Onset, Transcript
+from agent.line import SAMPLE_RATE
+from agent.model import ToolCall
+from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault, SessionEvent, text_of
+
+SOUND = {"type": "audio/pcmu"}
+
+
+@dataclass(frozen=True)
+class RealtimeOptions(DuplexOptions):
+    """How to speak with OpenAI Realtime."""
+
+    url: str = "wss://api.openai.com/v1/realtime"
+    """Where the service is."""
+    model: str = "gpt-realtime-2.1"
+    """The model."""
+    voice: str = "marin"
+    """The voice."""
+    transcription: str = "gpt-4o-mini-transcribe"
+    """The model that writes down what the caller says; empty for none."""
+    turn_detection: Literal["server_vad", "semantic_vad"] = "server_vad"
+    """Whether silence or meaning ends a turn."""
+    silence: float = 0.5
+    """Seconds of silence that end a turn (server_vad)."""
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    """How soon a turn is over (semantic_vad)."""
+
+
+class RealtimeSession(DuplexSession):
+    """One session. A reply is known by its item."""
+
+    name = "openai"
+    faults: ClassVar = {
+        "invalid_api_key": ("refused the API key", "check the key", False),
+        "insufficient_quota": ("the quota is used up", "check the balance of the account", False),
+        "model_not_found": ("does not know the model", "check the model", False),
+        "session_expired": ("session expired", "", True),
+        "rate_limit_exceeded": ("limits the rate", "raise the limit of the account", True),
+    }
+
+    def __init__(self, options: RealtimeOptions, brief: Brief) -> None:
+        super().__init__(options, brief)
+        self._options = options
+        self._items: dict[str, int] = {}  # samples received of each item that is not over
+        self._response = ""  # the active response
+        self._item = ""  # its spoken item
+        self._unanswered: set[str] = set()
+        self._owed = False  # whether a response has to be asked for, tool results having been given
+        self._partial = ("", "")  # the caller's item and its words so far
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        query = urllib.parse.urlencode({"model": self._options.model})
+        return f"{self._options.url}?{query}", {"Authorization": f"Bearer {self._options.api_key}"}
+
+    def begin(self) -> None:
+        """Wait for session.created: it is answered with the configuration."""
+        self.backlog.begin()
+
+    def frame(self, ulaw: bytes) -> str:
+        """Sound for the input buffer."""
+        audio = base64.b64encode(ulaw).decode()
+        return json.dumps({"type": "input_audio_buffer.append", "audio": audio})
+
+    def cut(self, reply: str, samples: int) -> None:
+        """Have the server forget what was not played. It must not be told of more than it has sent."""
+        received = self._items.pop(reply, None)
+        if received is not None:
+            played = 1000 * min(samples, received) // SAMPLE_RATE
+            self.send("conversation.item.truncate", item_id=reply, content_index=0, audio_end_ms=played)
+
+    def answer(self, call: str, result: str, *, failed: bool) -> None:
+        """The result of a tool call; the reply goes on after the last of them."""
+        output = json.dumps({"error": result}) if failed else result
+        item = {"type": "function_call_output", "call_id": call, "output": output}
+        self.send("conversation.item.create", item=item)
+        self._unanswered.discard(call)
+        self._owed = True
+        self._go_on()
+
+    def prompt(self, instructions: str) -> None:
+        """A response with instructions of its own."""
+        self.send("response.create", response={"instructions": instructions})
+
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What a message means."""
+        match kind:
+            case "session.created":
+                self.send("session.update", session=self._session())
+            case "session.updated":
+                if self.brief.greeting:
+                    self.prompt(f"Say exactly this, and nothing else: {self.brief.greeting}")
+                return [Begun()]
+            case "response.created":
+                self._response = text_of(fields["response"]["id"])
+            case "response.output_item.added" if fields["item"].get("type") == "message":
+                self._item = text_of(fields["item"]["id"])
+                self._items[self._item] = 0
+            case "response.output_item.done" if fields["item"].get("type") == "function_call":
+                item = fields["item"]
+                self._unanswered.add(text_of(item["call_id"]))
+                return [ToolCall(item["call_id"], text_of(item["name"]), text_of(item["arguments"]) or "{}")]
+            case "response.output_audio.delta" | "response.output_audio_transcript.delta":
+                return self._output(kind, text_of(fields["item_id"]), text_of(fields["delta"]))
+            case "response.done":
+                return self._done(fields["response"])
+            case "error":
+                return self._error(fields["error"])
+            case _:
+                return self._input(kind, fields)
+        return []
+
+    def _input(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What was heard of the caller."""
+        now = self.backlog.sent / SAMPLE_RATE
+        match kind:
+            case "input_audio_buffer.speech_started":
+                at = self.backlog.position(fields["audio_start_ms"] / 1000)
+                return [Onset(now if at is None else at / SAMPLE_RATE)]
+            case "conversation.item.input_audio_transcription.delta":
+                item, said = text_of(fields["item_id"]), text_of(fields["delta"])
+                self._partial = (item, self._partial[1] + said if self._partial[0] == item else said)
+                return [Transcript(self._partial[1].strip(), False, False, now)] if self._partial[1].strip() else []
+            case "conversation.item.input_audio_transcription.completed":
+                text = text_of(fields["transcript"]).strip()
+                return [Transcript(text, True, True, now)] if text else []
+        return []
+
+    def _output(self, kind: str, item: str, delta: str) -> list[SessionEvent]:
+        if item not in self._items:
+            return []  # it was cut
+        if kind == "response.output_audio_transcript.delta":
+            return [Words(item, delta, None)]
+        ulaw = base64.b64decode(delta, validate=True)
+        self._items[item] += len(ulaw)
+        return [Speech(item, ulaw)] if ulaw else []
+
+    def _done(self, response: dict[str, Any]) -> list[SessionEvent]:
+        item, self._item, self._response = self._item, "", ""
+        status = response["status"]
+        self._go_on()
+        error = (response.get("status_details") or {}).get("error")
+        if status == "failed" and isinstance(error, dict) and error.get("code") in self.faults:
+            return [Fault(error["code"], str(error.get("message") or "")[:1000])]
+        return [ReplyEnded(item, status == "completed")] if item else []
+
+    def _go_on(self) -> None:
+        if self._owed and not self._unanswered and not self._response:
+            self._owed = False
+            self.send("response.create")
+
+    def _error(self, error: dict[str, Any]) -> list[SessionEvent]:
+        """Most errors concern one event and leave the session open; those that end it are known by their code."""
+        code = error.get("code")
+        if code in self.faults:
+            return [Fault(code, str(error.get("message") or "")[:1000])]
+        self.ignored += 1
+        return []
+
+    def _session(self) -> dict[str, Any]:
+        options = self._options
+        turns: dict[str, Any] = {"type": options.turn_detection, "create_response": True, "interrupt_response": True}
+        if options.turn_detection == "server_vad":
+            turns["silence_duration_ms"] = round(options.silence * 1000)
+        else:
+            turns["eagerness"] = options.eagerness
+        hearing: dict[str, Any] = {"format": SOUND, "turn_detection": turns}
+        if options.transcription:
+            hearing["transcription"] = {"model": options.transcription}
+        return {
+            "type": "realtime",
+            "instructions": self.brief.instructions,
+            "output_modalities": ["audio"],
+            "audio": {"input": hearing, "output": {"format": SOUND, "voice": options.voice}},
+            "tools": [{"type": "function", **tool["function"]} for tool in self.brief.tools],
+            "tool_choice": "auto",
+        }

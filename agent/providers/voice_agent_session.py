@@ -1,0 +1,158 @@
+"""AssemblyAI's Voice Agent protocol without input and output: mu-law both ways, interruptions by the server.
+
+https://www.assemblyai.com/docs. A session that lost its websocket goes on on a new one within 30 s.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent.duplex import Brief, ReplyEnded, Speech, Words
+from agent.ears import Onset, Transcript
+from agent.line import SAMPLE_RATE
+from agent.model import ToolCall
+from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault, SessionEvent, text_of
+
+SOUND = {"encoding": "audio/pcmu"}
+
+
+@dataclass(frozen=True)
+class VoiceAgentOptions(DuplexOptions):
+    """How to speak with AssemblyAI's Voice Agent."""
+
+    url: str = "wss://agents.assemblyai.com/v1/ws"
+    """Where the service is."""
+    voice: str = "jane"
+    """The voice."""
+    mode: str = "min_latency"
+    """``min_latency``, ``balanced`` or ``max_accuracy`` of what is heard."""
+    keyterms: tuple[str, ...] = ()
+    """Words to listen for: at most 100."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.keyterms) > 100:
+            raise ValueError("keyterms must be at most 100")
+
+
+class VoiceAgentSession(DuplexSession):
+    """One session, on one websocket after the other."""
+
+    name = "assemblyai"
+    goodbye = json.dumps({"type": "session.end"})
+    faults: ClassVar = {
+        "unauthorized": ("refused the API key or the account", "check the key, the balance and the plan", False),
+        "at_capacity": ("the service is full", "", True),
+        "concurrency_exceeded": ("too many sessions at once", "raise the account's limit", True),
+        "internal_error": ("internal error of the server", "", True),
+        "session_expired": ("session expired", "", True),
+        "session_not_found": ("the session cannot be resumed", "", True),
+        "session_forbidden": ("the session belongs to another account", "", False),
+    }
+
+    def __init__(self, options: VoiceAgentOptions, brief: Brief) -> None:
+        super().__init__(options, brief)
+        self._options = options
+        self._session_id = ""
+        self._live: set[str] = set()  # replies that were neither cut nor ended
+        self._begun = False
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        return self._options.url, {"Authorization": f"Bearer {self._options.api_key}"}
+
+    @property
+    def resumes(self) -> bool:
+        """After `session.ready` it does."""
+        return bool(self._session_id)
+
+    def begin(self) -> None:
+        """Configure the session, or resume it."""
+        self.backlog.begin()
+        self._begun = False
+        if self._session_id:
+            self.send("session.resume", session_id=self._session_id)
+        else:
+            self.send("session.update", session=self._session())
+
+    def frame(self, ulaw: bytes) -> str:
+        """Sound."""
+        return json.dumps({"type": "input.audio", "audio": base64.b64encode(ulaw).decode()})
+
+    def cut(self, reply: str, samples: int) -> None:
+        """Drop what still comes; the server has cut its own transcript to what it thinks was heard."""
+        self._live.discard(reply)
+
+    def answer(self, call: str, result: str, *, failed: bool) -> None:
+        """The result of a tool call."""
+        self.send("tool.result", call_id=call, result=result, is_error=failed)
+
+    def prompt(self, instructions: str) -> None:
+        """A reply with instructions of its own."""
+        self.send("reply.create", instructions=instructions)
+
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        """What a message means."""
+        now = self.backlog.sent / SAMPLE_RATE
+        match kind:
+            case "session.ready":
+                self._session_id, self._begun = text_of(fields["session_id"]), True
+                return [Begun()]
+            case "session.error":
+                return self._error(fields)
+            case "input.speech.started":
+                return [Onset(now)]
+            case "transcript.user.delta" | "transcript.user":
+                text, final = text_of(fields["text"]).strip(), kind == "transcript.user"
+                return [Transcript(text, final, final, now)] if text else []
+            case "tool.call":
+                arguments = fields["arguments"]
+                if not isinstance(arguments, dict):
+                    raise TypeError
+                return [ToolCall(text_of(fields["call_id"]), text_of(fields["name"]), json.dumps(arguments))]
+            case "reply.started":
+                self._live.add(text_of(fields["reply_id"]))
+                return []
+        return self._reply(kind, fields)
+
+    def _reply(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
+        reply = fields.get("reply_id")
+        if not isinstance(reply, str) or reply not in self._live:
+            return []
+        match kind:
+            case "reply.audio":
+                ulaw = base64.b64decode(fields["data"], validate=True)
+                return [Speech(reply, ulaw)] if ulaw else []
+            case "transcript.agent.delta":
+                end = fields.get("end_ms")
+                until = round(end * SAMPLE_RATE / 1000) if isinstance(end, int | float) and 0 <= end < 1e7 else None
+                return [Words(reply, text_of(fields["delta"]), until)]
+            case "reply.done" | "reply.error":
+                self._live.discard(reply)
+                return [ReplyEnded(reply, fields.get("status") == "completed")]
+        return []
+
+    def _error(self, fields: dict[str, Any]) -> list[SessionEvent]:
+        """Errors before the session is ready end it; later ones leave it open, but for those that cannot."""
+        code, words = fields.get("code"), str(fields.get("message") or "")[:1000]
+        if not self._begun or code in ("session_expired", "unauthorized", "internal_error"):
+            return [Fault(code if isinstance(code, str) else 1011, words)]
+        self.ignored += 1
+        return []
+
+    def _session(self) -> dict[str, Any]:
+        options, brief = self._options, self.brief
+        hearing: dict[str, Any] = {"type": "audio", "format": SOUND, "transcription_mode": options.mode}
+        if options.keyterms:
+            hearing["keyterms"] = list(options.keyterms)
+        session: dict[str, Any] = {
+            "system_prompt": brief.instructions,
+            "input": hearing,
+            "output": {"type": "audio", "voice": options.voice, "format": SOUND},
+        }
+        if brief.greeting:
+            session["greeting"] = brief.greeting
+        if brief.tools:
+            session["tools"] = [{"type": "function", **tool["function"]} for tool in brief.tools]
+        return session

@@ -1,0 +1,111 @@
+"""How the tests of speech to speech talk: an open session, read all the time."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from agent.duplex import Brief, Speech, Words
+from agent.errors import ProviderError
+from agent.providers.realtime_session import RealtimeOptions
+from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
+from agent.providers.voice_agent_session import VoiceAgentOptions
+from tests.fakes.assemblyai import Said
+from tests.fakes.duplex import Say
+from tests.fakes.realtime import FakeRealtime
+from tests.fakes.voice_agent import FakeVoiceAgent
+
+KEY = "duplex-key"
+TOOLS = [{"type": "function", "function": {"name": "lookup", "description": "x", "parameters": {"type": "object"}}}]
+BRIEF = Brief("Be brief.", tools=TOOLS)
+ORDER = Said("Where is my order?", 500, 2000)
+ANSWER = Say("It is on its way.")
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    fake: Callable[..., Any]
+    duplex: Callable[..., Any]
+    options: Callable[..., Any]
+    fatal: str
+    """An error code that ends a session for good."""
+
+
+REALTIME = Kind("realtime", FakeRealtime, OpenAIRealtime, RealtimeOptions, "insufficient_quota")
+AGENT = Kind("voice agent", FakeVoiceAgent, AssemblyAIVoiceAgent, VoiceAgentOptions, "unauthorized")
+every = pytest.mark.parametrize("kind", [REALTIME, AGENT], ids=lambda kind: kind.name)
+
+
+class Reader:
+    """Reads the events all the time."""
+
+    def __init__(self, duplex) -> None:
+        self._duplex = duplex
+        self._queue: asyncio.Queue = asyncio.Queue()
+
+    async def run(self) -> None:
+        try:
+            async for event in self._duplex.events():
+                self._queue.put_nowait(event)
+            self._queue.put_nowait(None)
+        except ProviderError as error:
+            self._queue.put_nowait(error)
+
+    async def next(self):
+        async with asyncio.timeout(5):
+            event = await self._queue.get()
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    async def until(self, kind: type) -> list:
+        """All events up to the first of `kind`."""
+        events = [await self.next()]
+        while not isinstance(events[-1], kind):
+            events.append(await self.next())
+        return events
+
+
+def talking(kind: Kind, fake, scenario, brief: Brief = BRIEF, **more):
+    """Run `scenario(duplex, reader)` on an open session."""
+
+    async def run():
+        async with fake:
+            duplex = kind.duplex(kind.options(**{"api_key": KEY, "url": fake.url, **more}), brief)
+            await duplex.open()
+            reader = Reader(duplex)
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(reader.run())
+                try:
+                    return await scenario(duplex, reader)
+                finally:
+                    await duplex.close()
+                    await duplex.close()
+                    await reading
+
+    return asyncio.run(run())
+
+
+def refusal(kind: Kind, fake, **more) -> ProviderError:
+    async def run():
+        async with fake:
+            duplex = kind.duplex(kind.options(**{"api_key": KEY, "url": fake.url, **more}), BRIEF)
+            with pytest.raises(ProviderError) as caught:
+                await duplex.open()
+            await duplex.close()
+            return caught.value
+
+    error = asyncio.run(run())
+    assert KEY not in f"{error} {error!r}"
+    return error
+
+
+def spoken(events: list) -> bytes:
+    return b"".join(event.ulaw for event in events if isinstance(event, Speech))
+
+
+def words(events: list) -> str:
+    return "".join(event.text for event in events if isinstance(event, Words)).strip()

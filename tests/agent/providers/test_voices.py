@@ -1,0 +1,367 @@
+"""Every voice but ElevenLabs' against a server as strict as the real one: what all have to do."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from agent import ulaw
+from agent.errors import ProviderError
+from agent.providers import socket_voice
+from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
+from agent.providers.cartesia_sonic import CartesiaVoiceOptions
+from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_speak import OpenAIVoiceOptions
+from agent.providers.polly import PollyOptions
+from agent.providers.speaking import parts_of
+from agent.providers.voices import (
+    AssemblyAIVoice,
+    CartesiaVoice,
+    DeepgramVoice,
+    ElevenLabsDialogueVoice,
+    OpenAIVoice,
+    PollyVoice,
+)
+from agent.resample import Decimator
+from tests.fakes.assemblyai_voice import FakeAssemblyAIVoice
+from tests.fakes.aura import FakeAura
+from tests.fakes.cartesia import FakeSonic
+from tests.fakes.elevenlabs import VoiceFaults, sound_of
+from tests.fakes.speech_http import FakeDialogue, FakeOpenAISpeech, FakePolly
+
+KEY = "the-key"
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    fake: Callable[..., Any]
+    voice: Callable[..., Any]
+    options: Callable[..., Any]
+    refusal: tuple[str, str]
+    """An error of the server that will not pass, and a word of what it becomes."""
+    sound: Callable[[str], bytes] = sound_of
+    """What the caller is to hear."""
+    address: str = "url"
+
+
+AURA = Kind("aura", FakeAura, DeepgramVoice, DeepgramVoiceOptions, ("DATA-0000", "refused a message"))
+SONIC = Kind("sonic", FakeSonic, CartesiaVoice, CartesiaVoiceOptions, ("quota_exceeded", "credits"))
+ASSEMBLYAI = Kind(
+    "assemblyai", FakeAssemblyAIVoice, AssemblyAIVoice, AssemblyAIVoiceOptions, ("voice_gone", "no longer has")
+)
+
+
+def filtered(text: str) -> bytes:
+    """What is left of the 24 kHz sound of OpenAI's fake, in one piece."""
+    decimator = Decimator(3)
+    return ulaw.from_linear(decimator.feed(FakeOpenAISpeech().sound(text)) + decimator.finish())
+
+
+OPENAI = Kind("openai", FakeOpenAISpeech, OpenAIVoice, OpenAIVoiceOptions, ("x", "refused the API key"), filtered)
+POLLY = Kind(
+    "polly", FakePolly, PollyVoice, partial(PollyOptions, secret_key="secret"), ("x", "refused the API key")
+)  # fmt: skip
+DIALOGUE = Kind(
+    "dialogue",
+    FakeDialogue,
+    ElevenLabsDialogueVoice,
+    partial(ElevenLabsOptions, model_id="eleven_v3"),
+    ("quota_exceeded", "quota"),
+    address="base_url",
+)
+KINDS = [AURA, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE]
+SOCKETS = [AURA, SONIC, ASSEMBLYAI]
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def speaking(kind: Kind, scenario, faults: VoiceFaults | None = None, fake_options=None, **more):
+    """Run `scenario(voice, fake)` with an open voice."""
+
+    async def run():
+        async with kind.fake(faults, key=KEY, **(fake_options or {})) as fake:
+            voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: fake.url, **more}))
+            try:
+                await voice.open()
+                async with asyncio.timeout(10):
+                    return await scenario(voice, fake)
+            finally:
+                await voice.close()
+                await voice.close()
+
+    return asyncio.run(run())
+
+
+async def said(voice, text: str) -> bytes:
+    return b"".join([ulaw async for ulaw in voice.speak(text)])
+
+
+def failure(kind: Kind, faults: VoiceFaults | None, key: str = KEY, **more) -> ProviderError:
+    """The error of `open` or of the first sentence."""
+
+    async def run():
+        async with kind.fake(faults, key=key) as fake:
+            voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: fake.url, **more}))
+            with pytest.raises(ProviderError) as caught:
+                await voice.open()
+                await said(voice, "Hello there.")
+            await voice.close()
+            return caught.value
+
+    error = asyncio.run(run())
+    assert KEY not in f"{error} {error!r} {error.__cause__}"
+    return error
+
+
+@every
+def test_sound_passes_through_unchanged_sentence_by_sentence(kind):
+    texts = ["Hello there.", "Your order is on its way!", "Żółw?"]
+
+    async def scenario(voice, fake):
+        heard = [await said(voice, text) for text in texts]
+        assert fake.texts == texts
+        return heard
+
+    assert speaking(kind, scenario) == [kind.sound(text) for text in texts]
+
+
+@every
+def test_two_sentences_asked_for_at_once_do_not_mix(kind):
+    async def scenario(voice, _fake):
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(said(voice, text)) for text in ("Hello there.", "How are you today?")]
+        return [task.result() for task in both]
+
+    assert speaking(kind, scenario) == [kind.sound("Hello there."), kind.sound("How are you today?")]
+
+
+@every
+def test_nothing_is_said_for_nothing(kind):
+    async def scenario(voice, fake):
+        assert await said(voice, "  \n") == b""
+        assert fake.texts == []
+
+    speaking(kind, scenario)
+
+
+@every
+def test_no_stale_sound_after_a_sentence_was_broken_off(kind):
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak("One two three four five.")) as pieces:
+            first = await anext(pieces)
+        assert kind.sound("One two three four five.").startswith(first)
+        fake.release()
+        return await said(voice, "Sorry, go on.")
+
+    assert speaking(kind, scenario, VoiceFaults(hold_after=2)) == kind.sound("Sorry, go on.")
+
+
+@every
+def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_one(kind):
+    async def scenario(voice, fake):
+        heard = await said(voice, "Hello there.")
+        assert len(fake.texts) == 2
+        return heard
+
+    assert speaking(kind, scenario, VoiceFaults(cut_after=0)) == kind.sound("Hello there.")
+
+
+@every
+def test_a_break_in_a_sentence_is_an_error_and_the_next_sentence_goes_well(kind):
+    async def scenario(voice, _fake):
+        with pytest.raises(ProviderError, match="connection") as caught:
+            await said(voice, "Hello there.")
+        assert caught.value.temporary
+        return await said(voice, "Once more.")
+
+    assert speaking(kind, scenario, VoiceFaults(cut_after=3)) == kind.sound("Once more.")
+
+
+@every
+def test_a_sentence_whose_end_is_not_told_is_an_error(kind):
+    assert failure(kind, VoiceFaults(cut_at_end=True)).temporary
+
+
+@every
+def test_no_sound_in_time_is_an_error(kind):
+    error = failure(kind, VoiceFaults(hold_after=0), first_sound_limit=0.1)
+    assert error.temporary
+    assert "0.1 s" in error.problem
+
+
+@every
+def test_a_stall_in_a_sentence_is_an_error(kind):
+    assert failure(kind, VoiceFaults(hold_after=2), gap_limit=0.1).problem == "no sound within 0.1 s"
+
+
+@every
+def test_a_sentence_without_sound_is_an_error(kind):
+    assert "no sound" in failure(kind, VoiceFaults(no_sound=True)).problem
+
+
+@every
+def test_sound_that_makes_no_sense_is_an_error(kind):
+    assert failure(kind, VoiceFaults(nonsense=True), first_sound_limit=0.5, gap_limit=0.5).temporary
+
+
+@every
+def test_a_wrong_key(kind):
+    error = failure(kind, None, key="another")
+    assert not error.temporary
+    assert "API key" in error.problem
+
+
+@every
+def test_the_service_says_why_it_refuses(kind):
+    code, words = kind.refusal
+    error = failure(kind, VoiceFaults(error=(code, f"see {KEY}")))
+    assert words in error.problem
+    assert not error.temporary
+
+
+@every
+def test_a_rate_limit_says_how_long_to_wait(kind):
+    error = failure(kind, VoiceFaults(refuse_status=429))
+    assert error.temporary
+    assert error.retry_after == 7.0
+
+
+@every
+def test_nobody_there(kind):
+    async def run():
+        scheme = "ws" if kind in SOCKETS else "http"
+        voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: f"{scheme}://127.0.0.1:9"}))
+        with pytest.raises(ProviderError, match="connection") as caught:
+            await voice.open()
+            await said(voice, "Hello there.")
+        await voice.close()
+        return caught.value
+
+    assert asyncio.run(run()).temporary
+
+
+@pytest.mark.parametrize("kind", SOCKETS, ids=lambda kind: kind.name)
+def test_more_than_a_minute_of_one_sentence_is_not_kept(kind, monkeypatch):
+    monkeypatch.setattr(socket_voice, "MAX_WAITING", 1000)
+
+    async def scenario(voice, _fake):
+        with pytest.raises(ProviderError, match="more than a minute"):
+            async for _ in voice.speak("A long sentence which nobody listens to in time, as it seems."):
+                await asyncio.sleep(0.2)
+
+    speaking(kind, scenario)
+
+
+@every
+def test_the_key_is_in_no_repr(kind):
+    assert KEY not in repr(kind.options(api_key=KEY))
+
+
+@every
+def test_time_limits_must_be_limits(kind):
+    with pytest.raises(ValueError, match="positive"):
+        kind.options(gap_limit=0.0)
+
+
+# What only one of them has.
+
+
+def test_aura_is_asked_to_clear_and_only_then():
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak("One two three four five.")) as pieces:
+            await anext(pieces)
+        fake.release()
+        await said(voice, "Sorry.")
+        return [message["type"] for message in fake.sessions[0].messages]
+
+    assert speaking(AURA, scenario, VoiceFaults(hold_after=2)) == ["Speak", "Flush", "Clear", "Speak", "Flush"]
+
+
+def test_aura_takes_twenty_sentences_a_minute_on_one_connection():
+    async def scenario(voice, fake):
+        for number in range(21):
+            assert await said(voice, f"{number}") == sound_of(f"{number}")
+        return [len(session.messages) for session in fake.sessions]
+
+    assert speaking(AURA, scenario) == [40, 2]
+    aura = AuraSession(DeepgramVoiceOptions())
+    for number in range(20):
+        aura.say(f"s{number}", "x", now=100.0 + number)
+    assert aura.worn(159.0)
+    assert not aura.worn(160.0)
+
+
+def test_a_text_is_cut_between_words():
+    assert parts_of("one two  three", 8) == ["one two", "three"]
+    assert parts_of("abcdef", 4) == ["abcd", "ef"]
+    assert parts_of(" ", 4) == []
+
+
+def test_sonic_is_asked_for_whole_sentences_of_mu_law():
+    async def scenario(voice, fake):
+        await said(voice, "Hello  there.")
+        return fake.sessions[0].messages[0]
+
+    message = speaking(SONIC, scenario, speed=1.1)
+    assert message["transcript"] == "Hello there."
+    assert message["output_format"] == {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
+    assert message["continue"] is False
+    assert message["max_buffer_delay_ms"] == 0
+    assert message["generation_config"] == {"speed": 1.1}
+
+
+def test_assemblyai_counts_flushes_and_cancels():
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak("One two three four five.")) as pieces:
+            await anext(pieces)
+        await said(voice, "Sorry.")
+        return [message["type"] for message in fake.sessions[0].messages]
+
+    asked = speaking(ASSEMBLYAI, scenario, VoiceFaults(hold_after=2))
+    assert asked == ["Generate", "Flush", "Cancel", "Generate", "Flush"]
+
+
+def test_assemblyai_is_kept_alive(monkeypatch):
+    monkeypatch.setattr("agent.providers.assemblyai_speak.AssemblyAIVoiceSession.keepalive_every", 0.01)
+
+    async def scenario(_voice, fake):
+        await fake.until(lambda: fake.sessions[0].messages.count({"type": "KeepAlive"}) >= 3)
+
+    speaking(ASSEMBLYAI, scenario)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        (
+            OPENAI,
+            {"instructions": "Be calm.", "speed": 1.2},
+            {"model": "gpt-4o-mini-tts", "voice": "marin", "speed": 1.2, "instructions": "Be calm."},
+        ),
+        (POLLY, {"language": "en-IN", "voice_id": "Kajal"}, {"VoiceId": "Kajal", "LanguageCode": "en-IN"}),
+        (DIALOGUE, {"stability": 0.5, "language_code": "en"}, {"settings": {"stability": 0.5}, "language_code": "en"}),
+    ],
+    ids=["openai", "polly", "dialogue"],
+)
+def test_the_request_holds_what_was_configured(kind, options, expected):
+    async def scenario(voice, fake):
+        await said(voice, "Hello.")
+        return json.loads(fake.exchanges[0].body)
+
+    assert expected.items() <= speaking(kind, scenario, **options).items()
+
+
+def test_temporary_credentials_of_polly_are_signed_with_their_token():
+    async def scenario(voice, fake):
+        await said(voice, "Hello.")
+        return fake.exchanges[0].headers["x-amz-security-token"]
+
+    assert speaking(POLLY, scenario, session_token="token") == "token"
+    shown = repr(PollyOptions(session_token="its-token", secret_key="its-secret"))
+    assert "its-" not in shown

@@ -1,0 +1,137 @@
+"""OpenAI Realtime as a local server, as strict as the real one."""
+
+import base64
+import json
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from tests.fakes.assemblyai import Said
+from tests.fakes.duplex import STALE, DuplexServer, Say, Talk
+
+PCMU = {"type": "audio/pcmu"}
+SESSION = {"type", "instructions", "output_modalities", "audio", "tools", "tool_choice", "max_output_tokens"}
+
+
+class FakeRealtime(DuplexServer):
+    def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
+            return connection.respond(401, "unauthorized\n")
+        if self._refuse_status:
+            response = connection.respond(self._refuse_status, "refused\n")
+            response.headers["Retry-After"] = "7"
+            return response
+        return None if "model=" in request.path else connection.respond(400, "model is missing\n")
+
+    def talk(self, session, speaking):
+        return RealtimeTalk(self, session, speaking)
+
+
+class RealtimeTalk(Talk):
+    """The client owns the playout: it tells what was played."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._configured = False
+        self._item = ""
+        self._sent: dict[str, int] = {}
+        self._calls: set[str] = set()
+
+    async def begin(self) -> None:
+        await self.send("session.created", session={"type": "realtime"}, event_id="e1")
+
+    async def refuse(self, code: str, words: str) -> None:
+        error = {"type": "invalid_request_error", "code": code, "message": words, "param": None, "event_id": None}
+        await self.send("error", error=error)
+        await self.session.connection.close(1008 if code == "invalid_api_key" else 1000)
+
+    async def _complain(self, code: str, words: str) -> None:
+        await self.send("error", error={"type": "invalid_request_error", "code": code, "message": words})
+
+    async def obey(self, fields: dict[str, Any]) -> bool:
+        match fields["type"]:
+            case "session.update":
+                await self._configure(fields["session"])
+            case "input_audio_buffer.append" if self._configured:
+                await self.hear(fields["audio"])
+            case "response.create" if self.speaking:
+                await self._complain("conversation_already_has_active_response", "wait")
+            case "response.create" if self._calls:
+                await self._complain("missing_tool_output", f"No tool output found for {self._calls}")
+            case "response.create":
+                instructions = fields.get("response", {}).get("instructions", "")
+                await self.reply(instructions.partition("nothing else: ")[2])
+            case "conversation.item.create" if fields["item"]["call_id"] in self._calls:
+                self._calls.discard(fields["item"]["call_id"])
+                self.server.results.append({"call": fields["item"]["call_id"], "result": fields["item"]["output"]})
+                json.loads(fields["item"]["output"])
+            case "conversation.item.truncate":
+                await self._truncate(fields)
+            case _:
+                await self._complain("invalid_value", f"not now: {fields['type']}")
+        return True
+
+    async def _configure(self, session: dict[str, Any]) -> None:
+        audio = session.get("audio", {})
+        formats = [audio.get(way, {}).get("format") for way in ("input", "output")]
+        if set(session) - SESSION or session.get("type") != "realtime" or formats != [PCMU, PCMU]:
+            await self.refuse("invalid_value", "Invalid session")
+            return
+        if any("name" not in tool for tool in session.get("tools", ())):
+            await self.refuse("missing_required_parameter", "session.tools[0].name")
+            return
+        self._configured = True
+        await self.send("session.updated", session=session)
+
+    async def _truncate(self, fields: dict[str, Any]) -> None:
+        item, end = fields["item_id"], fields["audio_end_ms"]
+        if fields["content_index"] != 0 or item not in self._sent or end > self._sent[item] / 8:
+            await self._complain("invalid_value", "Audio content is shorter than audio_end_ms")
+            return
+        self.server.cuts.append({"reply": item, "ms": end})
+        for _ in range(2):
+            await self._audio(item, STALE)
+        await self.send("conversation.item.truncated", item_id=item, content_index=0, audio_end_ms=end)
+
+    async def onset(self, said: Said) -> None:
+        await self.send("input_audio_buffer.speech_started", audio_start_ms=said.start_ms, item_id=f"in{said.start_ms}")
+
+    async def interrupted(self) -> None:
+        await self._done("cancelled", status_details={"type": "cancelled", "reason": "turn_detected"})
+
+    async def turn(self, said: Said) -> None:
+        item = f"in{said.start_ms}"
+        await self.send("input_audio_buffer.speech_stopped", audio_end_ms=said.end_ms, item_id=item)
+        await self.send("input_audio_buffer.committed", item_id=item)
+        kind = "conversation.item.input_audio_transcription"
+        for word in said.text.split():
+            await self.send(f"{kind}.delta", item_id=item, content_index=0, delta=f"{word} ")
+        await self.send(f"{kind}.completed", item_id=item, content_index=0, transcript=said.text)
+
+    async def speak(self, say: Say) -> None:
+        self._item = f"item{self.count}"
+        await self.send("response.created", response={"id": f"resp{self.count}", "status": "in_progress"})
+        if say.text:
+            self._sent[self._item] = 0
+            item = {"id": self._item, "type": "message", "role": "assistant"}
+            await self.send("response.output_item.added", output_index=0, item=item)
+            for word in say.text.split():
+                await self.send("response.output_audio_transcript.delta", item_id=self._item, delta=f"{word} ")
+            await self.pieces(say, lambda piece: self._audio(self._item, piece))
+            await self.send("response.output_item.done", output_index=0, item=item)
+        for call, name, arguments in say.calls:
+            item = {"id": f"fc{call}", "type": "function_call", "call_id": call, "name": name, "arguments": ""}
+            await self.send("response.output_item.added", output_index=1, item=item)
+            await self.send("response.function_call_arguments.delta", item_id=item["id"], delta=arguments)
+            self._calls.add(call)
+            await self.send("response.output_item.done", output_index=1, item={**item, "arguments": arguments})
+        await self._done("completed", status_details=None)
+
+    async def _done(self, status: str, **more: Any) -> None:
+        await self.send("response.done", response={"id": f"resp{self.count}", "status": status, "output": [], **more})
+
+    async def _audio(self, item: str, piece: bytes) -> None:
+        self._sent[item] += 0 if piece == STALE else len(piece)
+        data = base64.b64encode(piece).decode()
+        await self.send("response.output_audio.delta", item_id=item, output_index=0, content_index=0, delta=data)

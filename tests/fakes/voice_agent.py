@@ -1,0 +1,106 @@
+"""AssemblyAI's Voice Agent as a local server, as strict as the real one."""
+
+import base64
+import json
+from typing import Any
+
+from tests.fakes.assemblyai import Said
+from tests.fakes.duplex import STALE, DuplexServer, EndError, Say, Talk
+
+SESSION = {"agent_id", "system_prompt", "greeting", "input", "output", "tools", "webhook"}
+PCMU = {"encoding": "audio/pcmu"}
+
+
+class FakeVoiceAgent(DuplexServer):
+    def talk(self, session, speaking):
+        return AgentTalk(self, session, speaking)
+
+
+class AgentTalk(Talk):
+    """Silent until configured; it interrupts and cuts by itself."""
+
+    ready = False
+
+    async def begin(self) -> None:
+        pass
+
+    async def refuse(self, code: str, words: str) -> None:
+        await self.send("session.error", code=code, message=words, timestamp=1)
+        await self.session.connection.close(1008 if code == "unauthorized" else 1011)
+
+    async def obey(self, fields: dict[str, Any]) -> bool:
+        match fields["type"]:
+            case "session.update" if not self.ready:
+                await self._configure(fields["session"])
+            case "session.resume" if not self.ready:
+                known = [f"sess{number}" for number in range(1, len(self.server.sessions))]
+                if fields["session_id"] not in known:
+                    raise EndError("session_not_found", "no such session")
+                await self._ready(fields["session_id"])
+            case "input.audio" if self.ready:
+                await self.hear(fields["audio"])
+            case "tool.result":
+                json.loads(fields["result"])
+                self.server.results.append({"call": fields["call_id"], "result": fields["result"]})
+                await self.reply()
+            case "reply.create":
+                await self.reply()
+            case "session.end":
+                await self.send("session.ended", session_duration_seconds=1, audio_duration_seconds=1)
+                await self.session.connection.close(1000)
+                return False
+            case other if self.ready:
+                await self.send("session.error", code="invalid_format", message=f"unknown: {other}", timestamp=1)
+            case _:
+                raise EndError("invalid_format", "session.update comes first")
+        return True
+
+    async def _configure(self, session: dict[str, Any]) -> None:
+        if self.session.headers.get("Authorization") not in (self.server.key, f"Bearer {self.server.key}"):
+            raise EndError("unauthorized", "bad key")
+        formats = [session.get(way, {}).get("format") for way in ("input", "output")]
+        if set(session) - SESSION or formats != [PCMU, PCMU]:
+            raise EndError("invalid_config", f"extra keys: {set(session) - SESSION}")
+        if any("function" in tool for tool in session.get("tools", ())):
+            raise EndError("invalid_config", "tools are flat")
+        await self._ready(f"sess{len(self.server.sessions)}")
+        if session.get("greeting"):
+            await self.reply(session["greeting"])
+
+    async def _ready(self, name: str) -> None:
+        self.ready = True
+        await self.send("session.ready", session_id=name, expires_at=1, resume_token="t", config={}, timestamp=1)
+
+    async def onset(self, said: Said) -> None:
+        await self.send("input.speech.started", timestamp=1)
+
+    async def interrupted(self) -> None:
+        reply = f"reply{self.count}"
+        await self.send("transcript.agent", text="…", reply_id=reply, item_id="i", interrupted=True)
+        await self.send("reply.done", reply_id=reply, status="interrupted")
+        for _ in range(2):
+            await self._audio(reply, STALE)
+
+    async def turn(self, said: Said) -> None:
+        await self.send("input.speech.stopped", timestamp=1)
+        words = said.text.split()
+        for count in range(1, len(words) + 1):
+            await self.send("transcript.user.delta", item_id="i", text=" ".join(words[:count]))
+        await self.send("transcript.user", item_id="i", text=said.text)
+
+    async def speak(self, say: Say) -> None:
+        reply = f"reply{self.count}"
+        if say.text:
+            await self.send("reply.started", reply_id=reply, item_id="i")
+            words = say.text.split()
+            for number, word in enumerate(words):
+                place = {"reply_id": reply, "item_id": "i", "start_ms": 200 * number, "end_ms": 200 * (number + 1)}
+                await self.send("transcript.agent.delta", delta=f"{word} ", **place)
+            await self.pieces(say, lambda piece: self._audio(reply, piece))
+            await self.send("transcript.agent", text=say.text, reply_id=reply, item_id="i", interrupted=False)
+            await self.send("reply.done", reply_id=reply, status="completed")
+        for call, name, arguments in say.calls:
+            await self.send("tool.call", call_id=call, name=name, arguments=json.loads(arguments))
+
+    async def _audio(self, reply: str, piece: bytes) -> None:
+        await self.send("reply.audio", reply_id=reply, data=base64.b64encode(piece).decode())
