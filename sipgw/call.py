@@ -55,10 +55,24 @@ class PhoneLine:
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._keys = Keys()
+        self._held = False
 
     def attach(self, channel: media.Channel) -> None:
         """Use `channel` for sound; to be called before the conversation begins."""
         self._channel = channel
+
+    def exchange(self, negotiated: Negotiated) -> None:
+        """Begin to exchange sound as `negotiated`, or go on so."""
+        self._held = negotiated.on_hold
+        agreed = negotiated.srtp
+        self._live.connect(
+            Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type),
+            (negotiated.remote_address, negotiated.remote_port),
+            control=negotiated.control,
+            keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
+            send=negotiated.direction in ("sendrecv", "sendonly"),
+            receive=negotiated.direction in ("sendrecv", "recvonly"),
+        )
 
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
@@ -75,7 +89,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Finished(utterance, at))
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
-                if seconds >= NO_RTP_LIMIT:
+                if seconds >= NO_RTP_LIMIT and not self._held:  # who holds us may play music, but need not
                     self.end(f"no sound arrived for {seconds:.0f} s")
             case media.Dead(cause):
                 self.end(cause)
@@ -237,7 +251,7 @@ class Call:
             self.leg.answer(make_offer(self._local(channel)))  # our offer is in the 200, the answer comes with the ACK
             return
         self.leg.answer(negotiated.sdp)
-        _exchange(channel, negotiated)
+        self._line.exchange(negotiated)
 
     async def _follow(self, leg: Leg, channel: media.Channel) -> None:
         """Follow what the other side does with the leg, as long as it is the one we speak on."""
@@ -261,9 +275,9 @@ class Call:
                     self._agreed(channel, sdp)
 
     def _agreed(self, channel: media.Channel, sdp: bytes) -> None:
-        """Follow the answer to our own description."""
+        """Follow the answer to our own description; one that cannot be used ends the call, as nothing is agreed on."""
         try:
-            _exchange(channel, accept_answer(self.leg.local, sdp, self._local(channel)))
+            self._line.exchange(accept_answer(self.leg.local, sdp, self._local(channel)))
         except NotAcceptable as error:
             self._line.end(f"the late answer cannot be used: {error}")
 
@@ -280,7 +294,7 @@ class Call:
             return
         self.leg.accept_offer(description)
         if negotiated is not None:
-            _exchange(channel, negotiated)
+            self._line.exchange(negotiated)
 
     def _describe(self, channel: media.Channel, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
         local = self._local(channel)
@@ -327,7 +341,7 @@ class Call:
                 leg.hangup()
                 raise
             self.leg, self._ended, self._described = leg, None, description
-            _exchange(channel, negotiated)
+            self._line.exchange(negotiated)
             self._spawn(self._follow(leg, channel))
             status, reason = 200, "OK"
         except CallFailed as error:
@@ -365,17 +379,3 @@ class Call:
 
     def _local(self, channel: media.Channel) -> LocalMedia:
         return replace(self._described, port=channel.port)
-
-
-def _exchange(channel: media.Channel, negotiated: Negotiated) -> None:
-    form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type)
-    agreed = negotiated.srtp
-    keys = SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None
-    channel.connect(
-        form,
-        (negotiated.remote_address, negotiated.remote_port),
-        control=negotiated.control,
-        keys=keys,
-        send=negotiated.direction in ("sendrecv", "sendonly"),
-        receive=negotiated.direction in ("sendrecv", "recvonly"),
-    )

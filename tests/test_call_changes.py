@@ -4,14 +4,17 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from media import channel as media
+from sipgw.call import PhoneLine
 from sipgw.sip import endpoint, session_timer
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Offered
-from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.sdp import Sdp
 from sipgw.sip.session import Session
 from tests.cloud import cloud
@@ -122,3 +125,17 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
             return phase, record["ending"]
 
     assert asyncio.run(scenario()) == (Phase.CONFIRMED, "caller_hung_up")
+
+
+def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
+    """Who holds us may play music, but need not: only the silence of a caller who should speak ends a call."""
+    line = PhoneLine()
+    line.attach(Mock())
+    local = LocalMedia("127.0.0.1", 4000)
+
+    def ended(direction: str) -> bool:
+        line.exchange(answer(make_offer(local, direction), local))
+        line.on_media(media.NoRtp(30.0))
+        return not line._events.empty()
+
+    assert [ended(direction) for direction in ("sendonly", "inactive", "sendrecv")] == [False, False, True]

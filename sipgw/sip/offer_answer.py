@@ -134,7 +134,7 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     if (reason := _reason_against(media, local.srtp)) is not None:
         raise NotAcceptable(reason)
     keys = () if local.srtp == "off" else _offered_keys(media)
-    srtp = sdes.accepted(keys, local.secret)
+    srtp = sdes.accepted(keys, _offered_keys(ours.media[at]))
     if srtp is None and (keys or media.protocol in SECURE):
         raise NotAcceptable("the answer's a=crypto is not one that was offered")
     encoding, payload = _codec(media)

@@ -90,12 +90,12 @@ def chosen(values: Iterable[str], secret: bytes) -> tuple[Crypto, Secured] | Non
     return answer, Secured(ours.suite, ours.key, theirs.key, theirs.mki)
 
 
-def accepted(values: tuple[str, ...], secret: bytes) -> Secured | None:
-    """What the `values` of an answer to our `own` agree on; None unless it is exactly one of them (RFC 4568 §5.1.3)."""
+def accepted(values: tuple[str, ...], offered: tuple[str, ...]) -> Secured | None:
+    """What the `values` of an answer to our `offered` ones agree on, or None (RFC 4568 §5.1.3)."""
     theirs = Crypto.parse(values[0]) if len(values) == 1 else None
     if theirs is None:
         return None
-    for ours in own(secret):
+    for ours in filter(None, map(Crypto.parse, offered)):
         if (ours.tag, ours.suite) == (theirs.tag, theirs.suite):
             return Secured(ours.suite, ours.key, theirs.key, theirs.mki)
     return None

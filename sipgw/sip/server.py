@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
-from sipgw.sip.events import Answered, Confirmed, Ended, Offered, Phase
+from sipgw.sip.events import Answered, Confirmed, Ended, Phase
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
@@ -88,8 +88,7 @@ class InviteServer(Usage):
         if response.body and self.invite.body:
             session.settled = True
         if request.body and session.settled:
-            session.offered = transaction
-            self.tell(Offered(request.body))
+            session.take(request, transaction, now)
         else:
             self.agent.respond(transaction, 200, now)
             if request.body and response.body:

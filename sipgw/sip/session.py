@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from sipgw.sip.usage import Usage
 
 RETRY_AFTER = (("Retry-After", "2"),)
+TRYING = 0.2
+"""Seconds after which an offer that is not answered yet gets a 100."""
+ANSWER_LIMIT = 10.0
+"""Seconds after which it is refused, as nobody seems to look after it."""
 MAX_TRIES = 6
 """How often a change is asked for while the other side is busy with one of its own (491)."""
 
@@ -48,6 +52,7 @@ class Session:
         self._change: _Change | None = None
         self._updates = False
         self._again: Timer | None = None
+        self._waiting: Timer | None = None
 
     def close(self, now: float) -> None:
         """The call is over."""
@@ -78,8 +83,26 @@ class Session:
             if request.method == "UPDATE" and not request.body:  # a session refresh (RFC 4028)
                 agent.respond(transaction, 200, now, headers=self._granted(request, now), contact=True)
                 return
-            self.offered = transaction
-            self._usage.tell(Offered(request.body or None))
+            self.take(request, transaction, now)
+
+    def take(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Tell of an offer, or of the wish for one; it is answered by `accept` or `refuse`, in time or by ourselves."""
+        self.offered = transaction
+        self._waiting = self._usage.agent.timers.at(now + TRYING, self._still_waiting)
+        self._usage.tell(Offered(request.body or None))
+
+    def _still_waiting(self, now: float) -> None:
+        agent, transaction = self._usage.agent, self.offered
+        if transaction is not None and transaction.request.method == "INVITE":
+            agent.respond(transaction, 100, now)  # RFC 3261 §17.2.1
+        self._waiting = agent.timers.at(now + ANSWER_LIMIT, lambda at: self.refuse(488, at))
+
+    def _taken(self) -> Transaction | None:
+        """The request that waits for an answer, which waits no longer."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        transaction, self.offered = self.offered, None
+        return transaction
 
     def _status_against(self, request: Request) -> int:
         """500 or 491 if the offer of `request` comes at a bad time, else 0."""
@@ -92,7 +115,7 @@ class Session:
                 return 0
             theirs = not self._usage.calling and (self._usage.invite.body or request.method == "INVITE")
             return 500 if theirs else 491  # the INVITE and its offer come first
-        # RFC 3261 §14.2, RFC 5407 §3.1.4 and 5: our own offer has no answer yet (an ACK alone may be late).
+        # RFC 3261 §14.2, RFC 5407 §3.1.5: our own offer has no answer yet; an ACK alone may be late (§3.1.4).
         ours = self.owed or (self._change is not None and self._change.method == "INVITE")
         return 491 if ours else 0
 
@@ -109,8 +132,7 @@ class Session:
 
     def accept(self, sdp: bytes, now: float) -> None:
         """Answer a pending offer; the 200 to a re-INVITE is resent until its ACK."""
-        transaction, self.offered = self.offered, None
-        usage = self._usage
+        transaction, usage = self._taken(), self._usage
         if transaction is None:
             return
         request = transaction.request
@@ -132,7 +154,7 @@ class Session:
 
     def refuse(self, status: int, now: float) -> None:
         """Refuse a pending offer; the session stays as it was."""
-        transaction, self.offered = self.offered, None
+        transaction = self._taken()
         if transaction is not None:
             self._usage.agent.respond(transaction, status, now)
 

@@ -1,5 +1,7 @@
 """Offer and answer: RFC 3264, with the examples of RFC 4317 where they fit."""
 
+from dataclasses import replace
+
 import aiortc.sdp
 import pytest
 
@@ -305,3 +307,14 @@ def test_where_reports_go(attributes: tuple[str, ...], control: tuple[str, int] 
 def test_one_port_for_all_is_only_used_if_we_offered_it() -> None:
     ours = make_offer(US).replace(b"a=rtcp-mux\r\n", b"")
     assert accept_answer(ours, offer("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"), US).control is None
+
+
+def test_an_answer_with_keys_that_a_refresh_offers_again_is_agreed_on_by_its_own_tag() -> None:
+    """RFC 4568 §5.1.3: what counts is the tag that was offered, here one that the other side has chosen."""
+    secret = bytes(range(200))
+    local = replace(US, srtp="optional", secret=secret)
+    theirs = offer("m=audio 4000 RTP/SAVP 0", f"a=crypto:7 AES_CM_128_HMAC_SHA1_32 inline:{'A' * 40}")
+    first = answer(theirs, local)
+    again = accept_answer(first.sdp, theirs, local)
+    assert first.srtp is not None
+    assert again.srtp == first.srtp
