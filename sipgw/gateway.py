@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Self
@@ -12,20 +13,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
 from media.engine import MediaEngine
+from sipgw.admission import Admission
 from sipgw.agents import Agents, call_variables
-from sipgw.call import RETRY_AFTER, Call, Ending, PhoneLine
+from sipgw.call import Call, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.providers import Providers, opened
-from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions
+from sipgw.sip.uri import Uri
 from sipgw.store import CallRecord, Store
-from sipgw.trunks import TrunkOptions, Trunks
+from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
 
@@ -46,12 +49,13 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self._observer = observer
-        self._trunks = Trunks(config.trunks)
+        self.admission = Admission(
+            config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
+        )
+        self.registrar = Registrar()
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], str] = {}
-        self._draining = False
-        self._strangers: set[str] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,17 +69,17 @@ class Gateway:
                 providers[name] = await enter(opened(one.config, one.choice, speech))
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
-            endpoint = await enter(Endpoint(config.sip, self._on_invite, self._admit))
+            endpoint = await enter(self._endpoint())
             self._parts = store, providers, engine, endpoint
             await enter(self._group)
-            for trunk in self._trunks.all:
+            for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
                     self._register(endpoint, trunk)
             stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._draining = True
+        self.admission.draining = True
         for task in self._calls:
             task.cancel()  # a cancelled call hangs up
         if self._calls:
@@ -109,41 +113,41 @@ class Gateway:
             log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
 
         registration.changed = changed
-        self._group.create_task(self._let_in(trunk, registration.peer))
+        self._group.create_task(self._let_in(trunk, endpoint, trunk.proxy_uri or trunk.registrar_uri))
 
-    async def _let_in(self, trunk: TrunkOptions, peer: Peer) -> None:
+    async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
         """Admit calls from the addresses of a registrar."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port)
-        except OSError as error:
-            log.warning("registrar not found", trunk=trunk.name, host=peer.host, cause=error.strerror)
-            return
-        for address in {str(entry[4][0]) for entry in found}:
-            self._trunks.allow(trunk, address)
+        for peer in await endpoint.locate(registrar):
+            self.admission.trunks.allow(trunk, peer.host)
 
-    def _admit(self, request: Request, source: Peer) -> Refusal | None:
-        trunk = self._trunks.match(source.host)
-        if trunk is None:
-            if source.host not in self._strangers and len(self._strangers) < 1000:
-                self._strangers.add(source.host)
-                log.warning("stranger ignored", address=source.host, method=request.method,
-                            advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
-            return DROP
-        if request.method == "INVITE":
-            busy = sum(name == trunk.name for name in self._calls.values())
-            if self._draining or busy >= trunk.max_calls:
-                # 503, not 486: carriers then try their next destination.
-                return Refusal(503, headers=RETRY_AFTER)
-        return None
+    def _endpoint(self) -> Endpoint:
+        admission, now = self.admission, asyncio.get_running_loop().time
+
+        def register(request: Request, source: Peer, at: float) -> Answer:
+            return self.registrar.register(admission.user(request), request, source, at)
+
+        return Endpoint(
+            self.config.sip,
+            self._on_invite,
+            lambda request, source: admission.judge(request, source, now()),
+            screen=lambda host: admission.screen(host, now()),
+            register=register if self.config.accounts else None,
+        )
 
     def _on_invite(self, leg: Leg) -> None:
-        trunk = self._trunks.match(leg.source.host)
+        trunk = self.admission.trunk_of(leg.request, leg.source)
         if trunk is None:
             leg.reject(403)
             return
         task = self._group.create_task(self._serve(leg, trunk), name=f"call {leg.id}")
-        self._calls[task] = trunk.name
-        task.add_done_callback(lambda done: self._calls.pop(done, None) and None)
+        self._calls.add(task)
+        self.admission.calls[trunk.name] += 1
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._calls.discard(done)
+            self.admission.calls[trunk.name] -= 1
+
+        task.add_done_callback(ended)
 
     async def _serve(self, leg: Leg, trunk: TrunkOptions) -> None:
         store, providers, engine, endpoint = self._running

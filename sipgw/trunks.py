@@ -1,17 +1,12 @@
 """Trunks: who may send calls here, and where the gateway registers."""
 
-import ipaddress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from sipgw.networks import PRIVATE_NETWORKS, Networks, check_networks
 from sipgw.sip.digest import Credentials
 from sipgw.sip.uri import Uri
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
-"""Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
 
 
 def _uri(text: str) -> Uri | None:
@@ -40,6 +35,9 @@ class TrunkOptions:
     """SIP URI to send REGISTER to when it is not the registrar itself."""
     networks: tuple[str, ...] = ()
     """Networks that its calls come from. A registered trunk's registrar addresses are added by themselves."""
+    proof: Literal["network", "digest"] = "network"
+    """What its calls must prove. `network`: that they come from `networks` (carriers). `digest`: also an account with
+    this trunk's name (PBXs and phones); without `networks`, from the account's own."""
     expires: float = 3600
     """Seconds asked for a registration."""
     max_calls: int = 100
@@ -51,14 +49,10 @@ class TrunkOptions:
     """SIP or tel URI of the person that callers are transferred to; empty: no transfers."""
 
     def __post_init__(self) -> None:
-        for network in self.networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                raise ValueError(f"networks: {error}") from None
+        check_networks(self.networks)
         if self.mode == "register" and not (self.registrar and self.user):
             raise ValueError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'")
-        if self.mode == "peer" and not self.networks:
+        if self.mode == "peer" and not self.networks and self.proof == "network":
             raise ValueError(
                 f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
             )
@@ -95,23 +89,20 @@ class Trunks:
     """All trunks of a gateway, looked up by the address a request comes from."""
 
     def __init__(self, trunks: tuple[TrunkOptions, ...]) -> None:
-        self.all = trunks or (LOCAL_TRUNK,)
-        self._networks: list[tuple[Network, TrunkOptions]] = []
+        self.all = trunks
+        self._networks = Networks[TrunkOptions]()
         for trunk in self.all:
             for network in trunk.networks:
                 self.allow(trunk, network)
 
     def allow(self, trunk: TrunkOptions, network: str) -> None:
         """Let calls from `network` (an address or CIDR network) in through `trunk`."""
-        entry = (ipaddress.ip_network(network), trunk)
-        if entry not in self._networks:
-            self._networks.append(entry)
-            # The narrowest network decides, so that a PBX inside a softphone network keeps its own trunk.
-            self._networks.sort(key=lambda entry: -entry[0].prefixlen)
+        self._networks.add(network, trunk)
 
     def match(self, host: str) -> TrunkOptions | None:
         """The trunk that a request from `host` (an IP address) belongs to, or None for a stranger."""
-        address = ipaddress.ip_address(host.partition("%")[0])
-        if address.version == 6 and address.ipv4_mapped:  # what a dual-stack socket reports for an IPv4 peer
-            address = address.ipv4_mapped
-        return next((trunk for network, trunk in self._networks if address in network), None)
+        return self._networks.match(host)
+
+    def named(self, name: str) -> TrunkOptions | None:
+        """The trunk of this name, or None."""
+        return next((trunk for trunk in self.all if trunk.name == name), None)

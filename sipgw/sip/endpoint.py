@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 
@@ -18,6 +18,7 @@ from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
+from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
 from sipgw.sip.streams import PING, Told
@@ -86,15 +87,26 @@ class EndpointOptions:
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
+Screen = Callable[[str], bool]
+Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
 """Turn away without an answer."""
+
+
+class _Above(NamedTuple):
+    """What the application wants to be told and asked."""
+
+    on_invite: Callable[[Leg], None]
+    trace: Tracer | None
+    screen: Screen
 
 
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
     `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked.
+    every message, credentials masked. `screen` says whether what comes from an address is read at all; `register`
+    takes REGISTER requests.
     """
 
     def __init__(
@@ -103,10 +115,12 @@ class Endpoint:
         on_invite: Callable[[Leg], None],
         admit: Admit,
         trace: Tracer | None = None,
+        *,
+        screen: Screen = lambda host: True,
+        register: Register | None = None,
     ) -> None:
         self.options = options
-        self._on_invite = on_invite
-        self._trace = trace
+        self._above = _Above(on_invite, trace, screen)
         told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
         self._transports = Transports(options, self.datagram, told)
         self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
@@ -118,6 +132,7 @@ class Endpoint:
             self._incoming,
             self._names.locate,
             self._transports.seen,
+            register,
         )
         self.agent = UserAgent(world)
         self._stun: Stun | None = None
@@ -248,7 +263,7 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         try:
-            self._on_invite(self._leg(usage, usage.source))
+            self._above.on_invite(self._leg(usage, usage.source))
         except Exception:  # the call boundary
             log.exception("call not taken")
             usage.reject(500, now)
@@ -264,12 +279,14 @@ class Endpoint:
         if is_stun(data):
             if self._stun:
                 self._after(self._stun.receive, data)
-        elif data.strip(b"\r\n\0"):
+        elif data.strip(b"\r\n\0") and self._above.screen(peer.host):
             self._watched("in", peer, data)
             self._after(self.agent.receive, data, peer)
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if self._trace is not None and not isinstance(message, ParseError):
+        if not self._above.screen(peer.host):
+            return
+        if self._above.trace is not None and not isinstance(message, ParseError):
             self._watched("in", peer, message.to_bytes())
         self._after(self.agent.receive_message, message, peer)
 
@@ -287,10 +304,10 @@ class Endpoint:
                 registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._trace is None or data == PING:
+        if self._above.trace is None or data == PING:
             return
         try:
-            self._trace(Traced(direction, peer, redacted(data), self._now()))
+            self._above.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer
 
 if TYPE_CHECKING:
     from sipgw.sip.server import InviteServer
@@ -45,3 +46,5 @@ class Surroundings(NamedTuple):
     """Find the addresses of a peer (RFC 3263), at once or later."""
     seen: Callable[[Peer, str, int], bool] = lambda peer, host, port: False
     """A peer has seen us at this address; returns whether that is news."""
+    register: Callable[[Request, Peer, float], Answer] | None = None
+    """Take an admitted REGISTER; without this we are no registrar."""
