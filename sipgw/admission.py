@@ -6,6 +6,7 @@ Whoever is turned away learns nothing: strangers get no answer at all, unknown u
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 
@@ -38,6 +39,9 @@ class AdmissionOptions:
 
     realm: str = "sipgw"
     """The realm of our challenges; phones show it beside the question for the password."""
+    algorithms: tuple[Literal["SHA-256", "MD5"], ...] = ("SHA-256", "MD5")
+    """Digests that phones may choose from (RFC 8760), the strongest first. Set it to ``["MD5"]`` for old phones that
+    give up when they see another one."""
     max_calls: int = 500
     """Calls at the same time on all trunks; one more is answered 503."""
     calls_per_second: float = 200
@@ -50,6 +54,8 @@ class AdmissionOptions:
     """Wrong passwords from one address; after as many at once it gets no answer for a while."""
 
     def __post_init__(self) -> None:
+        if not self.algorithms:
+            raise ValueError("algorithms must name at least one")
         if not self.realm.isascii() or not self.realm.isprintable() or set(self.realm) & set('"\\'):
             raise ValueError("realm must be plain printable text without quotes")
         for name in ("max_calls", "calls_per_second", "strangers_per_second", "stranger_per_second",
@@ -77,7 +83,7 @@ class Admission:
         self._at_home = {account.user: Networks((net, True) for net in account.networks) for account in accounts}
         self._phones = Networks((network, True) for account in accounts for network in account.networks)
         passwords = {account.user: account.password for account in accounts}
-        self._challenger = Challenger(options.realm, passwords, key, token)
+        self._challenger = Challenger(options.realm, passwords, key, token, options.algorithms)
         self._limits = _Limits(options, key)
         self._proven: OrderedDict[str, None] = OrderedDict()
         self._told: set[str] = set()

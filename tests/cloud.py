@@ -44,8 +44,12 @@ async def cloud(
     voice_faults: VoiceFaults | None = None,
     observer: Callable[[str, Report], None] | None = None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    change: Callable[[Config], Config] = lambda config: config,
 ) -> AsyncIterator[Cloud]:
-    """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
+    """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
+
+    `change` makes its configuration what the test needs.
+    """
     final, token, sound = delays
     replies = [replace(reply, delay=reply.delay + token) for reply in replies]
     async with (
@@ -61,5 +65,5 @@ async def cloud(
             openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
         )
-        async with Gateway(config, observer) as gateway:
+        async with Gateway(change(config), observer) as gateway:
             yield Cloud(ears, model, voice, gateway)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from sipgw.sip.digest import Challenge, Credentials, parse_digest, verify
@@ -21,7 +21,7 @@ NONCE_LIFE = 300.0
 COUNTS_KEPT = 10_000
 """Nonces whose counts are remembered."""
 ALGORITHMS = ("SHA-256", "MD5")
-"""What we ask for, the strongest first (RFC 8760 §2.3); MD5 for the phones that know nothing else."""
+"""What we can ask for, the strongest first (RFC 8760 §2.3); MD5 for the phones that know nothing else."""
 LONGEST = 2048
 """Characters of an Authorization header that are looked at."""
 _COUNT = re.compile("[0-9a-fA-F]{8}")
@@ -43,8 +43,16 @@ class Proof(Enum):
 class Challenger:
     """Challenges for one realm, and the checks of what is answered."""
 
-    def __init__(self, realm: str, passwords: Mapping[str, str], key: bytes, token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        realm: str,
+        passwords: Mapping[str, str],
+        key: bytes,
+        token: Callable[[], str],
+        algorithms: Sequence[str] = ALGORITHMS,
+    ) -> None:
         self.realm = realm
+        self.algorithms = algorithms
         self._passwords = passwords
         self._key = key
         self._token = token
@@ -62,7 +70,7 @@ class Challenger:
                 "WWW-Authenticate",
                 f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{more}',
             )
-            for algorithm in ALGORITHMS
+            for algorithm in self.algorithms
         )
 
     def user(self, request: Request) -> str:
@@ -78,8 +86,8 @@ class Challenger:
         value, given = found
         username, nonce = given.get("username", ""), given.get("nonce", "")
         algorithm = given.get("algorithm", "MD5")
-        if algorithm.upper() not in ALGORITHMS:
-            algorithm = "MD5"  # `verify` refuses it in its own time
+        if algorithm.upper() not in self.algorithms:
+            algorithm = self.algorithms[0]  # `verify` refuses the one that was not asked for
         challenge = Challenge(self.realm, nonce, algorithm, ("auth",), given.get("opaque"))
         credentials = Credentials(username, self._passwords.get(username, self._nobody))
         right = verify(value, challenge, credentials, request.method, request.body)

@@ -59,6 +59,15 @@ def test_both_algorithms_are_offered_the_stronger_first() -> None:
     assert best.algorithm == "SHA-256"
 
 
+def test_an_algorithm_that_is_not_offered_is_not_taken() -> None:
+    door = Challenger("sipgw", {"anna": PASSWORD}, b"k", lambda: "t", ["MD5"])
+    (only,) = [Challenge.parse(value) for _, value in door.challenge(HOST, 100.0)]
+    assert only.algorithm == "MD5"
+    stronger = Challenge(only.realm, only.nonce, "SHA-256", only.qop)
+    assert door.prove(answered(stronger), HOST, 101.0) is Proof.WRONG
+    assert door.prove(answered(only), HOST, 101.0) is Proof.GIVEN
+
+
 def test_without_credentials_nothing_is_proven() -> None:
     door = challenger()
     other = Challenge("other realm", "n", qop=("auth",))
