@@ -46,7 +46,7 @@ class AdmissionOptions:
     """Calls at the same time on all trunks; one more is answered 503."""
     calls_per_second: float = 200
     """New calls from one known address, four times as many at once; what is more is answered 503."""
-    strangers_per_second: float = 1000
+    strangers_per_second: float = 200
     """Messages from all unknown addresses together; what is more is not even read."""
     stranger_per_second: float = 20
     """Messages from one unknown address, five times as many at once; what is more is not even read."""
@@ -148,7 +148,8 @@ class Admission:
             return None
         if proof in (Proof.WRONG, Proof.GIVEN):
             self._limits.failed(who, now)
-            log.warning("wrong credentials", address=source.host, method=request.method)
+            if self._limits.lines.take(now):
+                log.warning("wrong credentials", address=source.host, method=request.method)
         stale = proof is Proof.STALE
         return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
 
@@ -168,6 +169,7 @@ class _Limits:
     """The buckets. Strangers have theirs apart, so that no flood of theirs empties those of the known."""
 
     def __init__(self, options: AdmissionOptions, key: bytes) -> None:
+        self.lines = Bucket(1.0, 20.0)  # a log is memory too
         one, per_call = options.stranger_per_second, options.calls_per_second
         self._strangers = Bucket(options.strangers_per_second, options.strangers_per_second)
         self._stranger = Buckets(one, 5 * one, key)
