@@ -9,6 +9,7 @@ import json
 import resource
 import secrets
 import signal
+from pathlib import Path
 
 from sipgw.accounts import AccountOptions
 from sipgw.admission import Admission, AdmissionOptions
@@ -45,7 +46,7 @@ async def main() -> None:
             "unread": read[0],
             "read": read[1],
             "seconds": round(usage.ru_utime + usage.ru_stime, 2),
-            "mib": usage.ru_maxrss // 1024,
+            "mib": int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024,
             "counts": dict(endpoint.agent.counts),
             "open": endpoint.agent.open,
         }

@@ -95,7 +95,7 @@ async def baresip(
     """baresip with an account on the gateway at `port`."""
     folder.mkdir(exist_ok=True)
     (folder / "config").write_text(
-        BARESIP.format(source=folder / "none.wav", player=folder / "unused.wav", recordings=folder)
+        BARESIP.format(source=folder / "none.wav", player=folder / "unused.wav", recordings=folder, port=0)
     )
     mode = ";answermode=auto" if answers else ""
     (folder / "accounts").write_text(
