@@ -4,7 +4,7 @@ Whoever is turned away learns nothing: strangers get no answer at all, unknown u
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +91,11 @@ class Admission:
     def screen(self, host: str, now: float) -> bool:
         """Whether a message from `host` is to be read at all; a flood of strangers is not."""
         return self.known(host) or self._limits.stranger(site(host), now)
+
+    @property
+    def users(self) -> Collection[str]:
+        """The names of the accounts."""
+        return self._accounts.keys()
 
     def known(self, host: str) -> bool:
         """Whether `host` belongs to a trunk, or an account has proven itself from there."""

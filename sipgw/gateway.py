@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
@@ -17,15 +18,18 @@ from sipgw.admission import Admission
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Ending, PhoneLine
 from sipgw.config import Config
+from sipgw.dialling import Dialling
 from sipgw.orders import about_call, order_tools, persona
+from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
+from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registrar import Answer, Registrar
-from sipgw.sip.registration import Registration, RegistrationOptions
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
 from sipgw.store import CallRecord, Store
 from sipgw.trunks import TrunkOptions
@@ -34,6 +38,20 @@ log = structlog.get_logger()
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
+
+
+@dataclass(frozen=True)
+class TrunkStatus:
+    """How a trunk is at the moment."""
+
+    name: str
+    registration: str
+    """``trying``, ``registered``, ``failed`` or ``closed``; empty where nothing is registered."""
+    registration_reason: str
+    health: str
+    """``up``, ``down`` or ``unknown``: what OPTIONS found."""
+    health_reason: str
+    calls: int
 
 
 class Gateway:
@@ -56,6 +74,8 @@ class Gateway:
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._calls: set[asyncio.Task[None]] = set()
+        self.probes: dict[str, Probe] = {}
+        self._outbound: Outbound | None = None
         self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
@@ -75,6 +95,10 @@ class Gateway:
             for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
                     self._register(endpoint, trunk)
+                if trunk.options_every and trunk.domain_uri is not None:
+                    self._probe(endpoint, trunk, trunk.domain_uri)
+            dialling = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            self._outbound = Outbound(endpoint, dialling, self.registrar, self.admission.calls)
             stack.pop_all()
         return self
 
@@ -102,6 +126,44 @@ class Gateway:
             raise RuntimeError("the gateway is not running")
         return self._parts
 
+    @property
+    def outbound(self) -> Outbound:
+        """For calls out."""
+        if self._outbound is None:
+            raise RuntimeError("the gateway is not running")
+        return self._outbound
+
+    def status(self) -> list[TrunkStatus]:
+        """How each trunk is."""
+        found = []
+        for trunk in self.admission.trunks.all:
+            registration, probe = self.registrations.get(trunk.name), self.probes.get(trunk.name)
+            found.append(
+                TrunkStatus(
+                    trunk.name,
+                    registration.state.value if registration else "",
+                    registration.reason if registration else "",
+                    probe.reach.value if probe else Reach.UNKNOWN.value,
+                    probe.reason if probe else "",
+                    self.admission.calls[trunk.name],
+                )
+            )
+        return found
+
+    def _reachable(self, trunk: str) -> bool:
+        registration, probe = self.registrations.get(trunk), self.probes.get(trunk)
+        down = probe is not None and probe.reach is Reach.DOWN
+        return not down and (registration is None or registration.state is not RegistrationState.FAILED)
+
+    def _probe(self, endpoint: Endpoint, trunk: TrunkOptions, target: Uri) -> None:
+        probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
+        self.probes[trunk.name] = probe
+
+        def changed() -> None:
+            log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
+
+        probe.changed = changed
+
     def _register(self, endpoint: Endpoint, trunk: TrunkOptions) -> None:
         assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
         options = RegistrationOptions(
@@ -119,6 +181,14 @@ class Gateway:
         """Admit calls from the addresses of a registrar."""
         for peer in await endpoint.locate(registrar):
             self.admission.trunks.allow(trunk, peer.host)
+
+    def _transfer_target(self, trunk: TrunkOptions) -> Uri | None:
+        """Whom callers of `trunk` are transferred to; for an account the phone that it is registered with."""
+        target = trunk.transfer_uri
+        if target is None or target.user or target.host not in self.admission.users:
+            return target
+        phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
+        return phones[0].contact if phones else None
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
@@ -153,6 +223,7 @@ class Gateway:
         store, providers, engine, endpoint = self._running
         structlog.contextvars.bind_contextvars(call=leg.id)
         leg.authenticate(trunk.credentials)
+        transfer_to = self._transfer_target(trunk)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
         caller = Identity.of(leg.request, trusted=trunk.trust_identity)
         agent = self.agents.answering(leg.request, caller, trunk.name)
@@ -175,12 +246,12 @@ class Gateway:
                 persona(options, values, about_call(caller)),
                 tools=[*order_tools(store, leg.id), *agent.tools],
                 options=agent.config.turns,
-                can_transfer=trunk.transfer_uri is not None,
+                can_transfer=transfer_to is not None,
                 observer=observe,
             )
 
         address = endpoint.contact_host(leg.source)
-        call = Call(leg, engine, converse, address=address, transfer_to=trunk.transfer_uri)
+        call = Call(leg, engine, converse, address=address, transfer_to=transfer_to)
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()

@@ -1,11 +1,13 @@
 """Trunks: who may send calls here, and where the gateway registers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from sipgw.networks import PRIVATE_NETWORKS, Networks, check_networks
+from sipgw.numbers import NumberError, NumberFormat, check_country, e164, shaped
 from sipgw.sip.digest import Credentials
+from sipgw.sip.probe import SHORTEST
 from sipgw.sip.uri import Uri
 
 
@@ -32,7 +34,24 @@ class TrunkOptions:
     password: str = field(default="", repr=False)
     """Password for digest authentication, by reference: ``"${TELNYX_PASSWORD}"``."""
     outbound_proxy: str = ""
-    """SIP URI to send REGISTER to when it is not the registrar itself."""
+    """Host or SIP URI that REGISTER, OPTIONS and calls are sent to when it is not the registrar or domain itself."""
+    domain: str = ""
+    """Host or SIP URI that calls out are addressed to, e.g. ``acme.pstn.twilio.com``; empty: the registrar."""
+    country: str = ""
+    """Where numbers without ``+`` are dialled from: two letters like ``"US"``."""
+    number_format: NumberFormat = "+e164"
+    """How the carrier wants numbers: ``"+e164"`` (+14155550100), ``"e164"`` (14155550100), ``"national"``
+    (4155550100), ``"as_dialled"`` (for PBXs: extensions pass untouched)."""
+    caller_id: str = ""
+    """The number that calls out show: one that is yours at this carrier, or an extension with ``as_dialled``."""
+    caller_ids: tuple[str, ...] = ()
+    """Further numbers that a call may show instead."""
+    caller_name: str = ""
+    """The name shown beside it."""
+    calls_per_second: float = 1
+    """New calls out; more wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2, Telnyx 20)."""
+    options_every: float = 0
+    """Seconds between OPTIONS requests that ask whether the trunk is there, at least 15; 0 is never."""
     networks: tuple[str, ...] = ()
     """Networks that its calls come from. A registered trunk's registrar addresses are added by themselves."""
     proof: Literal["network", "digest"] = "network"
@@ -46,7 +65,8 @@ class TrunkOptions:
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
     transfer_to: str = ""
-    """SIP or tel URI of the person that callers are transferred to; empty: no transfers."""
+    """The person that callers are transferred to: a number, which the trunk's domain and format complete, a SIP or tel
+    URI, or ``sip:USER`` of one of the accounts; empty: no transfers."""
 
     def __post_init__(self) -> None:
         check_networks(self.networks)
@@ -56,9 +76,19 @@ class TrunkOptions:
             raise ValueError(
                 f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
             )
-        for uri in (self.registrar_uri, self.proxy_uri, self.transfer_uri):
+        for uri in (self.registrar_uri, self.proxy_uri, self.domain_uri, self.transfer_uri):
             if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
                 raise ValueError(f"{uri} is not a SIP address")
+        if not self.calls_per_second > 0:
+            raise ValueError("calls_per_second must be more than 0")
+        if self.options_every and self.options_every < SHORTEST:
+            raise ValueError(f"options_every must be at least {SHORTEST:.0f} s: carriers ban who asks more often")
+        if set(self.caller_name) & set('"\\\r\n'):
+            raise ValueError("caller_name must be without quotes, backslashes and line breaks")
+        check_country(self.country)
+        for number in (self.caller_id, *self.caller_ids):
+            if number:
+                self._as_e164(number)
 
     @cached_property
     def registrar_uri(self) -> Uri | None:
@@ -67,13 +97,38 @@ class TrunkOptions:
 
     @cached_property
     def proxy_uri(self) -> Uri | None:
-        """Where REGISTER is sent, or None for the registrar itself."""
+        """Where everything is sent, or None for the registrar or domain itself."""
         return _uri(self.outbound_proxy)
+
+    @cached_property
+    def domain_uri(self) -> Uri | None:
+        """Where calls out go, or None if there are none."""
+        return _uri(self.domain) or self.registrar_uri
 
     @cached_property
     def transfer_uri(self) -> Uri | None:
         """Where callers are transferred to, or None."""
-        return _uri(self.transfer_to)
+        number = self.transfer_to[:1] in ("+", *"0123456789") and "@" not in self.transfer_to
+        return self.number_uri(self.transfer_to) if number else _uri(self.transfer_to)
+
+    def number_uri(self, number: str) -> Uri:
+        """The Request-URI or Refer-To of a telephone number on this trunk. Raises `NumberError`."""
+        if self.domain_uri is None:
+            raise NumberError(f"trunk {self.name!r} needs a 'domain' to reach {number}")
+        return replace(self.domain_uri, user=shaped(number, self.number_format, self.country))
+
+    def may_show(self, number: str) -> bool:
+        """Whether a call out may show `number`; carriers refuse numbers that are not ours."""
+        try:
+            wanted = self._as_e164(number)
+        except NumberError:
+            return False
+        return any(self._as_e164(own) == wanted for own in (self.caller_id, *self.caller_ids) if own)
+
+    def _as_e164(self, number: str) -> str:
+        if self.number_format == "as_dialled":
+            return shaped(number, "as_dialled")
+        return e164(number, self.country)
 
     @property
     def credentials(self) -> Credentials | None:

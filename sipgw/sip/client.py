@@ -44,11 +44,16 @@ class InviteClient(Usage):
         offer: bytes,
         *,
         proxy: Uri | None = None,
+        peer: Peer | None = None,
+        more: tuple[tuple[str, str], ...] = (),
         credentials: Credentials | None = None,
         ring_timeout: float = 60.0,
     ) -> "InviteClient":
-        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`."""
-        peer = peer_of(proxy or target)
+        """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
+
+        It goes to `peer`, if given, whatever the target says: a phone behind NAT. `more` are further headers.
+        """
+        peer = peer or peer_of(proxy or target)
         fields = (
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),
@@ -58,6 +63,7 @@ class InviteClient(Usage):
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),
             *ALLOW,
+            *more,
             ("Content-Type", "application/sdp"),
         )
         request = Request("INVITE", target, headers=Headers(fields), body=offer)

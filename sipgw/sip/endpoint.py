@@ -18,6 +18,7 @@ from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
+from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
@@ -207,13 +208,26 @@ class Endpoint:
         *,
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
+        peer: Peer | None = None,
+        more: tuple[tuple[str, str], ...] = (),
         ring_timeout: float = 60.0,
     ) -> tuple[Leg, bytes | None]:
-        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call."""
+        """Call `target`, at `peer` if that is given, with the headers `more`; returns the leg and the answer.
+
+        Raises `CallFailed`; cancelling it cancels the call.
+        """
         usage = InviteClient.to(
-            self.agent, target, from_, offer, proxy=proxy, credentials=credentials, ring_timeout=ring_timeout
+            self.agent,
+            target,
+            from_,
+            offer,
+            proxy=proxy,
+            peer=peer,
+            more=more,
+            credentials=credentials,
+            ring_timeout=ring_timeout,
         )
-        leg = self._leg(usage, peer_of(proxy or target))
+        leg = self._leg(usage, peer or peer_of(proxy or target))
         self._after(usage.start)
         try:
             async for event in leg.events():
@@ -233,6 +247,12 @@ class Endpoint:
         self._registrations.append(registration)
         self._after(registration.register)
         return registration
+
+    def probe(self, options: ProbeOptions) -> Probe:
+        """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
+        probe = Probe(self.agent, options)
+        self._after(probe.ask)
+        return probe
 
     # Around the core
 

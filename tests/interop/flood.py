@@ -1,4 +1,4 @@
-"""A flood of garbage and of well-formed strangers' requests: ``python -m tests.interop.flood PORT RATE SECONDS SOURCES``.
+"""A flood of garbage and forged requests: ``python -m tests.interop.flood PORT RATE SECONDS SOURCES``.
 
 Everything under 127.0.0.0/8 is this machine, so it comes from as many addresses as asked for.
 """
