@@ -30,7 +30,9 @@ class TrunkOptions:
     registrar: str = ""
     """`register` only: host or SIP URI, e.g. ``sip.telnyx.com`` or ``sip:10.0.0.5:5080``."""
     user: str = ""
-    """User name for digest authentication; with `register` also the user part of our address."""
+    """Our user name there; with `register` also the user part of our address."""
+    auth_user: str = ""
+    """User name for digest authentication where it is not `user` (3CX calls it authentication ID)."""
     password: str = field(default="", repr=False)
     """Password for digest authentication, by reference: ``"${TELNYX_PASSWORD}"``."""
     outbound_proxy: str = ""
@@ -108,8 +110,9 @@ class TrunkOptions:
     @cached_property
     def transfer_uri(self) -> Uri | None:
         """Where callers are transferred to, or None."""
-        number = self.transfer_to[:1] in ("+", *"0123456789") and "@" not in self.transfer_to
-        return self.number_uri(self.transfer_to) if number else _uri(self.transfer_to)
+        if self.transfer_to and "@" not in self.transfer_to and ":" not in self.transfer_to:
+            return self.number_uri(self.transfer_to)
+        return _uri(self.transfer_to)
 
     def number_uri(self, number: str) -> Uri:
         """The Request-URI or Refer-To of a telephone number on this trunk. Raises `NumberError`."""
@@ -133,7 +136,7 @@ class TrunkOptions:
     @property
     def credentials(self) -> Credentials | None:
         """For answering digest challenges."""
-        return Credentials(self.user, self.password) if self.user else None
+        return Credentials(self.auth_user or self.user, self.password) if self.user else None
 
 
 LOCAL_TRUNK = TrunkOptions(name="local", mode="peer", networks=PRIVATE_NETWORKS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -94,8 +95,11 @@ async def baresip(
 ) -> AsyncIterator[Program]:
     """baresip with an account on the gateway at `port`."""
     folder.mkdir(exist_ok=True)
+    with wave.open(str(folder / "quiet.wav"), "wb") as quiet:
+        quiet.setparams((1, 2, 8000, 0, "NONE", ""))
+        quiet.writeframes(bytes(160_000))
     (folder / "config").write_text(
-        BARESIP.format(source=folder / "none.wav", player=folder / "unused.wav", recordings=folder, port=0)
+        BARESIP.format(source=folder / "quiet.wav", player=folder / "unused.wav", recordings=folder, port=0)
     )
     mode = ";answermode=auto" if answers else ""
     (folder / "accounts").write_text(

@@ -12,9 +12,11 @@ from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.config import Config
 from sipgw.gateway import Gateway
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.registrar import Binding
 from tests.cloud import cloud
 from tests.interop.phones import baresip, linphone
+from tests.recipes import OFFER, written
 
 ANNA = AccountOptions("anna", "annas-password")
 
@@ -45,8 +47,13 @@ async def records(gateway: Gateway) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_linphone_registers_calls_and_unregisters(tmp_path: Path, transport: str) -> None:
+    recipe = written(tmp_path, "linphone", {"ANNA_PASSWORD": ANNA.password}, everything=False)
+
+    def change(config: Config) -> Config:
+        return replace(config, accounts=recipe.accounts, admission=recipe.admission)
+
     async def scenario() -> None:
-        async with cloud(tmp_path, [], [], change=with_accounts()) as world:
+        async with cloud(tmp_path, [], [], change=change) as world:
             port = world.gateway.endpoint.port
             async with linphone(tmp_path / "phone", port, "anna", ANNA.password, transport) as phone:
                 (binding,) = await bindings(world.gateway, 1)
@@ -89,6 +96,38 @@ def test_a_phone_that_knows_only_md5(tmp_path: Path, transport: str) -> None:
         ):
             (binding,) = await bindings(world.gateway, 1)
             assert binding.peer.transport == transport
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_person_at_a_phone_can_be_called(tmp_path: Path, transport: str) -> None:
+    """Over the connection or to the address that it was seen at; behind NAT its Contact alone would lead nowhere."""
+
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], [], change=with_accounts("MD5")) as world:
+            gateway = world.gateway
+            port = gateway.endpoint.port
+            async with baresip(
+                tmp_path / "phone", port, "anna", ANNA.password, answers=True, transport=transport
+            ) as phone:
+                (binding,) = await bindings(gateway, 1)
+                # As a phone behind NAT says: an address that nobody outside can reach.
+                hidden = replace(binding, contact=replace(binding.contact, host="192.168.77.77"))
+                gateway.registrar._bindings["anna"] = (hidden,)
+                made = await gateway.outbound.ring("anna", "<sip:agent@127.0.0.1>", OFFER)
+                assert made.answer is not None
+                await phone.says("Call established")
+                made.leg.hangup()
+
+    asyncio.run(scenario())
+
+
+def test_nobody_at_the_phone_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], [], change=with_accounts()) as world:
+            with pytest.raises(CallFailed, match="no phone of 'anna' is registered"):
+                await world.gateway.outbound.ring("anna", "<sip:agent@127.0.0.1>", OFFER)
 
     asyncio.run(scenario())
 
