@@ -55,7 +55,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 
 lock: $(VENV)/.tested
 	$(LOCK) --extra local --output-file requirements.lock
-	$(LOCK) --all-extras --constraint requirements.lock --output-file requirements-test.lock
+	$(LOCK) --extra local --extra webrtc --extra test --extra interop --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,8 +1,8 @@
 """The conversation: listens, takes turns, answers. One for each call, the same for every line and provider."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from agent.limits import OPEN, boundary
 from agent.line import Audio, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.model import Model
 from agent.mouth import Mouth, VoiceError
+from agent.persona import Persona
+from agent.phrases import words_of
 from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded
 from agent.reply import Agent, Control, Preparation, Reply
 from agent.tools import Tool, Toolbox
-from agent.turns import Decision, Event, State, TurnOptions, words_of
+from agent.turns import Decision, Event, State, TurnOptions
 from agent.voice import Voice
 
 log = structlog.get_logger()
@@ -28,22 +30,6 @@ KEPT_LIMIT = 5.0
 """Seconds that tools with a side effect have to finish after the call."""
 
 __all__ = ["Conversation", "Outcome", "Persona"]
-
-
-@dataclass(frozen=True)
-class Persona:
-    """What the agent is told, and the sentences that it says by itself."""
-
-    prompt: str
-    """The system prompt."""
-    greeting: str
-    filler: str = "One moment, please."
-    """Said when a tool takes long."""
-    reprompt: str = "Are you still there?"
-    goodbye_silence: str = "I cannot hear you, so I will hang up now. Goodbye."
-    goodbye_overtime: str = "I am sorry, our time is up. Please call again. Goodbye."
-    apology: str = "I am sorry, I have a technical problem."
-    """Said when a provider fails; then the caller is transferred, or the call ends."""
 
 
 class Conversation:
@@ -59,18 +45,24 @@ class Conversation:
         *,
         tools: Iterable[Tool] = (),
         options: TurnOptions | None = None,
-        can_transfer: bool = False,
+        transfer: Callable[[], Awaitable[bool]] | None = None,
         observer: Callable[[Report], None] | None = None,
+        call: str = "",
     ) -> None:
+        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody.
+
+        `call` is the call's identity, which becomes a part of idempotency keys.
+        """
         self._line = line
         self._ears = ears
         self._voice = voice
         self._persona = persona
         self._observer = observer
-        self._can_transfer = can_transfer
-        self._floor = Floor(options or TurnOptions())
+        self._transfer = transfer
+        options = options or TurnOptions()
+        self._floor = Floor(replace(options, dictation_pause=0.0) if ears.patient else options)
         control = Control()
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=can_transfer)])
+        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
         self._listening = Listening()
@@ -103,7 +95,7 @@ class Conversation:
                     self._fail(*self._broken)
                 else:
                     self._spawn(self._hear())
-                    self._reply(Turn(), lambda reply: reply.recite(self._persona.greeting))
+                    self._begin()
                 outcome = await self._floor.over
                 self._fall_silent()
                 self._end_turn()
@@ -111,6 +103,13 @@ class Conversation:
         finally:
             await self.close()
         return outcome
+
+    def _begin(self) -> None:
+        if self._persona.notice:
+            self._floor.turns.announce(self._now())
+            self._recite(self._persona.notice)
+        else:
+            self._decide((Decision.GREET,), "")
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
@@ -189,8 +188,8 @@ class Conversation:
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final))
         turns = self._floor.turns
-        decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
-        self._decide(decisions, event.text)
+        text, decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
+        self._decide(decisions, text)
 
     async def _watch_clock(self) -> None:
         floor = self._floor
@@ -225,8 +224,8 @@ class Conversation:
                     self._prepare(text)
                 case Decision.ANSWER:
                     self._answer(text)
-                case Decision.REPROMPT:
-                    self._reply(Turn(), lambda reply: reply.recite(persona.reprompt))
+                case Decision.GREET | Decision.REPROMPT:
+                    self._recite(persona.greeting if decision is Decision.GREET else persona.reprompt)
                 case Decision.GOODBYE_SILENCE:
                     self._say_goodbye(persona.goodbye_silence, Outcome("silence", "the caller said nothing"))
                 case Decision.GOODBYE_OVERTIME:
@@ -271,8 +270,11 @@ class Conversation:
         self._reply(turn, lambda reply: reply.run(prepared))
 
     def _say_goodbye(self, text: str, outcome: Outcome) -> None:
-        self._reply(Turn(), lambda reply: reply.recite(text))
+        self._recite(text)
         self._agent.control.outcome = outcome
+
+    def _recite(self, text: str) -> None:
+        self._reply(Turn(), lambda reply: reply.recite(text))
 
     def _reply(self, turn: Turn, act: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
         if self._floor.replying is not None:
@@ -289,8 +291,13 @@ class Conversation:
             return
         self._floor.replying = None
         self._end_turn()
-        outcome = self._agent.control.outcome
-        if outcome is not None:
+        control = self._agent.control
+        outcome = control.outcome
+        if outcome is not None and outcome.kind == "transfer":
+            # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
+            control.outcome, control.connecting = None, True
+            self._spawn(self._connect(outcome))
+        elif outcome is not None:
             self._floor.end(outcome)
         else:
             text, decisions = self._floor.turns.done(self._now())
@@ -312,6 +319,15 @@ class Conversation:
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
 
+    async def _connect(self, outcome: Outcome) -> None:
+        """Transfer the caller; if that fails, say so and go on."""
+        connected = self._transfer is not None and await self._transfer()
+        self._agent.control.connecting = False
+        if connected:
+            self._floor.end(outcome)
+        elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
+            self._reply(Turn(), lambda reply: reply.recite(self._persona.not_connected))
+
     # What fails
 
     def _fail(self, part: Literal["ears", "model", "voice"], error: ProviderError) -> None:
@@ -323,7 +339,7 @@ class Conversation:
         self._floor.turns.close(self._now())
         self._floor.changed.set()
         self._fall_silent()
-        outcome = Outcome("transfer" if self._can_transfer else "failed", f"{part} failed: {error}")
+        outcome = Outcome("transfer" if self._transfer else "failed", f"{part} failed: {error}")
         self._agent.control.outcome = outcome
         self._spawn(self._apologise(outcome, by_voice=part != "voice"))
 
@@ -339,6 +355,8 @@ class Conversation:
             recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
             await Reply(self._agent, turn, self._now).play(text, recorded)
         self._end_turn()
+        if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer()):
+            outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
         self._floor.end(outcome)
 
     # Small things

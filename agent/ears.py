@@ -32,6 +32,8 @@ class Ears(Protocol):
     """A live speech-to-text session."""
 
     name: str
+    patient: bool
+    """Whether it waits by itself for the rest of a number or an address that is being dictated."""
 
     async def open(self) -> None:
         """Get ready to hear. Raises `agent.errors.ProviderError` when refused or too slow."""
@@ -40,7 +42,8 @@ class Ears(Protocol):
     def hear(self, ulaw: bytes) -> None:
         """Take mu-law sound of any length, in order and without gaps; never blocks.
 
-        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted.
+        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted. A piece of more than a
+        second is not live but heard again, after other ears have failed: it comes on top of that.
         """
         ...
 

@@ -58,6 +58,11 @@ class History:
         self._prompt = prompt
         self._entries: list[Asked | Said] = []
 
+    @property
+    def turns(self) -> int:
+        """How often the caller has spoken."""
+        return sum(isinstance(entry, Asked) for entry in self._entries)
+
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
         while self._entries and isinstance(last := self._entries[-1], Said) and not last.calls:

@@ -27,21 +27,25 @@ class Control:
     """What the built-in tools decide about the call; it happens when everything has been said."""
 
     outcome: Outcome | None = None
+    connecting: bool = False
+    """Whether a transfer is under way."""
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
         """`hang_up`, and `transfer_to_human` if there is somebody to transfer to."""
 
-        @tool(side_effect=True)
+        @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
             """End the call. Say goodbye first, in the same reply. Only when the caller has nothing more to ask."""
             self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
             return {"status": "the call ends as soon as you have said goodbye"}
 
-        @tool(side_effect=True)
+        @tool(side_effect=True, repeatable=True)
         async def transfer_to_human(reason: str = "") -> dict[str, str]:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             if not can_transfer:
                 return {"error": "nobody can be reached now; offer that somebody calls back"}
+            if self.connecting:
+                return {"status": "the caller is being connected already"}
             self.outcome = Outcome("transfer", reason or "the caller asked for a person")
             return {"status": "the caller is connected as soon as you have said so"}
 
@@ -191,7 +195,7 @@ class Reply:
 
     async def _run_tool(self, call: ToolCall, said: Said) -> None:
         self._agent.report(ToolStarted(call.name, call.arguments))
-        run = await self._agent.toolbox.run(call.name, call.arguments)
+        run = await self._agent.toolbox.run(call.name, call.arguments, self._agent.history.turns)
         said.results[call.id] = result_text(run)
         self.turn.tools.append(run)
         self._agent.report(ToolDone(run))

@@ -5,12 +5,13 @@ what goes wrong becomes a result that the model can explain to the caller.
 """
 
 import asyncio
+import hashlib
 import importlib.util
 import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, overload
 
@@ -27,6 +28,16 @@ RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
 ARGUMENTS_LIMIT = 16_000
 """Characters of arguments that are looked at."""
+
+
+KEY = "idempotency_key"
+"""Name of the parameter that tells the tries of one order from two orders."""
+CACHED = 1000
+"""Results that are kept; the oldest are dropped first."""
+CONFIRM = (
+    "Not done yet. Read exactly these arguments back to the caller and ask whether that is right. "
+    "When they have said yes, call the tool again with the same arguments."
+)
 
 
 class ToolError(Exception):
@@ -50,7 +61,16 @@ class Tool:
     filler: str = ""
     """What is said when it takes long; empty for the agent's own filler."""
     side_effect: bool = False
-    """Whether it changes something: then it is never run on a guess, nor broken off once begun."""
+    """Whether it changes something: then it is never run on a guess nor broken off once begun, and in one call the
+    same arguments run it once, however often the model asks."""
+    confirm: bool = False
+    """Whether the caller must say yes to exactly these arguments first: for what cannot be undone."""
+    repeatable: bool = False
+    """Whether the same arguments may change something again in the same call."""
+    cache: float = 0.0
+    """Seconds for which a result is used again for the same arguments, in any call; 0 for never."""
+    kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """Cached results by arguments, and until when they hold."""
 
     @property
     def schema(self) -> ToolSchema:
@@ -67,7 +87,13 @@ class Tool:
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
 def tool(
-    *, timeout: float = 8.0, filler: str = "", side_effect: bool = False
+    *,
+    timeout: float = 8.0,
+    filler: str = "",
+    side_effect: bool = False,
+    confirm: bool = False,
+    repeatable: bool = False,
+    cache: float = 0.0,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -76,10 +102,14 @@ def tool(
     timeout: float = 8.0,
     filler: str = "",
     side_effect: bool = False,
+    confirm: bool = False,
+    repeatable: bool = False,
+    cache: float = 0.0,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
 
-    A parameter is described by ``Annotated[int, "How many."]``. What is returned is turned into JSON as pydantic does.
+    A parameter is described by ``Annotated[int, "How many."]``; one named ``idempotency_key`` is not the model's: it
+    gets a text that is the same for every try of the same order. What is returned is turned into JSON as pydantic does.
     Raises `ToolFileError` when the function cannot be used.
     """
 
@@ -87,7 +117,13 @@ def tool(
         description = inspect.getdoc(function)
         if not description:
             raise ToolFileError(f"tool {function.__name__}: give it a docstring, it tells the model what it does")
-        return Tool(function.__name__, description, function, _arguments_of(function), timeout, filler, side_effect)
+        arguments = _arguments_of(function)
+        changes = side_effect or confirm
+        if changes and cache:
+            raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
+        return Tool(
+            function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable, cache
+        )
 
     return make if function is None else make(function)
 
@@ -98,6 +134,8 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolFileError(f"tool {function.__name__}: parameter {name} must be a plain named one")
+        if name == KEY:
+            continue
         if name not in hints:
             raise ToolFileError(f"tool {function.__name__}: parameter {name} needs a type hint")
         default = ... if parameter.default is parameter.empty else parameter.default
@@ -113,24 +151,28 @@ def _description_of(hint: Any) -> str:
 
 
 class Toolbox:
-    """The tools of one agent."""
+    """The tools of one call."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool], call: str = "") -> None:
         self._tools = {one.name: one for one in tools}
+        self._call = call
+        """The identity of the call, a part of every idempotency key."""
+        self._done: dict[str, asyncio.Future[ToolRun]] = {}
+        self._asked: dict[str, int] = {}
         self.schemas = [one.schema for one in self._tools.values()]
 
     def get(self, name: str) -> Tool | None:
         """The tool of that name."""
         return self._tools.get(name)
 
-    async def run(self, name: str, arguments: str) -> ToolRun:
-        """Run a tool with the JSON that the model wrote; never raises but on cancellation."""
+    async def run(self, name: str, arguments: str, turn: int = 0) -> ToolRun:
+        """Run a tool with the JSON that the model wrote in the `turn`-th turn; never raises but on cancellation."""
         began = asyncio.get_running_loop().time()
-        done = await self._run(name, arguments)
+        done = await self._run(name, arguments, turn)
         done.seconds = asyncio.get_running_loop().time() - began
         return done
 
-    async def _run(self, name: str, arguments: str) -> ToolRun:
+    async def _run(self, name: str, arguments: str, turn: int) -> ToolRun:
         found = self._tools.get(name)
         if found is None:
             return ToolRun(name, arguments[:200], error=f"there is no tool {name[:60]!r}")
@@ -141,23 +183,67 @@ class Toolbox:
                 f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()
             )
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
-        given = {key: getattr(values, key) for key in type(values).model_fields}
-        done = ToolRun(name, values.model_dump(mode="json"))
+        dumped = values.model_dump(mode="json")
+        key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
+        if found.confirm and key not in self._done and self._asked.setdefault(key, turn) >= turn:
+            return ToolRun(name, dumped, result={"status": CONFIRM})
+        given = {one: getattr(values, one) for one in type(values).model_fields}
+        if KEY in inspect.signature(found.function).parameters:
+            given[KEY] = key
+        if found.side_effect and not found.repeatable:
+            return await self._once(found, key, given, dumped)
+        if found.cache:
+            return await _cached(found, given, dumped)
+        return await _carry_out(found, given, dumped)
+
+    async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
+        """The run of this order: a new one, the one under way, or the one that succeeded."""
+        earlier = self._done.get(key)
+        if earlier is not None:
+            return replace(await asyncio.shield(earlier))
+        self._done[key] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(found.timeout):
-                if inspect.iscoroutinefunction(found.function):
-                    returned = await found.function(**given)
-                else:
-                    returned = await asyncio.to_thread(found.function, **given)
-            done.result = to_jsonable_python(returned)
-        except TimeoutError:
-            done.error = f"no answer within {found.timeout:g} s"
-        except ToolError as error:
-            done.error = str(error)
-        except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
-            log.exception("tool failed", tool=name)
-            done.error = f"it failed ({type(error).__name__})"
-        return done
+            run = await _carry_out(found, given, dumped)
+        except BaseException:
+            self._done.pop(key).set_result(ToolRun(found.name, dumped, error="it was broken off"))
+            raise
+        self._done[key].set_result(run)
+        if run.error:
+            del self._done[key]  # it may be tried again, with the same key
+        return run
+
+
+async def _cached(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
+    key, now = json.dumps(dumped, sort_keys=True), asyncio.get_running_loop().time()
+    until, result = found.kept.get(key, (0.0, None))
+    if now < until:
+        return ToolRun(found.name, dumped, result)
+    run = await _carry_out(found, given, dumped)
+    if not run.error:
+        found.kept.pop(key, None)
+        found.kept[key] = (now + found.cache, run.result)
+        if len(found.kept) > CACHED:
+            del found.kept[next(iter(found.kept))]
+    return run
+
+
+async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
+    done = ToolRun(found.name, dumped)
+    try:
+        async with asyncio.timeout(found.timeout):
+            if inspect.iscoroutinefunction(found.function):
+                returned = await found.function(**given)
+            else:
+                returned = await asyncio.to_thread(found.function, **given)
+        done.result = to_jsonable_python(returned)
+    except TimeoutError:
+        done.error = f"no answer within {found.timeout:g} s"
+    except ToolError as error:
+        done.error = str(error)
+    except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
+        log.exception("tool failed", tool=found.name)
+        done.error = f"it failed ({type(error).__name__})"
+    return done
 
 
 def result_text(run: ToolRun) -> str:

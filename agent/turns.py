@@ -4,21 +4,18 @@ Barge-in has three steps: at the onset of any sound the agent falls silent; word
 is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on where it stopped.
 """
 
-import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+
+from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 
 ASSENT_KEPT = 2.0
 """Seconds for which a "yes" that came before the end of a question still answers it."""
 FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
-GREETINGS = frozenset({"hello", "hey", "hi"})
-"""What callers say when a call is answered; the agent's own greeting is the reply to it (English)."""
-MURMURS = frozenset(
-    {"ah", "aha", "eh", "er", "hm", "hmm", "huh", "mhm", "mm", "mmhmm", "mmm", "oh", "uh", "uhhuh", "um"}
-)
-ASSENT = frozenset({"alright", "great", "ok", "okay", "right", "sure", "yeah", "yep", "yes"})
-"""What says "I am listening" while the agent speaks, but answers it when it has asked something (English)."""
+DICTATION_LIMIT = 6.0
+"""Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,18 @@ class TurnOptions:
     """Pause after which pressed keys are taken as complete; ``#`` completes them at once."""
     max_digits: int = 32
     """Keys taken at a time."""
+    dictation_pause: float = 1.0
+    """Silence that completes a number, code or address that the agent has asked for; 0 takes the ears' word for it."""
+    languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes of the languages that callers speak: whose "mm-hmm" is no interruption."""
+
+    @cached_property
+    def phrases(self) -> Phrases:
+        """The small words of the languages."""
+        return phrases_of(self.languages)
 
     def __post_init__(self) -> None:
+        phrases_of(self.languages)
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
             raise ValueError("durations must be positive")
 
@@ -50,9 +57,11 @@ class State(Enum):
 
     LISTENING = "listening"
     HEARING = "hearing the caller"
+    DICTATING = "waiting for the rest of a number or an address"
     THINKING = "thinking"
     SPEAKING = "speaking"
     HELD = "silent because of a sound"
+    ANNOUNCING = "saying what nobody may interrupt"
     CLOSING = "saying goodbye"
     ENDED = "ended"
 
@@ -65,6 +74,7 @@ class Event(Enum):
     WORDS = "words of the caller"
     STABLE = "words that are probably complete"
     FINAL = "the caller's turn is complete"
+    PART = "a part of what is being dictated"
     FINAL_MURMUR = "a turn of nothing but backchannel or echo"
     STARTED = "the agent's sound begins"
     COLLIDED = "the agent's sound begins while the caller makes one"
@@ -83,6 +93,7 @@ class Decision(Enum):
     RESUME = "go on"
     CUT = "discard what is not said, keep in memory only what was heard"
     DISCARD = "throw the unspoken reply away"
+    GREET = "greet the caller"
     REPROMPT = "ask whether somebody is there"
     GOODBYE_SILENCE = "say goodbye to nobody"
     GOODBYE_OVERTIME = "say goodbye because it is late"
@@ -95,16 +106,21 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.LISTENING, E.WORDS): (S.HEARING, ()),
     (S.LISTENING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.LISTENING, E.FINAL): (S.THINKING, (D.ANSWER,)),
+    (S.LISTENING, E.PART): (S.DICTATING, (D.PREPARE,)),
     (S.LISTENING, E.STARTED): (S.SPEAKING, ()),
     (S.LISTENING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.LISTENING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
     (S.HEARING, E.QUIET): (S.LISTENING, ()),
     (S.HEARING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.HEARING, E.FINAL): (S.THINKING, (D.ANSWER,)),
+    (S.HEARING, E.PART): (S.DICTATING, (D.PREPARE,)),
     (S.HEARING, E.FINAL_MURMUR): (S.LISTENING, ()),
     (S.HEARING, E.STARTED): (S.HELD, (D.PAUSE,)),
     (S.HEARING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.HEARING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
+    (S.DICTATING, E.PART): (S.DICTATING, (D.PREPARE,)),
+    (S.DICTATING, E.FINAL): (S.THINKING, (D.ANSWER,)),
+    (S.THINKING, E.PART): (S.DICTATING, (D.DISCARD, D.PREPARE)),
     (S.THINKING, E.WORDS): (S.HEARING, (D.DISCARD,)),
     (S.THINKING, E.STABLE): (S.HEARING, (D.DISCARD, D.PREPARE)),
     (S.THINKING, E.FINAL): (S.THINKING, (D.DISCARD, D.ANSWER)),
@@ -115,21 +131,52 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.SPEAKING, E.WORDS): (S.HEARING, (D.CUT,)),
     (S.SPEAKING, E.STABLE): (S.HEARING, (D.CUT, D.PREPARE)),
     (S.SPEAKING, E.FINAL): (S.THINKING, (D.CUT, D.ANSWER)),
+    (S.SPEAKING, E.PART): (S.DICTATING, (D.CUT, D.PREPARE)),
     (S.SPEAKING, E.DONE): (S.LISTENING, ()),
     (S.HELD, E.WORDS): (S.HEARING, (D.CUT,)),
     (S.HELD, E.STABLE): (S.HEARING, (D.CUT, D.PREPARE)),
     (S.HELD, E.FINAL): (S.THINKING, (D.CUT, D.ANSWER)),
+    (S.HELD, E.PART): (S.DICTATING, (D.CUT, D.PREPARE)),
     (S.HELD, E.FINAL_MURMUR): (S.SPEAKING, (D.RESUME,)),
     (S.HELD, E.UNCONFIRMED): (S.SPEAKING, (D.RESUME,)),
     (S.HELD, E.DONE): (S.LISTENING, (D.RESUME,)),
+    (S.ANNOUNCING, E.FINAL): (S.THINKING, (D.ANSWER,)),
+    (S.ANNOUNCING, E.DONE): (S.LISTENING, (D.GREET,)),
     (S.CLOSING, E.DONE): (S.ENDED, (D.END,)),
 }
 """A missing cell means that the event changes nothing there."""
 
-TIMEOUTS = {S.LISTENING: E.SILENCE, S.HEARING: E.SILENCE, S.HELD: E.UNCONFIRMED, S.CLOSING: E.DONE}
+TIMEOUTS = {
+    S.LISTENING: E.SILENCE,
+    S.HEARING: E.SILENCE,
+    S.DICTATING: E.FINAL,
+    S.HELD: E.UNCONFIRMED,
+    S.CLOSING: E.DONE,
+}
 """What happens when nothing happens for long enough."""
 
 _OVERTIME = (S.CLOSING, (D.GOODBYE_OVERTIME,))
+
+
+class Keypad:
+    """Keys being pressed, until they are complete."""
+
+    def __init__(self, pause: float, most: int) -> None:
+        self.complete_at: float | None = None
+        """When the keys count as complete; None when there are none."""
+        self._pause = pause
+        self._most = most
+        self._keys = ""
+
+    def press(self, key: str, now: float) -> None:
+        """Add a key; more than `most` are dropped."""
+        self._keys = (self._keys + key)[: self._most]
+        self.complete_at = now + self._pause
+
+    def take(self) -> str:
+        """All keys; the next begin anew."""
+        keys, self._keys, self.complete_at = self._keys, "", None
+        return keys
 
 
 class Turns:
@@ -146,9 +193,10 @@ class Turns:
         self._quiet_since: float | None = now
         """Since when neither a sound nor words come from the caller; None while there is a sound."""
         self._asked = 0
-        self._digits = ""
-        self._digit_at = 0.0
+        self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
+        self._kept = ""
+        """Words that are answered later: the parts of a dictation, or what was said into an announcement."""
         self._end_at: float | None = now + options.max_duration
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
@@ -172,23 +220,48 @@ class Turns:
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
 
-    def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[Decision, ...]:
-        """Let a transcript arrive; what it means depends on what the agent is saying."""
-        empty = not words_of(text)
-        murmur = empty or self._is_murmur(text)
-        if final:
-            if empty:
-                return self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
-            if murmur and not ASSENT.isdisjoint(words_of(text)):
-                self._assent = (text, now)
-            return self.handle(E.FINAL_MURMUR if murmur else E.FINAL, now)
+    def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
+        """Let a transcript arrive; what it means depends on what the agent is saying.
+
+        Returns the words that the decisions are about, and the decisions.
+        """
+        words = words_of(text)
+        murmur = not words or self._is_murmur(words)
+        if not final:
+            return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
+        if not words:
+            return text, self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
         if murmur:
-            return ()
-        return self.handle(E.STABLE if stable else E.WORDS, now)
+            if not self.options.phrases.assent.isdisjoint(words):
+                self._assent = (text, now)
+            return text, self.handle(E.FINAL_MURMUR, now)
+        return self._final(text, now)
+
+    def _final(self, text: str, now: float) -> tuple[str, tuple[Decision, ...]]:
+        self._kept = f"{self._kept} {text}".strip()
+        if self.state is S.ANNOUNCING:
+            return "", ()
+        if self._is_part(text):
+            self._since = now
+            return self._kept, self.handle(E.PART, now)
+        return self._take_kept(now)
+
+    def _take_kept(self, now: float) -> tuple[str, tuple[Decision, ...]]:
+        text, self._kept = self._kept, ""
+        return text, self.handle(E.FINAL, now)
+
+    def _is_part(self, text: str) -> bool:
+        """Whether more may follow: the agent has asked for something that people dictate, and this looks like it."""
+        phrases = self.options.phrases
+        if not self.options.dictation_pause or phrases.dictated.isdisjoint(words_of(self.said)):
+            return False
+        return is_dictated(text, phrases)
 
     def done(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         """The agent has said everything; a "yes" that came a little before the end of a question is its answer."""
         (text, at), self._assent = self._assent, ("", 0.0)
+        if self.state is S.ANNOUNCING and self._kept:
+            return self._take_kept(now)
         decisions = self.handle(E.DONE, now)
         if text and now - at <= ASSENT_KEPT and self.said.endswith("?") and self.state is S.LISTENING:
             return text, self.handle(E.FINAL, now)
@@ -196,11 +269,14 @@ class Turns:
 
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a key be pressed; returns the completed input, if this completes it, and what to do."""
-        if key != "#":
-            self._digits = (self._digits + key)[: self.options.max_digits]
-            self._digit_at = now
-            return "", self.handle(E.WORDS, now)
-        return self._take_digits(now)
+        if key == "#":
+            return self._take_digits(now)
+        self._keys.press(key, now)
+        return "", self.handle(E.WORDS, now)
+
+    def announce(self, now: float) -> None:
+        """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
+        self._go(now, S.ANNOUNCING, ())
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
@@ -210,21 +286,21 @@ class Turns:
     def deadline(self) -> float | None:
         """When `handle_timer` has to be called next."""
         times = [self._end_at] if self._end_at is not None else []
-        if self._digits:
-            times.append(self._digit_at + self.options.digit_pause)
+        if self._keys.complete_at is not None:
+            times.append(self._keys.complete_at)
         if (end := self._state_ends()) is not None:
             times.append(end)
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let the time be `now`; returns keys that are complete, and what to do."""
-        if self._digits and now >= self._digit_at + self.options.digit_pause:
+        if self._keys.complete_at is not None and now >= self._keys.complete_at:
             return self._take_digits(now)
         if self._end_at is not None and now >= self._end_at:
             self._end_at = None
             return "", self.handle(E.OVERTIME, now)
         if (end := self._state_ends()) is not None and now >= end:
-            return "", self.handle(TIMEOUTS[self.state], now)
+            return self._take_kept(now) if self.state is S.DICTATING else ("", self.handle(TIMEOUTS[self.state], now))
         return "", ()
 
     def _state_ends(self) -> float | None:
@@ -235,6 +311,10 @@ class Turns:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:
                 return max(self._since, quiet_since) + options.reprompt_after  # the final words were lost
+            case S.DICTATING if quiet_since is not None:
+                return max(self._since, quiet_since) + options.dictation_pause
+            case S.DICTATING:
+                return self._since + DICTATION_LIMIT
             case S.HELD if quiet_since is not None:
                 return min(self._since + options.confirm_limit, quiet_since + options.confirm_after_quiet)
             case S.HELD:
@@ -244,18 +324,17 @@ class Turns:
         return None
 
     def _take_digits(self, now: float) -> tuple[str, tuple[Decision, ...]]:
-        digits, self._digits = self._digits, ""
-        if not digits:
-            return "", ()
-        return f"[pressed {' '.join(digits)}]", self.handle(E.FINAL, now)
+        keys = self._keys.take()
+        return self._final(f"[pressed {' '.join(keys)}]", now) if keys else ("", ())
 
-    def _is_murmur(self, text: str) -> bool:
-        words = words_of(text)
-        if not self._greeted and GREETINGS.issuperset(words):
+    def _is_murmur(self, words: list[str]) -> bool:
+        phrases = self.options.phrases
+        if not self._greeted and phrases.greetings.issuperset(words):
             return True
-        if self.state not in (S.SPEAKING, S.HELD, S.CLOSING):
+        if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
             return False
-        if all(word in MURMURS or (word in ASSENT and not self.said.endswith("?")) for word in words):
+        asked = self.said.endswith("?")
+        if all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words):
             return True
         said = f" {' '.join(words_of(self.said))} "
         return len(words) >= 2 and f" {' '.join(words)} " in said
@@ -265,8 +344,3 @@ class Turns:
             self._since = now
         self.state = state
         return decisions
-
-
-def words_of(text: str) -> list[str]:
-    """The words of `text`, lower case, without punctuation."""
-    return re.findall(r"[^\W_]+", text.lower().replace("-", "").replace("'", ""))

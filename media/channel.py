@@ -10,6 +10,7 @@ from media import far, wire
 from media.playout import Heard
 from media.position import Position
 from media.session import Format
+from media.srtp import Keys
 from media.wire import Kind, Message
 
 ANSWER_LIMIT = 2.0
@@ -91,16 +92,19 @@ class Channel:
         remote: tuple[str, int],
         *,
         control: tuple[str, int] | None = None,
+        keys: Keys | None = None,
         send: bool = True,
         receive: bool = True,
     ) -> None:
         """Begin to exchange sound with `remote`, or follow a re-INVITE; send and receive are ours.
 
+        With `keys` it is SRTP.
+
         RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
         """
         host, port = remote
         wanted = {"format": asdict(form), "host": host, "port": port, "send": send, "receive": receive}
-        wanted["control"] = control
+        wanted |= {"control": control, "keys": keys.encode() if keys else None}
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:

@@ -166,7 +166,7 @@ class Control:
 
     def _reports(self, now: float, sent: Sent, jitter: JitterBuffer) -> list[Rtcp]:
         # RFC 3550 §6.4: a sender report if anything was sent in this interval or the one before.
-        sending = sent.packets > self._sent_before[0]
+        sending = sent.packets != self._sent_before[0]
         self._sent_before = self._sent_before[1], sent.packets
         ssrc = self.account.ssrc
         block = self.account.block(*self.far.last_report(ssrc, now))

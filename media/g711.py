@@ -26,6 +26,16 @@ SILENCE = bytes([ULAW_SILENCE]) * FRAME
 _STEP = 5
 
 
+def to_linear(ulaw: bytes) -> bytes:
+    """Mu-law samples as 16-bit little-endian linear ones."""
+    return bytes(audioop.ulaw2lin(ulaw, 2))
+
+
+def from_linear(linear: bytes) -> bytes:
+    """16-bit little-endian linear samples as mu-law ones."""
+    return bytes(audioop.lin2ulaw(linear, 2))
+
+
 def level(ulaw: bytes) -> int:
     """The root mean square of mu-law sound on the 16-bit linear scale (full-scale sine: about 22700)."""
     return int(audioop.rms(audioop.ulaw2lin(ulaw, 2), 2)) if ulaw else 0

@@ -1,7 +1,8 @@
 """The jitter buffer for speech recognition.
 
 An STT socket is not a loudspeaker: it takes sound whenever it comes, and needs only order, completeness and an honest
-time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted.
+time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted:
+what was lost is concealed from both sides, what was not sent is silence.
 When packets stop coming, a watchdog lends silence to keep the recogniser's clock running; the loan is paid back from
 later holes, then by dropping quiet frames, never speech.
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from media.g711 import FRAME, RATE, ULAW_SILENCE, level
 from media.losses import Losses
+from media.plc import bridge
 from media.rtp import signed
 
 HOLE_WAIT = 0.040
@@ -20,7 +22,7 @@ HOLE_WAIT_MAX = 0.080
 SPEECH_WAIT = 0.240
 """Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
 SPEECH_LOAN = 0.200
-"""Seconds lent in mid-speech until the stall counts as a hold."""
+"""Seconds owed at most in mid-speech until the stall counts as a hold: recognisers close on sound faster than time."""
 HOLD = 1.0
 """Seconds without packets after which silence is lent in real time."""
 QUIET_WAIT = (0.060, 0.200)
@@ -198,6 +200,7 @@ class JitterBuffer:
     def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
         self.losses.add(self._sequence, until, waited_from)
+        self._stall.lost += until - self._sequence
         self._sequence = until
 
     def _emit(self, timestamp: int, payload: bytes | None, arrived: float, ready: list[bytes]) -> None:
@@ -213,7 +216,9 @@ class JitterBuffer:
         if gap > 0:
             fill = min(stall.repay(gap), int(MAX_FILL * RATE))
             self.stats.filled += fill
-            ready.append(bytes([ULAW_SILENCE]) * fill)
+            heard_all = fill == gap == stall.lost * len(payload)  # else it was a pause too, or silence was lent
+            ready.append(bridge(stall.last, fill, payload) if heard_all else bytes([ULAW_SILENCE]) * fill)
+        stall.lost = 0
         if stall.sound(self._sound_at, since, gap / RATE, self._ahead):
             self._ahead = 0.0
         self._timestamp = timestamp + len(payload)
@@ -229,7 +234,7 @@ class JitterBuffer:
         jumped = abs(gap / RATE - since) > JUMP and abs(gap) > JUMP * RATE
         if jumped or (gap > 0 and self._ahead + gap / RATE - since > JUMP):
             self.stats.clock_jumps += 1
-            return max(0, int(since * RATE) - FRAME)
+            return frames_within(since)
         return gap
 
 
@@ -241,6 +246,8 @@ class Stall:
         """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
         self.last = b""
         """The last sound; empty for an event or comfort noise."""
+        self.lost = 0
+        """Packets given up since the last sound."""
         self.debt = 0
         self._lent_now = 0
         self._spread = FRAME / RATE
@@ -280,8 +287,8 @@ class Stall:
             wait = min(max(self._spread + 0.025, low, hole_wait), high)
             lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
         else:
-            due = silent >= SPEECH_WAIT and self._lent_now < min(SPEECH_LOAN, silent - SPEECH_WAIT + 0.02) * RATE
-            lent = FRAME if due else 0
+            due = silent >= SPEECH_WAIT and self._lent_now < (silent - SPEECH_WAIT + 0.02) * RATE
+            lent = FRAME if due and self.debt < SPEECH_LOAN * RATE else 0
         self._lent_now += lent
         self.debt += lent
         return lent
@@ -317,10 +324,13 @@ class Stall:
     def restart(self) -> None:
         """The next sound is of another stream, whose hole the wall clock tells."""
         self._uncertain_until = 0.0
+        self.lost = 0
 
     def wall_clock_hole(self, now: float) -> int:
         """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
-        if not self.sound_at:
-            return 0
-        hole = int((now - self.sound_at) * RATE)
-        return max(0, hole - hole % FRAME - FRAME)
+        return frames_within(now - self.sound_at) if self.sound_at else 0
+
+
+def frames_within(seconds: float) -> int:
+    """Samples that the wall clock leaves between the ends of two frames, in whole frames."""
+    return max(0, round(seconds * RATE / FRAME) - 1) * FRAME

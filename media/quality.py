@@ -19,7 +19,7 @@ BEST = 93.2
 ROBUST_CONCEALED = 25.1
 """Packet-loss robustness Bpl of G.711 with concealment (G.113 Appendix I); without it every loss is heard."""
 ROBUST_PLAIN = 4.3
-STANDARD_CONCEALMENT, NO_CONCEALMENT, ADAPTIVE_BUFFER = 0b11 << 6, 0b01 << 6, 0b11 << 4
+ENHANCED_CONCEALMENT, NO_CONCEALMENT, ADAPTIVE_BUFFER = 0b10 << 6, 0b01 << 6, 0b11 << 4
 """Bits of the receiver configuration (RFC 3611 §4.7.6)."""
 
 
@@ -134,7 +134,7 @@ def voip_metrics(
         r_factor=round(talking.rating) if talking else UNAVAILABLE,
         mos_lq=round(10 * listening.mos) if listening else UNAVAILABLE,
         mos_cq=round(10 * talking.mos) if talking else UNAVAILABLE,
-        receiver_config=(STANDARD_CONCEALMENT if concealed else NO_CONCEALMENT) | ADAPTIVE_BUFFER,
+        receiver_config=(ENHANCED_CONCEALMENT if concealed else NO_CONCEALMENT) | ADAPTIVE_BUFFER,
         jitter_buffer_max=_milliseconds(buffer[0]),
         jitter_buffer_abs_max=_milliseconds(buffer[1]),
     )

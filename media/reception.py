@@ -7,7 +7,8 @@ from media.rtcp import ReportBlock
 
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
-_WRAP = 1 << 31
+_RATE = float(RATE)
+_HALF_WRAP = float(1 << 31)
 
 
 class Tally(NamedTuple):
@@ -38,8 +39,9 @@ class Reception:
         self._transit: float | None = None
 
     def receive(self, sequence: int, timestamp: int, now: float) -> None:
-        """Take a packet of sound."""
-        before, self._transit = self._transit, now * RATE - timestamp
+        """Take a packet of sound, or of comfort noise."""
+        before = self._transit
+        self._transit = transit = now * _RATE - timestamp
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT and before is not None:  # nearly always
             self._highest += step
@@ -49,15 +51,13 @@ class Reception:
             return
         elif before is None:
             return
-        moved = self._transit - before
-        if moved < 0:
-            moved = -moved
-        if moved > _WRAP:
-            moved = abs(moved - 2 * _WRAP)
-        self.jitter += (moved - self.jitter) / 16
+        moved = transit - before if transit > before else before - transit
+        if moved > _HALF_WRAP:
+            moved = abs(moved - 2 * _HALF_WRAP)
+        self.jitter += (moved - self.jitter) * 0.0625
 
     def count(self, sequence: int) -> bool:
-        """Take a packet whose timestamp is not that of its sending (telephone events); False if it is a stray."""
+        """Take a packet whose timestamp is not that of its sending (a telephone event); False if it is a stray."""
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT and self._first >= 0:
             self._highest += step

@@ -119,8 +119,11 @@ def encode(packets: Iterable[Rtcp]) -> bytes:
 
 
 def parse(data: bytes) -> list[Rtcp] | None:
-    """Read a compound; None if it fails the checks of RFC 3550 A.2. Packets of unknown types are left out."""
-    if not 8 <= len(data) <= MAX_PACKET or len(data) % 4 or data[1] not in (SR, RR):
+    """Read a compound; None if it fails the checks of RFC 3550 A.2. Packets of unknown types are left out.
+
+    That a report must come first is not checked (RFC 5506): baresip begins its last compound with BYE.
+    """
+    if not 4 <= len(data) <= MAX_PACKET or len(data) % 4 or not SR <= data[1] <= XR:
         return None
     found: list[Rtcp] = []
     at = 0

@@ -13,10 +13,11 @@ from media.reception import Reception
 from media.rtcp import is_rtcp
 from media.rtp import Packet, build, parse
 from media.source import Address, Source
+from media.srtp import Keys, Srtp
 
 COMFORT_NOISE = 13
-CONCEALED = False
-"""Whether lost sound is concealed, rather than filled with silence, before somebody or something hears it."""
+CONCEALED = True
+"""Whether lost sound is concealed (`media.plc`), for the rating: G.113 rates a codec better that does."""
 CATCH_UP = 2
 """Frames sent back to back at most after the process was late; more would overflow the far buffer."""
 
@@ -59,9 +60,14 @@ class Outbound:
     """The sequence of packets of one SSRC: numbers and timestamps that never lie (RFC 3550 §5.1)."""
 
     def __init__(self, random_bits: Callable[[int], int]) -> None:
-        self.ssrc = random_bits(32)
-        self._sequence = random_bits(16)
+        self._random_bits = random_bits
         self._timestamp = random_bits(32)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new stream, with an SSRC of its own, at the same moment of the sound."""
+        self.ssrc = self._random_bits(32)
+        self._sequence = self._random_bits(15)  # no early wrap, which loss could hide from SRTP (RFC 3711 §3.3.1)
         self._first = True
         self._packets = self._octets = 0
 
@@ -138,6 +144,7 @@ class Session:
         self.counts = Counts()
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
+        self._srtp: Srtp | None = None
         self._format: Format | None = None
         self._directions = (False, False)
         self._slot = -1
@@ -149,13 +156,20 @@ class Session:
         now: float,
         *,
         control: Address | None = None,
+        keys: Keys | None = None,
         send: bool = True,
         receive: bool = True,
     ) -> None:
-        """Begin to talk to `remote`, or follow a re-INVITE.
+        """Begin to talk to `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
         RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
         """
+        if keys is None:
+            self._srtp = None
+        elif self._srtp is None:
+            self._srtp = Srtp(keys)
+        elif self._srtp.rekey(keys, now):
+            self._outbound.restart()
         self._format = form
         self._directions = (send, receive)
         self.inbound.connect(remote, now)
@@ -174,6 +188,11 @@ class Session:
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | Report | None]:
         """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
         nothing = (b"", None)
+        if self._srtp is not None and not is_rtcp(data):  # only what is authentic may latch, be counted or heard
+            clear = self._srtp.unprotect(data, now)
+            if clear is None:
+                return nothing
+            data = clear
         packet = parse(data)
         if packet is None:
             if is_rtcp(data):
@@ -195,11 +214,12 @@ class Session:
             inbound.reception.receive(packet.sequence, packet.timestamp, now)
             payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
             return inbound.jitter.put(packet.sequence, packet.timestamp, payload, now), None
-        inbound.reception.count(packet.sequence)
         if kind == form.dtmf_payload_type:
+            inbound.reception.count(packet.sequence)
             key = inbound.digit(packet)
             ready = inbound.jitter.put(packet.sequence, packet.timestamp, None, now)
             return ready, Digit(key) if key else None
+        inbound.reception.receive(packet.sequence, packet.timestamp, now)
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
         return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None
@@ -209,6 +229,11 @@ class Session:
         if self.remote is None:
             self.counts.unasked += 1
             return False
+        if self._srtp is not None:
+            compound = self._srtp.unprotect_rtcp(data, now)
+            if compound is None:
+                return False
+            data = compound
         return self.control.receive(data, sender, self.remote, self._outbound.ssrc, now)
 
     @property
@@ -219,12 +244,15 @@ class Session:
     def handle_timer(self, now: float) -> tuple[bytes, Address | None]:
         """RTCP that is due, and where to."""
         report = self.control.handle_timer(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
-        return report, self._control_address()
+        return self._reported(report), self._control_address()
 
     def bye(self, now: float) -> tuple[bytes, Address | None]:
         """The RTCP that ends the call, and where to."""
         report = self.control.bye(now, self._outbound.sent, self.inbound.jitter, self.inbound.reception)
-        return report, self._control_address()
+        return self._reported(report), self._control_address()
+
+    def _reported(self, compound: bytes) -> bytes:
+        return self._srtp.protect_rtcp(compound) if self._srtp and compound else compound
 
     def _control_address(self) -> Address | None:
         return self.control.route.to(self.remote) if self.remote else None
@@ -262,10 +290,13 @@ class Session:
             marks += marked
         if form.encoding != "PCMU":
             frame = frame.translate(ULAW_TO_ALAW)
-        return self._outbound.packet(form.payload_type, frame)
+        packet = self._outbound.packet(form.payload_type, frame)
+        return packet if self._srtp is None else self._srtp.protect(packet)
 
     def stats(self) -> dict[str, Any]:
         """All counters, by name."""
         jitter = asdict(self.inbound.jitter.stats) | {"debt": self.inbound.jitter.debt}
         playout = asdict(self.playout.stats)
+        if self._srtp is not None:
+            playout |= asdict(self._srtp.counts)
         return asdict(self.counts) | jitter | playout | self.control.stats(self.inbound.jitter, self.inbound.reception)

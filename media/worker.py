@@ -21,6 +21,7 @@ from media.ports import PortPair, Ports, PortsExhaustedError, waited
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
 from media.session import Digit, Format, Report, Session
+from media.srtp import Keys
 from media.wire import Kind, Message
 
 CHUNK = 480
@@ -260,8 +261,9 @@ class Worker:
         remote = (wanted["host"], wanted["port"])
         form = Format(**wanted["format"])
         control = tuple(wanted["control"]) if wanted["control"] else None
+        keys = Keys.decode(wanted["keys"]) if wanted["keys"] else None
         directions = {"send": wanted["send"], "receive": wanted["receive"]}
-        channel.session.connect(form, remote, now, control=control, **directions)
+        channel.session.connect(form, remote, now, control=control, keys=keys, **directions)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
     def _count(self, channel: Channel) -> None:

@@ -29,7 +29,7 @@ SHARED = ("sip", "media", "trunks", "routes", "store", "log")
 MOST = 200
 """Files that are read."""
 VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday")
-"""What ``{{name}}`` may stand for in prompt and greeting."""
+"""What ``{{name}}`` may stand for in prompt, greeting and notice."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
@@ -141,8 +141,8 @@ def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
 
 
 def _check_variables(one: AgentDefinition) -> None:
-    for field, text in (("prompt", one.config.agent.prompt), ("greeting", one.config.agent.greeting)):
-        for name in _VARIABLE.findall(text):
+    for field in ("prompt", "greeting", "notice"):
+        for name in _VARIABLE.findall(getattr(one.config.agent, field)):
             if name not in VARIABLES:
                 raise ConfigError(
                     f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {', '.join(VARIABLES)}"

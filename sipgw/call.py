@@ -5,9 +5,9 @@ INVITE → ports and providers are opened while it rings → 200 → conversatio
 
 import asyncio
 import contextlib
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from secrets import token_bytes
 from typing import Any
 
 import structlog
@@ -17,10 +17,13 @@ from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from media.session import Format
+from media.srtp import Keys as SrtpKeys
 from sipgw.keys import Keys, Way
-from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered
+from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
-from sipgw.sip.uri import Uri
+from sipgw.sip.sdes import SECRET, Policy
+from sipgw.transfer import Dial, Person, Transfers, closing
 
 log = structlog.get_logger()
 
@@ -28,6 +31,10 @@ EVENTS_KEPT = 500
 """Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
 NO_RTP_LIMIT = 30.0
 """Seconds without a packet from the caller after which the call is given up."""
+BYE_LIMIT = 5.0
+"""Seconds that somebody who sent us to another has for hanging up; then we do."""
+Connect = Callable[[], Awaitable[bool]]
+"""Transfers the caller to a person and returns whether that succeeded."""
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
@@ -123,20 +130,25 @@ class Call:
         self,
         leg: Leg,
         engine: MediaEngine,
-        converse: Callable[[PhoneLine], Conversation],
+        converse: Callable[[PhoneLine, Connect | None], Conversation],
         *,
         address: str,
-        transfer_to: Uri | None = None,
+        person: Person | None = None,
+        dial: Dial | None = None,
+        srtp: Policy = "off",
     ) -> None:
+        """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
         self.leg = leg
         self.stats: dict[str, Any] = {}
         self._engine = engine
         self._converse = converse
-        self._address = address
-        self._transfer_to = transfer_to
         self._line = PhoneLine()
         self._ended: Ended | None = None
-        self._version = 1
+        self._described = LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
+        self._transfers = Transfers(engine, dial, person, self._described)
+        self._channel: media.Channel | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
 
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
@@ -157,17 +169,17 @@ class Call:
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
-        with _closing(channel):
+        with closing(channel):
             self._line.attach(channel)
             try:
                 negotiated = self._negotiate(channel)
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
-            conversation = self._converse(self._line)
+            conversation = self._converse(self._line, self._connect if self._transfers.person else None)
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    return await self._converse_on(channel, negotiated, conversation, tasks)
+                async with self._group:
+                    return await self._converse_on(channel, negotiated, conversation)
             finally:
                 await conversation.close()
 
@@ -176,22 +188,30 @@ class Call:
         channel: media.Channel,
         negotiated: Negotiated | None,
         conversation: Conversation,
-        tasks: asyncio.TaskGroup,
     ) -> Ending:
-        follow = tasks.create_task(self._follow(channel), name="leg")
-        opening = tasks.create_task(conversation.open(), name="providers")
+        follow = self._spawn(self._follow(self.leg, channel))
+        opening = self._spawn(conversation.open())
         await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)
         if follow.done():  # the caller gave up while it rang
             opening.cancel()
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
+        self._channel = channel
         outcome = await conversation.run()
+        self._channel = None
         ending = await self._finish(outcome)
         with contextlib.suppress(media.MediaDown):
             self.stats = await channel.stats()
         self.leg.hangup()
-        follow.cancel()
+        for task in self._tasks:
+            task.cancel()
         return ending
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _negotiate(self, channel: media.Channel) -> Negotiated | None:
         """Answer the offer of the INVITE; None if there is none (late offer). Raises `NotAcceptable`."""
@@ -203,15 +223,20 @@ class Call:
             self.leg.answer(make_offer(self._local(channel)))  # our offer is in the 200, the answer comes with the ACK
             return
         self.leg.answer(negotiated.sdp)
-        _connect(channel, negotiated)
+        _exchange(channel, negotiated)
 
-    async def _follow(self, channel: media.Channel) -> None:
-        """Follow what the other side does with the leg."""
-        async for event in self.leg.events():
+    async def _follow(self, leg: Leg, channel: media.Channel) -> None:
+        """Follow what the other side does with the leg, as long as it is the one we speak on."""
+        async for event in leg.events():
+            if leg is not self.leg:
+                continue
             match event:
                 case Ended():
                     self._ended = event
-                    self._line.end(str(event))
+                    if not self._transfers.away:
+                        self._line.end(str(event))
+                case ReferRequested():
+                    self._spawn(self._go(event, leg, channel))
                 case Offered(sdp):
                     self._renegotiate(channel, sdp)
                 case KeyPressed(key, _):
@@ -219,12 +244,13 @@ class Call:
                 case Confirmed(sdp) if self.leg.offer is None:
                     local = self._local(channel)
                     try:
-                        _connect(channel, accept_answer(make_offer(local), sdp or b"", local))
+                        _exchange(channel, accept_answer(make_offer(local), sdp or b"", local))
                     except NotAcceptable as error:
                         self._line.end(f"the late answer cannot be used: {error}")
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
-        self._version += 1  # RFC 3264 §8: a changed description has the next version
+        # RFC 3264 §8: a changed description has the next version.
+        self._described = replace(self._described, version=self._described.version + 1)
         local = self._local(channel)
         try:
             if sdp is None:
@@ -236,39 +262,93 @@ class Call:
             self.leg.reject_offer(488)
             return
         self.leg.accept_offer(negotiated.sdp)
-        _connect(channel, negotiated)
+        _exchange(channel, negotiated)
+
+    # Other legs
+
+    def replace(self, leg: Leg) -> None:
+        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up."""
+        channel, old, before = self._channel, self.leg, self._described
+        if channel is None or self._ended is not None:
+            leg.reject(481)
+            return
+        self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET))
+        try:
+            negotiated = self._negotiate(channel)
+        except NotAcceptable as error:
+            self.leg, self._described = old, before
+            log.warning("replacement refused", reason=str(error))
+            leg.reject(488)
+            return
+        log.info("call replaced", leg=leg.id)
+        self._pick_up(channel, negotiated)
+        self._spawn(self._follow(leg, channel))
+        old.hangup()
+
+    async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
+        """The other side sends us to somebody else: call there, and go on with them if they answer."""
+        status, reason = 487, "Request Terminated"
+        description = self._local(channel).of_leg(f"{old.id} refer", token_bytes(SECRET))
+        offer = make_offer(description)
+        try:
+            leg, sdp = await self._transfers.go(asked, old, offer)
+            try:
+                if self.leg is not old:
+                    raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
+                negotiated = accept_answer(offer, sdp or b"", description)
+            except BaseException:
+                leg.hangup()
+                raise
+            self.leg, self._ended, self._described = leg, None, description
+            _exchange(channel, negotiated)
+            self._spawn(self._follow(leg, channel))
+            status, reason = 200, "OK"
+        except CallFailed as error:
+            status, reason = error.ended.status or 480, error.ended.text
+        except NotAcceptable as error:
+            status, reason = 488, str(error)
+        finally:
+            old.report_refer(status, reason)
+            log.info("sent to somebody else", to=str(asked.target), status=status, reason=reason)
+        if status == 200:
+            try:
+                await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
+            finally:
+                old.hangup()
+        elif self._ended is not None:
+            self._line.end(str(self._ended))
+
+    async def _connect(self) -> bool:
+        """Transfer the caller to the person; returns whether that succeeded."""
+        return await self._transfers.connect(self.leg)
 
     async def _finish(self, outcome: Outcome) -> Ending:
-        """Do what the conversation decided."""
+        """Say how it ended."""
+        person, done = self._transfers.person, self._transfers.outcome
+        told = f"to {person.uri}: {done.status} {done.reason}" if person and done else ""
+        if person and done and done.accepted:
+            if person.await_bye:
+                await self.leg.over(person.await_bye)
+            return Ending("transferred", told)
         if self._ended is not None:
             return Ending("caller_hung_up", str(self._ended))
-        if outcome.kind == "transfer" and self._transfer_to is not None:
-            referred = await self.leg.refer(self._transfer_to)
-            if referred.accepted:
-                return Ending("transferred", f"to {self._transfer_to}: {referred.status} {referred.reason}")
-            return Ending("transfer_failed", f"to {self._transfer_to}: {referred.status} {referred.reason}")
+        if outcome.kind == "failed" and told:
+            return Ending("transfer_failed", f"{outcome.text}; {told}")
         return Ending(outcome.kind, outcome.text)
 
     def _local(self, channel: media.Channel) -> LocalMedia:
-        return LocalMedia(
-            self._address, channel.port, session_id=zlib.crc32(self.leg.id.encode()), version=self._version
-        )
+        return replace(self._described, port=channel.port)
 
 
-def _connect(channel: media.Channel, negotiated: Negotiated) -> None:
+def _exchange(channel: media.Channel, negotiated: Negotiated) -> None:
     form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type)
+    agreed = negotiated.srtp
+    keys = SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None
     channel.connect(
         form,
         (negotiated.remote_address, negotiated.remote_port),
         control=negotiated.control,
+        keys=keys,
         send=negotiated.direction in ("sendrecv", "sendonly"),
         receive=negotiated.direction in ("sendrecv", "recvonly"),
     )
-
-
-@contextlib.contextmanager
-def _closing(channel: media.Channel) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        channel.close()

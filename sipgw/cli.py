@@ -18,12 +18,13 @@ from rich.markup import escape
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
 from media.channel import MediaDown
+from media.srtp import SrtpUnavailableError
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents, load_agents
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
 from sipgw.demo import hold_demo
 from sipgw.gateway import Gateway
-from sipgw.providers import choose
+from sipgw.providers import Choice, choose
 from sipgw.sip.endpoint import EndpointError
 from sipgw.store import StoreError
 
@@ -32,7 +33,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown)
+EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError)
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 
 
@@ -59,9 +60,8 @@ def check(config: ConfigFile = None) -> None:
     with _one_line_errors():
         settings, agents = _load(config)
         for one in Agents(settings, agents).all.values():
-            choice, tools = one.choice, len(one.tools)
-            out.print(f"agent  {one.name}: ears {choice.ears}, model {choice.model}, voice {choice.voice}", end="")
-            out.print(f", {tools} tools of its own" if tools else "")
+            tools = len(one.tools)
+            out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
         for note in choose(settings).notes:
             out.print(f"[yellow]note[/]   {note}")
         _say_who_may_call(settings)
@@ -141,9 +141,13 @@ async def _serve(settings: Config, agents: dict[str, Config]) -> None:
         err.print("stopping ...")
 
 
+def _parts(choice: Choice) -> str:
+    return ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
+
+
 def _say_how_to_call(gateway: Gateway) -> None:
     choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
-    parts = f"ears {choice.ears}, model {choice.model}, voice {choice.voice}"
+    parts = _parts(choice)
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
     for note in choice.notes:
         out.print(f"  [yellow]note[/] {note}")

@@ -14,10 +14,14 @@ from typing import Literal
 from dotenv import dotenv_values
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.cartesia_ink import CartesiaOptions
+from agent.providers.cartesia_sonic import CartesiaVoiceOptions
 from agent.providers.deepgram_listen import DeepgramOptions
+from agent.providers.deepgram_speak import DeepgramVoiceOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.failover import FailoverOptions
 from agent.providers.local.host import LocalSpeechOptions
-from agent.providers.openai_chat import OpenAIOptions
+from agent.providers.openai_client import OpenAIOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
@@ -27,6 +31,10 @@ from sipgw.options import OptionError, build
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
+
+EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
+ModelName = Literal["openai", "openai_backup", "local"]
+VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "local"]
 
 DEFAULT_FILE = Path("sipgw.toml")
 
@@ -39,14 +47,22 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    notice: str = ""
+    """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
     """System prompt; empty for the one of the order desk."""
-    ears: Literal["auto", "assemblyai", "deepgram", "local"] = "auto"
+    ears: Literal["auto", EarsName] = "auto"
     """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
-    model: Literal["auto", "openai", "local"] = "auto"
+    model: Literal["auto", ModelName] = "auto"
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
-    voice: Literal["auto", "elevenlabs", "local"] = "auto"
-    """Text to speech; `auto` is ElevenLabs if there is a key, otherwise the embedded voice."""
+    voice: Literal["auto", VoiceName] = "auto"
+    """Text to speech; `auto` is the first of these that there is a key for, otherwise the embedded voice."""
+    ears_backup: tuple[EarsName, ...] = ()
+    """Who goes on hearing when `ears` fail, in this order."""
+    model_backup: tuple[ModelName, ...] = ()
+    """Who goes on thinking when `model` fails, in this order."""
+    voice_backup: tuple[VoiceName, ...] = ()
+    """Who goes on speaking when `voice` fails, in this order."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
@@ -83,9 +99,15 @@ class Config:
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
+    cartesia: CartesiaOptions = field(default_factory=CartesiaOptions)
+    cartesia_voice: CartesiaVoiceOptions = field(default_factory=CartesiaVoiceOptions)
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
+    deepgram_voice: DeepgramVoiceOptions = field(default_factory=DeepgramVoiceOptions)
     openai: OpenAIOptions = field(default_factory=OpenAIOptions)
+    openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
+    """A second server or model, for `model_backup`."""
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
+    failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
@@ -150,21 +172,25 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = {
-    "ASSEMBLYAI_API_KEY": ("assemblyai", "api_key"),
-    "DEEPGRAM_API_KEY": ("deepgram", "api_key"),
-    "OPENAI_API_KEY": ("openai", "api_key"),
-    "OPENAI_BASE_URL": ("openai", "base_url"),
-    "OPENAI_MODEL": ("openai", "model"),
-    "ELEVENLABS_API_KEY": ("elevenlabs", "api_key"),
-    "ELEVENLABS_VOICE_ID": ("elevenlabs", "voice_id"),
+    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key",),
+    "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_voice.api_key"),
+    "CARTESIA_VOICE_ID": ("cartesia_voice.voice_id",),
+    "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_voice.api_key"),
+    "OPENAI_API_KEY": ("openai.api_key",),
+    "OPENAI_BASE_URL": ("openai.base_url",),
+    "OPENAI_MODEL": ("openai.model",),
+    "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
+    "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),
 }
 
 
 def _fill_in_keys(table: dict[str, object], variables: Mapping[str, str]) -> None:
-    for name, (section, key) in KEYS.items():
-        values = table.setdefault(section, {})
-        if name in variables and isinstance(values, dict):
-            values.setdefault(key, f"${{{name}}}")
+    for name, places in KEYS.items():
+        for place in places if name in variables else ():
+            section, _, key = place.partition(".")
+            values = table.setdefault(section, {})
+            if isinstance(values, dict):
+                values.setdefault(key, f"${{{name}}}")
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")

@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
+from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import Agents, call_variables
-from sipgw.call import Call, Ending, PhoneLine
+from sipgw.call import Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.dialling import Dialling
 from sipgw.orders import about_call, order_tools, persona
@@ -32,6 +33,7 @@ from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
 from sipgw.store import CallRecord, Store
+from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -54,6 +56,14 @@ class TrunkStatus:
     calls: int
 
 
+@dataclass
+class Live:
+    """A call that is going on."""
+
+    trunk: TrunkOptions
+    call: Call | None = None
+
+
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
@@ -71,15 +81,17 @@ class Gateway:
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
         self.registrar = Registrar()
-        self._stack = contextlib.AsyncExitStack()
-        self._group = asyncio.TaskGroup()
-        self._calls: set[asyncio.Task[None]] = set()
         self.probes: dict[str, Probe] = {}
         self._outbound: Outbound | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._group = asyncio.TaskGroup()
+        self._calls: dict[asyncio.Task[None], Live] = {}
         self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
+        if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
+            srtp.check()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
@@ -97,8 +109,8 @@ class Gateway:
                     self._register(endpoint, trunk)
                 if trunk.options_every and trunk.domain_uri is not None:
                     self._probe(endpoint, trunk, trunk.domain_uri)
-            dialling = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            self._outbound = Outbound(endpoint, dialling, self.registrar, self.admission.calls)
+            ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            self._outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
             stack.pop_all()
         return self
 
@@ -182,13 +194,13 @@ class Gateway:
         for peer in await endpoint.locate(registrar):
             self.admission.trunks.allow(trunk, peer.host)
 
-    def _transfer_target(self, trunk: TrunkOptions) -> Uri | None:
+    def _person(self, trunk: TrunkOptions) -> Person | None:
         """Whom callers of `trunk` are transferred to; for an account the phone that it is registered with."""
         target = trunk.transfer_uri
-        if target is None or target.user or target.host not in self.admission.users:
-            return target
-        phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
-        return phones[0].contact if phones else None
+        if target is not None and not target.user and target.host in self.admission.users:
+            phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
+            target = phones[0].contact if phones else None
+        return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
@@ -209,21 +221,42 @@ class Gateway:
         if trunk is None:
             leg.reject(403)
             return
-        task = self._group.create_task(self._serve(leg, trunk), name=f"call {leg.id}")
-        self._calls.add(task)
+        if leg.replaces is not None:
+            self._replace(leg, trunk)
+            return
+        live = Live(trunk)
+        task = self._group.create_task(self._serve(leg, live), name=f"call {leg.id}")
+        self._calls[task] = live
         self.admission.calls[trunk.name] += 1
 
         def ended(done: asyncio.Task[None]) -> None:
-            self._calls.discard(done)
+            self._calls.pop(done, None)
             self.admission.calls[trunk.name] -= 1
 
         task.add_done_callback(ended)
 
-    async def _serve(self, leg: Leg, trunk: TrunkOptions) -> None:
+    def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+
+    def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
+        for live in self._calls.values():
+            if live.call is not None and live.call.leg.dialog == leg.replaces:
+                if live.trunk is not trunk:
+                    leg.reject(403)
+                    return
+                self._introduce(leg, trunk)
+                live.call.replace(leg)
+                return
+        leg.reject(481)
+
+    async def _serve(self, leg: Leg, live: Live) -> None:
+        trunk = live.trunk
         store, providers, engine, endpoint = self._running
         structlog.contextvars.bind_contextvars(call=leg.id)
-        leg.authenticate(trunk.credentials)
-        transfer_to = self._transfer_target(trunk)
+        self._introduce(leg, trunk)
         began, turns = datetime.now(UTC), list[dict[str, object]]()
         caller = Identity.of(leg.request, trusted=trunk.trust_identity)
         agent = self.agents.answering(leg.request, caller, trunk.name)
@@ -237,7 +270,7 @@ class Gateway:
             if self._observer is not None:
                 self._observer(leg.id, report)
 
-        def converse(line: PhoneLine) -> Conversation:
+        def converse(line: PhoneLine, connect: Connect | None) -> Conversation:
             return Conversation(
                 line,
                 part.ears(),
@@ -246,12 +279,15 @@ class Gateway:
                 persona(options, values, about_call(caller)),
                 tools=[*order_tools(store, leg.id), *agent.tools],
                 options=agent.config.turns,
-                can_transfer=transfer_to is not None,
+                transfer=connect,
                 observer=observe,
+                call=leg.id,
             )
 
         address = endpoint.contact_host(leg.source)
-        call = Call(leg, engine, converse, address=address, transfer_to=transfer_to)
+        dial = dialling(endpoint, trunk, self.registrar.seen_at)
+        call = Call(leg, engine, converse, address=address, person=self._person(trunk), dial=dial, srtp=trunk.srtp)
+        live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()

@@ -13,6 +13,7 @@ _CREDENTIAL = re.compile(
     r"(?i)((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+"
     r"|((?:api[-_]?key|xi-api-key|password|token|secret)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&]+"
     r"|\bsk[-_][A-Za-z0-9_-]{16,}"
+    r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto of a session description (RFC 4568)
 )
 
 
@@ -28,7 +29,7 @@ class LogOptions:
 
 def redact(text: str) -> str:
     """Mask what looks like a credential in `text`."""
-    return _CREDENTIAL.sub(lambda match: (match[1] or match[2] or "") + "***", text)
+    return _CREDENTIAL.sub(lambda match: (match[1] or match[2] or match[3] or "") + "***", text)
 
 
 def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -29,6 +29,7 @@ def persona(options: AgentOptions, values: Mapping[str, str], about: str = "") -
     return Persona(
         prompt=f"{prompt}\n{about}" if about else prompt,
         greeting=filled(options.greeting or GREETING, values),
+        notice=filled(options.notice, values),
         apology=options.apology,
     )
 

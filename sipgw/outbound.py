@@ -11,9 +11,8 @@ import structlog
 
 from sipgw.dialling import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.leg import Leg
+from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.registrar import Registrar
-from sipgw.sip.usage import Ended
 
 log = structlog.get_logger()
 
@@ -72,7 +71,7 @@ class Outbound:
             offer,
             credentials=attempt.credentials,
             proxy=attempt.proxy,
-            more=attempt.fields,
+            fields=attempt.fields,
             ring_timeout=ring_timeout,
         )
 

@@ -1,20 +1,27 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from agent.ears import Ears
 from agent.model import Model
 from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.cartesia import CartesiaEars
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
+from agent.providers.failover import FailoverModel, FailoverVoice
+from agent.providers.failover_ears import FailoverEars
+from agent.providers.health import Health
 from agent.providers.local import models
 from agent.providers.local.brain import LocalModel
 from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_responses import ResponsesModel
+from agent.providers.voices import CartesiaVoice, DeepgramVoice
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 
@@ -23,10 +30,15 @@ from sipgw.config import Config, ConfigError
 class Choice:
     """Which providers were chosen, and a sentence on each that is not what a key would have brought."""
 
-    ears: str
-    model: str
-    voice: str
+    ears: tuple[str, ...]
+    """The one that is asked first, and those who stand in for it, in order; so with the others."""
+    model: tuple[str, ...]
+    voice: tuple[str, ...]
     notes: tuple[str, ...]
+
+    def of(self, part: str) -> str:
+        """Who was chosen for a part, in words."""
+        return ", then ".join(getattr(self, part))
 
 
 @dataclass(frozen=True)
@@ -54,22 +66,36 @@ def _elevenlabs(config: Config) -> Voice:
     return ElevenLabsHttpVoice(config.elevenlabs) if over_http else ElevenLabsVoice(config.elevenlabs)
 
 
+def _openai(options: OpenAIOptions) -> Model:
+    return ResponsesModel(options) if options.api == "responses" else OpenAIModel(options)
+
+
+def _may_ask(options: OpenAIOptions) -> bool:
+    return bool(options.api_key) or "api.openai.com" not in options.base_url  # servers of one's own need no key
+
+
 # In the order in which `auto` takes them.
 _EARS = {
     "assemblyai": _Offer(
         "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIEars(c.assemblyai)
     ),
     "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramEars(c.deepgram)),
+    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaEars(c.cartesia)),
 }
 _MODELS = {
-    "openai": _Offer(
-        "OPENAI_API_KEY",
-        lambda c: bool(c.openai.api_key) or "api.openai.com" not in c.openai.base_url,
-        lambda c: OpenAIModel(c.openai),
+    "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
+    "openai_backup": _Offer(
+        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup)
     ),
 }
 _VOICES = {
     "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
+    "cartesia": _Offer(
+        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_voice.api_key), lambda c: CartesiaVoice(c.cartesia_voice)
+    ),
+    "deepgram": _Offer(
+        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_voice.api_key), lambda c: DeepgramVoice(c.deepgram_voice)
+    ),
 }
 _PARTS = {
     "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
@@ -85,18 +111,28 @@ def choose(config: Config) -> Choice:
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], tuple(notes))
 
 
-def _pick(config: Config, part: str, notes: list[str]) -> str:
+def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
     offers, without = _PARTS[part]
-    wanted = getattr(config.agent, part)
+    wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
     if wanted == "auto":
-        for name, offer in offers.items():
-            if offer.has_key(config):
-                return name
-        notes.append(f"no {next(iter(offers.values())).variable}: {without}")
-        return "local"
-    if wanted != "local" and not offers[wanted].has_key(config):
-        raise ConfigError(f"[agent] {part} = {wanted!r} needs a key: set {offers[wanted].variable} in .env")
-    return str(wanted)
+        wanted = next((n for n, o in offers.items() if o.has_key(config) and not n.endswith("_backup")), "local")
+        if wanted == "local":
+            notes.append(f"no {next(iter(offers.values())).variable}: {without}")
+    for name in (wanted, *backup):
+        if name != "local" and not offers[name].has_key(config):
+            raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
+    return tuple(dict.fromkeys((wanted, *backup)))
+
+
+def _hasty(config: Config) -> Config:
+    """Ears that have somebody to stand in for them try a thing once only."""
+    limit = config.failover.open_limit
+    return replace(
+        config,
+        assemblyai=replace(config.assemblyai, attempts=1, open_limit=min(limit, config.assemblyai.open_limit)),
+        cartesia=replace(config.cartesia, attempts=1, open_limit=min(limit, config.cartesia.open_limit)),
+        deepgram=replace(config.deepgram, attempts=1, open_limit=min(limit, config.deepgram.open_limit)),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -107,25 +143,39 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
     """
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
-        if "local" in (choice.ears, choice.voice) and speech is None:
+        if speech is None and "local" in (*choice.ears, *choice.voice):
             speech = LocalSpeech(config.local)
             if models.missing() is None:
                 await stack.enter_async_context(speech)
-        model: Model
-        if choice.model == "local":
-            model = local = LocalModel(business=config.agent.business)
-            if models.missing() is None:
-                await local.warm()
-        else:
-            model = _MODELS[choice.model].make(config)
+        local = speech or LocalSpeech(config.local)  # which then is not asked for
+        model = await _model(config, choice.model)
         stack.push_async_callback(model.close)
+        patient = config if len(choice.ears) == 1 else _hasty(config)
+        hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
+        speaking = [_maker(_VOICES, name, config, local.voice) for name in choice.voice]
+        ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
 
         def ears() -> Ears:
-            return speech.ears() if choice.ears == "local" and speech else cast(Ears, _EARS[choice.ears].make(config))
+            return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, config.failover)
 
         def voice() -> Voice:
-            if choice.voice == "local" and speech:
-                return speech.voice()
-            return cast(Voice, _VOICES[choice.voice].make(config))
+            return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, config.failover)
 
         yield Providers(ears, model, voice, speech)
+
+
+def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:
+    return local if name == "local" else lambda: offers[name].make(config)
+
+
+async def _model(config: Config, names: Sequence[str]) -> Model:
+    found: list[Model] = []
+    for name in names:
+        if name == "local":
+            local = LocalModel(business=config.agent.business)
+            if models.missing() is None:
+                await local.warm()
+            found.append(local)
+        else:
+            found.append(_MODELS[name].make(config))
+    return found[0] if len(found) == 1 else FailoverModel(found, Health(len(found)), config.failover)

@@ -1,5 +1,6 @@
 """Trunks: who may send calls here, and where the gateway registers."""
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -8,7 +9,10 @@ from sipgw.networks import PRIVATE_NETWORKS, Networks, check_networks
 from sipgw.numbers import NumberError, NumberFormat, check_country, e164, shaped
 from sipgw.sip.digest import Credentials
 from sipgw.sip.probe import SHORTEST
+from sipgw.sip.sdes import Policy
 from sipgw.sip.uri import Uri
+
+_NUMBER = re.compile(r"(?:tel:)?(\+?[0-9][0-9 ().-]*)")
 
 
 def _uri(text: str) -> Uri | None:
@@ -63,12 +67,28 @@ class TrunkOptions:
     """Seconds asked for a registration."""
     max_calls: int = 100
     """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
+    srtp: Policy = "optional"
+    """Encrypted sound, with keys in the session description (SDES; use TLS, or everybody on the way can read them).
+    `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted. `off`:
+    never; a call that wants it is answered 488."""
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
     transfer_to: str = ""
-    """The person that callers are transferred to: a number, which the trunk's domain and format complete, a SIP or tel
-    URI, or ``sip:USER`` of one of the accounts; empty: no transfers."""
+    """The person that callers are transferred to: a number, which `refer_to` or the trunk's domain and format
+    complete, a SIP or tel URI, or ``sip:USER`` of one of the accounts; empty: no transfers."""
+    refer_to: str = ""
+    """How this carrier wants numbers in a transfer, e.g. Telnyx ``"sip:{e164}@sip.telnyx.com"``, Twilio
+    ``"sip:{e164}@NAME.pstn.twilio.com"``, Plivo ``"sip:{e164}@TRUNK.zt.plivo.com"``; ``{e164}`` has its +, ``{digits}``
+    has not. Empty: at the domain or registrar, or a tel URI."""
+    attended_transfer: bool = False
+    """Whether the person is called first, and connected with the caller after answering. PBXs only: carriers connect
+    blindly."""
+    await_bye: float = 0
+    """How long to wait for the other side's BYE after a transfer, at most 30 s; then the gateway hangs up. Plivo hangs
+    up by itself, Twilio waits for us."""
+    accept_refer: bool = False
+    """Whether this side may send the agent to somebody else in a call (REFER). It costs calls: for your own PBX."""
 
     def __post_init__(self) -> None:
         check_networks(self.networks)
@@ -78,6 +98,8 @@ class TrunkOptions:
             raise ValueError(
                 f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
             )
+        if not 0 <= self.await_bye <= 30:
+            raise ValueError("await_bye must be from 0 to 30 s")
         for uri in (self.registrar_uri, self.proxy_uri, self.domain_uri, self.transfer_uri):
             if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
                 raise ValueError(f"{uri} is not a SIP address")
@@ -109,10 +131,32 @@ class TrunkOptions:
 
     @cached_property
     def transfer_uri(self) -> Uri | None:
-        """Where callers are transferred to, or None."""
-        if self.transfer_to and "@" not in self.transfer_to and ":" not in self.transfer_to:
+        """Where callers are transferred to, or None. Raises `ValueError` for a number that cannot be completed."""
+        number = _NUMBER.fullmatch(self.transfer_to)
+        if number is not None:
+            return self._person(number[1])
+        if self.number_format == "as_dialled" and self.transfer_to and not set(self.transfer_to) & set("@:."):
             return self.number_uri(self.transfer_to)
         return _uri(self.transfer_to)
+
+    def _person(self, number: str) -> Uri:
+        digits = re.sub("[^0-9]", "", number)
+        with_plus = f"+{digits}" if number.startswith("+") else ""
+        if not self.refer_to:
+            if self.domain_uri is None:
+                return Uri("tel", with_plus or digits)
+            try:
+                return self.number_uri(number)
+            except NumberError:  # an extension
+                return replace(self.domain_uri, user=with_plus or digits)
+        if "{e164}" in self.refer_to and not with_plus:
+            raise ValueError(f"transfer_to: {self.transfer_to!r} needs + and its country code for refer_to")
+        text = self.refer_to
+        for name, value in (("e164", with_plus), ("digits", digits), ("number", with_plus or digits)):
+            text = text.replace(f"{{{name}}}", value)
+        if "{" in text:
+            raise ValueError(f"refer_to: {self.refer_to!r} has a placeholder that is none of {{e164}}, {{digits}}")
+        return Uri.parse(text)
 
     def number_uri(self, number: str) -> Uri:
         """The Request-URI or Refer-To of a telephone number on this trunk. Raises `NumberError`."""

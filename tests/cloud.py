@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.providers.openai_chat import OpenAIOptions
+from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.engine import MediaOptions
 from sipgw.config import Config
@@ -15,6 +15,7 @@ from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
+from sipgw.trunks import TrunkOptions
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
 from tests.fakes.openai import FakeOpenAI, Reply
@@ -44,6 +45,7 @@ async def cloud(
     voice_faults: VoiceFaults | None = None,
     observer: Callable[[str, Report], None] | None = None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    trunks: tuple[TrunkOptions, ...] = (),
     change: Callable[[Config], Config] = lambda config: config,
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
@@ -59,6 +61,7 @@ async def cloud(
     ):
         config = Config(
             sip=EndpointOptions(host="127.0.0.1", port=0),
+            trunks=trunks,
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(folder / "cloud.db")),
             assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),

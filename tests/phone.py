@@ -55,15 +55,17 @@ class Phone(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def calling(target: Uri, sound: Callable[[int], bytes]) -> AsyncIterator[Phone]:
-    """Call `target` on loopback and talk until the block ends, then hang up."""
+async def calling(
+    target: Uri, sound: Callable[[int], bytes], fields: tuple[tuple[str, str], ...] = ()
+) -> AsyncIterator[Phone]:
+    """Call `target` on loopback and talk until the block ends, then hang up; `fields` are headers of the INVITE."""
     loop = asyncio.get_running_loop()
     transport, phone = await loop.create_datagram_endpoint(lambda: Phone(sound), ("127.0.0.1", 0))
     options = EndpointOptions(host="127.0.0.1", port=0, tcp=False)
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
         local = LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1])
         offer = make_offer(local)
-        phone.leg, reply = await endpoint.invite(target, "<sip:phone@127.0.0.1>", offer)
+        phone.leg, reply = await endpoint.invite(target, "<sip:phone@127.0.0.1>", offer, fields=fields)
         negotiated = accept_answer(offer, reply or b"", local)
         phone.remote = (negotiated.remote_address, negotiated.remote_port)
         async with asyncio.TaskGroup() as group:

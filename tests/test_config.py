@@ -9,6 +9,7 @@ from sipgw.config import Config, ConfigError, line_of, load, parse
 from sipgw.providers import choose
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
+PARTS = ("ears", "model", "voice")
 KEYS = {"ASSEMBLYAI_API_KEY": "a-key", "OPENAI_API_KEY": "o-key", "ELEVENLABS_API_KEY": "e-key"}
 
 
@@ -22,14 +23,14 @@ def test_without_anything_there_are_defaults_and_the_embedded_providers() -> Non
     config = parse("", "defaults", {})
     assert config == Config()
     choice = choose(config)
-    assert (choice.ears, choice.model, choice.voice) == ("local", "local", "local")
+    assert (choice.ears, choice.model, choice.voice) == (("local",),) * 3
     assert [note.split(":")[0] for note in choice.notes] == [f"no {name}" for name in KEYS]
 
 
 def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> None:
     config = parse("", "defaults", KEYS)
     choice = choose(config)
-    assert (choice.ears, choice.model, choice.voice) == ("assemblyai", "openai", "elevenlabs")
+    assert [choice.of(part) for part in PARTS] == ["assemblyai", "openai", "elevenlabs"]
     assert choice.notes == ()
     assert not any(key in repr(config) for key in KEYS.values())
 
@@ -37,19 +38,37 @@ def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> No
 @pytest.mark.parametrize("missing", KEYS)
 def test_one_missing_key_replaces_one_part(missing: str) -> None:
     choice = choose(parse("", "defaults", {name: key for name, key in KEYS.items() if name != missing}))
-    assert sorted((choice.ears, choice.model, choice.voice)).count("local") == 1
+    assert [choice.of(part) for part in PARTS].count("local") == 1
     assert missing in choice.notes[0]
 
 
-def test_another_key_for_hearing_is_used_when_the_first_is_missing() -> None:
-    assert choose(parse("", "x", {"DEEPGRAM_API_KEY": "d"})).ears == "deepgram"
-    both = {"DEEPGRAM_API_KEY": "d", "ASSEMBLYAI_API_KEY": "a"}
-    assert choose(parse("", "x", both)).ears == "assemblyai"
-    assert choose(parse('[agent]\nears = "deepgram"', "x", both)).ears == "deepgram"
+def test_the_key_of_another_provider_is_used_for_all_that_it_offers() -> None:
+    deepgram, cartesia = {"DEEPGRAM_API_KEY": "d"}, {"CARTESIA_API_KEY": "c"}
+    for keys, name in ((deepgram, "deepgram"), (cartesia, "cartesia")):
+        choice = choose(parse("", "x", keys))
+        assert (choice.ears, choice.voice) == ((name,), (name,))
+    choice = choose(parse('[agent]\nears = "deepgram"', "x", KEYS | deepgram | cartesia))
+    assert (choice.ears, choice.voice) == (("deepgram",), ("elevenlabs",))
+
+
+def test_providers_that_stand_in_are_named_in_order() -> None:
+    text = '[agent]\nears_backup = ["deepgram", "assemblyai", "local"]\nvoice_backup = ["local"]'
+    choice = choose(parse(text, "x", KEYS | {"DEEPGRAM_API_KEY": "d"}))
+    assert choice.of("ears") == "assemblyai, then deepgram, then local"
+    assert choice.of("voice") == "elevenlabs, then local"
+    with pytest.raises(ConfigError, match="DEEPGRAM_API_KEY"):
+        choose(parse(text, "x", KEYS))
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
-    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).model == "openai"
+    assert choose(parse("", "x", {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"})).of("model") == "openai"
+
+
+def test_a_second_model_stands_in_for_the_first() -> None:
+    text = '[agent]\nmodel_backup = ["openai_backup"]\n[openai_backup]\nbase_url = "https://api.groq.com/openai/v1"'
+    assert choose(parse(text, "x", KEYS)).of("model") == "openai, then openai_backup"
+    with pytest.raises(ConfigError, match=r"\[openai_backup\]"):
+        choose(parse('[agent]\nmodel_backup = ["openai_backup"]', "x", KEYS))
 
 
 def test_a_named_provider_without_its_key_is_an_error() -> None:
@@ -87,6 +106,16 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
 def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:
     assert says in wrong(text)
     assert "sk-12345" not in wrong(text)
+
+
+def test_the_tables_of_sip_and_its_tls() -> None:
+    text = '[sip]\nhost = "::"\ndns = ["192.0.2.53"]\n'
+    text += '[sip.tls]\ncertificate = "sip.pem"\nca = "ca.pem"\nclients = "verified"'
+    config = parse(text, "x", {})
+    assert (config.sip.host, config.sip.dns, config.sip.tls.port) == ("::", ("192.0.2.53",), 5061)
+    assert config.sip.tls.clients == "verified"
+    with pytest.raises(ConfigError, match="needs 'ca'"):
+        parse('[sip.tls]\ncertificate = "sip.pem"\nclients = "verified"', "x", {})
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

@@ -38,3 +38,44 @@ def test_a_registrar_is_let_in_once_it_is_known() -> None:
 def test_no_password_shows() -> None:
     trunk = TrunkOptions("t", "register", registrar="x.example", user="u", password="hush")
     assert "hush" not in repr(trunk) + repr(trunk.credentials)
+
+
+def trunk(**fields: object) -> TrunkOptions:
+    return TrunkOptions("t", "peer", networks=("10.0.0.0/8",), **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("transfer_to", "refer_to", "target"),
+    [
+        ("+1 (415) 555-0123", "sip:{e164}@sip.telnyx.com", "sip:+14155550123@sip.telnyx.com"),
+        ("tel:+14155550123", "sip:{e164}@me.pstn.twilio.com", "sip:+14155550123@me.pstn.twilio.com"),
+        ("+14155550123", "sip:{digits}@123.zt.plivo.com", "sip:14155550123@123.zt.plivo.com"),
+        ("+14155550123", "", "tel:+14155550123"),
+        ("201", "", "tel:201"),
+        ("201", "sip:{number}@pbx.example", "sip:201@pbx.example"),
+        ("sip:reception@10.0.0.5", "sip:{e164}@elsewhere", "sip:reception@10.0.0.5"),
+        ("reception@10.0.0.5", "", "sip:reception@10.0.0.5"),
+    ],
+)
+def test_where_callers_are_transferred_to(transfer_to: str, refer_to: str, target: str) -> None:
+    assert str(trunk(transfer_to=transfer_to, refer_to=refer_to).transfer_uri) == target
+
+
+def test_a_number_is_reached_at_the_registrar() -> None:
+    telnyx = TrunkOptions("telnyx", "register", registrar="sip.telnyx.com", user="u", transfer_to="+14155550123")
+    assert str(telnyx.transfer_uri) == "sip:+14155550123@sip.telnyx.com"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"transfer_to": "201", "refer_to": "sip:{e164}@x"}, "country code"),
+        ({"transfer_to": "+1415", "refer_to": "sip:{e146}@x"}, "placeholder"),
+        ({"transfer_to": "http://x"}, "no port"),
+        ({"await_bye": 31}, "await_bye"),
+        ({"await_bye": -1}, "await_bye"),
+    ],
+)
+def test_transfers_that_cannot_be_are_found_out_at_the_start(fields: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        trunk(**fields)

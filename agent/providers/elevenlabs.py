@@ -19,9 +19,6 @@ SOUND_FORMAT = "ulaw_8000"
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
 
-MAX_WAITING = 60 * 8000
-"""Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
-
 
 @dataclass(frozen=True)
 class ElevenLabsOptions:

@@ -8,7 +8,6 @@ There is no way to take a sentence back; a cancelled one's sound is dropped as i
 import asyncio
 import json
 import urllib.parse
-from collections import deque
 from collections.abc import AsyncGenerator
 
 import structlog
@@ -16,7 +15,6 @@ import structlog
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import (
     MAX_CONTEXTS,
-    MAX_WAITING,
     NAME,
     SOUND_FORMAT,
     ElevenLabsOptions,
@@ -27,56 +25,13 @@ from agent.providers.elevenlabs import (
     read,
 )
 from agent.providers.faults import http_fault, quoted
+from agent.providers.socket_voice import Speech
 from agent.providers.websocket import ABNORMAL, ConnectError, Socket, connect
 
 _INACTIVITY = 60
 """Seconds of silence after which the service gives up: several of our keepalives."""
 
 _log = structlog.get_logger()
-
-
-class _Sentence:
-    """The sound of one context on its way to the reader."""
-
-    def __init__(self) -> None:
-        self.sound: deque[bytes] = deque()
-        self.waiting = 0
-        self.final = False
-        self.fault: ProviderError | None = None
-        self.changed = asyncio.Event()
-
-    def put(self, ulaw: bytes) -> None:
-        self.waiting += len(ulaw)
-        if self.waiting > MAX_WAITING:
-            self.fail(ProviderError(NAME, "sent more than a minute of sound for one sentence"))
-        elif self.fault is None:
-            self.sound.append(ulaw)
-            self.changed.set()
-
-    def finish(self) -> None:
-        self.final = True
-        self.changed.set()
-
-    def fail(self, error: ProviderError) -> None:
-        self.fault = self.fault or error
-        self.changed.set()
-
-    async def next(self, time_limit: float) -> bytes | None:
-        """The next piece; None at the end. Raises `ProviderError`, also after `time_limit` seconds without one."""
-        try:
-            async with asyncio.timeout(time_limit):
-                while not self.sound:
-                    if self.fault is not None:
-                        raise self.fault
-                    if self.final:
-                        return None
-                    self.changed.clear()
-                    await self.changed.wait()
-        except TimeoutError:
-            raise ProviderError(NAME, f"no sound within {time_limit:g} s") from None
-        ulaw = self.sound.popleft()
-        self.waiting -= len(ulaw)
-        return ulaw
 
 
 class ElevenLabsVoice:
@@ -87,7 +42,7 @@ class ElevenLabsVoice:
     def __init__(self, options: ElevenLabsOptions) -> None:
         self._options = options
         self._socket: Socket | None = None
-        self._sentences: dict[str, _Sentence | None] = {}  # contexts that are not final; None: nobody listens
+        self._sentences: dict[str, Speech | None] = {}  # contexts that are not final; None: nobody listens
         self._count = 0
         self._ready = ""  # the context opened ahead
         self._freed = asyncio.Event()
@@ -166,7 +121,7 @@ class ElevenLabsVoice:
     def _is_open(self) -> bool:
         return self._socket is not None and self._socket.is_open and self._fault is None
 
-    async def _say(self, text: str) -> tuple[str, _Sentence]:
+    async def _say(self, text: str) -> tuple[str, Speech]:
         async with self._connecting:
             if not self._is_open:
                 if self._fault is not None and not self._fault.temporary:
@@ -175,7 +130,7 @@ class ElevenLabsVoice:
         if not self._ready:
             await self._wait_for_context()
         context, self._ready = self._ready, ""
-        sentence = _Sentence()
+        sentence = Speech(NAME)
         self._sentences[context] = sentence
         self._send(context, text=" ".join(text.split()) + " ")
         self._send(context, flush=True)

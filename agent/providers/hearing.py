@@ -119,8 +119,10 @@ class Backlog:
         self.sent_in_session = 0
 
     def hear(self, ulaw: bytes) -> None:
-        """Take sound of any length."""
+        """Take sound of any length. More than a second at once is not live: it counts as if it had been sent before."""
         self._sound += ulaw
+        if len(ulaw) > SAMPLE_RATE:
+            self._reached = self.heard
         too_much = self.heard - self._reached - QUEUE
         if too_much > 0:
             self._reached += too_much

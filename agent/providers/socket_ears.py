@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 class SocketEars:
     """The ears of one call. A lost session is replaced within the call, without losing words."""
 
+    patient = False
+
     def __init__(self, session: EarsSession) -> None:
         self.name = session.name
         self._options = session.limits

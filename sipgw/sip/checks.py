@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sipgw.sip.message import Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-EXTENSIONS: tuple[str, ...] = ()
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY", "REFER")
+EXTENSIONS = ("replaces", "norefersub")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
 
@@ -22,8 +22,10 @@ class Refusal:
 def unusable(request: Request) -> Refusal | None:
     """The checks of RFC 3261 §8.2 in their order."""
     if request.method not in METHODS:
-        known = request.method in ("REFER", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
+        known = request.method in ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "PRACK")
         return Refusal(405 if known else 501, headers=ALLOW)
+    if request.method == "REFER":
+        return Refusal(403)  # who is not in a call with us cannot send us anywhere
     if request.uri.scheme not in ("sip", "sips", "tel"):
         return Refusal(416)
     if (refusal := unsupported(request)) is not None:

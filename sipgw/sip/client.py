@@ -7,13 +7,14 @@ from sipgw.sip.auth import Authenticator
 from sipgw.sip.checks import ALLOW
 from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import cancel_of
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Phase, Progress, Usage
+from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -45,16 +46,17 @@ class InviteClient(Usage):
         *,
         proxy: Uri | None = None,
         peer: Peer | None = None,
-        more: tuple[tuple[str, str], ...] = (),
         credentials: Credentials | None = None,
         ring_timeout: float = 60.0,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> "InviteClient":
         """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
 
-        It goes to `peer`, if given, whatever the target says: a phone behind NAT. `more` are further headers.
+        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, it goes
+        there whatever the target says: to a phone behind NAT.
         """
         peer = peer or peer_of(proxy or target)
-        fields = (
+        headers = (
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),
             ("From", f"{from_};tag={agent.token()}"),
@@ -63,10 +65,10 @@ class InviteClient(Usage):
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),
             *ALLOW,
-            *more,
+            *fields,
             ("Content-Type", "application/sdp"),
         )
-        request = Request("INVITE", target, headers=Headers(fields), body=offer)
+        request = Request("INVITE", target, headers=Headers(headers), body=offer)
         return cls(agent, request, peer, credentials, ring_timeout)
 
     def start(self, now: float) -> None:

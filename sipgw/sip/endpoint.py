@@ -78,6 +78,8 @@ class EndpointOptions:
             value = getattr(self, name)
             if value and not is_address(value):
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
+        if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
+            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
         if not 0 <= self.dscp <= 63:
             raise ValueError("dscp must be from 0 to 63")
         if self.stun_server:
@@ -129,7 +131,7 @@ class Endpoint:
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit),
+            _guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -167,12 +169,12 @@ class Endpoint:
         for one in self._registrations:
             self._after(one.close)
         await self._settle()
+        self._open = False
         self._transports.stop_listening()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
         if self._timer:
             self._timer.cancel()
         await self._transports.close()
-        self._open = False
 
     async def _settle(self) -> None:
         """Let the last requests be answered, e.g. a BYE that was lost, but not for long."""
@@ -209,10 +211,10 @@ class Endpoint:
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         peer: Peer | None = None,
-        more: tuple[tuple[str, str], ...] = (),
         ring_timeout: float = 60.0,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> tuple[Leg, bytes | None]:
-        """Call `target`, at `peer` if that is given, with the headers `more`; returns the leg and the answer.
+        """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
         Raises `CallFailed`; cancelling it cancels the call.
         """
@@ -223,9 +225,9 @@ class Endpoint:
             offer,
             proxy=proxy,
             peer=peer,
-            more=more,
             credentials=credentials,
             ring_timeout=ring_timeout,
+            fields=fields,
         )
         leg = self._leg(usage, peer or peer_of(proxy or target))
         self._after(usage.start)
@@ -314,8 +316,10 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _lost(self, peer: Peer) -> None:
-        for registration in self._registrations:
-            self._after(registration.lost, peer)
+        if self._open:
+            self._after(self.agent.clients.lost, peer)
+            for registration in self._registrations:
+                self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
         if self._transports.seen(None, host, port):
@@ -332,14 +336,16 @@ class Endpoint:
             log.exception("trace failed")
 
 
-def _guarded(admit: Admit) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in."""
+def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
+    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:
-            return admit(request, source)
+            refusal = admit(request, source)
         except Exception:  # the call boundary
             log.exception("admission failed")
-            return DROP
+            refusal = DROP
+        judged(source, refusal is None or refusal.status != DROP.status)
+        return refusal
 
     return judge

@@ -1,24 +1,35 @@
 """Which addresses have failed lately; these are tried last (RFC 3263 §4.3). Sans-IO."""
 
+from typing import NamedTuple
+
 from sipgw.sip.dialog import Peer
 
-AVOIDED = 60.0
-"""Seconds that an address is tried last after it has failed."""
+AVOIDED = (60.0, 960.0)
+"""Seconds that an address is tried last after it has failed; doubled with each failure in a row, up to the second."""
 MAX_KEPT = 1000
+
+
+class _Failure(NamedTuple):
+    until: float
+    pause: float
+    reason: str
 
 
 class Health:
     """What is known against addresses."""
 
     def __init__(self) -> None:
-        self._failures: dict[tuple[str, str, int], tuple[float, str]] = {}
+        self._failures: dict[tuple[str, str, int], _Failure] = {}
 
     def failed(self, peer: Peer, reason: str, now: float) -> None:
         """Requests to `peer` were not answered, or with 503."""
-        self._failures.pop(_place(peer), None)
+        before = self._failures.pop(_place(peer), None)
+        if before is not None and before.until > now:
+            before = before._replace(pause=before.pause / 2)  # it is the same failure, seen by another request
+        pause = min(2 * before.pause, AVOIDED[1]) if before else AVOIDED[0]
         if len(self._failures) >= MAX_KEPT:
             del self._failures[next(iter(self._failures))]
-        self._failures[_place(peer)] = (now + AVOIDED, reason)
+        self._failures[_place(peer)] = _Failure(now + pause, pause, reason)
 
     def answered(self, peer: Peer) -> None:
         """A request to `peer` was answered."""
@@ -26,11 +37,12 @@ class Health:
 
     def good(self, peer: Peer, now: float) -> bool:
         """Whether `peer` has not failed lately."""
-        return self._failures.get(_place(peer), (now, ""))[0] <= now
+        failure = self._failures.get(_place(peer))
+        return failure is None or failure.until <= now
 
     def reason(self, peer: Peer, now: float) -> str:
         """Why `peer` failed, or an empty string."""
-        return "" if self.good(peer, now) else self._failures[_place(peer)][1]
+        return "" if self.good(peer, now) else self._failures[_place(peer)].reason
 
     def order(self, peers: tuple[Peer, ...], now: float, prefer: Peer | None = None) -> list[Peer]:
         """`peers` in their order, but `prefer` first, over whichever transport, and what has failed lately last."""

@@ -110,6 +110,12 @@ class Clients:
             if hop[:3] == peer[:3]:
                 transaction.fire(Event.UNREACHABLE, now)
 
+    def lost(self, peer: Peer, now: float) -> None:
+        """The connection to `peer` is gone. A request that nobody has answered went with it; an idle one is no loss."""
+        running = self._running.values()
+        if any(hop[:3] == peer[:3] and one.state in (State.CALLING, State.TRYING) for one, hop in running):
+            self.unreachable(peer, "connection lost", now)
+
     def stamped(self, request: Request, hop: Peer) -> Request:
         """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""
         host, port = self._world.address(hop)

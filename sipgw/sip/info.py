@@ -2,8 +2,9 @@
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from sipgw.sip.events import KeyPressed
 from sipgw.sip.message import Request, Response
 from sipgw.sip.transaction import Transaction
 
@@ -19,13 +20,6 @@ PRESSED = 0.16
 LONGEST = 10.0
 QUEUED = 64
 """Keys that may wait to be sent; beyond that new ones are dropped."""
-
-
-class KeyPressed(NamedTuple):
-    """The other side pressed a key: one of `KEYS`, for so many seconds."""
-
-    key: str
-    seconds: float
 
 
 def key_of(content_type: str, body: bytes) -> KeyPressed | None:
@@ -77,18 +71,10 @@ class KeySender:
     def _next(self, response: Response | None, now: float) -> None:
         """The other side answered the last key, in whatever way: there is no other way to send it."""
         del response
-        dialog = self._usage.dialog
-        self._sending = bool(self._waiting) and dialog is not None and self._usage.up
-        if not self._sending or dialog is None:
+        self._sending = bool(self._waiting) and self._usage.up
+        if not self._sending:
             self._waiting.clear()
             return
         key, seconds = self._waiting.popleft()
-        self._usage.agent.request_in_dialog(
-            dialog,
-            "INFO",
-            now,
-            credentials=self._usage.credentials,
-            fields=(("Content-Type", RELAY),),
-            body=f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n".encode(),
-            tell=self._next,
-        )
+        body = f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n".encode()
+        self._usage.request("INFO", now, fields=(("Content-Type", RELAY),), body=body, tell=self._next)

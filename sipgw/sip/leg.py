@@ -1,21 +1,32 @@
 """A call leg as the gateway holds it: the core's `Usage` with events that can be awaited."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 from sipgw.sip.client import InviteClient
+from sipgw.sip.dialog import DialogId, Peer
 from sipgw.sip.digest import Credentials
-from sipgw.sip.info import PRESSED, KeyPressed
+from sipgw.sip.events import (
+    CallEvent,
+    Confirmed,
+    Ended,
+    KeyPressed,
+    Offered,
+    Phase,
+    Progress,
+    Referred,
+    ReferRequested,
+)
+from sipgw.sip.info import PRESSED
 from sipgw.sip.message import Request
+from sipgw.sip.replaces import Replaces
 from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import CallEvent, Confirmed, Ended, Offered, Phase, Progress, Referred
 
-if TYPE_CHECKING:
-    from sipgw.sip.dialog import Peer
-
-__all__ = ["CallEvent", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "Referred"]
+__all__ = [
+    "CallEvent", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress", "ReferRequested", "Referred",
+]  # fmt: skip
 
 EVENTS_KEPT = 100
 """Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
@@ -25,7 +36,7 @@ class Leg:
     """One INVITE dialog. Every method may be called at any time; too late, it does nothing."""
 
     def __init__(
-        self, usage: InviteServer | InviteClient, source: "Peer", clock: Callable[[], float], flush: Callable[[], None]
+        self, usage: InviteServer | InviteClient, source: Peer, clock: Callable[[], float], flush: Callable[[], None]
     ) -> None:
         self.source = source
         """Where the call came from, or goes to."""
@@ -34,6 +45,7 @@ class Leg:
         self._flush = flush
         self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._referred: asyncio.Future[Referred] | None = None
+        self._over = asyncio.Event()
         usage.tell = self._told
 
     @property
@@ -67,6 +79,13 @@ class Leg:
             yield event
             if isinstance(event, Ended):
                 return
+
+    async def over(self, limit: float) -> bool:
+        """Wait until the call has ended, `limit` seconds at most; returns whether it has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._over.wait()
+        return self._over.is_set()
 
     def ringing(self) -> None:
         """Tell the caller that it rings."""
@@ -109,17 +128,56 @@ class Leg:
         self._usage.keys.press(key, seconds, self._clock())
         self._flush()
 
-    async def refer(self, target: Uri) -> Referred:
-        """Send the other side to `target` (blind transfer); returns the outcome, at the latest after `REFER_LIMIT`."""
+    async def refer(self, target: Uri, other: "Leg | None" = None) -> Referred:
+        """Send the other side to `target` (blind transfer), or connect it with the other side of `other` there
+        (attended transfer); returns the outcome, at the latest after `REFER_LIMIT`."""
         if self._referred is not None:
             return Referred(False, 0, "a transfer is under way")
         self._referred = asyncio.get_running_loop().create_future()
-        self._usage.refer(target, self._clock())
+        self._usage.transferor.refer(target, self._clock(), None if other is None else other.replacement)
         self._flush()
         try:
             return await self._referred
         finally:
             self._referred = None
+
+    @property
+    def target(self) -> Uri:
+        """Where the other side is reached: its Contact, once it is known."""
+        dialog = self._usage.dialog
+        return self._usage.invite.uri if dialog is None else dialog.target
+
+    @property
+    def identity(self) -> str:
+        """Who we are in this call, as From or To says it."""
+        dialog = self._usage.dialog
+        return f"<{self._usage.invite.from_.uri if dialog is None else dialog.local.uri}>"
+
+    @property
+    def replacement(self) -> Replaces | None:
+        """How an INVITE to the other side says that it takes the place of this call (RFC 3891)."""
+        dialog = self._usage.dialog
+        return None if dialog is None else Replaces.of(dialog)
+
+    @property
+    def dialog(self) -> DialogId | None:
+        """The dialog of this call."""
+        return None if self._usage.dialog is None else self._usage.dialog.id
+
+    @property
+    def replaces(self) -> DialogId | None:
+        """The dialog whose place this call came in to take (RFC 3891)."""
+        replaced = self._usage.replaced if isinstance(self._usage, InviteServer) else None
+        return None if replaced is None or replaced.dialog is None else replaced.dialog.id
+
+    def let_refer(self) -> None:
+        """Let the other side refer us to somebody else: `ReferRequested` may come, and wants `report_refer`."""
+        self._usage.transferee.allowed = True
+
+    def report_refer(self, status: int, reason: str) -> None:
+        """Tell what came of the call to the target of `ReferRequested`."""
+        self._usage.transferee.outcome(status, reason, self._clock())
+        self._flush()
 
     def _told(self, event: CallEvent) -> None:
         if isinstance(event, Referred):
@@ -127,3 +185,5 @@ class Leg:
                 self._referred.set_result(event)
         elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
             self._events.put_nowait(event)
+        if isinstance(event, Ended):
+            self._over.set()

@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import dns.asyncresolver
 import dns.exception
@@ -19,12 +19,16 @@ from sipgw.sip.uri import is_address, parse_host_port
 
 log = structlog.get_logger()
 
-LOOKUP_LIMIT = 4.0
-"""Seconds that one question may take, with its repetitions."""
+LOOKUP_LIMIT = 5.0
+"""Seconds that a lookup may take, with all its questions."""
+QUESTION_LIMIT = 2.0
+"""Seconds that one question may take, with its repetitions; some routers never answer those for NAPTR."""
 TRY_LIMIT = 1.0
 """Seconds until a question is asked of the next DNS server."""
 MAX_NAMES = 1000
 """Answers that are kept, and names whose last addresses are remembered for when the DNS is down."""
+TROUBLE_KEPT = 60.0
+"""Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
 MAX_WAITING = 1000
@@ -32,6 +36,12 @@ MAX_WAITING = 1000
 
 FAULTS = (dns.exception.DNSException, OSError, UnicodeError, EOFError)
 After = Callable[..., None]
+
+
+class _Known(NamedTuple):
+    hops: tuple[Peer, ...]
+    until: float
+    """Until when nothing is asked; mostly that is over at once, for `dnspython` keeps answers for as long as it may."""
 
 
 class Names:
@@ -49,7 +59,7 @@ class Names:
         self._spawn = spawn
         self._after = after
         self._waiting: dict[Peer, list[Located]] = {}
-        self._last: dict[Peer, tuple[Peer, ...]] = {}
+        self._known: dict[Peer, _Known] = {}
 
     def locate(self, peer: Peer, located: Located, now: float) -> None:
         """Find the addresses of `peer` in the order in which they are to be tried; at once if it is an address."""
@@ -57,6 +67,8 @@ class Names:
             located((), now)
         elif is_address(peer.host):
             as_it_stands(peer, located, now)
+        elif (known := self._known.get(peer)) and asyncio.get_running_loop().time() < known.until:
+            located(known.hops, now)
         elif (waiting := self._waiting.get(peer)) is not None and len(waiting) < MAX_WAITING:
             waiting.append(located)
         elif waiting is None and len(self._waiting) < MAX_LOOKUPS:
@@ -80,48 +92,56 @@ class Names:
                 self._after(located, hops)
 
     async def _look_up(self, peer: Peer) -> tuple[Peer, ...]:
+        troubles: list[str] = []
+        try:
+            async with asyncio.timeout(LOOKUP_LIMIT):
+                hops = await self._ask_all(peer, troubles)
+        except TimeoutError:
+            hops = ()
+            troubles.append("timeout")
+        if not hops:
+            log.warning("name not found", host=peer.host, transport=peer.transport, cause="; ".join(troubles)[:200])
+        if not hops and troubles and peer in self._known:
+            hops = self._known[peer].hops  # a name that led somewhere is not given up when the DNS is down
+        self._known.pop(peer, None)
+        if hops:
+            if len(self._known) >= MAX_NAMES:
+                del self._known[next(iter(self._known))]
+            until = asyncio.get_running_loop().time() + TROUBLE_KEPT if troubles else 0.0
+            self._known[peer] = _Known(hops, until)
+        return hops
+
+    async def _ask_all(self, peer: Peer, troubles: list[str]) -> tuple[Peer, ...]:
         kinds = [kind for kind, example in (("A", "192.0.2.1"), ("AAAA", "2001:db8::1")) if self._speaks(example)]
         steps = locate(peer, kinds, random.random)
         questions = next(steps)
         while True:
             async with asyncio.TaskGroup() as group:
-                asked = {question: group.create_task(self._ask(question)) for question in questions}
+                asked = {question: group.create_task(self._ask(question, troubles)) for question in questions}
             try:
                 questions = steps.send({question: task.result() for question, task in asked.items()})
             except StopIteration as end:
                 hops: tuple[Peer, ...] = end.value
-                break
-        if hops:
-            if len(self._last) >= MAX_NAMES:
-                self._last.clear()
-            self._last[peer] = hops
-            return hops
-        log.warning("name not found", host=peer.host, transport=peer.transport)
-        return self._last.get(peer, ())  # a name that led somewhere is not given up when the DNS is down
+                return hops
 
-    async def _ask(self, question: Question) -> Records:
-        asks_address = question.kind in ("A", "AAAA")
-        records: Records = ()
+    async def _ask(self, question: Question, troubles: list[str]) -> Records:
         if "." in question.name.strip("."):
             try:
                 answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
-                records = [_record(data) for data in answer.rrset or ()]
+                return [_record(data) for data in answer.rrset or ()]
             except dns.resolver.NXDOMAIN:
                 pass
             except FAULTS as error:
-                log.debug("dns failed", name=question.name, kind=question.kind, cause=str(error))
-        return records if records or not asks_address else await _of_the_system(question)
+                troubles.append(str(error))
+        return await _of_the_system(question) if question.kind in ("A", "AAAA") else ()
 
 
 async def _of_the_system(question: Question) -> list[str]:
     """What the DNS does not know may stand in ``/etc/hosts``, as ``localhost`` does."""
     family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
     try:
-        async with asyncio.timeout(LOOKUP_LIMIT):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                question.name, None, family=family, type=socket.SOCK_DGRAM
-            )
-    except (OSError, UnicodeError, TimeoutError):  # UnicodeError: a label of no or of more than 63 letters
+        found = await asyncio.get_running_loop().getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
         return []
     return [str(place[4][0]) for place in found]
 
@@ -149,5 +169,5 @@ def _resolver(servers: tuple[str, ...]) -> dns.asyncresolver.Resolver:
         places = [parse_host_port(server) for server in servers]
         resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port or 53) for host, port in places]
     resolver.cache = dns.resolver.LRUCache(MAX_NAMES)
-    resolver.timeout, resolver.lifetime = TRY_LIMIT, LOOKUP_LIMIT
+    resolver.timeout, resolver.lifetime = TRY_LIMIT, QUESTION_LIMIT
     return resolver

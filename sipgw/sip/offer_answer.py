@@ -1,8 +1,12 @@
 """Offer and answer (RFC 3264) for one G.711 audio stream with telephone events."""
 
 import ipaddress
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+from sipgw.sip import sdes
+from sipgw.sip.sdes import Policy, Secured
 from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
 
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
@@ -10,6 +14,8 @@ ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 DTMF = "101"
 REPORTS = "rtcp-xr:voip-metrics"
 """The reports that we like to get (RFC 3611 §5): they tell how late the other side hears us."""
+PLAIN = ("RTP/AVP", "RTP/AVPF")
+SECURE = ("RTP/SAVP", "RTP/SAVPF")
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SENDS = frozenset({"sendrecv", "sendonly"})
 _RECEIVES = frozenset({"sendrecv", "recvonly"})
@@ -35,6 +41,14 @@ class LocalMedia:
     session_id: int = 1
     version: int = 1
     """To be raised with every changed description of one call (RFC 3264 §8)."""
+    srtp: Policy = "off"
+    """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
+    secret: bytes = field(default=b"", repr=False)
+    """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
+
+    def of_leg(self, call_id: str, secret: bytes) -> Self:
+        """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
+        return replace(self, session_id=zlib.crc32(call_id.encode()), version=1, secret=secret)
 
     @property
     def connection(self) -> Connection:
@@ -51,7 +65,7 @@ class LocalMedia:
 class Negotiated:
     """What both sides agreed on."""
 
-    sdp: bytes
+    sdp: bytes = field(repr=False)
     """Our description: the answer, or the offer that was answered."""
     encoding: str
     payload_type: int
@@ -62,6 +76,8 @@ class Negotiated:
     """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
     control: tuple[str, int] | None = None
     """Where RTCP goes: None for the port after `remote_port`, the remote address and port themselves if multiplexed."""
+    srtp: Secured | None = None
+    """The keys, if the stream is SRTP."""
 
     @property
     def on_hold(self) -> bool:
@@ -70,28 +86,33 @@ class Negotiated:
 
 
 def make_offer(local: LocalMedia, direction: str = "sendrecv") -> bytes:
-    """Our offer: PCMU, PCMA and telephone events, 20 ms packets."""
+    """Our offer: PCMU, PCMA and telephone events, 20 ms packets; keys as `local.srtp` says."""
     formats = (*ENCODINGS.values(), DTMF)
     maps = [f"rtpmap:{payload} {name}/8000" for name, payload in ENCODINGS.items()]
     events = [f"rtpmap:{DTMF} telephone-event/8000", f"fmtp:{DTMF} 0-16"]
-    attributes = (*maps, *events, "ptime:20", "rtcp-mux", REPORTS, direction)
-    media = Media("audio", local.port, "RTP/AVP", formats, attributes=attributes)
+    keys = [] if local.srtp == "off" else [one.attribute() for one in sdes.own(local.secret)]
+    attributes = (*maps, *events, *keys, "ptime:20", "rtcp-mux", REPORTS, direction)
+    protocol = SECURE[0] if local.srtp == "required" else PLAIN[0]
+    media = Media("audio", local.port, protocol, formats, attributes=attributes)
     return Sdp(local.origin, local.connection, media=(media,)).to_bytes()
 
 
 def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     """Answer an offer. Raises `NotAcceptable`."""
     sdp = _parse(offer)
-    chosen = next((at for at, media in enumerate(sdp.media) if _reason_against(media) is None), None)
-    if chosen is None:
-        reasons = [_reason_against(media) or "" for media in sdp.media] or ["no media at all"]
-        raise NotAcceptable("; ".join(reasons))
+    reasons = [_reason_against(media, local.srtp) for media in sdp.media]
+    usable = [at for at, reason in enumerate(reasons) if reason is None]
+    if not usable:
+        raise NotAcceptable("; ".join(filter(None, reasons)) or "no media at all")
+    chosen = min(usable, key=lambda at: sdp.media[at].protocol not in SECURE)  # the same sound may be offered twice
     media = sdp.media[chosen]
     encoding, payload = _codec(media)
     events = _events(media)
     remote = _remote(sdp, media, local)
     direction = _MIRROR[_direction(sdp, media, remote)]
-    ours = _describe(media, local, encoding, payload, events, direction)
+    secured = None if local.srtp == "off" else sdes.chosen(_offered_keys(media), local.secret)
+    keys = (secured[0].attribute(),) if secured else ()
+    ours = _describe(media, local, encoding, payload, events, (*keys, "ptime:20"), direction)
     sections = tuple(
         ours if at == chosen else replace(other, port=0, connection=None, attributes=())
         for at, other in enumerate(sdp.media)
@@ -99,7 +120,8 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     body = Sdp(local.origin, local.connection, media=sections, timing=sdp.timing).to_bytes()
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media))
-    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control)
+    srtp = secured[1] if secured else None
+    return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
 
 
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
@@ -108,15 +130,19 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     if not sdp.media or len(sdp.media) > len(ours.media):
         raise NotAcceptable("the answer has not the media of the offer")
     media = sdp.media[0]
-    if (reason := _reason_against(media)) is not None:
+    if (reason := _reason_against(media, local.srtp)) is not None:
         raise NotAcceptable(reason)
+    keys = () if local.srtp == "off" else _offered_keys(media)
+    srtp = sdes.accepted(keys, local.secret)
+    if srtp is None and (keys or media.protocol in SECURE):
+        raise NotAcceptable("the answer's a=crypto is not one that was offered")
     encoding, payload = _codec(media)
     events = _events(media)
     remote = _remote(sdp, media, local)
     direction = _within(_attributed(ours, ours.media[0]), _MIRROR[_direction(sdp, media, remote)])
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[0]))
-    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control)
+    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
 
 
 def _parse(data: bytes) -> Sdp:
@@ -126,18 +152,36 @@ def _parse(data: bytes) -> Sdp:
         raise NotAcceptable(str(error)) from None
 
 
-def _reason_against(media: Media) -> str | None:
+def _reason_against(media: Media, policy: Policy) -> str | None:
     """Why we cannot take this stream, or None."""
     if media.kind != "audio":
         return f"{media.kind} is not audio"
     if media.port == 0:
         return "the audio stream is switched off (port 0)"
-    if media.protocol not in ("RTP/AVP", "RTP/AVPF"):
-        return f"audio over {media.protocol}, and only plain RTP/AVP is spoken here"
+    if (reason := _reason_against_protection(media, policy)) is not None:
+        return reason
     if not any(name in ENCODINGS and rate == 8000 for name, rate in media.encodings.values()):
         names = ", ".join(dict.fromkeys(name for name, _ in media.encodings.values())) or "unknown codecs"
         return f"only {names} offered; enable PCMU (G.711 mu-law) or PCMA on the other side"
     return None
+
+
+def _reason_against_protection(media: Media, policy: Policy) -> str | None:
+    if media.protocol not in PLAIN + SECURE:
+        return f"audio over {media.protocol}, and only RTP/AVP and RTP/SAVP (SRTP with SDES keys) are spoken here"
+    if media.protocol in SECURE and policy == "off":
+        return f"audio over {media.protocol} (SRTP), which is switched off for this trunk (srtp)"
+    keyed = any(map(sdes.Crypto.parse, _offered_keys(media)))
+    if media.protocol in SECURE and not keyed:
+        return f"audio over {media.protocol} without an a=crypto that is spoken here ({', '.join(sdes.SUITES)})"
+    if policy == "required" and not keyed:
+        return "unencrypted audio, and this trunk requires SRTP; enable SRTP with SDES keys on the other side"
+    return None
+
+
+def _offered_keys(media: Media) -> tuple[str, ...]:
+    values = (attribute.partition(":") for attribute in media.attributes)
+    return tuple(value for name, _, value in values if name == "crypto")
 
 
 def _codec(media: Media) -> tuple[str, str]:
@@ -221,11 +265,17 @@ def _control(sdp: Sdp, media: Media, local: LocalMedia, *, muxed: bool) -> tuple
 
 
 def _describe(
-    media: Media, local: LocalMedia, encoding: str, payload: str, events: str | None, direction: str
+    media: Media,
+    local: LocalMedia,
+    encoding: str,
+    payload: str,
+    events: str | None,
+    more: tuple[str, ...],
+    direction: str,
 ) -> Media:
     attributes = [f"rtpmap:{payload} {encoding}/8000"]
     if events:
         attributes += [f"rtpmap:{events} telephone-event/8000", f"fmtp:{events} 0-16"]
-    attributes += ["ptime:20", *(["rtcp-mux"] if _muxed(media) else []), REPORTS, direction]
+    attributes += [*more, *(["rtcp-mux"] if _muxed(media) else []), REPORTS, direction]
     formats = (payload, events) if events else (payload,)
     return Media("audio", local.port, media.protocol, formats, None, tuple(attributes))

@@ -62,6 +62,11 @@ class Registrar:
         live = tuple(binding for binding in self._bindings.get(user, ()) if binding.expires > now)
         return tuple(sorted(live, key=lambda one: (-one.preference, -one.expires)))
 
+    def seen_at(self, contact: Uri) -> Peer | None:
+        """Where the phone is that registered this Contact, if there is one."""
+        every = (one for bindings in self._bindings.values() for one in bindings)
+        return next((one.peer for one in every if one.contact == contact), None)
+
     def register(self, user: str, request: Request, source: Peer, now: float) -> Answer:
         """Take a REGISTER that `user` has sent from `source`; all of it is done, or nothing (§10.3)."""
         refusal = unsupported(request)

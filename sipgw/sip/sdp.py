@@ -1,6 +1,6 @@
 """Session descriptions (RFC 8866): parsed as far as a call needs, everything else kept as it came."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 MAX_SDP = 16 * 1024
@@ -32,7 +32,8 @@ class Media:
     protocol: str
     formats: tuple[str, ...]
     connection: Connection | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = field(default=(), repr=False)
+    """Keys (``a=crypto``) may be among them, so they are not shown."""
 
     def attribute(self, name: str) -> str | None:
         """The value of the first ``a=name``: None if absent, empty if it has no value."""
@@ -82,7 +83,7 @@ class Sdp:
         sections: list[list[tuple[str, str]]] = [[]]
         for line in filter(None, map(str.rstrip, lines)):
             if line[1:2] != "=":
-                raise SdpError(f"no SDP line: {line[:40]!r}")
+                raise SdpError(f"no SDP line: {line[:20]!r}")
             if line[0] == "m":
                 sections.append([])
             sections[-1].append((line[0], line[2:]))

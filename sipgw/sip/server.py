@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
+from sipgw.sip.events import Confirmed, Ended, Phase
 from sipgw.sip.message import Request
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.usage import Confirmed, Ended, Phase, Usage
+from sipgw.sip.usage import Usage
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 class InviteServer(Usage):
     """The INVITE of somebody who calls us, and the call that comes of it."""
 
-    def __init__(self, agent: "UserAgent", invite: Request, transaction: Transaction, source: Peer) -> None:
+    def __init__(
+        self,
+        agent: "UserAgent",
+        invite: Request,
+        transaction: Transaction,
+        source: Peer,
+        replaced: Usage | None = None,
+    ) -> None:
         super().__init__(agent, invite)
         self.source = source
+        self.replaced = replaced
+        """The call that this one is to take the place of (RFC 3891)."""
         self._transaction = transaction
         self._hang_up_on_ack: Ended | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.

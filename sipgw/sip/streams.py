@@ -36,7 +36,7 @@ MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
 MAX_WAITING = 64
 """Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
-KEEPALIVE = (24.0, 30.0)
+KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives on a connection that we opened, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
@@ -181,6 +181,7 @@ class Stream(asyncio.Protocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._silent = self.accepted
         self._faults = 0
+        self._welcome = False
         self._pongs: bool | None = None
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
@@ -257,11 +258,18 @@ class Stream(asyncio.Protocol):
         if isinstance(message, Ping):
             self.write(PONG)
             return
-        self._silent = False
+        if not isinstance(message, ParseError):
+            self._silent = False
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
             self._streams.told.receive(message, self.peer)
         else:
+            self.close()
+
+    def judged(self, welcome: bool) -> None:
+        """Stay open for those who are or once were welcome; strangers have nothing to wait for."""
+        self._welcome |= welcome
+        if self.accepted and not self._welcome:
             self.close()
 
     def write(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 log = structlog.get_logger()
 
-UNREAD: tuple[tuple[int, int], ...] = ()
+UNREAD: tuple[tuple[int, int, int], ...] = ()
 
 
 class TlsError(Exception):
@@ -99,14 +99,14 @@ class Tls:
             server.load_verify_locations(options.ca)
         return server, client
 
-    def _state(self) -> tuple[tuple[int, int], ...]:
+    def _state(self) -> tuple[tuple[int, int, int], ...]:
         states = []
         for name in filter(None, (self.options.certificate, self.options.key, self.options.ca)):
             try:
                 stat = Path(name).stat()
-                states.append((stat.st_mtime_ns, stat.st_ino))
+                states.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
             except OSError:
-                states.append((0, 0))
+                states.append((0, 0, 0))
         return tuple(states)
 
 

@@ -1,4 +1,4 @@
-"""Watching the messages of an endpoint, with credentials masked. Sans-IO."""
+"""Watching the messages of an endpoint, with credentials and keys masked. Sans-IO."""
 
 import re
 from collections.abc import Callable
@@ -21,8 +21,10 @@ class Traced(NamedTuple):
 Tracer = Callable[[Traced], None]
 
 _SECRET = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*")
+_KEY = re.compile(rb"(?<![^\r\n])(a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?[ \t]*(?:inline:)?)[^\r\n]*")
+"""Shown is what does not hold key bits: base64 has no underscore."""
 
 
 def redacted(data: bytes) -> bytes:
-    """`data` without what Authorization and Proxy-Authorization say, folded lines included."""
-    return _SECRET.sub(rb"\1 ***\r", data)
+    """`data` without what Authorization and Proxy-Authorization say, folded lines included, and without SRTP keys."""
+    return _KEY.sub(rb"\1***", _SECRET.sub(rb"\1 ***\r", data))

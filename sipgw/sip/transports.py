@@ -132,6 +132,11 @@ class Transports:
         if cause:
             self.told.unreachable(peer, cause)
 
+    def judged(self, source: Peer, welcome: bool) -> None:
+        """A request from `source` was let in or ignored: whoever is only ever ignored may not hold a connection."""
+        if (stream := self._streams.find(source)) is not None:
+            stream.judged(welcome)
+
     def address(self, peer: Peer) -> tuple[str, int]:
         """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
@@ -141,7 +146,7 @@ class Transports:
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
                 return host, port
         with contextlib.suppress(ValueError, OSError), socket.socket(FAMILY[version], socket.SOCK_DGRAM) as probe:
-            host = peer.host if ":" in peer.host or peer.host[-1:].isdigit() else ANYWHERE[version]
+            host = peer.host if is_address(peer.host) else ANYWHERE[version]
             probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
             return str(probe.getsockname()[0]).partition("%")[0], port
         return {4: "127.0.0.1", 6: "::1"}[version], port

@@ -4,84 +4,25 @@
 is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the dialog.
 """
 
-import re
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.digest import Credentials
-from sipgw.sip.info import KeyPressed, KeySender, take_info
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase
+from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request, Response
 from sipgw.sip.reason import reason_text
-from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
-from sipgw.sip.uri import Uri
+from sipgw.sip.transferee import Transferee
+from sipgw.sip.transferor import Transferor
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
 
-REFER_LIMIT = 30.0
-"""Seconds until the outcome of a REFER must be known."""
 RETRY_AFTER = (("Retry-After", "2"),)
-STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
-
-
-class Phase(Enum):
-    """How far a call has come."""
-
-    CALLING = "calling"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    CONFIRMED = "confirmed"
-    ENDED = "ended"
-
-
-class Confirmed(NamedTuple):
-    """The call, or its changed session, is up; `sdp` is the answer, if the other side still owed one."""
-
-    sdp: bytes | None
-
-
-class Progress(NamedTuple):
-    """A provisional response to our INVITE."""
-
-    status: int
-    reason: str
-
-
-class Offered(NamedTuple):
-    """The other side wants to change the session; None asks for our offer."""
-
-    sdp: bytes | None
-
-
-class Referred(NamedTuple):
-    """The outcome of a REFER: `status` is that of the call to the target, or of the refusal."""
-
-    accepted: bool
-    status: int
-    reason: str
-
-
-class Ended(NamedTuple):
-    """The call is over; always the last event."""
-
-    by: str
-    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
-    how: str
-    """The method or status that ended it."""
-    text: str = ""
-    """What the other side said about it (Reason header, RFC 3326)."""
-    status: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
-
-
-CallEvent = Confirmed | Progress | Offered | KeyPressed | Referred | Ended
 
 
 class Usage:
@@ -95,9 +36,10 @@ class Usage:
         self.tell: Callable[[CallEvent], None] = tell or (lambda event: None)
         self.offered: Transaction | None = None
         self.credentials: Credentials | None = None
-        self._referring: Timer | None = None
         self._owed = 0
         self.keys = KeySender(self)
+        self.transferor = Transferor(self)
+        self.transferee = Transferee(self)
 
     @property
     def up(self) -> bool:
@@ -126,8 +68,9 @@ class Usage:
             case "INFO":
                 take_info(self, request, transaction, now)
             case "NOTIFY":
-                self.agent.respond(transaction, 200, now)
-                self._notified(request)
+                self.transferor.notified(request, transaction, now)
+            case "REFER":
+                self.transferee.take(request, transaction, now)
             case "OPTIONS":
                 self.agent.respond_options(transaction, now)
             case _:
@@ -177,45 +120,26 @@ class Usage:
         if transaction is not None:
             self.agent.respond(transaction, status, now)
 
+    def request(
+        self,
+        method: str,
+        now: float,
+        *,
+        fields: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        tell: Callable[[Response | None, float], None] | None = None,
+    ) -> None:
+        """Send a request inside the dialog, if there is one."""
+        if self.dialog is not None:
+            self.agent.request_in_dialog(
+                self.dialog, method, now, credentials=self.credentials, fields=fields, body=body, tell=tell
+            )
+
     def bye(self, now: float, ended: Ended) -> None:
         """End a call that is up."""
         if self.dialog is not None and self.phase is not Phase.ENDED:
-            self.agent.request_in_dialog(self.dialog, "BYE", now, credentials=self.credentials)
+            self.request("BYE", now)
             self.finish(ended, now)
-
-    def refer(self, target: Uri, now: float) -> None:
-        """Ask the other side to call `target` instead (RFC 3515); the outcome comes as `Referred`."""
-        if self.dialog is None or self.phase is not Phase.CONFIRMED or self._referring is not None:
-            self.tell(Referred(False, 0, "the call is not up, or being transferred"))
-            return
-        late = Referred(False, 408, "the outcome of the transfer was never told")
-        self._referring = self.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
-        fields = (("Refer-To", f"<{target}>"), ("Referred-By", f"<{self.dialog.local.uri}>"))
-        self.agent.request_in_dialog(
-            self.dialog, "REFER", now, credentials=self.credentials, fields=fields, tell=self._refer_answered
-        )
-
-    def _refer_answered(self, response: Response | None, now: float) -> None:
-        if response is None:
-            self._outcome(Referred(False, 408, "no answer to REFER"))
-        elif response.status >= 300:
-            self._outcome(Referred(False, response.status, response.reason))
-
-    def _notified(self, request: Request) -> None:
-        """The other side reports on our REFER with a status line (RFC 3515 §2.4.5)."""
-        line = STATUS_LINE.match(request.body)
-        if line is None:
-            return
-        status, reason = int(line[1]), (line[2] or b"").decode("utf-8", "replace").strip()
-        over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
-        if status >= 200 or over:
-            self._outcome(Referred(200 <= status < 300, status, reason))
-
-    def _outcome(self, outcome: Referred) -> None:
-        if self._referring is not None:
-            self._referring.cancel()
-            self._referring = None
-            self.tell(outcome)
 
     def finish(self, ended: Ended, now: float) -> None:
         """Be over: forget everything and say so."""
@@ -223,6 +147,6 @@ class Usage:
             return
         self.phase = Phase.ENDED
         self.reject_offer(487, now)
-        self._outcome(Referred(False, 0, "the call ended"))
+        self.transferor.close()
         self.agent.forget(self)
         self.tell(ended)

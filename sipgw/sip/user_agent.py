@@ -9,21 +9,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sipgw.sip.auth import Authenticator
-from sipgw.sip.checks import ALLOW, EXTENSIONS, unusable
+from sipgw.sip.checks import ALLOW, EXTENSIONS, Refusal, unusable
 from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Ended
 from sipgw.sip.hunt import Clients, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
+from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
 from sipgw.sip.unacked import Unacked
-from sipgw.sip.usage import Ended, Usage
+from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without keeping anything."""
@@ -44,6 +46,7 @@ class UserAgent:
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
         self._unacked = Unacked(self.timers)
+        self._replaceable = Replaceable(self._calls)
 
     # The five verbs
 
@@ -180,6 +183,7 @@ class UserAgent:
         if usage.dialog is not None:
             self._calls.pop(usage.dialog.id, None)
             self._unacked.forget(usage.dialog.id)
+            self._replaceable.over(usage.dialog.id)
 
     def response(
         self,
@@ -310,19 +314,17 @@ class UserAgent:
             request,
             self.timers,
             lambda message: self._send_response(message, request, source),
-            lambda ack, now: self._transaction_told(transaction, ack, now),
+            self._acked,
             ended,
             reliable=source.transport != "udp",
         )
         self._servers[key] = transaction
         return transaction
 
-    def _transaction_told(self, transaction: Transaction, ack: Request | Response | None, now: float) -> None:
-        """An INVITE server transaction saw the ACK of a 2xx that came with the INVITE's own branch."""
-        if isinstance(ack, Request):
-            self._acked(ack, now)
-
-    def _acked(self, ack: Request, now: float) -> None:
+    def _acked(self, ack: Request | Response | None, now: float) -> None:
+        """The ACK of a 2xx came, as a request of its own or with the INVITE's branch."""
+        if not isinstance(ack, Request):
+            return
         dialog = dialog_of(ack)
         usage = self._calls.get(dialog)
         if usage is not None and self._unacked.acked((dialog, ack.cseq.number)):
@@ -358,8 +360,12 @@ class UserAgent:
         if request.contact is None:
             self.respond(transaction, 400, now, reason="Bad Request (no Contact)")
             return
+        replaced = self._replaceable.find(request)
+        if isinstance(replaced, Refusal):
+            self.respond(transaction, replaced.status, now, reason=replaced.reason)
+            return
         self.respond(transaction, 100, now)
-        usage = InviteServer(self, request, transaction, source)
+        usage = InviteServer(self, request, transaction, source, replaced)
         self._invited[transaction] = usage
         self.confirm(usage)
         self._world.incoming(usage, now)

@@ -1,7 +1,7 @@
 """Holds whole conversations on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,12 @@ class Setting:
     script: Script = lambda messages: says("Sure.")
     tools: list[Tool] = field(default_factory=list)
     options: TurnOptions = field(default_factory=lambda: TurnOptions(reprompt_after=60))
+    persona: Persona = PERSONA
     can_transfer: bool = False
+    connects: Sequence[bool] = (True,)
+    """Whether each transfer in turn succeeds; all later ones do not."""
+    ringing: float = 0.0
+    """Seconds that a transfer takes."""
     ears: dict[str, Any] = field(default_factory=dict)
     voice: dict[str, Any] = field(default_factory=dict)
     observer: Callable[[Report], None] | None = None
@@ -60,15 +65,21 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
         line, ears = FakeLine(), FakeEars(**setting.ears)
         model, voice = FakeModel(setting.script), FakeVoice(**setting.voice)
         reports: list[Report] = []
+        outcomes = list(setting.connects)
+
+        async def transfer() -> bool:
+            await asyncio.sleep(setting.ringing)
+            return outcomes.pop(0) if outcomes else False
+
         conversation = Conversation(
             line,
             ears,
             model,
             voice,
-            PERSONA,
+            setting.persona,
             tools=setting.tools,
             options=setting.options,
-            can_transfer=setting.can_transfer,
+            transfer=transfer if setting.can_transfer else None,
             observer=setting.observer or reports.append,
         )
         async with asyncio.TaskGroup() as group:

@@ -1,13 +1,14 @@
 """Whole conversations on virtual time, asserted to the word: turns, interruptions, preparation."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from agent.ears import Transcript
 from agent.records import AgentSays, CallerSaid, Interrupted, Outcome
 from agent.tools import tool
-from tests.agent.holding import LONG, Setting, by_last, hold, spoken_seconds
+from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import LETTER, calls, says, sound_of
 
 
@@ -246,3 +247,39 @@ def test_a_prepared_reply_is_thrown_away_without_trace_when_they_change() -> Non
     held = hold(changed, Setting(script=script, tools=[order]))
     assert ran == []
     assert [message["content"] for message in held.last_asked() if message["role"] == "user"] == ["I want nothing"]
+
+
+def test_a_number_said_in_pieces_is_one_turn() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(6)
+        await caller.say("7 3")
+        await asyncio.sleep(0.2)
+        await caller.say("4 6")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    persona = replace(PERSONA, greeting="What is your order number?")
+    held = hold(plan, Setting(script=lambda messages: says("Thank you."), persona=persona))
+    assert [turn.caller for turn in held.turns[1:]] == ["7 3 4 6"]
+    assert held.turns[1].heard == "Thank you."
+
+
+def test_a_notice_is_heard_in_full_before_the_greeting_whatever_the_caller_says() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(0.5)
+        await caller.say("No no no", 0.6)
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    persona = replace(PERSONA, notice="This call is recorded for training.")
+    held = hold(plan, Setting(script=lambda messages: says("Sorry."), persona=persona))
+    assert held.turns[0].heard == "This call is recorded for training."
+    assert not held.turns[0].interrupted
+    assert (held.turns[1].caller, held.turns[1].heard) == ("No no no", "Sorry.")
+    quiet = hold(lambda caller, line, ears: hang_up_after(caller, 12), Setting(persona=persona))
+    assert [turn.heard for turn in quiet.turns] == ["This call is recorded for training.", "Hello there."]
+
+
+async def hang_up_after(caller, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    caller.hang_up()

@@ -1,6 +1,7 @@
 """The user's functions as tools."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from agent.tools import RESULT_LIMIT, Toolbox, ToolFileError, load_tools, result_text, tool
+from agent.tools import RESULT_LIMIT, Toolbox, ToolError, ToolFileError, load_tools, result_text, tool
+from tests.virtual import run as on_virtual_time
 
 
 @tool
@@ -160,3 +162,130 @@ def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, text: st
         load_tools(path)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def counted(**options):
+    """A toolbox with one tool that counts its runs."""
+    runs: list[tuple[str, str]] = []
+
+    async def order(item: str, idempotency_key: str) -> str:
+        """Order something."""
+        runs.append((item, idempotency_key))
+        return f"{item} number {len(runs)}"
+
+    return runs, Toolbox([tool(**options)(order)], "call-1")
+
+
+def test_the_idempotency_key_is_not_the_models_to_choose() -> None:
+    runs, box = counted(side_effect=True)
+    assert list(box.schemas[0]["function"]["parameters"]["properties"]) == ["item"]
+    assert on_virtual_time(box.run("order", '{"item": "tea", "idempotency_key": "x"}')).error.startswith(
+        "wrong arguments"
+    )
+    assert runs == []
+
+
+def test_what_changes_something_runs_once_for_the_same_arguments() -> None:
+    runs, box = counted(side_effect=True)
+
+    async def twice():
+        return await box.run("order", '{"item": "tea"}'), await box.run("order", '{ "item":"tea" }')
+
+    first, again = on_virtual_time(twice())
+    assert first.result == again.result == "tea number 1"
+    assert len(runs) == 1
+    assert on_virtual_time(box.run("order", '{"item": "milk"}')).result == "milk number 2"
+    assert runs[0][1] != runs[1][1]
+
+
+def test_two_tries_at_the_same_time_are_one_order() -> None:
+    began = []
+
+    @tool(side_effect=True)
+    async def order(item: str) -> str:
+        """Order something slowly."""
+        began.append(item)
+        await asyncio.sleep(1)
+        return "ordered"
+
+    async def both():
+        box = Toolbox([order])
+        async with asyncio.TaskGroup() as group:
+            tries = [group.create_task(box.run("order", '{"item": "tea"}')) for _ in range(2)]
+        return [one.result() for one in tries]
+
+    assert [done.result for done in on_virtual_time(both())] == ["ordered", "ordered"]
+    assert began == ["tea"]
+
+
+def test_a_failed_order_may_be_tried_again_under_the_same_key() -> None:
+    keys = []
+
+    @tool(side_effect=True)
+    async def order(item: str, idempotency_key: str) -> str:
+        """Order something."""
+        keys.append(idempotency_key)
+        if len(keys) == 1:
+            raise ToolError("the shop is closed")
+        return "ordered"
+
+    async def twice():
+        box = Toolbox([order], "call-1")
+        return await box.run("order", '{"item": "tea"}'), await box.run("order", '{"item": "tea"}')
+
+    first, second = on_virtual_time(twice())
+    assert (first.error, second.result) == ("the shop is closed", "ordered")
+    assert keys[0] == keys[1]
+
+    async def elsewhere():
+        return await Toolbox([order], "call-2").run("order", '{"item": "tea"}')
+
+    on_virtual_time(elsewhere())
+    assert keys[2] != keys[0]
+
+
+def test_what_cannot_be_undone_waits_for_the_callers_yes() -> None:
+    runs, box = counted(confirm=True)
+
+    async def talk():
+        return [
+            (await box.run("order", json.dumps({"item": item}), turn)).result
+            for turn, item in ((1, "tea"), (1, "tea"), (2, "milk"), (3, "milk"), (4, "tea"), (5, "tea"))
+        ]
+
+    results = on_virtual_time(talk())
+    assert [isinstance(result, dict) for result in results] == [True, True, True, False, False, False]
+    assert "Read exactly these arguments back" in results[0]["status"]
+    assert [item for item, _ in runs] == ["milk", "tea"], "asked again in the same turn is no yes; done twice is once"
+
+
+def test_a_cached_result_is_used_until_it_is_old() -> None:
+    asked = []
+
+    @tool(cache=60)
+    async def stock(title: str) -> int:
+        """Count books."""
+        asked.append(title)
+        return len(asked)
+
+    async def talk():
+        first = await Toolbox([stock]).run("stock", '{"title": "Emma"}')
+        again = await Toolbox([stock]).run("stock", '{"title": "Emma"}')
+        other = await Toolbox([stock]).run("stock", '{"title": "Ulysses"}')
+        await asyncio.sleep(61)
+        return (
+            first.result,
+            again.result,
+            other.result,
+            (await Toolbox([stock]).run("stock", '{"title": "Emma"}')).result,
+        )
+
+    assert on_virtual_time(talk()) == (1, 1, 2, 3)
+
+
+def test_what_changes_something_cannot_be_cached() -> None:
+    with pytest.raises(ToolFileError, match="cannot be cached"):
+
+        @tool(side_effect=True, cache=5)
+        def order() -> None:
+            """Order."""

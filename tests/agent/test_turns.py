@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.turns import FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
+from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
 
 OPTIONS = TurnOptions(max_duration=1000)
 
@@ -15,7 +15,7 @@ def turns(state: State, said: str = "It is out for delivery.") -> Turns:
 
 
 def test_every_state_is_reached_and_left() -> None:
-    assert {row[0] for row in TABLE.values()} | {State.CLOSING, State.ENDED} == set(State)
+    assert {row[0] for row in TABLE.values()} | {State.ANNOUNCING, State.CLOSING, State.ENDED} == set(State)
     assert {state for state, _ in TABLE} == set(State) - {State.ENDED}
 
 
@@ -39,7 +39,7 @@ def test_what_a_transcript_does_to_a_speaking_agent(state: State, text: str, fin
 
 def test_yes_answers_a_question_that_is_being_asked() -> None:
     subject = turns(State.SPEAKING, said="Is that right?")
-    assert subject.hear("Yes.", final=True, stable=False, now=1.0) == (Decision.CUT, Decision.ANSWER)
+    assert subject.hear("Yes.", final=True, stable=False, now=1.0) == ("Yes.", (Decision.CUT, Decision.ANSWER))
 
 
 @pytest.mark.parametrize(("late", "answered"), [(1.9, True), (2.1, False)])
@@ -138,7 +138,97 @@ def test_but_not_for_a_sound_that_has_no_end() -> None:
 @pytest.mark.parametrize("state", [State.LISTENING, State.HEARING])
 def test_hello_is_answered_once_the_agent_has_greeted(state: State) -> None:
     subject = turns(state)
-    assert subject.hear("Hello?", final=True, stable=False, now=1.0) == ()
+    assert subject.hear("Hello?", final=True, stable=False, now=1.0) == ("Hello?", ())
     subject.state = State.SPEAKING
     subject.done(2.0)
-    assert subject.hear("Hello?", final=True, stable=False, now=3.0) == (Decision.ANSWER,)
+    assert subject.hear("Hello?", final=True, stable=False, now=3.0) == ("Hello?", (Decision.ANSWER,))
+
+
+ASKING = "What is your order number?"
+
+
+def dictating(said: str = ASKING) -> Turns:
+    subject = turns(State.LISTENING, said)
+    subject.handle(Event.ONSET, 1.0)
+    subject.handle(Event.QUIET, 2.0)
+    return subject
+
+
+def test_a_number_that_was_asked_for_may_be_said_in_pieces() -> None:
+    subject = dictating()
+    assert subject.hear("7 3", final=True, stable=False, now=2.2) == ("7 3", (Decision.PREPARE,))
+    assert subject.deadline == 2.0 + 0.2 + OPTIONS.dictation_pause
+    subject.handle(Event.ONSET, 2.6)
+    assert subject.handle_timer(3.3) == ("", ()), "the caller is speaking again"
+    subject.handle(Event.QUIET, 3.4)
+    assert subject.hear("4 6.", final=True, stable=False, now=3.6) == ("7 3 4 6.", (Decision.PREPARE,))
+    assert subject.handle_timer(4.5) == ("", ())
+    assert subject.handle_timer(4.6) == ("7 3 4 6.", (Decision.ANSWER,))
+    assert subject.hear("Thanks", final=True, stable=False, now=9.0)[0] == "Thanks"
+
+
+def test_words_that_are_not_dictated_complete_it() -> None:
+    subject = dictating()
+    subject.hear("7 3 4 6", final=True, stable=False, now=2.2)
+    assert subject.hear("that is all", final=True, stable=False, now=3.0) == ("7 3 4 6 that is all", (Decision.ANSWER,))
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (ASKING, "I do not know it"),
+        ("It is out for delivery.", "I have two questions"),
+        ("Which colour?", "one red, please"),
+    ],
+)
+def test_nobody_waits_for_what_is_not_dictated(said: str, text: str) -> None:
+    assert dictating(said).hear(text, final=True, stable=False, now=2.2) == (text, (Decision.ANSWER,))
+
+
+def test_a_dictation_ends_although_there_is_noise() -> None:
+    subject = dictating()
+    subject.hear("7 3 4 6", final=True, stable=False, now=2.2)
+    subject.handle(Event.ONSET, 2.3)
+    assert subject.deadline == 2.2 + DICTATION_LIMIT
+    assert subject.handle_timer(2.2 + DICTATION_LIMIT) == ("7 3 4 6", (Decision.ANSWER,))
+
+
+def test_nothing_interrupts_an_announcement_and_what_was_said_into_it_is_answered() -> None:
+    subject = turns(State.LISTENING, "This call is recorded.")
+    subject.announce(0.0)
+    assert subject.handle(Event.STARTED, 0.1) == ()
+    assert subject.handle(Event.ONSET, 1.0) == ()
+    assert subject.hear("Stop", final=False, stable=True, now=1.2) == ("Stop", ())
+    assert subject.hear("Stop it.", final=True, stable=False, now=1.5) == ("", ())
+    assert subject.done(3.0) == ("Stop it.", (Decision.ANSWER,))
+
+
+def test_after_an_announcement_that_nobody_spoke_into_comes_the_greeting() -> None:
+    subject = turns(State.LISTENING, "This call is recorded.")
+    subject.announce(0.0)
+    assert subject.hear("mm-hmm", final=True, stable=False, now=1.5) == ("mm-hmm", ())
+    assert subject.done(3.0) == ("", (Decision.GREET,))
+    assert subject.state is State.LISTENING
+
+
+@pytest.mark.parametrize(
+    ("languages", "text", "then"),
+    [
+        (("de",), "Ja, genau.", State.SPEAKING),
+        (("en",), "Ja, genau.", State.THINKING),
+        (("en", "hi"), "haan ji", State.SPEAKING),
+        (("hi",), "हाँ ठीक", State.SPEAKING),
+        (("es",), "sí, vale", State.SPEAKING),
+        (("fr",), "oui d'accord", State.SPEAKING),
+    ],
+)
+def test_the_mm_hmm_of_the_languages_spoken_does_not_interrupt(languages, text: str, then: State) -> None:
+    subject = Turns(TurnOptions(languages=languages), 0.0)
+    subject.state, subject.said = State.SPEAKING, "It is on its way."
+    subject.hear(text, final=True, stable=False, now=1.0)
+    assert subject.state is then
+
+
+def test_a_language_without_words_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'tlh' is not one of de, en"):
+        TurnOptions(languages=("tlh",))

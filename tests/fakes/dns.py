@@ -22,6 +22,7 @@ class DnsServer(asyncio.DatagramProtocol):
         self.zone = dns.zone.from_text(SOA.format(negative=negative) + text, origin + ".", relativize=False)
         self.asked: Counter[tuple[str, str]] = Counter()
         self.silent = False
+        self.ignored: set[str] = set()
         self._transport: Any = None
 
     async def __aenter__(self) -> Self:
@@ -42,7 +43,7 @@ class DnsServer(asyncio.DatagramProtocol):
         query = dns.message.from_wire(data)
         (question,) = query.question
         self.asked[(question.name.to_text(omit_final_dot=True), question.rdtype.name)] += 1
-        if not self.silent:
+        if not self.silent and question.rdtype.name not in self.ignored:
             self._transport.sendto(self._answer(query, question).to_wire(), addr)
 
     def _answer(self, query: dns.message.Message, question: dns.rrset.RRset) -> dns.message.Message:

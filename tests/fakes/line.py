@@ -90,6 +90,7 @@ class FakeEars:
     """Says what the script puts into `heard`."""
 
     name: str = "fake-ears"
+    patient: bool = False
     heard: asyncio.Queue[EarsEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)

@@ -29,6 +29,8 @@ class Reply:
     delay: float = 0.0
     """Seconds before the first event."""
     json_body: bool = False
+    unknown: frozenset[str] = frozenset()
+    """Parameters that the server refuses to take."""
     status: int = 200
     status_words: str = "no"
     retry_after: str = ""
@@ -41,6 +43,8 @@ class Reply:
 @dataclass
 class FakeOpenAI(HttpServer):
     """`replies[n]` answers the n-th request, the last one all further."""
+
+    path = "/v1/chat/completions"
 
     replies: Sequence[Reply]
     key: str = "sk-test-key"
@@ -60,7 +64,16 @@ class FakeOpenAI(HttpServer):
             await exchange.answer(status, {"error": {"message": words, "type": "x", "param": None, "code": None}})
             return
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
-        if reply.status != 200:
+        if wrong := sorted(reply.unknown & set(self.requests[-1])):
+            words = f"Unsupported parameter: '{wrong[0]}' is not supported with this model."
+            error = {
+                "message": words,
+                "type": "invalid_request_error",
+                "param": wrong[0],
+                "code": "unsupported_parameter",
+            }
+            await exchange.answer(400, {"error": error})
+        elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
             body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}
             await exchange.answer(reply.status, body, headers)
@@ -70,24 +83,28 @@ class FakeOpenAI(HttpServer):
             await self._stream(exchange, reply)
 
     def _check(self, exchange: Exchange) -> tuple[int, str] | None:
-        if (exchange.method, exchange.path) != ("POST", "/v1/chat/completions"):
+        if (exchange.method, exchange.path) != ("POST", self.path):
             return 404, f"Invalid URL ({exchange.method} {exchange.path})"
         given = exchange.headers.get("authorization", "")
         if given != f"Bearer {self.key}":
             return 401, f"Incorrect API key provided: {given[7:15]}***{given[-4:]}."
         request = json.loads(exchange.body)
         self.requests.append(request)
+        wrong = self._wrong(request)
+        return (400, wrong) if wrong else None
+
+    def _wrong(self, request: dict[str, Any]) -> str:
         if not isinstance(request.get("model"), str) or not isinstance(request.get("messages"), list):
-            return 400, "Missing required parameter"
+            return "Missing required parameter"
         asked, answered = [], []
         for message in request["messages"]:
             asked += [call["id"] for call in message.get("tool_calls") or ()]
             answered += [message["tool_call_id"]] if message["role"] == "tool" else []
         if sorted(asked) != sorted(answered):
-            return 400, "An assistant message with 'tool_calls' must be followed by tool messages"
+            return "An assistant message with 'tool_calls' must be followed by tool messages"
         if "stream_options" in request and not request.get("stream"):
-            return 400, "stream_options needs stream"
-        return None
+            return "stream_options needs stream"
+        return ""
 
     async def _stream(self, exchange: Exchange, reply: Reply) -> None:
         await exchange.start(200, "text/event-stream; charset=utf-8")

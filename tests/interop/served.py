@@ -36,9 +36,10 @@ format = "json"
 class Served:
     """A running gateway."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, database: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, rtp_ports: range, database: Path) -> None:
         self.process = process
         self.port = port
+        self.rtp_ports = rtp_ports
         self.log: list[str] = []
         self._database = database
 
@@ -80,7 +81,7 @@ def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Serve
         text=True,
         env=environment | {"PYTHONUNBUFFERED": "1"},
     )
-    gateway = Served(process, port, database)
+    gateway = Served(process, port, range(first, first + 399), database)
     ready = threading.Event()
 
     def read() -> None:

@@ -1,136 +1,111 @@
-"""Kamailio as registrar and record-routing proxy with digest: we register, SIPp calls us through it, we call SIPp."""
+"""A carrier's edge that nobody here wrote: located by SRV, reached over TLS, and calls come back the same way."""
 
 import asyncio
-import contextlib
-import os
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
-from sipgw.sip.endpoint import CallFailed
-from tests.cloud import Cloud, cloud
+from sipgw.sip.dialog import Peer
+from sipgw.sip.digest import Credentials
+from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri
+from tests.fakes.dns import DnsServer
+from tests.interop.kamailio import kamailio
 from tests.interop.served import free_port
-from tests.interop.test_sipp_uas import listening
-from tests.recipes import OFFER, written
+from tests.sip.certificates import Authority
+from tests.sip.test_endpoint import admit_all
 
-HERE = Path(__file__).parent
-DOMAIN = "sip.acme.example"
-PASSWORD = "kamailio-password"
-
-
-@dataclass
-class Proxy:
-    port: int
-    phone: int
-    """Where user 200 is."""
+DOMAIN = "edge.example"
+ZONE = """
+{service}.edge 60 IN SRV 1 1 {dead} host
+{service}.edge 60 IN SRV 2 1 {port} host
+host 60 IN A 127.0.0.1
+"""
+SERVICE = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
+MEDIA = LocalMedia("127.0.0.1", 4000)
 
 
-@contextlib.asynccontextmanager
-async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
-    proxy = Proxy(free_port(), free_port())
-    text = (HERE / "kamailio.cfg").read_text()
-    for word, value in (("PORT", proxy.port), ("DOMAIN", DOMAIN), ("PASSWORD", PASSWORD), ("PHONE", proxy.phone)):
-        text = text.replace(word, str(value))
-    config = folder / "kamailio.cfg"
-    config.write_text(text)
-    run = folder / "run"
-    run.mkdir()
-    process = await asyncio.create_subprocess_exec(
-        "kamailio", "-DD", "-E", "-f", str(config), "-Y", str(run), "-w", str(run), "-m", "16", "-M", "4",
-        stdout=asyncio.subprocess.DEVNULL, stderr=(folder / "kamailio.log").open("wb"), start_new_session=True,
-        env=os.environ | {"PATH": "/usr/sbin:/usr/bin:/bin"},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(20):
-            await listening(proxy.port, "udp")
-        yield proxy
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: str = PASSWORD) -> AsyncIterator[Cloud]:
-    """A gateway by the recipe, registered or at least trying."""
-    variables = {"SIP_DOMAIN": DOMAIN, "SIP_PROXY": f"127.0.0.1:{proxy.port}", "PBX_USER": "agent"}
-    recipe = written(folder, "kamailio", variables | {"PBX_PASSWORD": password}, everything=False)
-    (trunk,) = recipe.trunks
-    through = f"sip:127.0.0.1:{proxy.port};transport={transport}"
-
-    def change(config: Config) -> Config:
-        return replace(config, trunks=(replace(trunk, outbound_proxy=through, caller_id="agent"),))
-
-    async with cloud(folder, [], [], change=change) as world:
-        yield world
-
-
-async def state(world: Cloud, wanted: str) -> str:
-    """The reason, once the registration has this state."""
-    async with asyncio.timeout(20):
-        while (status := world.gateway.status()[0]).registration != wanted:
+async def state(registration: Registration, wanted: RegistrationState) -> None:
+    async with asyncio.timeout(15):
+        while registration.state is not wanted:
             await asyncio.sleep(0.02)
-    return status.registration_reason
 
 
-async def sipp(folder: Path, *arguments: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-timeout", "40", "-timeout_error", "-trace_err",
-        cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    printed, _ = await process.communicate()
-    errors = "".join(path.read_text() for path in folder.glob("*errors.log"))
-    assert process.returncode == 0, printed.decode()[-2000:] + errors[-3000:]
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(transport: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    port, tls_port, dead = free_port(), free_port(), free_port()
+    taken: list[Leg] = []
+
+    def take(leg: Leg) -> None:
+        taken.append(leg)
+        assert leg.offer
+        leg.answer(answer(leg.offer, MEDIA).sdp)
+
+    async def register_and_talk() -> None:
+        zone = ZONE.format(service=SERVICE[transport], dead=dead, port=tls_port if transport == "tls" else port)
+        async with DnsServer(zone) as dns:
+            ours = EndpointOptions("127.0.0.1", 0, dns=(dns.address,), tls=authority.client())
+            async with (
+                Endpoint(ours, take, admit_all) as gateway,
+                Endpoint(EndpointOptions("127.0.0.1", 0), lambda leg: None, admit_all) as caller,
+            ):
+                registrar = Uri.parse(f"sip:{DOMAIN};transport={transport}")
+                options = RegistrationOptions(registrar, "agent", Credentials("agent", "s3cret"))
+                registration = gateway.register(options)
+                await state(registration, RegistrationState.REGISTERED)
+                assert registration._flow.peer.name == DOMAIN
+
+                target = Uri.parse(f"sip:agent@127.0.0.1:{port}")
+                leg, sdp = await caller.invite(target, "<sip:caller@127.0.0.1>", make_offer(MEDIA))
+                assert sdp is not None
+                assert taken[0].source.transport == transport
+                assert (taken[0].source.connection > 0) is (transport != "udp")
+                await confirmed(taken[0])
+                taken[0].hangup()
+                assert (await ended(leg)).how == "BYE"
+
+                leg, _ = await caller.invite(target, "<sip:caller@127.0.0.1>", make_offer(MEDIA))
+                leg.hangup()
+                assert (await ended(taken[1])).by == "caller"
+
+                # We have no TCP or TLS port that leads here: all of it came over the connection that we opened.
+                if transport != "udp":
+                    assert len(gateway._transports._streams._open) == 1
+        assert registration.reason == "unregistered"
+
+    with kamailio(tmp_path, port, tls_port, authority.issue(DOMAIN), DOMAIN):
+        asyncio.run(register_and_talk())
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
-    async def scenario() -> None:
-        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
-            assert await state(world, "registered") == "registered for 600 s", "what Kamailio grants of 3600"
-            (tmp_path / "domain.csv").write_text(f"SEQUENTIAL\n{DOMAIN}\n")
-            options = ["-sf", str(HERE / "sipp" / "through_proxy.xml"), "-inf", "domain.csv", "-s", "agent", "-m", "5"]
-            await sipp(tmp_path, f"127.0.0.1:{proxy.port}", *options, "-r", "5", "-auth_uri", f"agent@{DOMAIN}")
-            async with asyncio.timeout(20):
-                while len(records := await world.gateway.store.calls()) < 5:
-                    await asyncio.sleep(0.05)
-            assert {(record["trunk"], record["ending"]) for record in records} == {("kamailio", "caller_hung_up")}
-
-    asyncio.run(scenario())
+async def confirmed(leg: Leg) -> None:
+    async with asyncio.timeout(5):
+        async for event in leg.events():
+            if isinstance(event, Confirmed):
+                return
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
-    """It challenges our INVITE by 407, record-routes, and our ACK and BYE go the same way."""
-
-    async def scenario() -> None:
-        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
-            await state(world, "registered")
-            async with asyncio.TaskGroup() as group:
-                group.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(proxy.phone), "-m", "1"))
-                await asyncio.wait_for(listening(proxy.phone, "udp"), 20)
-                async with world.gateway.outbound.dial("200", OFFER) as made:
-                    assert made.answer is not None
-                    assert made.trunk == "kamailio"
-                    made.leg.hangup()
-            with pytest.raises(CallFailed, match="404"):
-                async with world.gateway.outbound.dial("nobody", OFFER):
-                    pass
-            async with asyncio.timeout(20):
-                while world.gateway.status()[0].health != "up":
-                    await asyncio.sleep(0.05)
-
-    asyncio.run(scenario())
+async def ended(leg: Leg) -> Ended:
+    async with asyncio.timeout(5):
+        async for event in leg.events():
+            if isinstance(event, Ended):
+                return event
+    raise AssertionError("no end")
 
 
-def test_a_wrong_password_is_visible(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, password="another password") as world:
-            reason = await state(world, "failed")
-            assert "wrong user or password" in reason
-            assert "another" not in reason
+def test_kamailio_tells_us_our_address_by_stun(tmp_path: Path) -> None:
+    port, tls_port = free_port(), free_port()
 
-    asyncio.run(scenario())
+    async def ask() -> None:
+        options = EndpointOptions("0.0.0.0", 0, stun_server=f"127.0.0.1:{port}")
+        async with Endpoint(options, lambda leg: None, admit_all) as gateway, asyncio.timeout(5):
+            anybody = Peer("udp", "198.51.100.1", 5060)
+            while gateway._transports._outside.address(anybody) is None:
+                await asyncio.sleep(0.02)
+            assert gateway._transports.address(anybody) == ("127.0.0.1", gateway.port)
+
+    with kamailio(tmp_path, port, tls_port, Authority(tmp_path).issue("x")):
+        asyncio.run(ask())

@@ -16,7 +16,7 @@ from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.interop.baresip import Baresip
-from tests.interop.served import free_port
+from tests.interop.served import free_port, served
 from tests.interop.test_sipp import sipp
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all
@@ -135,3 +135,18 @@ def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: 
             "-d",
             "200",
         )
+
+
+def test_a_gateway_with_tls_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
+    folder, port = tmp_path / "phone", free_port()
+    folder.mkdir()
+    certificate = authority.issue("127.0.0.1")
+    tls = f'[sip.tls]\nport = {port}\ncertificate = "{certificate}"\n'
+    with served(tmp_path, tls) as gateway:
+        target = f"sip:agent@127.0.0.1:{port};transport=tls"
+        phone = Baresip(folder, silence(folder), target, "tls", f"sip_cafile {authority.ca}\n")
+        printed = phone.call(5)
+        assert "Call established" in printed
+        (call,) = gateway.calls(1)
+        assert call["ending"] == "caller_hung_up"
+        assert any(phone.heard()), "the greeting was spoken"

@@ -63,7 +63,7 @@ def test_two_reports_after_the_last_packet_we_are_no_sender_any_more():
     before = len(call.reports)
     call.run(1500)
     kinds = [type(rtcp.parse(data)[0]) for _, data, _ in call.reports[before:]]
-    assert kinds[0] is SenderReport
+    assert kinds[:2] == [SenderReport, SenderReport]
     assert set(kinds[2:]) == {ReceiverReport}
 
 
@@ -206,6 +206,7 @@ def test_a_clean_call_is_told_as_such():
     assert (block.gmin, block.mos_lq) == (16, 44)
     assert block.r_factor >= 91
     assert block.jitter_buffer_max == 40
+    assert block.receiver_config == 0b1011 << 4  # losses concealed by interpolation, adaptive buffer
 
 
 def test_bursts_and_gaps_are_told_apart():
@@ -239,7 +240,7 @@ def test_each_five_seconds_and_the_call_have_a_score():
     call = Call().run(750, lost=range(260, 480, 20))
     stats = call.session.stats()
     delay = call.session.control.delay
-    clean, poor = (mos(rating(loss, 1, delay, concealed=False)) for loss in (0, 11 / 250))
+    clean, poor = (mos(rating(loss, 1, delay, concealed=True)) for loss in (0, 11 / 250))
     assert stats["mos_by_interval"] == pytest.approx([clean, poor], abs=0.011)
     assert clean > stats["mos"] > poor
     assert stats["loss"] == pytest.approx(11 / 750, abs=1e-5)

@@ -71,6 +71,17 @@ def test_the_canonical_name_is_found_among_what_aiortc_writes(ssrc, name):
     assert rtcp.parse(compound) == [ReceiverReport(ssrc), SourceDescription(ssrc, name)]
 
 
+@pytest.mark.parametrize("name", ["", "a", "ab", "abc", "abcd"])
+def test_zeros_end_the_items_and_fill_the_word(name):
+    encoded = SourceDescription(1, name).encode()
+    assert len(encoded) % 4 == 0
+    zeros = len(encoded) - len(encoded.rstrip(b"\0")) if name else 4
+    assert 1 <= zeros <= 4
+    two = SourceDescription(2, "other").encode()
+    both = bytes([0x82, 202, 0, (len(encoded) + len(two)) // 4 - 2]) + encoded[4:] + two[4:]
+    assert rtcp.parse(both) == [SourceDescription(1, name), SourceDescription(2, "other")]
+
+
 @given(st.lists(WORD, max_size=31).map(tuple))
 def test_bye_is_what_aiortc_reads_and_writes(sources):
     theirs = aio.RtcpByePacket(list(sources))
@@ -122,6 +133,10 @@ def test_extensions_of_a_report_are_read_over():
     assert rtcp.parse(extended) == [ReceiverReport(9)]
 
 
+def test_what_begins_without_a_report_is_read():
+    assert rtcp.parse(Bye((1,)).encode() + NAMED) == [Bye((1,)), SourceDescription(1, "caller")]
+
+
 def test_padding_is_taken_off_the_last_packet():
     padded = bytes([0xA1, 203, 0, 2]) + b"\x00\x00\x00\x07" + b"\x00\x00\x00\x04"
     assert rtcp.parse(ReceiverReport(1).encode() + padded) == [ReceiverReport(1), Bye((7,))]
@@ -138,10 +153,10 @@ EXTENDED = ExtendedReport(1, (VoipMetrics(7),)).encode()
     ("fault", "data"),
     [
         ("nothing", b""),
-        ("shorter than the shortest report", REPORT[:4]),
+        ("a report of no source", bytes([0x80, 201, 0, 0])),
         ("half a word too long", REPORT + b"\x00\x00"),
         ("version 1", b"\x41" + REPORT[1:]),
-        ("no report first", NAMED + REPORT),
+        ("no type of RTCP first", b"\x80\xc7" + REPORT[2:]),
         ("a length beyond the datagram", REPORT[:2] + b"\xff\xff" + REPORT[4:]),
         ("a second packet cut short", REPORT + NAMED[:-4]),
         ("a receiver report of more blocks than bytes", b"\x82" + REPORT[1:]),

@@ -4,10 +4,9 @@ import pytest
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
-from sipgw.sip.info import KeyPressed
+from sipgw.sip.events import Confirmed, Ended, KeyPressed, Offered, Phase, Progress
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Offered, Phase, Progress
 from tests.sip.wire import ANSWER, OFFER, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -333,7 +332,7 @@ def test_a_refused_reinvite_leaves_the_call_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("OPTIONS", 200), ("UPDATE", 200), ("MESSAGE", 405), ("PUBLISH", 405), ("REFER", 405)]
+    ("method", "status"), [("OPTIONS", 200), ("UPDATE", 200), ("MESSAGE", 405), ("PUBLISH", 405), ("REFER", 603)]
 )
 def test_requests_inside_the_dialog_are_answered(method: str, status: int) -> None:
     wire = Wire()

@@ -4,9 +4,9 @@ import pytest
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Confirmed, Ended, Offered, Phase
 from sipgw.sip.message import Request, response_to
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Offered, Phase
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire, in_dialog
 

@@ -3,16 +3,19 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import pytest
 
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
+from sipgw.sip.events import Phase
 from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
+from sipgw.sip.tls import TlsOptions
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Phase
 from tests.sip.wire import ANSWER, OFFER
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
@@ -149,13 +152,22 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     run(listen)
 
 
-def test_the_advertised_address_is_the_one_that_leads_to_the_peer() -> None:
-    async def ask() -> None:
-        from sipgw.sip.dialog import Peer
+def test_the_advertised_address_is_the_one_that_leads_to_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Probe(socket.socket):
+        led_to: ClassVar[list[str]] = []
 
+        def connect(self, address) -> None:
+            self.led_to.append(address[0])
+            super().connect(address)
+
+    async def ask() -> None:
         async with Endpoint(EndpointOptions("0.0.0.0", 0), pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "127.0.0.1"
-            assert endpoint.contact_host(Peer("udp", "never.looked.up.invalid", 5060))
+            with monkeypatch.context() as patch:
+                patch.setattr(socket, "socket", Probe)
+                for name in ("never.looked.up.invalid", "pbx1"):
+                    assert endpoint.contact_host(Peer("udp", name, 5060))
+            assert Probe.led_to == ["192.0.2.1", "192.0.2.1"], "connecting to a name would look it up, and block"
         public = EndpointOptions("0.0.0.0", 0, public_address="203.0.113.7")
         async with Endpoint(public, pick_up, admit_all) as endpoint:
             assert endpoint.contact_host(Peer("udp", "127.0.0.1", 5060)) == "203.0.113.7"
@@ -238,8 +250,8 @@ def test_a_broken_admission_lets_nobody_in() -> None:
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, broken) as endpoint:
             reader, writer = await connect(endpoint)
-            writer.write(OPTIONS + b"\r\n\r\n")
-            assert await reader.readexactly(2) == b"\r\n", "the keepalive is answered, the request is not"
+            writer.write(OPTIONS)
+            assert await reader.read() == b"", "a stranger learns nothing and may not stay"
             writer.close()
 
     run(talk)
@@ -295,3 +307,36 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
             assert isinstance(events[-1], Ended)
 
     run(call)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"port": 70000}, "port must be"),
+        ({"host": "example.com"}, "host must be an IP address"),
+        ({"public_address": "example.com"}, "public_address must be an IP address"),
+        ({"dns": ("dns.example",)}, "dns must be IP addresses"),
+        ({"dns": ("[::1",)}, "no IPv6 address"),
+        ({"stun_server": "a b"}, "no host"),
+        ({"dscp": 64}, "dscp must be"),
+        ({"port": 5061, "tls": TlsOptions(certificate="c.pem")}, r"both have port 5061; set \[sip.tls\] port"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(wrong: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        EndpointOptions(**wrong)
+
+
+def test_packets_are_marked_for_routers() -> None:
+    async def look() -> None:
+        async with Endpoint(EndpointOptions("::", 0, dscp=40), pick_up, admit_all) as endpoint:
+            sockets = [one._transport.get_extra_info("socket") for one in endpoint._transports._udp.values()]
+            marks = [
+                one.getsockopt(socket.IPPROTO_IP, socket.IP_TOS)
+                if one.family == socket.AF_INET
+                else one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+                for one in sockets
+            ]
+            assert marks == [40 << 2, 40 << 2]
+
+    run(look)

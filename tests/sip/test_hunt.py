@@ -6,12 +6,12 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Confirmed, Ended, Progress
 from sipgw.sip.health import AVOIDED, MAX_KEPT, Health
 from sipgw.sip.hunt import LARGEST_DATAGRAM, PATIENCE
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.surroundings import Located
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Confirmed, Ended, Progress
 from tests.sip.test_calls import nothing_left
 from tests.sip.wire import ANSWER, OFFER, Wire
 
@@ -77,7 +77,7 @@ def test_what_failed_is_asked_last_for_a_while(wire: Wire) -> None:
     again = Calling(wire)
     wire.run(1)
     assert [host for _, host in again.asked()] == [SECOND]
-    wire.run(AVOIDED)
+    wire.run(AVOIDED[0])
     wire.drop = lambda source, message: False
     wire.trace.clear()
     later = Calling(wire)
@@ -260,9 +260,38 @@ def test_a_registration_fails_over_and_stays_where_it_succeeded(wire: Wire) -> N
     assert registration._flow.peer.host == SECOND
 
 
+def test_what_fails_again_and_again_is_avoided_ever_longer() -> None:
+    health, peer, now, pauses = Health(), Peer("tcp", "h", 5060), 0.0, []
+    for _ in range(7):
+        health.failed(peer, "timeout", now)
+        health.failed(peer, "timeout", now + 1)  # two requests, one failure
+        began = now
+        while not health.good(peer, now):
+            now += 1
+        pauses.append(now - began)
+    assert pauses == [61, 121, 241, 481, 961, 961, 961]
+    health.answered(peer)
+    health.failed(peer, "timeout", now)
+    assert health.good(peer, now + AVOIDED[0])
+
+
 def test_the_memory_for_failures_is_bounded() -> None:
     health = Health()
     for number in range(3 * MAX_KEPT):
         health.failed(Peer("udp", f"h{number}", 5060), "no answer", 0.0)
     assert len(health._failures) == MAX_KEPT
     assert not health.good(Peer("udp", f"h{3 * MAX_KEPT - 1}", 5060), 1.0)
+
+
+def test_a_connection_lost_with_a_request_on_it_is_told_and_an_idle_one_is_not_held_against_anybody(wire: Wire) -> None:
+    call = Calling(wire, (FIRST,))
+    silence(wire, FIRST)
+    wire.run(0.1)
+    clients, peer = call.agent.clients, Peer("udp", FIRST, 5060)
+    clients.lost(Peer("udp", SECOND, 5060), wire.now)
+    assert call.events == []
+    clients.lost(peer, wire.now)
+    assert call.events == [Ended("network", "unreachable", "connection lost", 503)]
+    clients.health.answered(peer)
+    clients.lost(peer, wire.now)
+    assert clients.health.good(peer, wire.now)

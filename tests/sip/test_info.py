@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.keys import WINDOW, Keys
-from sipgw.sip.info import LONGEST, PRESSED, QUEUED, KeyPressed, key_of
+from sipgw.sip.events import KeyPressed
+from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of
 from sipgw.sip.message import Request
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import Wire

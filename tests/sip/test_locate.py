@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipgw.sip import names
 from sipgw.sip.dialog import Peer, peer_of
@@ -187,7 +189,7 @@ def test_an_answer_is_asked_for_again_when_its_time_to_live_is_over(monkeypatch:
     run(ask)
 
 
-def test_when_the_dns_is_down_what_was_known_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_dns_is_down_what_was_known_is_used() -> None:
     async def ask() -> None:
         async with (
             DnsServer(ZONE.format(first=1, second=2)) as server,
@@ -202,6 +204,53 @@ def test_when_the_dns_is_down_what_was_known_is_used(monkeypatch: pytest.MonkeyP
             assert await endpoint.locate(Uri.parse("sip:other.example:5060")) == ()
 
     run(ask)
+
+
+def test_a_server_that_never_answers_for_naptr_delays_only_the_first_call() -> None:
+    async def ask() -> None:
+        server = DnsServer("pbx 300 IN A 127.0.0.1\n")
+        server.ignored.add("NAPTR")
+        async with server, Endpoint(using(server), pick_up, admit_all) as endpoint:
+            endpoint._names._resolver.lifetime = 1.0
+            for _ in range(3):
+                assert hops(await endpoint.locate(Uri.parse("sip:pbx.example"))) == ["udp:127.0.0.1:5060"]
+            assert server.asked[("pbx.example", "NAPTR")] == 1
+
+    run(ask)
+
+
+def test_a_name_that_is_gone_is_gone() -> None:
+    async def ask() -> None:
+        async with DnsServer("a 1 IN A 127.0.0.1\n") as server, Endpoint(using(server), pick_up, admit_all) as endpoint:
+            target = Uri.parse("sip:a.example:5060")
+            assert hops(await endpoint.locate(target)) == ["udp:127.0.0.1:5060"]
+            endpoint._names._resolver.cache.flush()
+            server.zone.delete_node("a.example.")
+            assert await endpoint.locate(target) == ()
+
+    run(ask)
+
+
+@given(
+    st.lists(st.builds(Srv, *[st.integers(0, 65535)] * 3, st.sampled_from(["", "a", "b", "h.example"])), max_size=30),
+    st.lists(st.builds(Naptr, *[st.integers(0, 9)] * 2, st.text(), st.sampled_from(["SIP+D2U", "x", ""]), st.text())),
+    st.lists(st.ip_addresses(v=4).map(str), max_size=30),
+    st.floats(0, 1),
+)
+def test_whatever_the_dns_says_there_is_an_order(
+    services: list[Srv], naptrs: list[Naptr], addresses: list[str], fraction: float
+) -> None:
+    answers = {"SRV": services, "NAPTR": naptrs, "A": addresses}
+    steps = locate(Peer("", "h.example", 0), ("A",), lambda: fraction)
+    questions = next(steps)
+    for _ in range(4):
+        try:
+            questions = steps.send({question: answers[question.kind] for question in questions})
+        except StopIteration as end:
+            assert len(end.value) <= MAX_HOPS
+            assert sorted(order(services, lambda: fraction)) == sorted(services)
+            return
+    raise AssertionError("it does not end")
 
 
 def test_many_who_ask_for_one_name_share_the_questions(monkeypatch: pytest.MonkeyPatch) -> None:

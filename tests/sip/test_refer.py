@@ -2,8 +2,9 @@
 
 import pytest
 
+from sipgw.sip.events import Ended, Phase, Referred
+from sipgw.sip.transferor import REFER_LIMIT
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import REFER_LIMIT, Ended, Phase, Referred
 from tests.sip.test_calls import Call
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
 
@@ -13,12 +14,12 @@ A, B = "10.0.0.1", "10.0.0.2"
 def test_a_refused_refer_is_told() -> None:
     wire = Wire()
     call = Call(wire).answered()
-    call.server.refer(Uri.parse("sip:human@10.0.0.9"), wire.now)
+    call.server.transferor.refer(Uri.parse("sip:human@10.0.0.9"), wire.now)
     wire.run(0.1)
     refer = wire.last(B, "REFER")
     assert refer.headers.get("refer-to") == "<sip:human@10.0.0.9>"
-    assert wire.seen(A, 405), "we take no REFER ourselves"
-    assert call.there[-1] == Referred(False, 405, "Method Not Allowed")
+    assert wire.seen(A, 603), "nobody may send us anywhere who was not let"
+    assert call.there[-1] == Referred(False, 603, "Decline")
 
 
 class Transfer:
@@ -33,7 +34,7 @@ class Transfer:
         self.call.answer(ANSWER, self.wire.now)
         self.wire.run(0.1)
         self.say("ACK", 1)
-        self.call.refer(Uri.parse("tel:+15551234"), self.wire.now)
+        self.call.transferor.refer(Uri.parse("tel:+15551234"), self.wire.now)
         self.wire.run(0.1)
         fields = "".join(f"{name}: {value}\n" for name, value in self.wire.last(B, "REFER").headers)
         self.wire.send(f"SIP/2.0 202 Accepted\n{fields}\n")
@@ -68,7 +69,7 @@ def test_a_transfer_that_failed_leaves_the_call_up() -> None:
     transfer.say("NOTIFY", 3, "SIP/2.0 486 Busy Here")
     assert transfer.outcomes() == [Referred(False, 486, "Busy Here")]
     assert transfer.call.phase is Phase.CONFIRMED
-    transfer.call.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
+    transfer.call.transferor.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
     transfer.wire.run(0.1)
     assert len(transfer.wire.seen(B, "REFER")) == 2, "another target may be tried"
 
@@ -87,7 +88,7 @@ def test_a_transfer_whose_outcome_is_never_told_is_given_up() -> None:
 
 def test_one_transfer_at_a_time() -> None:
     transfer = Transfer()
-    transfer.call.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
+    transfer.call.transferor.refer(Uri.parse("tel:+15555678"), transfer.wire.now)
     transfer.wire.run(0.1)
     assert len(transfer.wire.seen(B, "REFER")) == 1
 

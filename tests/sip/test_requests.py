@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.checks import Refusal
+from sipgw.sip.events import Ended
 from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
-from sipgw.sip.usage import Ended
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
 

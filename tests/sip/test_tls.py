@@ -112,6 +112,10 @@ def test_clients_must_show_a_certificate_if_that_is_asked_for(authority: Authori
             reader, writer = await opened(agent, authority)
             writer.write(over_tls())
             assert await received(reader) == b""
+            # In TLS 1.3 a client learns only afterwards that it lacked a certificate: the connection is gone.
+            async with Endpoint(listening(authority.client()), pick_up, admit_all) as unknown:
+                with pytest.raises(CallFailed, match="unreachable"):
+                    await unknown.invite(at(agent), ME, OFFER)
 
     run(call)
 
@@ -200,6 +204,7 @@ def test_a_handshake_that_never_ends_is_cut_off(authority: Authority, monkeypatc
             talking.write(over_tls())
             for reader in (silent, half, plain):
                 assert not (await received(reader)).startswith(b"SIP")
+            monkeypatch.undo()
             reader, writer = await opened(endpoint, authority)
             assert await answered(reader, writer)
             writer.close()

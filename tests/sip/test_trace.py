@@ -16,3 +16,20 @@ def test_credentials_are_masked_and_nothing_else(name: str) -> None:
 def test_a_challenge_is_shown() -> None:
     answer = b'SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\n\r\n'
     assert redacted(answer) == answer
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:S3cr|2^20|1:4", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***"),
+        ("a=crypto:2 AEAD_AES_256_GCM inline:S3cr;inline:S3cr", "a=crypto:2 AEAD_AES_256_GCM inline:***"),
+        # not well formed, so that a key may stand anywhere
+        ("a=crypto:1 S3cr", "a=crypto:1 ***"),
+        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 S3cr", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 ***"),
+        ("a=crypto:inline:S3cr", "a=crypto:inline:***"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\r\n", "\n", "\r"])
+def test_keys_are_masked_and_the_suite_is_shown(line: str, shown: str, newline: str) -> None:
+    message = newline.join(("INVITE sip:h SIP/2.0", "", "m=audio 4 RTP/SAVP 0", "{}", "a=ptime:20", ""))
+    assert redacted(message.format(line).encode()).decode() == message.format(shown)

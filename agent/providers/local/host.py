@@ -256,6 +256,7 @@ class LocalEars:
     """Whisper and Silero in the speech process; see `agent.ears.Ears`."""
 
     name = NAME
+    patient = True
 
     def __init__(self, speech: LocalSpeech) -> None:
         self._speech = speech

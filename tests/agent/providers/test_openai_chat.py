@@ -8,7 +8,9 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.model import Text, ToolCall, Usage
-from agent.providers.openai_chat import OpenAIModel, OpenAIOptions
+from agent.providers.dialect import limit_name
+from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_client import OpenAIOptions
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 from tests.fakes.openai import FakeOpenAI, Reply
 
@@ -76,18 +78,61 @@ def test_the_request_holds_what_was_configured_and_nothing_else():
         "tools": TOOLS,
         "stream": True,
         "stream_options": {"include_usage": True},
-        "max_completion_tokens": 400,
+        "max_tokens": 400,
     }
-    other = request_of(max_tokens_name="max_tokens", temperature=0.2, reasoning_effort="none", usage=False, model="m")
+    other = request_of(
+        max_tokens_name="max_completion_tokens", temperature=0.2, reasoning_effort="none", usage=False, model="m"
+    )
     assert other == {
         "model": "m",
         "messages": ASK,
         "tools": TOOLS,
         "stream": True,
-        "max_tokens": 400,
+        "max_completion_tokens": 400,
         "temperature": 0.2,
         "reasoning_effort": "none",
     }
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://x.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("https://api.groq.com/openai/v1", "max_tokens"),
+        ("https://llm-gateway.assemblyai.com/v1", "max_tokens"),
+        ("https://evil.example/api.openai.com", "max_tokens"),
+        ("http://127.0.0.1:11434/v1", "max_tokens"),
+    ],
+)
+def test_the_limit_of_a_reply_has_two_names(address, name):
+    assert limit_name(address) == name
+
+
+def test_a_server_that_refuses_optional_parameters_is_asked_without_them_from_then_on():
+    async def scenario(model, fake):
+        for _ in range(2):
+            assert [piece async for piece in model.reply(ASK, ()) if isinstance(piece, Text)] == [Text("Hi.")]
+        return fake.requests
+
+    unknown = frozenset({"stream_options", "temperature", "max_tokens"})
+    requests = thinking(scenario, Reply(["Hi."], unknown=unknown), temperature=0.5, reasoning_effort="low")
+    assert len(requests) == 5  # three refusals, once
+    for request in requests[3:]:
+        assert set(request) == {"model", "messages", "stream", "max_completion_tokens", "reasoning_effort"}
+
+
+def test_a_server_that_knows_neither_name_is_asked_without_a_limit():
+    async def scenario(model, fake):
+        assert await anext(model.reply(ASK, ())) == Text("Hi.")
+        return set(fake.requests[-1])
+
+    unknown = frozenset({"max_tokens", "max_completion_tokens"})
+    assert thinking(scenario, Reply(["Hi."], unknown=unknown)) == {"model", "messages", "stream", "stream_options"}
+
+
+def test_a_refusal_of_what_cannot_be_left_out_is_an_error():
+    assert "model" in failure(Reply(["Hi."], unknown=frozenset({"model"}))).problem
 
 
 # Tool calls.

@@ -1,0 +1,110 @@
+"""Small words by language: what says "I am listening", what greets, and what asks for something to be dictated.
+
+The lists are by ear and short on purpose: a word that is missing costs a pause of the agent, a wrong one an answer.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Words of one language, or of several together; lower case, without accents removed."""
+
+    greetings: frozenset[str] = frozenset()
+    """What callers say when a call is answered; the agent's own greeting is the reply to it."""
+    murmurs: frozenset[str] = frozenset()
+    """Sounds that are no answer to anything."""
+    assent: frozenset[str] = frozenset()
+    """What says "I am listening" while the agent speaks, but answers it when it has asked something."""
+    dictated: frozenset[str] = frozenset()
+    """Names of what is dictated; an agent that says one is about to hear digits, letters or an address."""
+    digits: frozenset[str] = frozenset()
+    """Digits, and what stands between the parts of an address, as words."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PHRASES = {
+    "en": Phrases(
+        _words("hello hey hi"),
+        _words("ah aha eh er hm hmm huh mhm mm mmhmm mmm oh uh uhhuh um"),
+        _words("alright great ok okay right sure yeah yep yes"),
+        _words("number code email address spell postcode zip digits birth account reference"),
+        _words("zero oh one two three four five six seven eight nine ten double triple dash dot underscore slash"),
+    ),
+    "es": Phrases(
+        _words("hola buenas"),
+        _words("ah aja eh em ehm mm mmm"),
+        _words("bien claro ok okay si sí vale ya"),
+        _words("número numero código codigo correo dirección direccion deletrear postal nacimiento referencia"),
+        _words("cero uno dos tres cuatro cinco seis siete ocho nueve punto arroba guion barra"),
+    ),
+    "fr": Phrases(
+        _words("allo allô bonjour bonsoir salut"),
+        _words("ah euh hein hm mm mmm"),
+        _words("accord bien daccord ok okay oui ouais voilà"),
+        _words("numéro code adresse épeler épelez mail postal naissance référence"),
+        _words("zéro un deux trois quatre cinq six sept huit neuf point arobase tiret"),
+    ),
+    "de": Phrases(
+        _words("hallo guten tag morgen servus"),
+        _words("ach äh ähm aha hm hmm mhm öh"),
+        _words("genau gut ja jo klar ok okay richtig"),
+        _words("nummer bestellnummer telefonnummer kundennummer code adresse buchstabieren postleitzahl mail"),
+        _words("null eins zwei zwo drei vier fünf sechs sieben acht neun punkt bindestrich klammeraffe"),
+    ),
+    "pt": Phrases(
+        _words("alô oi olá"),
+        _words("ah ahn hã hm mm né"),
+        _words("bom certo claro ok okay sim tá"),
+        _words("número código endereço soletrar postal cep nascimento referência"),
+        _words("zero um dois três quatro cinco seis meia sete oito nove ponto arroba traço"),
+    ),
+    "it": Phrases(
+        _words("buongiorno ciao pronto salve"),
+        _words("ah eh ehm mm mmm uhm"),
+        _words("bene certo esatto ok okay sì si va"),
+        _words("numero codice indirizzo sillabare cap nascita riferimento"),
+        _words("zero uno due tre quattro cinque sei sette otto nove punto chiocciola trattino"),
+    ),
+    "hi": Phrases(
+        _words("namaste namaskar haello नमस्ते हैलो"),
+        _words("ah hmm hm mm uh उम हम्म"),
+        _words("accha achha haan han ji theek thik sahi अच्छा हाँ हां जी ठीक सही ok okay"),
+        _words("number नंबर code कोड pata पता pin पिन email ईमेल spelling"),
+        _words("shunya ek do teen char chaar paanch panch chhe cheh saat aath nau")
+        | _words("शून्य एक दो तीन चार पांच पाँच छह सात आठ नौ"),
+    ),
+}  # fmt: skip
+"""By ISO 639-1 code."""
+
+
+def phrases_of(languages: Iterable[str]) -> Phrases:
+    """The words of all `languages` together. Raises `ValueError` for one that there are no words for."""
+    chosen = []
+    for code in languages:
+        if code not in PHRASES:
+            raise ValueError(f"languages: {code!r} is not one of {', '.join(sorted(PHRASES))}")
+        chosen.append(PHRASES[code])
+    return Phrases(*(frozenset().union(*(getattr(one, field.name) for one in chosen)) for field in fields(Phrases)))
+
+
+_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0dff])+")  # vowel signs of Indian scripts are not \w
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text`, lower case, without punctuation."""
+    return _WORD.findall(text.lower().replace("-", "").replace("'", "").replace("’", ""))
+
+
+def is_dictated(text: str, phrases: Phrases) -> bool:
+    """Whether `text` looks like a part of something dictated: digits, single letters, an address of e-mail."""
+    words = words_of(text)
+    return "@" in text or any(
+        word in phrases.digits or any(char.isdigit() for char in word) or (len(word) == 1 and word not in "aiyoueà")
+        for word in words
+    )

@@ -1,0 +1,129 @@
+"""Cartesia's streaming ears, Ink with turns, without input and output: the model says when a turn begins and ends.
+
+https://docs.cartesia.ai/api-reference/stt/turns. It gives no times: a word is taken to end where the sound that was
+sent ends when it comes.
+"""
+
+import json
+import urllib.parse
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent.ears import Onset, Transcript
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.faults import http_fault, quoted
+from agent.providers.hearing import EarsSession, Fault, ListenOptions, SessionEvent
+
+API_VERSION = "2026-08-14"
+"""Value of the Cartesia-Version header."""
+
+_ONSET_LAG = SAMPLE_RATE // 2
+
+
+@dataclass(frozen=True)
+class CartesiaOptions(ListenOptions):
+    """How to hear with Cartesia."""
+
+    url: str = "wss://api.cartesia.ai"
+    """Where the service is."""
+    model: str = "ink-2"
+    """The model."""
+    keyterms: tuple[str, ...] = ()
+    """Words to listen for: at most 100, together at most 1200 characters."""
+    turn_start_threshold: float = 0.8
+    """How sure it must be that a turn begins, 0.5 to 0.9."""
+    turn_eager_end_threshold: float = 0.4
+    """How unsure that the turn goes on to have a reply prepared, 0.3 to 0.6."""
+    turn_end_threshold: float = 0.2
+    """How unsure that the turn goes on to end it, 0.05 to 0.5."""
+    turn_end_timeout: float = 5.6
+    """Seconds of silence that end a turn in any case, 0.64 to 11.2."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.keyterms) > 100 or sum(map(len, self.keyterms)) > 1200:
+            raise ValueError("keyterms must be at most 100, of 1200 characters together")
+        start, eager, end = self.turn_start_threshold, self.turn_eager_end_threshold, self.turn_end_threshold
+        if not (0.05 <= end <= 0.5 and 0.3 <= eager <= 0.6 and 0.5 <= start <= 0.9 and end < eager < start):
+            raise ValueError("the thresholds must be end < eager end < start, each within its range")
+        if not 0.64 <= self.turn_end_timeout <= 11.2:
+            raise ValueError("turn_end_timeout must be between 640ms and 11.2s")
+
+
+def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str:
+    """The code of an error message: its own word if that is `known`, otherwise the HTTP status that it carries."""
+    code, status = fields.get("error_code"), fields.get("status_code")
+    if isinstance(code, str) and code in known:
+        return code
+    return status if isinstance(status, int) else 1011
+
+
+class InkSession(EarsSession):
+    """/stt/turns/websocket."""
+
+    name = "cartesia"
+    begins = False
+    goodbye = json.dumps({"type": "close"})
+    faults: ClassVar = {
+        1008: ("refused the request", "check the key, the model and the options", False),
+        "concurrency_limited": ("too many sessions at once", "raise the plan's concurrency", True),
+    }
+
+    def __init__(self, options: CartesiaOptions) -> None:
+        super().__init__(options)
+        self._options = options
+        self._text = ""
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers."""
+        options = self._options
+        pairs = [
+            ("model", options.model),
+            ("encoding", "pcm_mulaw"),
+            ("sample_rate", str(SAMPLE_RATE)),
+            ("turn_start_threshold", f"{options.turn_start_threshold:g}"),
+            ("turn_eager_end_threshold", f"{options.turn_eager_end_threshold:g}"),
+            ("turn_end_threshold", f"{options.turn_end_threshold:g}"),
+            ("turn_end_timeout_ms", str(round(options.turn_end_timeout * 1000))),
+            *(("keyterm", term) for term in options.keyterms),
+        ]
+        url = f"{options.url.rstrip('/')}/stt/turns/websocket?{urllib.parse.urlencode(pairs)}"
+        return url, {"X-API-Key": options.api_key, "Cartesia-Version": API_VERSION}
+
+    def begin(self) -> None:
+        """Start a session."""
+        super().begin()
+        self._text = ""
+
+    def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
+        """What a message means."""
+        sent = self.backlog.sent
+        match kind:
+            case "turn.start":
+                self.backlog.open_turn(max(0, sent - _ONSET_LAG))
+                return Onset(sent / SAMPLE_RATE)
+            case "turn.update" | "turn.eager_end":
+                self._text = fields["transcript"].strip()
+                return self._transcript(stable=kind == "turn.eager_end")
+            case "turn.resume":
+                return self._transcript(stable=False)
+            case "turn.end":
+                self._text = fields["transcript"].strip()
+                self.backlog.settle(None)
+                final, self._text = self._transcript(stable=True, final=True), ""
+                return final
+            case "error":
+                words = str(fields.get("message") or fields.get("title") or "")[:1000]
+                return Fault(fault_code(fields, self.faults), words)
+        return None  # connected
+
+    def fault(self, loss: Fault) -> ProviderError:
+        """The error for the end of a session; error messages carry an HTTP status."""
+        if isinstance(loss.code, int) and 400 <= loss.code < 600:
+            return http_fault(self.name, loss.code, quoted(loss.words, self._options.api_key))
+        return super().fault(loss)
+
+    def _transcript(self, *, stable: bool, final: bool = False) -> Transcript | None:
+        return Transcript(self._text, final, stable, self.backlog.sent / SAMPLE_RATE) if self._text else None

@@ -1,0 +1,177 @@
+"""Models and voices that stand in for each other: the next one goes on where one fails.
+
+Which one is asked first is decided by `Health`, which all calls share. A voice is kept for the rest of the call once
+it had to stand in; a model is chosen anew for every reply.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, within
+from agent.line import SAMPLE_RATE
+from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
+from agent.providers.health import Health
+from agent.voice import Voice
+
+SPOKEN = SAMPLE_RATE / 15
+"""Samples that a voice needs for a character, until it is known better."""
+
+GO_ON = "[A fault cut your last words off. Go on exactly where they stop, and repeat nothing of them.]"
+"""What another model is told when one broke off in the middle of a reply."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class FailoverOptions:
+    """When the next provider is tried, if the configuration names more than one for a part."""
+
+    open_limit: float = 2.0
+    """Seconds that a provider has to get ready."""
+    first_token: float = 2.5
+    """Seconds that a model has for the first piece of its reply."""
+    first_sound: float = 1.5
+    """Seconds that a voice has for the first sound of a sentence."""
+    deaf_after: float = 3.0
+    """Seconds of speech of which the ears report nothing at all."""
+    stuck_after: float = 7.0
+    """Seconds of silence for which the ears keep a turn open; above every provider's own limit."""
+
+    def __post_init__(self) -> None:
+        limits = (self.open_limit, self.first_token, self.first_sound, self.deaf_after, self.stuck_after)
+        if min(limits) <= 0:
+            raise ValueError("durations must be positive")
+
+
+class FailoverModel:
+    """Several models as one."""
+
+    def __init__(self, models: Sequence[Model], health: Health, options: FailoverOptions) -> None:
+        self._models = models
+        self._health = health
+        self._options = options
+        self.name = "/".join(model.name for model in models)
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """Stream the reply of the first model that gives one; one that breaks off is continued by the next."""
+        now, said, called = asyncio.get_running_loop().time, "", False
+        order = self._health.order(now())
+        for number in order:
+            model, last = self._models[number], number == order[-1]
+            gone_on = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": GO_ON}]
+            stream = model.reply(gone_on if said else messages, tools)
+            before = said
+            first = FIRST_TOKEN if last else self._options.first_token
+            try:
+                async with aclosing(within(stream, model.name, first, GAP)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Text):
+                            text = glued(said, piece.delta) if said == before else piece.delta
+                            said += text
+                            yield Text(text)
+                        else:
+                            called |= isinstance(piece, ToolCall)
+                            yield piece
+            except ProviderError as error:
+                self._health.failed(number, error, now())
+                if called or last:
+                    raise
+                _log.warning("model_failed_over", provider=model.name, problem=error.problem)
+            else:
+                self._health.worked(number, now())
+                return
+
+    async def close(self) -> None:
+        """Free the connections of all."""
+        for model in self._models:
+            await model.close()
+
+
+def glued(said: str, more: str) -> str:
+    """`more`, with which another model goes on, kept apart from the words before it."""
+    return f" {more}" if said and not said[-1].isspace() and more[:1].isalnum() else more
+
+
+class FailoverVoice:
+    """Several voices as one, for one call."""
+
+    def __init__(self, makers: Sequence[Callable[[], Voice]], health: Health, options: FailoverOptions) -> None:
+        self._voices = [make() for make in makers]
+        self._health = health
+        self._options = options
+        self._order: list[int] = []
+        self._opened: set[int] = set()
+        self._rate = SPOKEN
+        self.name = "/".join(voice.name for voice in self._voices)
+
+    async def open(self) -> None:
+        """Get the first voice that can be had ready. Raises `ProviderError` when there is none."""
+        self._order = self._health.order(asyncio.get_running_loop().time())
+        while True:
+            try:
+                await self._ready(self._order[0])
+            except ProviderError as error:
+                if not self._pass_on(error):
+                    raise
+            else:
+                return
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """Stream one sentence; what a voice that breaks off has not said is said by the next."""
+        rest = " ".join(text.split())
+        while rest:
+            samples = 0
+            voice, last = self._voices[self._order[0]], len(self._order) == 1
+            first = FIRST_SOUND if last else self._options.first_sound
+            try:
+                await self._ready(self._order[0])
+                async with aclosing(within(voice.speak(rest), voice.name, first, GAP)) as pieces:
+                    async for sound in pieces:
+                        samples += len(sound)
+                        yield sound
+            except ProviderError as error:
+                if not self._pass_on(error):
+                    raise
+                rest = unsaid(rest, samples, self._rate)
+            else:
+                self._rate += 0.3 * (samples / len(rest) - self._rate) if len(rest) >= 20 and samples else 0.0
+                self._health.worked(self._order[0], asyncio.get_running_loop().time())
+                return
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for number in self._opened:
+            await self._voices[number].close()
+
+    async def _ready(self, number: int) -> None:
+        if number in self._opened:
+            return
+        self._opened.add(number)
+        voice = self._voices[number]
+        try:
+            async with asyncio.timeout(self._options.open_limit):
+                await voice.open()
+        except TimeoutError:
+            raise ProviderError(voice.name, f"not ready within {self._options.open_limit:g} s") from None
+
+    def _pass_on(self, error: ProviderError) -> bool:
+        """Make the next voice the first; False if there is no other."""
+        self._health.failed(self._order[0], error, asyncio.get_running_loop().time())
+        if len(self._order) == 1:
+            return False
+        failed = self._order.pop(0)
+        _log.warning("voice_failed_over", provider=self._voices[failed].name, problem=error.problem)
+        return True
+
+
+def unsaid(text: str, samples: int, rate: float) -> str:
+    """What of `text` had not been spoken after `samples`, at `rate` samples for a character; from a word on."""
+    at = int(samples / rate)
+    if at >= len(text):
+        return ""
+    return text[text.rfind(" ", 0, at + 1) + 1 :]

@@ -1,0 +1,219 @@
+"""Ears that stand in for each other within a call, without losing the caller's words.
+
+The sound since the last complete turn is kept; ears that fail, or turn out to be deaf, are replaced by the next ones,
+which hear it again. Positions are samples since the first `hear`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from agent.ears import Ears, EarsEvent, Onset
+from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
+from agent.providers.failover import FailoverOptions
+from agent.providers.health import Health
+from agent.vad import VoiceActivity
+
+KEPT = 2 * SAMPLE_RATE
+"""Samples kept while nothing is being said: an onset is noticed late."""
+
+TURN_KEPT = 30 * SAMPLE_RATE
+"""Samples kept of a turn."""
+
+GOODBYE = 0.05
+"""Seconds that ears which failed get to say goodbye."""
+
+_log = structlog.get_logger()
+
+
+class Kept:
+    """The sound that other ears would have to hear again, and whether the present ones seem to hear. Sans-IO."""
+
+    def __init__(self, options: FailoverOptions) -> None:
+        self._options = options
+        self._activity = VoiceActivity()
+        self._sound = bytearray()
+        self._start = 0
+        self._spoken = 0  # samples of speech since the last event
+        self._quiet = 0  # samples without speech
+        self._turn = False  # whether the ears have begun a turn and not ended it
+        self._settled = 0
+        self._may_be_deaf = True
+
+    @property
+    def heard(self) -> int:
+        """Samples so far."""
+        return self._start + len(self._sound)
+
+    def hear(self, ulaw: bytes) -> str:
+        """Take sound; returns what is wrong with the ears, "" if nothing."""
+        self._sound += ulaw
+        self._activity.feed(ulaw)
+        if self._activity.active:
+            self._spoken += len(ulaw)
+            self._quiet = 0
+        else:
+            self._quiet += len(ulaw)
+        going_on = self._turn or (self._spoken and self._quiet < 3 * SAMPLE_RATE)
+        unneeded = self.heard - (TURN_KEPT if going_on else KEPT) - self._start
+        if unneeded > SAMPLE_RATE:
+            del self._sound[:unneeded]
+            self._start += unneeded
+        if not going_on:
+            self._spoken = 0
+        if not self._may_be_deaf:
+            return ""
+        if not self._turn and self._spoken >= self._options.deaf_after * SAMPLE_RATE:
+            return f"reported nothing of {self._options.deaf_after:g} s of speech"
+        if self._turn and self._quiet >= self._options.stuck_after * SAMPLE_RATE:
+            return f"did not end a turn for {self._options.stuck_after:g} s"
+        return ""
+
+    def note(self, event: EarsEvent) -> None:
+        """The ears do hear."""
+        self._spoken = 0
+        if isinstance(event, Onset):
+            return
+        self._may_be_deaf, self._turn = True, not event.final
+        if event.final:
+            self._settled = max(self._settled, min(round(event.end * SAMPLE_RATE), self.heard))
+
+    def again(self, *, deaf: bool) -> tuple[int, bytes]:
+        """Position and sound of what other ears have to hear. Noise is heard by nobody: `deaf` is not said twice."""
+        if deaf:
+            self._may_be_deaf = False
+        self._spoken, self._turn = 0, False
+        start = max(self._start, self._settled)
+        return start, bytes(self._sound[start - self._start :])
+
+
+class FailoverEars:
+    """Several ears as one, for one call."""
+
+    patient = False
+
+    def __init__(self, makers: Sequence[Callable[[], Ears]], health: Health, options: FailoverOptions) -> None:
+        self._makers = makers
+        self._health = health
+        self._options = options
+        self._kept = Kept(options)
+        self._order: list[int] = []  # the present ears first; empty once closed
+        self._ears: Ears | None = None
+        self._base = 0  # position of the first sound that the present ears heard
+        self._said = ""
+        self._patience: asyncio.Timeout | None = None
+        self._deaf = ""
+        self.name = ""
+
+    async def open(self) -> None:
+        """Get the first ears that can be had ready. Raises `ProviderError` when there are none."""
+        self._order = self._health.order(self._now())
+        await self._open_next()
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take mu-law sound of any length."""
+        problem = self._kept.hear(ulaw)
+        if self._ears is not None:
+            self._ears.hear(ulaw)
+            if problem and len(self._order) > 1 and self._patience is not None and not self._deaf:
+                self._deaf = problem
+                self._patience.reschedule(self._now())
+
+    def expect(self, said: str) -> None:
+        """Hint at the answer by the question."""
+        self._said = said
+        if self._ears is not None:
+            self._ears.expect(said)
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        """Yield what is heard until `close`. Raises `ProviderError` when no ears are left."""
+        while self._ears is not None:
+            ears, stream = self._ears, self._ears.events()
+            try:
+                while True:
+                    event = await self._next(stream)
+                    if event is None:
+                        break
+                    event = self._shifted(event)
+                    self._kept.note(event)
+                    yield event
+            except ProviderError as error:
+                if self._order:
+                    await self._replace(ears, error)
+            else:
+                return
+
+    async def close(self) -> None:
+        """End the session."""
+        ears, self._ears = self._ears, None
+        self._order = []
+        if ears is not None:
+            await ears.close()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _shifted(self, event: EarsEvent) -> EarsEvent:
+        base = self._base / SAMPLE_RATE
+        return Onset(event.at + base) if isinstance(event, Onset) else event._replace(end=event.end + base)
+
+    async def _next(self, stream: AsyncIterator[EarsEvent]) -> EarsEvent | None:
+        """The next event, None at the end. Raises `ProviderError`, also when the ears turn out to be deaf."""
+        self._deaf = ""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                return await anext(stream, None)
+        except TimeoutError:
+            raise ProviderError(self.name, self._deaf or "was too slow") from None
+        finally:
+            self._patience = None
+
+    async def _replace(self, failed: Ears, error: ProviderError) -> None:
+        self._ears = None
+        if not self._deaf:  # of what may have been noise no other call needs to know
+            self._health.failed(self._order[0], error, self._now())
+        try:
+            await self._pass_on(error)
+        except ProviderError:
+            if self._order:
+                raise
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await failed.close()
+
+    async def _pass_on(self, error: ProviderError) -> None:
+        """Open the ears after the present ones. Raises `error` when there are none."""
+        if len(self._order) <= 1:
+            raise error
+        _log.warning("ears_failed_over", provider=self.name, problem=error.problem)
+        del self._order[0]
+        await self._open_next()
+
+    async def _open_next(self) -> None:
+        """Open the first ears in order that can be had, and have them hear what is not settled."""
+        number = self._order[0]
+        ears = self._makers[number]()
+        self.name = ears.name
+        try:
+            async with asyncio.timeout(self._options.open_limit):
+                await ears.open()
+        except (ProviderError, TimeoutError) as error:
+            limit = f"not ready within {self._options.open_limit:g} s"
+            fault = error if isinstance(error, ProviderError) else ProviderError(ears.name, limit)
+            self._health.failed(number, fault, self._now())
+            await ears.close()
+            await self._pass_on(fault)
+            return
+        if not self._order:
+            await ears.close()
+            return
+        self._base, sound = self._kept.again(deaf=bool(self._deaf))
+        self._ears = ears
+        if self._said:
+            ears.expect(self._said)
+        if sound:
+            ears.hear(sound)

@@ -1,0 +1,129 @@
+"""What both ways to an OpenAI-compatible model share: options, connections, time limits and the meaning of errors."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+import openai
+import structlog
+from openai import AsyncOpenAI
+
+from agent.errors import ProviderError
+from agent.providers.dialect import Dialect
+from agent.providers.faults import http_fault, quoted, seconds_of
+
+MAX_TEXT = 20_000
+"""Characters of one reply; nobody listens to more than 20 minutes."""
+
+KEEP_CONNECTION = 60.0
+"""Seconds that an idle connection is kept; the transport's own 5 would cost a TLS handshake per turn."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class OpenAIOptions:
+    """How to think with OpenAI or a compatible server."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key; servers of your own often take any."""
+    base_url: str = "https://api.openai.com/v1"
+    """Where the server is: any compatible one, such as ``https://llm-gateway.assemblyai.com/v1``."""
+    api: Literal["chat", "responses"] = "chat"
+    """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
+    model: str = "gpt-4.1-mini"
+    """The model's name at that server."""
+    max_tokens: int = 400
+    """Tokens of one reply; more than that is never spoken."""
+    max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = "auto"
+    """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
+    temperature: float | None = None
+    """0 to 2; None leaves it out, which reasoning models want."""
+    reasoning_effort: str = ""
+    """``none``, ``minimal``, ``low`` ...; empty leaves it out."""
+    usage: bool = True
+    """Whether to ask for the number of tokens (`stream_options`)."""
+    connect_limit: float = 2.0
+    """Seconds until the connection must stand."""
+    first_token_limit: float = 6.0
+    """Seconds from the request to the first piece of the reply."""
+    gap_limit: float = 5.0
+    """Seconds between two pieces."""
+    retries: int = 0
+    """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
+
+    def __post_init__(self) -> None:
+        if self.retries not in (0, 1):
+            raise ValueError("retries must be 0 or 1")
+        if self.max_tokens < 1:
+            raise ValueError("max_tokens must be at least 1")
+        if not self.base_url.startswith(("https://", "http://")):
+            raise ValueError("base_url must begin with https://")
+
+
+class OpenAIClient:
+    """The connections to one server, for all calls."""
+
+    name = "openai"
+
+    def __init__(self, options: OpenAIOptions) -> None:
+        self.options = options
+        self.dialect = Dialect()
+        self.sdk = AsyncOpenAI(
+            api_key=options.api_key or "none",
+            base_url=options.base_url,
+            max_retries=options.retries,
+            http_client=openai.DefaultAsyncHttpxClient(
+                timeout=httpx2.Timeout(options.first_token_limit, connect=options.connect_limit),
+                limits=httpx2.Limits(
+                    max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_CONNECTION
+                ),
+            ),
+            timeout=httpx2.Timeout(options.first_token_limit, connect=options.connect_limit),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.sdk.close()
+
+    async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
+        """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await anext(stream, None)
+        except ProviderError:
+            raise
+        except (TimeoutError, openai.APITimeoutError):
+            raise ProviderError(self.name, f"nothing within {limit:g} s") from None
+        except openai.APIStatusError as error:
+            words, wait = self.quoted(field_of(error.body, "message") or ""), error.response.headers.get("retry-after")
+            raise http_fault(self.name, error.status_code, words, seconds_of(wait)) from None
+        except openai.APIConnectionError:
+            raise ProviderError(self.name, "connection failed") from None
+        except openai.APIError as error:
+            raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
+        except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through
+            problem = self.quoted(f"{type(error).__name__} {error}")
+            _log.warning("model_failed", provider=self.name, problem=problem)
+            raise ProviderError(self.name, f"sent nonsense: {problem}") from None
+
+    def learns(self, request: dict[str, Any], error: openai.APIStatusError) -> bool:
+        """Whether the server refused a parameter of `request` that is from now on left out."""
+        if error.status_code not in (400, 422):
+            return False
+        words = str(field_of(error.body, "message") or "") + str(field_of(error.body, "param") or "")
+        learnt = self.dialect.learn(request, words)
+        if learnt:
+            _log.info("model_dialect", provider=self.name, problem=self.quoted(words))
+        return learnt
+
+    def quoted(self, words: object) -> str:
+        """The server's words without the key."""
+        return quoted(words, self.options.api_key)
+
+
+def field_of(thing: Any, name: str) -> Any:
+    """A field of an SDK object, which is built without validation, or of plain JSON; None if it is not there."""
+    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)

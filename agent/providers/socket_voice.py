@@ -1,0 +1,231 @@
+"""A voice on a websocket: drives the session of any streaming provider (`agent.providers.speaking`)."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.providers.faults import http_fault, quoted
+from agent.providers.speaking import Begun, Fault, Final, Sound, VoiceSession
+from agent.providers.websocket import ConnectError, Socket, connect
+
+MAX_WAITING = 60 * 8000
+"""Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
+
+_log = structlog.get_logger()
+
+
+class Speech:
+    """The sound of one sentence on its way to the reader."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._sound: deque[bytes] = deque()
+        self._waiting = 0
+        self._final = False
+        self._fault: ProviderError | None = None
+        self._changed = asyncio.Event()
+
+    def put(self, ulaw: bytes) -> None:
+        """Add sound."""
+        self._waiting += len(ulaw)
+        if self._waiting > MAX_WAITING:
+            self.fail(ProviderError(self._provider, "sent more than a minute of sound for one sentence"))
+        elif self._fault is None and ulaw:
+            self._sound.append(ulaw)
+            self._changed.set()
+
+    def finish(self) -> None:
+        """Note that all sound has come."""
+        self._final = True
+        self._changed.set()
+
+    def fail(self, error: ProviderError) -> None:
+        """Note that no more sound comes; the first reason stands."""
+        self._fault = self._fault or error
+        self._changed.set()
+
+    async def next(self, time_limit: float) -> bytes | None:
+        """The next piece; None at the end. Raises `ProviderError`, also after `time_limit` seconds without one."""
+        try:
+            async with asyncio.timeout(time_limit):
+                while not self._sound:
+                    if self._fault is not None:
+                        raise self._fault
+                    if self._final:
+                        return None
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise ProviderError(self._provider, f"no sound within {time_limit:g} s") from None
+        ulaw = self._sound.popleft()
+        self._waiting -= len(ulaw)
+        return ulaw
+
+
+class SocketVoice:
+    """The voice of one call. A connection that died is replaced before the next sentence."""
+
+    def __init__(self, session: VoiceSession) -> None:
+        self.name = session.name
+        self._session = session
+        self._socket: Socket | None = None
+        self._speeches: dict[str, Speech] = {}
+        self._count = 0
+        self._turn = asyncio.Semaphore(session.parallel)
+        self._connecting = asyncio.Lock()
+        self._begun = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fault: ProviderError | None = None  # why the socket ended
+
+    async def open(self) -> None:
+        """Connect. Raises `ProviderError` when refused or too slow."""
+        async with self._connecting:
+            await self._connect()
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """Stream one sentence. When the connection dies before its first sound, it is tried once more on a new one."""
+        if not text.strip():
+            return
+        async with self._turn:
+            for attempt in (1, 2):
+                sounded = False
+                sentence = ""
+                try:
+                    sentence, speech = await self._say(text)
+                    limit = self._session.limits.first_sound_limit
+                    while (ulaw := await speech.next(limit)) is not None:
+                        sounded = True
+                        limit = self._session.limits.gap_limit
+                        yield ulaw
+                    if not sounded:
+                        raise ProviderError(self.name, "sent no sound for a sentence")
+                except ProviderError as error:
+                    if sounded or attempt == 2 or not error.temporary or self._is_open:
+                        raise
+                    _log.warning("voice_lost", provider=self.name, problem=error.problem)
+                else:
+                    return
+                finally:
+                    self._drop(sentence)
+
+    async def close(self) -> None:
+        """End the connection."""
+        socket, self._socket = self._socket, None
+        self._forget(ProviderError(self.name, "closed", temporary=False))
+        if socket is not None:
+            for message in self._session.goodbye:
+                socket.send(message)
+            await socket.close(1.0)
+
+    # Called by the socket.
+
+    def received(self, message: str | bytes) -> None:
+        """Hand sound to the sentence it belongs to; that of cancelled sentences is dropped."""
+        for event in self._session.receive(message):
+            match event:
+                case Sound(sentence, ulaw):
+                    if speech := self._speeches.get(sentence):
+                        speech.put(ulaw)
+                case Final(sentence):
+                    if speech := self._speeches.pop(sentence, None):
+                        speech.finish()
+                case Fault(sentence=""):
+                    self._forget(self._session.fault(event))
+                case Fault(sentence=sentence):
+                    if speech := self._speeches.pop(sentence, None):
+                        speech.fail(self._session.fault(event))
+                case Begun():
+                    self._begun.set()
+
+    def writable(self) -> None:
+        """Nothing waits: sentences are small and written at once."""
+
+    def lost(self, code: int, reason: str) -> None:
+        """Fail the sentences that had not come to their end."""
+        self._forget(self._session.fault(Fault(code, reason)))
+
+    # Sentences.
+
+    @property
+    def _is_open(self) -> bool:
+        return self._socket is not None and self._socket.is_open and self._fault is None
+
+    async def _say(self, text: str) -> tuple[str, Speech]:
+        now = asyncio.get_running_loop().time
+        async with self._connecting:
+            if not self._is_open or self._session.worn(now()):
+                if self._fault is not None and not self._fault.temporary:
+                    raise self._fault
+                await self._connect()
+        self._count += 1
+        sentence, speech = f"s{self._count}", Speech(self.name)
+        self._speeches[sentence] = speech
+        self._send(self._session.say(sentence, text, now()))
+        return sentence, speech
+
+    def _drop(self, sentence: str) -> None:
+        """Stop a sentence that is not over: nobody listens any more."""
+        if self._speeches.pop(sentence, None) is not None and self._is_open:
+            self._send(self._session.cancel(sentence))
+
+    def _send(self, messages: list[str]) -> None:
+        if self._socket is not None:
+            for message in messages:
+                self._socket.send(message)
+
+    # The socket.
+
+    async def _connect(self) -> None:
+        if self._socket is not None:
+            self._socket.abort()
+            self._socket = None
+        self._forget(ProviderError(self.name, "connection replaced"))
+        self._fault = None
+        self._begun.clear()
+        self._session.begin()
+        limit, key = self._session.limits.open_limit, self._session.limits.api_key
+        url, headers = self._session.request()
+        try:
+            async with asyncio.timeout(limit):
+                self._socket = await connect(url, headers, self, limit)
+                if self._session.begins:
+                    await self._begun.wait()
+        except TimeoutError:
+            self._abort()
+            raise ProviderError(self.name, f"no answer within {limit:g} s") from None
+        except ConnectError as error:
+            if error.status is not None:
+                raise http_fault(self.name, error.status, quoted(error.words, key), error.retry_after) from None
+            raise ProviderError(self.name, quoted(error.problem, key)) from None
+        if self._fault is not None:
+            self._abort()
+            raise self._fault
+        self._wait_idle()
+
+    def _abort(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.abort()
+
+    def _keep_alive(self) -> None:
+        if self._is_open:
+            self._send([self._session.keepalive])
+            self._wait_idle()
+
+    def _wait_idle(self) -> None:
+        if self._session.keepalive:
+            later = asyncio.get_running_loop().call_later
+            self._timer = later(self._session.keepalive_every, self._keep_alive)
+
+    def _forget(self, error: ProviderError) -> None:
+        """End everything on the socket because of `error`; the first reason stands."""
+        self._fault = self._fault or error
+        self._begun.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        speeches, self._speeches = self._speeches, {}
+        for speech in speeches.values():
+            speech.fail(self._fault)

@@ -1,0 +1,150 @@
+"""What the protocols of streaming voices share, without input and output."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from agent.errors import ProviderError
+from agent.providers.faults import http_fault, quoted
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """What the options of all voices have in common."""
+
+    api_key: str = field(default="", repr=False)
+    """The account's key."""
+    open_limit: float = 3.0
+    """Seconds until the connection must stand."""
+    first_sound_limit: float = 4.0
+    """Seconds from the text to its first sound."""
+    gap_limit: float = 4.0
+    """Seconds between two pieces of a sentence."""
+
+    def __post_init__(self) -> None:
+        if min(self.open_limit, self.first_sound_limit, self.gap_limit) <= 0:
+            raise ValueError("time limits must be positive")
+
+
+class Sound(NamedTuple):
+    """A piece of mu-law sound of a sentence."""
+
+    sentence: str
+    ulaw: bytes
+
+
+class Final(NamedTuple):
+    """Nothing more follows for a sentence."""
+
+    sentence: str
+
+
+class Fault(NamedTuple):
+    """A sentence, or with "" the whole connection, has failed: the server's own code, or the websocket's close code."""
+
+    code: int | str
+    words: str
+    sentence: str = ""
+
+
+class Begun(NamedTuple):
+    """The server is ready for text."""
+
+
+SpeechEvent = Sound | Final | Fault | Begun
+
+
+class VoiceSession(ABC):
+    """One provider's protocol on one websocket after the other. Never raises for what the server sends."""
+
+    name: ClassVar[str]
+    """The provider's name in the configuration."""
+    parallel: ClassVar[int] = 1
+    """Sentences that may be spoken at a time."""
+    begins: ClassVar[bool] = False
+    """Whether the server says when it is ready (`Begun`)."""
+    keepalive: ClassVar[str] = ""
+    """What keeps an idle connection alive, sent every `keepalive_every` seconds."""
+    keepalive_every: ClassVar[float] = 10.0
+    goodbye: ClassVar[tuple[str, ...]] = ()
+    """What ends the connection politely."""
+    faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
+    """The server's codes: what it is, what to do about it, whether the same may go well later."""
+
+    def __init__(self, options: SpeakOptions) -> None:
+        self.limits = options
+        self.ignored = 0
+        """Messages that made no sense."""
+        self._count = 0
+
+    @abstractmethod
+    def request(self) -> tuple[str, dict[str, str]]:
+        """URL and headers of the websocket."""
+
+    def begin(self) -> None:  # noqa: B027
+        """Start on a new websocket."""
+
+    def worn(self, now: float) -> bool:
+        """Whether the websocket should be replaced before the next sentence."""
+        return False
+
+    @abstractmethod
+    def say(self, sentence: str, text: str, now: float) -> list[str]:
+        """The messages that have `text` spoken; its sound will be that of `sentence`, a name never used before."""
+
+    @abstractmethod
+    def cancel(self, sentence: str) -> list[str]:
+        """The messages that stop a sentence. What still comes of it is not reported."""
+
+    def receive(self, message: str | bytes) -> list[SpeechEvent]:
+        """What one message of the server means. Nonsense is counted in `ignored`."""
+        try:
+            if isinstance(message, bytes):
+                return self.sound(message)
+            fields = json.loads(message)
+            return self.read(fields["type"], fields)
+        except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
+            self.ignored += 1
+            return []
+
+    def sound(self, ulaw: bytes) -> list[SpeechEvent]:
+        """What a binary message means."""
+        raise ValueError("no binary messages here")
+
+    @abstractmethod
+    def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
+        """What a message of type `kind` means. May raise what wrong types raise."""
+
+    def fault(self, fault: Fault) -> ProviderError:
+        """The error for a `Fault`."""
+        code, words = fault.code, quoted(fault.words, self.limits.api_key)
+        known = self.faults.get(code) or _CODES.get(code)
+        if known is None and isinstance(code, int) and 400 <= code < 600:
+            return http_fault(self.name, code, words)
+        problem, advice, temporary = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
+        problem = f"{problem}: {words}" if words and code != 1006 else problem
+        return ProviderError(self.name, problem, advice=advice, temporary=temporary)
+
+
+_CODES: dict[int | str, tuple[str, str, bool]] = {
+    1000: ("the server ended the connection", "", True),
+    1001: ("the server is going away", "", True),
+    1006: ("connection lost", "", True),
+    1008: ("refused a message or the account", "check the key, the plan and the options", False),
+    1011: ("internal error of the server", "", True),
+    1013: ("the server is overloaded", "", True),
+    "nonsense": ("sent sound that cannot be decoded", "", True),
+}
+
+
+def parts_of(text: str, longest: int) -> list[str]:
+    """`text` on one line, cut between words into parts of at most `longest` characters."""
+    parts: list[str] = []
+    for word in text.split():
+        if parts and len(parts[-1]) + 1 + len(word) <= longest:
+            parts[-1] += f" {word}"
+        else:
+            parts += [word[at : at + longest] for at in range(0, len(word), longest)]
+    return parts

@@ -1,0 +1,79 @@
+"""What happens to a call, as the SIP core tells it, and how far it has come."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from sipgw.sip.replaces import Replaces
+from sipgw.sip.uri import Uri
+
+
+class Phase(Enum):
+    """How far a call has come."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class Confirmed(NamedTuple):
+    """The call, or its changed session, is up; `sdp` is the answer, if the other side still owed one."""
+
+    sdp: bytes | None
+
+
+class Progress(NamedTuple):
+    """A provisional response to our INVITE."""
+
+    status: int
+    reason: str
+
+
+class Offered(NamedTuple):
+    """The other side wants to change the session; None asks for our offer."""
+
+    sdp: bytes | None
+
+
+class KeyPressed(NamedTuple):
+    """The other side pressed a key, told by INFO: one of ``0123456789*#ABCD``, for so many seconds."""
+
+    key: str
+    seconds: float
+
+
+class Referred(NamedTuple):
+    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal."""
+
+    accepted: bool
+    status: int
+    reason: str
+
+
+class ReferRequested(NamedTuple):
+    """The other side asks us to call `target` and to tell it what came of it (RFC 3515)."""
+
+    target: Uri
+    replaces: Replaces | None
+    """The call of the target that ours is to take the place of (RFC 3891)."""
+    referred_by: str
+    """Who asks, for the new INVITE (RFC 3892); may be empty."""
+
+
+class Ended(NamedTuple):
+    """The call is over; always the last event."""
+
+    by: str
+    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
+    how: str
+    """The method or status that ended it."""
+    text: str = ""
+    """What the other side said about it (Reason header, RFC 3326)."""
+    status: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
+
+
+CallEvent = Confirmed | Progress | Offered | KeyPressed | Referred | ReferRequested | Ended

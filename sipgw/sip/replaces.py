@@ -1,0 +1,96 @@
+"""Replaces (RFC 3891): an INVITE that takes the place of a call."""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Dialog, DialogId
+from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.message import Request
+from sipgw.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sipgw.sip.usage import Usage
+
+ENDED_KEPT = 256
+"""Calls that are remembered after their end, to tell one that is over from one that never was."""
+
+
+@dataclass(frozen=True)
+class Replaces:
+    """The call that is meant, as the side sees it that gets the INVITE."""
+
+    call_id: str
+    to_tag: str
+    from_tag: str
+    early_only: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Replaces":
+        """Read a value (§6.1). Raises `FieldError`."""
+        call_id, *pieces = split(text, ";")
+        params = parse_params(pieces)
+        to_tag, from_tag = param(params, "to-tag"), param(params, "from-tag")
+        if not call_id or not to_tag or not from_tag or re.search(r"\s", call_id):
+            raise FieldError(f"no Replaces: {text[:80]!r}")
+        return cls(call_id, to_tag, from_tag, param(params, "early-only") is not None)
+
+    @classmethod
+    def of(cls, dialog: Dialog) -> "Replaces":
+        """How the other side of `dialog` is told to let its call with us be replaced."""
+        return cls(dialog.call_id, to_tag=dialog.remote.tag, from_tag=dialog.local.tag)
+
+    @classmethod
+    def in_uri(cls, uri: Uri) -> "Replaces | None":
+        """What the URI of a Refer-To asks for, or None (RFC 5589 §7). Raises `FieldError`."""
+        values = [value for name, _, value in (piece.partition("=") for piece in uri.headers.split("&"))
+                  if name.lower() == "replaces"]  # fmt: skip
+        if len(values) > 1:
+            raise FieldError("two Replaces in a URI")
+        return cls.parse(unquote(values[0], errors="replace")) if values else None
+
+    def __str__(self) -> str:
+        early = ";early-only" if self.early_only else ""
+        return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early}"
+
+    def escaped(self) -> str:
+        """As a header inside a URI (RFC 3261 §19.1.1)."""
+        return f"Replaces={quote(str(self), safe='')}"
+
+    @property
+    def dialog(self) -> DialogId:
+        """The identity on the side that gets the INVITE."""
+        return DialogId(self.call_id, self.to_tag, self.from_tag)
+
+
+class Replaceable:
+    """Finds the call that an INVITE with Replaces means."""
+
+    def __init__(self, calls: Mapping[DialogId, "Usage"]) -> None:
+        self._calls = calls
+        self._ended: deque[DialogId] = deque(maxlen=ENDED_KEPT)
+
+    def over(self, dialog: DialogId) -> None:
+        """Remember that this call was, and is no more."""
+        self._ended.append(dialog)
+
+    def find(self, invite: Request) -> "Usage | Refusal | None":
+        """The call that `invite` replaces, None if it replaces none, or how it is refused (§3)."""
+        lines = invite.headers.lines("replaces")
+        if not lines:
+            return None
+        try:
+            (line,) = lines
+            replaces = Replaces.parse(line)
+        except ValueError:  # two of them, or one that cannot be read
+            return Refusal(400, "Bad Request (Replaces)")
+        usage = self._calls.get(replaces.dialog)
+        if usage is None:
+            return Refusal(603 if replaces.dialog in self._ended else 481)
+        if not usage.up:
+            return Refusal(481)  # it rings here; only a call that rings at the other end may be taken over
+        return Refusal(486) if replaces.early_only else usage

@@ -1,0 +1,97 @@
+"""The other side refers us to somebody else (REFER, RFC 3515): we call there and report by NOTIFY."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sipgw.sip.events import ReferRequested
+from sipgw.sip.fields import FieldError, NameAddr
+from sipgw.sip.message import Request, Response
+from sipgw.sip.replaces import Replaces
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.transferor import SIPFRAG
+
+if TYPE_CHECKING:
+    from sipgw.sip.usage import Usage
+
+EXPIRES = 180
+"""Seconds that a subscription is said to last; each call that we make is over before."""
+
+
+class Transferee:
+    """Their REFERs in one call, one at a time."""
+
+    def __init__(self, usage: "Usage") -> None:
+        self.allowed = False
+        """Whether the other side may refer us; a REFER costs a call, so nobody may who was not let."""
+        self._usage = usage
+        self._event = "refer"
+        self._silent = False
+        self._busy = False
+        self._queue: list[tuple[str, str]] = []
+        self._sending = False
+        self._count = 0
+
+    def take(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Answer a REFER; if it is accepted, `ReferRequested` is told and `outcome` is to be called in the end."""
+        agent = self._usage.agent
+        if not self.allowed or not self._usage.up:
+            agent.respond(transaction, 603, now)
+            return
+        if self._busy:
+            agent.respond(transaction, 491, now)
+            return
+        asked = _asked(request)
+        if isinstance(asked, int):
+            agent.respond(transaction, asked, now)
+            return
+        self._busy = True
+        self._count += 1
+        # RFC 3515 §2.4.6: from the second REFER on its number names the subscription.
+        self._event = "refer" if self._count == 1 else f"refer;id={request.cseq.number}"
+        self._silent = (request.headers.get("refer-sub") or "").strip().lower() == "false"
+        fields = (("Refer-Sub", "false"),) if self._silent else ()  # RFC 4488 §4
+        agent.respond(transaction, 202, now, headers=fields, contact=True)
+        self._notify("SIP/2.0 100 Trying", f"active;expires={EXPIRES}", now)
+        self._usage.tell(asked)
+
+    def outcome(self, status: int, reason: str, now: float) -> None:
+        """Report what came of the call to the target; to be called once for each `ReferRequested`."""
+        if self._busy:
+            self._busy = False
+            reason = " ".join(reason.split())[:100]
+            self._notify(f"SIP/2.0 {status} {reason}", "terminated;reason=noresource", now)
+
+    def _notify(self, line: str, state: str, now: float) -> None:
+        if not self._silent:
+            self._queue.append((line, state))
+            if not self._sending:
+                self._next(None, now)
+
+    def _next(self, response: Response | None, now: float) -> None:
+        """One NOTIFY at a time: one that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
+        if response is not None and response.status in (481, 489):
+            self._queue.clear()  # nobody wants to know
+        self._sending = bool(self._queue)
+        if self._sending:
+            line, state = self._queue.pop(0)
+            fields = (("Event", self._event), ("Subscription-State", state), ("Content-Type", SIPFRAG))
+            self._usage.request("NOTIFY", now, fields=fields, body=f"{line}\r\n".encode(), tell=self._next)
+
+
+def _asked(request: Request) -> ReferRequested | int:
+    """What a REFER asks for, or the status with which it is refused."""
+    values = request.headers.lines("refer-to")
+    try:
+        (value,) = values  # §2.4.1: exactly one
+        uri = NameAddr.parse(value).uri
+        replaces = Replaces.in_uri(uri)
+    except (ValueError, FieldError):
+        return 400
+    if uri.scheme not in ("sip", "sips", "tel"):
+        return 416
+    if (uri.param("method") or "INVITE").upper() != "INVITE":
+        return 603
+    params = tuple(entry for entry in uri.params if entry[0].lower() != "method")
+    by = request.headers.get("referred-by") or ""
+    # Of the headers that the URI wants only Replaces is taken (RFC 3261 §19.1.5: the others are not ours to trust).
+    return ReferRequested(replace(uri, params=params, headers="", password=""), replaces, by[:300])

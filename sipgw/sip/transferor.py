@@ -1,0 +1,104 @@
+"""We refer the other side to somebody else (REFER, RFC 3515), and hear by NOTIFY what came of it."""
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sipgw.sip.events import Referred
+from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.message import Request, Response
+from sipgw.sip.replaces import Replaces
+from sipgw.sip.timers import Timer
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sipgw.sip.usage import Usage
+
+REFER_LIMIT = 30.0
+"""Seconds until the outcome of a REFER must be known."""
+SIPFRAG = "message/sipfrag"
+STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
+
+
+class Transferor:
+    """Our REFERs in one call, one at a time."""
+
+    def __init__(self, usage: "Usage") -> None:
+        self._usage = usage
+        self._limit: Timer | None = None
+        self._number = 0
+        self._over: set[int] = set()
+        """CSeq numbers of REFERs whose outcome is known; they name their subscriptions (§2.4.6)."""
+        self._subscribed = False
+
+    def refer(self, target: Uri, now: float, replaces: Replaces | None = None) -> None:
+        """Ask the other side to call `target`, in the place of the call `replaces` if given (RFC 5589 §7)."""
+        usage = self._usage
+        if usage.dialog is None or not usage.up or self._limit is not None:
+            usage.tell(Referred(False, 0, "the call is not up, or being transferred"))
+            return
+        if replaces is not None:
+            target = replace(target, headers=replaces.escaped())
+        late = Referred(False, 408, "the outcome of the transfer was never told")
+        self._limit = usage.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
+        self._subscribed = True
+        self._number = 0
+        fields = (
+            ("Refer-To", f"<{target}>"),
+            ("Referred-By", f"<{usage.dialog.local.uri}>"),
+            ("Supported", "norefersub"),
+        )
+        usage.request("REFER", now, fields=fields, tell=self._answered)
+
+    def _answered(self, response: Response | None, now: float) -> None:
+        del now
+        if response is None:
+            self._outcome(Referred(False, 408, "no answer to REFER"))
+        elif response.status >= 300:
+            self._outcome(Referred(False, response.status, response.reason))
+        else:
+            self._number = response.cseq.number
+            if (response.headers.get("refer-sub") or "").strip().lower() == "false":
+                # RFC 4488 §4: they go, but nobody will tell how it went.
+                self._outcome(Referred(True, response.status, response.reason))
+
+    def notified(self, request: Request, transaction: Transaction, now: float) -> None:
+        """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
+        agent = self._usage.agent
+        try:
+            package, *pieces = split(request.headers.get("event") or "refer", ";")
+            number = param(parse_params(pieces), "id") or ""
+        except FieldError:
+            agent.respond(transaction, 400, now)
+            return
+        if package.lower() != "refer":
+            agent.respond(transaction, 489, now)
+        elif not self._subscribed:
+            agent.respond(transaction, 481, now)
+        else:
+            agent.respond(transaction, 200, now)
+            if not (number.isascii() and number.isdigit() and int(number[:10]) in self._over):
+                self._report(request)
+
+    def _report(self, request: Request) -> None:
+        line = STATUS_LINE.match(request.body)
+        if line is None:
+            return
+        status, reason = int(line[1]), (line[2] or b"").decode("utf-8", "replace").strip()
+        over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
+        if status >= 200 or over:
+            self._outcome(Referred(200 <= status < 300, status, reason))
+
+    def close(self) -> None:
+        """The call is over, and with it what we could still have heard."""
+        self._outcome(Referred(False, 0, "the call ended"))
+
+    def _outcome(self, outcome: Referred) -> None:
+        if self._limit is None:
+            return
+        self._limit.cancel()
+        self._limit = None
+        if self._number:
+            self._over.add(self._number)
+        self._usage.tell(outcome)

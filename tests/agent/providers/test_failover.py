@@ -1,0 +1,235 @@
+"""Health, and models and voices that stand in for each other, on virtual time."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.model import Text, ToolCall, Usage
+from agent.providers.failover import GO_ON, FailoverModel, FailoverOptions, FailoverVoice, unsaid
+from agent.providers.health import Health
+from tests.virtual import run
+
+OPTIONS = FailoverOptions()
+LOST = ProviderError("x", "connection lost")
+REFUSED = ProviderError("x", "refused the API key", temporary=False)
+LIMITED = ProviderError("x", "limits the rate", retry_after=60.0)
+
+
+# Health.
+
+
+def test_who_failed_rests_and_is_then_first_again():
+    health = Health(2)
+    assert health.order(0.0) == [0, 1]
+    health.failed(0, LOST, 0.0)
+    assert health.order(4.9) == [1, 0]
+    assert health.order(5.0) == [0, 1]
+
+
+def test_failures_in_a_row_make_the_rest_longer_and_work_makes_it_short_again():
+    health = Health(2)
+    for now in (0.0, 5.0, 15.0):
+        health.failed(0, LOST, now)
+    assert health.order(34.9) == [1, 0]
+    assert health.order(35.0) == [0, 1]
+    health.worked(0, 35.0)
+    health.failed(0, LOST, 40.0)
+    assert health.order(45.0) == [0, 1]
+
+
+def test_a_rate_limit_is_kept_though_older_calls_are_still_served():
+    health = Health(2)
+    health.failed(0, LIMITED, 0.0)
+    health.worked(0, 1.0)
+    assert health.order(59.9) == [1, 0]
+    assert health.order(60.0) == [0, 1]
+
+
+def test_a_wrong_key_rests_for_long_and_who_is_due_first_goes_before_it():
+    health = Health(3)
+    health.failed(0, REFUSED, 0.0)
+    health.failed(1, LOST, 0.0)
+    health.failed(2, LIMITED, 0.0)
+    assert health.order(1.0) == [1, 2, 0]
+    assert health.order(299.0) == [1, 2, 0]
+    assert health.order(300.0) == [0, 1, 2]
+
+
+# Voices.
+
+
+class FakeVoice:
+    """Says each sentence as zeros, 500 samples a character, after `first` seconds; `cut` says after how many."""
+
+    def __init__(self, name: str, *, open_error=None, error=LOST, cut: int | None = None, first: float = 0.0) -> None:
+        self.name, self.texts = name, []
+        self.opened = self.closed = 0
+        self._open_error, self._error, self._cut, self._first = open_error, error, cut, first
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self._open_error is not None:
+            raise self._open_error
+
+    async def speak(self, text: str):
+        self.texts.append(text)
+        await asyncio.sleep(self._first)
+        for number in range(len(text)):
+            if number == self._cut:
+                raise self._error
+            yield bytes(500)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def voicing(*voices: FakeVoice, scenario, health: Health | None = None):
+    async def work():
+        voice = FailoverVoice([lambda one=one: one for one in voices], health or Health(len(voices)), OPTIONS)
+        await voice.open()
+        try:
+            return await scenario(voice)
+        finally:
+            await voice.close()
+
+    return run(work())
+
+
+async def said(voice, text: str) -> int:
+    return sum([len(ulaw) async for ulaw in voice.speak(text)])
+
+
+TEXT = "Your order is on its way to you."
+
+
+def test_the_first_voice_serves_and_the_second_is_not_even_opened():
+    first, second = FakeVoice("one"), FakeVoice("two")
+    assert voicing(first, second, scenario=lambda voice: said(voice, TEXT)) == 500 * len(TEXT)
+    assert (second.opened, second.texts) == (0, [])
+    assert (first.closed, second.closed) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", [{"open_error": REFUSED}, {"cut": 0}, {"cut": 0, "error": LIMITED}, {"first": 9.0}])
+def test_another_voice_says_the_sentence_and_all_further_ones(fault):
+    first, second, health = FakeVoice("one", **fault), FakeVoice("two"), Health(2)
+
+    async def scenario(voice):
+        await said(voice, TEXT)
+        await said(voice, "Anything else?")
+        return asyncio.get_running_loop().time()
+
+    ended = voicing(first, second, scenario=scenario, health=health)
+    assert second.texts == [TEXT, "Anything else?"]
+    assert health.order(ended) == [1, 0]
+    assert ended <= 1000.0 + OPTIONS.first_sound
+    assert first.closed <= 1
+
+
+def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_on():
+    first, second = FakeVoice("one", cut=16), FakeVoice("two")  # 8000 samples: 15 characters at the usual rate
+
+    async def scenario(voice):
+        await said(voice, TEXT)
+
+    voicing(first, second, scenario=scenario)
+    assert second.texts == ["on its way to you."]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rest"),
+    [(0, "Hello there."), (2400, "Hello there."), (2600, "there."), (5900, "there."), (6000, ""), (99999, "")],
+)
+def test_what_was_not_said(samples, rest):
+    assert unsaid("Hello there.", samples, 500.0) == rest
+
+
+def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
+    first, second = FakeVoice("one", cut=0), FakeVoice("two", cut=3)
+
+    async def scenario(voice):
+        with pytest.raises(ProviderError, match="lost"):
+            await said(voice, TEXT)
+
+    voicing(first, second, scenario=scenario)
+
+
+def test_a_sentence_that_is_broken_off_by_the_caller_is_no_failure():
+    first, second = FakeVoice("one"), FakeVoice("two")
+
+    async def scenario(voice):
+        async with aclosing(voice.speak(TEXT)) as pieces:
+            await anext(pieces)
+        await said(voice, "Sorry?")
+
+    voicing(first, second, scenario=scenario)
+    assert first.texts == [TEXT, "Sorry?"]
+
+
+# Models.
+
+
+class FakeModel:
+    def __init__(self, name: str, *pieces, first: float = 0.0) -> None:
+        self.name, self.asked = name, []
+        self._pieces, self._first = pieces, first
+
+    async def reply(self, messages, _tools):
+        self.asked.append(list(messages))
+        await asyncio.sleep(self._first)
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def close(self) -> None:
+        pass
+
+
+ASK = [{"role": "user", "content": "Where is my order?"}]
+
+
+def thinking(*models: FakeModel, health: Health | None = None):
+    async def work():
+        model = FailoverModel(models, health or Health(len(models)), OPTIONS)
+        return [piece async for piece in model.reply(ASK, ())], asyncio.get_running_loop().time()
+
+    return run(work())
+
+
+@pytest.mark.parametrize("fault", [LOST, REFUSED, LIMITED])
+def test_another_model_answers(fault):
+    first, second, health = FakeModel("one", fault), FakeModel("two", Text("On its way."), Usage(1, 2)), Health(2)
+    pieces, now = thinking(first, second, health=health)
+    assert pieces == [Text("On its way."), Usage(1, 2)]
+    assert second.asked == [ASK]
+    assert health.order(now) == [1, 0]
+
+
+def test_a_model_that_says_nothing_is_not_waited_for():
+    pieces, now = thinking(FakeModel("one", first=60.0), FakeModel("two", Text("Yes.")))
+    assert pieces == [Text("Yes.")]
+    assert now == 1000.0 + OPTIONS.first_token
+
+
+def test_a_reply_that_breaks_off_is_continued():
+    first, second = FakeModel("one", Text("Your order is"), LOST), FakeModel("two", Text("on its"), Text(" way."))
+    pieces, _ = thinking(first, second)
+    assert "".join(piece.delta for piece in pieces) == "Your order is on its way."
+    assert second.asked[0][1:] == [
+        {"role": "assistant", "content": "Your order is"},
+        {"role": "user", "content": GO_ON},
+    ]
+
+
+def test_after_a_tool_call_no_other_model_is_asked():
+    first, second = FakeModel("one", ToolCall("1", "cancel", "{}"), LOST), FakeModel("two", Text("x"))
+    with pytest.raises(ProviderError, match="lost"):
+        thinking(first, second)
+    assert second.asked == []
+
+
+def test_when_all_models_fail_the_last_reason_is_told():
+    with pytest.raises(ProviderError, match="refused the API key"):
+        thinking(FakeModel("one", LOST), FakeModel("two", REFUSED))

@@ -1,0 +1,248 @@
+"""Ears that stand in for each other, on virtual time; the last test is over real sockets."""
+
+import asyncio
+
+import pytest
+
+from agent.ears import Onset, Transcript
+from agent.errors import ProviderError
+from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.deepgram import DeepgramEars
+from agent.providers.deepgram_listen import DeepgramOptions
+from agent.providers.failover import FailoverOptions
+from agent.providers.failover_ears import FailoverEars
+from agent.providers.health import Health
+from tests.agent.providers.listening import Reader, listen, sound
+from tests.fakes.assemblyai import FakeAssemblyAI, Said
+from tests.fakes.assemblyai import Faults as AssemblyAIFaults
+from tests.fakes.deepgram import FakeDeepgram
+from tests.virtual import run
+
+OPTIONS = FailoverOptions()
+LOST = ProviderError("x", "connection lost")
+REFUSED = ProviderError("x", "refused the API key", temporary=False)
+LIMITED = ProviderError("x", "limits the rate", retry_after=60.0)
+
+
+def final(text: str, end: float) -> Transcript:
+    return Transcript(text, True, True, end)
+
+
+def partial(text: str, end: float) -> Transcript:
+    return Transcript(text, False, False, end)
+
+
+class FakeEars:
+    """Tells each item of `script` when so many milliseconds have been heard; errors are raised."""
+
+    patient = False
+
+    def __init__(self, name: str, *script, open_error: ProviderError | None = None, open_after: float = 0.0) -> None:
+        self.name = name
+        self.sound = b""
+        self.said: list[str] = []
+        self.closed = 0
+        self._script = list(script)
+        self._open_error, self._open_after = open_error, open_after
+        self._queue: asyncio.Queue = asyncio.Queue()
+
+    async def open(self) -> None:
+        await asyncio.sleep(self._open_after)
+        if self._open_error is not None:
+            raise self._open_error
+
+    def hear(self, ulaw: bytes) -> None:
+        self.sound += ulaw
+        while self._script and len(self.sound) >= self._script[0][0] * 8:
+            self._queue.put_nowait(self._script.pop(0)[1])
+
+    def expect(self, said: str) -> None:
+        self.said.append(said)
+
+    async def events(self):
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    async def close(self) -> None:
+        self.closed += 1
+        self._queue.put_nowait(None)
+
+
+QUIET = b"\xff" * 3200
+
+
+def hearing(*ears: FakeEars, scenario, health: Health | None = None):
+    """Run `scenario(ears, reader)` on the failover of `ears`, on virtual time."""
+    both = FailoverEars([lambda one=one: one for one in ears], health or Health(len(ears)), OPTIONS)
+    return run(listen(both, scenario))
+
+
+async def feed(ears: FailoverEars, ulaw: bytes) -> None:
+    for at in range(0, len(ulaw), 160):
+        ears.hear(ulaw[at : at + 160])
+        await asyncio.sleep(0.02)
+
+
+async def nothing(_ears, _events):
+    pass
+
+
+def test_the_first_ears_serve_as_long_as_they_are_well():
+    first, second = FakeEars("one", (400, Onset(0.3)), (900, final("Hello.", 0.8))), FakeEars("two")
+
+    async def scenario(ears, events):
+        await feed(ears, sound(1000))
+        return [await events.next(), await events.next(), ears.name]
+
+    assert hearing(first, second, scenario=scenario) == [Onset(0.3), final("Hello.", 0.8), "one"]
+    assert (first.closed, second.closed, second.sound) == (1, 0, b"")
+
+
+@pytest.mark.parametrize("error", [LOST, REFUSED, LIMITED])
+def test_ears_that_refuse_are_passed_over_and_the_next_call_begins_with_the_others(error):
+    first, second, health = FakeEars("one", open_error=error), FakeEars("two"), Health(2)
+
+    async def scenario(ears, _events):
+        return ears.name, health.order(asyncio.get_running_loop().time())
+
+    assert hearing(first, second, scenario=scenario, health=health) == ("two", [1, 0])
+    assert first.closed == 1
+
+
+def test_ears_that_take_too_long_to_open_are_passed_over():
+    async def scenario(ears, _events):
+        return ears.name, asyncio.get_running_loop().time()
+
+    assert hearing(FakeEars("one", open_after=9.0), FakeEars("two"), scenario=scenario) == ("two", 1002.0)
+
+
+def test_without_any_ears_the_last_reason_is_told():
+    both = FailoverEars(
+        [lambda: FakeEars("one", open_error=LOST), lambda: FakeEars("two", open_error=REFUSED)], Health(2), OPTIONS
+    )
+    with pytest.raises(ProviderError, match="refused the API key"):
+        run(both.open())
+
+
+def test_ears_lost_in_a_turn_are_replaced_by_others_that_hear_the_whole_turn():
+    """The first turn is complete at 1.0 s; the loss is at 2.5 s in the second, of which 1.0 s on is heard again."""
+    first = FakeEars("one", (1400, final("Hello.", 1.0)), (2000, partial("Where", 1.9)), (2500, LOST))
+    second = FakeEars("two", (1000, partial("Where is", 1.0)), (2000, final("Where is it?", 1.5)))
+    ulaw = QUIET + sound(3600)
+
+    async def scenario(ears, events):
+        ears.expect("How can I help?")
+        await feed(ears, ulaw)
+        return [await events.next() for _ in range(4)]
+
+    assert hearing(first, second, scenario=scenario) == [
+        final("Hello.", 1.0),
+        partial("Where", 1.9),
+        partial("Where is", 2.0),
+        final("Where is it?", 2.5),
+    ]
+    assert second.sound == ulaw[8000:]
+    assert second.said == ["How can I help?"]
+    assert (first.closed, second.closed) == (1, 1)
+
+
+def test_a_loss_while_nobody_speaks_has_little_heard_again():
+    first, second = FakeEars("one", (20_000, LOST)), FakeEars("two")
+    hearing(first, second, scenario=lambda ears, _: feed(ears, b"\xff" * 168_000))
+    assert 2 * 8000 <= len(second.sound) - 8000 <= 3 * 8000  # 1 s came after the loss
+
+
+def test_a_loss_in_a_very_long_turn_has_thirty_seconds_heard_again():
+    first = FakeEars("one", (1000, partial("Once", 0.9)), (60_000, LOST))
+    second = FakeEars("two")
+    hearing(first, second, scenario=lambda ears, _: feed(ears, (sound(1100) + QUIET) * 40))
+    assert 30 * 8000 <= len(second.sound) <= 31 * 8000
+
+
+def test_ears_that_report_nothing_of_speech_are_deaf():
+    first, second = FakeEars("one"), FakeEars("two", (3500, final("Can you hear me?", 3.3)))
+    health = Health(2)
+
+    async def scenario(ears, events):
+        await feed(ears, QUIET + sound(3300))
+        return await events.next(), health.order(asyncio.get_running_loop().time())
+
+    heard, order = hearing(first, second, scenario=scenario, health=health)
+    assert heard.text == "Can you hear me?"
+    assert order == [0, 1]  # it may have been noise
+
+
+def test_noise_that_nobody_understands_is_no_reason_to_go_on_changing():
+    ears = [FakeEars(name) for name in ("one", "two", "three")]
+
+    async def scenario(both, _events):
+        for _ in range(4):
+            await feed(both, QUIET + sound(3300) + b"\xff" * 32000)
+        return both.name
+
+    assert hearing(*ears, scenario=scenario) == "two"
+
+
+def test_ears_that_never_end_a_turn_are_replaced():
+    first = FakeEars("one", (1000, partial("Where is", 0.9)))
+    second = FakeEars("two", (1000, final("Where is it?", 0.9)))
+
+    async def scenario(ears, events):
+        await feed(ears, QUIET + sound(600) + b"\xff" * 60_000)
+        return [await events.next(), await events.next()]
+
+    assert [one.text for one in hearing(first, second, scenario=scenario)] == ["Where is", "Where is it?"]
+
+
+def test_when_the_last_ears_are_lost_it_is_told():
+    first, second = FakeEars("one", (400, LOST)), FakeEars("two", (800, REFUSED))
+
+    async def scenario(ears, events):
+        await feed(ears, sound(1500))
+        with pytest.raises(ProviderError, match="refused"):
+            await events.next()
+
+    hearing(first, second, scenario=scenario)
+
+
+def test_closing_in_the_middle_of_a_replacement_ends_the_events():
+    first, second = FakeEars("one", (400, LOST)), FakeEars("two", open_after=1.0)
+
+    async def scenario(ears, _events):
+        await feed(ears, sound(500))
+        await ears.close()
+
+    hearing(first, second, scenario=scenario)
+    assert second.closed == 1
+
+
+# Over sockets.
+
+
+def test_deepgram_goes_on_where_assemblyai_is_cut_off():
+    """AssemblyAI ends the session for want of money at 3.0 s, in the middle of the second turn (2.0 to 3.5 s)."""
+    fault = AssemblyAIFaults(sessions=99, error=(1008, "Unauthorized Connection: balance"), after_ms=3000)
+    first = FakeAssemblyAI([Said("Hello.", 500, 1000), Said("Where is my order?", 2000, 3500)], faults=fault)
+    second = FakeDeepgram([Said("Where is my order?", 1000, 2500)])  # it hears everything from 1.0 s on
+    ulaw = QUIET + sound(4600)
+
+    async def work():
+        async with first, second:
+            makers = [
+                lambda: AssemblyAIEars(AssemblyAIOptions("aai-key", url=first.url, attempts=1, silence_after=60.0)),
+                lambda: DeepgramEars(DeepgramOptions("dg-key", url=second.url, model="nova-3", silence_after=60.0)),
+            ]
+
+            async def scenario(ears, events: Reader):
+                ears.hear(ulaw[:24000])
+                heard = [await events.final()]
+                await second.until(lambda: second.sessions and second.sessions[0].audio)
+                ears.hear(ulaw[24000:])
+                return [*heard, await events.final()]
+
+            return await listen(FailoverEars(makers, Health(2), OPTIONS), scenario)
+
+    assert asyncio.run(work()) == [final("Hello.", 1.0), final("Where is my order?", 3.5)]

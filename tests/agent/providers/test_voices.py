@@ -1,0 +1,273 @@
+"""Every voice but ElevenLabs' against a server as strict as the real one: what all have to do."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.providers import socket_voice
+from agent.providers.cartesia_sonic import CartesiaVoiceOptions
+from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
+from agent.providers.speaking import parts_of
+from agent.providers.voices import CartesiaVoice, DeepgramVoice
+from tests.fakes.aura import FakeAura
+from tests.fakes.cartesia import FakeSonic
+from tests.fakes.elevenlabs import VoiceFaults, sound_of
+
+KEY = "the-key"
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    fake: Callable[..., Any]
+    voice: Callable[..., Any]
+    options: Callable[..., Any]
+    refusal: tuple[str, str]
+    """An error of the server that will not pass, and a word of what it becomes."""
+
+
+AURA = Kind("aura", FakeAura, DeepgramVoice, DeepgramVoiceOptions, ("DATA-0000", "refused a message"))
+SONIC = Kind("sonic", FakeSonic, CartesiaVoice, CartesiaVoiceOptions, ("quota_exceeded", "credits"))
+KINDS = [AURA, SONIC]
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def speaking(kind: Kind, scenario, faults: VoiceFaults | None = None, fake_options=None, **more):
+    """Run `scenario(voice, fake)` with an open voice."""
+
+    async def run():
+        async with kind.fake(faults, key=KEY, **(fake_options or {})) as fake:
+            voice = kind.voice(kind.options(**{"api_key": KEY, "url": fake.url, **more}))
+            try:
+                await voice.open()
+                async with asyncio.timeout(10):
+                    return await scenario(voice, fake)
+            finally:
+                await voice.close()
+                await voice.close()
+
+    return asyncio.run(run())
+
+
+async def said(voice, text: str) -> bytes:
+    return b"".join([ulaw async for ulaw in voice.speak(text)])
+
+
+def failure(kind: Kind, faults: VoiceFaults | None, key: str = KEY, **more) -> ProviderError:
+    """The error of `open` or of the first sentence."""
+
+    async def run():
+        async with kind.fake(faults, key=key) as fake:
+            voice = kind.voice(kind.options(**{"api_key": KEY, "url": fake.url, **more}))
+            with pytest.raises(ProviderError) as caught:
+                await voice.open()
+                await said(voice, "Hello there.")
+            await voice.close()
+            return caught.value
+
+    error = asyncio.run(run())
+    assert KEY not in f"{error} {error!r} {error.__cause__}"
+    return error
+
+
+@every
+def test_sound_passes_through_unchanged_sentence_by_sentence(kind):
+    texts = ["Hello there.", "Your order is on its way!", "Żółw?"]
+
+    async def scenario(voice, fake):
+        heard = [await said(voice, text) for text in texts]
+        assert fake.texts == texts
+        return heard
+
+    assert speaking(kind, scenario) == [sound_of(text) for text in texts]
+
+
+@every
+def test_two_sentences_asked_for_at_once_do_not_mix(kind):
+    async def scenario(voice, _fake):
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(said(voice, text)) for text in ("Hello there.", "How are you today?")]
+        return [task.result() for task in both]
+
+    assert speaking(kind, scenario) == [sound_of("Hello there."), sound_of("How are you today?")]
+
+
+@every
+def test_nothing_is_said_for_nothing(kind):
+    async def scenario(voice, fake):
+        assert await said(voice, "  \n") == b""
+        assert fake.texts == []
+
+    speaking(kind, scenario)
+
+
+@every
+def test_no_stale_sound_after_a_sentence_was_broken_off(kind):
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak("One two three four five.")) as pieces:
+            first = await anext(pieces)
+        assert sound_of("One two three four five.").startswith(first)
+        fake.release()
+        return await said(voice, "Sorry, go on.")
+
+    assert speaking(kind, scenario, VoiceFaults(hold_after=2)) == sound_of("Sorry, go on.")
+
+
+@every
+def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_one(kind):
+    async def scenario(voice, fake):
+        heard = await said(voice, "Hello there.")
+        assert len(fake.texts) == 2
+        return heard
+
+    assert speaking(kind, scenario, VoiceFaults(cut_after=0)) == sound_of("Hello there.")
+
+
+@every
+def test_a_break_in_a_sentence_is_an_error_and_the_next_sentence_goes_well(kind):
+    async def scenario(voice, _fake):
+        with pytest.raises(ProviderError, match="connection") as caught:
+            await said(voice, "Hello there.")
+        assert caught.value.temporary
+        return await said(voice, "Once more.")
+
+    assert speaking(kind, scenario, VoiceFaults(cut_after=3)) == sound_of("Once more.")
+
+
+@every
+def test_a_sentence_whose_end_is_not_told_is_an_error(kind):
+    assert failure(kind, VoiceFaults(cut_at_end=True)).temporary
+
+
+@every
+def test_no_sound_in_time_is_an_error(kind):
+    error = failure(kind, VoiceFaults(hold_after=0), first_sound_limit=0.1)
+    assert error.temporary
+    assert "0.1 s" in error.problem
+
+
+@every
+def test_a_stall_in_a_sentence_is_an_error(kind):
+    assert failure(kind, VoiceFaults(hold_after=2), gap_limit=0.1).problem == "no sound within 0.1 s"
+
+
+@every
+def test_a_sentence_without_sound_is_an_error(kind):
+    assert "no sound" in failure(kind, VoiceFaults(no_sound=True)).problem
+
+
+@every
+def test_sound_that_makes_no_sense_is_an_error(kind):
+    assert failure(kind, VoiceFaults(nonsense=True), first_sound_limit=0.5, gap_limit=0.5).temporary
+
+
+@every
+def test_a_wrong_key(kind):
+    error = failure(kind, None, key="another")
+    assert not error.temporary
+    assert "API key" in error.problem
+
+
+@every
+def test_the_service_says_why_it_refuses(kind):
+    code, words = kind.refusal
+    error = failure(kind, VoiceFaults(error=(code, f"see {KEY}")))
+    assert words in error.problem
+    assert "see ***" in error.problem
+
+
+@every
+def test_a_rate_limit_says_how_long_to_wait(kind):
+    error = failure(kind, VoiceFaults(refuse_status=429))
+    assert error.temporary
+    assert error.retry_after == 7.0
+
+
+@every
+def test_nobody_there(kind):
+    async def run():
+        scheme = kind.options().url.split(":")[0].removesuffix("s")
+        voice = kind.voice(kind.options(api_key=KEY, url=f"{scheme}://127.0.0.1:9"))
+        with pytest.raises(ProviderError, match="connection") as caught:
+            await voice.open()
+            await said(voice, "Hello there.")
+        await voice.close()
+        return caught.value
+
+    assert asyncio.run(run()).temporary
+
+
+@every
+def test_more_than_a_minute_of_one_sentence_is_not_kept(kind, monkeypatch):
+    monkeypatch.setattr(socket_voice, "MAX_WAITING", 1000)
+
+    async def scenario(voice, _fake):
+        with pytest.raises(ProviderError, match="more than a minute"):
+            async for _ in voice.speak("A long sentence which nobody listens to in time, as it seems."):
+                await asyncio.sleep(0.2)
+
+    if issubclass(kind.voice, socket_voice.SocketVoice):
+        speaking(kind, scenario)
+
+
+@every
+def test_the_key_is_in_no_repr(kind):
+    assert KEY not in repr(kind.options(api_key=KEY))
+
+
+@every
+def test_time_limits_must_be_limits(kind):
+    with pytest.raises(ValueError, match="positive"):
+        kind.options(gap_limit=0.0)
+
+
+# What only one of them has.
+
+
+def test_aura_is_asked_to_clear_and_only_then():
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak("One two three four five.")) as pieces:
+            await anext(pieces)
+        fake.release()
+        await said(voice, "Sorry.")
+        return [message["type"] for message in fake.sessions[0].messages]
+
+    assert speaking(AURA, scenario, VoiceFaults(hold_after=2)) == ["Speak", "Flush", "Clear", "Speak", "Flush"]
+
+
+def test_aura_takes_twenty_sentences_a_minute_on_one_connection():
+    async def scenario(voice, fake):
+        for number in range(21):
+            assert await said(voice, f"{number}") == sound_of(f"{number}")
+        return [len(session.messages) for session in fake.sessions]
+
+    assert speaking(AURA, scenario) == [40, 2]
+    aura = AuraSession(DeepgramVoiceOptions())
+    for number in range(20):
+        aura.say(f"s{number}", "x", now=100.0 + number)
+    assert aura.worn(159.0)
+    assert not aura.worn(160.0)
+
+
+def test_a_text_is_cut_between_words():
+    assert parts_of("one two  three", 8) == ["one two", "three"]
+    assert parts_of("abcdef", 4) == ["abcd", "ef"]
+    assert parts_of(" ", 4) == []
+
+
+def test_sonic_is_asked_for_whole_sentences_of_mu_law():
+    async def scenario(voice, fake):
+        await said(voice, "Hello  there.")
+        return fake.sessions[0].messages[0]
+
+    message = speaking(SONIC, scenario, speed=1.1)
+    assert message["transcript"] == "Hello there."
+    assert message["output_format"] == {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
+    assert message["continue"] is False
+    assert message["max_buffer_delay_ms"] == 0
+    assert message["generation_config"] == {"speed": 1.1}

@@ -1,0 +1,84 @@
+"""Whole conversations on virtual time: a transfer that succeeds, fails, takes long, or is spoken into."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from agent.records import Outcome
+from tests.agent.holding import DOWN, PERSONA, Setting, by_last, hold
+from tests.fakes.line import calls, says
+
+CONNECT = "I connect you."
+TABLE = {
+    "person": [*says(CONNECT), calls("transfer_to_human", reason="asked")],
+    "already": says("One moment."),
+    "my order": says("It is packed."),
+    "bye": [*says("Goodbye then."), calls("hang_up")],
+}
+SETTING = Setting(script=by_last(TABLE), can_transfer=True)
+
+
+def plan(*said: tuple[float, str]) -> Callable[..., Awaitable[None]]:
+    """Say each sentence so many seconds after the one before."""
+
+    async def carry_out(caller, line, ears) -> None:
+        for pause, text in said:
+            await asyncio.sleep(pause)
+            await caller.say(text)
+        await asyncio.sleep(40)
+        caller.hang_up()
+
+    return carry_out
+
+
+def test_when_nobody_can_be_reached_the_caller_is_told_and_the_call_goes_on() -> None:
+    held = hold(
+        plan((3, "A person please"), (12, "Then where is my order"), (8, "bye")), replace(SETTING, connects=[False])
+    )
+    assert held.voice.spoken[1:4] == [CONNECT, PERSONA.not_connected, "It is packed."]
+    assert held.outcome.kind == "agent_hung_up"
+    told = [message["content"] for message in held.last_asked() if message["role"] == "assistant"]
+    assert PERSONA.not_connected in told, "the model knows that it failed"
+
+
+def test_another_try_may_succeed() -> None:
+    held = hold(plan((3, "A person please"), (14, "Again a person please")), replace(SETTING, connects=[False, True]))
+    assert held.outcome == Outcome("transfer", "asked")
+    assert held.voice.spoken[-1] == CONNECT
+
+
+def test_while_it_rings_at_the_person_nobody_is_asked_whether_they_are_there() -> None:
+    held = hold(plan((3, "A person please")), replace(SETTING, ringing=25))
+    assert held.voice.spoken[1:] == [CONNECT]
+    assert held.outcome.kind == "transfer"
+
+
+def test_the_agent_answers_while_it_rings_and_does_not_transfer_twice() -> None:
+    held = hold(
+        plan((3, "A person please"), (6, "Where is my order"), (6, "A person please")),
+        replace(SETTING, ringing=25, connects=[True, False]),
+    )
+    assert held.outcome.kind == "transfer"
+    assert "It is packed." in held.voice.spoken
+    assert PERSONA.not_connected not in held.voice.spoken
+
+
+def test_who_hangs_up_while_it_rings_has_hung_up() -> None:
+    async def impatient(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("A person please")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    assert hold(impatient, replace(SETTING, ringing=25)).outcome.kind == "caller_hung_up"
+
+
+@pytest.mark.parametrize(("connects", "kind"), [((True,), "transfer"), ((False,), "failed")])
+def test_an_agent_that_breaks_down_hands_over_if_it_can(connects: tuple[bool, ...], kind: str) -> None:
+    broken = Setting(script=lambda messages: [DOWN], can_transfer=True, connects=connects)
+    held = hold(plan((3, "Where is my order")), broken)
+    assert held.outcome.kind == kind
+    assert held.outcome.text.startswith("model failed")
+    assert held.voice.spoken[-1] == PERSONA.apology

@@ -1,0 +1,196 @@
+"""Cartesia's ears (Ink with turns) and voice (Sonic) as local servers, as strict as the real ones."""
+
+import asyncio
+import base64
+import json
+import urllib.parse
+from collections.abc import Sequence
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from tests.fakes.assemblyai import Said
+from tests.fakes.deepgram import STEP, Faults
+from tests.fakes.speech import EndError, SpeechServer
+from tests.fakes.websocket import Session, SocketServer
+
+VERSIONS = ("2026-03-01", "2026-08-14")
+FORMAT = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
+INK = {
+    *("model", "encoding", "sample_rate", "keyterm", "turn_start_threshold", "turn_eager_end_threshold"),
+    *("turn_end_threshold", "turn_end_timeout_ms"),
+}
+
+
+class FakeInk(SocketServer):
+    """`scripts[n]` is what is said in the n-th session; keyed to the sound received, never to a clock."""
+
+    EAGER, END = 240, 800
+    """Milliseconds of silence after which a turn is probably and surely over."""
+
+    def __init__(self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "ct-key") -> None:
+        self.faults = faults or Faults(sessions=0)
+        super().__init__(key, self.faults.refuse_status)
+        self.refused = 0
+        self._scripts = scripts or ((),)
+
+    def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
+        url = urllib.parse.urlsplit(request.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        status = 0
+        if url.path != "/stt/turns/websocket":
+            status = 404
+        elif request.headers.get("X-API-Key") != self.key:
+            status = 401
+        elif request.headers.get("Cartesia-Version") not in VERSIONS or self._problem(query):
+            status = 400
+        elif self._refuse_status and self.refused < self.faults.sessions:
+            status = self._refuse_status
+        if not status:
+            return None
+        self.refused += 1
+        response = connection.respond(status, "refused\n")
+        if self.faults.retry_after:
+            response.headers["Retry-After"] = self.faults.retry_after
+        return response
+
+    @staticmethod
+    def _problem(query: dict[str, str]) -> bool:
+        start = float(query.get("turn_start_threshold", 0.8))
+        eager, end = float(query.get("turn_eager_end_threshold", 0.4)), float(query.get("turn_end_threshold", 0.2))
+        return (
+            bool(set(query) - INK)
+            or (query.get("encoding"), query.get("sample_rate")) != ("pcm_mulaw", "8000")
+            or not (0.05 <= end <= 0.5 and 0.3 <= eager <= 0.6 and 0.5 <= start <= 0.9 and end < eager < start)
+            or not 640 <= int(query.get("turn_end_timeout_ms", 5600)) <= 11200
+        )
+
+    async def serve(self, session: Session) -> None:
+        count = len(self.sessions)
+        faulty = count <= self.faults.sessions
+        turns = InkTurns(self, session, list(self._scripts[min(count, len(self._scripts)) - 1]))
+        await self.send(session, type="connected")
+        for noise in self.faults.noise if faulty else ():
+            await session.connection.send(noise)
+        async for message in session.connection:
+            await self.note()
+            if isinstance(message, str):
+                session.messages.append(json.loads(message))
+                if session.messages[-1] == {"type": "close"}:
+                    await turns.close()
+                    await session.connection.close(1000)
+                    return
+                await self._end(session, "invalid_message", "cannot take this")
+                return
+            session.frames.append(len(message))
+            for at in range(0, len(message), STEP):
+                session.audio += message[at : at + STEP]
+                await turns.advance(len(session.audio) / 8)
+            if faulty and len(session.audio) / 8 >= self.faults.after_ms:
+                if self.faults.drop:
+                    session.cut()
+                    return
+                if self.faults.error is not None:
+                    await self._end(session, *self.faults.error)
+                    return
+
+    async def _end(self, session: Session, code: str, words: str) -> None:
+        await self.send(session, type="error", title="Error", message=words, error_code=code, status_code=500)
+        await session.connection.close(1011, code)
+
+    async def send(self, session: Session, **fields: Any) -> None:
+        session.sent.append(fields)
+        await session.connection.send(json.dumps({**fields, "request_id": "r1"}))
+
+
+class InkTurns:
+    """turn.start → turn.update* → (turn.eager_end → turn.resume → turn.update*)* → turn.end."""
+
+    def __init__(self, server: FakeInk, session: Session, script: list[Said]) -> None:
+        self._server, self._session, self._script = server, session, script
+        self._parts: list[Said] = []
+        self._text = ""
+        self._eager = False
+
+    async def advance(self, ms: float) -> None:
+        while self._script and self._script[0].start_ms < ms:
+            self._parts.append(self._script.pop(0))
+            if self._eager:
+                self._eager = False
+                await self._server.send(self._session, type="turn.resume")
+            elif len(self._parts) == 1:
+                await self._server.send(self._session, type="turn.start")
+        if not self._parts:
+            return
+        words = [word["text"] for part in self._parts for word in part.words(True, ms) if word["end"] <= ms]
+        if " ".join(words) != self._text:
+            self._text = " ".join(words)
+            await self._server.send(self._session, type="turn.update", transcript=self._text)
+        silence = ms - self._parts[-1].end_ms
+        if silence >= self._server.END:
+            await self.close()
+        elif silence >= self._server.EAGER and not self._eager:
+            self._eager = True
+            await self._server.send(self._session, type="turn.eager_end", transcript=self._text)
+
+    async def close(self) -> None:
+        if self._parts:
+            await self._server.send(self._session, type="turn.end", transcript=self._text)
+            self._parts, self._text, self._eager = [], "", False
+
+
+class FakeSonic(SpeechServer):
+    """Chunks that were on their way still come after a cancel."""
+
+    auth = ("X-API-Key", "")
+    paths = ("/tts/websocket",)
+
+    async def obey(self, session, start) -> None:
+        if session.headers.get("Cartesia-Version") not in VERSIONS:
+            raise EndError("invalid_version", "unknown version")
+        used: dict[str, asyncio.Task[None]] = {}
+        while True:
+            fields = json.loads(await session.connection.recv())
+            session.messages.append(fields)
+            context = fields["context_id"]
+            if fields.get("cancel"):
+                used[context].cancel()
+                for _ in range(3):
+                    await self._chunk(session, context, b"\x00" * 500)
+            elif problem := self._problem(fields, used):
+                await self._error(session, "invalid_request", problem, 400, context)
+            else:
+                used[context] = start(self._speak(session, context, fields["transcript"]))
+            await self.note()
+
+    @staticmethod
+    def _problem(fields: dict[str, Any], used: dict[str, Any]) -> str:
+        if fields["context_id"] in used:
+            return "the context is finished"
+        if fields.get("output_format") != FORMAT:
+            return "this fake speaks mu-law only"
+        if set(fields.get("voice", {})) != {"mode", "id"} or not fields.get("model_id") or not fields.get("transcript"):
+            return "model, voice and transcript are required"
+        return ""
+
+    async def _speak(self, session: Session, context: str, text: str) -> None:
+        async def send(piece: bytes | None) -> None:
+            await self._chunk(session, context, piece)
+
+        if await self.say(session, text, send):
+            done = {"type": "done", "done": True, "status_code": 200, "context_id": context}
+            await session.connection.send(json.dumps(done))
+
+    async def _chunk(self, session: Session, context: str, piece: bytes | None) -> None:
+        data = "%%%" if piece is None else base64.b64encode(piece).decode()
+        chunk = {"type": "chunk", "data": data, "done": False, "status_code": 206, "step_time": 12.5}
+        await session.connection.send(json.dumps({**chunk, "context_id": context}))
+
+    async def _error(self, session: Session, code: str, words: str, status: int, context: str) -> None:
+        error = {"type": "error", "title": "Error", "message": words, "error_code": code, "status_code": status}
+        await session.connection.send(json.dumps({**error, "done": True, "request_id": "r1", "context_id": context}))
+
+    async def end(self, session: Session, end: EndError) -> None:
+        await self._error(session, end.code, end.words, 429 if "limit" in end.code else 500, "")
+        await session.connection.close(end.close, end.code)

@@ -1,0 +1,93 @@
+"""Kamailio from Debian as the edge of a carrier: UDP, TCP and TLS, a registrar with digest, Record-Route, and STUN."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+CONFIG = """\
+#!KAMAILIO
+debug=1
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+enable_tls=yes
+auto_aliases=no
+listen=udp:127.0.0.1:{port}
+listen=tcp:127.0.0.1:{port}
+listen=tls:127.0.0.1:{tls_port}
+{alias}
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+loadmodule "kex.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "nathelper.so"
+loadmodule "auth.so"
+loadmodule "stun.so"
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{certificate}")
+modparam("tls", "private_key", "{certificate}")
+modparam("rr", "enable_double_rr", 1)
+modparam("registrar|nathelper", "received_avp", "$avp(RECEIVED)")
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+  if (is_method("REGISTER")) {{
+    if (!pv_www_authenticate("carrier", "s3cret", "0")) {{ www_challenge("carrier", "0"); exit; }}
+    fix_nated_register();
+    save("location");
+    exit;
+  }}
+  if (has_totag()) {{
+    loose_route();
+    handle_ruri_alias();
+    t_relay();
+    exit;
+  }}
+  if (is_method("CANCEL")) {{ t_relay(); exit; }}
+  record_route();
+  if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+  t_relay();
+}}
+onreply_route {{
+  set_contact_alias();
+  return 1;
+}}
+"""
+
+
+@contextlib.contextmanager
+def kamailio(folder: Path, port: int, tls_port: int, certificate: Path, domain: str = "") -> Iterator[None]:
+    """Run it until the block ends; user ``agent`` with password ``s3cret`` may register."""
+    alias = f'alias="{domain}"' if domain else ""
+    config = CONFIG.format(port=port, tls_port=tls_port, certificate=certificate, alias=alias)
+    (folder / "kamailio.cfg").write_text(config)
+    command = ["kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
+    log = folder / "kamailio.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([*command, "-Y", str(folder)], stdout=out, stderr=out)
+    try:
+        until = time.monotonic() + 20
+        while not _listens(tls_port):
+            assert process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,69 @@
+"""Real phones speak SRTP with keys by SDES; real speech goes in, speech comes back, and nothing goes in the clear."""
+
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from tests.interop.baresip import Baresip
+from tests.interop.served import Served, served
+from tests.interop.test_calls import speech, transcript, wav
+
+PHONE = Path(__file__).parent / "pjsua_phone.py"
+TRUNK = '[[trunks]]\nname = "phones"\nmode = "peer"\nnetworks = ["127.0.0.1"]\nsrtp = "{policy}"\n'
+ORDER = (1.0, 4.0, "ask_order.wav", 4.0)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("gateway"), TRUNK.format(policy="required")) as running:
+        yield running
+
+
+def asked_and_answered(gateway: Served, before: int, heard: bytes) -> None:
+    call = gateway.calls(before + 1)[-1]
+    assert "order" in " ".join(turn["caller"] for turn in call["turns"]).lower(), call
+    assert "order number" in transcript(heard)
+    assert call["media"]["lost"] == call["media"]["unauthentic"] == call["media"]["replayed"] == 0
+    assert call["media"]["rtcp_received"] > 0
+    assert "inline:" not in "".join(gateway.log)
+
+
+@pytest.mark.parametrize("encryption", ["srtp", "srtp-mand"])
+def test_baresip(gateway: Served, tmp_path: Path, encryption: str) -> None:
+    before = len(gateway.calls(0))
+    phone = Baresip(
+        tmp_path,
+        wav(tmp_path / "said.wav", speech(*ORDER)),
+        f"sip:agent@127.0.0.1:{gateway.port}",
+        more="module srtp.so\n",
+        account=f";mediaenc={encryption}",
+    )
+    printed = phone.call(14)
+    assert "SRTP is Enabled" in printed or "AES_CM_128" in printed, printed
+    asked_and_answered(gateway, before, phone.heard())
+
+
+def test_who_does_not_encrypt_is_refused_where_it_is_required(gateway: Served, tmp_path: Path) -> None:
+    before = len(gateway.calls(0))
+    phone = Baresip(tmp_path, wav(tmp_path / "said.wav", speech(1.0)), f"sip:agent@127.0.0.1:{gateway.port}")
+    assert "488" in phone.call(3)
+    call = gateway.calls(before + 1)[-1]
+    assert call["ending"] == "refused"
+    assert "requires SRTP" in call["cause"]
+
+
+@pytest.mark.parametrize("srtp", [1, 2], ids=["optional", "mandatory"])
+def test_pjsip(gateway: Served, tmp_path: Path, srtp: int) -> None:
+    """It offers AVP with keys (RFC 8643), or SAVP; in mid-call it offers again."""
+    pytest.importorskip("pjsua2")
+    before = len(gateway.calls(0))
+    said, heard = wav(tmp_path / "said.wav", speech(*ORDER)), tmp_path / "heard.wav"
+    command = [sys.executable, PHONE, f"sip:agent@127.0.0.1:{gateway.port}", said, heard, "14", str(srtp)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "CONFIRMED 200" in ran.stdout, ran.stdout + ran.stderr
+    assert "SRTP status: Active Crypto-suite: A" in ran.stdout, ran.stdout
+    with wave.open(str(heard)) as recording:
+        asked_and_answered(gateway, before, recording.readframes(recording.getnframes()))
