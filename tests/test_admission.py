@@ -133,6 +133,19 @@ def test_guessing_passwords_ends_in_silence_and_not_for_the_neighbour() -> None:
     assert ask(admission, PHONE, now=12.0) == 401, "one more try after its time"
 
 
+def test_nobody_is_locked_out_by_somebody_who_pretends_to_be_them() -> None:
+    """Datagrams with a false source address: who sends them never sees a nonce, so their failures do not count."""
+    admission = door(accounts=(ANNA,), failures_per_minute=5)
+    elsewhere = admission.judge(message(), Peer("udp", "192.168.1.66", 5060), 0.0)
+    assert elsewhere is not None
+    theirs = choose(value for _, value in elsewhere.headers)
+    assert theirs is not None
+    value = authorize(theirs, Credentials("anna", "guess"), "INVITE", "sip:agent@10.0.0.2", cnonce="c")
+    for _ in range(50):
+        assert ask(admission, PHONE, request=message(more=(("Authorization", value),))) == 401
+    assert with_password(admission, PHONE, "anna", ANNA.password)[0] is None
+
+
 def test_guessing_with_right_answers_between_is_not_faster() -> None:
     """From behind one address: who knows one password may not guess another one more quickly."""
     admission = door(accounts=(ANNA, AccountOptions("bob", "bobs password")), failures_per_minute=5)
