@@ -1,5 +1,6 @@
 """Keys as tones in the sound: the limits of Q.24 as media gateways are measured, and no key in what people say."""
 
+import random
 import wave
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from media.dtmf import KEYS
 from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import HIGH, LOW, PAD
 from media.g711 import RATE, from_linear
+from media.session import Format, Session
 from sipgw.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -144,3 +146,27 @@ def test_how_the_sound_is_cut_makes_no_difference(cuts: list[int], seed: int) ->
 def test_whatever_is_heard_only_keys_are_told(pieces: list[bytes]) -> None:
     receiver = ToneReceiver()
     assert set("".join(receiver.receive(piece) for piece in pieces)) <= set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("form", "listens"),
+    [
+        (Format("PCMU", 0), False),
+        (Format("PCMU", 0, inband_keys=True), True),
+        (Format("PCMU", 0, 101, inband_keys=True), False),
+    ],
+)
+def test_tones_are_listened_for_only_if_wanted_and_without_events(form: Format, listens: bool) -> None:
+    session = Session(random.Random(1).getrandbits)
+    session.connect(form, ("192.0.2.1", 4000), 0.0)
+    assert (session.tones is not None) == listens
+
+
+def test_a_re_invite_in_the_middle_of_a_key_does_not_double_it() -> None:
+    session = Session(random.Random(1).getrandbits)
+    form = Format("PCMU", 0, inband_keys=True)
+    session.connect(form, ("192.0.2.1", 4000), 0.0)
+    before = session.tones
+    session.connect(form, ("192.0.2.1", 4000), 1.0)
+    assert before is not None
+    assert session.tones is before
