@@ -297,7 +297,10 @@ class Gateway:
         dial = dialling(endpoint, trunk, self.registrar.seen_at)
         person = self._person(trunk)
         tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
-        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp, tape=tape)
+        call = Call(
+            leg, engine, converse, address=address, person=person, dial=dial, tape=tape,
+            srtp=trunk.srtp, inband_keys=trunk.inband_keys,
+        )  # fmt: skip
         live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
