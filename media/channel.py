@@ -51,13 +51,20 @@ class NoRtp(NamedTuple):
     seconds: float
 
 
+class Recorded(NamedTuple):
+    """The recording ended after `seconds`; `problem` is empty if it was told to."""
+
+    seconds: float
+    problem: str
+
+
 class Dead(NamedTuple):
     """The media process died; this channel is over."""
 
     cause: str
 
 
-MediaEvent = Frames | Digit | Started | Finished | NoRtp | Dead
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Recorded | Dead
 Sink = Callable[[MediaEvent], None]
 
 
@@ -140,6 +147,22 @@ class Channel:
         """
         return self._position.at(asyncio.get_running_loop().time() - self.far_delay)
 
+    def record(self, path: str) -> None:
+        """Begin to record both directions into a new WAV file; how that ended comes as `Recorded`."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
+
+    def pause_recording(self) -> None:
+        """Record silence in place of what must not be kept."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "pause"}))
+
+    def resume_recording(self) -> None:
+        """Record sound again."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "resume"}))
+
+    def stop_recording(self) -> None:
+        """Finish the recording; `close` does too."""
+        self._order(Kind.RECORD, wire.pack_json({"do": "stop"}))
+
     async def stats(self) -> dict[str, Any]:
         """All counters of the call. Raises `MediaDown`."""
         self._counts = self._counts or asyncio.get_running_loop().create_future()
@@ -181,8 +204,16 @@ class Channel:
                 self._sink(Digit(key.decode(), at))
             case Kind.NO_RTP:
                 self._sink(NoRtp(*wire.SECONDS.unpack(body)))
+            case Kind.RECORDED:
+                self._sink(Recorded(**json.loads(body)))
             case Kind.QUALITY:
                 self.far_delay, self.mos = wire.QUALITY.unpack(body)
+            case _:
+                self._on_answer(message)
+
+    def _on_answer(self, message: Message) -> None:
+        body = message.body
+        match message.kind:
             case Kind.OPENED:
                 _settle(self._opened, wire.PORT.unpack(body)[0])
             case Kind.REFUSED:

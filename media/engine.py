@@ -19,6 +19,8 @@ log = structlog.get_logger()
 PIPE_LIMIT = 16 << 20
 """Bytes that may wait for the media process; beyond that sound to be said is refused."""
 RESTART_PAUSE = 0.2
+PARTING = 2.0
+"""Seconds that the media process has for its last recordings when the gateway ends."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,9 @@ class MediaEngine:
             if self._pipe:
                 self._pipe.close()
                 self._pipe = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PARTING):
+                    await process.wait()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -60,7 +60,10 @@ class Ports:
 
 
 def waited(sock: socket.socket) -> float:
-    """Seconds that the datagram just read from `sock` had been waiting, by the kernel's own stamp where it has one."""
+    """Seconds that the datagram just read from `sock` had been waiting, by the kernel's own stamp where it has one.
+
+    The kernel begins to stamp at the first call, which tells nothing yet.
+    """
     with contextlib.suppress(OSError):
         seconds, nanoseconds = _TIMESPEC.unpack(fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size)))
         ago: float = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanoseconds / 1e9

@@ -10,6 +10,7 @@ from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
 from media.playout import Mark, Playout
 from media.reception import Reception
+from media.recording import Recording
 from media.rtcp import is_rtcp
 from media.rtp import Packet, build, parse
 from media.source import Address, Source
@@ -142,6 +143,7 @@ class Session:
         self.playout = Playout()
         self.inbound = Inbound()
         self.counts = Counts()
+        self.recording: Recording | None = None
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
         self._srtp: Srtp | None = None
@@ -288,6 +290,8 @@ class Session:
         frame, marked = self.playout.take()
         if marked:
             marks += marked
+        if self.recording:
+            self.recording.agent(frame)
         if form.encoding != "PCMU":
             frame = frame.translate(ULAW_TO_ALAW)
         packet = self._outbound.packet(form.payload_type, frame)

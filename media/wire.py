@@ -22,6 +22,7 @@ class Kind(IntEnum):
     STOP = 7
     CLOSE = 8
     STATS = 9
+    RECORD = 20
 
     READY = 129
     OPENED = 130
@@ -33,6 +34,7 @@ class Kind(IntEnum):
     NO_RTP = 136
     COUNTS = 137
     QUALITY = 138
+    RECORDED = 150
 
 
 class Message(NamedTuple):

@@ -14,10 +14,14 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from media import wire
+from media.g711 import RATE
 from media.ports import PortPair, Ports, PortsExhaustedError, waited
+from media.recorder import Recorder
+from media.recording import Recording
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
 from media.session import Digit, Format, Report, Session
@@ -51,6 +55,18 @@ class Channel:
         self.quiet_since = 0.0
         self.warned = 0
         self.rated = (0.0, 0.0)
+        self.tape = 0
+        """The number of the recording; 0 for none."""
+
+
+@dataclass
+class Process:
+    """Counters of the media process."""
+
+    late_max: float = 0.0
+    """Seconds that a tick was late at most."""
+    handover_dropped: int = 0
+    """Bytes of sound that a stalled gateway did not get."""
 
 
 class Worker:
@@ -67,8 +83,8 @@ class Worker:
         self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
-        self._dropped = 0
-        self._late_max = 0.0
+        self._process = Process()
+        self._recorder = Recorder()
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe."""
@@ -84,12 +100,16 @@ class Worker:
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
                 while tick := self._schedule.due(time.monotonic()):
-                    self._late_max = max(self._late_max, tick.lateness)
+                    self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
             if not self._take_input():
-                return
+                break
+            self._tell_recorded()
             self._flush()
             self._ports.sweep(time.monotonic())
+        for channel in self._channels.values():
+            self._stop_recording(channel)
+        self._recorder.shut(1.0)
 
     def _transmit(self, phase: int, slot: int) -> None:
         now = time.monotonic()
@@ -105,6 +125,8 @@ class Worker:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
                 self._hand_up(channel, sound, now)
+            if session.recording and (stereo := session.recording.take(slot)):
+                self._recorder.write(channel.tape, stereo)
             if now >= channel.watch_at:
                 if now >= session.deadline:
                     self._report(channel, *session.handle_timer(now))
@@ -190,6 +212,8 @@ class Worker:
         channel.session.receive_control(data, sender[:2], arrived)
 
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
+        if recording := channel.session.recording:
+            recording.caller(sound)
         chunk = channel.chunk
         chunk += sound
         while len(chunk) >= CHUNK:
@@ -198,7 +222,7 @@ class Worker:
             if len(self._out) < BACKLOG:
                 self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
             else:
-                self._dropped += CHUNK
+                self._process.handover_dropped += CHUNK
             del chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
@@ -236,6 +260,8 @@ class Worker:
                 session.playout.stop()
             case Kind.STATS:
                 self._count(channel)
+            case Kind.RECORD:
+                self._record(channel, json.loads(body))
             case Kind.CLOSE:
                 self._close(channel)
 
@@ -264,13 +290,44 @@ class Worker:
         keys = Keys.decode(wanted["keys"]) if wanted["keys"] else None
         directions = {"send": wanted["send"], "receive": wanted["receive"]}
         channel.session.connect(form, remote, now, control=control, keys=keys, **directions)
+        waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
+    def _record(self, channel: Channel, wanted: dict[str, Any]) -> None:
+        """Begin, pause, resume or stop a recording."""
+        session = channel.session
+        match wanted["do"]:
+            case "begin" if session.recording is None:
+                session.recording = Recording()
+                channel.tape = self._recorder.open(wanted["path"])
+            case "pause" if session.recording:
+                session.recording.pause()
+            case "resume" if session.recording:
+                session.recording.resume()
+            case "stop":
+                self._stop_recording(channel)
+
+    def _stop_recording(self, channel: Channel) -> None:
+        if recording := channel.session.recording:
+            channel.session.recording = None
+            self._recorder.write(channel.tape, recording.finish())
+            self._recorder.close(channel.tape)
+
+    def _tell_recorded(self) -> None:
+        """Tell of recordings that have ended, by an order or because they cannot be written."""
+        for number, length, problem in self._recorder.ended():
+            for channel in self._channels.values():
+                if channel.tape == number:
+                    channel.session.recording, channel.tape = None, 0
+                    ended = {"seconds": length / (2 * RATE), "problem": problem}
+                    self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
+
     def _count(self, channel: Channel) -> None:
-        process = {"late_max": round(self._late_max, 6), "handover_dropped": self._dropped}
+        process = asdict(self._process)
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
 
     def _close(self, channel: Channel) -> None:
+        self._stop_recording(channel)
         self._report(channel, *channel.session.bye(time.monotonic()))
         del self._channels[channel.number]
         del self._by_fd[channel.ports.rtp.fileno()]

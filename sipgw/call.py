@@ -19,6 +19,7 @@ from media.engine import MediaEngine
 from media.session import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.keys import Keys, Way
+from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
@@ -150,10 +151,12 @@ class Call:
         person: Person | None = None,
         dial: Dial | None = None,
         srtp: Policy = "off",
+        tape: Tape | None = None,
     ) -> None:
         """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
         self.leg = leg
         self.stats: dict[str, Any] = {}
+        self.tape = tape or Tape()
         self._engine = engine
         self._converse = converse
         self._line = PhoneLine()
@@ -179,7 +182,7 @@ class Call:
     async def _run(self) -> Ending:
         self.leg.ringing()
         try:
-            channel = await self._engine.open(self._line.on_media)
+            channel = await self._engine.open(self._on_media)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
@@ -211,6 +214,7 @@ class Call:
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
         self._channel = channel
+        self.tape.begin(channel)
         outcome = await conversation.run()
         self._channel = None
         ending = await self._finish(outcome)
@@ -220,6 +224,12 @@ class Call:
         for task in self._tasks:
             task.cancel()
         return ending
+
+    def _on_media(self, event: media.MediaEvent) -> None:
+        if isinstance(event, media.Recorded):
+            self.tape.on_recorded(event)
+        else:
+            self._line.on_media(event)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
@@ -289,12 +299,15 @@ class Call:
 
     # Other legs
 
-    def replace(self, leg: Leg) -> None:
-        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up."""
+    def replace(self, leg: Leg) -> bool:
+        """Go on with `leg`, which came in to take the place of ours (RFC 3891); the old one is hung up.
+
+        Returns whether that was possible.
+        """
         channel, old, before = self._channel, self.leg, self._described
         if channel is None or self._ended is not None:
             leg.reject(481)
-            return
+            return False
         self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET))
         try:
             negotiated = self._negotiate(channel)
@@ -302,11 +315,12 @@ class Call:
             self.leg, self._described = old, before
             log.warning("replacement refused", reason=str(error))
             leg.reject(488)
-            return
+            return False
         log.info("call replaced", leg=leg.id)
         self._pick_up(channel, negotiated)
         self._spawn(self._follow(leg, channel))
         old.hangup()
+        return True
 
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""

@@ -29,6 +29,7 @@ from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
@@ -110,6 +111,7 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    recording: RecordingOptions = field(default_factory=RecordingOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
 

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +19,7 @@ from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.providers import Providers, opened
+from sipgw.recordings import Tape
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -42,6 +43,8 @@ class Live:
 
     trunk: TrunkOptions
     call: Call | None = None
+    replaced_by: list[dict[str, Any]] = field(default_factory=list)
+    """Who took the caller's place, one after the other."""
 
 
 class Gateway:
@@ -75,6 +78,7 @@ class Gateway:
             providers: dict[str, Providers] = {}
             speech = None
             for name, one in self.agents.all.items():
+                one.config.recording.prepare()
                 providers[name] = await enter(opened(one.config, one.choice, speech))
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
@@ -142,7 +146,7 @@ class Gateway:
                 log.warning("stranger ignored", address=source.host, method=request.method,
                             advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
             return DROP
-        if request.method == "INVITE":
+        if request.method == "INVITE" and request.headers.get("replaces") is None:  # it makes no call more
             busy = sum(live.trunk is trunk for live in self._calls.values())
             if self._draining or busy >= trunk.max_calls:
                 # 503, not 486: carriers then try their next destination.
@@ -175,7 +179,8 @@ class Gateway:
                     leg.reject(403)
                     return
                 self._introduce(leg, trunk)
-                live.call.replace(leg)
+                if live.call.replace(leg):
+                    live.replaced_by.append(Identity.of(leg.request, trusted=trunk.trust_identity).as_dict())
                 return
         leg.reject(481)
 
@@ -215,7 +220,8 @@ class Gateway:
         target = trunk.transfer_uri
         person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
         dial = dialling(endpoint, trunk)
-        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp)
+        tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
+        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp, tape=tape)
         live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
@@ -224,10 +230,11 @@ class Gateway:
             ended = datetime.now(UTC)
             seconds = round((ended - began).total_seconds(), 1)
             log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=seconds)
+            identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
             record = CallRecord(
                 id=leg.id, trunk=trunk.name, caller=caller.number or "withheld", called=caller.dialled,
                 began=began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
-                media=call.stats, identity=caller.as_dict(),
+                media=call.stats | tape.as_dict(), identity=identity,
             )  # fmt: skip
             try:
                 await asyncio.shield(store.add_call(record))

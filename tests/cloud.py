@@ -12,6 +12,7 @@ from agent.records import Report
 from media.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.gateway import Gateway
+from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
@@ -47,6 +48,7 @@ async def cloud(
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
     trunks: tuple[TrunkOptions, ...] = (),
     sip: EndpointOptions | None = None,
+    recording: RecordingOptions | None = None,
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
     final, token, sound = delays
@@ -60,6 +62,7 @@ async def cloud(
             sip=sip or EndpointOptions(host="127.0.0.1", port=0),
             trunks=trunks,
             media=MediaOptions(bind_host="127.0.0.1"),
+            recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),
             assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
             openai=OpenAIOptions(api_key="sk", base_url=model.base_url),

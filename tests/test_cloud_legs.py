@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from agent.conversation import Persona
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trunks import TrunkOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.test_cloud_call import ANSWER, every_code, records
 
 TRUNKS = (
-    TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",)),
+    TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), max_calls=1),
     TrunkOptions("other", "peer", networks=("127.0.0.2/32",)),
 )
 OFFER = make_offer(LocalMedia("127.0.0.1", 4000))
@@ -90,5 +92,62 @@ def test_only_the_trunk_of_a_call_may_replace_it(tmp_path: Path, host: str, know
                     second.hangup()
             (record,) = await records(world.gateway)
             assert (record["id"], record["ending"]) == (first.id, "caller_hung_up")
+            assert len(record["identity"].get("replaced_by", [])) == (0 if status else 1)
+
+    asyncio.run(scenario())
+
+
+def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -> None:
+    """Real RTP: the recogniser hears the second phone (nothing else arrives), and the second phone hears the answer."""
+
+    async def scenario() -> bytes:
+        said = [Said("Where is my order?", 3000, 4000)]
+        async with cloud(tmp_path, said, [ANSWER], trunks=TRUNKS) as world:
+            async with calling(world.target, every_code) as first:
+                async with asyncio.timeout(20):
+                    while not first.received:
+                        await asyncio.sleep(0.02)
+                    assert first.leg
+                    fields = (("Replaces", str(first.leg.replacement)),)
+                    async with calling(world.target, every_code, fields) as second:
+                        assert await first.leg.over(5)
+                        quiet = len(first.received)
+                        while sound_of("Your raincoat is out for delivery.").strip(b"\xff") not in second.heard():
+                            await asyncio.sleep(0.1)
+                        assert len(first.received) - quiet < 5, "the first hears nothing more"
+            (record,) = await records(world.gateway)
+            return record["turns"][-1]["caller"]
+
+    assert asyncio.run(scenario()) == "Where is my order?"
+
+
+@pytest.mark.parametrize(("status", "ending"), [(200, "transferred"), (486, "caller_hung_up")])
+def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: Path, status: int, ending: str) -> None:
+    person = TrunkOptions(
+        "telnyx", "peer", networks=("127.0.0.1/32",),
+        transfer_to="+14155550123", refer_to="sip:{e164}@sip.telnyx.com",
+    )  # fmt: skip
+    connecting = Reply(text=["I connect you."], calls=[("c1", "transfer_to_human", '{"reason": "asked"}')])
+
+    async def scenario() -> None:
+        said = [Said("A person please.", 500, 1500)]
+        async with cloud(tmp_path, said, [connecting], trunks=(person,)) as world:
+            async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+                assert phone.leg
+                phone.leg.let_refer()
+                async for event in phone.leg.events():
+                    if isinstance(event, ReferRequested):
+                        assert str(event.target) == "sip:+14155550123@sip.telnyx.com"
+                        assert sound_of("I connect you.").strip(b"\xff") in phone.heard(), "it is said first"
+                        phone.leg.report_refer(status, "")
+                        break
+                sorry = sound_of(Persona("", "").not_connected).strip(b"\xff")
+                while status != 200 and sorry not in phone.heard():
+                    await asyncio.sleep(0.1)
+                if status == 200:
+                    assert await phone.leg.over(5), "the gateway hangs up"
+            (record,) = await records(world.gateway)
+            assert record["ending"] == ending
+            assert ("sip:+14155550123@sip.telnyx.com: 200" in record["cause"]) is (status == 200)
 
     asyncio.run(scenario())

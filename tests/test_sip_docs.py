@@ -19,9 +19,8 @@ def test_its_configuration_is_valid() -> None:
 
 def test_its_limits_are_those_of_the_code() -> None:
     limits = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", TEXT, re.MULTILINE))
-    assert limits["connections opened to us, of one source (IPv6: one /64)"] == (
-        f"{streams.MAX_STREAMS:,}, {streams.MAX_OF_ONE_SOURCE}"
-    )
+    connections = "connections opened to us (at most half of the process's open files), of one source (IPv6: one /64)"
+    assert limits[connections] == f"{streams.MAX_STREAMS:,}, {streams.MAX_OF_ONE_SOURCE}"
     assert limits["TLS handshake"] == f"{streams.HANDSHAKE_LIMIT:.0f} s"
     assert limits["first message, and each begun message, complete within"] == f"{streams.PARTIAL_LIMIT:.0f} s"
     assert limits["idle connection"] == f"{streams.IDLE_LIMIT:.0f} s"

@@ -102,7 +102,7 @@ class DuplexSession(ABC):
         try:
             fields = json.loads(message)
             return self.read(fields["type"], fields)
-        except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
             self.ignored += 1
             return []
 

@@ -231,7 +231,7 @@ class EarsSession(ABC):
         if isinstance(kind, str):
             try:
                 return self.read(kind, fields)
-            except (TypeError, ValueError, AttributeError, LookupError):
+            except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
                 pass  # fields of the wrong shape
         self.ignored += 1
         return None

@@ -27,6 +27,8 @@ class Speech:
         self._final = False
         self._fault: ProviderError | None = None
         self._changed = asyncio.Event()
+        self.stalled = False
+        """Whether nothing came in time."""
 
     def put(self, ulaw: bytes) -> None:
         """Add sound."""
@@ -59,6 +61,7 @@ class Speech:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
+            self.stalled = True
             raise ProviderError(self._provider, f"no sound within {time_limit:g} s") from None
         ulaw = self._sound.popleft()
         self._waiting -= len(ulaw)
@@ -92,9 +95,9 @@ class SocketVoice:
         async with self._turn:
             for attempt in (1, 2):
                 sounded = False
-                sentence = ""
+                sentence, speech = "", Speech(self.name)
                 try:
-                    sentence, speech = await self._say(text)
+                    sentence = await self._say(text, speech)
                     limit = self._session.limits.first_sound_limit
                     while (ulaw := await speech.next(limit)) is not None:
                         sounded = True
@@ -103,6 +106,9 @@ class SocketVoice:
                     if not sounded:
                         raise ProviderError(self.name, "sent no sound for a sentence")
                 except ProviderError as error:
+                    if speech.stalled:  # a connection that stalls is replaced before the next sentence
+                        self._abort()
+                        raise
                     if sounded or attempt == 2 or not error.temporary or self._is_open:
                         raise
                     _log.warning("voice_lost", provider=self.name, problem=error.problem)
@@ -153,7 +159,7 @@ class SocketVoice:
     def _is_open(self) -> bool:
         return self._socket is not None and self._socket.is_open and self._fault is None
 
-    async def _say(self, text: str) -> tuple[str, Speech]:
+    async def _say(self, text: str, speech: Speech) -> str:
         now = asyncio.get_running_loop().time
         async with self._connecting:
             if not self._is_open or self._session.worn(now()):
@@ -161,10 +167,10 @@ class SocketVoice:
                     raise self._fault
                 await self._connect()
         self._count += 1
-        sentence, speech = f"s{self._count}", Speech(self.name)
+        sentence = f"s{self._count}"
         self._speeches[sentence] = speech
         self._send(self._session.say(sentence, text, now()))
-        return sentence, speech
+        return sentence
 
     def _drop(self, sentence: str) -> None:
         """Stop a sentence that is not over: nobody listens any more."""

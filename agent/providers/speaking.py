@@ -105,7 +105,7 @@ class VoiceSession(ABC):
                 return self.sound(message)
             fields = json.loads(message)
             return self.read(fields["type"], fields)
-        except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
             self.ignored += 1
             return []
 

@@ -121,7 +121,8 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
     asked = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
     if known is not None:
         if known.connection and known.host == host:
-            return known
+            # Should it be gone by then, another is opened to where the URI says, not to where it came from.
+            return known._replace(port=uri.port or DEFAULT_PORT.get(known.transport, 5060))
         same = asked in ("", known.transport) and uri.port in (None, known.port)
         if same and known.name and host.lower() in (known.name, known.host):
             return known  # one server of several: it alone may know the dialog

@@ -77,7 +77,7 @@ class Identity:
             verstat=verstat,
             attestation=attestation,
             call_ids=calls,
-            headers=others,
+            headers=() if withheld else others,  # Identity (RFC 8224) and the like hold the number too
         )
 
     @property

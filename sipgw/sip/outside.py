@@ -5,25 +5,27 @@ from sipgw.sip.dialog import Peer, hidden
 MAX_KEPT = 1000
 
 Seen = tuple[str, int]
-"""An address and a port; port 0 if it is that of a connection, which nobody else can use."""
+"""An address and a port; port 0 where only the address is known to hold."""
 
 
 class Outside:
     """Each observer counts for itself; one on the Internet counts for all of the Internet."""
 
     def __init__(self) -> None:
-        self._by: dict[str, Seen] = {}
+        self._by: dict[tuple[str, str], Seen] = {}
         self._public: dict[bool, Seen] = {}
 
     def learn(self, observer: Peer | None, host: str, port: int) -> None:
         """`observer`, or a STUN server, sees us at this address."""
-        seen = (host, port if observer is None or observer.transport == "udp" else 0)
+        # The port of a connection holds for that connection alone.
+        elsewhere = (host, port if observer is None or observer.transport == "udp" else 0)
         if observer is not None and len(self._by) < MAX_KEPT:
-            self._by[observer.host] = seen
+            self._by["", observer.host] = elsewhere
+            self._by[observer.transport, observer.host] = (host, port)
         if observer is None or not hidden(observer.host):
-            self._public[":" in host] = seen
+            self._public[":" in host] = elsewhere
 
     def address(self, peer: Peer) -> Seen | None:
         """Where `peer` sees us, as far as that is known; of a peer that is only a name, in IPv4."""
-        seen = self._by.get(peer.host)
+        seen = self._by.get((peer.transport, peer.host)) or self._by.get(("", peer.host))
         return seen if seen or hidden(peer.host) else self._public.get(":" in peer.host)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ENDED_KEPT = 256
 """Calls that are remembered after their end, to tell one that is over from one that never was."""
+_PLAIN = re.compile("[!#-~]+")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Replaces:
         call_id, *pieces = split(text, ";")
         params = parse_params(pieces)
         to_tag, from_tag = param(params, "to-tag"), param(params, "from-tag")
-        if not call_id or not to_tag or not from_tag or re.search(r"\s", call_id):
+        # It may go into an INVITE of ours, and came escaped in a URI: line ends are not let through.
+        if not all(_PLAIN.fullmatch(part or "") for part in (call_id, to_tag, from_tag)):
             raise FieldError(f"no Replaces: {text[:80]!r}")
-        return cls(call_id, to_tag, from_tag, param(params, "early-only") is not None)
+        return cls(call_id, to_tag or "", from_tag or "", param(params, "early-only") is not None)
 
     @classmethod
     def of(cls, dialog: Dialog) -> "Replaces":

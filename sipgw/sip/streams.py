@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import random
+import resource
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,7 @@ from sipgw.sip.tls import Tls
 log = structlog.get_logger()
 
 MAX_STREAMS = 1000
-"""Connections that others may open to us."""
+"""Connections that others may open to us; at most half of the files that the process may have open."""
 MAX_OF_ONE_SOURCE = 200
 """Of these, as many as one address (in IPv6 one /64) may hold, so that no one takes all."""
 PARTIAL_LIMIT = 10.0
@@ -95,7 +96,8 @@ class Streams:
     def add(self, stream: "Stream") -> bool:
         """Take up a connection; False when there are too many."""
         source = _source(stream)
-        if source and (self._sources.total() >= MAX_STREAMS or self._sources[source] >= MAX_OF_ONE_SOURCE):
+        most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        if source and (self._sources.total() >= most or self._sources[source] >= MAX_OF_ONE_SOURCE):
             return False
         if source:
             self._sources[source] += 1

@@ -92,6 +92,13 @@ def _asked(request: Request) -> ReferRequested | int:
     if (uri.param("method") or "INVITE").upper() != "INVITE":
         return 603
     params = tuple(entry for entry in uri.params if entry[0].lower() != "method")
-    by = request.headers.get("referred-by") or ""
     # Of the headers that the URI wants only Replaces is taken (RFC 3261 §19.1.5: the others are not ours to trust).
-    return ReferRequested(replace(uri, params=params, headers="", password=""), replaces, by[:300])
+    return ReferRequested(replace(uri, params=params, headers="", password=""), replaces, _referrer(request))
+
+
+def _referrer(request: Request) -> str:
+    """Referred-By as we pass it on (RFC 3892): the address alone, in our own writing."""
+    try:
+        return str(NameAddr(NameAddr.parse(request.headers.get("referred-by") or "").uri))
+    except FieldError:
+        return ""

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sipgw.sip.usage import Usage
 
 REFER_LIMIT = 30.0
-"""Seconds until the outcome of a REFER must be known."""
+"""Seconds that the other side may be silent about what became of a REFER."""
+RING_LIMIT = 120.0
+"""Seconds until the outcome must be known even if it keeps reporting that it rings."""
 SIPFRAG = "message/sipfrag"
 STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
@@ -27,6 +29,7 @@ class Transferor:
     def __init__(self, usage: "Usage") -> None:
         self._usage = usage
         self._limit: Timer | None = None
+        self._until = 0.0
         self._number = 0
         self._over: set[int] = set()
         """CSeq numbers of REFERs whose outcome is known; they name their subscriptions (§2.4.6)."""
@@ -40,8 +43,8 @@ class Transferor:
             return
         if replaces is not None:
             target = replace(target, headers=replaces.escaped())
-        late = Referred(False, 408, "the outcome of the transfer was never told")
-        self._limit = usage.agent.timers.at(now + REFER_LIMIT, lambda at: self._outcome(late))
+        self._until = now + RING_LIMIT
+        self._limit = self._wait(now)
         self._subscribed = True
         self._number = 0
         fields = (
@@ -79,9 +82,9 @@ class Transferor:
         else:
             agent.respond(transaction, 200, now)
             if not (number.isascii() and number.isdigit() and int(number[:10]) in self._over):
-                self._report(request)
+                self._report(request, now)
 
-    def _report(self, request: Request) -> None:
+    def _report(self, request: Request, now: float) -> None:
         line = STATUS_LINE.match(request.body)
         if line is None:
             return
@@ -89,6 +92,13 @@ class Transferor:
         over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
         if status >= 200 or over:
             self._outcome(Referred(200 <= status < 300, status, reason))
+        elif self._limit is not None:
+            self._limit.cancel()
+            self._limit = self._wait(now)
+
+    def _wait(self, now: float) -> Timer:
+        late = Referred(False, 408, "the outcome of the transfer was never told")
+        return self._usage.agent.timers.at(min(now + REFER_LIMIT, self._until), lambda at: self._outcome(late))
 
     def close(self) -> None:
         """The call is over, and with it what we could still have heard."""

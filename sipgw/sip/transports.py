@@ -138,7 +138,8 @@ class Transports:
         """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
         if not self.options.public_address and (seen := self._outside.address(peer)) is not None:
-            return seen[0], (seen[1] or port) if peer.transport == "udp" else port
+            # Where nothing listens, the port of the connection lets the other side find it by the address that it has.
+            return seen[0], port if self._listens(peer.transport) else seen[1] or port
         for host in (self.options.public_address, self.options.host):
             if host and _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
                 return host, port
@@ -147,6 +148,9 @@ class Transports:
             probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
             return str(probe.getsockname()[0]).partition("%")[0], port
         return {4: "127.0.0.1", 6: "::1"}[version], port
+
+    def _listens(self, transport: str) -> bool:
+        return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
 
     def seen(self, peer: Peer | None, host: str, port: int) -> bool:
         """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""

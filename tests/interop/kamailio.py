@@ -43,13 +43,13 @@ request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("carrier", "s3cret", "0")) {{ www_challenge("carrier", "0"); exit; }}
-    fix_nated_register();
+    {register}
     save("location");
     exit;
   }}
   if (has_totag()) {{
     loose_route();
-    handle_ruri_alias();
+    {in_dialog}
     t_relay();
     exit;
   }}
@@ -59,17 +59,29 @@ request_route {{
   t_relay();
 }}
 onreply_route {{
-  set_contact_alias();
+  {reply}
   return 1;
 }}
 """
 
 
 @contextlib.contextmanager
-def kamailio(folder: Path, port: int, tls_port: int, certificate: Path, domain: str = "") -> Iterator[None]:
-    """Run it until the block ends; user ``agent`` with password ``s3cret`` may register."""
-    alias = f'alias="{domain}"' if domain else ""
-    config = CONFIG.format(port=port, tls_port=tls_port, certificate=certificate, alias=alias)
+def kamailio(
+    folder: Path, port: int, tls_port: int, certificate: Path, domain: str = "", *, nat: bool = True
+) -> Iterator[None]:
+    """Run it until the block ends; user ``agent`` with password ``s3cret`` may register.
+
+    With `nat` it sends to where we were seen, as carriers do; without, to our Contact, as the textbook says.
+    """
+    config = CONFIG.format(
+        port=port,
+        tls_port=tls_port,
+        certificate=certificate,
+        alias=f'alias="{domain}"' if domain else "",
+        register="fix_nated_register();" if nat else "",
+        in_dialog="handle_ruri_alias();" if nat else "",
+        reply="set_contact_alias();" if nat else "",
+    )
     (folder / "kamailio.cfg").write_text(config)
     command = ["kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
     log = folder / "kamailio.log"

@@ -8,8 +8,9 @@ CONFIG = """\
 [sip]
 sip_port=-1
 sip_tcp_port=0
-sip_tls_port=0
+sip_tls_port={tls_port}
 use_ipv6=0
+{authority}
 [rtp]
 audio_rtp_port={rtp}
 [video]
@@ -20,11 +21,13 @@ automatically_initiate=0
 class Linphone:
     """One call from a linphonec process with a home of its own: without one it opens no port at all."""
 
-    def __init__(self, folder: Path, speech: Path, target: str, rtp_port: int) -> None:
+    def __init__(self, folder: Path, speech: Path, target: str, rtp_port: int, ca: Path | None = None) -> None:
         self.folder = folder
         for needed in (".local/share/linphone", ".config/linphone"):
             (folder / needed).mkdir(parents=True, exist_ok=True)
-        (folder / "linphonerc").write_text(CONFIG.format(rtp=rtp_port))
+        authority = f"root_ca={ca}\nverify_server_certs=1\nverify_server_cn=1" if ca else ""
+        config = CONFIG.format(rtp=rtp_port, tls_port=-1 if ca else 0, authority=authority)
+        (folder / "linphonerc").write_text(config)
         self._speech = speech
         self._target = target
         self._recording = folder / "heard.wav"

@@ -69,6 +69,13 @@ def request(method: str, number: int, *fields: str, body: str = "") -> str:
     return f"<send{resent}>{_message(f'{method} [next_url] SIP/2.0', lines, body)}</send>"
 
 
+def held(number: int, port: int = 6000) -> str:
+    """Put the gateway on hold."""
+    body = SDP.format(port=port).replace("o=sipp 1 1", "o=sipp 1 2") + "a=sendonly\n"
+    offer = request("INVITE", number, "Content-Type: application/sdp", body=body)
+    return offer + '<recv response="100" optional="true"/>' + wanted("200", body="a=recvonly") + request("ACK", number)
+
+
 def notify(number: int, line: str, state: str = "active;expires=60") -> str:
     """Report on a REFER."""
     fields = ("Event: refer", f"Subscription-State: {state}", "Content-Type: message/sipfrag;version=2.0")
@@ -81,7 +88,7 @@ def response(status: int) -> str:
 
 
 def wanted(method: str, **headers: str) -> str:
-    """Get a request whose headers match regular expressions; ``body`` is that of the body."""
+    """Get a request, or a response, whose headers match regular expressions; ``body`` is that of the body."""
     checks = ""
     names = []
     for name, pattern in headers.items():
@@ -89,9 +96,10 @@ def wanted(method: str, **headers: str) -> str:
         checks += f'<ereg regexp={quoteattr(pattern)} {where} check_it="true" assign_to="{name}{len(names)}"/>'
         names.append(f"{name}{len(names)}")
     used = f'<Reference variables="{",".join(names)}"/>' if names else ""
-    return (
-        f'<recv request="{method}"><action>{checks}</action></recv>{used}' if checks else f'<recv request="{method}"/>'
-    )
+    kind = "response" if method.isdigit() else "request"
+    if not checks:
+        return f'<recv {kind}="{method}"/>'
+    return f'<recv {kind}="{method}"><action>{checks}</action></recv>{used}'
 
 
 def reply(status: int, reason: str, *fields: str) -> str:

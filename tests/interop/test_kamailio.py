@@ -34,8 +34,11 @@ async def state(registration: Registration, wanted: RegistrationState) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("nat", [True, False], ids=["where we were seen", "where our Contact says"])
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
-def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(transport: str, tmp_path: Path) -> None:
+def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(
+    transport: str, nat: bool, tmp_path: Path
+) -> None:
     authority = Authority(tmp_path)
     port, tls_port, dead = free_port(), free_port(), free_port()
     taken: list[Leg] = []
@@ -48,7 +51,7 @@ def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(tr
     async def register_and_talk() -> None:
         zone = ZONE.format(service=SERVICE[transport], dead=dead, port=tls_port if transport == "tls" else port)
         async with DnsServer(zone) as dns:
-            ours = EndpointOptions("127.0.0.1", 0, dns=(dns.address,), tls=authority.client())
+            ours = EndpointOptions("127.0.0.1", 0, tcp=False, dns=(dns.address,), tls=authority.client())
             async with (
                 Endpoint(ours, take, admit_all) as gateway,
                 Endpoint(EndpointOptions("127.0.0.1", 0), lambda leg: None, admit_all) as caller,
@@ -72,12 +75,12 @@ def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(tr
                 leg.hangup()
                 assert (await ended(taken[1])).by == "caller"
 
-                # We have no TCP or TLS port that leads here: all of it came over the connection that we opened.
+                # We have no TCP or TLS port: all of it came over the connection that we opened.
                 if transport != "udp":
                     assert len(gateway._transports._streams._open) == 1
         assert registration.reason == "unregistered"
 
-    with kamailio(tmp_path, port, tls_port, authority.issue(DOMAIN), DOMAIN):
+    with kamailio(tmp_path, port, tls_port, authority.issue(DOMAIN), DOMAIN, nat=nat):
         asyncio.run(register_and_talk())
 
 

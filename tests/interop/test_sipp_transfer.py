@@ -15,6 +15,7 @@ from sipgw.trunks import TrunkOptions
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
     answered,
+    held,
     invite,
     notify,
     refused,
@@ -45,7 +46,7 @@ async def sipp(folder: Path, port: int, steps: str) -> None:
     assert status == 0, errors.read_text() if errors.exists() else f"SIPp: {status}"
 
 
-def held(
+def one_call(
     folder: Path,
     steps: Callable[[World], str],
     then: Callable[[World], Awaitable[None]],
@@ -85,14 +86,14 @@ async def transferred(world: World) -> None:
     world.talk.outcome.set_result(Outcome("transfer", "asked"))
 
 
-def test_a_carrier_that_waits_for_our_bye(tmp_path: Path) -> None:
+def test_a_carrier_that_holds_us_while_it_rings_and_waits_for_our_bye(tmp_path: Path) -> None:
     trunk = TrunkOptions("twilio", "peer", networks=("127.0.0.1/32",), transfer_to=CARRIER)
     assert trunk.transfer_uri
     steps = (
-        CALL, REFER, reply(202, "Accepted"), notify(2, "SIP/2.0 100 Trying"),
-        notify(3, "SIP/2.0 200 OK", "terminated;reason=noresource"), HANGUP,
+        CALL, REFER, reply(202, "Accepted"), notify(2, "SIP/2.0 100 Trying"), held(3),
+        notify(4, "SIP/2.0 200 OK", "terminated;reason=noresource"), HANGUP,
     )  # fmt: skip
-    ending = held(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=Person(trunk.transfer_uri))
+    ending = one_call(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=Person(trunk.transfer_uri))
     assert ending == Ending("transferred", f"to {CARRIER}: 200 OK")
 
 
@@ -104,7 +105,7 @@ def test_a_carrier_that_hangs_up_itself(tmp_path: Path) -> None:
         notify(3, "SIP/2.0 200 OK", "terminated;reason=noresource"), request("BYE", 4), response(200),
     )  # fmt: skip
     person = Person(trunk.transfer_uri, await_bye=trunk.await_bye)
-    assert held(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=person).kind == "transferred"
+    assert one_call(tmp_path, lambda world: scenario(*steps), transferred, trunk, person=person).kind == "transferred"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_transfer_that_is_refused_leaves_the_call_up(tmp_path: Path, answer: s
         world.talk.end()
 
     steps = scenario(CALL, REFER, answer, HANGUP)
-    ending = held(tmp_path, lambda world: steps, refused_and_going_on, trunk, person=Person(trunk.transfer_uri))
+    ending = one_call(tmp_path, lambda world: steps, refused_and_going_on, trunk, person=Person(trunk.transfer_uri))
     assert ending == Ending("agent_hung_up", "done")
 
 
@@ -160,7 +161,7 @@ def test_a_pbx_sends_the_agent_to_a_person(tmp_path: Path) -> None:
         assert not world.ending.done(), "SIPp has hung up, and the agent speaks with the person"
         leg.hangup()
 
-    ending = held(tmp_path, lambda world: sent_away(world, "SIP/2.0 200 OK"), then, OPEN)
+    ending = one_call(tmp_path, lambda world: sent_away(world, "SIP/2.0 200 OK"), then, OPEN)
     assert ending == Ending("caller_hung_up", "caller: BYE")
 
 
@@ -168,7 +169,7 @@ def test_a_pbx_hears_that_the_person_is_busy(tmp_path: Path) -> None:
     async def then(world: World) -> None:
         await world.third.came.wait()
 
-    ending = held(tmp_path, lambda world: sent_away(world, "SIP/2.0 486 Busy"), then, OPEN, busy)
+    ending = one_call(tmp_path, lambda world: sent_away(world, "SIP/2.0 486 Busy"), then, OPEN, busy)
     assert ending == Ending("caller_hung_up", "caller: BYE")
 
 
@@ -180,7 +181,7 @@ def test_a_trunk_that_may_not_send_the_agent_away(tmp_path: Path) -> None:
     steps = scenario(
         CALL, request("REFER", 2, "Refer-To: <sip:x@127.0.0.1>"), response(603), request("BYE", 3), response(200)
     )
-    assert held(tmp_path, lambda world: steps, then).kind == "caller_hung_up"
+    assert one_call(tmp_path, lambda world: steps, then).kind == "caller_hung_up"
 
 
 # An INVITE takes the place of a call
@@ -241,4 +242,4 @@ def test_keys_by_info_both_ways(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         world.talk.end()
 
-    assert held(tmp_path, lambda world: steps, then).kind == "agent_hung_up"
+    assert one_call(tmp_path, lambda world: steps, then).kind == "agent_hung_up"

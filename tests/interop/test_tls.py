@@ -1,4 +1,4 @@
-"""TLS with programs of others: baresip both ways, OpenSSL's own client, and SIPp's calls through a TLS connection."""
+"""TLS with programs of others: baresip both ways, Linphone, OpenSSL's own client, and SIPp's calls."""
 
 import asyncio
 import contextlib
@@ -16,8 +16,10 @@ from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.interop.baresip import Baresip
+from tests.interop.linphone import Linphone
 from tests.interop.served import free_port, served
 from tests.interop.test_sipp import sipp
+from tests.interop.test_srtp import TRUNK
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all
 
@@ -38,9 +40,9 @@ def running(module: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @contextlib.contextmanager
-def answering(authority: Authority) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def answering(authority: Authority, name: str = "127.0.0.1") -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Our user agent and its TLS port."""
-    certificate = authority.issue("127.0.0.1")
+    certificate = authority.issue(name)
     with running("tests.interop.autoanswer", "0", str(certificate)) as process:
         assert process.stdout
         yield process, process.stdout.readline().split()[2]
@@ -66,6 +68,23 @@ def test_baresip_calls_over_tls(authority: Authority, tmp_path: Path) -> None:
         assert "Call established" in printed
         assert process.stdout
         assert process.stdout.readline().split() == ["call", "tls", "TLS"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_linphone_calls_over_tls_if_it_trusts_our_authority(
+    authority: Authority, tmp_path: Path, trusted: bool
+) -> None:
+    """Linphone checks the name too; an address as a name it does not know."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    ca = authority.ca if trusted else Authority(folder).ca
+    with answering(authority, "localhost") as (process, port):
+        target = f"sip:agent@localhost:{port};transport=tls"
+        printed = Linphone(folder, silence(folder), target, free_port(), ca).call(3)
+        assert ("connected." in printed) is trusted, printed
+        assert ("Certificate verification failed" in printed) is not trusted
+    assert process.stdout
+    assert ("call tls TLS" in process.stdout.read()) is trusted
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -137,16 +156,18 @@ def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: 
         )
 
 
-def test_a_gateway_with_tls_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
+def test_a_gateway_with_tls_and_srtp_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
     folder, port = tmp_path / "phone", free_port()
     folder.mkdir()
     certificate = authority.issue("127.0.0.1")
     tls = f'[sip.tls]\nport = {port}\ncertificate = "{certificate}"\n'
-    with served(tmp_path, tls) as gateway:
+    with served(tmp_path, tls + TRUNK.format(policy="required")) as gateway:
         target = f"sip:agent@127.0.0.1:{port};transport=tls"
-        phone = Baresip(folder, silence(folder), target, "tls", f"sip_cafile {authority.ca}\n")
+        more = f"sip_cafile {authority.ca}\nmodule srtp.so\n"
+        phone = Baresip(folder, silence(folder), target, "tls", more, ";mediaenc=srtp-mand")
         printed = phone.call(5)
         assert "Call established" in printed
         (call,) = gateway.calls(1)
         assert call["ending"] == "caller_hung_up"
+        assert call["media"]["unauthentic"] == 0
         assert any(phone.heard()), "the greeting was spoken"

@@ -67,6 +67,17 @@ def test_two_reports_after_the_last_packet_we_are_no_sender_any_more():
     assert set(kinds[2:]) == {ReceiverReport}
 
 
+def test_a_stream_of_ours_that_begins_anew_is_reported_at_once():
+    call = Call().run(1000)
+    call.session._outbound.restart()
+    before = len(call.reports)
+    call.run(500)
+    reports = [rtcp.parse(data)[0] for _, data, _ in call.reports]
+    assert {type(report) for report in reports} == {SenderReport}
+    assert len({report.ssrc for report in reports[:before]} | {report.ssrc for report in reports[before:]}) == 2
+    assert reports[before].packets < reports[before - 1].packets
+
+
 def test_a_report_goes_on_while_the_call_is_on_hold():
     call = Call(send=False, receive=False).run(1500, speaking=False)
     assert len(call.reports) >= 4

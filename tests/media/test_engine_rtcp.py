@@ -91,6 +91,39 @@ def test_reports_go_there_and_back(muxed):
     with_engine(scenario)
 
 
+@pytest.mark.parametrize("muxed", [False, True], ids=["own port", "muxed"])
+def test_a_flood_of_spoofed_reports_diverts_nothing(muxed):
+    async def scenario(engine):
+        phone = Reporter(muxed=muxed)
+        channel = await engine.open(phone.events.put_nowait)
+        strangers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+        with contextlib.ExitStack() as sockets:
+            for sock in (phone.sock, phone.control, *strangers):
+                sockets.enter_context(contextlib.closing(sock))
+            phone.meet(channel)
+            first = await phone.packet()
+            spoofed = rtcp.encode([
+                SenderReport(9, 1, 2, 3, 4, (ReportBlock(first.ssrc, 255, 9999, 0, 0, 1, 0),)),
+                ExtendedReport(9, (VoipMetrics(first.ssrc, jitter_buffer=500),)),
+                Bye((9, first.ssrc)),
+            ])  # fmt: skip
+            for at, sock in enumerate(strangers):
+                sock.bind((f"127.0.0.{at + 2}", 0))
+            for _ in range(20):
+                for sock in strangers * 50:
+                    sock.sendto(spoofed, ("127.0.0.1", channel.port + (not muxed)))
+                await asyncio.sleep(0.01)
+            report, _ = await phone.compound()
+            assert aio.RtcpPacket.parse(report)[0].ssrc == first.ssrc
+            stats = await channel.stats()
+            assert stats["rtcp_foreign"] > 100
+            assert (stats["rtcp_received"], channel.far_delay) == (0, BUFFER)
+            assert "far_lost" not in stats
+            channel.close()
+
+    with_engine(scenario)
+
+
 def test_strangers_on_the_port_of_rtcp_are_counted():
     async def scenario(engine):
         phone = Reporter(muxed=False)

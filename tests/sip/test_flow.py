@@ -113,7 +113,9 @@ def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_net
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
-def test_the_port_of_a_connection_is_not_one_that_others_can_send_to(transport: str) -> None:
+def test_the_port_of_a_connection_holds_for_that_connection_alone(transport: str) -> None:
     outside = Outside()
     outside.learn(Peer(transport, "192.0.2.1", 5060), "203.0.113.9", 51234)
-    assert outside.address(Peer(transport, "192.0.2.1", 5060)) == ("203.0.113.9", 0)
+    assert outside.address(Peer(transport, "192.0.2.1", 5060)) == ("203.0.113.9", 51234)
+    assert outside.address(Peer("udp", "192.0.2.1", 5060)) == ("203.0.113.9", 0)
+    assert outside.address(Peer(transport, "198.51.100.1", 5060)) == ("203.0.113.9", 0)

@@ -1,6 +1,7 @@
 """What strangers can do to our TCP and TLS ports, and what those whom we know notice of it: nothing."""
 
 import asyncio
+import resource
 import tracemalloc
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_one_source_that_takes_all_it_can_leaves_the_others_room() -> None:
                 await asyncio.sleep(0.01)
             assert await serves(*await from_address(endpoint, "127.0.0.66"), 2), "and gets its places back"
 
+    run(talk)
+
+
+def test_strangers_never_take_all_the_files_that_the_process_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the sockets of providers and the database would be missing."""
+
+    async def talk() -> None:
+        async with Endpoint(EVERYWHERE, pick_up, admit_all) as endpoint:
+            held = [await from_address(endpoint, f"127.0.0.{host}") for host in (66, 67)]
+            late, _ = await from_address(endpoint, "127.0.0.68")
+            assert await received(late) == b""
+            for _, writer in held:
+                writer.close()
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (4, 1024))
     run(talk)
 
 

@@ -91,8 +91,9 @@ def test_who_is_not_trusted_can_assert_nothing() -> None:
     ],
 )
 def test_who_asks_not_to_be_shown_is_not(fields: list[str], from_: str) -> None:
-    who = Identity.of(invite(*fields, from_=from_))
+    who = Identity.of(invite(*fields, "X-Original-Caller: +14155550123", "X-Call-ID: 1", from_=from_))
     assert who.withheld
+    assert who.call_ids == (("X-Call-ID", "1"),)
     assert "415555" not in repr(who)
     assert about_call(who) == "The caller withholds their number."
 

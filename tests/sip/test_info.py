@@ -91,14 +91,13 @@ def test_keys_are_sent_one_after_the_other_and_arrive_as_keys() -> None:
     assert bodies(wire) == [b"Signal=1\r\nDuration=100\r\n"], "the next waits for the answer"
     wire.run(0.2)
     assert call.here[-3:] == [KeyPressed("1", 0.1), KeyPressed("#", 0.1), KeyPressed("D", 0.1)]
-    assert wire.seen(A, 200) == wire.seen(A, 200)[:3]
+    assert len(wire.seen(A, 200)) == 3
     call.server.hangup(wire.now)
     nothing_left(wire)
 
 
 def test_lost_keys_come_once_and_in_order() -> None:
     wire = Wire(lost=0.3, seed=4)
-    wire.drop = lambda source, message: False
     call = Call(wire)
     call.start()
     wire.run(10)

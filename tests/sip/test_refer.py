@@ -2,8 +2,10 @@
 
 import pytest
 
+from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended, Phase, Referred
-from sipgw.sip.transferor import REFER_LIMIT
+from sipgw.sip.message import Request
+from sipgw.sip.transferor import REFER_LIMIT, RING_LIMIT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
@@ -25,7 +27,7 @@ def test_a_refused_refer_is_told() -> None:
 class Transfer:
     """A call that was answered, whose caller is asked to call somebody else and says 202."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, challenged: bool = False) -> None:
         self.wire = Wire(B)
         self.events: list[object] = []
         self.wire.parties[B].on_call = self._came
@@ -34,11 +36,19 @@ class Transfer:
         self.call.answer(ANSWER, self.wire.now)
         self.wire.run(0.1)
         self.say("ACK", 1)
+        self.call.credentials = Credentials("agent", "s3cret")
         self.call.transferor.refer(Uri.parse("tel:+15551234"), self.wire.now)
         self.wire.run(0.1)
-        fields = "".join(f"{name}: {value}\n" for name, value in self.wire.last(B, "REFER").headers)
-        self.wire.send(f"SIP/2.0 202 Accepted\n{fields}\n")
+        if challenged:
+            self.answer("407 Proxy Authentication Required", 'Proxy-Authenticate: Digest realm="x", nonce="y"')
+        self.answer("202 Accepted")
         self.say("NOTIFY", 2, "SIP/2.0 100 Trying")
+
+    def answer(self, status: str, *more: str) -> None:
+        """Answer the last REFER."""
+        fields = "".join(f"{name}: {value}\n" for name, value in self.wire.last(B, "REFER").headers)
+        self.wire.send(f"SIP/2.0 {status}\n{fields}" + "".join(f"{line}\n" for line in more) + "\n")
+        self.wire.run(0.1)
 
     def _came(self, call, now):
         self.call = call
@@ -84,6 +94,32 @@ def test_a_transfer_whose_outcome_is_never_told_is_given_up() -> None:
     transfer = Transfer()
     transfer.wire.run(REFER_LIMIT)
     assert transfer.outcomes() == [Referred(False, 408, "the outcome of the transfer was never told")]
+
+
+def test_a_target_may_ring_long_if_that_is_told_but_not_for_ever() -> None:
+    transfer = Transfer()
+    for number in range(3, 3 + int(RING_LIMIT / 25)):
+        transfer.wire.run(24.9)
+        transfer.say("NOTIFY", number, "SIP/2.0 180 Ringing")
+        assert transfer.outcomes() == []
+    transfer.wire.run(REFER_LIMIT)
+    assert transfer.outcomes() == [Referred(False, 408, "the outcome of the transfer was never told")]
+    assert round(transfer.wire.now - 1000) <= RING_LIMIT + REFER_LIMIT
+
+
+def test_a_challenge_of_a_refer_is_answered() -> None:
+    transfer = Transfer(challenged=True)
+    first, second = (
+        message
+        for _, host, _, message in transfer.wire.trace
+        if host == B and isinstance(message, Request) and message.method == "REFER"
+    )
+    assert "proxy-authorization" not in str(first.headers).lower()
+    assert 'username="agent"' in (second.headers.get("proxy-authorization") or "")
+    assert second.cseq.number == first.cseq.number + 1
+    assert second.headers.get("refer-to") == "<tel:+15551234>"
+    transfer.say("NOTIFY", 3, "SIP/2.0 200 OK", "terminated;reason=noresource")
+    assert transfer.outcomes() == [Referred(True, 200, "OK")]
 
 
 def test_one_transfer_at_a_time() -> None:

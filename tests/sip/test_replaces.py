@@ -46,6 +46,9 @@ def answering(wire: Wire, host: str) -> None:
         ("a@b;from-tag=1", None),
         (";to-tag=1;from-tag=2", None),
         ("a b;to-tag=1;from-tag=2", None),
+        ("a\r\nX: y;to-tag=1;from-tag=2", None),
+        ('a;to-tag="1\r\nX: y";from-tag=2', None),
+        ('a;to-tag=1;from-tag="2"', None),
         ("", None),
     ],
 )

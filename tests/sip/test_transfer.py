@@ -1,9 +1,11 @@
 """Transfers between whole user agents: REFER in and out (RFC 3515, 3892, 4488)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipgw.sip.events import Phase, Referred, ReferRequested
-from sipgw.sip.message import Request
+from sipgw.sip.message import Request, Response
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
@@ -183,6 +185,8 @@ def test_a_report_that_nobody_asked_for_is_refused(event: str, status: int) -> N
         ("Refer-To: <sip:a@x?Replaces=broken>\n", 400),
         ("Refer-To: <sip:a@x?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2&Replaces=x>\n", 400),
         ("Refer-To: <sip:a@x;method=INVITE?Subject=hi&Route=%3Csip:evil%3E>\n", 202),
+        ("Refer-To: <sip:a@x?Replaces=a%3Bto-tag%3D%221%0D%0AX%3A%20y%22%3Bfrom-tag%3D2>\n", 400),
+        ("Refer-To: <sip:a@x>\nReferred-By: <nonsense\n", 202),
         ("r: <sip:a@x>\n", 202),
     ],
 )
@@ -195,6 +199,26 @@ def test_a_refer_must_make_sense(fields: str, status: int) -> None:
     assert wire.seen(B, status)
     asked = [event for event in call.there if isinstance(event, ReferRequested)]
     assert asked == ([ReferRequested(Uri.parse("sip:a@x"), None, "")] if status == 202 else [])
+
+
+ODD = st.text(alphabet='<>sip:;,="\\@a1 \u00e9?&%ReplacsTo-tgfm0D', max_size=80)
+
+
+@given(method=st.sampled_from(["REFER", "NOTIFY", "INFO"]), values=st.tuples(ODD, ODD, ODD), body=ODD)
+def test_whatever_a_request_inside_a_call_says_it_is_answered(
+    method: str, values: tuple[str, str, str], body: str
+) -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    call.server.transferee.allowed = True
+    call.server.transferor.refer(Uri.parse("tel:+1555"), wire.now)
+    wire.run(0.1)
+    odd = "Refer-To: {}\nEvent: {}\nReferred-By: {}\nRefer-Sub: x\nMax-Forwards".format(*values)
+    text = request_in_dialog(call, method, 30000, body, "application/dtmf-relay")
+    wire.send(text.replace("Max-Forwards", odd, 1).encode())
+    before = len(wire.trace)
+    wire.run(0.1)
+    assert [message for _, host, _, message in wire.trace[before:] if host == B and isinstance(message, Response)]
 
 
 def test_one_referral_at_a_time() -> None:

@@ -201,6 +201,17 @@ def test_a_stall_in_a_sentence_is_an_error(kind):
 
 
 @every
+def test_after_a_stall_the_next_sentence_goes_well(kind):
+    async def scenario(voice, _fake):
+        with pytest.raises(ProviderError, match="no sound within"):
+            await said(voice, "Hello there.")
+        return await said(voice, "Once more.")
+
+    more = {"first_sound_limit": 0.5, "gap_limit": 0.5}
+    assert speaking(kind, scenario, VoiceFaults(hold_after=0), **more) == kind.sound("Once more.")
+
+
+@every
 def test_a_sentence_without_sound_is_an_error(kind):
     assert "no sound" in failure(kind, VoiceFaults(no_sound=True)).problem
 

@@ -1,0 +1,86 @@
+"""No message of a server, however strange, makes a session raise."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.duplex import Brief
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.assemblyai_session import Session as AssemblyAISession
+from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions, AssemblyAIVoiceSession
+from agent.providers.cartesia_ink import CartesiaOptions, InkSession
+from agent.providers.cartesia_sonic import CartesiaVoiceOptions, SonicSession
+from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
+from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
+from agent.providers.realtime_session import RealtimeOptions, RealtimeSession
+from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
+
+SESSIONS = {
+    "assemblyai": lambda: AssemblyAISession(AssemblyAIOptions()),
+    "universal": lambda: AssemblyAISession(AssemblyAIOptions(model="universal-streaming-english")),
+    "nova": lambda: NovaSession(DeepgramOptions(model="nova-3")),
+    "flux": lambda: FluxSession(DeepgramOptions()),
+    "ink": lambda: InkSession(CartesiaOptions()),
+    "aura": lambda: AuraSession(DeepgramVoiceOptions()),
+    "sonic": lambda: SonicSession(CartesiaVoiceOptions()),
+    "assemblyai voice": lambda: AssemblyAIVoiceSession(AssemblyAIVoiceOptions()),
+    "realtime": lambda: RealtimeSession(RealtimeOptions(), Brief("x", "y")),
+    "voice agent": lambda: VoiceAgentSession(VoiceAgentOptions(), Brief("x", "y")),
+}
+KINDS = (
+    *("Turn", "SpeechStarted", "Begin", "Error", "Results", "UtteranceEnd", "TurnInfo", "Connected", "turn.start"),
+    *("turn.update", "turn.eager_end", "turn.resume", "turn.end", "error", "Flushed", "Cleared", "chunk", "done"),
+    *("Audio", "FlushDone", "session.created", "session.updated", "response.created", "response.output_item.added"),
+    *("response.output_item.done", "response.output_audio.delta", "response.output_audio_transcript.delta"),
+    *("response.done", "input_audio_buffer.speech_started", "session.ready", "session.error", "transcript.user"),
+    *("conversation.item.input_audio_transcription.delta", "conversation.item.input_audio_transcription.completed"),
+    *("tool.call", "reply.started", "reply.audio", "transcript.agent.delta", "reply.done", "input.speech.started"),
+)
+NAMES = (
+    *("type", "id", "text", "words", "start", "end", "word", "transcript", "turn_order", "end_of_turn", "channel"),
+    *("alternatives", "is_final", "speech_final", "duration", "last_word_end", "timestamp", "event", "turn_index"),
+    *("audio_window_start", "audio_window_end", "error_code", "error", "code", "message", "status_code", "context_id"),
+    *("data", "audio", "flush_id", "item", "item_id", "delta", "response", "status", "status_details", "call_id"),
+    *("name", "arguments", "reply_id", "end_ms", "audio_start_ms", "session_id", "confidence", "utterance"),
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-10, 10_000),
+    st.just(10**400),
+    st.floats(),
+    st.sampled_from(["", "s1", "AAAA", "%%%", "Łódź", "message", "function_call", "completed", "EndOfTurn"]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=12,
+)
+fields = st.dictionaries(st.sampled_from(NAMES), values, max_size=10)
+messages = st.one_of(
+    st.binary(max_size=20),
+    st.text(max_size=20),
+    st.builds(lambda kind, more: json.dumps({**more, "type": kind}), st.sampled_from(KINDS), fields),
+    values.map(json.dumps),
+)
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+@settings(max_examples=300, deadline=None)
+@given(st.lists(messages, min_size=1, max_size=8))
+def test_a_session_never_raises(name, sent):
+    session = SESSIONS[name]()
+    session.begin()
+    if hasattr(session, "backlog"):
+        session.backlog.hear(bytes(16_000))
+        while session.backlog.next_frame():
+            pass
+    else:
+        session.say("s1", "Hello.", 0.0)
+    for message in sent:
+        found = session.receive(message)
+        for event in found if isinstance(found, list) else [found] if found else []:
+            if type(event).__name__ == "Fault":
+                assert str(session.fault(event))
