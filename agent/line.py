@@ -76,6 +76,10 @@ class Line(Protocol):
         """Tell that `utterance` is complete; `Finished` follows when its last sample has left."""
         ...
 
+    def send_digits(self, keys: str) -> None:
+        """Press `keys` (``0123456789*#ABCD``), 100 ms each; what is being said waits. Raises `ValueError`."""
+        ...
+
     def pause(self) -> None:
         """Go silent within one 20 ms slot and keep what is queued."""
         ...

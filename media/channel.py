@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from media import far, wire
+from media.dtmf_send import PAUSE, TONE, check
 from media.playout import Heard
 from media.position import Position
 from media.session import Format
@@ -139,6 +140,14 @@ class Channel:
         """Go silent within one slot, discard the queue; exact if paused since a slot, else within one slot."""
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
+
+    def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
+        """Press `keys`, each for `tone` seconds with `pause` seconds after it; what is being said waits meanwhile.
+
+        They leave as telephone events if those were agreed, else as tones. Raises `ValueError` for what is no key.
+        """
+        check(keys, tone, pause)
+        self._order(Kind.DIGITS, wire.pack_json([keys, tone, pause]))
 
     def heard(self) -> Heard:
         """What the other side has heard by now: what had left `far_delay` seconds ago, an estimate.

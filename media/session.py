@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from media.control import Control, Sent
 from media.dtmf import DigitReceiver
-from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
+from media.dtmf_send import Beat, DigitSender, Stage
+from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
 from media.playout import Mark, Playout
 from media.reception import Reception
@@ -82,6 +83,19 @@ class Outbound:
         self._octets += len(payload)
         return data
 
+    def event(self, payload_type: int, beat: Beat) -> bytes:
+        """The next packet, of a telephone event: its marker is on its first, its timestamp stays (RFC 4733 §2.1)."""
+        slot, self._timestamp = self._timestamp, beat.started
+        self._first = beat.slot == 0
+        data = self.packet(payload_type, beat.payload())
+        self._timestamp = slot + FRAME
+        return data
+
+    @property
+    def timestamp(self) -> int:
+        """Of the next slot, not wrapped."""
+        return self._timestamp
+
     @property
     def sent(self) -> Sent:
         """What a sender report tells, at the moment of the last packet."""
@@ -141,6 +155,7 @@ class Session:
     def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
         """`epoch` is the Unix time at which the owner's clock was 0."""
         self.playout = Playout()
+        self.digits = DigitSender()
         self.inbound = Inbound()
         self.counts = Counts()
         self.recording: Recording | None = None
@@ -287,15 +302,29 @@ class Session:
         return packets, marks
 
     def _packet(self, form: Format, marks: list[Mark]) -> bytes:
-        frame, marked = self.playout.take()
-        if marked:
-            marks += marked
+        frame = SILENCE
+        if self.digits.active:
+            packet = self._key_packet(form)
+        else:
+            frame, marked = self.playout.take()
+            if marked:
+                marks += marked
+            packet = self._sound_packet(form, frame)
         if self.recording:
             self.recording.agent(frame)
+        return packet if self._srtp is None else self._srtp.protect(packet)
+
+    def _sound_packet(self, form: Format, frame: bytes) -> bytes:
         if form.encoding != "PCMU":
             frame = frame.translate(ULAW_TO_ALAW)
-        packet = self._outbound.packet(form.payload_type, frame)
-        return packet if self._srtp is None else self._srtp.protect(packet)
+        return self._outbound.packet(form.payload_type, frame)
+
+    def _key_packet(self, form: Format) -> bytes:
+        """A key is sounding: what the agent says waits."""
+        beat = self.digits.take(self._outbound.timestamp)
+        if form.dtmf_payload_type is not None and beat.stage is not Stage.GAP:
+            return self._outbound.event(form.dtmf_payload_type, beat)
+        return self._sound_packet(form, beat.sound() if beat.stage is Stage.TONE else SILENCE)
 
     def stats(self) -> dict[str, Any]:
         """All counters, by name."""

@@ -22,6 +22,7 @@ class Kind(IntEnum):
     STOP = 7
     CLOSE = 8
     STATS = 9
+    DIGITS = 10
     RECORD = 20
 
     READY = 129

@@ -244,26 +244,34 @@ class Worker:
         channel = self._channels.get(message.channel)
         if channel is None:
             return
-        session, body = channel.session, message.body
+        body = message.body
         match message.kind:
             case Kind.CONNECT:
                 self._connect(channel, json.loads(body))
-            case Kind.SAY:
-                session.playout.say(wire.NUMBER.unpack_from(body)[0], body[wire.NUMBER.size :])
-            case Kind.FINISH:
-                session.playout.finish(*wire.NUMBER.unpack(body))
-            case Kind.PAUSE:
-                self._tell(Kind.HALTED, channel.number, wire.POSITION.pack(*session.playout.pause()))
-            case Kind.RESUME:
-                session.playout.resume()
-            case Kind.STOP:
-                session.playout.stop()
+            case Kind.DIGITS:
+                channel.session.digits.send(*json.loads(body))
             case Kind.STATS:
                 self._count(channel)
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
                 self._close(channel)
+            case kind:
+                self._play(channel, kind, body)
+
+    def _play(self, channel: Channel, kind: int, body: bytes) -> None:
+        playout = channel.session.playout
+        match kind:
+            case Kind.SAY:
+                playout.say(wire.NUMBER.unpack_from(body)[0], body[wire.NUMBER.size :])
+            case Kind.FINISH:
+                playout.finish(*wire.NUMBER.unpack(body))
+            case Kind.PAUSE:
+                self._tell(Kind.HALTED, channel.number, wire.POSITION.pack(*playout.pause()))
+            case Kind.RESUME:
+                playout.resume()
+            case Kind.STOP:
+                playout.stop()
 
     def _open(self, message: Message) -> None:
         wanted = json.loads(message.body)

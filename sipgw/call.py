@@ -119,6 +119,10 @@ class PhoneLine:
         """See `agent.line.Line.finish`."""
         self._live.finish(utterance)
 
+    def send_digits(self, keys: str) -> None:
+        """See `agent.line.Line.send_digits`."""
+        self._live.send_digits(keys)
+
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""
         self._live.pause()

@@ -64,10 +64,7 @@ def check(config: ConfigFile = None) -> None:
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
         for note in choose(settings).notes:
             out.print(f"[yellow]note[/]   {note}")
-        for trunk in settings.trunks:
-            out.print(f"trunk  {trunk.name}: {trunk.mode} {trunk.registrar or ', '.join(trunk.networks)}")
-        if not settings.trunks:
-            out.print("trunk  local: loopback and private networks")
+        _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 
 
@@ -93,7 +90,7 @@ def demo(
         raise typer.Exit(1)
 
 
-RECIPES = ("telnyx", "twilio", "plivo", "pbx")
+RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
 
 @app.command()
@@ -115,6 +112,21 @@ def init(
 def _load(path: Path | None) -> tuple[Config, dict[str, Config]]:
     settings = load(path)
     return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
+
+
+def _say_who_may_call(settings: Config) -> None:
+    for trunk in settings.trunks:
+        proof = " and a password" if trunk.proof == "digest" else ""
+        where = trunk.registrar or ", ".join(trunk.networks) or "the networks of its accounts"
+        out.print(f"trunk  {trunk.name}: {trunk.mode} {where}{proof}", soft_wrap=True)
+        if trunk.domain_uri is not None and not trunk.caller_id and trunk.number_format != "as_dialled":
+            out.print(f"[yellow]note[/]   calls out through {trunk.name} need 'caller_id', a number of yours there")
+        if trunk.transfer_uri is not None:
+            out.print(f"       callers are transferred to {escape(str(trunk.transfer_uri))}", soft_wrap=True)
+    for account in settings.accounts:
+        out.print(f"phone  {account.user}: with its password from {', '.join(account.networks)}", soft_wrap=True)
+    if not settings.trunks and not settings.accounts:
+        out.print("trunk  local: loopback and private networks")
 
 
 async def _serve(settings: Config, agents: dict[str, Config]) -> None:

@@ -27,6 +27,8 @@ from agent.providers.openai_speak import OpenAIVoiceOptions
 from agent.providers.polly import PollyOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
+from sipgw.accounts import AccountOptions
+from sipgw.admission import AdmissionOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.recordings import RecordingOptions
@@ -94,7 +96,10 @@ class Config:
     sip: EndpointOptions = field(default_factory=EndpointOptions)
     media: MediaOptions = field(default_factory=MediaOptions)
     trunks: tuple[TrunkOptions, ...] = ()
-    """Empty: calls come from loopback and private networks only."""
+    """Empty, and no accounts: calls come from loopback and private networks only."""
+    accounts: tuple[AccountOptions, ...] = ()
+    """Softphones, desk phones and PBXs that prove who they are by a password."""
+    admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
@@ -114,6 +119,23 @@ class Config:
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("trunks", [trunk.name for trunk in self.trunks]),
+            ("accounts", [account.user for account in self.accounts]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"two {what} are called {min(twice)!r}")
+        trunks = {trunk.name: trunk for trunk in self.trunks}
+        for account in self.accounts:
+            if account.trunk and account.trunk not in trunks:
+                raise ValueError(f"the account {account.user!r} names a trunk {account.trunk!r} that is not there")
+        served = {account.trunk for account in self.accounts}
+        for trunk in self.trunks:
+            if trunk.proof == "digest" and trunk.name not in served:
+                raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
 
 
 class ConfigError(Exception):

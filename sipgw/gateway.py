@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,27 +15,46 @@ from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
 from media import srtp
 from media.engine import MediaEngine
+from sipgw.admission import Admission
 from sipgw.agents import Agents, call_variables
-from sipgw.call import RETRY_AFTER, Call, Connect, Ending, PhoneLine
+from sipgw.call import Call, Connect, Ending, PhoneLine
 from sipgw.config import Config
+from sipgw.dialling import Dialling
 from sipgw.orders import about_call, order_tools, persona
+from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
 from sipgw.recordings import Tape
-from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
-from sipgw.sip.registration import Registration, RegistrationOptions
+from sipgw.sip.probe import Probe, ProbeOptions, Reach
+from sipgw.sip.registrar import Answer, Registrar
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri
 from sipgw.store import CallRecord, Store
 from sipgw.transfer import Person, dialling
-from sipgw.trunks import TrunkOptions, Trunks
+from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
+
+
+@dataclass(frozen=True)
+class TrunkStatus:
+    """How a trunk is at the moment."""
+
+    name: str
+    registration: str
+    """``trying``, ``registered``, ``failed`` or ``closed``; empty where nothing is registered."""
+    registration_reason: str
+    health: str
+    """``up``, ``down`` or ``unknown``: what OPTIONS found."""
+    health_reason: str
+    calls: int
 
 
 @dataclass
@@ -60,17 +80,20 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self._observer = observer
-        self._trunks = Trunks(config.trunks)
+        self.admission = Admission(
+            config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
+        )
+        self.registrar = Registrar()
+        self.probes: dict[str, Probe] = {}
+        self._outbound: Outbound | None = None
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._calls: dict[asyncio.Task[None], Live] = {}
-        self._draining = False
-        self._strangers: set[str] = set()
         self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
-        if any(trunk.srtp != "off" for trunk in self._trunks.all):
+        if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
@@ -82,17 +105,21 @@ class Gateway:
                 providers[name] = await enter(opened(one.config, one.choice, speech))
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
-            endpoint = await enter(Endpoint(config.sip, self._on_invite, self._admit))
+            endpoint = await enter(self._endpoint())
             self._parts = store, providers, engine, endpoint
             await enter(self._group)
-            for trunk in self._trunks.all:
+            for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
                     self._register(endpoint, trunk)
+                if trunk.options_every and trunk.domain_uri is not None:
+                    self._probe(endpoint, trunk, trunk.domain_uri)
+            ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            self._outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
             stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._draining = True
+        self.admission.draining = True
         for task in self._calls:
             task.cancel()  # a cancelled call hangs up
         if self._calls:
@@ -115,6 +142,44 @@ class Gateway:
             raise RuntimeError("the gateway is not running")
         return self._parts
 
+    @property
+    def outbound(self) -> Outbound:
+        """For calls out."""
+        if self._outbound is None:
+            raise RuntimeError("the gateway is not running")
+        return self._outbound
+
+    def status(self) -> list[TrunkStatus]:
+        """How each trunk is."""
+        found = []
+        for trunk in self.admission.trunks.all:
+            registration, probe = self.registrations.get(trunk.name), self.probes.get(trunk.name)
+            found.append(
+                TrunkStatus(
+                    trunk.name,
+                    registration.state.value if registration else "",
+                    registration.reason if registration else "",
+                    probe.reach.value if probe else Reach.UNKNOWN.value,
+                    probe.reason if probe else "",
+                    self.admission.calls[trunk.name],
+                )
+            )
+        return found
+
+    def _reachable(self, trunk: str) -> bool:
+        registration, probe = self.registrations.get(trunk), self.probes.get(trunk)
+        down = probe is not None and probe.reach is Reach.DOWN
+        return not down and (registration is None or registration.state is not RegistrationState.FAILED)
+
+    def _probe(self, endpoint: Endpoint, trunk: TrunkOptions, target: Uri) -> None:
+        probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
+        self.probes[trunk.name] = probe
+
+        def changed() -> None:
+            log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
+
+        probe.changed = changed
+
     def _register(self, endpoint: Endpoint, trunk: TrunkOptions) -> None:
         assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
         options = RegistrationOptions(
@@ -126,35 +191,37 @@ class Gateway:
             log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
 
         registration.changed = changed
-        self._group.create_task(self._let_in(trunk, registration.peer))
+        self._group.create_task(self._let_in(trunk, endpoint, trunk.proxy_uri or trunk.registrar_uri))
 
-    async def _let_in(self, trunk: TrunkOptions, peer: Peer) -> None:
+    async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
         """Admit calls from the addresses of a registrar."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port)
-        except OSError as error:
-            log.warning("registrar not found", trunk=trunk.name, host=peer.host, cause=error.strerror)
-            return
-        for address in {str(entry[4][0]) for entry in found}:
-            self._trunks.allow(trunk, address)
+        for peer in await endpoint.locate(registrar):
+            self.admission.trunks.allow(trunk, peer.host)
 
-    def _admit(self, request: Request, source: Peer) -> Refusal | None:
-        trunk = self._trunks.match(source.host)
-        if trunk is None:
-            if source.host not in self._strangers and len(self._strangers) < 1000:
-                self._strangers.add(source.host)
-                log.warning("stranger ignored", address=source.host, method=request.method,
-                            advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
-            return DROP
-        if request.method == "INVITE" and request.headers.get("replaces") is None:  # it makes no call more
-            busy = sum(live.trunk is trunk for live in self._calls.values())
-            if self._draining or busy >= trunk.max_calls:
-                # 503, not 486: carriers then try their next destination.
-                return Refusal(503, headers=RETRY_AFTER)
-        return None
+    def _person(self, trunk: TrunkOptions) -> Person | None:
+        """Whom callers of `trunk` are transferred to; for an account the phone that it is registered with."""
+        target = trunk.transfer_uri
+        if target is not None and not target.user and target.host in self.admission.users:
+            phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
+            target = phones[0].contact if phones else None
+        return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
+
+    def _endpoint(self) -> Endpoint:
+        admission, now = self.admission, asyncio.get_running_loop().time
+
+        def register(request: Request, source: Peer, at: float) -> Answer:
+            return self.registrar.register(admission.user(request), request, source, at)
+
+        return Endpoint(
+            self.config.sip,
+            self._on_invite,
+            lambda request, source: admission.judge(request, source, now()),
+            screen=lambda host: admission.screen(host, now()),
+            register=register if self.config.accounts else None,
+        )
 
     def _on_invite(self, leg: Leg) -> None:
-        trunk = self._trunks.match(leg.source.host)
+        trunk = self.admission.trunk_of(leg.request, leg.source)
         if trunk is None:
             leg.reject(403)
             return
@@ -164,7 +231,13 @@ class Gateway:
         live = Live(trunk)
         task = self._group.create_task(self._serve(leg, live), name=f"call {leg.id}")
         self._calls[task] = live
-        task.add_done_callback(lambda done: self._calls.pop(done, None) and None)
+        self.admission.calls[trunk.name] += 1
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._calls.pop(done, None)
+            self.admission.calls[trunk.name] -= 1
+
+        task.add_done_callback(ended)
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
@@ -217,9 +290,8 @@ class Gateway:
             )
 
         address = endpoint.contact_host(leg.source)
-        target = trunk.transfer_uri
-        person = Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
-        dial = dialling(endpoint, trunk)
+        dial = dialling(endpoint, trunk, self.registrar.seen_at)
+        person = self._person(trunk)
         tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
         call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp, tape=tape)
         live.call = call

@@ -10,6 +10,7 @@ import structlog
 
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
@@ -36,10 +37,15 @@ class Person:
     """Seconds to wait for the other side's BYE after the transfer; then we hang up."""
 
 
-def dialling(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
-    """Calls go out where the trunk is: a URI that somebody named never makes us send to a host that we do not know."""
+def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Peer | None] = lambda uri: None) -> Dial:
+    """Calls go out where the trunk is: a URI that somebody named never makes us send to a host that we do not know.
+
+    `phones` tells where the phone of an account is that has this Contact.
+    """
 
     async def dial(target: Uri, leg: Leg, offer: bytes, fields: Fields) -> tuple[Leg, bytes | None]:
+        if (phone := phones(target)) is not None:
+            return await endpoint.invite(target, leg.identity, offer, peer=phone, fields=fields)
         there = trunk.registrar_uri or Uri("sip", host=leg.source.host, port=leg.source.port)
         if not target.host:  # tel: (RFC 3966) names no server
             number = re.sub("[^0-9+*#]", "", target.user.partition(";")[0])

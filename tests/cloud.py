@@ -49,8 +49,12 @@ async def cloud(
     trunks: tuple[TrunkOptions, ...] = (),
     sip: EndpointOptions | None = None,
     recording: RecordingOptions | None = None,
+    change: Callable[[Config], Config] = lambda config: config,
 ) -> AsyncIterator[Cloud]:
-    """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound."""
+    """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
+
+    `change` makes its configuration what the test needs.
+    """
     final, token, sound = delays
     replies = [replace(reply, delay=reply.delay + token) for reply in replies]
     async with (
@@ -68,5 +72,5 @@ async def cloud(
             openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
         )
-        async with Gateway(config, observer) as gateway:
+        async with Gateway(change(config), observer) as gateway:
             yield Cloud(ears, model, voice, gateway)

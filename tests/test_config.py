@@ -1,5 +1,6 @@
 """The configuration as people write it, and what they are told when it is wrong."""
 
+import re
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -158,16 +159,40 @@ def test_lines_are_found_in_arrays_of_tables() -> None:
     ]
 
 
+@pytest.mark.parametrize("everything", [False, True], ids=["", "with what is commented out"])
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_is_valid_once_its_variables_are_set(recipe: Path) -> None:
+def test_every_recipe_is_valid_once_its_variables_are_set(recipe: Path, everything: bool) -> None:
     text = recipe.read_text()
-    variables = dict.fromkeys(("TELNYX_USER", "TELNYX_PASSWORD", "PBX_USER", "PBX_PASSWORD"), "value")
-    variables |= {"PUBLIC_ADDRESS": "203.0.113.7", "PBX_ADDRESS": "10.0.0.5"}
-    if recipe.stem == "plivo":
-        assert "needs 'networks'" in wrong(text, variables), "Plivo's addresses have to be filled in"
-        text = text.replace("networks = []", 'networks = ["198.51.100.10/32"]')
+    if everything:
+        text = re.sub(r"^# (?=\w+ = |\[\w+\]$)", "", text, flags=re.MULTILINE)
+    explained = text.partition("# In .env:\n")[2].partition("\n\n")[0]
+    named = {name for line in explained.splitlines() for name in re.findall(r"\b([A-Z_]{4,})=", line)}
+    assert named, "every recipe says what stands in .env"
+    variables = dict.fromkeys(named, "a-long-value") | {"PUBLIC_ADDRESS": "203.0.113.7", "PBX_ADDRESS": "10.0.0.5"}
+    variables |= {"PLIVO_NETWORK": "198.51.100.0/28", "SIP_PROXY": "10.0.0.5:5060"}
     config = parse(text, recipe.name, variables)
-    assert config.trunks[0].name == recipe.stem
+    assert [trunk.name for trunk in config.trunks] == ([recipe.stem] if recipe.stem != "linphone" else [])
+    assert bool(config.accounts) is (recipe.stem == "linphone")
     missing = wrong(text, {})
-    assert recipe.name.replace(recipe.name, "sipgw.toml") in missing
+    assert "sipgw.toml" in missing
     assert "is not set" in missing
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[accounts]]\nuser = "a"\npassword = "${SHORT}"\n', "shorter than 8"),
+        ('[[accounts]]\nuser = "a b"\npassword = "${LONG}"\n', "letters, digits"),
+        ('[[accounts]]\nuser = "a"\npassword = "in the open"\n', "secrets stand in the environment"),
+        ('[[accounts]]\nuser = "a"\npassword = "${LONG}"\ntrunk = "t"\n', "not there"),
+        ('[[accounts]]\nuser = "a"\npassword = "${LONG}"\nnetworks = ["10.0.0.1/8"]\n', "networks"),
+        ('[[accounts]]\nuser = "a"\npassword = "${LONG}"\n' * 2, "two accounts"),
+        ('[[trunks]]\nname = "t"\nmode = "peer"\nproof = "digest"\n', "no [[accounts]] has its name"),
+        ('[admission]\nalgorithms = ["SHA-1"]\n', "not one of"),
+        ("[admission]\nalgorithms = []\n", "at least one"),
+        ("[admission]\nmax_calls = 0\n", "more than 0"),
+        ("[admission]\nrealm = 'a\"b'\n", "realm"),
+    ],
+)
+def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
+    assert says in wrong(text, {"SHORT": "1234", "LONG": "a-long-value"})

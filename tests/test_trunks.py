@@ -9,12 +9,12 @@ from sipgw.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
     "host", ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.9", "::1", "fd00::1", "::ffff:10.0.0.1"]
 )
 def test_without_trunks_private_networks_may_call(host: str) -> None:
-    assert Trunks(()).match(host) is LOCAL_TRUNK
+    assert Trunks((LOCAL_TRUNK,)).match(host) is LOCAL_TRUNK
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "172.32.0.1", "203.0.113.1", "2001:db8::1", "::ffff:8.8.8.8"])
 def test_and_nobody_else(host: str) -> None:
-    assert Trunks(()).match(host) is None
+    assert Trunks((LOCAL_TRUNK,)).match(host) is None
 
 
 def test_with_trunks_only_their_networks_may_call_and_the_narrowest_decides() -> None:

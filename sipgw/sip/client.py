@@ -51,15 +51,17 @@ class InviteClient(Usage):
         offer: bytes,
         *,
         proxy: Uri | None = None,
+        peer: Peer | None = None,
         credentials: Credentials | None = None,
         ring_timeout: float = 60.0,
         fields: tuple[tuple[str, str], ...] = (),
     ) -> "InviteClient":
         """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
 
-        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892).
+        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, it goes
+        there whatever the target says: to a phone behind NAT.
         """
-        peer = peer_of(proxy or target)
+        peer = peer or peer_of(proxy or target)
         headers = (
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),

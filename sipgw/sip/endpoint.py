@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 
@@ -18,6 +18,8 @@ from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import ParseError
+from sipgw.sip.probe import Probe, ProbeOptions
+from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
 from sipgw.sip.session_timer import LONGEST, MIN_SE
@@ -94,15 +96,26 @@ class EndpointOptions:
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
+Screen = Callable[[str], bool]
+Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
 """Turn away without an answer."""
+
+
+class _Above(NamedTuple):
+    """What the application wants to be told and asked."""
+
+    on_invite: Callable[[Leg], None]
+    trace: Tracer | None
+    screen: Screen
 
 
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
     `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked.
+    every message, credentials masked. `screen` says whether what comes from an address is read at all; `register`
+    takes REGISTER requests.
     """
 
     def __init__(
@@ -111,10 +124,12 @@ class Endpoint:
         on_invite: Callable[[Leg], None],
         admit: Admit,
         trace: Tracer | None = None,
+        *,
+        screen: Screen = lambda host: True,
+        register: Register | None = None,
     ) -> None:
         self.options = options
-        self._on_invite = on_invite
-        self._trace = trace
+        self._above = _Above(on_invite, trace, screen)
         told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
         self._transports = Transports(options, self.datagram, told)
         self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
@@ -127,6 +142,7 @@ class Endpoint:
             self._names.locate,
             self._transports.seen,
             int(options.session_expires),
+            register,
         )
         self.agent = UserAgent(world)
         self._stun: Stun | None = None
@@ -201,13 +217,15 @@ class Endpoint:
         *,
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
+        peer: Peer | None = None,
         ring_timeout: float = 60.0,
         fields: tuple[tuple[str, str], ...] = (),
         early: Callable[[Leg, CallEvent], None] | None = None,
     ) -> tuple[Leg, bytes | None]:
-        """Call `target`; returns the leg and the answer. Raises `CallFailed`; cancelling it cancels the call.
+        """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
         `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
+        Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
             self.agent,
@@ -215,11 +233,12 @@ class Endpoint:
             from_,
             offer,
             proxy=proxy,
+            peer=peer,
             credentials=credentials,
             ring_timeout=ring_timeout,
             fields=fields,
         )
-        leg = self._leg(usage, peer_of(proxy or target))
+        leg = self._leg(usage, peer or peer_of(proxy or target))
         self._after(usage.start)
         try:
             async for event in leg.events():
@@ -243,6 +262,12 @@ class Endpoint:
         self._registrations.append(registration)
         self._after(registration.register)
         return registration
+
+    def probe(self, options: ProbeOptions) -> Probe:
+        """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
+        probe = Probe(self.agent, options)
+        self._after(probe.ask)
+        return probe
 
     # Around the core
 
@@ -273,7 +298,7 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         try:
-            self._on_invite(self._leg(usage, usage.source))
+            self._above.on_invite(self._leg(usage, usage.source))
         except Exception:  # the call boundary
             log.exception("call not taken")
             usage.reject(500, now)
@@ -289,12 +314,14 @@ class Endpoint:
         if is_stun(data):
             if self._stun:
                 self._after(self._stun.receive, data)
-        elif data.strip(b"\r\n\0"):
+        elif data.strip(b"\r\n\0") and self._above.screen(peer.host):
             self._watched("in", peer, data)
             self._after(self.agent.receive, data, peer)
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if self._trace is not None and not isinstance(message, ParseError):
+        if not self._above.screen(peer.host):
+            return
+        if self._above.trace is not None and not isinstance(message, ParseError):
             self._watched("in", peer, message.to_bytes())
         self._after(self.agent.receive_message, message, peer)
 
@@ -314,10 +341,10 @@ class Endpoint:
                 registration.moved(now)
 
     def _watched(self, direction: str, peer: Peer, data: bytes) -> None:
-        if self._trace is None or data == PING:
+        if self._above.trace is None or data == PING:
             return
         try:
-            self._trace(Traced(direction, peer, redacted(data), self._now()))
+            self._above.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
 

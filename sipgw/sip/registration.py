@@ -1,5 +1,6 @@
 """Registering with a carrier or PBX (RFC 3261 §10.2): refresh, challenges, back-off, unregistering. Sans-IO."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -159,7 +160,9 @@ class Registration:
         reason = f"{response.status} {response.reason}"
         if response.status in (401, 407):
             reason += ": wrong user or password" if self.options.credentials else ": it wants a user and a password"
-        self._fail(reason, now)
+        asked = response.headers.get("retry-after") or ""
+        patience = re.match(r"\d{1,6}", asked)  # it may go on with a comment (§20.33)
+        self._fail(reason, now, min(float(patience[0]), BACKOFF[1]) if patience else 0.0)
 
     def _granted(self, response: Response, now: float) -> None:
         if self.state is RegistrationState.CLOSED:
@@ -185,14 +188,14 @@ class Registration:
         header = response.headers.get("expires")
         return max(SHORTEST, min(int(header) if header else self._expires, LONGEST))
 
-    def _fail(self, reason: str, now: float) -> None:
+    def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:
         if self.state is RegistrationState.CLOSED:
             self._change(RegistrationState.CLOSED, reason)
             return
         first, most = BACKOFF
         pause = min(first * 2**self._failures, most) * (0.75 + 0.5 * self._agent.fraction())
         self._failures = min(self._failures + 1, 20)
-        self._timer = self._agent.timers.at(now + pause, self.register)
+        self._timer = self._agent.timers.at(now + max(pause, at_least), self.register)
         self._change(RegistrationState.FAILED, reason)
 
     def _change(self, state: RegistrationState, reason: str) -> None:

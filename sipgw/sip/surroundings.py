@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer
 
 if TYPE_CHECKING:
     from sipgw.sip.server import InviteServer
@@ -47,3 +48,5 @@ class Surroundings(NamedTuple):
     """A peer has seen us at this address; returns whether that is news."""
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and keeps to what others ask (RFC 4028)."""
+    register: Callable[[Request, Peer, float], Answer] | None = None
+    """Take an admitted REGISTER; without this we are no registrar."""

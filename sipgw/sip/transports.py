@@ -21,6 +21,8 @@ ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Addresses of no one (RFC 5737, RFC 3849): the route to them is the default route."""
 FREE_PORT_TRIES = 20
 """How often another port is taken when the system's choice is free for UDP but not for TCP."""
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Bytes asked of the kernel for datagrams that wait, so that a burst drowns no call; it may grant less."""
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -84,6 +86,7 @@ class Transports:
     def _socket(self, host: str, port: int) -> socket.socket:
         version = _version(host)
         bound = socket.socket(FAMILY[version], socket.SOCK_DGRAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         try:
             if version == 6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -335,6 +335,10 @@ class UserAgent:
             self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
             return
         self._merging[merging] = transaction
+        if request.method == "REGISTER" and self._world.register is not None:
+            answer = self._world.register(request, source, now)
+            self.respond(transaction, answer.status, now, reason=answer.reason, headers=answer.headers)
+            return
         refusal = unusable(request) or too_short(request)
         if refusal is not None:
             self.respond(transaction, refusal.status, now, reason=refusal.reason, headers=refusal.headers)

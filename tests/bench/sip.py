@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sipgw.sip.parse import parse_message
 from tests.bench.gate import Gate
+from tests.interop.test_flood import flooded
 
 AREA = "sip"
 OFFER = b"""v=0\r
@@ -94,7 +95,17 @@ def sipp_gates() -> Iterator[Gate]:
     yield Gate(AREA, "SIPp uac, 100 calls/s for 60 s", figures, "0 failed, p95 INVITE to 200 < 10 ms", met)
 
 
+def flood_gates() -> Iterator[Gate]:
+    """A trunk's calls beside strangers who send 5,000 datagrams a second, half garbage, half forged requests."""
+    for sources in (1, 1000):
+        run = flooded(30, sources)
+        figures = f"{run.failed} failed, {run.resent} retransmissions, {run.agent['mib']} MiB"
+        name = f"SIPp uac, 20 calls/s beside 5,000 datagrams/s of {sources} strangers for 30 s"
+        yield Gate(AREA, name, figures, "0 failed, 0 retransmissions", run.failed == run.resent == 0)
+
+
 def gates() -> Iterator[Gate]:
     """Measure everything."""
     yield parse_and_serialize()
     yield from sipp_gates()
+    yield from flood_gates()

@@ -24,6 +24,7 @@ class FakeLine:
         self.incoming: asyncio.Queue[LineEvent] = asyncio.Queue()
         self.played = bytearray()
         self.cuts: list[Heard] = []
+        self.pressed = ""
         self._queue: list[tuple[int, bytearray]] = []
         self._finished: set[int] = set()
         self._position = Heard(0, 0)
@@ -66,6 +67,9 @@ class FakeLine:
 
     def finish(self, utterance: int) -> None:
         self._finished.add(utterance)
+
+    def send_digits(self, keys: str) -> None:
+        self.pressed += keys
 
     def pause(self) -> None:
         self._paused = True

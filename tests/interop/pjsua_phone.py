@@ -20,9 +20,13 @@ class Phone(pj.Call):
         self.recorder.createRecorder(heard)
 
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
+        print("media", flush=True)
         sound = self.getAudioMedia(-1)
         self.player.startTransmit(sound)
         sound.startTransmit(self.recorder)
+
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:
+        print("key", prm.digit, prm.duration, flush=True)
 
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         print("state", self.getInfo().stateText, self.getInfo().lastStatusCode, flush=True)

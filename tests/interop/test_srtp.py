@@ -64,6 +64,7 @@ def test_pjsip(gateway: Served, tmp_path: Path, srtp: int) -> None:
     command = [sys.executable, PHONE, f"sip:agent@127.0.0.1:{gateway.port}", said, heard, "14", str(srtp)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "CONFIRMED 200" in ran.stdout, ran.stdout + ran.stderr
+    assert ran.stdout.count("\nmedia\n") >= 2, "it offered again"
     assert "SRTP status: Active Crypto-suite: A" in ran.stdout, ran.stdout
     with wave.open(str(heard)) as recording:
         asked_and_answered(gateway, before, recording.readframes(recording.getnframes()))

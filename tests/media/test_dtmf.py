@@ -1,13 +1,16 @@
 """Keys as RFC 4733 events: each once, at its first packet, whatever the network does."""
 
 import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from media.dtmf import KEYS, LONGEST, DigitReceiver
-from media.rtp import Packet
+from media.rtp import Packet, parse
 
 
 def event(key: str, duration: int, timestamp: int, *, end: bool = False, marker: bool = False, sequence: int = 0):
@@ -88,6 +91,74 @@ def test_a_key_held_for_more_than_eight_seconds_is_one_key(lost):
 @pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x00\x01", b"\x10\x8a\x03\x20", b"\xff\x8a\x03\x20"])
 def test_short_payloads_and_other_events_are_no_keys(payload):
     assert DigitReceiver().receive(Packet(101, True, 1, 1, 1, payload)) is None
+
+
+class Network:
+    """Loses packets in bursts of a mean length (Gilbert), and delays each by up to some slots of 20 ms."""
+
+    def __init__(self, seed: int, loss: float, burst: float = 1.0, delay: float = 0.0) -> None:
+        self.chance = random.Random(seed)
+        self.end, self.delay = 1 / burst, delay
+        self.begin = loss * self.end / (1 - loss)
+        self.bad = False
+
+    def loses(self) -> bool:
+        self.bad = self.chance.random() >= self.end if self.bad else self.chance.random() < self.begin
+        return self.bad
+
+    def carry(self, count: int, slots: int = 10) -> tuple[str, str]:
+        """`count` keys of 100 ms, one each 200 ms, with sound between them; what was pressed and what was told."""
+        pressed, arrived = [], []
+        for at in range(count):
+            key = self.chance.choice(KEYS)
+            pressed.append(key)
+            packets: list[Packet | None] = [*press(key, at * slots * 160), *[None] * (slots - 8)]
+            for slot, packet in enumerate(packets, at * slots):
+                if not self.loses() and packet is not None:
+                    arrived.append((slot + self.chance.uniform(0, self.delay), slot, packet))
+        return "".join(pressed), keys([packet for *_, packet in sorted(arrived)])
+
+
+@pytest.mark.parametrize("delay", [0, 1, 5])
+@pytest.mark.parametrize("loss", [0.01, 0.05])
+def test_no_key_is_missed_or_doubled_at_five_percent_loss_and_reordering_by_100_ms(loss: float, delay: float) -> None:
+    pressed, told = Network(3, loss, delay=delay).carry(20_000)
+    assert told == pressed
+
+
+def test_at_ten_percent_in_bursts_of_three_all_but_seven_of_a_thousand_keys_arrive() -> None:
+    """Only a key of which not one packet arrives is missed; none is doubled."""
+    pressed, told = Network(4, 0.10, burst=3).carry(100_000)
+    rest = iter(pressed)
+    assert all(key in rest for key in told), "what is told was pressed, in that order"
+    assert 0 <= len(pressed) - len(told) <= 700
+
+
+CAPTURES = Path("/usr/share/sip-tester")
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="sip-tester is not installed")
+@pytest.mark.parametrize("key", [*"0123456789", "star", "pound"])
+def test_the_captures_of_sipp(key: str) -> None:
+    packets = [parse(data) for data in udp_payloads((CAPTURES / f"dtmf_2833_{key}.pcap").read_bytes())]
+    events = [packet for packet in packets if packet]
+    assert len(events) >= 8
+    assert keys(events) == {"star": "*", "pound": "#"}.get(key, key)
+
+
+def udp_payloads(pcap: bytes) -> Iterator[bytes]:
+    """The payloads of a classic pcap file of Ethernet, IPv4 and UDP."""
+    order = "<" if pcap[:4] == b"\xd4\xc3\xb2\xa1" else ">"
+    assert struct.unpack_from(order + "I", pcap, 20)[0] == 1, "Ethernet"
+    at = 24
+    while at < len(pcap):
+        (length,) = struct.unpack_from(order + "I", pcap, at + 8)
+        frame = pcap[at + 16 : at + 16 + length]
+        at += 16 + length
+        header = 14 + 4 * (frame[14] & 0x0F)
+        if frame[12:14] == b"\x08\x00" and frame[23] == 17:
+            (udp,) = struct.unpack_from("!H", frame, header + 4)
+            yield frame[header + 8 : header + udp]
 
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF_FFFF), st.binary(max_size=8), st.booleans()), max_size=50))

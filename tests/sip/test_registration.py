@@ -163,6 +163,18 @@ def test_a_wrong_password_is_told_and_retried_ever_more_slowly() -> None:
     assert 6 <= len(registrar.requests) / 2 <= 14, "each attempt answers one challenge, then backs off"
 
 
+@pytest.mark.parametrize(("asked", "gap"), [("120", 120), ("90 (maintenance)", 90), ("999999", 300), ("soon", 1.5)])
+def test_a_registrar_that_asks_for_patience_gets_it(asked: str, gap: float) -> None:
+    def change(registrar: StrictRegistrar) -> None:
+        registrar.judge = lambda request: (503, [("Retry-After", asked)])  # type: ignore[method-assign]
+
+    _, registrar, registration = register(change, seconds=gap - 0.5)
+    assert len(registrar.requests) == 1
+    assert registration.state is RegistrationState.FAILED
+    _, registrar, _ = register(change, seconds=gap + 5)
+    assert len(registrar.requests) >= 2
+
+
 def test_a_dead_registrar_is_told() -> None:
     _, _, registration = register(setting(silent_for=10_000), seconds=40)
     assert registration.state is RegistrationState.FAILED

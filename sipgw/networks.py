@@ -1,0 +1,65 @@
+"""Networks of addresses, and what belongs to each of them."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
+
+PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+"""Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
+REMEMBERED = 4096
+"""Addresses whose network is not looked up again."""
+
+
+def check_networks(networks: Iterable[str]) -> None:
+    """Raises `ValueError` for what is no address or network."""
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"networks: {error}") from None
+
+
+class Networks(Generic[T]):
+    """What belongs to an address; the narrowest network decides, so that a PBX among phones is none of them."""
+
+    def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
+        self._entries: list[tuple[Network, T]] = []
+        self._found: dict[str, T | None] = {}
+        for network, what in entries:
+            self.add(network, what)
+
+    def add(self, network: str, what: T) -> None:
+        """Let `what` belong to `network` (an address or CIDR network)."""
+        entry = (ipaddress.ip_network(network), what)
+        if entry not in self._entries:
+            self._entries.append(entry)
+            self._entries.sort(key=lambda entry: -entry[0].prefixlen)
+            self._found.clear()
+
+    def match(self, host: str) -> T | None:
+        """What belongs to `host` (an IP address), or None."""
+        if host in self._found:
+            return self._found[host]
+        address = plain(host)
+        found = next((what for network, what in self._entries if address in network), None)
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        self._found[host] = found
+        return found
+
+
+def plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address without its zone, and as IPv4 where a dual-stack socket shows it as IPv6."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def site(host: str) -> str:
+    """Who counts as one source: an IPv4 address, or the /64 that an IPv6 address was chosen from."""
+    address = plain(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)

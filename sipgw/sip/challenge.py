@@ -1,0 +1,151 @@
+"""Asking who somebody is (RFC 3261 §22.1, RFC 7616, RFC 8760): the server's half of digest. Sans-IO.
+
+A nonce carries its own proof, so a challenge costs no memory, whoever is challenged. Memory is taken only by those who
+have answered one rightly, and not much of it.
+"""
+
+import hashlib
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+
+from sipgw.sip.digest import Challenge, Credentials, parse_digest, verify
+from sipgw.sip.fields import FieldError
+from sipgw.sip.message import Request
+from sipgw.sip.uri import Uri, UriError
+
+NONCE_LIFE = 300.0
+"""Seconds that a nonce is good for; after that the same password is asked for again (``stale=true``)."""
+COUNTS_KEPT = 10_000
+"""Nonces whose counts are remembered."""
+ALGORITHMS = ("SHA-256", "MD5")
+"""What we can ask for, the strongest first (RFC 8760 §2.3); MD5 for the phones that know nothing else."""
+LONGEST = 2048
+"""Characters of an Authorization header that are looked at."""
+_COUNT = re.compile("[0-9a-fA-F]{8}")
+Fields = tuple[tuple[str, str], ...]
+
+
+class Proof(Enum):
+    """What a request proves of its sender."""
+
+    NONE = "none"
+    """It has no credentials for us."""
+    WRONG = "wrong"
+    """Unknown user or wrong password; which of them is not told, and takes the same time."""
+    STALE = "stale"
+    """The password is right, but the nonce is old, somebody else's or used before."""
+    GIVEN = "given"
+
+
+class Challenger:
+    """Challenges for one realm, and the checks of what is answered."""
+
+    def __init__(
+        self,
+        realm: str,
+        passwords: Mapping[str, str],
+        key: bytes,
+        token: Callable[[], str],
+        algorithms: Sequence[str] = ALGORITHMS,
+    ) -> None:
+        self.realm = realm
+        self.algorithms = algorithms
+        self._passwords = passwords
+        self._key = key
+        self._token = token
+        self._nobody = hmac.digest(key, b"nobody", "sha256").hex()
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._floor = -1.0
+
+    def challenge(self, source: str, now: float, *, stale: bool = False) -> Fields:
+        """The headers of a 401 for `source`, an address."""
+        issued = f"{int(now * 1000):x}.{self._token()}"
+        nonce = f"{issued}.{self._mac(issued, source)}"
+        more = ", stale=true" if stale else ""
+        return tuple(
+            (
+                "WWW-Authenticate",
+                f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{more}',
+            )
+            for algorithm in self.algorithms
+        )
+
+    def user(self, request: Request) -> str:
+        """The user that `request` says it comes from; worth something only behind a `Proof.GIVEN`."""
+        given = self._given(request)
+        return given[1].get("username", "") if given else ""
+
+    def prove(self, request: Request, source: str, now: float) -> Proof:
+        """Check the credentials of `request`. A nonce count is used up by this."""
+        found = self._given(request)
+        if found is None:
+            return Proof.NONE
+        value, given = found
+        username, nonce = given.get("username", ""), given.get("nonce", "")
+        algorithm = given.get("algorithm", "MD5")
+        if algorithm.upper() not in self.algorithms:
+            algorithm = self.algorithms[0]  # `verify` refuses the one that was not asked for
+        challenge = Challenge(self.realm, nonce, algorithm, ("auth",), given.get("opaque"))
+        credentials = Credentials(username, self._passwords.get(username, self._nobody))
+        right = verify(value, challenge, credentials, request.method, request.body)
+        right &= username in self._passwords and self._meant(given, request)
+        if not right:
+            return Proof.WRONG
+        count = int(given["nc"], 16)
+        if not self._fresh(nonce, source, now) or count <= self._counts.get(nonce, 0):
+            return Proof.STALE
+        self._remember(nonce, count)
+        return Proof.GIVEN
+
+    def _given(self, request: Request) -> tuple[str, dict[str, str]] | None:
+        """The first Authorization for our realm."""
+        for value in request.headers.lines("authorization")[:4]:
+            if len(value) > LONGEST:
+                continue
+            try:
+                given = parse_digest(value)
+            except FieldError:
+                continue
+            if given.get("realm") == self.realm:
+                return value, given
+        return None
+
+    @staticmethod
+    def _meant(given: dict[str, str], request: Request) -> bool:
+        """Whether the answer was made for this request: its URI (RFC 7616 §3.4.6), a count and a cnonce."""
+        if not (_COUNT.fullmatch(given.get("nc", "")) and given.get("cnonce")):
+            return False
+        if given.get("uri") == str(request.uri):
+            return True
+        try:
+            return Uri.parse(given.get("uri", "")).equivalent(request.uri)
+        except UriError:
+            return False
+
+    def _fresh(self, nonce: str, source: str, now: float) -> bool:
+        issued, dot, mac = nonce.rpartition(".")
+        expected = self._mac(issued, source)
+        if not dot or not hmac.compare_digest(mac.encode("utf-8", "replace"), expected.encode()):
+            return False
+        at = _issued(issued)
+        return self._floor < at <= now + 1 and now - at < NONCE_LIFE
+
+    def _remember(self, nonce: str, count: int) -> None:
+        self._counts[nonce] = count
+        self._counts.move_to_end(nonce)
+        if len(self._counts) > COUNTS_KEPT:
+            # What is forgotten must not be good for a replay: nonces as old as it are stale from now on.
+            forgotten, _ = self._counts.popitem(last=False)
+            self._floor = max(self._floor, _issued(forgotten))
+
+    def _mac(self, issued: str, source: str) -> str:
+        text = f"{issued} {source} {self.realm}".encode("utf-8", "surrogateescape")
+        return hmac.digest(self._key, text, hashlib.sha256).hex()[:32]
+
+
+def _issued(nonce: str) -> float:
+    """When a nonce of ours was made."""
+    return int(nonce.partition(".")[0], 16) / 1000

@@ -1,0 +1,105 @@
+"""Asking by OPTIONS whether the other side is there (RFC 3261 §11). Sans-IO."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.timers import Timer
+from sipgw.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from sipgw.sip.user_agent import UserAgent
+
+SHORTEST = 15.0
+"""Seconds; carriers ban who asks more often."""
+
+
+class Reach(Enum):
+    """Whether the other side answers."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """Whom to ask, and how often."""
+
+    target: Uri
+    proxy: Uri | None = None
+    """Where OPTIONS is sent, if not to the target."""
+    every: float = 30.0
+    """Seconds between the answer and the next question."""
+
+    def __post_init__(self) -> None:
+        if self.every < SHORTEST:
+            raise ValueError(f"asking more often than every {SHORTEST:.0f} s gets one banned")
+
+
+class Probe:
+    """Asks for ever. Any answer shows that somebody is there; only 503 says that calls are not wanted."""
+
+    def __init__(self, agent: "UserAgent", options: ProbeOptions) -> None:
+        self.options = options
+        self.reach = Reach.UNKNOWN
+        self.reason = "not asked yet"
+        self.changed: Callable[[], None] = lambda: None
+        self._agent = agent
+        self._number = 0
+        self._call_id = agent.token()
+        self._timer: Timer | None = None
+        self._closed = False
+
+    @property
+    def peer(self) -> Peer:
+        """Where OPTIONS goes."""
+        return peer_of(self.options.proxy or self.options.target)
+
+    def ask(self, now: float) -> None:
+        """Send OPTIONS; what comes of it decides, and the next one follows by itself."""
+        self._timer = None
+        if self._closed:
+            return
+        self._number += 1
+        target = self.options.target
+        fields = (
+            *((("Route", f"<{self.options.proxy};lr>"),) if self.options.proxy else ()),
+            ("Max-Forwards", "70"),
+            ("From", f"<sip:sipgw@{target.host}>;tag={self._agent.token()}"),
+            ("To", f"<{target}>"),
+            ("Call-ID", self._call_id),
+            ("CSeq", f"{self._number} OPTIONS"),
+            ("Contact", self._agent.contact(self.peer)),
+            ("Accept", "application/sdp"),
+        )
+        self._agent.start(Request("OPTIONS", target, headers=Headers(fields)), self.peer, self._answered, now)
+
+    def close(self, now: float) -> None:
+        """Ask no more."""
+        del now
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _answered(self, response: Request | Response | None, now: float) -> None:
+        if isinstance(response, Request) or (response is not None and response.status < 200):
+            return
+        if response is None:
+            self._settle(Reach.DOWN, "no answer to OPTIONS")
+        elif response.status == 503:
+            self._settle(Reach.DOWN, f"503 {response.reason}"[:100])
+        else:
+            self._settle(Reach.UP, f"{response.status} {response.reason}"[:100])
+        if not self._closed:
+            # Spread, so that many gateways do not ask at once after an outage; never sooner than asked for.
+            self._timer = self._agent.timers.at(now + self.options.every * (1 + 0.1 * self._agent.fraction()), self.ask)
+
+    def _settle(self, reach: Reach, reason: str) -> None:
+        news = reach is not self.reach
+        self.reach, self.reason = reach, reason
+        if news:
+            self.changed()

@@ -1,0 +1,142 @@
+"""A small registrar (RFC 3261 §10.3): where the phones of our accounts are right now. Sans-IO.
+
+Who may register for whom has been decided before: a request comes here with the user that it has proven to be.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sipgw.sip.checks import unsupported
+from sipgw.sip.dialog import Peer
+from sipgw.sip.fields import FieldError, NameAddr, param
+from sipgw.sip.message import Request
+from sipgw.sip.uri import Uri
+
+SHORTEST = 60
+"""Seconds; a phone that asks for less is told this (423)."""
+LONGEST = 3600
+"""Seconds; a phone that asks for more gets this, and one that says nothing too."""
+MAX_BINDINGS = 10
+"""Phones of one account; for one more the one that expires first makes way."""
+LONGEST_CONTACT = 512
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+class Answer(NamedTuple):
+    """What a REGISTER is answered with."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One phone of an account."""
+
+    contact: Uri
+    """Where it says it is."""
+    peer: Peer
+    """Where it was seen: behind NAT, or on a stream, requests reach it only there."""
+    expires: float
+    """When it ends."""
+    call_id: str
+    number: int
+    """Call-ID and CSeq of the REGISTER that made it."""
+    preference: float = 1.0
+    """Its `q` (§20.10): higher is tried first."""
+
+
+Bindings = tuple[Binding, ...]
+
+
+class Registrar:
+    """The bindings of all accounts."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[str, Bindings] = {}
+
+    def bindings(self, user: str, now: float) -> Bindings:
+        """The phones of `user`, the preferred first, among equals the one that registered last."""
+        live = tuple(binding for binding in self._bindings.get(user, ()) if binding.expires > now)
+        return tuple(sorted(live, key=lambda one: (-one.preference, -one.expires)))
+
+    def seen_at(self, contact: Uri) -> Peer | None:
+        """Where the phone is that registered this Contact, if there is one."""
+        every = (one for bindings in self._bindings.values() for one in bindings)
+        return next((one.peer for one in every if one.contact == contact), None)
+
+    def register(self, user: str, request: Request, source: Peer, now: float) -> Answer:
+        """Take a REGISTER that `user` has sent from `source`; all of it is done, or nothing (§10.3)."""
+        refusal = unsupported(request)
+        if refusal is not None:
+            return Answer(refusal.status, headers=refusal.headers)
+        if not user or request.to.uri.user != user:
+            return Answer(403)
+        try:
+            bindings = _changed(self.bindings(user, now), request, source, now)
+        except _Refused as refused:
+            return refused.answer
+        except FieldError as error:
+            return Answer(400, f"Bad Request ({error})"[:80])
+        if bindings:
+            self._bindings[user] = bindings
+        else:
+            self._bindings.pop(user, None)
+        listed = (
+            ("Contact", f"<{one.contact}>;expires={max(1, round(one.expires - now))};q={one.preference:g}")
+            for one in self.bindings(user, now)
+        )
+        return Answer(200, headers=tuple(listed))
+
+
+class _Refused(Exception):  # noqa: N818  an answer, not a fault
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> Bindings:
+    """The bindings as `request` wants them. Raises `_Refused` and `FieldError`."""
+    values = request.headers.all("contact")
+    if "*" in values:
+        if values != ["*"] or request.headers.get("expires") != "0":
+            raise FieldError("Contact: * stands alone, with Expires: 0")
+        for binding in bindings:
+            _in_order(binding, request)
+        return ()
+    for contact in request.contacts:
+        if contact.uri.scheme not in ("sip", "sips") or len(str(contact.uri)) > LONGEST_CONTACT:
+            raise FieldError("a Contact that cannot be used")
+        seconds = _seconds(contact, request)
+        for binding in bindings:
+            if binding.contact.equivalent(contact.uri):
+                _in_order(binding, request)
+        bindings = tuple(one for one in bindings if not one.contact.equivalent(contact.uri))
+        if seconds:
+            new = Binding(contact.uri, source, now + seconds, request.call_id, request.cseq.number, _q(contact))
+            bindings = (*bindings, new)
+    # The one that would end first makes way: phones that forget to unregister leave such behind.
+    return tuple(sorted(bindings, key=lambda one: one.expires)[-MAX_BINDINGS:])
+
+
+def _in_order(binding: Binding, request: Request) -> None:
+    """Step 7 of §10.3: an older REGISTER of the same phone, late on its way, changes nothing."""
+    if binding.call_id == request.call_id and request.cseq.number <= binding.number:
+        raise _Refused(Answer(500, "Server Internal Error (out of order)"))
+
+
+def _seconds(contact: NameAddr, request: Request) -> int:
+    """What is granted to a Contact; 0 takes it away."""
+    asked = param(contact.params, "expires") or request.headers.get("expires") or ""
+    # §10.2.1.1: what cannot be read counts as the default
+    seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 10 else LONGEST
+    if 0 < seconds < SHORTEST:
+        raise _Refused(Answer(423, headers=(("Min-Expires", str(SHORTEST)),)))
+    return min(seconds, LONGEST)
+
+
+def _q(contact: NameAddr) -> float:
+    text = param(contact.params, "q") or "1"
+    return float(text) if _QVALUE.fullmatch(text) else 1.0

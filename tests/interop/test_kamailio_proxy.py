@@ -1,0 +1,136 @@
+"""Kamailio as registrar and record-routing proxy with digest: we register, SIPp calls us through it, we call SIPp."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from sipgw.config import Config
+from sipgw.sip.endpoint import CallFailed
+from tests.cloud import Cloud, cloud
+from tests.interop.served import free_port
+from tests.interop.test_sipp_uas import listening
+from tests.recipes import OFFER, written
+
+HERE = Path(__file__).parent
+DOMAIN = "sip.acme.example"
+PASSWORD = "kamailio-password"
+
+
+@dataclass
+class Proxy:
+    port: int
+    phone: int
+    """Where user 200 is."""
+
+
+@contextlib.asynccontextmanager
+async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
+    proxy = Proxy(free_port(), free_port())
+    text = (HERE / "kamailio_proxy.cfg").read_text()
+    for word, value in (("PORT", proxy.port), ("DOMAIN", DOMAIN), ("PASSWORD", PASSWORD), ("PHONE", proxy.phone)):
+        text = text.replace(word, str(value))
+    config = folder / "kamailio.cfg"
+    config.write_text(text)
+    run = folder / "run"
+    run.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        "kamailio", "-DD", "-E", "-f", str(config), "-Y", str(run), "-w", str(run), "-m", "16", "-M", "4",
+        stdout=asyncio.subprocess.DEVNULL, stderr=(folder / "kamailio.log").open("wb"), start_new_session=True,
+        env=os.environ | {"PATH": "/usr/sbin:/usr/bin:/bin"},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            await listening(proxy.port, "udp")
+        yield proxy
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: str = PASSWORD) -> AsyncIterator[Cloud]:
+    """A gateway by the recipe, registered or at least trying."""
+    variables = {"SIP_DOMAIN": DOMAIN, "SIP_PROXY": f"127.0.0.1:{proxy.port}", "PBX_USER": "agent"}
+    recipe = written(folder, "kamailio", variables | {"PBX_PASSWORD": password}, everything=False)
+    (trunk,) = recipe.trunks
+    through = f"sip:127.0.0.1:{proxy.port};transport={transport}"
+
+    def change(config: Config) -> Config:
+        return replace(config, trunks=(replace(trunk, outbound_proxy=through, caller_id="agent"),))
+
+    async with cloud(folder, [], [], change=change) as world:
+        yield world
+
+
+async def state(world: Cloud, wanted: str) -> str:
+    """The reason, once the registration has this state."""
+    async with asyncio.timeout(20):
+        while (status := world.gateway.status()[0]).registration != wanted:
+            await asyncio.sleep(0.02)
+    return status.registration_reason
+
+
+async def sipp(folder: Path, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-timeout", "40", "-timeout_error", "-trace_err",
+        cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    printed, _ = await process.communicate()
+    errors = "".join(path.read_text() for path in folder.glob("*errors.log"))
+    assert process.returncode == 0, printed.decode()[-2000:] + errors[-3000:]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
+    async def scenario() -> None:
+        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
+            assert await state(world, "registered") == "registered for 600 s", "what Kamailio grants of 3600"
+            (tmp_path / "domain.csv").write_text(f"SEQUENTIAL\n{DOMAIN}\n")
+            options = ["-sf", str(HERE / "sipp" / "through_proxy.xml"), "-inf", "domain.csv", "-s", "agent", "-m", "5"]
+            await sipp(tmp_path, f"127.0.0.1:{proxy.port}", *options, "-r", "5", "-auth_uri", f"agent@{DOMAIN}")
+            async with asyncio.timeout(20):
+                while len(records := await world.gateway.store.calls()) < 5:
+                    await asyncio.sleep(0.05)
+            assert {(record["trunk"], record["ending"]) for record in records} == {("kamailio", "caller_hung_up")}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_we_call_through_kamailio(tmp_path: Path, transport: str) -> None:
+    """It challenges our INVITE by 407, record-routes, and our ACK and BYE go the same way."""
+
+    async def scenario() -> None:
+        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
+            await state(world, "registered")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(proxy.phone), "-m", "1"))
+                await asyncio.wait_for(listening(proxy.phone, "udp"), 20)
+                async with world.gateway.outbound.dial("200", OFFER) as made:
+                    assert made.answer is not None
+                    assert made.trunk == "kamailio"
+                    made.leg.hangup()
+            with pytest.raises(CallFailed, match="404"):
+                async with world.gateway.outbound.dial("nobody", OFFER):
+                    pass
+            async with asyncio.timeout(20):
+                while world.gateway.status()[0].health != "up":
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_password_is_visible(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, password="another password") as world:
+            reason = await state(world, "failed")
+            assert "wrong user or password" in reason
+            assert "another" not in reason
+
+    asyncio.run(scenario())

@@ -1,0 +1,67 @@
+"""Real phones decode the keys that we press."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from media.dtmf import KEYS
+from media.engine import MediaEngine, MediaOptions
+from media.session import Format
+from media.srtp import Keys
+from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.leg import Confirmed, Leg
+from sipgw.sip.offer_answer import LocalMedia, answer
+from sipgw.sip.sdes import SECRET
+from tests.interop.baresip import Baresip
+from tests.interop.served import free_port
+from tests.interop.test_calls import speech, wav
+
+PRESSED = KEYS + "1122"
+Phone = Callable[[Path, int], Awaitable[str]]
+
+
+async def pjsip(folder: Path, port: int) -> str:
+    pytest.importorskip("pjsua2")
+    said, heard = wav(folder / "said.wav", speech(1.0)), folder / "heard.wav"
+    command = [sys.executable, Path(__file__).parent / "pjsua_phone.py", f"sip:agent@127.0.0.1:{port}", said, heard]
+    process = await asyncio.create_subprocess_exec(*command, "8", "1", stdout=asyncio.subprocess.PIPE)
+    printed, _ = await asyncio.wait_for(process.communicate(), 40)
+    return "".join(re.findall(r"^key (.) ", printed.decode(), re.MULTILINE))
+
+
+async def baresip(folder: Path, port: int) -> str:
+    phone = Baresip(folder, wav(folder / "said.wav", speech(12.0)), f"sip:agent@127.0.0.1:{port}")
+    printed = await asyncio.to_thread(phone.call, 8)
+    return "".join(re.findall(r"received event: '(.)' \(end=0\)", printed))
+
+
+@pytest.mark.parametrize("phone", [pjsip, baresip])
+def test_a_phone_gets_every_key_once(tmp_path: Path, phone: Phone) -> None:
+    """Over SRTP if the phone speaks it."""
+
+    async def scenario() -> str:
+        calls: asyncio.Queue[Leg] = asyncio.Queue()
+        options, media = EndpointOptions("127.0.0.1", 0), MediaOptions("127.0.0.1", (free_port() & ~1, 65535))
+        async with MediaEngine(media) as engine, Endpoint(options, calls.put_nowait, lambda *_: None) as endpoint:
+            async with asyncio.TaskGroup() as group:
+                dialled = group.create_task(phone(tmp_path, endpoint.port))
+                leg = await calls.get()
+                channel = await engine.open(lambda event: None)
+                local = LocalMedia("127.0.0.1", channel.port, srtp="optional", secret=bytes(range(SECRET)))
+                agreed = answer(leg.offer or b"", local)
+                leg.answer(agreed.sdp)
+                keys = Keys(agreed.srtp.suite, agreed.srtp.ours, agreed.srtp.theirs) if agreed.srtp else None
+                form = Format(agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type)
+                channel.connect(form, (agreed.remote_address, agreed.remote_port), keys=keys)
+                async for event in leg.events():
+                    if isinstance(event, Confirmed):
+                        break
+                channel.send_digits(PRESSED)
+            channel.close()
+            return dialled.result()
+
+    assert asyncio.run(scenario()) == PRESSED

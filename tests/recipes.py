@@ -1,0 +1,62 @@
+"""A gateway as `sipgw init RECIPE` configures it, against a carrier played on the loopback."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from sipgw.cli import app
+from sipgw.config import Config, parse
+from sipgw.trunks import TrunkOptions
+from tests.cloud import Cloud, cloud
+from tests.fakes.assemblyai import Faults
+from tests.fakes.carriers.carrier import Carrier
+from tests.fakes.dns import DnsServer
+
+OFFER = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n"
+)
+DEAF = Faults(sessions=99, error=(1008, "Unauthorized Connection: x"), after_ms=200)
+"""Ears that fail at once: then the agent apologises and transfers the caller."""
+
+
+def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everything: bool = True) -> Config:
+    """What `sipgw init` writes; `everything` also uses the options that are commented out."""
+    file = folder / "sipgw.toml"
+    assert CliRunner().invoke(app, ["init", recipe, "-o", str(file)]).exit_code == 0
+    text = file.read_text()
+    if everything:
+        text = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)
+    return parse(text, str(file), variables)
+
+
+@contextlib.asynccontextmanager
+async def configured(
+    folder: Path,
+    config: Config,
+    carrier: Carrier,
+    *,
+    zone: str = "",
+    origin: str = "com",
+    trunk: Callable[[TrunkOptions], TrunkOptions] = lambda trunk: trunk,
+    deaf: bool = False,
+) -> AsyncIterator[Cloud]:
+    """Run the gateway with this configuration; its names lead to the loopback by a DNS of its own, its public address
+    is the loopback, and a carrier's networks are the one that it is played from."""
+
+    def change(base: Config) -> Config:
+        trunks = tuple(
+            trunk(replace(one, networks=(f"{carrier.host}/32",) if one.networks else ())) for one in config.trunks
+        )
+        sip = replace(base.sip, dns=(server.address,), public_address="127.0.0.1" if config.sip.public_address else "")
+        return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip)
+
+    async with (
+        DnsServer(zone or "nothing 300 IN A 127.0.0.1\n", origin) as server,
+        cloud(folder, [], [], change=change, ear_faults=DEAF if deaf else None) as world,
+    ):
+        yield world

@@ -1,0 +1,158 @@
+"""Which trunk a call goes out through, on virtual time."""
+
+from collections import Counter
+
+import pytest
+
+from sipgw.dialling import LONGEST_WAIT, PENALTY, Dialling, NotDialled
+from sipgw.trunks import TrunkOptions
+
+NUMBER = "+14155550100"
+
+
+def trunk(name: str, **more: object) -> TrunkOptions:
+    values: dict[str, object] = {"domain": f"{name}.example", "networks": ("192.0.2.1/32",), "calls_per_second": 100}
+    return TrunkOptions(name, "peer", **(values | more))  # type: ignore[arg-type]
+
+
+def order(dialling: Dialling, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:
+    return [attempt.trunk.name for attempt in dialling.attempts(number, now, **more)]
+
+
+def test_trunks_are_tried_in_the_order_of_the_configuration() -> None:
+    inbound_only = TrunkOptions("inbound", "peer", networks=("192.0.2.1/32",))
+    assert order(Dialling([trunk("one"), inbound_only, trunk("two")], Counter())) == ["one", "two"]
+    assert order(Dialling([trunk("one"), trunk("two")], Counter()), only="two") == ["two"]
+
+
+def test_a_trunk_that_is_down_is_tried_last_not_left_out() -> None:
+    dialling = Dialling([trunk("one"), trunk("two")], Counter(), lambda name: name != "one")
+    assert order(dialling) == ["two", "one"]
+
+
+def test_a_trunk_that_said_503_rests() -> None:
+    dialling = Dialling([trunk("one"), trunk("two")], Counter())
+    (first, *_) = dialling.attempts(NUMBER, 0.0)
+    assert dialling.failed(first, 503, 0.0)
+    assert order(dialling, 1.0) == ["two", "one"]
+    assert order(dialling, PENALTY + 1) == ["one", "two"]
+    assert dialling.failed(first, 503, 100.0, retry_after=60.0)
+    assert order(dialling, 159.0) == ["two", "one"]
+
+
+@pytest.mark.parametrize(
+    ("status", "next_one"),
+    [(503, True), (403, True), (407, True), (408, True), (500, True), (486, False), (404, False), (480, False),
+     (487, False), (603, False), (488, False), (484, False)],
+)  # fmt: skip
+def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, next_one: bool) -> None:
+    dialling = Dialling([trunk("one")], Counter())
+    (attempt,) = dialling.attempts(NUMBER, 0.0)
+    assert dialling.failed(attempt, status, 0.0) is next_one
+
+
+def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:
+    """Twilio: one call a second; what is more is not queued there but refused, so it is queued here."""
+    slow = Dialling([trunk("slow", calls_per_second=1)], Counter())
+    waits = []
+    for _ in range(6):
+        (attempt,) = slow.attempts(NUMBER, 100.0)
+        waits.append(attempt.wait)
+    assert waits == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert waits[-1] <= LONGEST_WAIT
+    with pytest.raises(NotDialled, match="slow: more than 1 calls a second"):
+        list(slow.attempts(NUMBER, 100.0))
+    (attempt,) = slow.attempts(NUMBER, 110.0)
+    assert attempt.wait == 0.0
+
+
+def test_no_second_has_more_calls_than_the_trunk_allows() -> None:
+    dialling = Dialling([trunk("fast", calls_per_second=20)], Counter())
+    sent = []
+    for tenth in range(100):
+        for _ in range(3):  # 30 a second
+            try:
+                sent += [tenth / 10 + attempt.wait for attempt in dialling.attempts(NUMBER, tenth / 10)]
+            except NotDialled:
+                continue
+    for at in sent:
+        assert sum(at <= other < at + 1 for other in sent) <= 40, "a burst and the rate"
+    late = [at for at in sent if at > 5]
+    assert all(sum(at <= other < at + 1 for other in late) <= 21 for at in late)
+
+
+def test_a_full_trunk_is_passed_over() -> None:
+    calls = Counter({"one": 2})
+    assert order(Dialling([trunk("one", max_calls=2), trunk("two")], calls)) == ["two"]
+    with pytest.raises(NotDialled, match="one: 2 calls are up"):
+        order(Dialling([trunk("one", max_calls=2)], calls))
+
+
+def test_without_a_way_out_that_is_told() -> None:
+    with pytest.raises(NotDialled, match="no trunk has a registrar or a domain"):
+        order(Dialling([TrunkOptions("in", "peer", networks=("192.0.2.1/32",))], Counter()))
+    with pytest.raises(NotDialled, match="country"):
+        order(Dialling([trunk("one")], Counter()), number="4155550100")
+
+
+@pytest.mark.parametrize(
+    ("more", "uri"),
+    [
+        ({}, "sip:+14155550100@one.example"),
+        ({"number_format": "e164"}, "sip:14155550100@one.example"),
+        ({"number_format": "national"}, "sip:4155550100@one.example"),
+        ({"domain": "sip:one.example:5080;transport=tcp"}, "sip:+14155550100@one.example:5080;transport=tcp"),
+    ],
+)
+def test_the_request_uri(more: dict[str, object], uri: str) -> None:
+    (attempt,) = Dialling([trunk("one", **more)], Counter()).attempts("+1 415 555 0100", 0.0)
+    assert str(attempt.target) == uri
+
+
+def test_the_request_uri_stays_when_everything_goes_through_a_proxy() -> None:
+    (attempt,) = Dialling([trunk("one", outbound_proxy="10.0.0.9:5070")], Counter()).attempts(NUMBER, 0.0)
+    assert str(attempt.target) == "sip:+14155550100@one.example"
+    assert str(attempt.proxy) == "sip:10.0.0.9:5070"
+
+
+def test_the_caller_id_is_one_of_ours_whatever_is_asked_for() -> None:
+    ours = trunk("one", caller_id="+14155550111", caller_ids=("(415) 555-0122",), country="US", caller_name="Acme")
+    dialling = Dialling([ours], Counter())
+
+    def shown(caller_id: str = "") -> tuple[str, dict[str, str]]:
+        (attempt,) = dialling.attempts(NUMBER, 0.0, caller_id=caller_id)
+        return attempt.from_, dict(attempt.fields)
+
+    first = '"Acme" <sip:+14155550111@one.example>'
+    assert shown() == (first, {"P-Asserted-Identity": first})
+    assert shown("+1 415 555 0122")[0] == '"Acme" <sip:+14155550122@one.example>'
+    assert shown("+49 30 901820")[0] == first, "somebody else's number is refused by every carrier"
+    assert shown("nonsense")[0] == first
+
+
+def test_without_a_caller_id_the_account_calls() -> None:
+    registered = TrunkOptions("pbx", "register", registrar="10.0.0.5", user="agent", number_format="as_dialled")
+    (attempt,) = Dialling([registered], Counter()).attempts("200", 0.0)
+    assert (attempt.from_, attempt.fields) == ("<sip:agent@10.0.0.5>", ())
+    assert str(attempt.target) == "sip:200@10.0.0.5"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"calls_per_second": 0}, "calls_per_second"),
+        ({"options_every": 5}, "at least 15"),
+        ({"caller_name": 'x" <sip:evil>'}, "caller_name"),
+        ({"country": "XX"}, "country"),
+        ({"caller_id": "555"}, "no telephone number"),
+    ],
+)
+def test_wrong_options_are_told(more: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        trunk("one", **more)
+
+
+def test_a_transfer_target_is_completed_by_the_trunk() -> None:
+    assert str(trunk("one", transfer_to="+1 415 555 0100").transfer_uri) == "sip:+14155550100@one.example"
+    assert str(trunk("one", transfer_to="sip:200@10.0.0.5").transfer_uri) == "sip:200@10.0.0.5"
+    assert str(trunk("one", transfer_to="tel:+14155550100").transfer_uri) == "sip:+14155550100@one.example"

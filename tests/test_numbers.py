@@ -1,0 +1,61 @@
+"""Telephone numbers in every shape that a carrier or a PBX wants."""
+
+import pytest
+
+from sipgw.numbers import NumberError, check_country, e164, shaped
+
+
+@pytest.mark.parametrize(
+    ("dialled", "country", "number"),
+    [
+        ("+1 (415) 555-0100", "", "+14155550100"),
+        ("415-555-0100", "US", "+14155550100"),
+        ("1 415 555 0100", "us", "+14155550100"),
+        ("030 901820", "DE", "+4930901820"),
+        ("0049 30 901820", "FR", "+4930901820"),
+        ("011 49 30 901820", "US", "+4930901820"),
+        ("+39 06 6982", "", "+39066982"),
+    ],
+)
+def test_numbers_become_e164(dialled: str, country: str, number: str) -> None:
+    assert e164(dialled, country) == number
+
+
+@pytest.mark.parametrize(
+    ("dialled", "says"),
+    [("4155550100", "country"), ("anna", "no telephone number"), ("+1", "no telephone number"), ("+1 23", "short"),
+     ("+" + "1" * 60, "too long"), ("", "no telephone number"), ("+1415555010012345", "short or too long")],
+)  # fmt: skip
+def test_what_is_no_number_is_told(dialled: str, says: str) -> None:
+    with pytest.raises(NumberError, match=says):
+        e164(dialled)
+
+
+@pytest.mark.parametrize(
+    ("shape", "user"),
+    [
+        ("+e164", "+442083661177"),
+        ("e164", "442083661177"),
+        ("national", "02083661177"),
+        ("as_dialled", "+442083661177"),
+    ],
+)
+def test_the_shapes(shape: str, user: str) -> None:
+    assert shaped("+44 (208) 366-1177", shape) == user  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dialled", "user"), [("200", "200"), ("*97", "*97"), ("#1", "%231"), ("anna", "anna")])
+def test_extensions_pass_as_they_were_dialled(dialled: str, user: str) -> None:
+    assert shaped(dialled, "as_dialled") == user
+
+
+@pytest.mark.parametrize("dialled", ["", "200@evil", "200;x=y", "200>\r\nVia: x", "a" * 65, "２００"])
+def test_nothing_that_could_change_the_uri_passes(dialled: str) -> None:
+    with pytest.raises(NumberError):
+        shaped(dialled, "as_dialled")
+
+
+def test_countries() -> None:
+    check_country("de")
+    with pytest.raises(ValueError, match="two letters"):
+        check_country("Germany")
