@@ -1,4 +1,6 @@
-"""A user agent, media off, that answers calls and offers: ``python -m tests.interop.autoanswer PORT [MIN_SE]``.
+"""A user agent, media off, that answers calls and offers.
+
+``python -m tests.interop.autoanswer PORT [MIN_SE [CERTIFICATE]]``; it prints its port, its TLS port, and calls over TLS.
 
 Who calls the user `early` is given the answer before the call is picked up.
 """
@@ -13,6 +15,7 @@ from sipgw.sip import session_timer
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.leg import Leg, Offered
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
+from sipgw.sip.tls import TlsOptions
 
 
 def describe(offer: bytes | None, local: LocalMedia) -> bytes:
@@ -30,9 +33,12 @@ async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     session_timer.MIN_SE = int(sys.argv[2]) if len(sys.argv) > 2 else session_timer.MIN_SE
+    options = EndpointOptions("127.0.0.1", int(sys.argv[1]), tls=TlsOptions(0, "".join(sys.argv[3:])))
     following: set[asyncio.Task[None]] = set()
 
     def pick_up(leg: Leg) -> None:
+        if leg.source.transport == "tls" and not following:  # the first is enough: nobody may be reading
+            print("call", leg.source.transport, leg.request.via.transport, flush=True)
         local = LocalMedia("127.0.0.1", 4000)
         sdp = describe(leg.offer, local)
         leg.ringing()
@@ -44,8 +50,8 @@ async def main() -> None:
         task.add_done_callback(following.discard)
 
     async with asyncio.TaskGroup() as tasks:
-        async with Endpoint(EndpointOptions("127.0.0.1", int(sys.argv[1])), pick_up, lambda *_: None) as endpoint:
-            print("ready", endpoint.port, flush=True)
+        async with Endpoint(options, pick_up, lambda *_: None) as endpoint:
+            print("ready", endpoint.port, endpoint.tls_port, flush=True)
             await stop.wait()
         for task in following:
             task.cancel()

@@ -43,7 +43,7 @@ def running(module: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
 def answering(authority: Authority, name: str = "127.0.0.1") -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Our user agent and its TLS port."""
     certificate = authority.issue(name)
-    with running("tests.interop.autoanswer", "0", str(certificate)) as process:
+    with running("tests.interop.autoanswer", "0", "90", str(certificate)) as process:
         assert process.stdout
         yield process, process.stdout.readline().split()[2]
 
