@@ -1,7 +1,6 @@
 """Provisional responses that are acknowledged (RFC 3262): sent by the server side, PRACKed by the client side."""
 
 import re
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ class Reliable:
         self._send = send
         self._give_up = give_up
         self._number = agent.first_number()
-        self._waiting: deque[Response] = deque()
+        self._waiting: list[Response] = []
         self._resent = Unacked(agent.timers, longest=TIMEOUT)  # §3: the interval doubles without T2's limit
 
     @property
@@ -65,7 +64,7 @@ class Reliable:
         if (int(rack[1]), int(rack[2]), rack[3]) != (self._number, response.cseq.number, response.cseq.method):
             return None
         self._resent.acked((self._dialog, self._number))
-        self._waiting.popleft()
+        self._waiting.pop(0)
         self._number += 1
         return response
 

@@ -12,6 +12,8 @@ MIN_SE = 90
 """The shortest interval that we take part in, seconds (RFC 4028 §5)."""
 LONGEST = 86_400
 """The longest Min-SE, seconds, that we let another side dictate."""
+MAX_RAISED = 5
+"""How often a session's interval is raised because of a 422: each proxy on the way may want its own."""
 RETRY = 10.0
 """Seconds until a refresh that was refused for the moment is tried again."""
 
@@ -69,6 +71,7 @@ class SessionTimer:
         self._timers = timers
         self._wanted = wanted
         self._minimum = 0
+        self._raised = 0
         self._refresh = refresh
         self._expire = expire
         self._running: list[Timer] = []
@@ -89,9 +92,10 @@ class SessionTimer:
     def told_minimum(self, response: Response) -> bool:
         """Take the Min-SE of a 422; whether our request is worth another try (§7.3)."""
         told = min_se(response)
-        if told <= self._seconds:
+        if told <= self._seconds or self._raised >= MAX_RAISED:
             return False
         self._minimum = told
+        self._raised += 1
         return True
 
     def answered(self, response: Response, now: float) -> None:

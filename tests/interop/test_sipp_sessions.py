@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
-from sipgw.sip.leg import CallEvent, Leg, Progress
-from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
+from sipgw.sip.leg import CallEvent, Leg, Offered, Progress
+from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.interop.served import free_port
 from tests.interop.test_sipp import sipp
@@ -91,19 +91,24 @@ def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpo
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_call_of_ours_gets_early_media_and_acknowledges_it(tmp_path: Path, transport: str) -> None:
-    heard: list[CallEvent] = []
+def test_a_call_of_ours_acknowledges_early_media_and_follows_its_change(tmp_path: Path, transport: str) -> None:
+    progress: list[tuple[int, bool]] = []
+    offer = make_offer(MEDIA)
+
+    def early(leg: Leg, event: CallEvent) -> None:
+        if isinstance(event, Progress):
+            progress.append((event.status, event.sdp is not None))
+        elif isinstance(event, Offered) and event.sdp:
+            leg.accept_offer(answer(event.sdp, MEDIA).sdp)
 
     async def call(endpoint: Endpoint, target: Uri) -> None:
-        offer = make_offer(MEDIA)
-        early = lambda leg, event: heard.append(event)  # noqa: E731
-        leg, answer = await endpoint.invite(target, "<sip:agent@127.0.0.1>", offer, early=early)
-        assert accept_answer(offer, answer or b"", MEDIA).encoding == "PCMU"
+        leg, theirs = await endpoint.invite(target, "<sip:agent@127.0.0.1>", offer, early=early)
+        assert theirs is not None
+        assert b"a=sendonly" in theirs, "what the UPDATE said last"
         leg.hangup()
         await ended(leg)
 
     assert with_sipp(tmp_path, "prack_uas", transport, call) == 0
-    progress = [(event.status, event.sdp is not None) for event in heard if isinstance(event, Progress)]
     assert progress == [(180, False), (183, True)]
 
 

@@ -4,6 +4,8 @@ Alice is our client, Bob is our server, P and Q are the proxies atlanta and bilo
 servers of other kinds (voice mail, presence, location) is not ours to test.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from sipgw.sip.client import InviteClient
@@ -333,3 +335,32 @@ def test_2_18_click_to_dial_by_third_party_call_control() -> None:
     flow.bob.accept_offer(make_offer(BOB), flow.wire.now)
     flow.wire.run(0.1)
     assert flow.wire.last(B, 200).body == make_offer(BOB)
+
+
+# What the RFCs have no picture of
+
+
+def test_early_media_changes_and_refreshes_go_through_the_proxies_too() -> None:
+    """PRACK, UPDATE and re-INVITE follow the route set that the first reliable response has made."""
+    flow = Flow(proxies=True)
+    invite = flow.alice.invite
+    flow.alice.invite = replace(invite, headers=invite.headers.with_(("Require", "100rel")))
+    flow.dial()
+    flow.ladder()
+    flow.bob.progress(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    there, back = [("A", "P"), ("P", "Q"), ("Q", "B")], [("B", "Q"), ("Q", "P"), ("P", "A")]
+
+    def over(way: list[tuple[str, str]], what: str) -> list[str]:
+        return [f"{source}>{target} {what}" for source, target in way]
+
+    assert flow.ladder() == [*over(back, "183 INVITE"), *over(there, "PRACK"), *over(back, "200 PRACK")]
+    flow.bob.answer(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == [*over(back, "200 INVITE"), *over(there, "ACK")]
+    flow.bob.session.change(OFFER, flow.wire.now)
+    flow.wire.run(0.1)
+    flow.alice.accept_offer(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == [*over(back, "INVITE"), *over(there, "200 INVITE"), *over(back, "ACK")]
+    flow.ends()

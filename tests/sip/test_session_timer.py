@@ -283,6 +283,28 @@ def test_a_422_that_asks_for_nothing_more_ends_the_call(minimum: str) -> None:
     assert len(wire.seen(A, "INVITE")) == 1
 
 
+@pytest.mark.parametrize("refreshing", [False, True])
+def test_who_always_wants_more_is_not_asked_for_ever(refreshing: bool) -> None:
+    wire = Wire(session=(A, 90))
+    call = Talk(wire)
+    asked: list[int] = []
+    agent = wire.parties[B].agent
+
+    def more(request, transaction, now):
+        asked.append(SessionExpires.of(request).seconds)
+        agent.respond(transaction, 422, now, headers=(("Min-SE", str(asked[-1] + 1)),))
+
+    if refreshing:
+        call.answered()
+        call.server.in_dialog = more
+        call.server.session.timer.stop()
+    else:
+        agent._invite = lambda request, transaction, source, now: more(request, transaction, now)
+        call.client.start(wire.now)
+    wire.run(50)
+    assert asked == [90, 91, 92, 93, 94, 95]
+
+
 def test_without_being_told_to_we_ask_for_no_timer_but_offer_to_keep_one() -> None:
     wire = Wire()
     call = Call(wire).answered()

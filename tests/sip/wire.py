@@ -46,8 +46,9 @@ class Wire:
         self.pings: list[tuple[float, str]] = []
         self.trace: list[tuple[float, str, str, Request | Response]] = []
         self.drop: Callable[[str, Request | Response], bool] = lambda source, message: False
+        self.spoil: Callable[[bytes], bytes] = lambda data: data
         self._random = random.Random(seed)
-        self._lost, self._doubled = lost, doubled
+        self._faults = (lost, doubled)
         self._session = session
         self._flying: list[tuple[float, int, bytes, str, str]] = []
         self._order = count()
@@ -81,6 +82,7 @@ class Wire:
 
     def collect(self) -> None:
         """Take what the agents want to send."""
+        lost, doubled = self._faults
         for host, party in self.parties.items():
             for packet in party.agent.to_send():
                 if packet.data == PING:
@@ -88,12 +90,13 @@ class Wire:
                     continue
                 message = _read(packet.data)
                 self.trace.append((round(self.now - 1000, 3), host, packet.peer.host, message))
-                if self.drop(host, message) or self._random.random() < self._lost:
+                if self.drop(host, message) or self._random.random() < lost:
                     continue
-                for _ in range(1 + (self._random.random() < self._doubled)):
-                    jitter = DELAY * (1 + self._random.random()) if self._doubled or self._lost else DELAY
+                for _ in range(1 + (self._random.random() < doubled)):
+                    jitter = DELAY * (1 + self._random.random()) if doubled or lost else DELAY
                     arrives = self.now + jitter
-                    heapq.heappush(self._flying, (arrives, next(self._order), packet.data, host, packet.peer.host))
+                    data = self.spoil(packet.data)
+                    heapq.heappush(self._flying, (arrives, next(self._order), data, host, packet.peer.host))
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
