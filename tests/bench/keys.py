@@ -8,7 +8,7 @@ from tests.bench.gate import Gate
 from tests.media.test_dtmf import Network
 from tests.media.test_dtmf_inband import Line
 
-AREA = "keys"
+AREA = "media"
 KEYS = 20_000
 TONES = 2_000
 COST_GOAL = 60.0

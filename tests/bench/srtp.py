@@ -13,7 +13,7 @@ from media.srtp import PROFILES, Keys, Srtp
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu
 
-AREA = "srtp"
+AREA = "media"
 GOAL = 2.0
 """Microseconds for each packet."""
 SHARE_GOAL = 8.0
