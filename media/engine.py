@@ -28,7 +28,7 @@ class MediaOptions:
     """The addresses that sound is received on."""
 
     bind_host: str = "0.0.0.0"
-    """Local address of the RTP sockets."""
+    """Local address of the RTP sockets; ``0.0.0.0`` also takes calls whose sound comes over IPv6."""
     port_range: tuple[int, int] = (16384, 32766)
     """First and last UDP port; each call takes two."""
 
@@ -72,12 +72,13 @@ class MediaEngine:
         """Whether the media process is running."""
         return self._pipe is not None
 
-    async def open(self, sink: Sink) -> Channel:
+    async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
+        host = self._options.bind_host
         self._number += 1
         channel = Channel(self._number, sink, self.send, self._forget)
         first, last = self._options.port_range
-        order = wire.pack_json({"host": self._options.bind_host, "first": first, "last": last})
+        order = wire.pack_json({"host": "::" if ipv6 and host == "0.0.0.0" else host, "first": first, "last": last})
         if not self.send(Message(Kind.OPEN, self._number, order)):
             raise MediaDown("the media process is being restarted")
         self._channels[self._number] = channel

@@ -189,7 +189,7 @@ class Call:
     async def _run(self) -> Ending:
         self.leg.ringing()
         try:
-            channel = await self._engine.open(self._on_media)
+            channel = await self._engine.open(self._on_media, ipv6=":" in self._described.address)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))

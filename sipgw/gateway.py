@@ -29,6 +29,7 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
+from sipgw.sip.offer_answer import media_host
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
@@ -293,7 +294,9 @@ class Gateway:
                 call=leg.id,
             )
 
-        address = endpoint.contact_host(leg.source)
+        # A phone may signal over IPv4 and want its sound over IPv6.
+        listening = media_host(leg.offer)
+        address = endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(endpoint, trunk, self.registrar.seen_at)
         person = self._person(trunk)
         tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))

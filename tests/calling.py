@@ -45,7 +45,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.channels: list[FakeChannel] = []
 
-    async def open(self, sink: Any) -> FakeChannel:
+    async def open(self, sink: Any, *, ipv6: bool = False) -> FakeChannel:
         self.channels.append(FakeChannel(20000 + 2 * len(self.channels)))
         return self.channels[-1]
 

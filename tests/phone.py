@@ -56,14 +56,17 @@ class Phone(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def calling(
-    target: Uri, sound: Callable[[int], bytes], fields: tuple[tuple[str, str], ...] = ()
+    target: Uri, sound: Callable[[int], bytes], fields: tuple[tuple[str, str], ...] = (), host: str = "127.0.0.1"
 ) -> AsyncIterator[Phone]:
-    """Call `target` on loopback and talk until the block ends, then hang up; `fields` are headers of the INVITE."""
+    """Call `target` on loopback and talk until the block ends, then hang up; `fields` are headers of the INVITE.
+
+    The sound goes to and from `host`, whatever the signalling does.
+    """
     loop = asyncio.get_running_loop()
-    transport, phone = await loop.create_datagram_endpoint(lambda: Phone(sound), ("127.0.0.1", 0))
+    transport, phone = await loop.create_datagram_endpoint(lambda: Phone(sound), (host, 0))
     options = EndpointOptions(host="127.0.0.1", port=0, tcp=False)
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
-        local = LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1])
+        local = LocalMedia(host, transport.get_extra_info("sockname")[1])
         offer = make_offer(local)
         phone.leg, reply = await endpoint.invite(target, "<sip:phone@127.0.0.1>", offer, fields=fields)
         negotiated = accept_answer(offer, reply or b"", local)

@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.records import ProviderFailed, TurnEnded
+from media.engine import MediaOptions
 from sipgw.networks import Networks
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
@@ -208,3 +210,19 @@ def test_turns_are_reported_as_they_end(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     assert seen[-1] == "Your raincoat is out for delivery."
+
+
+def test_the_sound_of_a_call_may_come_over_ipv6(tmp_path: Path) -> None:
+    async def scenario():
+        said = [Said("Where is my order 7346?", 4000, 5000)]
+        everywhere = lambda config: replace(config, media=MediaOptions())  # noqa: E731
+        async with cloud(tmp_path, said, [ORDER, ANSWER], change=everywhere) as world:
+            async with calling(world.target, every_code, host="::1") as phone:
+                await asyncio.sleep(8)
+            (record,) = await records(world.gateway)
+            return phone.remote, phone.heard(), record
+
+    remote, heard, record = asyncio.run(scenario())
+    assert remote[0] == "::1"
+    assert sound_of("Your raincoat is out for delivery.").strip(b"\xff") in heard
+    assert record["media"]["received"] > 300

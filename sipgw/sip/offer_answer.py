@@ -146,6 +146,26 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
 
 
+def media_host(description: bytes | None) -> str:
+    """The IP address at which the other side wants its sound; empty if that cannot be told. Never raises."""
+    try:
+        sdp = Sdp.parse(description or b"")
+    except SdpError:
+        return ""
+    for media in sdp.media:
+        connection = media.connection or sdp.connection
+        if media.kind == "audio" and media.port and connection is not None:
+            return connection.address if _is_host(connection.address) else ""
+    return ""
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return not ipaddress.ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
 def _parse(data: bytes) -> Sdp:
     try:
         return Sdp.parse(data)
