@@ -292,6 +292,7 @@ def test_a_pbx_has_the_gateway_as_an_extension(tmp_path: Path, recipe: str, auth
                 tmp_path, config, pbx, deaf=True, trunk=lambda one: one_with(one, transfer_to="200")
             ) as world:
                 await pbx.until(lambda: pbx.bound, "registered")
+                assert await pbx.qualify() == 200
                 async with world.gateway.outbound.dial("200", OFFER) as made:
                     made.leg.hangup()
                     await next(iter(pbx.calls.values())).ended.wait()

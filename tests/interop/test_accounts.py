@@ -188,6 +188,26 @@ async def sipvicious(tool: str, folder: Path, *arguments: str) -> str:
     return printed.decode("utf-8", "replace")
 
 
+@pytest.mark.parametrize(("networks", "found"), [(("127.0.0.1/32",), True), (("127.0.9.1/32",), False)])
+def test_sipvicious_finds_no_gateway_from_where_nobody_may_call(
+    tmp_path: Path, networks: tuple[str, ...], found: bool
+) -> None:
+    """svmap knocks with OPTIONS; from the network of an account it is challenged, from elsewhere there is nothing."""
+
+    def change(config: Config) -> Config:
+        return replace(config, accounts=(replace(ANNA, networks=networks),))
+
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], [], change=change) as world:
+            port = str(world.gateway.endpoint.port)
+            printed = await sipvicious("svmap", tmp_path, "127.0.0.1", "-p", port)
+            assert (f"127.0.0.1:{port}" in printed) is found, printed
+            assert ("found nothing" in printed) is not found, printed
+            assert "sipgw" not in printed, "what it is, is told to nobody"
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE", "OPTIONS"])
 def test_sipvicious_finds_no_extension(tmp_path: Path, method: str, force: tuple[str, ...]) -> None:

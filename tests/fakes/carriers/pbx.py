@@ -39,5 +39,19 @@ class Pbx(Carrier):
             else:
                 self.reply(request, addr, 404)
 
+    async def qualify(self) -> int:
+        """Ask by OPTIONS whether the extension is there, as Asterisk does every 30 s; returns the status."""
+        call_id = self.token()
+        lines = (
+            ("Via", f"SIP/2.0/UDP {self.place};branch=z9hG4bK{self.token()};rport"),
+            ("From", f"<sip:{self._extension}@{self.domain}>;tag={self.token()}"),
+            ("To", f"<{self.bound}>"),
+            ("Call-ID", call_id),
+            ("CSeq", "1 OPTIONS"),
+            ("Max-Forwards", "70"),
+            ("Contact", f"<{self._contact}>"),
+        )
+        return (await self._exchange("OPTIONS", self.bound, lines, b"", call_id, 1)).status
+
     def refused(self, refer: Request) -> tuple[int, str] | None:
         return None if "sip:200@" in (refer.headers.get("refer-to") or "") else (404, "Not Found")
