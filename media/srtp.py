@@ -132,20 +132,22 @@ class Srtp:
         """A compound of RTCP as it goes over the network."""
 
     def unprotect(self, packet: bytes, now: float) -> bytes | None:
-        """The RTP packet in `packet`; None, counted, if it is not authentic or not new."""
+        """The RTP packet in `packet`; None, counted, if it is not authentic or not new; `packet` if it is no RTP."""
         try:
             return self._receiver.unprotect(packet)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=False)
 
     def unprotect_rtcp(self, packet: bytes, now: float) -> bytes | None:
-        """The RTCP compound in `packet`; None, counted, if it is not authentic or not new."""
+        """The RTCP compound in `packet`, likewise."""
         try:
             return self._receiver.unprotect_rtcp(packet)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=True)
 
     def _second_chance(self, packet: bytes, now: float, cause: str, *, control: bool) -> bytes | None:
+        if not b"\x80" <= packet[:1] < b"\xc0":  # STUN and the like (RFC 7983 §7), which no parser of ours takes
+            return packet
         before = self._before
         if before is not None and now >= self._before_until:
             self._before = before = None

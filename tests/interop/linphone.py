@@ -21,11 +21,14 @@ automatically_initiate=0
 class Linphone:
     """One call from a linphonec process with a home of its own: without one it opens no port at all."""
 
-    def __init__(self, folder: Path, speech: Path, target: str, rtp_port: int, ca: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, speech: Path, target: str, rtp_port: int, ca: Path | None = None, sip: str = ""
+    ) -> None:
         self.folder = folder
         for needed in (".local/share/linphone", ".config/linphone"):
             (folder / needed).mkdir(parents=True, exist_ok=True)
         authority = f"root_ca={ca}\nverify_server_certs=1\nverify_server_cn=1" if ca else ""
+        authority += sip
         config = CONFIG.format(rtp=rtp_port, tls_port=-1 if ca else 0, authority=authority)
         (folder / "linphonerc").write_text(config)
         self._speech = speech

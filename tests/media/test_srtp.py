@@ -99,7 +99,7 @@ def test_bad_packets_are_counted_and_do_nothing(suite: str) -> None:
     assert call.hear(call.sound())
     good = call.sound()
     spoilt = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(12, len(good))]
-    plain = [rtp.build(0, False, 5, 5 * FRAME, 7, SPEECH), b"", b"\x80", good[:20], bytes(MAX_PACKET + 1)]
+    plain = [rtp.build(0, False, 5, 5 * FRAME, 7, SPEECH), b"\x80", good[:20], b"\x80" * (MAX_PACKET + 1)]
     for data in spoilt + plain:
         assert call.session.receive(data, SDP, 0.03) == (b"", None)
     assert call.session.stats()["unauthentic"] == len(spoilt) + len(plain)
@@ -124,6 +124,18 @@ def test_only_authentic_packets_latch() -> None:
     assert call.session.inbound.heard_at is None
     heard = sum(call.hear(call.sound(), NAT, 2.0 + at * 0.02) for at in range(20))
     assert (call.session.remote, heard) == (NAT, 16)
+
+
+def test_what_is_no_rtp_is_counted_as_that() -> None:
+    """Linphone sends STUN (RFC 7983) to the ports of the sound."""
+    call = Call(keys())
+    stun = bytes.fromhex("000100002112a4428c28b6f320d17b9b9f7f2ce7")
+    for data in (stun, b"", bytes(MAX_PACKET + 1), b"\xff" * 40):
+        assert call.session.receive(data, SDP, 0.0) == (b"", None)
+        assert not call.session.receive_control(data, SDP, 0.0)
+    stats = call.session.stats()
+    assert (stats["malformed"], stats["rtcp_malformed"]) == (4, 4)
+    assert (stats["unauthentic"], stats["rtcp_unauthentic"]) == (0, 0)
 
 
 @given(st.lists(st.binary(max_size=80), max_size=30))
