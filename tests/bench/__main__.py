@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-AREAS = ("sip", "media", "jitter", "plc", "recording", "conversation", "calls", "dashboard", "tools", "production")
+AREAS = ("sip", "media", "jitter", "plc", "words", "recording", "conversation", "calls", "dashboard", "tools", "production")
 
 
 def main() -> int:
