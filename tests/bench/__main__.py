@@ -5,7 +5,7 @@ import sys
 
 AREAS = {
     "sip": ("sip",),
-    "media": ("media", "jitter", "plc", "recording", "srtp", "keys"),
+    "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "calls": (),
     "dashboard": (),

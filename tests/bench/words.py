@@ -14,7 +14,7 @@ from sipgw.wav import read_ulaw
 from tests.bench.gate import Gate
 from tests.bench.plc import PROMPTS, SPEECH, Condition, Fill, pattern, repeated, silent, two_sided
 
-AREA = "words"
+AREA = "media"
 UTTERANCES = 60
 RANDOM = Condition(0.10, 1, 0, 0, 0)
 BURSTS = Condition(0.10, 3, 0, 0, 0)
