@@ -48,3 +48,17 @@ def test_its_files_exist() -> None:
         assert (ROOT / "sipgw" / "sip" / name).is_file(), name
     for name in tests:
         assert (ROOT / "tests" / "sip" / f"{name}.py").resolve().is_file(), name
+
+
+def test_the_table_of_paragraphs_names_every_file_and_only_files_that_exist() -> None:
+    table = (ROOT / "sipgw" / "sip" / "README.md").read_text()
+    named = set(re.findall(r"`([a-z_]+\.py)`", table))
+    code = {name for name in named if not name.startswith("test_")}
+    for name in code:
+        assert (ROOT / "sipgw" / "sip" / name).is_file(), name
+    for name in named - code:
+        assert (ROOT / "tests" / "sip" / name).is_file(), name
+    unnamed = {path.name for path in (ROOT / "sipgw" / "sip").glob("*.py")} - code
+    assert unnamed <= {"__init__.py", "events.py", "surroundings.py"}, unnamed
+    for target in re.findall(r"\]\(([^)]+)\)", table):
+        assert (ROOT / "sipgw" / "sip" / target).exists(), target
