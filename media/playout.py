@@ -170,5 +170,10 @@ class Playout:
     def _fade_out(self) -> bytes | None:
         if not self._sounding or not self._queue:
             return None
-        sound = self._queue[0][1][self._offset : self._offset + FADE]
+        sound, offset = b"", self._offset
+        for _, piece in self._queue:  # a piece may end within the fade
+            sound += piece[offset : offset + FADE - len(sound)]
+            offset = 0
+            if len(sound) == FADE:
+                break
         return (ramp(sound, rising=False) + SILENCE)[:FRAME]

@@ -1,33 +1,38 @@
-"""Writes recordings to disk from a thread of its own, so that a slow disk delays no packet.
+"""Writes recordings to disk in a process of its own: ``python -m media.recorder FD``, a child of the media process.
 
-Each block is followed by a new head of the file, so that it is a valid WAV file at every moment, also after a kill.
-What cannot be written ends that recording and nothing else.
+A thread would share the interpreter with the sender of the packets, and was measured to make it late when the disk is
+busy. Each block is followed by a new head of the file, so that it is a valid WAV file at every moment, also after a
+kill. What cannot be written ends that recording and nothing else.
 """
 
 import contextlib
 import errno
 import os
-from queue import SimpleQueue
-from threading import Thread
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections import deque
+from enum import IntEnum
 from typing import NamedTuple
 
-from media.recording import HEADER, LARGEST, header
+from media.wav import HEADER, LARGEST, header
 
 BACKLOG = 16 << 20
 """Bytes that may wait for the disk; a recording that comes on top is given up."""
+LARGEST_ORDER = 1 << 17
 PRIVATE = 0o600
+_ORDER = struct.Struct("!IB")
+_WRITTEN = struct.Struct("!IQ")
 
 
-class Begin(NamedTuple):
-    """An order: make this file."""
+class Order(IntEnum):
+    """What the recorder is told: make a file, append sound to it, finish it (and why, if it is given up)."""
 
-    path: str
-
-
-class End(NamedTuple):
-    """An order: the file is complete, or given up because of a problem."""
-
-    problem: str = ""
+    BEGIN = 1
+    SOUND = 2
+    END = 3
 
 
 class Written(NamedTuple):
@@ -39,92 +44,121 @@ class Written(NamedTuple):
     problem: str
 
 
-Order = Begin | bytes | End
-
-
 class Recorder:
-    """The writer of all recordings of a media process. No method but `shut` waits."""
+    """The media process's side. No method but `shut` waits."""
 
     def __init__(self) -> None:
-        self._orders: SimpleQueue[tuple[int, Order]] = SimpleQueue()
-        self._ended: SimpleQueue[Written] = SimpleQueue()
+        self.waiting = 0
+        """Bytes that the recorder has not taken yet."""
         self._number = 0
-        self._given = 0
-        self._taken = 0
-        self._thread: Thread | None = None
+        self._running: set[int] = set()
+        self._orders: deque[bytes] = deque()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lost: list[Written] = []
 
     def open(self, path: str) -> int:
         """Begin a new file (one that exists is not touched); returns the number of the recording."""
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="recorder", daemon=True)
-            self._thread.start()
         self._number += 1
-        self._orders.put((self._number, Begin(path)))
+        if self._socket is None:
+            try:
+                self._start()
+            except OSError as error:
+                self._lost.append(Written(self._number, 0, f"no recorder: {error.strerror}"))
+                return self._number
+        self._running.add(self._number)
+        self._order(self._number, Order.BEGIN, os.fsencode(path))
         return self._number
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that the disk has not taken yet."""
-        return self._given - self._taken
 
     def write(self, number: int, sound: bytes) -> None:
         """Append sound; gives the recording up when the disk is too far behind."""
-        if self.waiting > BACKLOG:
-            self._orders.put((number, End("the disk is too slow")))
+        if number not in self._running:
             return
-        self._given += len(sound)
-        self._orders.put((number, sound))
+        if self.waiting > BACKLOG:
+            self._running.discard(number)
+            self._order(number, Order.END, b"the disk is too slow")
+        else:
+            self._order(number, Order.SOUND, sound)
 
     def close(self, number: int) -> None:
         """Finish the file."""
-        self._orders.put((number, End()))
+        if number in self._running:
+            self._order(number, Order.END)
+            self._running.discard(number)
 
     def ended(self) -> list[Written]:
-        """The recordings that have ended since the last call."""
-        return [self._ended.get_nowait() for _ in range(self._ended.qsize())]
+        """The recordings that have ended since the last call; also gives the recorder what waits, so call it often."""
+        if self._socket is None and not self._lost:
+            return []
+        self._send()
+        ended, self._lost = self._lost, []
+        while self._socket is not None:
+            try:
+                answer = self._socket.recv(LARGEST_ORDER)
+            except BlockingIOError:
+                break
+            except OSError:
+                answer = b""
+            if not answer:
+                self._die()
+                break
+            number, length = _WRITTEN.unpack_from(answer)
+            self._running.discard(number)
+            ended.append(Written(number, length, answer[_WRITTEN.size :].decode()))
+        return ended
 
     def shut(self, seconds: float) -> None:
-        """Wait that long at most until all is written."""
-        if self._thread:
-            self._orders.put((0, End()))
-            self._thread.join(seconds)
+        """Give the recorder what waits, and that long at most to write it."""
+        if self._socket is None or self._process is None:
+            return
+        self._socket.settimeout(seconds)
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            while self._orders:
+                self._socket.send(self._orders.popleft())
+            self._socket.shutdown(socket.SHUT_WR)
+            self._process.wait(seconds)
 
-    def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # this thread only: packets go first
-        files: dict[int, File] = {}
-        while True:
-            number, order = self._orders.get()
-            if isinstance(order, bytes):
-                self._taken += len(order)
-            if not number:
-                return
-            problem = self._obey(files, number, order)
-            if problem is not None:
-                file = files.pop(number, None)
-                self._ended.put(Written(number, file.length if file else 0, problem))
-                if file:
-                    file.close()
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            command = [sys.executable, "-m", "media.recorder", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  ourselves
+        self._socket = ours
 
-    def _obey(self, files: "dict[int, File]", number: int, order: Order) -> str | None:
-        """Carry out an order; returns how the recording ended if it did: "" is well."""
+    def _order(self, number: int, order: Order, body: bytes = b"") -> None:
+        self._orders.append(_ORDER.pack(number, order) + body)
+        self.waiting += len(body)
+        self._send()
+
+    def _send(self) -> None:
         try:
-            match order:
-                case Begin(path):
-                    files[number] = File(path)
-                case End(problem) if number in files:
-                    return problem
-                case bytes() if number in files:
-                    files[number].append(order)
-        except OSError as error:
-            return error.strerror or str(error)
-        return None
+            while self._orders and self._socket:
+                self._socket.send(self._orders[0])
+                self.waiting -= len(self._orders.popleft()) - _ORDER.size
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._die()
+
+    def _die(self) -> None:
+        """The recorder is gone, and with it all recordings; the next one starts another."""
+        self._lost += [Written(number, 0, "the recorder died") for number in sorted(self._running)]
+        self._running.clear()
+        self._orders.clear()
+        self.waiting = 0
+        if self._socket:
+            self._socket.close()
+        self._socket = None
+        if self._process:
+            self._process.kill()
+            self._process.wait()
 
 
 class File:
-    """A WAV file that grows. Every method may raise OSError."""
+    """A WAV file that grows. Every method but `close` may raise OSError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: bytes) -> None:
         self.length = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, PRIVATE)
@@ -148,3 +182,48 @@ class File:
         while view:
             written = os.pwrite(self._file, view, at)
             view, at = view[written:], at + written
+
+
+def serve(orders: socket.socket) -> None:
+    """Carry out orders until the media process is gone."""
+    files: dict[int, File] = {}
+    while data := orders.recv(LARGEST_ORDER):
+        number, order = _ORDER.unpack_from(data)
+        problem = _obey(files, number, Order(order), data[_ORDER.size :])
+        if problem is not None:
+            file = files.pop(number, None)
+            orders.send(_WRITTEN.pack(number, file.length if file else 0) + problem.encode())
+            if file:
+                file.close()
+
+
+def _obey(files: dict[int, File], number: int, order: Order, body: bytes) -> str | None:
+    """Carry out an order; returns how the recording ended if it did: "" is well."""
+    try:
+        if order == Order.BEGIN:
+            files[number] = File(body)
+        elif number not in files:
+            return None
+        elif order == Order.END:
+            return body.decode()
+        else:
+            files[number].append(body)
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
+def main() -> None:
+    """Write with no more priority than any program, and to the end when the gateway is interrupted."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,6 @@ adding quiet frames when the two clocks run apart; speech is never cut. Sound is
 packets come.
 """
 
-import struct
-
 from media.g711 import FRAME, RATE, SILENCE, ULAW_SILENCE, level
 from media.jitter import QUIET_LEVEL
 
@@ -21,16 +19,6 @@ APART = 480
 """Samples that the sides may be apart (60 ms: the network's jitter)."""
 LOOKS = 5
 """Blocks over which it is judged whether they are apart: a stall passes, a clock that runs apart does not."""
-_FORMAT = struct.Struct("<4sI4s4sIHHIIHHH4sII4sI")
-HEADER = _FORMAT.size
-LARGEST = (1 << 32) - 1 - HEADER
-"""Bytes of sound that a WAV file holds (74 hours)."""
-
-
-def header(length: int) -> bytes:
-    """The head of a stereo 8 kHz mu-law WAV file (RIFF, format tag 7) with `length` bytes of sound."""
-    form = (b"fmt ", 18, 7, 2, RATE, 2 * RATE, 2, 8, 0)
-    return _FORMAT.pack(b"RIFF", HEADER - 8 + length, b"WAVE", *form, b"fact", 4, length // 2, b"data", length)
 
 
 class Recording:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from media.control import Control, Sent
 from media.dtmf import DigitReceiver
+from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import Beat, DigitSender, Stage
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
@@ -33,6 +34,8 @@ class Format:
     payload_type: int
     dtmf_payload_type: int | None = None
     """Payload type of telephone events (RFC 4733), if agreed."""
+    inband_keys: bool = False
+    """Whether keys are listened for in the sound when no telephone events were agreed."""
 
 
 class Digit(NamedTuple):
@@ -159,6 +162,8 @@ class Session:
         self.inbound = Inbound()
         self.counts = Counts()
         self.recording: Recording | None = None
+        self.tones: ToneReceiver | None = None
+        """To be given the sound that `receive` and `poll` return, if anything."""
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
         self._srtp: Srtp | None = None
@@ -188,6 +193,8 @@ class Session:
         elif self._srtp.rekey(keys, now):
             self._outbound.restart()
         self._format = form
+        inband = form.inband_keys and form.dtmf_payload_type is None
+        self.tones = (self.tones or ToneReceiver()) if inband else None
         self._directions = (send, receive)
         self.inbound.connect(remote, now)
         self.control.connect(remote, control, now)

@@ -223,6 +223,9 @@ class Worker:
                 self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
             else:
                 self._process.handover_dropped += CHUNK
+            if tones := channel.session.tones:
+                for key in tones.receive(bytes(chunk[:CHUNK])):
+                    self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
             del chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:

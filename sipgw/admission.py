@@ -17,6 +17,7 @@ from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
+from sipgw.sip.uri import is_address
 from sipgw.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
 
 log = structlog.get_logger()
@@ -27,8 +28,8 @@ BUSY = Refusal(503, headers=(("Retry-After", "5"),))
 """503, not 486: carriers then try their next destination."""
 STRANGERS_TOLD = 100
 """Strangers that are told of in the log, once each."""
-PROVEN_KEPT = 1000
-"""Sources of accounts that are remembered as known."""
+REMEMBERED = 1000
+"""Sources of accounts, and addresses that we sent requests to, that are remembered as known."""
 ACCOUNTS_TRUNK = TrunkOptions(name="accounts", mode="peer", proof="digest", trust_identity=False)
 """The trunk of accounts that name none."""
 
@@ -86,6 +87,7 @@ class Admission:
         self._challenger = Challenger(options.realm, passwords, key, token, options.algorithms)
         self._limits = _Limits(options, key)
         self._proven: OrderedDict[str, None] = OrderedDict()
+        self._met: OrderedDict[str, None] = OrderedDict()
         self._told: set[str] = set()
 
     def screen(self, host: str, now: float) -> bool:
@@ -98,8 +100,16 @@ class Admission:
         return self._accounts.keys()
 
     def known(self, host: str) -> bool:
-        """Whether `host` belongs to a trunk, or an account has proven itself from there."""
-        return self.trunks.match(host) is not None or str(plain(host)) in self._proven
+        """Whether `host` belongs to a trunk, an account has proven itself from there, or we have asked it something."""
+        if self.trunks.match(host) is not None:
+            return True
+        address = str(plain(host))
+        return address in self._proven or address in self._met
+
+    def met(self, host: str) -> None:
+        """We have sent a request to `host`: it answers, and has its say in the call, whatever strangers do."""
+        if is_address(host):
+            _remember(self._met, host)
 
     def judge(self, request: Request, source: Peer, now: float) -> Refusal | None:
         """None to let a request outside a dialog in."""
@@ -146,10 +156,7 @@ class Admission:
             return DROP
         proof = self._challenger.prove(request, source.host, now)
         if proof is Proof.GIVEN and self._belongs(user, source, trunk):
-            self._proven[str(plain(source.host))] = None
-            self._proven.move_to_end(str(plain(source.host)))
-            if len(self._proven) > PROVEN_KEPT:
-                self._proven.popitem(last=False)
+            _remember(self._proven, source.host)
             return None
         if proof in (Proof.WRONG, Proof.GIVEN):
             self._limits.failed(who, now)
@@ -168,6 +175,14 @@ class Admission:
             self._told.add(source.host)
             log.warning("stranger ignored", address=source.host, method=request.method,
                         advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
+
+
+def _remember(hosts: OrderedDict[str, None], host: str) -> None:
+    address = str(plain(host))
+    hosts[address] = None
+    hosts.move_to_end(address)
+    if len(hosts) > REMEMBERED:
+        hosts.popitem(last=False)
 
 
 class _Limits:

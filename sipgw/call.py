@@ -52,8 +52,10 @@ class Ending:
 class PhoneLine:
     """An `agent.line.Line` on a media channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, inband_keys: bool = False) -> None:
+        """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
         self.dropped = 0
+        self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._keys = Keys()
@@ -70,7 +72,7 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Away(self._held))
         agreed = negotiated.srtp
         self._live.connect(
-            Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type),
+            Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
             (negotiated.remote_address, negotiated.remote_port),
             control=negotiated.control,
             keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
@@ -160,6 +162,7 @@ class Call:
         person: Person | None = None,
         dial: Dial | None = None,
         srtp: Policy = "off",
+        inband_keys: bool = False,
         tape: Tape | None = None,
     ) -> None:
         """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
@@ -168,7 +171,7 @@ class Call:
         self.tape = tape or Tape()
         self._engine = engine
         self._converse = converse
-        self._line = PhoneLine()
+        self._line = PhoneLine(inband_keys=inband_keys)
         self._ended: Ended | None = None
         self._described = LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
         self._transfers = Transfers(engine, dial, person, self._described)

@@ -50,16 +50,18 @@ class Dialling:
         self._resting: dict[str, float] = {}
         self._due: dict[str, float] = {}
 
-    def attempts(self, number: str, now: float, *, only: str = "", caller_id: str = "") -> Iterator[Attempt]:
+    def attempts(
+        self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""
+    ) -> Iterator[Attempt]:
         """The ways to call `number`, the first to be tried first. Raises `NotDialled` if there is none.
 
-        `only` names one trunk; `caller_id` is shown instead of the trunk's own if the trunk may show it.
-        Each attempt that is taken uses up a turn of its trunk.
+        `only` names one trunk; `caller_id` is shown instead of the trunk's own if the trunk may show it. Each attempt
+        that is taken uses up a turn of its trunk, at the time that `clock` tells then.
         """
         reasons = []
         found = False
         candidates = [trunk for trunk in self._trunks if only in ("", trunk.name)]
-        for trunk in sorted(candidates, key=lambda one: self._doubtful(one, now)):
+        for trunk in sorted(candidates, key=lambda one: self._doubtful(one, clock())):
             try:
                 target = trunk.number_uri(number)
                 fields = _identity(trunk, caller_id)
@@ -69,7 +71,7 @@ class Dialling:
             if self._calls[trunk.name] >= trunk.max_calls:
                 reasons.append(f"{trunk.name}: {trunk.max_calls} calls are up")
                 continue
-            wait = self._turn(trunk, now)
+            wait = self._turn(trunk, clock())
             if wait is None:
                 reasons.append(f"{trunk.name}: more than {trunk.calls_per_second:g} calls a second")
                 continue

@@ -182,6 +182,7 @@ class Gateway:
 
     def _register(self, endpoint: Endpoint, trunk: TrunkOptions) -> None:
         assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
+        there = trunk.proxy_uri or trunk.registrar_uri
         options = RegistrationOptions(
             trunk.registrar_uri, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires)
         )
@@ -189,9 +190,11 @@ class Gateway:
 
         def changed() -> None:
             log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
+            if registration.state is RegistrationState.REGISTERED:  # its name may lead elsewhere by now
+                self._group.create_task(self._let_in(trunk, endpoint, there))
 
         registration.changed = changed
-        self._group.create_task(self._let_in(trunk, endpoint, trunk.proxy_uri or trunk.registrar_uri))
+        self._group.create_task(self._let_in(trunk, endpoint, there))
 
     async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
         """Admit calls from the addresses of a registrar."""
@@ -217,6 +220,7 @@ class Gateway:
             self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
             screen=lambda host: admission.screen(host, now()),
+            met=admission.met,
             register=register if self.config.accounts else None,
         )
 
@@ -293,7 +297,10 @@ class Gateway:
         dial = dialling(endpoint, trunk, self.registrar.seen_at)
         person = self._person(trunk)
         tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
-        call = Call(leg, engine, converse, address=address, person=person, dial=dial, srtp=trunk.srtp, tape=tape)
+        call = Call(
+            leg, engine, converse, address=address, person=person, dial=dial, tape=tape,
+            srtp=trunk.srtp, inband_keys=trunk.inband_keys,
+        )  # fmt: skip
         live.call = call
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:

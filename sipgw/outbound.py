@@ -46,7 +46,7 @@ class Outbound:
         """
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
-        for attempt in self._dialling.attempts(number, now(), only=trunk, caller_id=caller_id):
+        for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
             self._calls[attempt.trunk.name] += 1
             try:
                 await asyncio.sleep(attempt.wait)

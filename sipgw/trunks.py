@@ -71,6 +71,9 @@ class TrunkOptions:
     """Encrypted sound, with keys in the session description (SDES; use TLS, or everybody on the way can read them).
     `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted. `off`:
     never; a call that wants it is answered 488."""
+    inband_keys: bool = False
+    """Whether keys are listened for in the sound itself, in calls for which no telephone events (RFC 4733) were agreed.
+    For old PBXs and analogue gateways."""
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""

@@ -1,8 +1,11 @@
 """Who may come in: the door of the gateway on virtual time, with real messages."""
 
 from itertools import count
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sipgw.accounts import AccountOptions
 from sipgw.admission import ACCOUNTS_TRUNK, Admission, AdmissionOptions
@@ -10,7 +13,7 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials, authorize, choose
 from sipgw.sip.message import Request
-from sipgw.sip.parse import parse_message
+from sipgw.sip.parse import ParseError, parse_message
 from sipgw.trunks import LOCAL_TRUNK, TrunkOptions
 
 CARRIER, PHONE, PBX, STRANGER = "198.51.100.1", "192.168.1.20", "10.0.0.5", "203.0.113.66"
@@ -130,6 +133,19 @@ def test_guessing_passwords_ends_in_silence_and_not_for_the_neighbour() -> None:
     assert ask(admission, PHONE, now=12.0) == 401, "one more try after its time"
 
 
+def test_nobody_is_locked_out_by_somebody_who_pretends_to_be_them() -> None:
+    """Datagrams with a false source address: who sends them never sees a nonce, so their failures do not count."""
+    admission = door(accounts=(ANNA,), failures_per_minute=5)
+    elsewhere = admission.judge(message(), Peer("udp", "192.168.1.66", 5060), 0.0)
+    assert elsewhere is not None
+    theirs = choose(value for _, value in elsewhere.headers)
+    assert theirs is not None
+    value = authorize(theirs, Credentials("anna", "guess"), "INVITE", "sip:agent@10.0.0.2", cnonce="c")
+    for _ in range(50):
+        assert ask(admission, PHONE, request=message(more=(("Authorization", value),))) == 401
+    assert with_password(admission, PHONE, "anna", ANNA.password)[0] is None
+
+
 def test_guessing_with_right_answers_between_is_not_faster() -> None:
     """From behind one address: who knows one password may not guess another one more quickly."""
     admission = door(accounts=(ANNA, AccountOptions("bob", "bobs password")), failures_per_minute=5)
@@ -198,6 +214,21 @@ def test_a_phone_that_has_proven_itself_is_not_a_stranger_in_a_flood() -> None:
     assert admission.screen("203.0.113.9", 0.0)
 
 
+def test_whom_we_have_asked_is_heard_in_a_flood() -> None:
+    """The answers to our calls may come from addresses that no trunk names."""
+    admission = door(TRUNK, strangers_per_second=10)
+    admission.met("203.0.113.9")
+    admission.met("proxy.example")  # a name is none
+    for n in range(1000):
+        admission.screen(f"198.18.{n // 250}.{n % 250}", 0.0)
+    assert admission.screen("203.0.113.9", 0.0)
+    assert not admission.screen("203.0.113.10", 0.0)
+    assert ask(admission, "203.0.113.9") == 0, "heard, but it may not call"
+    for n in range(5000):
+        admission.met(f"198.18.{n // 250}.{n % 250}")
+    assert len(admission._met) <= 1000
+
+
 def test_nothing_grows_with_what_strangers_send() -> None:
     admission = door(TRUNK, accounts=(AccountOptions("anna", "annas password", networks=("203.0.0.0/16",)),))
     for n in range(20_000):
@@ -219,6 +250,34 @@ def test_an_ipv6_source_is_its_network() -> None:
         assert with_password(admission, f"2001:db8::{last}", "anna", "wrong password")[0] == 401
     assert ask(admission, "2001:db8::3") == 0
     assert ask(admission, "2001:db8:0:1::3") == 401
+
+
+TORTURE = sorted((Path(__file__).parent / "data" / "rfc4475").glob("*.dat"))
+
+
+@pytest.mark.parametrize("path", TORTURE, ids=lambda path: path.stem)
+def test_no_message_breaks_the_door(path: Path) -> None:
+    """What can be read of broken ones is judged too, because it may be answered."""
+    admission = door(accounts=(ANNA,))
+    try:
+        read = parse_message(path.read_bytes())
+    except ParseError as error:
+        read = error.message  # type: ignore[assignment]
+    if isinstance(read, Request):
+        assert ask(admission, PHONE, request=read) in (0, 401)
+        assert ask(admission, STRANGER, request=read) == 0
+
+
+@given(st.text(max_size=300), st.sampled_from(["INVITE", "REGISTER", "CANCEL"]))
+def test_no_authorization_breaks_it(value: str, method: str) -> None:
+    admission = door(accounts=(ANNA,))
+    cleaned = "".join(char for char in value if char not in "\r\n")
+    for text in (f"Digest {cleaned}", f'Digest realm="sipgw", {cleaned}', cleaned):
+        try:
+            request = message(method, (("Authorization", text),))
+        except ParseError:
+            continue
+        assert ask(admission, PHONE, request=request) in (0, 401)
 
 
 def test_no_password_shows() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import ProviderFailed, TurnEnded
+from sipgw.networks import Networks
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Faults, Said
@@ -152,7 +153,7 @@ def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tm
 def test_strangers_hear_nothing(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
-            world.gateway._trunks._networks.clear()
+            world.gateway.admission.trunks._networks = Networks()
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1.5), calling(world.target, every_code):
                     pass
@@ -168,11 +169,11 @@ def test_when_draining_new_calls_get_503(tmp_path: Path) -> None:
 
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
-            world.gateway._draining = True
+            world.gateway.admission.draining = True
             with pytest.raises(CallFailed) as caught:
                 async with calling(world.target, every_code):
                     pass
-            world.gateway._draining = False
+            world.gateway.admission.draining = False
             return caught.value.ended
 
     ended = asyncio.run(scenario())

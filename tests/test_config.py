@@ -196,3 +196,15 @@ def test_every_recipe_is_valid_once_its_variables_are_set(recipe: Path, everythi
 )
 def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
     assert says in wrong(text, {"SHORT": "1234", "LONG": "a-long-value"})
+
+
+def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "providers" / "README.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    keys = KEYS | {"GROQ_API_KEY": "g", "DEEPGRAM_API_KEY": "d", "CARTESIA_API_KEY": "c"}
+    config = parse(block, "page", keys)
+    choice = choose(config)
+    assert choice.of("ears") == "assemblyai, then deepgram, then local"
+    assert choice.of("model") == "openai, then openai_backup, then local"
+    assert choice.of("voice") == "elevenlabs, then cartesia"
+    assert config.failover.first_sound == 1.5

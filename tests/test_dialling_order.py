@@ -1,6 +1,7 @@
 """Which trunk a call goes out through, on virtual time."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -10,13 +11,17 @@ from sipgw.trunks import TrunkOptions
 NUMBER = "+14155550100"
 
 
+def at(now: float) -> Callable[[], float]:
+    return lambda: now
+
+
 def trunk(name: str, **more: object) -> TrunkOptions:
     values: dict[str, object] = {"domain": f"{name}.example", "networks": ("192.0.2.1/32",), "calls_per_second": 100}
     return TrunkOptions(name, "peer", **(values | more))  # type: ignore[arg-type]
 
 
 def order(dialling: Dialling, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:
-    return [attempt.trunk.name for attempt in dialling.attempts(number, now, **more)]
+    return [attempt.trunk.name for attempt in dialling.attempts(number, at(now), **more)]
 
 
 def test_trunks_are_tried_in_the_order_of_the_configuration() -> None:
@@ -32,7 +37,7 @@ def test_a_trunk_that_is_down_is_tried_last_not_left_out() -> None:
 
 def test_a_trunk_that_said_503_rests() -> None:
     dialling = Dialling([trunk("one"), trunk("two")], Counter())
-    (first, *_) = dialling.attempts(NUMBER, 0.0)
+    (first, *_) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(first, 503, 0.0)
     assert order(dialling, 1.0) == ["two", "one"]
     assert order(dialling, PENALTY + 1) == ["one", "two"]
@@ -47,7 +52,7 @@ def test_a_trunk_that_said_503_rests() -> None:
 )  # fmt: skip
 def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, next_one: bool) -> None:
     dialling = Dialling([trunk("one")], Counter())
-    (attempt,) = dialling.attempts(NUMBER, 0.0)
+    (attempt,) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(attempt, status, 0.0) is next_one
 
 
@@ -56,13 +61,13 @@ def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:
     slow = Dialling([trunk("slow", calls_per_second=1)], Counter())
     waits = []
     for _ in range(6):
-        (attempt,) = slow.attempts(NUMBER, 100.0)
+        (attempt,) = slow.attempts(NUMBER, at(100.0))
         waits.append(attempt.wait)
     assert waits == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     assert waits[-1] <= LONGEST_WAIT
     with pytest.raises(NotDialled, match="slow: more than 1 calls a second"):
-        list(slow.attempts(NUMBER, 100.0))
-    (attempt,) = slow.attempts(NUMBER, 110.0)
+        list(slow.attempts(NUMBER, at(100.0)))
+    (attempt,) = slow.attempts(NUMBER, at(110.0))
     assert attempt.wait == 0.0
 
 
@@ -72,13 +77,25 @@ def test_no_second_has_more_calls_than_the_trunk_allows() -> None:
     for tenth in range(100):
         for _ in range(3):  # 30 a second
             try:
-                sent += [tenth / 10 + attempt.wait for attempt in dialling.attempts(NUMBER, tenth / 10)]
+                sent += [tenth / 10 + attempt.wait for attempt in dialling.attempts(NUMBER, at(tenth / 10))]
             except NotDialled:
                 continue
-    for at in sent:
-        assert sum(at <= other < at + 1 for other in sent) <= 40, "a burst and the rate"
-    late = [at for at in sent if at > 5]
-    assert all(sum(at <= other < at + 1 for other in late) <= 21 for at in late)
+    for one in sent:
+        assert sum(one <= other < one + 1 for other in sent) <= 40, "a burst and the rate"
+    late = [one for one in sent if one > 5]
+    assert all(sum(one <= other < one + 1 for other in late) <= 21 for one in late)
+
+
+def test_the_next_trunk_has_its_turn_when_it_is_tried() -> None:
+    """A minute of silence on the first trunk is not counted as waiting on the second."""
+    clock = [0.0]
+    dialling = Dialling([trunk("one"), trunk("two", calls_per_second=1)], Counter())
+    for _ in range(3):
+        list(dialling.attempts(NUMBER, lambda: 0.0, only="two"))
+    ways = dialling.attempts(NUMBER, lambda: clock[0])
+    next(ways)
+    clock[0] = 60.0
+    assert next(ways).wait == 0.0
 
 
 def test_a_full_trunk_is_passed_over() -> None:
@@ -105,12 +122,12 @@ def test_without_a_way_out_that_is_told() -> None:
     ],
 )
 def test_the_request_uri(more: dict[str, object], uri: str) -> None:
-    (attempt,) = Dialling([trunk("one", **more)], Counter()).attempts("+1 415 555 0100", 0.0)
+    (attempt,) = Dialling([trunk("one", **more)], Counter()).attempts("+1 415 555 0100", at(0.0))
     assert str(attempt.target) == uri
 
 
 def test_the_request_uri_stays_when_everything_goes_through_a_proxy() -> None:
-    (attempt,) = Dialling([trunk("one", outbound_proxy="10.0.0.9:5070")], Counter()).attempts(NUMBER, 0.0)
+    (attempt,) = Dialling([trunk("one", outbound_proxy="10.0.0.9:5070")], Counter()).attempts(NUMBER, at(0.0))
     assert str(attempt.target) == "sip:+14155550100@one.example"
     assert str(attempt.proxy) == "sip:10.0.0.9:5070"
 
@@ -120,7 +137,7 @@ def test_the_caller_id_is_one_of_ours_whatever_is_asked_for() -> None:
     dialling = Dialling([ours], Counter())
 
     def shown(caller_id: str = "") -> tuple[str, dict[str, str]]:
-        (attempt,) = dialling.attempts(NUMBER, 0.0, caller_id=caller_id)
+        (attempt,) = dialling.attempts(NUMBER, at(0.0), caller_id=caller_id)
         return attempt.from_, dict(attempt.fields)
 
     first = '"Acme" <sip:+14155550111@one.example>'
@@ -132,7 +149,7 @@ def test_the_caller_id_is_one_of_ours_whatever_is_asked_for() -> None:
 
 def test_without_a_caller_id_the_account_calls() -> None:
     registered = TrunkOptions("pbx", "register", registrar="10.0.0.5", user="agent", number_format="as_dialled")
-    (attempt,) = Dialling([registered], Counter()).attempts("200", 0.0)
+    (attempt,) = Dialling([registered], Counter()).attempts("200", at(0.0))
     assert (attempt.from_, attempt.fields) == ("<sip:agent@10.0.0.5>", ())
     assert str(attempt.target) == "sip:200@10.0.0.5"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from media.recording import HEADER
+from media.wav import HEADER
 from sipgw.config import ConfigError, parse
 from sipgw.recordings import RecordingOptions
 from tests.cloud import cloud

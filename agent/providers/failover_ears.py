@@ -15,7 +15,8 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.failover import FailoverOptions
 from agent.providers.health import Health
-from agent.vad import VoiceActivity
+from agent.ulaw import level
+from agent.vad import LOUD_ENOUGH, MARGIN
 
 KEPT = 2 * SAMPLE_RATE
 """Samples kept while nothing is being said: an onset is noticed late."""
@@ -34,7 +35,7 @@ class Kept:
 
     def __init__(self, options: FailoverOptions) -> None:
         self._options = options
-        self._activity = VoiceActivity()
+        self._noise = LOUD_ENOUGH / MARGIN  # the level of what is not speech, followed down fast and up slowly
         self._sound = bytearray()
         self._start = 0
         self._spoken = 0  # samples of speech since the last event
@@ -51,12 +52,14 @@ class Kept:
     def hear(self, ulaw: bytes) -> str:
         """Take sound; returns what is wrong with the ears, "" if nothing."""
         self._sound += ulaw
-        self._activity.feed(ulaw)
-        if self._activity.active:
+        loudness = level(ulaw)
+        if loudness > max(LOUD_ENOUGH, MARGIN * self._noise):
             self._spoken += len(ulaw)
             self._quiet = 0
         else:
             self._quiet += len(ulaw)
+        seconds = len(ulaw) / SAMPLE_RATE
+        self._noise += min(1.0, seconds * (5.0 if loudness < self._noise else 0.1)) * (loudness - self._noise)
         going_on = self._turn or (self._spoken and self._quiet < 3 * SAMPLE_RATE)
         unneeded = self.heard - (TURN_KEPT if going_on else KEPT) - self._start
         if unneeded > SAMPLE_RATE:

@@ -36,7 +36,7 @@ class Proof(Enum):
     WRONG = "wrong"
     """Unknown user or wrong password; which of them is not told, and takes the same time."""
     STALE = "stale"
-    """The password is right, but the nonce is old, somebody else's or used before."""
+    """The nonce is not one that we gave to this source; or the password is right, but the nonce is old or was used."""
     GIVEN = "given"
 
 
@@ -85,6 +85,8 @@ class Challenger:
             return Proof.NONE
         value, given = found
         username, nonce = given.get("username", ""), given.get("nonce", "")
+        if not self._ours(nonce, source):
+            return Proof.STALE  # before the password is looked at: nobody guesses, or fails, in another one's name
         algorithm = given.get("algorithm", "MD5")
         if algorithm.upper() not in self.algorithms:
             algorithm = self.algorithms[0]  # `verify` refuses the one that was not asked for
@@ -95,7 +97,7 @@ class Challenger:
         if not right:
             return Proof.WRONG
         count = int(given["nc"], 16)
-        if not self._fresh(nonce, source, now) or count <= self._counts.get(nonce, 0):
+        if not self._fresh(nonce, now) or count <= self._counts.get(nonce, 0):
             return Proof.STALE
         self._remember(nonce, count)
         return Proof.GIVEN
@@ -125,12 +127,14 @@ class Challenger:
         except UriError:
             return False
 
-    def _fresh(self, nonce: str, source: str, now: float) -> bool:
+    def _ours(self, nonce: str, source: str) -> bool:
+        """Whether we gave this nonce to `source`; whoever only pretends to be there has never seen it."""
         issued, dot, mac = nonce.rpartition(".")
         expected = self._mac(issued, source)
-        if not dot or not hmac.compare_digest(mac.encode("utf-8", "replace"), expected.encode()):
-            return False
-        at = _issued(issued)
+        return bool(dot) and hmac.compare_digest(mac.encode("utf-8", "replace"), expected.encode())
+
+    def _fresh(self, nonce: str, now: float) -> bool:
+        at = _issued(nonce)
         return self._floor < at <= now + 1 and now - at < NONCE_LIFE
 
     def _remember(self, nonce: str, count: int) -> None:

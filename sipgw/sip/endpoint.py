@@ -108,14 +108,15 @@ class _Above(NamedTuple):
     on_invite: Callable[[Leg], None]
     trace: Tracer | None
     screen: Screen
+    met: Callable[[str], None]
 
 
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
     `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked. `screen` says whether what comes from an address is read at all; `register`
-    takes REGISTER requests.
+    every message, credentials masked. `screen` says whether what comes from an address is read at all; `met` is told
+    the addresses that we send requests to; `register` takes REGISTER requests.
     """
 
     def __init__(
@@ -126,10 +127,11 @@ class Endpoint:
         trace: Tracer | None = None,
         *,
         screen: Screen = lambda host: True,
+        met: Callable[[str], None] = lambda host: None,
         register: Register | None = None,
     ) -> None:
         self.options = options
-        self._above = _Above(on_invite, trace, screen)
+        self._above = _Above(on_invite, trace, screen, met)
         told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
         self._transports = Transports(options, self.datagram, told)
         self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
@@ -286,6 +288,8 @@ class Endpoint:
             return
         for packet in self.agent.to_send():
             self._watched("out", packet.peer, packet.data)
+            if not packet.data.startswith(b"SIP/2.0 "):
+                self._above.met(packet.peer.host)
             self._transports.send(packet.data, packet.peer)
         if self._settled is not None and not self.agent.asking:
             self._settled.set()

@@ -1,5 +1,7 @@
 """What names a transaction and a dialog in the messages that belong to them."""
 
+import hashlib
+
 from sipgw.sip.dialog import DialogId
 from sipgw.sip.message import Request
 
@@ -30,3 +32,9 @@ def merging_key(request: Request) -> Key:
 def dialog_of(request: Request) -> DialogId:
     """The dialog that `request` says it belongs to (§12.2.2)."""
     return DialogId(request.call_id, request.to.tag, request.from_.tag)
+
+
+def stateless_tag(request: Request) -> str:
+    """A tag that is the same each time the request is resent, though nothing is kept of it (§8.2.7)."""
+    text = f"{request.via} {request.headers.get('call-id')} {request.headers.get('cseq')}"
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -14,7 +14,7 @@ from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.hunt import Clients, Hunt
-from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
+from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.reason import reason_text
@@ -283,7 +283,7 @@ class UserAgent:
         if refusal.status and request.method != "ACK":
             # Without a transaction: who is turned away takes no memory here.
             response = response_to(
-                request, refusal.status, refusal.reason, to_tag=self.token(), headers=refusal.headers
+                request, refusal.status, refusal.reason, to_tag=stateless_tag(request), headers=refusal.headers
             )
             self._send_response(response, request, source)
         return False

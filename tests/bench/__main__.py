@@ -3,7 +3,16 @@
 import importlib
 import sys
 
-AREAS = ("sip", "media", "jitter", "plc", "conversation", "calls", "dashboard", "tools", "production")
+AREAS = {
+    "sip": ("sip",),
+    "media": ("media", "jitter", "plc", "recording", "srtp", "keys"),
+    "conversation": ("conversation",),
+    "calls": (),
+    "dashboard": (),
+    "tools": (),
+    "production": (),
+}
+"""The modules that measure each area."""
 
 
 def main() -> int:
@@ -14,17 +23,12 @@ def main() -> int:
         return 2
     missed = 0
     for area in chosen or AREAS:
-        try:
-            module = importlib.import_module(f"tests.bench.{area}")
-        except ModuleNotFoundError as error:
-            if error.name != f"tests.bench.{area}":
-                raise
-            if chosen:
-                print(f"no gates in {area!r} yet", file=sys.stderr)
-            continue
-        for gate in module.gates():
-            print(gate, flush=True)
-            missed += not gate.met
+        if chosen and not AREAS[area]:
+            print(f"no gates in {area!r} yet", file=sys.stderr)
+        for name in AREAS[area]:
+            for gate in importlib.import_module(f"tests.bench.{name}").gates():
+                print(gate, flush=True)
+                missed += not gate.met
     return 1 if missed else 0
 
 

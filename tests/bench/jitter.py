@@ -15,7 +15,7 @@ from tests.bench.gate import Gate
 from tests.media.hearing import Figures, clocked, eagerly, figures
 from tests.media.networks import CONDITIONS, Condition, loud
 
-AREA = "jitter"
+AREA = "media"
 EAGER_PEERS = "published: pass-through 14/35 and 420 out of order, LiveKit 15/39, rtpsynth 17/47, GStreamer 19/59, "
 EAGER_PEERS += "aiortp arrival 99/143, aiortc 191/310 with 2.4 % lost; all lose 3 minutes of the time line at worst"
 CLOCKED_PEERS = "published: pjmedia 69/136 with 1.4 % lost, LiveKit mixer 81/87 with 1.1 %, aiortp playout 86/183 with "

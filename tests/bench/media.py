@@ -70,8 +70,8 @@ async def busy() -> None:
         await asyncio.sleep(0.080)
 
 
-async def run_calls(*, hog: bool) -> Load:
-    """Hold `CALLS` two-way calls for `SECONDS`."""
+async def run_calls(*, hog: bool = False, record: str = "") -> Load:
+    """Hold `CALLS` two-way calls for `SECONDS`; `record` is a folder that they are recorded in."""
     heard = [0] * CALLS
 
     def listener(call: int) -> Callable[[MediaEvent], None]:
@@ -89,6 +89,8 @@ async def run_calls(*, hog: bool) -> Load:
         channels = [await engine.open(listener(call)) for call in range(CALLS)]
         for channel, port in zip(channels, json.loads(await far.stdout.readline()), strict=True):
             channel.connect(FORMAT, ("127.0.0.1", port))
+            if record:
+                channel.record(f"{record}/{port}.wav")
         async with asyncio.TaskGroup() as tasks:
             work = [speak(channels), busy()] if hog else [speak(channels)]
             others = [tasks.create_task(each) for each in work]

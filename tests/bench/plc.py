@@ -19,7 +19,7 @@ from media.plc import MEMORY, Concealment, bridge
 from sipgw.wav import read_ulaw
 from tests.bench.gate import Gate
 
-AREA = "plc"
+AREA = "media"
 PROMPTS = Path("/usr/share/asterisk/sounds")
 NAMES = (
     "demo-instruct", "priv-callee-options", "demo-congrats", "conf-adminmenu-18",

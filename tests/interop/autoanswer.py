@@ -1,7 +1,6 @@
 """A user agent, media off, that answers calls and offers.
 
-``python -m tests.interop.autoanswer PORT [MIN_SE [CERTIFICATE]]``; it prints its port, its TLS port, and calls over
-TLS.
+``python -m tests.interop.autoanswer PORT [MIN_SE [CERTIFICATE]]`` prints its port, its TLS port, and calls over TLS.
 
 Who calls the user `early` is given the answer before the call is picked up.
 """

@@ -14,8 +14,15 @@ from pathlib import Path
 from sipgw.accounts import AccountOptions
 from sipgw.admission import Admission, AdmissionOptions
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.leg import Leg
+from sipgw.sip.offer_answer import LocalMedia
 from sipgw.trunks import TrunkOptions
-from tests.interop.autoanswer import pick_up
+from tests.interop.autoanswer import describe
+
+
+def pick_up(leg: Leg) -> None:
+    leg.ringing()
+    leg.answer(describe(leg.offer, LocalMedia("127.0.0.1", 4000)))
 
 
 async def main() -> None:

@@ -13,10 +13,13 @@ from sipgw.admission import AdmissionOptions
 from sipgw.config import Config
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.message import Request
 from sipgw.sip.registrar import Binding
+from sipgw.trunks import TrunkOptions
 from tests.cloud import cloud
+from tests.fakes.carriers.pbx import Pbx
 from tests.interop.phones import baresip, linphone
-from tests.recipes import OFFER, written
+from tests.recipes import DEAF, OFFER, written
 
 ANNA = AccountOptions("anna", "annas-password")
 
@@ -119,6 +122,43 @@ def test_a_person_at_a_phone_can_be_called(tmp_path: Path, transport: str) -> No
                 assert made.answer is not None
                 await phone.says("Call established")
                 made.leg.hangup()
+
+    asyncio.run(scenario())
+
+
+class Office(Pbx):
+    """A PBX in the same network, which connects its callers with whomever it is told."""
+
+    def refused(self, refer: Request) -> None:
+        return None
+
+
+@pytest.mark.parametrize("attended", [False, True], ids=["blind", "attended"])
+def test_a_person_at_a_phone_takes_over_a_call(tmp_path: Path, attended: bool) -> None:
+    """`transfer_to = "sip:anna"`: the caller is sent to the phone that anna is registered with right now."""
+
+    async def scenario() -> None:
+        async with Office("700", "700", "x") as office:
+            trunk = TrunkOptions(
+                "office", "peer", networks=(f"{office.host}/32",), transfer_to="sip:anna", attended_transfer=attended
+            )
+
+            def change(config: Config) -> Config:
+                admission = AdmissionOptions(algorithms=("MD5",))
+                return replace(config, accounts=(ANNA,), admission=admission, trunks=(trunk,))
+
+            async with cloud(tmp_path, [], [], change=change, ear_faults=DEAF) as world:
+                port = world.gateway.endpoint.port
+                async with baresip(tmp_path / "phone", port, "anna", ANNA.password, answers=True) as phone:
+                    (binding,) = await bindings(world.gateway, 1)
+                    _, call = await office.call(f"sip:agent@127.0.0.1:{port}", ("127.0.0.1", port))
+                    await asyncio.wait_for(call.ended.wait(), 30)
+                    (sent_to,) = office.transferred
+                    assert sent_to.startswith(f"<{binding.contact}")
+                    assert ("?Replaces=" in sent_to) is attended
+                    assert ("Call established" in phone.printed) is attended
+                (record,) = await records(world.gateway)
+                assert record["ending"] == "transferred"
 
     asyncio.run(scenario())
 

@@ -1,9 +1,14 @@
 """Playout: byte for byte what was said, exact positions, silence within a frame."""
 
+from array import array
+from itertools import pairwise
+from math import sin
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.g711 import FRAME, SILENCE
+from media.g711 import FRAME, SILENCE, from_linear, to_linear
 from media.playout import CAPACITY, FADE, Heard, Mark, Playout
 
 SPEECH = bytes(range(1, 241)) * 40
@@ -101,6 +106,23 @@ def test_stop_is_heard_one_short_fade_later_and_tells_the_exact_position():
     assert marks == []
     assert frames(playout, 10) == SILENCE * 10
     assert playout.waiting == 0
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 39, 40, 41, 159])
+@pytest.mark.parametrize("end", ["stop", "pause"])
+def test_a_cut_does_not_click(end: str, cut: int):
+    """Of a loud tone no step is larger than those of the tone itself, also where a piece of the queue ends."""
+    tone = from_linear(array("h", (int(20000 * sin(at * 0.31)) for at in range(3200))).tobytes())
+    playout = Playout()
+    playout.say(1, tone[: 3 * FRAME + cut])
+    playout.say(1, tone[3 * FRAME + cut :])
+    sound = frames(playout, 3)
+    assert getattr(playout, end)() == Heard(1, 3 * FRAME)
+    sound += frames(playout, 2)
+    assert sound[4 * FRAME :] == SILENCE
+    linear = array("h", to_linear(sound))
+    steps = [abs(after - before) for before, after in pairwise(linear)]
+    assert max(steps[3 * FRAME - 1 :]) <= max(steps[: 3 * FRAME - 1])
 
 
 def test_what_was_stopped_never_ends_and_what_is_said_next_begins():

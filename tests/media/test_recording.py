@@ -2,9 +2,9 @@
 
 import os
 import random
+import resource
+import signal
 import subprocess
-import sys
-import threading
 import time
 
 import pytest
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE
 from media.recorder import BACKLOG, Recorder, Written
-from media.recording import HEADER, HELD, Recording, header
+from media.recording import HELD, Recording
+from media.wav import HEADER, header
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)
 QUIET = bytes([0xFE]) * FRAME
@@ -208,71 +209,58 @@ def test_a_file_that_cannot_be_made_ends_the_recording(tmp_path, name, problem):
     assert written.length == 0
 
 
-FULL = """
-import resource, sys, time
-from media.recorder import Recorder
-import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-recorder = Recorder()
-number = recorder.open(sys.argv[1])
-for _ in range(20):
-    recorder.write(number, b"x" * 16_000)
-while not (written := recorder.ended()):
-    time.sleep(0.001)
-print(written[0].length, written[0].problem)
-"""
-
-
 def test_a_full_disk_ends_the_recording_and_leaves_a_valid_file(tmp_path):
     """A limit on the size of files stands for the disk: the kernel cuts the write short in the same way."""
-    path = tmp_path / "call.wav"
-    done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
-    length, problem = done.stdout.strip().split(" ", 1)
-    assert (int(length), problem) == (96_000, "File too large")
+    recorder, path = Recorder(), tmp_path / "call.wav"
+    number = recorder.open(str(path))
+    resource.prlimit(recorder._process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    for _ in range(20):
+        recorder.write(number, b"x" * 16_000)
+    assert ended(recorder) == (number, 96_000, "File too large")
     assert sizes(path.read_bytes()[:HEADER]) == (HEADER - 8 + 96_000, 48_000, 96_000)
+    other = recorder.open(str(tmp_path / "other.wav"))
+    recorder.close(other)
+    assert ended(recorder) == (other, 0, ""), "the others go on"
 
 
-KILLED = """
-import os, signal, sys, time
-from media.recorder import Recorder
-recorder = Recorder()
-number = recorder.open(sys.argv[1])
-for _ in range(5):
-    recorder.write(number, b"x" * 16_000)
-while os.stat(sys.argv[1]).st_size < 80_000 + 58 if os.path.exists(sys.argv[1]) else True:
-    time.sleep(0.001)
-recorder.write(number, b"x" * 16_000)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_after_a_kill_the_file_is_valid(tmp_path):
-    path = tmp_path / "call.wav"
-    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+def test_after_a_kill_the_file_is_valid_and_the_next_recording_has_a_new_recorder(tmp_path):
+    recorder, path = Recorder(), tmp_path / "call.wav"
+    number = recorder.open(str(path))
+    for _ in range(10):
+        recorder.write(number, b"x" * 16_000)
+    while not path.exists() or path.stat().st_size < HEADER + 48_000:
+        recorder.ended()
+        time.sleep(0.001)
+    recorder._process.kill()
+    assert ended(recorder) == (number, 0, "the recorder died")
     data = path.read_bytes()
     length = sizes(data)[2]
     assert sizes(data) == (HEADER - 8 + length, length // 2, length)
-    assert 64_000 <= length <= len(data) - HEADER
+    assert 32_000 <= length <= len(data) - HEADER
     assert "Channels" in subprocess.run(["soxi", path], capture_output=True, text=True, check=True).stdout
+    other = recorder.open(str(tmp_path / "other.wav"))
+    recorder.close(other)
+    assert ended(recorder) == (other, 0, "")
 
 
-def test_a_disk_that_stands_still_ends_the_recording_and_takes_no_more_memory(tmp_path, monkeypatch):
-    stands, moves, pwrite = threading.Event(), threading.Event(), os.pwrite
-
-    def wait(*args):
-        stands.set()
-        moves.wait(10)
-        return pwrite(*args)
-
-    monkeypatch.setattr(os, "pwrite", wait)
+def test_a_disk_that_stands_still_ends_the_recording_and_takes_no_more_memory(tmp_path):
     recorder = Recorder()
     number = recorder.open(str(tmp_path / "call.wav"))
-    assert stands.wait(10)
+    os.kill(recorder._process.pid, signal.SIGSTOP)
     for _ in range(2 * BACKLOG // 16_000):
         recorder.write(number, bytes(16_000))
-    assert recorder.waiting <= BACKLOG + 16_000
-    moves.set()
+    assert recorder.waiting <= BACKLOG + 16_000 + 100
+    os.kill(recorder._process.pid, signal.SIGCONT)
     assert ended(recorder).problem == "the disk is too slow"
+
+
+def test_what_waits_is_written_before_the_recorder_is_shut(tmp_path):
+    recorder = Recorder()
+    number = recorder.open(str(tmp_path / "call.wav"))
+    for _ in range(100):
+        recorder.write(number, bytes(16_000))
+    recorder.shut(10)
+    assert sizes((tmp_path / "call.wav").read_bytes())[2] == 1_600_000
 
 
 def test_the_header_is_58_bytes():

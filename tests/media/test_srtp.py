@@ -1,6 +1,8 @@
 """SRTP of a call: what leaves is protected, what is not authentic does nothing, new keys cost no frame."""
 
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from media import rtcp, rtp
 from media.g711 import FRAME
 from media.rtp import MAX_PACKET
 from media.session import Format, Session
-from media.srtp import OVERLAP, PROFILES, Keys, Srtp
+from media.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -255,3 +257,15 @@ def test_keys_go_over_the_pipe_and_are_not_shown() -> None:
     one = keys(mki=b"\1\2")
     assert Keys.decode(one.encode()) == one
     assert repr(one) == f"Keys(suite='{CM80}')"
+
+
+def test_without_the_library_it_is_said_what_to_do(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pylibsrtp", None)
+    with pytest.raises(SrtpUnavailableError, match=r"pip install pylibsrtp.*srtp = \"off\""):
+        check()
+
+
+def test_the_library_is_loaded_with_the_first_keys_only() -> None:
+    """A gateway without SRTP starts without it."""
+    code = "import sys, media.worker, sipgw.gateway; sys.exit('pylibsrtp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

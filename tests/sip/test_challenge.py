@@ -143,6 +143,19 @@ def test_a_forged_nonce_is_refused(change) -> None:
     assert door.prove(answered(forged), HOST, 101.0) is Proof.STALE
 
 
+def test_a_forged_nonce_tells_nothing_of_the_password() -> None:
+    """Else passwords could be guessed with it: right and wrong are answered alike, and neither is looked at."""
+    door = challenger()
+    forged = Challenge("sipgw", "64.x.0123", "SHA-256", ("auth",))
+    for user, password in (("anna", PASSWORD), ("anna", "wrong"), ("nobody", "x")):
+        assert door.prove(answered(forged, user, password), HOST, 101.0) is Proof.STALE
+
+
+def test_an_old_nonce_and_a_wrong_password_are_a_wrong_password() -> None:
+    door = challenger()
+    assert door.prove(answered(asked(door, 100.0), "anna", "wrong"), HOST, 100.0 + NONCE_LIFE) is Proof.WRONG
+
+
 def test_a_nonce_is_good_only_where_it_was_given() -> None:
     door = challenger()
     assert door.prove(answered(asked(door)), "192.0.2.8", 101.0) is Proof.STALE

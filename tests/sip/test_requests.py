@@ -248,3 +248,18 @@ def test_a_uri_that_names_nobody_is_still_a_call() -> None:
     wire.send(INVITE.format(call_id="any").replace("INVITE sip:agent@10.0.0.2", "INVITE tel:+15551234"))
     wire.run(0.1)
     assert wire.parties[B].calls[0].invite.uri == Uri.parse("tel:+15551234")
+
+
+def test_who_is_turned_away_without_memory_gets_the_same_tag_each_time() -> None:
+    """§8.2.7: a stateless answer to a resent request is the same answer."""
+    wire = Wire(B)
+    wire.parties[B].admit = lambda request, peer: Refusal(401)
+    for _ in range(3):
+        wire.send(ask("INVITE"))
+    wire.send(ask("INVITE", via=f"SIP/2.0/UDP {A}:5060;branch=z9hG4bKtwo;rport"))
+    wire.run(1)
+    tags = [message.to.tag for _, _, _, message in wire.trace if isinstance(message, Response)]
+    assert len(tags) == 4
+    assert len(set(tags[:3])) == 1
+    assert tags[3] != tags[0]
+    nothing_left(wire)
