@@ -94,9 +94,11 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
+            case media.NoRtp() if self._held:
+                pass  # who holds us may play music, but need not
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
-                if seconds >= NO_RTP_LIMIT and not self._held:  # who holds us may play music, but need not
+                if seconds >= NO_RTP_LIMIT:
                     self.end(f"no sound arrived for {seconds:.0f} s")
             case media.Dead(cause):
                 self.end(cause)
