@@ -13,7 +13,7 @@ from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.history import History
 from agent.limits import OPEN, boundary
-from agent.line import Audio, Digit, Finished, Gone, Line, LineEvent, Started
+from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.model import Model
 from agent.mouth import Mouth, VoiceError
 from agent.persona import Persona
@@ -154,6 +154,9 @@ class Conversation:
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)
+            case Away(away):
+                self._floor.turns.away(away, self._now())
+                self._floor.changed.set()
             case Gone(cause):
                 self._floor.end(Outcome("caller_hung_up", cause))
 

@@ -41,13 +41,19 @@ class Finished(NamedTuple):
     at: float
 
 
+class Away(NamedTuple):
+    """The caller has put us on hold, or, if `away` is false, has come back."""
+
+    away: bool
+
+
 class Gone(NamedTuple):
     """The line is dead; nothing follows. `cause` is a short sentence for the record."""
 
     cause: str
 
 
-LineEvent = Audio | Digit | Started | Finished | Gone
+LineEvent = Audio | Digit | Started | Finished | Away | Gone
 
 
 class Heard(NamedTuple):

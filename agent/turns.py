@@ -179,6 +179,22 @@ class Keypad:
         return keys
 
 
+@dataclass
+class Patience:
+    """How patient we are with a caller who says nothing."""
+
+    most: int
+    """How often it is asked whether somebody is there."""
+    asked: int = 0
+    away: bool = False
+    """Whether it has put us on hold, and need not say anything."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether it was asked often enough."""
+        return self.asked >= self.most
+
+
 class Turns:
     """The turn-taking of one call."""
 
@@ -192,7 +208,7 @@ class Turns:
         self._onset_at = now
         self._quiet_since: float | None = now
         """Since when neither a sound nor words come from the caller; None while there is a sound."""
-        self._asked = 0
+        self._patience = Patience(options.reprompts)
         self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
         self._kept = ""
@@ -209,14 +225,14 @@ class Turns:
             event = E.COLLIDED
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
-        if event is E.SILENCE and self._asked >= self.options.reprompts:
+        if event is E.SILENCE and self._patience.at_end:
             return self._go(now, S.CLOSING, (D.GOODBYE_SILENCE,))
         row = TABLE.get((self.state, event))
         if row is None:
             return ()
-        self._asked += event is E.SILENCE
+        self._patience.asked += event is E.SILENCE
         if D.ANSWER in row[1]:
-            self._asked = 0
+            self._patience.asked = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
 
@@ -278,6 +294,11 @@ class Turns:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
         self._go(now, S.ANNOUNCING, ())
 
+    def away(self, away: bool, now: float) -> None:
+        """The caller puts us on hold, or comes back: meanwhile its silence means nothing."""
+        self._patience = Patience(self.options.reprompts, away=away)
+        self._since = now
+
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
         self._go(now, S.CLOSING, ())
@@ -307,6 +328,8 @@ class Turns:
         """When the state is over if nothing happens; the event that ends it stands in `TIMEOUTS`."""
         options, quiet_since = self.options, self._quiet_since
         match self.state:
+            case S.LISTENING | S.HEARING if self._patience.away:
+                return None
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:

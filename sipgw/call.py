@@ -37,6 +37,8 @@ BYE_LIMIT = 5.0
 Connect = Callable[[], Awaitable[bool]]
 """Transfers the caller to a person and returns whether that succeeded."""
 RETRY_AFTER = (("Retry-After", "5"),)
+SILENCE = b"\xff"
+"""Mu-law."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Begin to exchange sound as `negotiated`, or go on so."""
-        self._held = negotiated.on_hold
+        if negotiated.on_hold is not self._held:
+            self._held = negotiated.on_hold
+            self._events.put_nowait(agent_line.Away(self._held))
         agreed = negotiated.srtp
         self._live.connect(
             Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
@@ -82,16 +86,19 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                self._events.put_nowait(agent_line.Audio(ulaw, at))
+                heard = SILENCE * len(ulaw) if self._held else ulaw  # what we hear on hold is not meant for us
+                self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
             case media.Started(utterance, at):
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
+            case media.NoRtp() if self._held:
+                pass  # who holds us may play music, but need not
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
-                if seconds >= NO_RTP_LIMIT and not self._held:  # who holds us may play music, but need not
+                if seconds >= NO_RTP_LIMIT:
                     self.end(f"no sound arrived for {seconds:.0f} s")
             case media.Dead(cause):
                 self.end(cause)

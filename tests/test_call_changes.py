@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from agent.line import Audio, Away, Gone
 from media import channel as media
 from sipgw.call import PhoneLine
 from sipgw.sip import endpoint, session_timer
@@ -128,14 +129,18 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
 
 
 def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
-    """Who holds us may play music, but need not: only the silence of a caller who should speak ends a call."""
+    """Who holds us may play music, but need not, and it is not for us: only silence of who should speak ends a call."""
     line = PhoneLine()
     line.attach(Mock())
     local = LocalMedia("127.0.0.1", 4000)
 
-    def ended(direction: str) -> bool:
+    def events(direction: str) -> list[object]:
         line.exchange(answer(make_offer(local, direction), local))
+        line.on_media(media.Frames(b"\x7f" * 4, 1.0))
         line.on_media(media.NoRtp(30.0))
-        return not line._events.empty()
+        return [line._events.get_nowait() for _ in range(line._events.qsize())]
 
-    assert [ended(direction) for direction in ("sendonly", "inactive", "sendrecv")] == [False, False, True]
+    music = Audio(b"\xff" * 4, 1.0)
+    assert events("sendonly") == [Away(True), music]
+    assert events("inactive") == [music]
+    assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s")]

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from agent.errors import ProviderError
+from agent.line import Away
 from agent.records import Outcome, ProviderFailed, Report, ToolDone
 from agent.tools import Tool, ToolError, tool
 from agent.turns import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
-from tests.fakes.line import LETTER, calls, says
+from tests.fakes.line import LETTER, calls, says, sound_of
 
 # Tools
 
@@ -170,6 +171,22 @@ def test_silence_is_asked_after_twice_then_ended() -> None:
     ]
     assert held.outcome.kind == "silence"
     assert held.turns[-1].heard == PERSONA.goodbye_silence
+
+
+def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        line.incoming.put_nowait(Away(True))
+        await asyncio.sleep(600)
+        assert line.played == sound_of(PERSONA.greeting)
+        line.incoming.put_nowait(Away(False))
+        await caller.say("Still there?")
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    held = hold(plan, Setting(options=TurnOptions()))
+    assert held.voice.spoken == [PERSONA.greeting, "Sure."]
+    assert held.outcome.kind == "caller_hung_up"
 
 
 def test_the_longest_call_ends_with_a_farewell() -> None:

@@ -232,3 +232,14 @@ def test_the_mm_hmm_of_the_languages_spoken_does_not_interrupt(languages, text: 
 def test_a_language_without_words_is_an_error() -> None:
     with pytest.raises(ValueError, match="'tlh' is not one of de, en"):
         TurnOptions(languages=("tlh",))
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.HEARING])
+def test_nobody_is_asked_while_on_hold_and_patience_begins_anew_afterwards(state: State) -> None:
+    subject = turns(state)
+    subject.away(True, 1.0)
+    assert subject.deadline == OPTIONS.max_duration
+    assert subject.handle_timer(500.0) == ("", ())
+    subject.away(False, 600.0)
+    assert subject.deadline == 600.0 + OPTIONS.reprompt_after
+    assert subject.handle_timer(subject.deadline) == ("", (Decision.REPROMPT,))
