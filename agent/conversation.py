@@ -190,6 +190,10 @@ class Conversation:
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final))
+        prepared = self._floor.prepared
+        if prepared is not None and not event.final and words_of(prepared.text) != words_of(event.text):
+            prepared.cancel()  # the caller goes on
+            self._floor.prepared = None
         turns = self._floor.turns
         text, decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
         self._decide(decisions, text)

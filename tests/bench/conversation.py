@@ -1,20 +1,26 @@
 """Gates of the conversation: what the caller waits for."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import structlog
 
+from agent.providers.deepgram_listen import DeepgramOptions
 from media.rtp import signed
+from sipgw.config import Config
 from tests.bench.gate import Gate, percentile
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
+from tests.fakes.deepgram import FakeDeepgram, Flux
 from tests.fakes.openai import Reply
 from tests.phone import Phone, calling
 
@@ -23,6 +29,8 @@ DEMOS = 3
 TURNS = 24
 SPACING = 2600
 """Milliseconds from one scripted turn of the caller to the next."""
+EAGER_SILENCE = 80
+"""Milliseconds of silence after which the fake thinks that the turn is probably over."""
 MIN_TURN_SILENCE = 100
 """Milliseconds of silence after which the fake ends a turn, as Universal-3 does."""
 
@@ -44,19 +52,34 @@ def starts(phone: Phone) -> list[tuple[float, int]]:
     return found
 
 
-async def turn_latencies(folder: Path, delays: tuple[float, float, float]) -> list[float]:
-    """Seconds from the caller's packet that completes a turn to the first packet of the reply, for every turn."""
+async def turn_latencies(folder: Path, delays: tuple[float, float, float], *, eager: bool = False) -> list[float]:
+    """Seconds from the caller's packet that completes a turn to the first packet of the reply, for every turn.
+
+    With `eager` the ears tell in advance that the turn is probably over, and the whole time counts from the last word.
+    """
     first = 5000
     said = [Said("And now?", first + turn * SPACING, first + turn * SPACING + 500) for turn in range(TURNS)]
-    async with (
-        cloud(folder, said, [Reply(text=["Fine so far."])], delays=delays) as world,
-        calling(world.target, silent) as phone,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        change = await stack.enter_async_context(deepgram(said)) if eager else lambda config: config
+        world = await stack.enter_async_context(
+            cloud(folder, said, [Reply(text=["Fine so far."])], delays=delays, change=change)
+        )
+        phone = await stack.enter_async_context(calling(world.target, silent))
         await asyncio.sleep((first + TURNS * SPACING + 1500) / 1000)
         replies = [at for at, _ in starts(phone)][1:]  # the first is the greeting
         # The packet whose sound completes words and silence; positions in the sound are exact.
-        ends = [phone.sent_at[-(-(part.end_ms + MIN_TURN_SILENCE) // 20) - 1] for part in said]
+        silence = 0 if eager else MIN_TURN_SILENCE
+        ends = [phone.sent_at[-(-(part.end_ms + silence) // 20) - 1] for part in said]
         return [reply - end for reply, end in zip(replies, ends, strict=True)]
+
+
+@contextlib.asynccontextmanager
+async def deepgram(said: list[Said]) -> AsyncIterator[Callable[[Config], Config]]:
+    """Flux, sure of the end of a turn after the published median of a final transcript."""
+    with mock.patch.multiple(Flux, EAGER=EAGER_SILENCE, END=307):
+        async with FakeDeepgram(said) as server:
+            options = DeepgramOptions(api_key="dg-key", url=server.url, eager_eot_threshold=0.4)
+            yield lambda config: replace(config, agent=replace(config.agent, ears="deepgram"), deepgram=options)
 
 
 def cloud_gates() -> Iterator[Gate]:
@@ -72,6 +95,15 @@ def cloud_gates() -> Iterator[Gate]:
     median = percentile(whole, 0.5)
     name = "fakes at published medians (307 + 300 + 150 ms): caller stops to first packet"
     yield Gate(AREA, name, f"p50 {1000 * median:.0f} ms", "p50 <= 800 ms", median <= 0.800)
+
+
+def eager_gate() -> Gate:
+    """Replies prepared before the turn is final."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = asyncio.run(turn_latencies(Path(folder), (0.0, 0.300, 0.150), eager=True))
+    median = percentile(whole, 0.5)
+    name = f"the same prepared on an eager end of turn after {EAGER_SILENCE} ms (Flux, final after 307 ms)"
+    return Gate(AREA, name, f"p50 {1000 * median:.0f} ms", "p50 <= 550 ms", median <= 0.550)
 
 
 def demo_gate() -> Gate:
@@ -95,3 +127,4 @@ def gates() -> Iterator[Gate]:
     """Measure everything."""
     yield demo_gate()
     yield from cloud_gates()
+    yield eager_gate()
