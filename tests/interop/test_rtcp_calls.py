@@ -57,7 +57,7 @@ def test_a_phone_and_the_gateway_report_to_each_other(gateway: Served, tmp_path:
     with captured(tmp_path / "call.pcap", gateway.rtp_ports) as capture:
         phone(tmp_path, gateway.port)
         media = gateway.calls(before + 1)[-1]["media"]
-    assert media["rtcp_sent"] >= 3
+    assert media["rtcp_sent"] >= 2  # the interval is random, up to 7.5 s
     assert media["rtcp_received"] >= 2
     assert media["rtcp_malformed"] == 0
     assert media["round_trip"] < 0.1  # they answered our sender reports: they took them
