@@ -15,13 +15,16 @@ import subprocess
 import sys
 from collections import deque
 from enum import IntEnum
-from typing import NamedTuple
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol
 
 from media.wav import HEADER, LARGEST, header
 
 BACKLOG = 16 << 20
 """Bytes that may wait for the disk; a recording that comes on top is given up."""
-LARGEST_ORDER = 1 << 17
+PIECE = 1 << 15
+"""Bytes of sound in one order; a packet between processes must fit into the socket's buffer."""
+LARGEST_ORDER = 1 << 16
 PRIVATE = 0o600
 _ORDER = struct.Struct("!IB")
 _WRITTEN = struct.Struct("!IQ")
@@ -78,7 +81,8 @@ class Recorder:
             self._running.discard(number)
             self._order(number, Order.END, b"the disk is too slow")
         else:
-            self._order(number, Order.SOUND, sound)
+            for at in range(0, len(sound), PIECE):
+                self._order(number, Order.SOUND, sound[at : at + PIECE])
 
     def close(self, number: int) -> None:
         """Finish the file."""
@@ -155,13 +159,38 @@ class Recorder:
             self._process.wait()
 
 
-class File:
+class File(Protocol):
+    """A file that grows."""
+
+    length: int
+    """Bytes of mu-law sound in it."""
+
+    def append(self, sound: bytes) -> None:
+        """Add stereo mu-law sound. Raises OSError."""
+
+    def close(self) -> None:
+        """Complete and release the file; never raises."""
+
+
+def make(path: bytes) -> File:
+    """A new file, Opus if it is named ``.opus``. Raises OSError."""
+    opus = path.endswith(b".opus")
+    if opus and find_spec("av") is None:
+        raise OSError(errno.ENOSYS, "Opus needs PyAV: pip install 'sipgw[opus]'")
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    if opus:
+        from media.opus import OpusFile
+
+        return OpusFile(file)
+    return WavFile(file)
+
+
+class WavFile:
     """A WAV file that grows. Every method but `close` may raise OSError."""
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, file: int) -> None:
         self.length = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(path, flags, PRIVATE)
+        self._file = file
         self._write(header(0), 0)
 
     def append(self, sound: bytes) -> None:
@@ -192,16 +221,18 @@ def serve(orders: socket.socket) -> None:
         problem = _obey(files, number, Order(order), data[_ORDER.size :])
         if problem is not None:
             file = files.pop(number, None)
-            orders.send(_WRITTEN.pack(number, file.length if file else 0) + problem.encode())
             if file:
                 file.close()
+            orders.send(_WRITTEN.pack(number, file.length if file else 0) + problem.encode())
+    for left in files.values():
+        left.close()
 
 
 def _obey(files: dict[int, File], number: int, order: Order, body: bytes) -> str | None:
     """Carry out an order; returns how the recording ended if it did: "" is well."""
     try:
         if order == Order.BEGIN:
-            files[number] = File(body)
+            files[number] = make(body)
         elif number not in files:
             return None
         elif order == Order.END:

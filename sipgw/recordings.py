@@ -4,7 +4,9 @@ import re
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
@@ -27,8 +29,12 @@ class RecordingOptions:
     """Where recordings are kept, made when it does not exist; empty: no call is recorded."""
     name: str = "{began}-{call}"
     """Name of a file; {call} is its Call-ID, {began} its start in UTC, {trunk} and {caller} as in its record."""
+    format: Literal["wav", "opus"] = "wav"
+    """`wav` is G.711 as it was, 58 MB per hour; `opus` is 14 MB and costs 10 ms of CPU per second (pip install av)."""
 
     def __post_init__(self) -> None:
+        if self.format == "opus" and find_spec("av") is None:
+            raise ValueError("format 'opus' needs PyAV: pip install 'sipgw[opus]'")
         try:
             places = [place for _, place, _, _ in string.Formatter().parse(self.name) if place is not None]
         except ValueError as error:
@@ -44,7 +50,7 @@ class RecordingOptions:
             return ""
         start = began.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
         name = self.name.format(call=call, began=start, trunk=trunk, caller=caller)
-        return str(Path(self.folder).resolve() / f"{_UNSAFE.sub('_', name)[:LONGEST]}.wav")
+        return str(Path(self.folder).resolve() / f"{_UNSAFE.sub('_', name)[:LONGEST]}.{self.format}")
 
     def prepare(self) -> None:
         """Make the folder, readable by us alone. Raises OSError."""

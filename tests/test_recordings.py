@@ -39,6 +39,15 @@ def test_the_name_tells_start_and_call(tmp_path):
     assert Path(path).name == "20260102T030405-a84b4c76@pc33_example_com.wav"
 
 
+def test_opus_without_its_library_is_told_at_start(monkeypatch):
+    assert (
+        parse('[recording]\nfolder = "x"\nformat = "opus"', "x", {}).recording.path("1", BEGAN, "", "")[-6:] == "1.opus"
+    )
+    monkeypatch.setattr("sipgw.recordings.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install"):
+        parse('[recording]\nformat = "opus"', "sipgw.toml", {})
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("{began}", "needs {call}"), ("{call}{who}", "{who}"), ("{call", "read"), ("{call.x}", "{call.x}")],

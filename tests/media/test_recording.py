@@ -6,15 +6,19 @@ import resource
 import signal
 import subprocess
 import time
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.g711 import FRAME, RATE, SILENCE
+from media.g711 import FRAME, RATE, SILENCE, to_linear
 from media.recorder import BACKLOG, Recorder, Written
 from media.recording import HELD, Recording
 from media.wav import HEADER, header
+from sipgw.wav import read_ulaw
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)
 QUIET = bytes([0xFE]) * FRAME
@@ -170,6 +174,15 @@ def ended(recorder: Recorder) -> Written:
     raise AssertionError("the recorder did not tell the end")
 
 
+def written(recorder: Recorder, path: Path, size: int) -> None:
+    """Wait until so much of the file is there."""
+    until = time.monotonic() + 10
+    while not path.exists() or path.stat().st_size < size:
+        assert time.monotonic() < until, "the file does not grow"
+        recorder.ended()
+        time.sleep(0.001)
+
+
 def sizes(data: bytes) -> tuple[int, int, int]:
     return tuple(int.from_bytes(data[at : at + 4], "little") for at in (4, 46, 54))
 
@@ -228,9 +241,7 @@ def test_after_a_kill_the_file_is_valid_and_the_next_recording_has_a_new_recorde
     number = recorder.open(str(path))
     for _ in range(10):
         recorder.write(number, b"x" * 16_000)
-    while not path.exists() or path.stat().st_size < HEADER + 48_000:
-        recorder.ended()
-        time.sleep(0.001)
+    written(recorder, path, HEADER + 48_000)
     recorder._process.kill()
     assert ended(recorder) == (number, 0, "the recorder died")
     data = path.read_bytes()
@@ -261,6 +272,45 @@ def test_what_waits_is_written_before_the_recorder_is_shut(tmp_path):
         recorder.write(number, bytes(16_000))
     recorder.shut(10)
     assert sizes((tmp_path / "call.wav").read_bytes())[2] == 1_600_000
+
+
+def decoded(path: Path) -> np.ndarray:
+    """Both sides of an Opus file at 8 kHz, as rows."""
+    with av.open(str(path)) as file:
+        resample = av.AudioResampler("s16p", "stereo", RATE)
+        frames = [out for frame in file.decode(audio=0) for out in resample.resample(frame)]
+    return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).astype(float)
+
+
+def test_opus_keeps_the_sides_apart_and_in_time(tmp_path):
+    recorder, path = Recorder(), tmp_path / "call.opus"
+    number = recorder.open(str(path))
+    speech = read_ulaw(Path(__file__).parent.parent / "data" / "speech" / "jfk.wav")[: 10 * RATE]
+    stereo = bytearray(SILENCE[:1] * 2 * len(speech))
+    stereo[0::2] = speech
+    for at in range(0, len(stereo), 2 * RATE):
+        recorder.write(number, bytes(stereo[at : at + 2 * RATE]))
+    recorder.close(number)
+    assert ended(recorder) == (number, len(stereo), "")
+    left, right = decoded(path)
+    assert abs(len(left) - len(speech)) <= 2 * FRAME
+    sent = np.frombuffer(to_linear(speech), "<i2").astype(float)
+    length = min(len(left), len(sent))
+    assert np.corrcoef(left[:length], sent[:length])[0, 1] > 0.9
+    assert np.abs(right).mean() < np.abs(left).mean() / 50
+    assert path.stat().st_size < len(stereo) / 3
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_opus_after_a_kill_can_be_played(tmp_path):
+    recorder, path = Recorder(), tmp_path / "call.opus"
+    number = recorder.open(str(path))
+    speech = read_ulaw(Path(__file__).parent.parent / "data" / "speech" / "jfk.wav")[: 10 * RATE]
+    recorder.write(number, speech + speech)
+    recorder.write(number, speech + speech)
+    written(recorder, path, 40_000)
+    recorder._process.kill()
+    assert decoded(path).shape[1] >= 8 * RATE
 
 
 def test_the_header_is_58_bytes():
