@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,14 @@ def sound(milliseconds: int) -> bytes:
 class Reader:
     """Reads the events all the time, as a conversation does."""
 
-    def __init__(self, ears: Ears) -> None:
-        self._ears = ears
+    def __init__(self, session: Any) -> None:
+        """`session` is anything with `events()`."""
+        self._session = session
         self._queue: asyncio.Queue = asyncio.Queue()
 
     async def run(self) -> None:
         try:
-            async for event in self._ears.events():
+            async for event in self._session.events():
                 self._queue.put_nowait(event)
             self._queue.put_nowait(None)
         except ProviderError as error:

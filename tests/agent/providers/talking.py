@@ -12,6 +12,7 @@ from agent.errors import ProviderError
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from tests.agent.providers import listening
 from tests.fakes.assemblyai import Said
 from tests.fakes.duplex import Say
 from tests.fakes.realtime import FakeRealtime
@@ -39,27 +40,8 @@ AGENT = Kind("voice agent", FakeVoiceAgent, AssemblyAIVoiceAgent, VoiceAgentOpti
 every = pytest.mark.parametrize("kind", [REALTIME, AGENT], ids=lambda kind: kind.name)
 
 
-class Reader:
+class Reader(listening.Reader):
     """Reads the events all the time."""
-
-    def __init__(self, duplex) -> None:
-        self._duplex = duplex
-        self._queue: asyncio.Queue = asyncio.Queue()
-
-    async def run(self) -> None:
-        try:
-            async for event in self._duplex.events():
-                self._queue.put_nowait(event)
-            self._queue.put_nowait(None)
-        except ProviderError as error:
-            self._queue.put_nowait(error)
-
-    async def next(self):
-        async with asyncio.timeout(5):
-            event = await self._queue.get()
-        if isinstance(event, Exception):
-            raise event
-        return event
 
     async def until(self, kind: type) -> list:
         """All events up to the first of `kind`."""

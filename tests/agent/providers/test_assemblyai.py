@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 
 import pytest
 
@@ -10,6 +9,7 @@ from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.assemblyai_session import AssemblyAIOptions
+from tests.agent.providers.listening import listen, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 
 KEY = "aai-key"
@@ -23,54 +23,12 @@ def options(fake: FakeAssemblyAI, **more) -> AssemblyAIOptions:
     )
 
 
-def sound(milliseconds: int) -> bytes:
-    return random.Random(1).randbytes(milliseconds * 8)
-
-
-class Reader:
-    """Reads the events all the time, as a conversation does."""
-
-    def __init__(self, ears: AssemblyAIEars) -> None:
-        self._ears = ears
-        self._queue: asyncio.Queue = asyncio.Queue()
-
-    async def run(self) -> None:
-        try:
-            async for event in self._ears.events():
-                self._queue.put_nowait(event)
-            self._queue.put_nowait(None)
-        except ProviderError as error:
-            self._queue.put_nowait(error)
-
-    async def next(self):
-        async with asyncio.timeout(5):
-            event = await self._queue.get()
-        if isinstance(event, Exception):
-            raise event
-        return event
-
-    async def final(self) -> Transcript:
-        while True:
-            event = await self.next()
-            if isinstance(event, Transcript) and event.final:
-                return event
-
-
 def session(fake: FakeAssemblyAI, scenario, **more):
     """Run `scenario(ears, reader)` on an open pair of ears."""
 
     async def run():
         async with fake:
-            ears = AssemblyAIEars(options(fake, **more))
-            await ears.open()
-            reader = Reader(ears)
-            async with asyncio.TaskGroup() as group:
-                reading = group.create_task(reader.run())
-                try:
-                    return await scenario(ears, reader)
-                finally:
-                    await ears.close()
-                    await reading
+            return await listen(AssemblyAIEars(options(fake, **more)), scenario)
 
     return asyncio.run(run())
 
