@@ -1,7 +1,7 @@
 """Writes recordings to disk in a process of its own: ``python -m media.recorder FD``, a child of the media process.
 
-A thread would share the interpreter with the sender of the packets, and was measured to make it late when the disk is
-busy. Each block is followed by a new head of the file, so that it is a valid WAV file at every moment, also after a
+A thread would share the interpreter with the sender of the packets; with a busy disk it made them late more often
+(docs/decisions.md). Each block is followed by a new head of the file, so that it is a valid WAV file at every moment, also after a
 kill. What cannot be written ends that recording and nothing else.
 """
 
