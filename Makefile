@@ -43,7 +43,7 @@ lint: $(VENV)/.tested
 unit: $(VENV)/.tested
 	$(BIN)/python -m pytest
 
-bench: install
+bench: $(VENV)/.tested
 	$(BIN)/python -m tests.bench $(AREA)
 
 format: $(VENV)/.tested

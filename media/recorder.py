@@ -1,8 +1,8 @@
 """Writes recordings to disk in a process of its own: ``python -m media.recorder FD``, a child of the media process.
 
 A thread would share the interpreter with the sender of the packets; with a busy disk it made them late more often
-(docs/decisions.md). Each block is followed by a new head of the file, so that it is a valid WAV file at every moment, also after a
-kill. What cannot be written ends that recording and nothing else.
+(docs/decisions.md). Each block is followed by a new head of the file, so that it is a valid WAV file at every moment,
+also after a kill. What cannot be written ends that recording and nothing else.
 """
 
 import contextlib

@@ -99,6 +99,24 @@ def sipp_gates() -> Iterator[Gate]:
     yield Gate(AREA, "SIPp uac, 100 calls/s for 60 s", figures, "0 failed, p95 INVITE to 200 < 10 ms", met)
 
 
+def open_dialogs() -> Gate:
+    """The memory of a user agent, media off, that holds a thousand calls."""
+    command = [sys.executable, "-m", "tests.interop.autoanswer", "0"]
+    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout
+        port = agent.stdout.readline().split()[1]
+        options = ["-sn", "uac", "-r", "100", "-m", "1000", "-l", "1000", "-d", "15000", "-nostdin"]
+        ran = subprocess.run(["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", *options], cwd=folder,
+                             capture_output=True, check=False)  # fmt: skip
+        status = Path(f"/proc/{agent.pid}/status").read_text()
+        agent.terminate()
+        agent.communicate(timeout=10)
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+)", status)
+    figures = f"{int(kilobytes) / 1024:.0f} MiB" + ("" if ran.returncode == 0 else ", calls failed")
+    met = ran.returncode == 0 and int(kilobytes) < 60 * 1024
+    return Gate(AREA, "1,000 dialogs open", figures, "< 60 MiB", met)
+
+
 def flood_gates() -> Iterator[Gate]:
     """A trunk's calls beside strangers who send 5,000 datagrams a second, half garbage, half forged requests."""
     for sources in (1, 1000):
@@ -130,4 +148,5 @@ def gates() -> Iterator[Gate]:
     yield parse_and_serialize()
     yield registrations()
     yield from sipp_gates()
+    yield open_dialogs()
     yield from flood_gates()
