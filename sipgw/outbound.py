@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -13,6 +13,7 @@ from sipgw.dialling import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.registrar import Registrar
+from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
 
@@ -38,9 +39,17 @@ class Outbound:
 
     @contextlib.asynccontextmanager
     async def dial(
-        self, number: str, offer: bytes, *, trunk: str = "", caller_id: str = "", ring_timeout: float = 60.0
+        self,
+        number: str,
+        offer: Callable[[TrunkOptions], bytes],
+        *,
+        trunk: str = "",
+        caller_id: str = "",
+        ring_timeout: float = 60.0,
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
+
+        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next.
 
         Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try.
         """
@@ -51,7 +60,7 @@ class Outbound:
             try:
                 await asyncio.sleep(attempt.wait)
                 try:
-                    leg, answer = await self._send(attempt, offer, ring_timeout)
+                    leg, answer = await self._send(attempt, offer(attempt.trunk), ring_timeout)
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
