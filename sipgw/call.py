@@ -5,150 +5,46 @@ INVITE → ports and providers are opened while it rings → 200 → conversatio
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from secrets import token_bytes
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
-from agent import line as agent_line
 from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
-from media.session import Format
-from media.srtp import Keys as SrtpKeys
-from sipgw.keys import Keys, Way
+from sipgw.events import Ending
+from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
+from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdes import SECRET, Policy
+from sipgw.sip.uri import Uri
 from sipgw.transfer import Dial, Person, Transfers, closing
 
 log = structlog.get_logger()
 
-EVENTS_KEPT = 500
-"""Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
-NO_RTP_LIMIT = 30.0
-"""Seconds without a packet from the caller after which the call is given up."""
 BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
 Connect = Callable[[], Awaitable[bool]]
 """Transfers the caller to a person and returns whether that succeeded."""
 RETRY_AFTER = (("Retry-After", "5"),)
-SILENCE = b"\xff"
-"""Mu-law."""
 
 
-@dataclass(frozen=True)
-class Ending:
-    """Why a call ended: a word for statistics and a sentence for people."""
+class Host(Protocol):
+    """Whose agent speaks in a call, and who wants to know what becomes of it."""
 
-    kind: str
-    cause: str
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+        """The conversation on `line`; `connect` is None if there is nobody to transfer the caller to."""
 
+    def answered(self) -> None:
+        """Sound flows from now on."""
 
-class PhoneLine:
-    """An `agent.line.Line` on a media channel."""
-
-    def __init__(self, *, inband_keys: bool = False) -> None:
-        """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
-        self.dropped = 0
-        self._inband_keys = inband_keys
-        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
-        self._channel: media.Channel | None = None
-        self._keys = Keys()
-        self._held = False
-
-    def attach(self, channel: media.Channel) -> None:
-        """Use `channel` for sound; to be called before the conversation begins."""
-        self._channel = channel
-
-    def exchange(self, negotiated: Negotiated) -> None:
-        """Begin to exchange sound as `negotiated`, or go on so."""
-        if negotiated.on_hold is not self._held:
-            self._held = negotiated.on_hold
-            self._events.put_nowait(agent_line.Away(self._held))
-        agreed = negotiated.srtp
-        self._live.connect(
-            Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
-            (negotiated.remote_address, negotiated.remote_port),
-            control=negotiated.control,
-            keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
-            send=negotiated.direction in ("sendrecv", "sendonly"),
-            receive=negotiated.direction in ("sendrecv", "recvonly"),
-        )
-
-    def on_media(self, event: media.MediaEvent) -> None:
-        """Take what the media process reports."""
-        match event:
-            case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
-                self.dropped += 1
-            case media.Frames(ulaw, at):
-                heard = SILENCE * len(ulaw) if self._held else ulaw  # what we hear on hold is not meant for us
-                self._events.put_nowait(agent_line.Audio(heard, at))
-            case media.Digit(key, at):
-                self.press(key, "rtp", at)
-            case media.Started(utterance, at):
-                self._events.put_nowait(agent_line.Started(utterance, at))
-            case media.Finished(utterance, at):
-                self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._held:
-                pass  # who holds us may play music, but need not
-            case media.NoRtp(seconds):
-                log.warning("nothing is heard from the caller", seconds=round(seconds))
-                if seconds >= NO_RTP_LIMIT:
-                    self.end(f"no sound arrived for {seconds:.0f} s")
-            case media.Dead(cause):
-                self.end(cause)
-
-    def press(self, key: str, way: Way, at: float) -> None:
-        """Tell the agent of a key, once for each press in whatever ways it is told."""
-        if self._keys.press(key, way, at) and self._events.qsize() < EVENTS_KEPT:
-            self._events.put_nowait(agent_line.Digit(key, at))
-
-    def end(self, cause: str) -> None:
-        """Tell the agent that nobody is there any more."""
-        self._events.put_nowait(agent_line.Gone(cause))
-
-    async def events(self) -> AsyncIterator[agent_line.LineEvent]:
-        """See `agent.line.Line.events`."""
-        while True:
-            event = await self._events.get()
-            yield event
-            if isinstance(event, agent_line.Gone):
-                return
-
-    def say(self, utterance: int, ulaw: bytes) -> None:
-        """See `agent.line.Line.say`."""
-        self._live.say(utterance, ulaw)
-
-    def finish(self, utterance: int) -> None:
-        """See `agent.line.Line.finish`."""
-        self._live.finish(utterance)
-
-    def send_digits(self, keys: str) -> None:
-        """See `agent.line.Line.send_digits`."""
-        self._live.send_digits(keys)
-
-    def pause(self) -> None:
-        """See `agent.line.Line.pause`."""
-        self._live.pause()
-
-    def resume(self) -> None:
-        """See `agent.line.Line.resume`."""
-        self._live.resume()
-
-    def stop(self) -> agent_line.Heard:
-        """See `agent.line.Line.stop`."""
-        return agent_line.Heard(*self._live.stop())
-
-    @property
-    def _live(self) -> media.Channel:
-        if self._channel is None:
-            raise RuntimeError("the line has no channel yet")
-        return self._channel
+    def transferred(self, to: Uri, done: Referred) -> None:
+        """A transfer was tried."""
 
 
 class Call:
@@ -158,7 +54,7 @@ class Call:
         self,
         leg: Leg,
         engine: MediaEngine,
-        converse: Callable[[PhoneLine, Connect | None], Conversation],
+        host: Host,
         *,
         address: str,
         person: Person | None = None,
@@ -172,7 +68,7 @@ class Call:
         self.stats: dict[str, Any] = {}
         self.tape = tape or Tape()
         self._engine = engine
-        self._converse = converse
+        self._host = host
         self._line = PhoneLine(inband_keys=inband_keys)
         self._ended: Ended | None = None
         self._described = LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
@@ -207,7 +103,7 @@ class Call:
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
-            conversation = self._converse(self._line, self._connect if self._transfers.person else None)
+            conversation = self._host.converse(self._line, self._connect if self._transfers.person else None)
             try:
                 async with self._group:
                     return await self._converse_on(channel, negotiated, conversation)
@@ -227,6 +123,7 @@ class Call:
             opening.cancel()
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
+        self._host.answered()
         self._channel = channel
         self.tape.begin(channel)
         outcome = await conversation.run()
@@ -371,7 +268,11 @@ class Call:
 
     async def _connect(self) -> bool:
         """Transfer the caller to the person; returns whether that succeeded."""
-        return await self._transfers.connect(self.leg)
+        connected = await self._transfers.connect(self.leg)
+        person, done = self._transfers.person, self._transfers.outcome
+        if person and done:
+            self._host.transferred(person.uri, done)
+        return connected
 
     async def _finish(self, outcome: Outcome) -> Ending:
         """Say how it ended."""

@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, TurnEnded
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
 from agent.ulaw import from_linear, level, to_linear
 from media import channel as media
 from media.engine import MediaEngine, MediaOptions
 from media.session import Format
 from sipgw.config import AgentOptions, Config
+from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.leg import Leg
@@ -106,7 +107,9 @@ async def hold_demo(out: Console) -> Result:
         )
         show = Show(out)
         out.print("loading the embedded models ...", style="dim")
-        async with Gateway(config, observer=show.observe) as gateway, Caller(show) as caller:
+        gateway = Gateway(config)
+        gateway.watchers.add(show.watch)
+        async with gateway, Caller(show) as caller:
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
             await caller.call(target)
         show.result.judge()
@@ -123,10 +126,11 @@ class Show:
         """What the agent has said since the caller last spoke."""
         self._out = out
 
-    def observe(self, call: str, report: Report) -> None:
-        """Take what the gateway reports."""
-        del call
-        match report:
+    def watch(self, event: Event) -> None:
+        """Take what happens in the call."""
+        if not isinstance(event, CallReported):
+            return
+        match event.report:
             case CallerSaid(text, final=True):
                 self._out.print(f"[cyan]caller[/]  {escape(text)}")
             case AgentSays(text):

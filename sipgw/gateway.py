@@ -3,39 +3,35 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from agent.conversation import Conversation
-from agent.records import Report, TurnEnded
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
-from sipgw.agents import Agents, call_variables
-from sipgw.call import Call, Connect, Ending, PhoneLine
+from sipgw.agents import Agents
 from sipgw.config import Config
+from sipgw.desk import Desk
 from sipgw.dialling import Dialling
-from sipgw.orders import about_call, order_tools, persona
+from sipgw.events import Watchers
+from sipgw.live import LiveCall
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
-from sipgw.recordings import Tape
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
-from sipgw.sip.offer_answer import media_host
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.trace import Tracer
 from sipgw.sip.uri import Uri
-from sipgw.store import CallRecord, Store
-from sipgw.transfer import Person, dialling
+from sipgw.store import Store
+from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -58,39 +54,30 @@ class TrunkStatus:
     calls: int
 
 
-@dataclass
-class Live:
-    """A call that is going on."""
-
-    trunk: TrunkOptions
-    call: Call | None = None
-    replaced_by: list[dict[str, Any]] = field(default_factory=list)
-    """Who took the caller's place, one after the other."""
-
-
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
     def __init__(
         self,
         config: Config,
-        observer: Callable[[str, Report], None] | None = None,
         agents: Mapping[str, Config] | None = None,
+        trace: Tracer | None = None,
     ) -> None:
+        """`trace` sees every SIP message, credentials masked."""
         self.config = config
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
-        self._observer = observer
+        self.watchers = Watchers()
+        self._trace = trace
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
         self.registrar = Registrar()
         self.probes: dict[str, Probe] = {}
-        self._outbound: Outbound | None = None
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], Live] = {}
-        self._parts: tuple[Store, dict[str, Providers], MediaEngine, Endpoint] | None = None
+        self._calls: dict[asyncio.Task[None], LiveCall] = {}
+        self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
         config, enter = self.config, self._stack.enter_async_context
@@ -107,15 +94,17 @@ class Gateway:
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
-            self._parts = store, providers, engine, endpoint
+            ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
+            self._desk = Desk(
+                self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
+            )
             await enter(self._group)
             for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
                     self._register(endpoint, trunk)
                 if trunk.options_every and trunk.domain_uri is not None:
                     self._probe(endpoint, trunk, trunk.domain_uri)
-            ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            self._outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
             stack.pop_all()
         return self
 
@@ -130,25 +119,28 @@ class Gateway:
     @property
     def endpoint(self) -> Endpoint:
         """The SIP endpoint."""
-        return self._running[3]
+        return self._running.endpoint
 
     @property
     def store(self) -> Store:
         """The database."""
-        return self._running[0]
+        return self._running.store
 
     @property
-    def _running(self) -> tuple[Store, dict[str, Providers], MediaEngine, Endpoint]:
-        if self._parts is None:
+    def calls(self) -> dict[str, LiveCall]:
+        """The calls that are going on, by their identity."""
+        return {live.id: live for live in self._calls.values()}
+
+    @property
+    def _running(self) -> Desk:
+        if self._desk is None:
             raise RuntimeError("the gateway is not running")
-        return self._parts
+        return self._desk
 
     @property
     def outbound(self) -> Outbound:
         """For calls out."""
-        if self._outbound is None:
-            raise RuntimeError("the gateway is not running")
-        return self._outbound
+        return self._running.outbound
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -220,6 +212,7 @@ class Gateway:
             self.config.sip,
             self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
+            self._trace,
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,
@@ -233,8 +226,9 @@ class Gateway:
         if leg.replaces is not None:
             self._replace(leg, trunk)
             return
-        live = Live(trunk)
-        task = self._group.create_task(self._serve(leg, live), name=f"call {leg.id}")
+        self._introduce(leg, trunk)
+        live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
+        task = self._group.create_task(self._running.serve(leg, live), name=f"call {leg.id}")
         self._calls[task] = live
         self.admission.calls[trunk.name] += 1
 
@@ -261,64 +255,3 @@ class Gateway:
                     live.replaced_by.append(Identity.of(leg.request, trusted=trunk.trust_identity).as_dict())
                 return
         leg.reject(481)
-
-    async def _serve(self, leg: Leg, live: Live) -> None:
-        trunk = live.trunk
-        store, providers, engine, endpoint = self._running
-        structlog.contextvars.bind_contextvars(call=leg.id)
-        self._introduce(leg, trunk)
-        began, turns = datetime.now(UTC), list[dict[str, object]]()
-        caller = Identity.of(leg.request, trusted=trunk.trust_identity)
-        agent = self.agents.answering(leg.request, caller, trunk.name)
-        part, options = providers[agent.name], agent.config.agent
-        values = call_variables(options, caller, trunk.name, datetime.now().astimezone())
-        log.info("call began", trunk=trunk.name, agent=agent.name, carrier=dict(caller.call_ids))
-
-        def observe(report: Report) -> None:
-            if isinstance(report, TurnEnded):
-                turns.append(report.turn.as_dict())
-            if self._observer is not None:
-                self._observer(leg.id, report)
-
-        def converse(line: PhoneLine, connect: Connect | None) -> Conversation:
-            return Conversation(
-                line,
-                part.ears(),
-                part.model,
-                part.voice(),
-                persona(options, values, about_call(caller)),
-                tools=[*order_tools(store, leg.id), *agent.tools],
-                options=agent.config.turns,
-                transfer=connect,
-                observer=observe,
-                call=leg.id,
-            )
-
-        # A phone may signal over IPv4 and want its sound over IPv6.
-        listening = media_host(leg.offer)
-        address = endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
-        dial = dialling(endpoint, trunk, self.registrar.seen_at)
-        person = self._person(trunk)
-        tape = Tape(agent.config.recording.path(leg.id, began, trunk.name, caller.number or "withheld"))
-        call = Call(
-            leg, engine, converse, address=address, person=person, dial=dial, tape=tape,
-            srtp=trunk.srtp, inband_keys=trunk.inband_keys,
-        )  # fmt: skip
-        live.call = call
-        ending = Ending("gateway_stopped", "the gateway was stopped")
-        try:
-            ending = await call.run()
-        finally:
-            ended = datetime.now(UTC)
-            seconds = round((ended - began).total_seconds(), 1)
-            log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=seconds)
-            identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
-            record = CallRecord(
-                id=leg.id, trunk=trunk.name, caller=caller.number or "withheld", called=caller.dialled,
-                began=began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
-                media=call.stats | tape.as_dict(), identity=identity,
-            )  # fmt: skip
-            try:
-                await asyncio.shield(store.add_call(record))
-            except SQLAlchemyError as error:  # the call is over either way
-                log.warning("record not kept", cause=str(error).splitlines()[0])

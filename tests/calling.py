@@ -7,10 +7,12 @@ from typing import Any
 
 from agent import line as agent_line
 from agent.records import Outcome
-from sipgw.call import Call, Connect, Ending, PhoneLine
+from sipgw.call import Call, Connect
+from sipgw.events import Ending
+from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.events import Phase
-from sipgw.sip.leg import Leg
+from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
@@ -169,6 +171,16 @@ class World:
         if traced.direction == "in":
             self.heard.append(traced.data)
 
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Any:
+        self.talk = Talk(line, connect)
+        return self.talk
+
+    def answered(self) -> None:
+        pass
+
+    def transferred(self, to: Uri, done: Referred) -> None:
+        pass
+
     def _on_invite(self, leg: Leg) -> None:
         if leg.replaces is not None:
             assert leg.replaces == self.call.leg.dialog
@@ -176,13 +188,8 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-
-        def converse(line: PhoneLine, connect: Connect | None) -> Any:
-            self.talk = Talk(line, connect)
-            return self.talk
-
         dial = dialling(self.endpoint, self.trunk)
-        self.call = Call(leg, self.engine, converse, address="127.0.0.1", person=self.person, dial=dial)  # type: ignore[arg-type]
+        self.call = Call(leg, self.engine, self, address="127.0.0.1", person=self.person, dial=dial)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)
 

@@ -11,6 +11,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.engine import MediaOptions
 from sipgw.config import Config
+from sipgw.events import CallReported, Watcher
 from sipgw.gateway import Gateway
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
@@ -36,6 +37,11 @@ class Cloud:
         return Uri("sip", "agent", "127.0.0.1", self.gateway.endpoint.port)
 
 
+def reports(observer: Callable[[Report], None]) -> Watcher:
+    """A watcher that hands on what the conversation reports."""
+    return lambda event: observer(event.report) if isinstance(event, CallReported) else None
+
+
 @contextlib.asynccontextmanager
 async def cloud(
     folder: Path,
@@ -44,7 +50,7 @@ async def cloud(
     *,
     ear_faults: Faults | None = None,
     voice_faults: VoiceFaults | None = None,
-    observer: Callable[[str, Report], None] | None = None,
+    observer: Callable[[Report], None] = lambda report: None,
     delays: tuple[float, float, float] = (0.0, 0.0, 0.0),
     trunks: tuple[TrunkOptions, ...] = (),
     sip: EndpointOptions | None = None,
@@ -72,5 +78,7 @@ async def cloud(
             openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
         )
-        async with Gateway(change(config), observer) as gateway:
+        gateway = Gateway(change(config))
+        gateway.watchers.add(reports(observer))
+        async with gateway:
             yield Cloud(ears, model, voice, gateway)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.records import Outcome
-from sipgw.call import Ending
+from sipgw.events import Ending
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested

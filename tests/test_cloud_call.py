@@ -85,7 +85,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
 def test_a_provider_that_is_down_is_apologised_for_and_the_reason_kept(tmp_path: Path, part: str, faults) -> None:
     failures: list[ProviderFailed] = []
 
-    def observe(_call, report) -> None:
+    def observe(report) -> None:
         if isinstance(report, ProviderFailed):
             failures.append(report)
 
@@ -204,7 +204,7 @@ def test_turns_are_reported_as_they_end(tmp_path: Path) -> None:
 
     async def scenario():
         said = [Said("Hello?", 3000, 3600)]
-        observe = lambda _call, report: seen.append(report.turn.said) if isinstance(report, TurnEnded) else None  # noqa: E731
+        observe = lambda report: seen.append(report.turn.said) if isinstance(report, TurnEnded) else None  # noqa: E731
         async with cloud(tmp_path, said, [ANSWER], observer=observe) as world, calling(world.target, every_code):
             await asyncio.sleep(8)
 

@@ -15,6 +15,7 @@ from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
+from tests.cloud import reports
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.cartesia import FakeSonic
 from tests.fakes.deepgram import FakeDeepgram
@@ -31,7 +32,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
     lost = Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"), after_ms=5000)
     failures: list[ProviderFailed] = []
 
-    def observe(_call, report) -> None:
+    def observe(report) -> None:
         if isinstance(report, ProviderFailed):
             failures.append(report)
 
@@ -58,7 +59,9 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
                 openai=OpenAIOptions(api_key="sk-test-key", base_url=first.base_url),
                 openai_backup=OpenAIOptions(api_key="sk-test-key", base_url=second.base_url),
             )
-            async with Gateway(config, observe) as gateway:
+            gateway = Gateway(config)
+            gateway.watchers.add(reports(observe))
+            async with gateway:
                 target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
                 async with calling(target, every_code) as phone:
                     async with asyncio.timeout(25):

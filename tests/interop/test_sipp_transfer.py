@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import Outcome
-from sipgw.call import Ending
+from sipgw.events import Ending
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.transfer import Person

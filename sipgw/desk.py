@@ -1,0 +1,138 @@
+"""The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.conversation import Conversation
+from agent.records import Report, TurnEnded
+from media.engine import MediaEngine
+from sipgw.agents import Agents, call_variables
+from sipgw.call import Call, Connect
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallTransferred, Ending, Watchers
+from sipgw.live import LiveCall
+from sipgw.orders import about_call, order_tools, persona
+from sipgw.outbound import Outbound
+from sipgw.phone_line import PhoneLine
+from sipgw.providers import Providers
+from sipgw.recordings import Tape
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.offer_answer import media_host
+from sipgw.sip.registrar import Registrar
+from sipgw.sip.uri import Uri
+from sipgw.store import CallRecord, Store
+from sipgw.transfer import Person, dialling
+from sipgw.trunks import TrunkOptions
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
+
+    agents: Agents
+    providers: Mapping[str, Providers]
+    store: Store
+    engine: MediaEngine
+    endpoint: Endpoint
+    outbound: Outbound
+    registrar: Registrar
+    watchers: Watchers
+    person: Callable[[TrunkOptions], Person | None]
+
+    async def serve(self, leg: Leg, live: LiveCall) -> None:
+        """Let the agent that is meant talk with the caller, and keep the record."""
+        structlog.contextvars.bind_contextvars(call=live.id)
+        caller = live.identity
+        name = live.agent = self.agents.answering(leg.request, caller, live.trunk.name).name
+        log.info("call began", trunk=live.trunk.name, agent=name, carrier=dict(caller.call_ids))
+        self.watchers.tell(
+            CallBegan(
+                live.id, live.began, live.direction, live.trunk.name, name,
+                live.caller, caller.dialled, caller.as_dict(),
+            )
+        )  # fmt: skip
+        turns = list[dict[str, object]]()
+        tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+        live.call = call = self._call(leg, live, tape, turns)
+        ending = Ending("gateway_stopped", "the gateway was stopped")
+        try:
+            ending = await call.run()
+        finally:
+            await self._keep(live, ending, turns, call.stats | tape.as_dict())
+
+    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, object]]) -> Call:
+        # A phone may signal over IPv4 and want its sound over IPv6.
+        listening = media_host(leg.offer)
+        address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
+        dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
+        return Call(
+            leg, self.engine, Hosting(self, live, turns), address=address, person=self.person(live.trunk), dial=dial,
+            tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
+        )  # fmt: skip
+
+    async def _keep(
+        self, live: LiveCall, ending: Ending, turns: list[dict[str, object]], media: dict[str, object]
+    ) -> None:
+        """Tell and record the ending."""
+        ended, caller = datetime.now(UTC), live.identity
+        log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
+        self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
+        identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
+        record = CallRecord(
+            id=live.id, trunk=live.trunk.name, caller=live.caller, called=caller.dialled,
+            began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
+            media=media, identity=identity,
+        )  # fmt: skip
+        try:
+            await asyncio.shield(self.store.add_call(record))
+        except SQLAlchemyError as error:  # the call is over either way
+            log.warning("record not kept", cause=str(error).splitlines()[0])
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """The desk as the host of one call."""
+
+    desk: Desk
+    live: LiveCall
+    turns: list[dict[str, object]]
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+        """See `sipgw.call.Host.converse`."""
+        desk, live = self.desk, self.live
+        agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
+        options = agent.config.agent
+        values = call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone())
+        return Conversation(
+            line,
+            part.ears(),
+            part.model,
+            part.voice(),
+            persona(options, values, about_call(live.identity)),
+            tools=[*order_tools(desk.store, live.id), *agent.tools],
+            options=agent.config.turns,
+            transfer=connect,
+            observer=self._report,
+            call=live.id,
+        )
+
+    def answered(self) -> None:
+        """See `sipgw.call.Host.answered`."""
+        self.desk.watchers.tell(CallAnswered(self.live.id, datetime.now(UTC)))
+
+    def transferred(self, to: Uri, done: Referred) -> None:
+        """See `sipgw.call.Host.transferred`."""
+        tried = CallTransferred(self.live.id, datetime.now(UTC), str(to), done.accepted, done.status, done.reason)
+        self.desk.watchers.tell(tried)
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, TurnEnded):
+            self.turns.append(report.turn.as_dict())
+        self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))

@@ -1,0 +1,104 @@
+"""What happens in calls, told to whoever watches: records, callbacks, metrics, the dashboard."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import structlog
+
+from agent.records import Report
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a call ended: a word for statistics and a sentence for people."""
+
+    kind: str
+    cause: str
+
+
+class CallBegan(NamedTuple):
+    """An INVITE was let in, or one was sent."""
+
+    call: str
+    at: datetime
+    direction: Literal["in", "out"]
+    trunk: str
+    agent: str
+    caller: str
+    """Number of who calls; ``withheld`` if they do not tell."""
+    called: str
+    identity: dict[str, Any]
+    """See `sipgw.sip.identity.Identity.as_dict`."""
+
+
+class CallRinging(NamedTuple):
+    """The phone of who is called rings."""
+
+    call: str
+    at: datetime
+
+
+class CallAnswered(NamedTuple):
+    """The call was answered: sound flows, and it costs."""
+
+    call: str
+    at: datetime
+
+
+class CallReported(NamedTuple):
+    """The conversation reports: words, turns, tools, failures."""
+
+    call: str
+    at: datetime
+    report: Report
+
+
+class CallTransferred(NamedTuple):
+    """A transfer was tried; `accepted` says whether it succeeded."""
+
+    call: str
+    at: datetime
+    to: str
+    accepted: bool
+    status: int
+    reason: str
+
+
+class CallEnded(NamedTuple):
+    """The call is over; nothing of it follows."""
+
+    call: str
+    at: datetime
+    ending: Ending
+    media: dict[str, Any]
+    """Counts and quality of the sound, and the file of the recording."""
+    replaced_by: tuple[dict[str, Any], ...] = ()
+    """Who took the caller's place, one after the other."""
+
+
+Event = CallBegan | CallRinging | CallAnswered | CallReported | CallTransferred | CallEnded
+Watcher = Callable[[Event], None]
+
+
+class Watchers:
+    """Whoever watches the calls. Each is told every event at once and must not wait."""
+
+    def __init__(self) -> None:
+        self._all: list[Watcher] = []
+
+    def add(self, watcher: Watcher) -> Callable[[], None]:
+        """Tell `watcher` from now on; returns what ends that."""
+        self._all.append(watcher)
+        return lambda: self._all.remove(watcher)
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody."""
+        for watcher in list(self._all):
+            try:
+                watcher(event)
+            except Exception:  # the observer boundary
+                log.exception("watcher failed")
