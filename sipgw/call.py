@@ -77,6 +77,11 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
 
+    @property
+    def mos(self) -> float:
+        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
+        return self._channel.mos if self._channel else 0.0
+
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
         try:

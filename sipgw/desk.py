@@ -111,7 +111,7 @@ class Hosting:
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
         values = call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone())
-        return Conversation(
+        live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
@@ -123,10 +123,12 @@ class Hosting:
             observer=self._report,
             call=live.id,
         )
+        return live.conversation
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.desk.watchers.tell(CallAnswered(self.live.id, datetime.now(UTC)))
+        self.live.answered = datetime.now(UTC)
+        self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""
