@@ -132,7 +132,7 @@ class CallOut:
             return Ending("failed", str(error))
 
     def _on_progress(self, progress: Progress) -> None:
-        if not self._rang:
+        if progress.status > 100 and not self._rang:
             self._rang = True
             self._caller.ringing()
 
