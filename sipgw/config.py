@@ -53,6 +53,12 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    outbound_greeting: str = ""
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
+    """
+    variables: tuple[str, ...] = ()
+    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
+    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
     notice: str = ""
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
