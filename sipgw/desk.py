@@ -14,7 +14,7 @@ from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallTransferred, Ending, Watchers
-from sipgw.live import LiveCall
+from sipgw.live import Held, LiveCall
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
@@ -48,9 +48,13 @@ class Desk:
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller, and keep the record."""
+        live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
+        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+
+    async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
         structlog.contextvars.bind_contextvars(call=live.id)
-        caller = live.identity
-        name = live.agent = self.agents.answering(leg.request, caller, live.trunk.name).name
+        caller, name = live.identity, live.agent
         log.info("call began", trunk=live.trunk.name, agent=name, carrier=dict(caller.call_ids))
         self.watchers.tell(
             CallBegan(
@@ -60,20 +64,20 @@ class Desk:
         )  # fmt: skip
         turns = list[dict[str, object]]()
         tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
-        live.call = call = self._call(leg, live, tape, turns)
+        live.call = call = begin(Hosting(self, live, turns), tape)
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()
         finally:
             await self._keep(live, ending, turns, call.stats | tape.as_dict())
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, object]]) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, Hosting(self, live, turns), address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, host, address=address, person=self.person(live.trunk), dial=dial,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 

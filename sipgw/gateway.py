@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -13,6 +13,7 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import Agents
+from sipgw.call import Call
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling
@@ -138,6 +139,11 @@ class Gateway:
         return self._desk
 
     @property
+    def desk(self) -> Desk:
+        """Serves calls, whatever line they are on."""
+        return self._running
+
+    @property
     def outbound(self) -> Outbound:
         """For calls out."""
         return self._running.outbound
@@ -228,7 +234,12 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
-        task = self._group.create_task(self._running.serve(leg, live), name=f"call {leg.id}")
+        self.begin(live, self._running.serve(leg, live))
+
+    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` serve the call `live`, as long as the gateway runs."""
+        trunk = live.trunk
+        task = self._group.create_task(work, name=f"call {live.id}")
         self._calls[task] = live
         self.admission.calls[trunk.name] += 1
 
@@ -246,7 +257,7 @@ class Gateway:
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
         for live in self._calls.values():
-            if live.call is not None and live.call.leg.dialog == leg.replaces:
+            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return
