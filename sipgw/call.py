@@ -84,8 +84,8 @@ class Call:
 
     @property
     def mos(self) -> float:
-        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
-        return self._channel.mos if self._channel else 0.0
+        """See `sipgw.phone_line.PhoneLine.mos`."""
+        return self._line.mos
 
     async def run(self) -> Ending:
         """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""

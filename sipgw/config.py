@@ -29,6 +29,7 @@ from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
+from sipgw.browser_options import BrowserOptions
 from sipgw.drain import DrainOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
@@ -125,6 +126,7 @@ class Config:
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     drain: DrainOptions = field(default_factory=DrainOptions)
+    browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)

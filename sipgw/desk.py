@@ -25,7 +25,7 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
-from sipgw.live import STOPPED, LiveCall
+from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.orders import about_call, about_call_out, order_tools, persona
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
@@ -61,9 +61,13 @@ class Desk:
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller, and keep the record."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
+        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+
+    async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
         tape = self._begun(live)
-        turns = list[dict[str, object]]()
-        live.call = call = self._call(leg, live, tape, turns)
+        turns = list[dict[str, Any]]()
+        live.call = call = begin(Hosting(self, live, turns), tape)
         ending = STOPPED
         try:
             ending = await call.run()
@@ -73,7 +77,7 @@ class Desk:
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
         """Call somebody, let the agent talk with them, and keep the record; returns how it ended."""
         tape = self._begun(live)
-        turns = list[dict[str, object]]()
+        turns = list[dict[str, Any]]()
         call = CallOut(errand, self.outbound, self.engine, Placing(self, live, turns, tape), tape)
         ending = STOPPED
         try:
@@ -95,13 +99,13 @@ class Desk:
         )
         return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, Any]]) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, Hosting(self, live, turns), address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, host, address=address, person=self.person(live.trunk), dial=dial,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 

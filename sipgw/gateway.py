@@ -13,6 +13,7 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import Agents, checked
+from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
@@ -140,6 +141,11 @@ class Gateway:
         return self._desk
 
     @property
+    def desk(self) -> Desk:
+        """Serves calls, whatever line they are on."""
+        return self._running
+
+    @property
     def outbound(self) -> Outbound:
         """For calls out."""
         return self._running.outbound
@@ -239,8 +245,13 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
+        self.begin(live, self._running.serve(leg, live))
+
+    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
+        trunk = live.trunk
         self.admission.calls[trunk.name] += 1
-        task = self._watched(live, self._running.serve(leg, live))
+        task = self._watched(live, work)
 
         def ended(_: asyncio.Task[None]) -> None:
             self.admission.calls[trunk.name] -= 1
@@ -281,7 +292,7 @@ class Gateway:
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
         for live in self._calls.values():
-            if live.call is not None and live.call.leg.dialog == leg.replaces:
+            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return

@@ -4,15 +4,29 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
-from sipgw.call import Call
 from sipgw.events import Ending
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
 STOPPED = Ending("gateway_stopped", "the gateway was stopped")
+
+
+class Held(Protocol):
+    """A call while it is held, on a line of whatever kind."""
+
+    stats: dict[str, Any]
+    """Counts and quality of the sound, in the end."""
+
+    @property
+    def mos(self) -> float:
+        """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
+        ...
+
+    async def run(self) -> Ending:
+        """Hold it to its end; never raises but on cancellation."""
 
 
 @dataclass
@@ -27,10 +41,10 @@ class LiveCall:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further values for the agent's ``{{name}}``, checked by `sipgw.agents.checked`."""
-    call: Call | None = None
+    call: Held | None = None
+    """None while it rings at a call that we make."""
     conversation: Conversation | None = None
     answered: datetime | None = None
-    """None while it rings at a call that we make."""
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)

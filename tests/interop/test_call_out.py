@@ -60,8 +60,8 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason", "code", "says"),
-    [(486, "Busy Here", 10, "busy"), (480, "Temporarily Unavailable", 11, "no answer"), (603, "Decline", 12, "declined"),
-     (404, "Not Found", 13, "wrong number"), (500, "Oops", 20, "failed")],
+    [(486, "Busy Here", 10, "busy"), (480, "Temporarily Unavailable", 11, "no answer"),
+     (603, "Decline", 12, "declined"), (404, "Not Found", 13, "wrong number"), (500, "Oops", 20, "failed")],
 )  # fmt: skip
 def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int, says: str) -> None:
     port = free_port()
