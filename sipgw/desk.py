@@ -1,7 +1,7 @@
 """The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +49,7 @@ class Desk:
     """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
 
     agents: Agents
-    providers: Mapping[str, Providers]
+    providers: dict[str, Providers]
     store: Store
     engine: MediaEngine
     endpoint: Endpoint
