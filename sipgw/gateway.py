@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -18,7 +19,9 @@ from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
+from sipgw.dnc import OwnList
 from sipgw.events import Watchers
+from sipgw.gate import Gate
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -98,7 +101,8 @@ class Gateway:
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
+            gate = await enter(self._gate(store))
+            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             self._desk = Desk(
                 self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
             )
@@ -218,6 +222,11 @@ class Gateway:
             phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
             target = phones[0].contact if phones else None
         return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
+
+    def _gate(self, store: Store) -> Gate:
+        options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
+        own = OwnList(store, "" if self.config.store.url else self.config.store.path)
+        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
