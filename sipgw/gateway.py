@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -18,7 +19,9 @@ from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
-from sipgw.events import Watchers
+from sipgw.dnc import OwnList
+from sipgw.events import Ending, Watchers
+from sipgw.gate import Gate
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -95,7 +98,8 @@ class Gateway:
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
+            gate = await enter(self._gate(store))
+            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             self._desk = Desk(
                 self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
             )
@@ -238,6 +242,11 @@ class Gateway:
             target = phones[0].contact if phones else None
         return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
 
+    def _gate(self, store: Store) -> Gate:
+        options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
+        own = OwnList(store, "" if self.config.store.url else self.config.store.path)
+        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
+
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
 
@@ -302,6 +311,13 @@ class Gateway:
         shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         return Placed(live, self._watched(live, self.desk.place(errand, live)))
+
+    def stop(self, call: str, cause: str) -> None:
+        """End a call that is going on, also while it rings."""
+        for task, live in self._calls.items():
+            if live.id == call:
+                live.stopped = live.stopped or Ending("ended_here", cause)
+                task.cancel()
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
