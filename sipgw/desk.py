@@ -1,16 +1,14 @@
-"""The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
+"""The desk: gives each call an agent and tells the watchers what happens in it."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
-from agent.records import Report, TurnEnded
+from agent.records import Report
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
@@ -26,7 +24,7 @@ from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.store import CallRecord, Store
+from sipgw.store import Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
 
@@ -48,7 +46,7 @@ class Desk:
     person: Callable[[TrunkOptions], Person | None]
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
-        """Let the agent that is meant talk with the caller, and keep the record."""
+        """Let the agent that is meant talk with the caller to its end."""
         structlog.contextvars.bind_contextvars(call=live.id)
         caller = live.identity
         name = live.agent = self.agents.answering(leg.request, caller, live.trunk.name).name
@@ -59,42 +57,29 @@ class Desk:
                 live.caller, caller.dialled, caller.as_dict(),
             )
         )  # fmt: skip
-        turns = list[dict[str, Any]]()
         tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
-        live.call = call = self._call(leg, live, tape, turns)
+        live.call = call = self._call(leg, live, tape)
         ending = Ending("gateway_stopped", "the gateway was stopped")
         try:
             ending = await call.run()
         finally:
-            await self._keep(live, ending, turns, call.stats | tape.as_dict())
+            self._over(live, ending, call.stats | tape.as_dict())
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, Any]]) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, Hosting(self, live, turns), address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, Hosting(self, live), address=address, person=self.person(live.trunk), dial=dial,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
-    async def _keep(
-        self, live: LiveCall, ending: Ending, turns: list[dict[str, Any]], media: dict[str, object]
-    ) -> None:
-        """Tell and record the ending."""
-        ended, caller = datetime.now(UTC), live.identity
+    def _over(self, live: LiveCall, ending: Ending, media: dict[str, Any]) -> None:
+        """Tell the ending."""
+        ended = datetime.now(UTC)
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
         self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
-        identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
-        record = CallRecord(
-            id=live.id, direction=live.direction, trunk=live.trunk.name, agent=live.agent, caller=live.caller,
-            called=caller.dialled, began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500],
-            media=media, identity=identity,
-        )  # fmt: skip
-        try:
-            await asyncio.shield(self.store.add_call(record, turns))
-        except SQLAlchemyError as error:  # the call is over either way
-            log.warning("record not kept", cause=str(error).splitlines()[0])
 
 
 @dataclass(frozen=True)
@@ -103,7 +88,6 @@ class Hosting:
 
     desk: Desk
     live: LiveCall
-    turns: list[dict[str, Any]]
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
         """See `sipgw.call.Host.converse`."""
@@ -134,6 +118,4 @@ class Hosting:
         self.desk.watchers.tell(tried)
 
     def _report(self, report: Report) -> None:
-        if isinstance(report, TurnEnded):
-            self.turns.append(report.turn.as_dict())
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))

@@ -17,6 +17,7 @@ from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling
 from sipgw.events import Watchers
+from sipgw.ledger import Ledger
 from sipgw.live import LiveCall
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -86,6 +87,7 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
+            await enter(Ledger(store, self.watchers))
             providers: dict[str, Providers] = {}
             speech = None
             for name, one in self.agents.all.items():
