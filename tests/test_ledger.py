@@ -302,12 +302,16 @@ def test_an_entry_that_the_database_refuses_holds_up_no_other(tmp_path: Path) ->
     assert asyncio.run(scenario()) == ([("one", 0), ("two", 2)], 2)
 
 
-def test_a_call_id_that_is_used_again_is_another_call(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_call_id_that_is_used_again_is_another_call(tmp_path: Path, at_once: bool) -> None:
     async def scenario():
         async with keeping(tmp_path) as world:
             for number in range(2):
-                world.tell(a_call("c", TURNS[: number + 1], caller=f"+1555000{number}"))
-                await written(world)
+                first, *rest = a_call("c", TURNS[: number + 1], caller=f"+1555000{number}")
+                world.tell([first._replace(at=at(number)), *rest])
+                if not at_once:
+                    await written(world)
+            await written(world)
             return [(call["caller"], call["ending"], len(call["turns"])) for call in await world.store.calls()]
 
     assert sorted(asyncio.run(scenario())) == [("+15550000", "caller_hung_up", 1), ("+15550001", "caller_hung_up", 2)]

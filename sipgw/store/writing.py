@@ -60,9 +60,11 @@ class Writer:
     async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: Place | None) -> None:
         """Write entries, and that all before `place` is written."""
         rows = Rows()
-        await self._name(session, entries)
+        taken = await self._taken(session, entries)
         for entry in entries:
             call = str(entry.get("call", ""))[:ID]
+            if "new" in entry:
+                self._name(call, entry["new"]["began"], taken)
             rows.add(entry, self._rows_of.get(call, call))
             if (entry.get("set") or {}).get("ended"):
                 self._rows_of.pop(call, None)
@@ -91,14 +93,18 @@ class Writer:
             found += await session.scalars(select(table.at).where(table.call == call))
         return max((at for at in found if at is not None), default=datetime.now(UTC))
 
-    async def _name(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
-        """Find rows for new calls: an identity that was there before gets a number."""
-        new = {str(entry["call"])[:ID]: entry["new"]["began"] for entry in entries if "new" in entry}
-        if not new:
-            return
-        for call in await session.scalars(select(CallRecord.id).where(CallRecord.id.in_(list(new)))):
-            suffix = f" {new[call]}"
+    async def _taken(self, session: AsyncSession, entries: Sequence[Entry]) -> set[str]:
+        """Identities of new calls that earlier ones had."""
+        new = [str(entry["call"])[:ID] for entry in entries if "new" in entry]
+        return set(await session.scalars(select(CallRecord.id).where(CallRecord.id.in_(new)))) if new else set()
+
+    def _name(self, call: str, began: str, taken: set[str]) -> None:
+        """Find a row for a new call: an identity that was there before gets its time, too."""
+        self._rows_of.pop(call, None)
+        if call in taken:
+            suffix = f" {began}"
             self._rows_of[call] = call[: ID - len(suffix)] + suffix
+        taken.add(call)
 
     async def _upsert(
         self, session: AsyncSession, table: type[Base], key: tuple[str, ...], rows: Iterable[dict[str, Any]]
