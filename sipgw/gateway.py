@@ -22,6 +22,7 @@ from sipgw.dialling import Dialling, NotDialled
 from sipgw.dnc import OwnList
 from sipgw.events import Ending, Watchers
 from sipgw.gate import Gate
+from sipgw.ledger import Ledger
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -93,6 +94,7 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
+            await enter(Ledger(store, self.watchers))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media))
