@@ -1,4 +1,4 @@
-"""The browser phone: calls from the page ``/phone``, served like those that come in on a trunk, one named ``browser``."""
+"""The browser phone: calls from the page ``/phone``, served like those of a trunk, which is named ``browser``."""
 
 import secrets
 from collections.abc import Callable, Coroutine
@@ -79,12 +79,12 @@ class BrowserPhone:
         self._begin(live, self._serve(live, read, path))
         return Placed(call, answer)
 
-    def hang_up(self, call: str, who: str = "") -> bool:
+    async def hang_up(self, call: str, who: str = "") -> bool:
         """End the call if it is one of `who`; returns whether it is."""
-        if self._owners.get(call, None) != who:
+        if self._owners.get(call) != who:
             return False
         if call in self._calls:
-            self._calls[call].hang_up()
+            await self._calls[call].hang_up()
         return True
 
     async def _serve(self, live: LiveCall, offer: BrowserOffer, path: Any) -> None:
