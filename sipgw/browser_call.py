@@ -38,6 +38,11 @@ class BrowserCall:
         self._host = host
         self._line = PhoneLine()
 
+    @property
+    def mos(self) -> float:
+        """See `sipgw.phone_line.PhoneLine.mos`."""
+        return self._line.mos
+
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:

@@ -30,12 +30,14 @@ from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
+from sipgw.drain import DrainOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
+from sipgw.web.options import WebOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
@@ -52,6 +54,12 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    outbound_greeting: str = ""
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
+    """
+    variables: tuple[str, ...] = ()
+    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
+    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
     notice: str = ""
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
@@ -117,10 +125,12 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
+    web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -195,6 +205,7 @@ KEYS = {
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
     "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),
+    "SIPGW_WEB_PASSWORD": ("web.password",),
 }
 
 
