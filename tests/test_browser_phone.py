@@ -5,6 +5,8 @@ import gc
 import os
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from media.webrtc import BrowserPath
 from sipgw.browser_call import BrowserCall
 from sipgw.browser_options import BrowserOptions
 from sipgw.browser_phone import BrowserPhone, NoCall
+from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable
 from tests.cloud import Cloud, cloud
@@ -24,9 +27,12 @@ from tests.test_cloud_call import ANSWER, GREETING, LENT, ORDER, every_code, rec
 from tests.webrtc import Browser
 
 
-def phone_of(world: Cloud, most: int = 10) -> BrowserPhone:
-    gateway = world.gateway
-    return BrowserPhone(BrowserOptions(max_calls=most), gateway.desk, gateway.begin)
+def phone_of(world: Cloud) -> BrowserPhone:
+    return BrowserPhone(world.gateway)
+
+
+def at_most(calls: int) -> Callable[[Config], Config]:
+    return lambda config: replace(config, browser=BrowserOptions(max_calls=calls))
 
 
 def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like_any_other(tmp_path: Path) -> None:
@@ -114,8 +120,8 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
                 gc.collect()
 
     async def scenario():
-        async with cloud(tmp_path, [], []) as world:
-            phone = phone_of(world, 20)
+        async with cloud(tmp_path, [], [], change=at_most(20)) as world:
+            phone = phone_of(world)
 
             async def one() -> None:
                 browser = Browser()
@@ -186,8 +192,8 @@ def test_an_offer_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path,
 
 def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
     async def scenario():
-        async with cloud(tmp_path, [], []) as world:
-            phone = phone_of(world, 1)
+        async with cloud(tmp_path, [], [], change=at_most(1)) as world:
+            phone = phone_of(world)
             with pytest.raises(NoCall, match="no such agent") as unknown:
                 await phone.place("", "nobody")
             assert unknown.value.status == 404

@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
+from sipgw.browser_phone import BrowserPhone
 from sipgw.web import calls, configuration, live, outbound, phone, providers, trunks
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
@@ -33,6 +34,7 @@ def application(house: House, options: WebOptions, feed: Feed) -> FastAPI:
     """The dashboard of a gateway."""
     made = FastAPI(title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     made.state.app = App(house, feed, PAGES, templates())
+    made.state.phone = BrowserPhone(house)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     made.mount("/static", StaticFiles(directory=FOLDER / "static"))
