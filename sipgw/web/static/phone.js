@@ -46,11 +46,13 @@ function watchLevel(context, stream, meter) {
 
 // Words
 
-const NAMES = { caller: "You", agent: "Agent", tool: "Looks up", interrupted: "Cut after", failed: "Failed" };
+const NAMES = { caller: "You", key: "You pressed", agent: "Agent", tool: "Looks up", interrupted: "Cut after", failed: "Failed" };
 
 function line(kind, text, final = true) {
   const words = $("words"), last = words.lastElementChild;
-  let item = kind === "caller" && last?.dataset.who === "caller" && last.dataset.final === "false" ? last : null;
+  const goesOn = last?.dataset.who === kind && last.dataset.final === "false";
+  let item = goesOn ? last : null;
+  if (kind === "key" && goesOn) text = item.lastElementChild.textContent + text;
   if (!item) {
     item = document.createElement("li");
     item.append(document.createElement("span"), document.createElement("span"));
@@ -209,7 +211,9 @@ async function test() {
 }
 
 function press(key) {
-  if (call?.sender?.dtmf && !$("keys").disabled) call.sender.dtmf.insertDTMF(call.sender.dtmf.toneBuffer + key, 100, 70);
+  if (!call?.sender?.dtmf || $("keys").disabled) return;
+  call.sender.dtmf.insertDTMF(call.sender.dtmf.toneBuffer + key, 100, 70);
+  line("key", key, key === "#");
 }
 
 if ($("phone")) {
