@@ -16,6 +16,7 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
+from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
@@ -25,6 +26,7 @@ from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+app.add_typer(web, name="web")
 
 
 @app.callback(invoke_without_command=True)
@@ -153,7 +155,9 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     for name in gateway.agents.all.keys() - {DEFAULT}:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
     out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
-    if dashboard.url:
+    if dashboard.setup_url:
+        out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
+    elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")

@@ -18,7 +18,7 @@ from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
-from sipgw.events import Watchers
+from sipgw.events import Ending, Watchers
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -283,6 +283,13 @@ class Gateway:
         shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         return Placed(live, self._watched(live, self._running.place(errand, live)))
+
+    def stop(self, call: str, cause: str) -> None:
+        """End a call that is going on, also while it rings."""
+        for task, live in self._calls.items():
+            if live.id == call:
+                live.stopped = live.stopped or Ending("ended_here", cause)
+                task.cancel()
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)

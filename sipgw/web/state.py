@@ -11,10 +11,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sipgw import __version__, browser_phone
+from sipgw.call_out import Errand
 from sipgw.events import Watchers
 from sipgw.gateway import TrunkStatus
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, Placed
 from sipgw.store import Store
+from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.who import Who
 
@@ -37,6 +39,12 @@ class House(browser_phone.House, Protocol):
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
 
+    def stop(self, call: str, cause: str) -> None:
+        """End a call, also while it rings."""
+
+    def place(self, errand: Errand) -> Placed:
+        """Make a call. Raises `VariableError`, `NotDialled`."""
+
 
 class Page(NamedTuple):
     """An entry of the navigation and who serves it."""
@@ -52,6 +60,7 @@ class App:
 
     house: House
     feed: Feed
+    entrance: Entrance
     navigation: tuple[Page, ...]
     templates: Environment
 
