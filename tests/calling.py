@@ -9,14 +9,15 @@ from agent import line as agent_line
 from agent.records import Outcome
 from sipgw.call import Call, Connect
 from sipgw.events import Ending
+from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.events import Phase
-from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.transfer import Person, dialling
+from sipgw.transfer import Ways, dialling
 from sipgw.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
@@ -139,7 +140,7 @@ class World:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
             if attended is not None:
-                self.person = Person(self.third.uri, attended, await_bye)
+                self.person = Person(self.third.uri, "attended" if attended else "refer", await_bye)
             yield self
 
     @contextlib.asynccontextmanager
@@ -178,9 +179,6 @@ class World:
     def answered(self) -> None:
         pass
 
-    def transferred(self, to: Uri, done: Referred) -> None:
-        pass
-
     def _on_invite(self, leg: Leg) -> None:
         if leg.replaces is not None:
             assert leg.replaces == self.call.leg.dialog
@@ -188,8 +186,8 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        dial = dialling(self.endpoint, self.trunk)
-        self.call = Call(leg, self.engine, self, address="127.0.0.1", person=self.person, dial=dial)  # type: ignore[arg-type]
+        ways = Ways(people=People.of(self.person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+        self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)
 

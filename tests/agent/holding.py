@@ -67,7 +67,7 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
         reports: list[Report] = []
         outcomes = list(setting.connects)
 
-        async def transfer() -> bool:
+        async def transfer(to: str) -> bool:
             await asyncio.sleep(setting.ringing)
             return outcomes.pop(0) if outcomes else False
 

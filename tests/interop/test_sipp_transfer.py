@@ -8,9 +8,9 @@ import pytest
 
 from agent.records import Outcome
 from sipgw.events import Ending
+from sipgw.people import Person
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
