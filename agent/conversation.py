@@ -65,8 +65,8 @@ class Conversation:
         self._transfer = transfer
         options = options or TurnOptions()
         self._floor = Floor(replace(options, dictation_pause=0.0) if ears.patient else options)
-        control = Control()
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None, people=people or {})], call)
+        control = Control(people=people or {})
+        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
         self._listening = Listening()

@@ -28,13 +28,15 @@ class Control:
     """What the built-in tools decide about the call; it happens when everything has been said."""
 
     outcome: Outcome | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Whom callers can be transferred to, by name, and what each is there for."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
     connecting: bool = False
     """Whether a transfer is under way."""
 
-    def tools(self, *, can_transfer: bool, people: Mapping[str, str]) -> list[Tool]:
-        """`hang_up`, and `transfer_to_human` to somebody of `people`: what each is there for, by name."""
+    def tools(self, *, can_transfer: bool) -> list[Tool]:
+        """`hang_up` and `transfer_to_human`."""
 
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
@@ -45,8 +47,8 @@ class Control:
         def transfer(reason: str, to: str) -> dict[str, str]:
             if not can_transfer:
                 return {"error": "nobody can be reached now; offer that somebody calls back"}
-            if to and to.strip().lower() not in people:
-                return {"error": f"there is nobody of that name; there are: {', '.join(people)}"}
+            if to and to.strip().lower() not in self.people:
+                return {"error": f"there is nobody of that name; there are: {', '.join(self.people)}"}
             if self.connecting:
                 return {"status": "the caller is being connected already"}
             self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
@@ -57,9 +59,9 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             return transfer(reason, "")
 
-        if not people:
+        if not self.people:
             return [hang_up, transfer_to_human]
-        known = "; ".join(f"{name}: {about}" if about else name for name, about in people.items())
+        known = "; ".join(f"{name}: {about}" if about else name for name, about in self.people.items())
 
         @tool(side_effect=True, repeatable=True)
         async def transfer_to_one(

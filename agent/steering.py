@@ -85,6 +85,8 @@ class Steering:
             raise CannotSteer(
                 "there is nobody to transfer to: the trunk has no transfer_to, and there are no [[people]]"
             )
+        if to and to.strip().lower() not in self._agent.control.people:
+            raise CannotSteer(f"there is nobody of that name; there are: {', '.join(self._agent.control.people)}")
         if self._agent.control.connecting:
             raise CannotSteer("the caller is being transferred already")
         self._agent.control.connecting, self._agent.control.to = True, to

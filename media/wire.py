@@ -25,6 +25,7 @@ class Kind(IntEnum):
     DIGITS = 10
     BRIDGE = 11
     MUSIC = 12
+    TAP = 13
     RECORD = 20
 
     READY = 129
@@ -37,6 +38,7 @@ class Kind(IntEnum):
     NO_RTP = 136
     COUNTS = 137
     QUALITY = 138
+    TAPPED = 139
     RECORDED = 150
 
 

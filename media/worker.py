@@ -37,6 +37,8 @@ NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
 WATCH = 0.5
 """Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
+TAP = (RATE // 5, RATE // 10)
+"""Samples that live listeners are behind (200 ms), and get at a time (100 ms)."""
 BACKLOG = 8 << 20
 """Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
 
@@ -109,6 +111,8 @@ class Worker:
                 self._hand_up(channel, sound, now)
             if session.recording and (stereo := session.recording.take(slot)):
                 self._recorder.write(channel.tape, stereo)
+            if session.tap and (stereo := session.tap.take(slot)) and len(self._out) < BACKLOG:
+                self._tell(Kind.TAPPED, channel.number, stereo)
             if now >= channel.watch_at:
                 if now >= session.deadline:
                     self._report(channel, *session.handle_timer(now))
@@ -198,6 +202,8 @@ class Worker:
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
             recording.caller(sound)
+        if tap := channel.session.tap:
+            tap.caller(sound)
         if not channel.heard:
             return
         chunk = channel.chunk
@@ -246,6 +252,8 @@ class Worker:
             case Kind.MUSIC:
                 channel.part()
                 channel.session.relay = relay.Music(body) if body else None
+            case Kind.TAP:
+                channel.session.tap = Recording(*TAP) if any(body) else None
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
@@ -310,10 +318,10 @@ class Worker:
             case "begin" if session.recording is None:
                 session.recording = Recording()
                 channel.tape = self._recorder.open(wanted["path"])
-            case "pause" if session.recording:
-                session.recording.pause()
-            case "resume" if session.recording:
-                session.recording.resume()
+            case "pause" | "resume":
+                for one in (session.recording, session.tap):
+                    if one:
+                        one.pause() if wanted["do"] == "pause" else one.resume()
             case "stop":
                 self._stop_recording(channel)
 

@@ -31,7 +31,7 @@ class PersonOptions:
     """The trunk that a number is called through; empty: the first that can."""
     mode: Mode = "bridge"
     """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
-    about, and they may decline. `refer`: the caller's carrier connects them (blind). `attended`: they are called, then
+    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is asked to connect them. `refer`: the caller's carrier connects them (blind). `attended`: they are called, then
     the caller's PBX connects the two (Refer-To with Replaces)."""
     about: str = ""
     """What they are there for; the model is told: "questions about invoices"."""
@@ -97,6 +97,8 @@ class Person:
     name: str = ""
     trunk: str = ""
     ring_timeout: float = 25.0
+    by_refer: bool = False
+    """Whether the caller's PBX is asked to connect the two once the person has accepted, before we do it."""
 
     @property
     def called(self) -> str:
@@ -150,4 +152,5 @@ class People:
         uri = one.uri
         if one.mode in ("refer", "attended") and uri.scheme == "tel":  # as the caller's carrier wants to be told
             uri = replace(self.trunk, transfer_to=uri.user).transfer_uri or uri
-        return Person(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout)
+        by_refer = one.mode == "warm" and self.trunk.attended_transfer
+        return Person(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)

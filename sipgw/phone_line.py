@@ -9,6 +9,7 @@ from agent import line as agent_line
 from media import channel as media
 from media.session import Format
 from media.srtp import Keys as SrtpKeys
+from sipgw.audience import Audience
 from sipgw.keys import Keys, Way
 from sipgw.sip.offer_answer import Negotiated
 
@@ -36,6 +37,8 @@ class PhoneLine:
         self._keys = Keys()
         self._held = False
         self._aside = False
+        self.audience = Audience(lambda on: self._live.tap(on=on))
+        """Who listens live."""
         self.joined: PhoneLine | None = None
         """Whom the caller speaks with instead."""
 
@@ -74,6 +77,8 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
+            case media.Tapped(stereo):
+                self.audience.hear(stereo)
             case media.Started(utterance, at):
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
@@ -99,6 +104,7 @@ class PhoneLine:
     def end(self, cause: str) -> None:
         """Tell the agent that nobody is there any more."""
         self.gone.set()
+        self.audience.hear(b"")
         self._events.put_nowait(agent_line.Gone(cause))
 
     # Somebody else speaks

@@ -81,6 +81,8 @@ class Ways:
     """Tells a person on their line what it is about; returns why they do not take the call, empty if they do."""
     music: bytes = b""
     """What the caller hears meanwhile."""
+    operator: Callable[[str], Person | None] = lambda name: None
+    """Who takes calls over under that name."""
     tell: Callable[[Person, Referred], None] = lambda person, done: None
     """Is told of every try."""
 
@@ -95,6 +97,8 @@ class Transfers:
         """Whom it was with."""
         self.party: Party | None = None
         """The person whom the caller speaks with through us."""
+        self.taken = False
+        """Whether it is one who has taken the agent's place, and may give it back."""
         self.away = False
         """Whether we are calling somebody to whom the other side sent us."""
         self.ways = ways
@@ -110,30 +114,59 @@ class Transfers:
         Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
         when nobody could be reached.
         """
-        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people else ()
+        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people and self.party is None else ()
         if not people:
             log.info("nobody to transfer to is on duty", to=to)
         connected = False
         try:
             for person in people:
-                self.person = person
                 if person.bridged:
                     self._line.step_aside(self.ways.music)
-                self.outcome = done = await self._try(leg, person)
-                log.info("transfer", to=person.called, done=done.accepted, status=done.status, reason=done.reason)
-                self.ways.tell(person, done)
-                if done.accepted:
-                    connected = True
+                if connected := await self._tried(leg, person):
                     break
         finally:
             if not connected and any(person.bridged for person in people):
                 self._line.step_back()
         return connected
 
-    async def _try(self, leg: Leg, person: Person) -> Referred:
+    async def take_over(self, leg: Leg, person: Person) -> bool:
+        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
+
+        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it.
+        """
+        if self.party is not None or not await self._tried(leg, replace(person, mode="bridge"), taken=True):
+            return False
+        party = self.party
+        assert party is not None  # noqa: S101  it was just joined
+        self._spawn(self._until_gone(party, person))
+        return True
+
+    async def _until_gone(self, party: Party, person: Person) -> None:
+        await party.line.gone.wait()
+        if self.party is party:
+            self._line.end(f"{person.called} hung up")
+
+    def give_back(self) -> bool:
+        """Hang up the operator and let the agent speak again; False if none has taken the call."""
+        if self.party is None or not self.taken:
+            return False
+        self.party, self.person, self.outcome, self.taken = None, None, None, False
+        self._line.step_back()
+        stack, self._stack = self._stack, contextlib.AsyncExitStack()
+        self._spawn(stack.aclose())
+        return True
+
+    async def _tried(self, leg: Leg, person: Person, *, taken: bool = False) -> bool:
+        self.person = person
+        self.outcome = done = await self._try(leg, person, taken=taken)
+        log.info("transfer", to=person.called, done=done.accepted, status=done.status, reason=done.reason)
+        self.ways.tell(person, done)
+        return done.accepted
+
+    async def _try(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
         try:
             if person.bridged:
-                return await self._bridge(leg, person)
+                return await self._bridge(leg, person, taken=taken)
             return await (self._consult(leg, person) if person.mode == "attended" else leg.refer(person.uri))
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
@@ -142,7 +175,7 @@ class Transfers:
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
 
-    async def _bridge(self, leg: Leg, person: Person) -> Referred:
+    async def _bridge(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
         """Call the person, have them briefed if that is wanted, and join the two calls."""
         async with contextlib.AsyncExitStack() as stack:
             party = await stack.enter_async_context(self._summoned(person))
@@ -152,8 +185,15 @@ class Transfers:
                 return Referred(False, 603, refused)
             if party.line.gone.is_set():
                 return Referred(False, 487, "hung up before the calls were joined")
-            self._line.join(party.line)
-            self.party = party
+            if person.by_refer:
+                done = await leg.refer(party.leg.target, party.leg)
+                if done.accepted:
+                    return done
+                log.info("the caller's side does not connect them, so we do", status=done.status)
+            if taken:
+                self._line.step_aside()
+            self._line.join(party.line, heard=taken)
+            self.party, self.taken = party, taken
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
 
@@ -174,7 +214,7 @@ class Transfers:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
-        who = "the caller" if self._line.gone.is_set() else self.person.name or "the person"
+        who = (self.person.name or "the person") if party.line.gone.is_set() else "the caller"
         return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who} hung up"
 
     async def close(self) -> None:

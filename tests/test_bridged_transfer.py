@@ -73,7 +73,7 @@ async def until(done: Callable[[], object], seconds: float = 20) -> None:
 
 def trunks(person: Callee | None, **more: object) -> tuple[TrunkOptions, ...]:
     caller = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))
-    return (caller,) if person is None else (caller, person.trunk(networks=("127.0.0.3/32",), **more))
+    return (caller,) if person is None else (caller, person.trunk(networks=("127.0.0.3/32",), country="US", **more))
 
 
 def world(

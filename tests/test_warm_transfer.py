@@ -45,7 +45,7 @@ def press(key: str) -> Callable[[Leg], None]:
 @pytest.mark.parametrize("by", ["a word", "a key"])
 def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(tmp_path: Path, by: str) -> None:
     async def scenario() -> None:
-        answer = [Said("Yes, go ahead.", 1000, 2000)] if by == "a word" else []
+        answer = [Said("Yes, go ahead.", 4000, 5000)] if by == "a word" else []
         async with callee(sound=loud) as person, brief(tmp_path, person, answer) as gateway:
             tries = told(gateway)
             async with calling(gateway.target, murmur) as caller:
@@ -77,7 +77,7 @@ def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(tmp_p
 @pytest.mark.parametrize(
     ("answer", "key", "reason"),
     [
-        pytest.param([Said("No, I can't right now.", 1000, 2000)], "", "declined", id="a word"),
+        pytest.param([Said("No, I can't right now.", 4000, 5000)], "", "declined", id="a word"),
         pytest.param([], "2", "declined", id="a key"),
         pytest.param([], "BYE", "hung up", id="hangs up"),
     ],

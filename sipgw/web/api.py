@@ -111,14 +111,12 @@ async def digits(request: Request, app: Here, who: Controller, id: Id, what: mod
     return await _steer(request, app, who, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
 
 
-@router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409, 501))
+@router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409))
 async def transfer(
     request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Transfer the caller to a person."""
-    if what.to:
-        raise HTTPException(501, "only the trunk's transfer_to can be transferred to; leave `to` empty")
-    return await _steer(request, app, who, id, "transferred", "", lambda call: call.transfer())
+    """Transfer the caller to one of `[[people]]`, or to whoever is free."""
+    return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))

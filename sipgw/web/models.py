@@ -142,7 +142,7 @@ class Transfer(Given):
     """Whom a call is transferred to."""
 
     to: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="empty: the person that the trunk names as transfer_to"
+        "", description="a name of [[people]]; empty: whoever is free"
     )
 
 
