@@ -8,13 +8,15 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from secrets import token_bytes
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from agent.conversation import Conversation, Outcome
+from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
+from sipgw.audience import Audience
 from sipgw.events import Ending
 from sipgw.negotiation import renegotiate
 from sipgw.phone_line import PhoneLine
@@ -31,6 +33,7 @@ BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
 Connect = Callable[[str], Awaitable[bool]]
 """Transfers the caller to somebody of that name, or to anybody if it is empty; returns whether that succeeded."""
+T = TypeVar("T")
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
@@ -75,7 +78,7 @@ class Call:
         self._described = described or LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
         self.transfers = Transfers(engine, ways or Ways(), self._described, self._line, self._spawn)
         self._channel: media.Channel | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._group = asyncio.TaskGroup()
 
     @property
@@ -102,6 +105,7 @@ class Call:
         finally:
             self.leg.reject(500)  # whichever of the two the state of the leg calls for; the other does nothing
             self.leg.hangup()
+            self.audience.hear(b"")
         return ending
 
     async def _run(self) -> Ending:
@@ -178,7 +182,7 @@ class Call:
         else:
             self._line.on_media(event)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -292,6 +296,30 @@ class Call:
         """Transfer the caller to somebody; returns whether that succeeded."""
         return await self.transfers.connect(self.leg, to)
 
+    async def take_over(self, who: str) -> bool:
+        """Call an operator, who takes the agent's place when they answer; returns whether they did.
+
+        Raises `CannotSteer` if there is nobody of that name, or if somebody else has the call.
+        """
+        person = self.transfers.ways.operator(who)
+        if person is None:
+            raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
+        if self._channel is None or not self.transfers.possible:
+            raise CannotSteer("somebody else has this call, or is being called for it")
+        ringing = self._spawn(self.transfers.take_over(self.leg, person))
+        await asyncio.wait({ringing})
+        return not ringing.cancelled() and ringing.result()
+
+    def give_back(self) -> None:
+        """Let the agent speak again, in the place of the operator. Raises `CannotSteer` if there is none."""
+        if not self.transfers.give_back():
+            raise CannotSteer("nobody has taken this call over")
+
+    @property
+    def audience(self) -> Audience:
+        """Who listens live."""
+        return self._line.audience
+
     async def _finish(self, outcome: Outcome, spoke: str) -> Ending:
         """Say how it ended; `spoke` is how long they did with the person whom they were joined with."""
         person, done = self.transfers.person, self.transfers.outcome
@@ -299,7 +327,7 @@ class Call:
         if person and done and done.accepted:
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
-            return Ending("transferred", told)
+            return Ending("transferred", f"taken over: {told}" if self.transfers.taken else told)
         if self._ended is not None:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:

@@ -157,6 +157,7 @@ class Hosting:
             summon=lambda person: called(person, live.caller, desk.engine, desk.summons),
             brief=self.brief,
             music=hold_music(desk.agents.all[live.agent].config.transfer.music),
+            operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             tell=self._transferred,
         )
 

@@ -31,8 +31,9 @@ class PersonOptions:
     """The trunk that a number is called through; empty: the first that can."""
     mode: Mode = "bridge"
     """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
-    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is asked to connect them. `refer`: the caller's carrier connects them (blind). `attended`: they are called, then
-    the caller's PBX connects the two (Refer-To with Replaces)."""
+    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
+    `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
+    two (Refer-To with Replaces)."""
     about: str = ""
     """What they are there for; the model is told: "questions about invoices"."""
     hours: tuple[str, ...] = ()

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from sipgw.admission import Admission
 from sipgw.dialling import NotDialled
 from sipgw.outbound import Made, Outbound
-from sipgw.people import Person
+from sipgw.people import People, Person
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Ended
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.sdes import Policy
+from sipgw.sip.uri import Uri
 from sipgw.trunks import TrunkOptions
 
 Offer = Callable[[str, Policy], bytes]
@@ -29,6 +30,13 @@ class Summons:
     outbound: Outbound
     registrar: Registrar
     admission: Admission
+
+    def operator(self, name: str, people: People | None) -> Person | None:
+        """Who takes calls over under that name: one of `people`, or the user of an account."""
+        found = people.named(name) if people else None
+        if found is None and name in self.admission.users:
+            found = Person(Uri("sip", host=name), "bridge", name=name)
+        return found
 
     @contextlib.asynccontextmanager
     async def call(self, person: Person, shown: str, offer: Offer) -> AsyncIterator[Made]:

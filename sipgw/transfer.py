@@ -107,6 +107,12 @@ class Transfers:
         self._line = line
         self._spawn = spawn
         self._stack = contextlib.AsyncExitStack()
+        self._ringing = False
+
+    @property
+    def possible(self) -> bool:
+        """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
+        return self.party is None and not self._ringing
 
     async def connect(self, leg: Leg, to: str = "") -> bool:
         """Connect the other side of `leg` with somebody called `to`, or with anybody: with the first who can.
@@ -114,10 +120,11 @@ class Transfers:
         Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
         when nobody could be reached.
         """
-        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people and self.party is None else ()
+        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people and self.possible else ()
         if not people:
             log.info("nobody to transfer to is on duty", to=to)
         connected = False
+        self._ringing = bool(people)
         try:
             for person in people:
                 if person.bridged:
@@ -125,6 +132,7 @@ class Transfers:
                 if connected := await self._tried(leg, person):
                     break
         finally:
+            self._ringing = False
             if not connected and any(person.bridged for person in people):
                 self._line.step_back()
         return connected
@@ -134,8 +142,14 @@ class Transfers:
 
         When they hang up the call is over, unless `give_back` came before. Returns whether they did take it.
         """
-        if self.party is not None or not await self._tried(leg, replace(person, mode="bridge"), taken=True):
+        if not self.possible:
             return False
+        self._ringing = True
+        try:
+            if not await self._tried(leg, replace(person, mode="bridge"), taken=True):
+                return False
+        finally:
+            self._ringing = False
         party = self.party
         assert party is not None  # noqa: S101  it was just joined
         self._spawn(self._until_gone(party, person))
@@ -183,7 +197,7 @@ class Transfers:
             refused = await self.ways.brief(party.line) if person.mode == "warm" and self.ways.brief else ""
             if refused:
                 return Referred(False, 603, refused)
-            if party.line.gone.is_set():
+            if party.line.gone.is_set() or self._line.gone.is_set():
                 return Referred(False, 487, "hung up before the calls were joined")
             if person.by_refer:
                 done = await leg.refer(party.leg.target, party.leg)
@@ -218,7 +232,8 @@ class Transfers:
         return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who} hung up"
 
     async def close(self) -> None:
-        """Hang up whoever we called."""
+        """Hang up whoever we called; nobody is joined any more."""
+        self._line.gone.set()
         await self._stack.aclose()
 
     async def _consult(self, leg: Leg, person: Person) -> Referred:
