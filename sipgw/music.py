@@ -48,7 +48,7 @@ def tune() -> bytes:
         pitch = 440 * 2 ** ((note - 69) / 12)
         wave = np.sin(2 * np.pi * pitch * seconds) + 0.3 * np.sin(4 * np.pi * pitch * seconds)
         shape = np.minimum(seconds / 0.02, 1) * np.exp(-2.2 * seconds)
-        np.add.at(sound, (at + np.arange(3 * step)) % length, LOUDNESS * wave * shape)
+        sound[(at + np.arange(3 * step)) % length] += LOUDNESS * wave * shape
     return from_linear(np.clip(sound, -32000, 32000).astype("<i2").tobytes())
 
 

@@ -14,9 +14,7 @@ from sipgw.trunks import TrunkOptions
 
 Mode = Literal["refer", "attended", "bridge", "warm"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9 _-]{0,39}")
-_NUMBER = re.compile(r"\+?[0-9A-Za-z*#][0-9A-Za-z*# ().-]{0,39}")
-MUSIC_LIMIT = 130.0
-"""Seconds of hold music at most."""
+_NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
 
 
 @dataclass(frozen=True)

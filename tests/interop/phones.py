@@ -91,7 +91,13 @@ async def linphone(folder: Path, port: int, user: str, password: str, transport:
 
 @contextlib.asynccontextmanager
 async def baresip(
-    folder: Path, port: int, user: str, password: str, *, answers: bool = False, transport: str = "udp",
+    folder: Path,
+    port: int,
+    user: str,
+    password: str,
+    *,
+    answers: bool = False,
+    transport: str = "udp",
     says: bytes = bytes(320_000),
 ) -> AsyncIterator[Program]:
     """baresip with an account on the gateway at `port`; it `says` 16-bit linear sound, and keeps what it hears."""
