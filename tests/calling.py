@@ -32,10 +32,21 @@ class FakeChannel:
     def __init__(self, port: int) -> None:
         self.port = port
         self.peers: list[int] = []
+        self.did: list[str] = []
+        """What was sent to the other side in place of the agent's words."""
         self.closed = False
 
     def connect(self, form: Any, peer: tuple[str, int], **more: Any) -> None:
         self.peers.append(peer[1])
+
+    def music(self, ulaw: bytes) -> None:
+        self.did.append("music")
+
+    def bridge(self, other: "FakeChannel", *, heard: bool = False) -> None:
+        self.did.append("bridge")
+
+    def unbridge(self) -> None:
+        self.did.append("unbridge")
 
     async def stats(self) -> dict[str, Any]:
         return {"connected": len(self.peers)}
@@ -125,6 +136,7 @@ class World:
         self.third = Phone(5000, take)
         self.trunk = trunk
         self.person: Person | None = None
+        self.ways: Ways | None = None
         self.talk: Talk
         self.call: Call
         self.ending: asyncio.Task[Ending]
@@ -186,7 +198,7 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        ways = Ways(people=People.of(self.person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+        ways = self.ways or Ways(people=People.of(self.person, self.trunk), dial=dialling(self.endpoint, self.trunk))
         self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)

@@ -100,8 +100,10 @@ def told(gateway: Cloud) -> list[CallTransferred]:
 
 
 def nothing_left(cloud: Cloud) -> bool:
-    """Whether no leg is up and no call counts."""
-    return not cloud.gateway.calls and not +cloud.gateway.admission.calls and not cloud.gateway.endpoint.agent._calls
+    """Whether no leg is up, no port is open and no call counts."""
+    gateway = cloud.gateway
+    channels = gateway._running.engine._channels
+    return not (gateway.calls or +gateway.admission.calls or gateway.endpoint.agent._calls or channels)
 
 
 @pytest.mark.parametrize("first", ["the caller", "billing"])
