@@ -54,7 +54,7 @@ async def configured(
             trunk(replace(one, networks=(f"{carrier.host}/32",) if one.networks else ())) for one in config.trunks
         )
         sip = replace(base.sip, dns=(server.address,), public_address="127.0.0.1" if config.sip.public_address else "")
-        gate = replace(config.gate, windows=ALWAYS, extensions=("2??",))
+        gate = replace(config.gate, windows=ALWAYS, extensions=("2??",), per_number_per_day=99)
         return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip, gate=gate)
 
     async with (
