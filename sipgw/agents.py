@@ -18,6 +18,7 @@ from typing import Any
 from agent.tools import Tool, load_tools
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
 from sipgw.options import OptionError, build
+from sipgw.privacy import Redact, Sink
 from sipgw.providers import Choice, choose
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
@@ -77,6 +78,10 @@ class Agents:
             if _fits(route, request, caller, trunk):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
+
+    def redact(self, agent: str, sink: Sink) -> Redact:
+        """What takes private things out of the texts of an agent's calls for `sink`; the default's for a stranger's."""
+        return self.all.get(agent, self.all[DEFAULT]).config.privacy.of(sink)
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:

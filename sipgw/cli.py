@@ -50,7 +50,7 @@ def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
     with _one_line_errors():
         settings, agents = _load(config)
-        log.configure(settings.log)
+        log.configure(settings.log, settings.privacy.of("logs"))
         asyncio.run(_serve(settings, agents))
 
 

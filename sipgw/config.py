@@ -31,6 +31,7 @@ from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
@@ -116,6 +117,7 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)

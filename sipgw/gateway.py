@@ -87,7 +87,7 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            await enter(Ledger(store, self.watchers))
+            await enter(Ledger(store, self.watchers, lambda agent: self.agents.redact(agent, "records")))
             providers: dict[str, Providers] = {}
             speech = None
             for name, one in self.agents.all.items():
