@@ -7,7 +7,7 @@ says, for this agent alone.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -25,7 +25,7 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "trunks", "routes", "store", "log")
+SHARED = ("sip", "media", "trunks", "routes", "store", "log", "webhooks")
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""
@@ -79,9 +79,9 @@ class Agents:
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
 
-    def redact(self, agent: str, sink: Sink) -> Redact:
-        """What takes private things out of the texts of an agent's calls for `sink`; the default's for a stranger's."""
-        return self.all.get(agent, self.all[DEFAULT]).config.privacy.of(sink)
+    def redact(self, sink: Sink) -> Callable[[str], Redact]:
+        """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
+        return lambda agent: self.all.get(agent, self.all[DEFAULT]).config.privacy.of(sink)
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:

@@ -36,6 +36,7 @@ from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
+from sipgw.webhooks import WebhookOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
@@ -119,6 +120,8 @@ class Config:
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
+    webhooks: tuple[WebhookOptions, ...] = ()
+    """Servers that are told what happens in calls."""
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
 
@@ -126,6 +129,7 @@ class Config:
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
+            ("webhooks", [webhook.name for webhook in self.webhooks]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:

@@ -14,6 +14,7 @@ from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import Agents
 from sipgw.config import Config
+from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling
 from sipgw.events import Watchers
@@ -87,7 +88,9 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            await enter(Ledger(store, self.watchers, lambda agent: self.agents.redact(agent, "records")))
+            redact = self.agents.redact
+            deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
+            await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             speech = None
             for name, one in self.agents.all.items():
