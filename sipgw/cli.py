@@ -21,6 +21,7 @@ from media.channel import MediaDown
 from media.srtp import SrtpUnavailableError
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents, load_agents
+from sipgw.cli_records import records
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
 from sipgw.demo import hold_demo
 from sipgw.gateway import Gateway
@@ -29,6 +30,7 @@ from sipgw.sip.endpoint import EndpointError
 from sipgw.store import StoreError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+app.add_typer(records, name="records")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

@@ -35,6 +35,7 @@ from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
+from sipgw.store.retention import RetentionOptions
 from sipgw.trunks import TrunkOptions
 from sipgw.webhooks import WebhookOptions
 
@@ -123,6 +124,7 @@ class Config:
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     store: StoreOptions = field(default_factory=StoreOptions)
+    retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
+from sipgw.upkeep import Upkeep
 
 log = structlog.get_logger()
 
@@ -90,6 +91,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
+            await enter(Upkeep(store, config.retention))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             speech = None
