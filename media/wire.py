@@ -23,6 +23,8 @@ class Kind(IntEnum):
     CLOSE = 8
     STATS = 9
     DIGITS = 10
+    BRIDGE = 11
+    MUSIC = 12
     RECORD = 20
 
     READY = 129
@@ -62,6 +64,8 @@ SECONDS = struct.Struct("!d")
 QUALITY = struct.Struct("!dd")
 """Seconds until our sound is heard, then the MOS of the latest interval, 0 if there was no sound in it."""
 NUMBER = struct.Struct("!I")
+BRIDGE = struct.Struct("!IB")
+"""The other channel, 0 for none; 1 if the gateway still gets the sound."""
 
 
 def pack_json(value: Any) -> bytes:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -25,15 +26,19 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "trunks", "routes", "store", "log", "webhooks", "retention")
+SHARED = ("sip", "media", "browser", "trunks", "routes", "store", "log", "drain", "web", "webhooks", "retention")
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""
-VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday")
-"""What ``{{name}}`` may stand for in prompt, greeting and notice."""
+VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
+"""What ``{{name}}`` may stand for in prompt, greetings and notice. `topic` is what a call back is about."""
+MOST_VARIABLES = 50
+LONGEST_VALUE = 500
+"""Characters of a value that is given along with a call."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+_OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -64,7 +69,7 @@ class Agents:
 
     def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
         self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
-        self._routes = config.routes
+        self.routes = config.routes
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
@@ -72,9 +77,13 @@ class Agents:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
 
+    def become(self, other: "Agents") -> None:
+        """Be those of `other` from the next call on."""
+        self.all, self.routes = other.all, other.routes
+
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
-        for route in self._routes:
+        for route in self.routes:
             if _fits(route, request, caller, trunk):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
@@ -146,25 +155,55 @@ def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
 
 
 def _check_variables(one: AgentDefinition) -> None:
-    for field in ("prompt", "greeting", "notice"):
+    own = one.config.agent.variables
+    if wrong := next((name for name in own if not _OWN.fullmatch(name) or name in VARIABLES), ""):
+        raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
+    if len(own) > MOST_VARIABLES:
+        raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
+    for field in ("prompt", "greeting", "outbound_greeting", "notice"):
         for name in _VARIABLE.findall(getattr(one.config.agent, field)):
-            if name not in VARIABLES:
-                raise ConfigError(
-                    f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {', '.join(VARIABLES)}"
-                )
+            if name not in (*VARIABLES, *own):
+                known = ", ".join((*VARIABLES, *own))
+                raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
 
 
-def call_variables(options: AgentOptions, caller: Identity, trunk: str, now: datetime) -> dict[str, str]:
-    """The values of `VARIABLES` in one call. What the other side wrote is used only if it is a number."""
-    return {
-        "business": options.business,
-        "caller": caller.number if is_number(caller.number) else "unknown",
-        "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
-        "trunk": trunk,
-        "date": f"{now.day} {now:%B %Y}",
-        "time": f"{now:%H:%M}",
-        "weekday": f"{now:%A}",
-    }
+class VariableError(ValueError):
+    """A value that was given along with a call cannot be used."""
+
+
+def checked(options: AgentOptions, given: Mapping[str, str]) -> dict[str, str]:
+    """The values that a call is placed with, every one the agent declares and ``topic``. Raises `VariableError`."""
+    known = (*options.variables, "topic")
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the agent's 'variables' are: {', '.join(known)}"
+            raise VariableError(f"the agent has no variable {name[:40]!r}; {hint}")
+        if len(value) > LONGEST_VALUE or not value.isprintable():
+            raise VariableError(f"{name}: up to {LONGEST_VALUE} characters without line breaks")
+    if missing := [name for name in options.variables if not given.get(name, "").strip()]:
+        raise VariableError(f"the agent needs a value for {', '.join(missing)}")
+    return dict(given)
+
+
+def call_variables(
+    options: AgentOptions, caller: Identity, trunk: str, now: datetime, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The values of `VARIABLES` in one call, and those `given`. What the other side wrote is used only if it is a
+    number."""
+    return (
+        dict.fromkeys((*options.variables, "topic"), "")
+        | {
+            "business": options.business,
+            "caller": caller.number if is_number(caller.number) else "unknown",
+            "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
+            "trunk": trunk,
+            "date": f"{now.day} {now:%B %Y}",
+            "time": f"{now:%H:%M}",
+            "weekday": f"{now:%A}",
+        }
+        | dict(given or {})
+    )
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -6,37 +6,30 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from agent.errors import ProviderError
-from agent.tools import ToolFileError
-from media.channel import MediaDown
-from media.srtp import SrtpUnavailableError
 from sipgw import __version__, log
-from sipgw.agents import DEFAULT, Agents, load_agents
+from sipgw.agents import DEFAULT, Agents
+from sipgw.cli_call import call
 from sipgw.cli_records import records
-from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
+from sipgw.cli_web import web
+from sipgw.config import DEFAULT_FILE, Config
+from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
+from sipgw.doctor.command import doctor
+from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
-from sipgw.sip.endpoint import EndpointError
-from sipgw.store import StoreError
+from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 app.add_typer(records, name="records")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError)
-"""Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
+app.add_typer(web, name="web")
 
 
 @app.callback(invoke_without_command=True)
@@ -50,17 +43,17 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
-    with _one_line_errors():
-        settings, agents = _load(config)
+    with one_line_errors():
+        settings, agents = load_all(config)
         log.configure(settings.log, settings.privacy.of("logs"))
-        asyncio.run(_serve(settings, agents))
+        asyncio.run(_serve(settings, agents, config))
 
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
-    with _one_line_errors():
-        settings, agents = _load(config)
+    with one_line_errors():
+        settings, agents = load_all(config)
         for one in Agents(settings, agents).all.values():
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
@@ -78,7 +71,7 @@ def demo(
     ] = None,
 ) -> None:
     """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
-    with _one_line_errors():
+    with one_line_errors():
         log.configure(log.LogOptions(level="warning"))
         result = asyncio.run(hold_demo(out))
     if json_file:
@@ -91,6 +84,9 @@ def demo(
         err.print(f"[red]the demo failed:[/] {result.verdict}")
         raise typer.Exit(1)
 
+
+app.command()(call)
+app.command()(doctor)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
@@ -111,11 +107,6 @@ def init(
     out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
 
 
-def _load(path: Path | None) -> tuple[Config, dict[str, Config]]:
-    settings = load(path)
-    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
-
-
 def _say_who_may_call(settings: Config) -> None:
     for trunk in settings.trunks:
         proof = " and a password" if trunk.proof == "digest" else ""
@@ -131,23 +122,53 @@ def _say_who_may_call(settings: Config) -> None:
         out.print("trunk  local: loopback and private networks")
 
 
-async def _serve(settings: Config, agents: dict[str, Config]) -> None:
-    stop = asyncio.Event()
+async def _serve(settings: Config, agents: dict[str, Config], file: Path | None) -> None:
+    stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway:
-        _say_how_to_call(gateway)
-        await stop.wait()
-        err.print("stopping ...")
+    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
+        _say_how_to_call(gateway, dashboard)
+        async with asyncio.TaskGroup() as group:
+            reloading = group.create_task(_reload(gateway, file, reload))
+            await stop.wait()
+            reloading.cancel()
+        limit = settings.drain.limit
+
+        def say(calls: int) -> None:
+            err.print(f"{calls} calls go on, for {limit:g} s at most; a second Ctrl-C or SIGTERM hangs up now")
+
+        left = await drain(gateway, limit, hurry, say)
+        err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
+
+
+async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
+    """Whenever it is asked for take the configuration as it is now, and print what has changed."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            found = await gateway.reload(*load_all(file))
+        except EXPECTED as error:
+            err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        for change in found:
+            note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
+            err.print(f"  {escape(str(change))}{note}", soft_wrap=True)
+        err.print(f"reloaded: {len(found)} changes" if found else "reloaded: nothing has changed")
 
 
 def _parts(choice: Choice) -> str:
     return ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
 
 
-def _say_how_to_call(gateway: Gateway) -> None:
+def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
     parts = _parts(choice)
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
@@ -159,6 +180,10 @@ def _say_how_to_call(gateway: Gateway) -> None:
     for name in gateway.agents.all.keys() - {DEFAULT}:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
     out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
+    if dashboard.setup_url:
+        out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
+    elif dashboard.url:
+        out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)
@@ -170,33 +195,6 @@ def _own_address() -> str:
         probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
         return str(probe.getsockname()[0])
     return "127.0.0.1"
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except EXPECTED as error:
-        _say_error(error)
-        raise typer.Exit(1) from None
-    except BaseExceptionGroup as group:
-        expected, other = group.split(EXPECTED)
-        if expected is None or other is not None:
-            raise
-        for leaf in _leaves(expected):
-            _say_error(leaf)
-        raise typer.Exit(1) from None
-
-
-def _say_error(error: BaseException) -> None:
-    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 def main() -> None:

@@ -3,28 +3,21 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from sipgw.agents import Agents, load_agents
-from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
+from sipgw.agents import Agents
+from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.export import as_csv, as_json
-from sipgw.store import CallFilter, Store, StoreError
+from sipgw.store import CallFilter, Store
 from sipgw.store.retention import RetentionOptions, forget, purge
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
 
@@ -45,8 +38,8 @@ def export(
     if json_ and csv:
         err.print("choose one of --json and --csv")
         raise typer.Exit(2)
-    with _one_line_errors():
-        settings, agents = _load(config)
+    with one_line_errors():
+        settings, agents = load_all(config)
         wanted = CallFilter(_utc(since), _utc(until), number, trunk, agent, ending=ending)
 
         async def run() -> None:
@@ -57,7 +50,7 @@ def export(
                     if output
                     else contextlib.nullcontext(sys.stdout) as to
                 ):
-                    async for text in kind(store, wanted, agents.redact("exports")):
+                    async for text in kind(store, wanted, Agents(settings, agents).redact("exports")):
                         to.write(text)
 
         asyncio.run(run())
@@ -72,8 +65,8 @@ def forget_number(
     """Delete all of a caller: records, what was said, recordings, promised callbacks."""
     if not yes:
         typer.confirm(f"Delete all records and recordings of {number}?", abort=True)
-    with _one_line_errors():
-        settings, _ = _load(config)
+    with one_line_errors():
+        settings, _ = load_all(config)
 
         async def run() -> None:
             async with Store(settings.store) as store:
@@ -86,8 +79,8 @@ def forget_number(
 @records.command("purge")
 def purge_old(config: ConfigFile = None) -> None:
     """Delete what is older than [retention] allows, now."""
-    with _one_line_errors():
-        settings, _ = _load(config)
+    with one_line_errors():
+        settings, _ = load_all(config)
         if settings.retention == RetentionOptions():
             err.print("nothing is ever too old: set days in [retention]")
             raise typer.Exit(1)
@@ -100,20 +93,5 @@ def purge_old(config: ConfigFile = None) -> None:
         asyncio.run(run())
 
 
-def _load(path: Path | None) -> tuple[Config, Agents]:
-    settings = load(path)
-    others = load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
-    return settings, Agents(settings, others)
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except (ConfigError, StoreError, OSError) as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(1) from None

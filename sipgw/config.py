@@ -29,6 +29,9 @@ from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
+from sipgw.browser_options import BrowserOptions
+from sipgw.drain import DrainOptions
+from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.privacy import PrivacyOptions
@@ -37,6 +40,7 @@ from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.store.retention import RetentionOptions
 from sipgw.trunks import TrunkOptions
+from sipgw.web.options import WebOptions
 from sipgw.webhooks import WebhookOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
@@ -54,6 +58,12 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    outbound_greeting: str = ""
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
+    """
+    variables: tuple[str, ...] = ()
+    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
+    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
     notice: str = ""
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
@@ -103,6 +113,8 @@ class Config:
     accounts: tuple[AccountOptions, ...] = ()
     """Softphones, desk phones and PBXs that prove who they are by a password."""
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    gate: GateOptions = field(default_factory=GateOptions)
+    """What may be dialled, whom, when and how often."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
@@ -120,12 +132,15 @@ class Config:
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
+    drain: DrainOptions = field(default_factory=DrainOptions)
+    browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     store: StoreOptions = field(default_factory=StoreOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)
+    web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -201,6 +216,7 @@ KEYS = {
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
     "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),
+    "SIPGW_WEB_PASSWORD": ("web.password",),
 }
 
 

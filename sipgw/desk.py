@@ -1,6 +1,6 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,16 +12,27 @@ from agent.records import Report
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallTransferred, Ending, Watchers
-from sipgw.live import LiveCall
-from sipgw.orders import about_call, order_tools, persona
+from sipgw.call_out import CallOut, Errand
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallReported,
+    CallRinging,
+    CallTransferred,
+    Ending,
+    Watchers,
+)
+from sipgw.live import STOPPED, Held, LiveCall
+from sipgw.orders import about_call, about_call_out, order_tools, persona
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
-from sipgw.sip.offer_answer import media_host
+from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.store import Store
@@ -36,7 +47,7 @@ class Desk:
     """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
 
     agents: Agents
-    providers: Mapping[str, Providers]
+    providers: dict[str, Providers]
     store: Store
     engine: MediaEngine
     endpoint: Endpoint
@@ -46,32 +57,51 @@ class Desk:
     person: Callable[[TrunkOptions], Person | None]
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
-        """Let the agent that is meant talk with the caller to its end."""
-        structlog.contextvars.bind_contextvars(call=live.id)
-        caller = live.identity
-        name = live.agent = self.agents.answering(leg.request, caller, live.trunk.name).name
-        log.info("call began", trunk=live.trunk.name, agent=name, carrier=dict(caller.call_ids))
-        self.watchers.tell(
-            CallBegan(
-                live.id, live.began, live.direction, live.trunk.name, name,
-                live.caller, caller.dialled, caller.as_dict(),
-            )
-        )  # fmt: skip
-        tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
-        live.call = call = self._call(leg, live, tape)
-        ending = Ending("gateway_stopped", "the gateway was stopped")
+        """Let the agent that is meant talk with the caller."""
+        live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
+        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+
+    async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
+        tape = self._begun(live)
+        live.call = call = begin(Hosting(self, live), tape)
+        ending = STOPPED
         try:
             ending = await call.run()
         finally:
-            self._over(live, ending, call.stats | tape.as_dict())
+            self._over(live, live.stopped or ending, call.stats | tape.as_dict())
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape) -> Call:
+    async def place(self, errand: Errand, live: LiveCall) -> Ending:
+        """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
+        tape = self._begun(live)
+        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
+        ending = STOPPED
+        try:
+            ending = await call.run()
+        finally:
+            ending = live.stopped or ending
+            self._over(live, ending, (live.call.stats if live.call else {}) | tape.as_dict())
+        return ending
+
+    def _begun(self, live: LiveCall) -> Tape:
+        """Tell of the beginning; returns what the call is recorded by."""
+        structlog.contextvars.bind_contextvars(call=live.id)
+        who, name = live.identity, live.agent
+        log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
+        self.watchers.tell(
+            CallBegan(
+                live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict()
+            )
+        )
+        return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+
+    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, Hosting(self, live), address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, host, address=address, person=self.person(live.trunk), dial=dial,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
@@ -94,23 +124,28 @@ class Hosting:
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
-        values = call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone())
-        return Conversation(
+        now = datetime.now().astimezone()
+        values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
+        calling = live.direction == "out"
+        about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
             part.voice(),
-            persona(options, values, about_call(live.identity)),
+            persona(options, values, about, calling=calling),
             tools=[*order_tools(desk.store, live.id), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
             observer=self._report,
             call=live.id,
         )
+        return live.conversation
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.desk.watchers.tell(CallAnswered(self.live.id, datetime.now(UTC)))
+        self.live.answered = datetime.now(UTC)
+        self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered, self.live.trunk.name))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""
@@ -119,3 +154,38 @@ class Hosting:
 
     def _report(self, report: Report) -> None:
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
+
+
+@dataclass(frozen=True)
+class Placing(Hosting):
+    """The desk as the host of one call that it makes."""
+
+    tape: Tape
+
+    def tries(self, trunk: TrunkOptions) -> str:
+        """See `sipgw.call_out.Caller.tries`."""
+        self.live.trunk = trunk
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        return self.desk.endpoint.contact_host(peer_of(there))
+
+    def ringing(self) -> None:
+        """See `sipgw.call_out.Caller.ringing`."""
+        self.desk.watchers.tell(CallRinging(self.live.id, datetime.now(UTC), self.live.trunk.name))
+
+    @property
+    def can_transfer(self) -> bool:
+        """See `sipgw.call_out.Caller.can_transfer`."""
+        return self.desk.person(self.live.trunk) is not None
+
+    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
+        """See `sipgw.call_out.Caller.picked_up`."""
+        desk, trunk = self.desk, self.live.trunk
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+        self.live.call = call = Call(
+            leg, desk.engine, self, address=described.address, person=desk.person(trunk),
+            dial=dialling(desk.endpoint, trunk, desk.registrar.seen_at), tape=self.tape, line=line, described=described,
+        )  # fmt: skip
+        return call

@@ -40,6 +40,8 @@ class CallRinging(NamedTuple):
 
     call: str
     at: datetime
+    trunk: str = ""
+    """The one that took the call, if it goes out."""
 
 
 class CallAnswered(NamedTuple):
@@ -47,6 +49,7 @@ class CallAnswered(NamedTuple):
 
     call: str
     at: datetime
+    trunk: str = ""
 
 
 class CallReported(NamedTuple):

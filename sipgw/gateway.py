@@ -3,25 +3,31 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import structlog
 
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
-from sipgw.agents import Agents
+from sipgw.agents import DEFAULT, Agents, checked
+from sipgw.call import Call
+from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling
-from sipgw.events import Watchers
+from sipgw.dialling import Dialling, NotDialled
+from sipgw.dnc import OwnList
+from sipgw.events import Ending, Watchers
+from sipgw.gate import Gate
 from sipgw.ledger import Ledger
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
+from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
@@ -38,6 +44,7 @@ from sipgw.trunks import TrunkOptions
 from sipgw.upkeep import Upkeep
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
@@ -79,7 +86,7 @@ class Gateway:
         self.probes: dict[str, Probe] = {}
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], LiveCall] = {}
+        self._calls: dict[asyncio.Task[Any], LiveCall] = {}
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
@@ -94,15 +101,12 @@ class Gateway:
             await enter(Upkeep(store, config.retention))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
-            speech = None
-            for name, one in self.agents.all.items():
-                one.config.recording.prepare()
-                providers[name] = await enter(opened(one.config, one.choice, speech))
-                speech = speech or providers[name].speech
+            await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
+            gate = await enter(self._gate(store))
+            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             self._desk = Desk(
                 self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
             )
@@ -123,15 +127,41 @@ class Gateway:
             await asyncio.wait(self._calls, timeout=GOODBYE_LIMIT)
         await self._stack.aclose()  # the body's own error stays what it is
 
+    async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
+        """Let agents and routes be as in a changed configuration from the next call on; returns what is different.
+
+        What only a restart can change stays as it is (`Change.needs_restart`). Raises like the start of a gateway;
+        then nothing has changed.
+        """
+        agents, now = Agents(config, others), self.agents.all
+        before = {name: one.config for name, one in now.items() if name != DEFAULT}
+        found = changes(now[DEFAULT].config, config, before, others)
+        # A provider that nothing has changed in stays as it is, with its connections.
+        kept = {name: one for name, one in self.desk.providers.items() if name in now and name in agents.all
+                and now[name].config == agents.all[name].config}  # fmt: skip
+        await self._hire(agents, kept)
+        self.desk.providers.update(kept)
+        self.agents.become(agents)
+        return found
+
+    async def _hire(self, agents: Agents, providers: dict[str, Providers]) -> None:
+        """Start what agents need that have nothing in `providers` yet; it stays until the gateway stops."""
+        speech = next((one.speech for one in providers.values() if one.speech), None)
+        for name, one in agents.all.items():
+            if name not in providers:
+                one.config.recording.prepare()
+                providers[name] = await self._stack.enter_async_context(opened(one.config, one.choice, speech))
+                speech = speech or providers[name].speech
+
     @property
     def endpoint(self) -> Endpoint:
         """The SIP endpoint."""
-        return self._running.endpoint
+        return self.desk.endpoint
 
     @property
     def store(self) -> Store:
         """The database."""
-        return self._running.store
+        return self.desk.store
 
     @property
     def calls(self) -> dict[str, LiveCall]:
@@ -139,7 +169,8 @@ class Gateway:
         return {live.id: live for live in self._calls.values()}
 
     @property
-    def _running(self) -> Desk:
+    def desk(self) -> Desk:
+        """What serves the calls."""
         if self._desk is None:
             raise RuntimeError("the gateway is not running")
         return self._desk
@@ -147,7 +178,16 @@ class Gateway:
     @property
     def outbound(self) -> Outbound:
         """For calls out."""
-        return self._running.outbound
+        return self.desk.outbound
+
+    def turn_away(self) -> None:
+        """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
+        self.admission.draining = True
+        self.endpoint.unregister()
+
+    def running(self) -> int:
+        """How many calls go on."""
+        return len(self._calls)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -209,6 +249,11 @@ class Gateway:
             target = phones[0].contact if phones else None
         return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
 
+    def _gate(self, store: Store) -> Gate:
+        options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
+        own = OwnList(store, "" if self.config.store.url else self.config.store.path)
+        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
+
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
 
@@ -235,15 +280,51 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
-        task = self._group.create_task(self._running.serve(leg, live), name=f"call {leg.id}")
-        self._calls[task] = live
-        self.admission.calls[trunk.name] += 1
+        self.begin(live, self.desk.serve(leg, live))
 
-        def ended(done: asyncio.Task[None]) -> None:
-            self._calls.pop(done, None)
+    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
+        trunk = live.trunk
+        self.admission.calls[trunk.name] += 1
+        task = self._watched(live, work)
+
+        def ended(_: asyncio.Task[None]) -> None:
             self.admission.calls[trunk.name] -= 1
 
         task.add_done_callback(ended)
+
+    def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._group.create_task(work, name=f"call {live.id}")
+        self._calls[task] = live
+        task.add_done_callback(self._calls.pop)
+        return task
+
+    def place(self, errand: Errand) -> Placed:
+        """Call somebody; returns the call at once, before anything is sent.
+
+        Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name, or
+        the gateway stops).
+        """
+        agent = self.agents.all.get(errand.agent)
+        if agent is None:
+            raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
+        if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
+            raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+        variables = checked(agent.config.agent, errand.variables)
+        trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
+        if trunk is None:
+            name = f"trunk {errand.trunk!r}" if errand.trunk else "trunk"
+            raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
+        shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
+        live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
+        return Placed(live, self._watched(live, self.desk.place(errand, live)))
+
+    def stop(self, call: str, cause: str) -> None:
+        """End a call that is going on, also while it rings."""
+        for task, live in self._calls.items():
+            if live.id == call:
+                live.stopped = live.stopped or Ending("ended_here", cause)
+                task.cancel()
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
@@ -253,7 +334,7 @@ class Gateway:
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
         for live in self._calls.values():
-            if live.call is not None and live.call.leg.dialog == leg.replaces:
+            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return

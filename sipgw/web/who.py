@@ -1,0 +1,66 @@
+"""Who is asking, and what they may do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, HTTPException, Request
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+"""From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
+RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
+Scope = Literal["calls:read", "calls:control", "calls:place"]
+SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place")
+"""What the REST interface lets do: see calls; end, transfer, speak into and press keys in them; make them."""
+ALL = frozenset[str](SCOPES)
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody who may be here."""
+
+    name: str
+    role: Role | Literal["nobody"]
+    """``nobody`` sees no page; a key for programs is one."""
+    csrf: str
+    """What a request of theirs that changes something has to bring along; empty for a key."""
+    scopes: frozenset[str]
+    signed_in: bool = True
+    """False where nobody has to sign in."""
+
+    @staticmethod
+    def of(request: Request) -> "Who":
+        """Who sent this request; the guard has found that out."""
+        found: Who = request.scope["who"]
+        return found
+
+    @staticmethod
+    def signed(name: str, role: Role, csrf: str) -> "Who":
+        """Somebody who has signed in."""
+        return Who(name, role, csrf, frozenset({"calls:read"}) if role == "viewer" else ALL)
+
+    def may(self, role: Role) -> bool:
+        """Whether they may do what `role` may."""
+        return RANK[self.role] >= RANK[role]
+
+
+NOBODY = Who("", "nobody", "", frozenset(), signed_in=False)
+
+
+def _at_least(role: Role) -> Callable[[Request], Who]:
+    def check(request: Request) -> Who:
+        who = Who.of(request)
+        if not who.may(role):
+            raise HTTPException(403, f"this needs the role {role}; you are {who.role}")
+        return who
+
+    return check
+
+
+Viewer = Annotated[Who, Depends(_at_least("viewer"))]
+"""The type of a parameter of a page for everybody."""
+Operator = Annotated[Who, Depends(_at_least("operator"))]
+"""The same for those who may act on calls."""
+Admin = Annotated[Who, Depends(_at_least("admin"))]
+"""The same for those who may see and change the installation."""

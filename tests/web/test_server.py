@@ -1,0 +1,71 @@
+"""The dashboard as it is served: its port, its end, and a browser that stays."""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from sipgw.cli import app
+from sipgw.config import parse
+from sipgw.store import Store, StoreOptions
+from sipgw.web.options import WebOptions
+from sipgw.web.server import Dashboard, WebError, listen
+from tests.web.house import Standing, live_call
+
+
+def test_a_taken_port_is_told_in_one_line() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(WebError, match=rf"cannot listen on 127.0.0.1:{port}: Address already in use; set \[web\]"):
+            listen(WebOptions(port=port))
+
+
+def test_a_taken_default_port_is_stepped_over() -> None:
+    with contextlib.closing(listen(WebOptions())) as first, contextlib.closing(listen(WebOptions())) as second:
+        assert first.getsockname()[1] < second.getsockname()[1]
+
+
+def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
+            house = Standing(parse("", "x", {}), store)
+            house.begin(live_call())
+            async with httpx.AsyncClient() as browser, contextlib.AsyncExitStack() as stack:
+                async with Dashboard(house, WebOptions(port=0)) as dashboard:
+                    stream = await stack.enter_async_context(browser.stream("GET", f"{dashboard.url}live/events"))
+                    lines = stream.aiter_lines()
+                    assert await anext(lines) == "event: board"
+                async with asyncio.timeout(2):
+                    assert "event: closed" in [line async for line in lines]
+
+    asyncio.run(look())
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    async def look() -> None:
+        house = Standing(parse("", "x", {}), Store(StoreOptions(str(tmp_path / "test.db"))))
+        async with Dashboard(house, WebOptions(enabled=False)) as dashboard:
+            assert dashboard.url == ""
+
+    asyncio.run(look())
+
+
+def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    asked = runner.invoke(app, ["web", "password", "--user", "ann", "--role", "viewer"], input="long enough\n" * 2)
+    assert asked.exit_code == 0, asked.output
+    assert runner.invoke(app, ["web", "users"]).output == "ann  viewer\n"
+    assert runner.invoke(app, ["web", "password", "--role", "queen"], input="long enough\n" * 2).exit_code == 1
+    made = runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:read", "--scope", "calls:place"])
+    assert made.output.startswith("sipgw_")
+    shown = runner.invoke(app, ["web", "key", "list"]).output.split()
+    assert shown[1:] == ["crm", "calls:place", "calls:read"]
+    assert shown[0] in made.output
+    assert runner.invoke(app, ["web", "key", "revoke", shown[0]]).exit_code == 0
+    assert "no key" in runner.invoke(app, ["web", "key", "revoke", shown[0]]).output
+    assert runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:steal"]).exit_code == 1
