@@ -19,7 +19,7 @@ from typing import Any
 from agent.tools import Tool, load_tools
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
 from sipgw.options import OptionError, build
-from sipgw.privacy import Redact, Sink
+from sipgw.privacy import PrivacyOptions, Redact, Sink
 from sipgw.providers import Choice, choose
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
@@ -90,7 +90,11 @@ class Agents:
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
         """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
-        return lambda agent: self.all.get(agent, self.all[DEFAULT]).config.privacy.of(sink)
+        return lambda agent: self.privacy(agent).of(sink)
+
+    def privacy(self, agent: str) -> PrivacyOptions:
+        """What holds for the texts of an agent's calls; the default's for a stranger's."""
+        return self.all.get(agent, self.all[DEFAULT]).config.privacy
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:

@@ -14,6 +14,7 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import DEFAULT, Agents, checked
+from sipgw.bleeps import Bleeps
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
@@ -99,6 +100,7 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             await enter(Upkeep(store, config.retention))
+            await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
@@ -188,6 +190,9 @@ class Gateway:
     def running(self) -> int:
         """How many calls go on."""
         return len(self._calls)
+
+    def _live(self, call: str) -> LiveCall | None:
+        return self.calls.get(call)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
