@@ -1,6 +1,7 @@
 """The configuration as it holds, with what each option means; secrets only as set or not. And the audit log."""
 
 import ast
+import asyncio
 import inspect
 import textwrap
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -40,8 +41,10 @@ class Table(NamedTuple):
 @router.get("/configuration")
 async def configuration(request: Request, app: Here, _who: Admin) -> Response:
     """The page."""
+    # Reading the sources takes a while, the first time.
+    found = await asyncio.to_thread(tables, app.house.config)
     return page(
-        request, "configuration.html", title="Configuration", tables=tables(app.house.config),
+        request, "configuration.html", title="Configuration", tables=found,
         users=await app.entrance.accounts.users(), keys=await app.entrance.accounts.keys(),
     )  # fmt: skip
 
@@ -66,7 +69,7 @@ def tables(config: Any) -> list[Table]:
 
 
 def _tables(name: str, options: Any) -> list[Table]:
-    meanings = docstrings(type(options))
+    meanings = docstrings(type(options))  # type: ignore[arg-type]  # a class is hashable
     plain, inner = list[Option](), list[Table]()
     for field in fields(options):
         value = getattr(options, field.name)

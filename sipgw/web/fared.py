@@ -25,7 +25,7 @@ class Failure(NamedTuple):
 class Latency(NamedTuple):
     """Percentiles in milliseconds."""
 
-    count: int
+    turns: int
     p50: int
     p95: int
 

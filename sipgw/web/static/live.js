@@ -50,6 +50,7 @@ function remove(call) {
 function count() {
   document.querySelector("[data-live-count]").textContent = rows.size;
   document.querySelector("[data-live-empty]").hidden = rows.size > 0;
+  document.querySelector("[data-live-frame]").hidden = rows.size === 0;
 }
 
 function tick() {
