@@ -20,8 +20,8 @@ from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
-from sipgw.drain import drain
 from sipgw.doctor.command import doctor
+from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard

@@ -15,6 +15,7 @@ from sipgw.gateway import TrunkStatus
 from sipgw.refusals import Refused
 from sipgw.store import CallRecord, Store, StoreOptions
 from sipgw.web.server import Dashboard
+from tests.keeping import add_call
 from tests.web.house import Held, Standing, Talking, live_call
 
 TOML = """
@@ -87,7 +88,7 @@ async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> Non
             "ending": ending, "cause": SCRIPT if hostile else cause, "media": {"mos": 4.4 - number % 4 / 10},
             "identity": None, "cost": 0.0131 + number / 1000,
         }  # fmt: skip
-        await house.store.add_call(CallRecord(**values), [])
+        await add_call(house.store, CallRecord(**values), [])
     await house.store.add_callback("+15550123", "tomorrow at ten", SCRIPT if hostile else "the blue coat", "past-1")
     _turns(house, SCRIPT if hostile else "ElevenLabs: no sound for 2.5 s")
     refusals, at = house.admission.refusals, asyncio.get_running_loop().time()

@@ -9,6 +9,7 @@ import pytest
 
 from sipgw.events import Ending
 from sipgw.store import CallRecord
+from tests.keeping import add_call
 from tests.web.house import Visit, live_call, visit
 
 BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -32,7 +33,7 @@ TURN = {
 
 
 async def keep(there: Visit, call: CallRecord, turns: list[Any] = []) -> None:  # noqa: B006
-    await there.house.store.add_call(call, turns)
+    await add_call(there.house.store, call, turns)
 
 
 def test_the_live_calls(tmp_path: Path) -> None:
