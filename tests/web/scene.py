@@ -26,8 +26,6 @@ ears = "assemblyai"
 ears_backup = ["deepgram"]
 [assemblyai]
 api_key = "${ASSEMBLYAI_API_KEY}"
-[web]
-port = 0
 [[trunks]]
 name = "telnyx"
 mode = "register"
@@ -108,9 +106,11 @@ def _turns(house: Standing, cause: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, *, busy: bool = True, hostile: bool = False) -> AsyncIterator[tuple[Standing, str]]:
+async def served(
+    folder: Path, *, busy: bool = True, hostile: bool = False, more: str = ""
+) -> AsyncIterator[tuple[Standing, str]]:
     """A dashboard on a port of its own; yields the house and the address."""
-    config = parse(TOML, "scene.toml", KEYS)
+    config = parse(f"{TOML}[web]\nport = 0\n{more}", "scene.toml", KEYS)
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
         house = Busy(config, store)
         async with Dashboard(house, config.web) as dashboard:

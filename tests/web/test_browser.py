@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.turns import State
+from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chrom
 AXE = (Path(__file__).parent.parent / "data" / "axe" / "axe.min.js").read_text()
 FAULTS = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}))
     .violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`)"""
+SIGNED = 'password = "${TRUNK_PASSWORD}"'
 PATHS = [*(page.path for page in PAGES), "/configuration/audit", "/nowhere", "/sign-in"]
 
 
@@ -44,8 +46,13 @@ class Window:
 
 
 @contextlib.asynccontextmanager
-async def window(folder: Path, *, busy: bool = True, hostile: bool = False, **options: Any) -> AsyncIterator[Window]:
-    async with served(folder, busy=busy, hostile=hostile) as (house, url), playwright.async_playwright() as play:
+async def window(
+    folder: Path, *, busy: bool = True, hostile: bool = False, toml: str = "", **options: Any
+) -> AsyncIterator[Window]:
+    async with (
+        served(folder, busy=busy, hostile=hostile, more=toml) as (house, url),
+        playwright.async_playwright() as play,
+    ):
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         try:
             yield Window(await browser.new_page(**options), house, url)
@@ -135,5 +142,55 @@ def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
             await there.page.press("[name=to]", "Enter")
             await there.sees("[data-said]", "It is being dialled. See the call")
             assert there.house.calls["call-7"].direction == "out"
+
+    asyncio.run(look())
+
+
+def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            await there.go("/")
+            talking: Any = there.house.begin(live_call(caller=SCRIPT)).conversation
+            await there.page.click("[data-act]")
+            await there.sees("dialog h2", f"Call of {SCRIPT}")
+            await there.page.evaluate(AXE)
+            assert await there.page.evaluate(FAULTS) == []
+            await there.page.fill("form[data-do=say] textarea", "Ann comes in a minute.")
+            await there.page.press("form[data-do=say] textarea", "Enter")
+            await there.sees("dialog [data-said]", "It will be said.")
+            await there.page.fill("form[data-do=instruct] textarea", "Offer ten percent.")
+            await there.page.click("form[data-do=instruct] button")
+            await there.sees("dialog [data-said]", "The agent knows.")
+            await there.page.fill("form[data-do=digits] input", "1#")
+            await there.page.click("form[data-do=digits] button")
+            await there.sees("dialog [data-said]", "Pressed.")
+            await there.page.click("dialog button[data-do=end]")
+            await there.sees("dialog [data-said]", "Ended.")
+            assert talking.did == [
+                ("say", "Ann comes in a minute."), ("instruct", "Offer ten percent."), ("send_digits", "1#"),
+                ("end", "you ended the call"),
+            ]  # fmt: skip
+            talking.ending = True
+            await there.page.click("[data-act]")
+            await there.page.click("dialog button[data-do=transfer]")
+            await there.sees("dialog [data-said]", "the call is ending")
+
+    asyncio.run(look())
+
+
+def test_a_viewer_is_offered_nothing_to_do(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, toml=SIGNED) as there:
+            await Accounts(there.house.store).set_user("ann", "viewer", "battery staple")
+            await there.go("/")
+            await there.page.fill("[name=name]", "ann")
+            await there.page.fill("[name=password]", "battery staple")
+            await there.page.press("[name=password]", "Enter")
+            await there.sees("h1", "Live")
+            there.house.begin(live_call(99))
+            await there.sees('tr[data-call="call-99"] td:nth-child(2)', "+15550100")
+            assert await there.page.locator("[data-act], dialog").count() == 0
+            await there.page.click("[data-sign-out]")
+            await there.sees("h1", "Sign in")
 
     asyncio.run(look())
