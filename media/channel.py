@@ -82,11 +82,12 @@ class Channel:
 
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
+        self.number = number
+        """For `media.engine.MediaEngine.packets`, after `close` too."""
         self.far_delay = far.BUFFER
         """Seconds from a frame's leaving until the other side hears it, as far as RTCP tells."""
         self.mos = 0.0
         """Of what was received in the latest interval (about 5 s); 0 if that was nothing."""
-        self._number = number
         self._send = send
         self._forget = forget
         self._sink = sink
@@ -186,7 +187,7 @@ class Channel:
     def close(self) -> None:
         """Free the ports; nothing is reported after it."""
         self._order(Kind.CLOSE)
-        self._forget(self._number)
+        self._forget(self.number)
 
     async def opened(self) -> None:
         """Wait until the ports are bound."""
@@ -239,7 +240,7 @@ class Channel:
         self._sink(Dead(cause))
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
-        return self._send(Message(kind, self._number, body))
+        return self._send(Message(kind, self.number, body))
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:

@@ -24,6 +24,8 @@ class Kind(IntEnum):
     STATS = 9
     DIGITS = 10
     RECORD = 20
+    TAPPED = 30
+    """An order and its answer: the block of packets after that number."""
 
     READY = 129
     OPENED = 130

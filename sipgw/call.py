@@ -15,7 +15,7 @@ import structlog
 from agent.conversation import Conversation, Outcome
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
@@ -77,6 +77,12 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
 
+    @property
+    def sound(self) -> Sound | None:
+        """Where our sound is, while there is a conversation."""
+        channel = self._channel
+        return Sound(channel.number, self._described.address, channel.port) if channel else None
+
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
         try:
@@ -123,8 +129,8 @@ class Call:
             opening.cancel()
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
-        self._host.answered()
         self._channel = channel
+        self._host.answered()
         self.tape.begin(channel)
         outcome = await conversation.run()
         self._channel = None

@@ -125,7 +125,9 @@ class Hosting:
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.desk.watchers.tell(CallAnswered(self.live.id, datetime.now(UTC)))
+        self.desk.watchers.tell(
+            CallAnswered(self.live.id, datetime.now(UTC), self.live.call.sound if self.live.call else None)
+        )
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

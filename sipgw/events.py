@@ -20,6 +20,17 @@ class Ending:
     cause: str
 
 
+class Sound(NamedTuple):
+    """Where the sound of a call is."""
+
+    channel: int
+    """Number of its channel: see `media.engine.MediaEngine.packets`."""
+    host: str
+    """Our address, as the other side knows it."""
+    port: int
+    """Our port of RTP."""
+
+
 class CallBegan(NamedTuple):
     """An INVITE was let in, or one was sent."""
 
@@ -47,6 +58,7 @@ class CallAnswered(NamedTuple):
 
     call: str
     at: datetime
+    sound: Sound | None = None
 
 
 class CallReported(NamedTuple):

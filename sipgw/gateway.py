@@ -17,6 +17,7 @@ from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling
 from sipgw.events import Watchers
+from sipgw.evidence import Evidence
 from sipgw.live import LiveCall
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -68,7 +69,8 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self._trace = trace
+        self.evidence = Evidence(config.capture, trace)
+        self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
@@ -92,8 +94,9 @@ class Gateway:
                 one.config.recording.prepare()
                 providers[name] = await enter(opened(one.config, one.choice, speech))
                 speech = speech or providers[name].speech
-            engine = await enter(MediaEngine(config.media))
+            engine = await enter(MediaEngine(config.media, config.capture.tap))
             endpoint = await enter(self._endpoint())
+            await enter(self.evidence.gathering(engine, endpoint.address))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
             self._desk = Desk(
@@ -212,7 +215,7 @@ class Gateway:
             self.config.sip,
             self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
-            self._trace,
+            self.evidence.trace,
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,
