@@ -23,6 +23,7 @@ from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents, load_agents
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
 from sipgw.demo import hold_demo
+from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
 from sipgw.sip.endpoint import EndpointError
@@ -130,15 +131,25 @@ def _say_who_may_call(settings: Config) -> None:
 
 
 async def _serve(settings: Config, agents: dict[str, Config]) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
     err.print("starting ...")
     async with Gateway(settings, agents=agents) as gateway:
         _say_how_to_call(gateway)
         await stop.wait()
-        err.print("stopping ...")
+        limit = settings.drain.limit
+
+        def say(calls: int) -> None:
+            err.print(f"{calls} calls go on, for {limit:g} s at most; a second Ctrl-C or SIGTERM hangs up now")
+
+        left = await drain(gateway, limit, hurry, say)
+        err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
 
 
 def _parts(choice: Choice) -> str:

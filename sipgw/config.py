@@ -30,6 +30,7 @@ from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.capture import CaptureOptions
+from sipgw.drain import DrainOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.recordings import RecordingOptions
@@ -117,6 +118,7 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    drain: DrainOptions = field(default_factory=DrainOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import tempfile
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
@@ -46,15 +47,21 @@ class Cue:
     file: str
     interrupts: bool = False
     """Said while the agent is still speaking."""
+    confirms: str = ""
+    """Digits that the agent has to have read back; if it misheard them the caller says them again instead."""
 
 
+PHONE_NUMBER = "4155550123"
+"""What ``phone_number.wav`` says."""
+AGAIN = 2
+"""How often the caller says the number again."""
 SCRIPT = (
     Cue("how can i help", "ask_order.wav"),
     Cue("order number", "order_number.wav"),
     Cue("raincoat", "interrupt.wav", interrupts=True),
     Cue("number", "phone_number.wav"),
-    Cue("right?", "yes.wav"),
-    Cue("correct?", "yes.wav"),
+    Cue("right?", "yes.wav", confirms=PHONE_NUMBER),
+    Cue("correct?", "yes.wav", confirms=PHONE_NUMBER),
     Cue("anything else", "goodbye.wav"),
 )
 
@@ -209,7 +216,7 @@ class Caller:
             channel.close()
 
     async def _follow_script(self, channel: media.Channel) -> None:
-        todo = list(SCRIPT)
+        todo, again = list(SCRIPT), 0
         while todo:
             await asyncio.sleep(0.02)
             now, heard = self._now(), self._show.heard_of.lower()
@@ -220,6 +227,10 @@ class Caller:
                 continue  # the agent is not heard yet
             speaking = now - self._sounds_at < QUIET
             if (speaking and now - self._began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking:
+                if cue.confirms not in re.sub(r"\D", "", heard) and again < AGAIN:
+                    again += 1
+                    await self._say(channel, "phone_number.wav")
+                    continue
                 todo.remove(cue)
                 await self._say(channel, cue.file)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -58,7 +59,7 @@ class Desk:
                 live.caller, caller.dialled, caller.as_dict(),
             )
         )  # fmt: skip
-        turns = list[dict[str, object]]()
+        turns = list[dict[str, Any]]()
         tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
         live.call = call = self._call(leg, live, tape, turns)
         ending = Ending("gateway_stopped", "the gateway was stopped")
@@ -67,7 +68,7 @@ class Desk:
         finally:
             await self._keep(live, ending, turns, call.stats | tape.as_dict())
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, object]]) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, Any]]) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
@@ -78,7 +79,7 @@ class Desk:
         )  # fmt: skip
 
     async def _keep(
-        self, live: LiveCall, ending: Ending, turns: list[dict[str, object]], media: dict[str, object]
+        self, live: LiveCall, ending: Ending, turns: list[dict[str, Any]], media: dict[str, object]
     ) -> None:
         """Tell and record the ending."""
         ended, caller = datetime.now(UTC), live.identity
@@ -86,12 +87,12 @@ class Desk:
         self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
         identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
         record = CallRecord(
-            id=live.id, trunk=live.trunk.name, caller=live.caller, called=caller.dialled,
-            began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500], turns=turns,
+            id=live.id, direction=live.direction, trunk=live.trunk.name, agent=live.agent, caller=live.caller,
+            called=caller.dialled, began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500],
             media=media, identity=identity,
         )  # fmt: skip
         try:
-            await asyncio.shield(self.store.add_call(record))
+            await asyncio.shield(self.store.add_call(record, turns))
         except SQLAlchemyError as error:  # the call is over either way
             log.warning("record not kept", cause=str(error).splitlines()[0])
 
@@ -102,7 +103,7 @@ class Hosting:
 
     desk: Desk
     live: LiveCall
-    turns: list[dict[str, object]]
+    turns: list[dict[str, Any]]
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
         """See `sipgw.call.Host.converse`."""

@@ -145,6 +145,15 @@ class Gateway:
         """For calls out."""
         return self._running.outbound
 
+    def turn_away(self) -> None:
+        """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
+        self.admission.draining = True
+        self.endpoint.unregister()
+
+    def running(self) -> int:
+        """How many calls go on."""
+        return len(self._calls)
+
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
         found = []

@@ -1,16 +1,16 @@
 """Orders, promises and records in a real SQLite file."""
 
 import asyncio
-import contextlib
-import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.dialects import sqlite
 
 from agent.tools import Toolbox
 from sipgw.orders import order_tools
-from sipgw.store import CallRecord, Store, StoreError, StoreOptions
+from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
 
 
 def with_store(path: Path, work):
@@ -53,14 +53,14 @@ def test_records_survive(tmp_path: Path) -> None:
 
     async def keep(store: Store):
         fields = {"id": "c", "trunk": "t", "caller": "a", "called": "b", "ending": "failed", "cause": "x", "media": {}}
-        await store.add_call(CallRecord(began=now, ended=now, turns=[{"caller": "ü"}], **fields))
+        await store.add_call(CallRecord(began=now, ended=now, **fields), [{"caller": "ü", "tools": []}])
 
     async def read(store: Store):
         return await store.calls()
 
     with_store(tmp_path / "x.db", keep)
     (row,) = with_store(tmp_path / "x.db", read)
-    assert (row["ending"], row["turns"]) == ("failed", [{"caller": "ü"}])
+    assert (row["ending"], row["turns"][0]["caller"]) == ("failed", "ü")
 
 
 @pytest.mark.parametrize("where", ["no/such/folder/x.db", "."])
@@ -98,22 +98,87 @@ def test_a_promise_needs_a_telephone_number(tmp_path: Path) -> None:
     assert good.result["phone_number"] == "4155550123"
 
 
-def test_a_database_of_an_earlier_version_gets_the_columns_that_have_come_since(tmp_path: Path) -> None:
-    path, now = tmp_path / "x.db", datetime.now(UTC)
-    fields = {"trunk": "t", "caller": "a", "called": "b", "ending": "failed", "cause": "x", "media": {}, "turns": []}
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-    async def keep(store: Store):
-        await store.add_call(CallRecord(id="old", began=now, ended=now, **fields))
 
-    with_store(path, keep)
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("ALTER TABLE calls DROP COLUMN identity")
+async def ten_calls(store: Store) -> None:
+    """Calls 0 to 9, a minute apart; the last two at the same moment."""
+    for number in range(10):
+        record = CallRecord(
+            id=f"call-{number}",
+            trunk="telnyx" if number % 2 else "pbx",
+            agent="sales" if number < 3 else "agent",
+            direction="out" if number == 4 else "in",
+            caller=f"+1415555{number:04}",
+            called="+4930100",
+            began=START + timedelta(minutes=min(number, 8)),
+            ended=START + timedelta(minutes=9),
+            ending="failed" if number == 7 else "caller_hung_up",
+        )
+        await store.add_call(record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
 
-    async def keep_another(store: Store):
-        await store.add_call(CallRecord(id="new", began=now, ended=now, identity={"number": "+1"}, **fields))
-        return await store.calls()
 
-    assert [(row["id"], row["identity"]) for row in with_store(path, keep_another)] == [
-        ("old", None),
-        ("new", {"number": "+1"}),
-    ]
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (CallFilter(), "9876543210"),
+        (CallFilter(trunk="telnyx"), "97531"),
+        (CallFilter(agent="sales"), "210"),
+        (CallFilter(direction="out"), "4"),
+        (CallFilter(ending="failed", trunk="telnyx"), "7"),
+        (CallFilter(number="+14155550003"), "3"),
+        (CallFilter(number="+1415555000*", agent="sales"), "210"),
+        (CallFilter(number="+4930100", since=START + timedelta(minutes=7)), "987"),
+        (CallFilter(until=START + timedelta(minutes=2)), "10"),
+        (CallFilter(words="NUMBER 6, 50% off_"), "6"),
+        (CallFilter(words="50_ off"), ""),
+        (CallFilter(ended=False), ""),
+    ],
+)
+def test_calls_are_found_newest_first_and_page_by_page(tmp_path: Path, wanted: CallFilter, found: str) -> None:
+    async def look(store: Store):
+        await ten_calls(store)
+        pages = [await store.page(wanted, 3)]
+        while pages[-1].next:
+            pages.append(await store.page(wanted, 3, pages[-1].next))
+        return pages
+
+    pages = with_store(tmp_path / "x.db", look)
+    assert "".join(call["id"][-1] for page in pages for call in page.calls) == found
+    assert all(len(page.calls) == 3 for page in pages[:-1])
+
+
+@pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000])
+def test_a_page_that_is_none_is_told(tmp_path: Path, after: str) -> None:
+    async def look(store: Store):
+        return await store.page(CallFilter(), 3, after)
+
+    if after:
+        with pytest.raises(ValueError, match="there is no page behind"):
+            with_store(tmp_path / "x.db", look)
+    else:
+        assert with_store(tmp_path / "x.db", look).calls == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        CallFilter(since=START),
+        CallFilter(number="+14155550003"),
+        CallFilter(number="+1415555*"),
+        CallFilter(trunk="pbx"),
+        CallFilter(agent="sales"),
+        CallFilter(ending="failed"),
+    ],
+)
+def test_lists_are_read_from_an_index(tmp_path: Path, wanted: CallFilter) -> None:
+    async def explain(store: Store):
+        query = select(CallRecord.id).where(*wanted.clauses()).order_by(CallRecord.began.desc()).limit(50)
+        async with store.read() as session:
+            compiled = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+            plan = await session.execute(text(f"EXPLAIN QUERY PLAN {compiled}".replace(":", r"\:")))
+            return [row[3] for row in plan]
+
+    plan = with_store(tmp_path / "x.db", explain)
+    assert any("USING" in step and "INDEX calls_by_" in step for step in plan), plan
+    assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), plan

@@ -175,8 +175,7 @@ class Endpoint:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for one in self._registrations:
-            self._after(one.close)
+        self.unregister()
         await self._settle()
         self._open = False
         self._transports.stop_listening()
@@ -268,6 +267,12 @@ class Endpoint:
         self._registrations.append(registration)
         self._after(registration.register)
         return registration
+
+    def unregister(self) -> None:
+        """Give up all registrations: nobody is to send calls here any more."""
+        for one in self._registrations:
+            self._after(one.close)
+        self._registrations.clear()
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""

@@ -49,11 +49,25 @@ class Served:
         while True:
             with contextlib.closing(sqlite3.connect(self._database)) as database:
                 database.row_factory = sqlite3.Row
-                rows = [dict(row) for row in database.execute("SELECT * FROM calls ORDER BY began")]
+                ended = "SELECT * FROM calls WHERE ended IS NOT NULL ORDER BY began"
+                rows = [dict(row) for row in database.execute(ended)]
+                for row in rows:
+                    row["media"], row["turns"] = json.loads(row["media"]), _turns(database, row["id"])
             if len(rows) >= count:
-                return [row | {"turns": json.loads(row["turns"]), "media": json.loads(row["media"])} for row in rows]
+                return rows
             assert time.monotonic() < until, f"{len(rows)} of {count} calls ended; log:\n" + "".join(self.log[-40:])
             time.sleep(0.1)
+
+
+def _turns(database: sqlite3.Connection, call: str) -> list[dict[str, Any]]:
+    turns = [dict(row) for row in database.execute("SELECT * FROM turns WHERE call = ? ORDER BY number", (call,))]
+    tools = [dict(row) for row in database.execute("SELECT * FROM tool_calls WHERE call = ? ORDER BY id", (call,))]
+    for run in tools:
+        run["arguments"], run["result"] = json.loads(run["arguments"]), json.loads(run["result"])
+    for turn in turns:
+        turn["latency_ms"] = json.loads(turn["latency_ms"])
+        turn["tools"] = [run for run in tools if run["turn"] == turn["number"]]
+    return turns
 
 
 def free_port() -> int:

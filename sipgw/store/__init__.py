@@ -1,0 +1,22 @@
+"""The database of a gateway: SQLite by a path, PostgreSQL by a URL."""
+
+from sipgw.store.calls import CallFilter, Page
+from sipgw.store.engine import StoreError, StoreOptions
+from sipgw.store.store import Store
+from sipgw.store.tables import Base, Callback, CallRecord, EventRecord, Moment, Order, ToolCallRecord, TurnRecord
+
+__all__ = [
+    "Base",
+    "CallFilter",
+    "CallRecord",
+    "Callback",
+    "EventRecord",
+    "Moment",
+    "Order",
+    "Page",
+    "Store",
+    "StoreError",
+    "StoreOptions",
+    "ToolCallRecord",
+    "TurnRecord",
+]

@@ -1,0 +1,118 @@
+"""Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from sipgw.migrations import upgrade
+
+WAIT = 5.0
+"""Seconds that the database may take to let us in."""
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where records are kept."""
+
+    path: str = "sipgw.db"
+    """File of the SQLite database; made when it does not exist."""
+    url: str = field(default="", repr=False)
+    """A PostgreSQL database instead, ``postgresql://user:password@host/name``: ``pip install 'sipgw[postgresql]'``."""
+    spool: str = ""
+    """Folder where records wait for the database; empty: `path` with ``.spool`` behind it."""
+
+    def __post_init__(self) -> None:
+        if self.url and not _POSTGRESQL.match(self.url):
+            raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
+        if self.url and find_spec("asyncpg") is None:
+            raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where records wait for the database."""
+        return Path(self.spool or f"{self.path}.spool")
+
+
+class StoreError(Exception):
+    """The database cannot be opened; the message is one line that says what to do."""
+
+
+class Database:
+    """A database that can be read and written. Use it as an async context manager."""
+
+    def __init__(self, options: StoreOptions) -> None:
+        self._options = options
+        self._engine = _engine(options)
+        self.read = async_sessionmaker(self._engine, expire_on_commit=False)
+        """A session to read in: ``async with store.read() as session``."""
+        self._write = async_sessionmaker(self._engine.execution_options(sipgw_write=True), expire_on_commit=False)
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session to write in, as one transaction; what it reads does not change until it ends."""
+        async with self._write.begin() as session:
+            yield session
+
+    async def __aenter__(self) -> Self:
+        try:
+            if not self._options.url:
+                # A file that cannot be opened is found out before there is a thread that would have to be ended.
+                with contextlib.closing(sqlite3.connect(self._options.path)) as probe:
+                    probe.execute("PRAGMA user_version")
+            async with self._engine.execution_options(sipgw_write=True).begin() as connection:
+                await connection.run_sync(upgrade)
+        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            await self._engine.dispose()
+            raise StoreError(self._refusal(error)) from None
+        except BaseException:
+            await self._engine.dispose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._engine.dispose()
+
+    def _refusal(self, error: Exception) -> str:
+        cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+        if self._options.url:
+            url = self._engine.url
+            place = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+            return f"cannot open the database {place}: {cause}; look at [store] url and whether the server runs"
+        place = str(Path(self._options.path).resolve())
+        return (
+            f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
+        )
+
+
+def _engine(options: StoreOptions) -> AsyncEngine:
+    if options.url:
+        url = _POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
+        limits = {"timeout": WAIT, "command_timeout": 30.0}
+        return create_async_engine(url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=limits)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
+    event.listen(engine.sync_engine, "connect", _on_connect)
+    event.listen(engine.sync_engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own idea of transactions leaves schema changes out of them
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")  # a reader never waits for the writer
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    # Who is going to write waits its turn at the beginning; later SQLite would refuse it instead of letting it wait.
+    writes = connection.get_execution_options().get("sipgw_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

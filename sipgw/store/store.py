@@ -1,0 +1,82 @@
+"""The store: sample orders, promised callbacks and the record of every call, in one database (SQLAlchemy 2)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from sqlalchemy import func, select
+
+from sipgw.store.calls import CallFilter, Page, events_of, page_of, whole
+from sipgw.store.engine import Database
+from sipgw.store.tables import Callback, CallRecord, Order, ToolCallRecord, TurnRecord, columns
+
+SAMPLE_ORDERS = (
+    Order(number="7346", item="a blue raincoat", status="out for delivery", expected="today before six p.m."),
+    Order(number="1234", item="a coffee grinder", status="being packed", expected="on Friday"),
+    Order(number="8005", item="two desk lamps", status="delivered", expected="delivered yesterday at noon"),
+    Order(number="30865", item="a pair of hiking boots", status="delayed at the warehouse", expected="next Tuesday"),
+)
+
+
+class Store(Database):
+    """The database of one gateway. Use it as an async context manager."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        async with self.write() as session:
+            if not await session.scalar(select(func.count()).select_from(Order)):
+                session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)
+        return self
+
+    async def order(self, number: str) -> dict[str, Any] | None:
+        """The order with that number, or None."""
+        async with self.read() as session:
+            found = await session.get(Order, number)
+            return None if found is None else columns(found)
+
+    async def add_callback(self, phone_number: str, due: str, topic: str, call: str) -> int:
+        """Keep the promise of a call back; returns its number. In one call the same promise counts once."""
+        async with self.write() as session:
+            same = select(Callback).where(
+                Callback.call == call, Callback.phone_number == phone_number, Callback.due == due
+            )
+            kept = await session.scalar(same)
+            if kept is None:
+                kept = Callback(phone_number=phone_number, due=due, topic=topic, call=call, made=datetime.now(UTC))
+                session.add(kept)
+                await session.flush()
+            return kept.id
+
+    async def callbacks(self) -> list[dict[str, Any]]:
+        """All promised callbacks, oldest first."""
+        async with self.read() as session:
+            return [columns(row) for row in await session.scalars(select(Callback).order_by(Callback.id))]
+
+    async def add_call(self, record: CallRecord, turns: Sequence[dict[str, Any]] = ()) -> None:
+        """Keep the record of a call that has ended."""
+        async with self.write() as session:
+            session.add(record)
+            for number, turn in enumerate(turns):
+                said = {name: value for name, value in turn.items() if name != "tools"}
+                session.add(TurnRecord(call=record.id, number=number, **said))
+                session.add_all(ToolCallRecord(call=record.id, turn=number, **run) for run in turn["tools"])
+
+    async def calls(self, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
+        """All wanted calls with their turns and tools, oldest first; without a wish those that have ended."""
+        query = select(CallRecord).where(*(wanted or CallFilter(ended=True)).clauses()).order_by(CallRecord.began)
+        async with self.read() as session:
+            return await whole(session, query)
+
+    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> Page:
+        """Up to `limit` of the wanted calls, newest first, without what was said in them.
+
+        Raises `ValueError` if `after` is not what a page gave as `next`.
+        """
+        async with self.read() as session:
+            return await page_of(session, wanted, limit, after)
+
+    async def call(self, call: str) -> dict[str, Any] | None:
+        """Everything that is known of a call, also while it goes on; None if there is none of that identity."""
+        async with self.read() as session:
+            found = await whole(session, select(CallRecord).where(CallRecord.id == call))
+            return found[0] | {"events": await events_of(session, call)} if found else None

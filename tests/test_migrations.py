@@ -1,0 +1,124 @@
+"""The schema's history: any earlier database becomes today's, and nothing that was in it is lost."""
+
+import asyncio
+import contextlib
+import importlib
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from sipgw import migrations
+from sipgw.store import Base, CallFilter, Store, StoreOptions
+
+FIRST = Path(__file__).parent / "data" / "store" / "first-release.db"
+"""Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return Path(shutil.copy(FIRST, tmp_path / "sipgw.db"))
+
+
+def look(path: Path):
+    async def run():
+        async with Store(StoreOptions(str(path))) as store:
+            return await store.calls(), await store.callbacks(), await store.order("7346")
+
+    return asyncio.run(run())
+
+
+def revision(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def test_a_database_of_the_first_release_keeps_all_that_was_in_it(first: Path) -> None:
+    (one, two), (callback,), order = look(first)
+    assert (one["id"], one["direction"], one["caller"], one["ending"]) == (
+        "call-1",
+        "in",
+        "+14155550123",
+        "caller_hung_up",
+    )
+    assert one["began"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert one["recording"] == "/var/calls/1.wav"
+    assert one["media"]["packets_received"] == 3000
+    assert one["identity"] == {"number": "+14155550123"}
+    assert [(turn["caller"], turn["heard"], turn["interrupted"]) for turn in one["turns"]] == [
+        ("", "Hello, this is Acme Store.", False),
+        ("Where is my order 7346?", "It is out", True),
+    ]
+    assert one["turns"][1]["latency_ms"] == {"total": 812}
+    (run,) = one["turns"][1]["tools"]
+    assert (run["name"], run["arguments"], run["result"]) == (
+        "get_order_status",
+        {"order_number": "7346"},
+        {"item": "a blue raincoat"},
+    )
+    assert (two["id"], two["ending"], two["turns"], two["recording"]) == ("call-2", "refused", [], "")
+    assert callback["topic"] == "order 7346"
+    assert order and order["item"] == "a blue raincoat"
+
+
+def test_it_is_migrated_once(first: Path) -> None:
+    assert look(first) == look(first)
+    assert len(look(first)[0]) == 2
+
+
+def test_a_database_from_before_the_first_release_lacks_a_column(first: Path) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("ALTER TABLE calls DROP COLUMN identity")
+    assert [call["identity"] for call in look(first)[0]] == [None, None]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE calls SET turns = '[1]'")  # no turn
+        database.commit()
+    with pytest.raises(AttributeError):
+        look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert tables == {"orders", "callbacks", "calls"}
+        database.execute("UPDATE calls SET turns = '[]'")
+        database.commit()
+    assert len(look(first)[0]) == 2
+
+
+def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+    async def run():
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            for _ in range(4):
+                tasks.create_task(opened())
+
+    async def opened():
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            assert await store.calls(CallFilter()) == []
+
+    asyncio.run(run())
+
+
+def test_the_newest_schema_is_what_the_modules_declare() -> None:
+    """If this fails: ``python -m sipgw.migrations what has changed`` writes the revision that is missing."""
+    for name in migrations.DECLARED:
+        importlib.import_module(name)
+    with create_engine("sqlite://").connect() as connection:
+        migrations.upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_module_that_declares_tables_is_known() -> None:
+    root = Path(migrations.__file__).parent.parent
+    declaring = {
+        ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        for path in root.rglob("*.py")
+        if "__tablename__ =" in path.read_text()
+    }
+    assert declaring == set(migrations.DECLARED)
