@@ -70,6 +70,11 @@ class Conversation:
         self._group = asyncio.TaskGroup()
         self._broken: tuple[Literal["ears", "voice"], ProviderError] | None = None
 
+    @property
+    def state(self) -> State:
+        """Who has the floor."""
+        return self._floor.turns.state
+
     async def open(self) -> None:
         """Get ears and voice ready; a failure is told to the caller by `run`."""
         async with asyncio.TaskGroup() as group:

@@ -83,6 +83,11 @@ class Call:
         channel = self._channel
         return Sound(channel.number, self._described.address, channel.port) if channel else None
 
+    @property
+    def mos(self) -> float:
+        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
+        return self._channel.mos if self._channel else 0.0
+
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
         try:

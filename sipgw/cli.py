@@ -28,13 +28,16 @@ from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
 from sipgw.sip.endpoint import EndpointError
 from sipgw.store import StoreError
+from sipgw.web.server import Dashboard, WebError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError)
+EXPECTED = (
+    ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
+)  # fmt: skip
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 
 
@@ -140,8 +143,8 @@ async def _serve(settings: Config, agents: dict[str, Config]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway:
-        _say_how_to_call(gateway)
+    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
+        _say_how_to_call(gateway, dashboard)
         await stop.wait()
         limit = settings.drain.limit
 
@@ -156,7 +159,7 @@ def _parts(choice: Choice) -> str:
     return ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
 
 
-def _say_how_to_call(gateway: Gateway) -> None:
+def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
     parts = _parts(choice)
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
@@ -168,6 +171,8 @@ def _say_how_to_call(gateway: Gateway) -> None:
     for name in gateway.agents.all.keys() - {DEFAULT}:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
     out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
+    if dashboard.url:
+        out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)

@@ -37,6 +37,7 @@ from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks import TrunkOptions
+from sipgw.web.options import WebOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
@@ -123,6 +124,7 @@ class Config:
     capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
+    web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -197,6 +199,7 @@ KEYS = {
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),
     "ELEVENLABS_VOICE_ID": ("elevenlabs.voice_id",),
+    "SIPGW_WEB_PASSWORD": ("web.password",),
 }
 
 

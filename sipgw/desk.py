@@ -111,7 +111,7 @@ class Hosting:
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
         values = call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone())
-        return Conversation(
+        live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
@@ -123,12 +123,13 @@ class Hosting:
             observer=self._report,
             call=live.id,
         )
+        return live.conversation
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.desk.watchers.tell(
-            CallAnswered(self.live.id, datetime.now(UTC), self.live.call.sound if self.live.call else None)
-        )
+        live = self.live
+        live.answered = datetime.now(UTC)
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.call.sound if live.call else None))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

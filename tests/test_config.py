@@ -67,7 +67,7 @@ def test_voices_that_are_not_taken_for_their_key_alone_can_be_named() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_provider_that_may_be_named_can_be_made(part: str) -> None:
-    keys = dict.fromkeys(ALL_KEYS, "k") | {"OPENAI_BASE_URL": "https://api.openai.com/v1", "BACKUP": "k"}
+    keys = dict.fromkeys(ALL_KEYS, "long enough") | {"OPENAI_BASE_URL": "https://api.openai.com/v1", "BACKUP": "k"}
     names = [name for name in get_args(get_type_hints(AgentOptions)[part]) if name not in ("auto", "local")]
     for name in names:
         text = f'[agent]\n{part} = "{name}"\n[openai_backup]\napi_key = "${{BACKUP}}"'

@@ -1,0 +1,47 @@
+"""The application: its pages, in the order of the navigation.
+
+To add a page: a module with a `router`, a template that extends ``base.html``, and a line in `PAGES` (or in `OTHERS` if
+it has no place of its own in the navigation).
+"""
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from sipgw import __version__
+from sipgw.web import calls, configuration, live, outbound, phone, providers, trunks
+from sipgw.web.feed import Feed
+from sipgw.web.guard import Guard
+from sipgw.web.options import WebOptions
+from sipgw.web.state import FOLDER, App, House, Page, page, templates
+
+PAGES = (
+    Page("Live", "/", live.router),
+    Page("Calls", "/calls", calls.router),
+    Page("Phone", "/phone", phone.router),
+    Page("Trunks", "/trunks", trunks.router),
+    Page("Providers", "/providers", providers.router),
+    Page("Outbound", "/outbound", outbound.router),
+    Page("Configuration", "/configuration", configuration.router),
+)
+OTHERS: tuple[APIRouter, ...] = ()
+"""Routers of pages without an entry in the navigation."""
+
+
+def application(house: House, options: WebOptions, feed: Feed) -> FastAPI:
+    """The dashboard of a gateway."""
+    made = FastAPI(title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    made.state.app = App(house, feed, PAGES, templates())
+    for router in (*(entry.router for entry in PAGES), *OTHERS):
+        made.include_router(router, include_in_schema=False)
+    made.mount("/static", StaticFiles(directory=FOLDER / "static"))
+    made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
+    made.add_middleware(Guard, names=options.names)
+    return made
+
+
+async def _failed(request: Request, error: HTTPException) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    return page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)

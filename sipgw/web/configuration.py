@@ -1,0 +1,15 @@
+"""The configuration, secrets masked."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from sipgw.web.state import page
+from sipgw.web.who import Viewer
+
+router = APIRouter()
+
+
+@router.get("/configuration")
+async def configuration(request: Request, _who: Viewer) -> Response:
+    """The page."""
+    return page(request, "configuration.html", title="Configuration")

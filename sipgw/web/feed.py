@@ -1,0 +1,95 @@
+"""Feeds open browsers with what changes, as server-sent events: at most once a second, and only what differs."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from sipgw.live import LiveCall
+from sipgw.web.board import Board
+
+EVERY = 1.0
+"""Seconds between two looks at the calls."""
+WAITING = 8
+"""Messages that wait for a slow browser; then they are dropped, and it gets the whole board again."""
+BROWSERS = 100
+"""Browsers that are fed at the same time."""
+ALIVE = b": still here\n\n"
+CLOSED = b"event: closed\ndata: {}\n\n"
+ALIVE_EVERY = 15.0
+"""Seconds; a proxy takes a connection on which nothing comes for dead."""
+
+
+class Feed:
+    """One for all browsers: a change is written once, however many look."""
+
+    def __init__(self, calls: Callable[[], Mapping[str, LiveCall]]) -> None:
+        self.dropped = 0
+        """Messages that slow browsers did not get."""
+        self._calls = calls
+        self._board = Board()
+        self._readers: set[asyncio.Queue[bytes]] = set()
+        self._watched = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look at the calls as long as somebody wants to know."""
+        while True:
+            await self._watched.wait()
+            await asyncio.sleep(EVERY)
+            self.tick()
+
+    def tick(self) -> None:
+        """Look now, and tell everybody what has changed."""
+        change = self._board.change(self._calls())
+        if not change:
+            return
+        message = event("change", {"rows": change.rows, "gone": change.gone})
+        for queue in self._readers:
+            if queue.full():
+                self.dropped += queue.qsize()
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(self._whole())  # a change without those before it means nothing
+            else:
+                queue.put_nowait(message)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many are fed as can be."""
+        return len(self._readers) >= BROWSERS
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """The whole board, then what changes, until the feed is closed."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self.tick()
+        queue.put_nowait(self._whole())
+        self._readers.add(queue)
+        self._watched.set()
+        try:
+            message = b""
+            while message != CLOSED:
+                message = ALIVE
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ALIVE_EVERY):
+                        message = await queue.get()
+                yield message
+        finally:
+            self._readers.discard(queue)
+            if not self._readers:
+                self._watched.clear()
+
+    def close(self) -> None:
+        """End what every browser reads."""
+        for queue in self._readers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(CLOSED)
+
+    def _whole(self) -> bytes:
+        return event("board", {"rows": self._board.rows})
+
+
+def event(name: str, data: Any) -> bytes:
+    """A server-sent event."""
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

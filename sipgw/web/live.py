@@ -1,0 +1,25 @@
+"""The calls that are going on."""
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response, StreamingResponse
+
+from sipgw.web.board import row
+from sipgw.web.state import Here, page
+from sipgw.web.who import Viewer
+
+router = APIRouter()
+
+
+@router.get("/")
+async def live(request: Request, app: Here, _who: Viewer) -> Response:
+    """The page; scripts keep it up to date."""
+    rows = {call: row(live) for call, live in app.house.calls.items()}
+    return page(request, "live.html", title="Live", rows=rows)
+
+
+@router.get("/live/events")
+async def events(app: Here, _who: Viewer) -> Response:
+    """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
+    if app.feed.full:
+        raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"})
+    return StreamingResponse(app.feed.read(), media_type="text/event-stream")

@@ -1,0 +1,102 @@
+"""Serves the dashboard inside the gateway's event loop."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Self
+
+import structlog
+import uvicorn
+
+from sipgw.sip.uri import format_host_port
+from sipgw.web.app import application
+from sipgw.web.feed import Feed
+from sipgw.web.options import PORT, WebOptions
+from sipgw.web.state import House
+
+log = structlog.get_logger()
+
+TRIED = 10
+"""Ports that are tried, from the default on."""
+CONNECTIONS = 300
+"""At the same time; one more is answered 503."""
+GOODBYE_LIMIT = 2
+"""Seconds that requests have to end when the gateway stops."""
+
+
+class WebError(Exception):
+    """The dashboard cannot be served; the message is one line that says what to do."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the command line's."""
+        yield
+
+
+class Dashboard:
+    """The dashboard of a running gateway. Use it as an async context manager."""
+
+    def __init__(self, house: House, options: WebOptions) -> None:
+        self.url = ""
+        """Where it is; empty if there is none."""
+        self._house = house
+        self._options = options
+        self._feed = Feed(lambda: house.calls)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        if not self._options.enabled:
+            return self
+        if self._options.needs_sign_in:
+            raise WebError("there is no sign-in yet; leave [web] host at 127.0.0.1 and set no password")
+        listening = listen(self._options)
+        host, port = listening.getsockname()[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self.url = f"http://{format_host_port(shown, port)}/"
+        config = uvicorn.Config(
+            application(self._house, self._options, self._feed), log_config=None, access_log=False, lifespan="off",
+            ws="websockets-sansio", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
+            server_header=False, proxy_headers=False,
+        )  # fmt: skip
+        server = _Server(config)
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        feeding = group.create_task(self._feed.run(), name="dashboard feed")
+        group.create_task(server.serve([listening]), name="dashboard")
+
+        def stop() -> None:
+            feeding.cancel()
+            self._feed.close()
+            server.should_exit = True
+
+        self._stack.callback(stop)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+def listen(options: WebOptions) -> socket.socket:
+    """A listening socket; if the default port is taken, on the next free one. Raises `WebError`."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    ports = range(PORT, PORT + TRIED) if options.port == PORT else (options.port,)
+    for port in ports:
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((options.host, port))
+            made.listen(128)
+        except OSError as error:
+            made.close()
+            if error.errno == errno.EADDRINUSE and port != ports[-1]:
+                continue
+            advice = "set [web] port or host to another, or enabled to false"
+            where = format_host_port(options.host, options.port)
+            raise WebError(f"the dashboard cannot listen on {where}: {error.strerror}; {advice}") from None
+        if port != options.port and options.port:
+            log.warning("the dashboard listens elsewhere", taken=options.port, port=port)
+        return made
+    raise AssertionError("unreachable")

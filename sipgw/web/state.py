@@ -1,0 +1,104 @@
+"""What pages need: the gateway as they see it, who is asking, and how a template becomes a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sipgw import __version__
+from sipgw.agents import Agents
+from sipgw.config import Config
+from sipgw.events import Watchers
+from sipgw.gateway import TrunkStatus
+from sipgw.live import LiveCall
+from sipgw.store import Store
+from sipgw.web.feed import Feed
+from sipgw.web.who import Who
+
+FOLDER = Path(__file__).parent
+
+
+class House(Protocol):
+    """The gateway, as far as pages look at it. `sipgw.gateway.Gateway` is one; so may a test be."""
+
+    config: Config
+    agents: Agents
+    watchers: Watchers
+
+    @property
+    def calls(self) -> Mapping[str, LiveCall]:
+        """The calls that are going on, by their identity."""
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+
+    def status(self) -> list[TrunkStatus]:
+        """How each trunk is."""
+
+
+class Page(NamedTuple):
+    """An entry of the navigation and who serves it."""
+
+    title: str
+    path: str
+    router: APIRouter
+
+
+@dataclass(frozen=True)
+class App:
+    """What every page can reach."""
+
+    house: House
+    feed: Feed
+    navigation: tuple[Page, ...]
+    templates: Environment
+
+    @staticmethod
+    def of(request: Request) -> "App":
+        """The one that serves this request."""
+        found: App = request.app.state.app
+        return found
+
+
+Here = Annotated[App, Depends(App.of)]
+"""The type of a parameter of a page that wants the `App`."""
+
+
+def templates() -> Environment:
+    """The templates; everything put into them is escaped, and an unknown name is an error."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {"duration": duration, "when": when}
+    return made
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a template with `values`; `who`, `navigation`, `csrf`, `nonce`, `theme` and `path` are always there."""
+    app, who = App.of(request), Who.of(request)
+    theme = request.cookies.get("theme", "")
+    text = app.templates.get_template(template).render(
+        who=who, navigation=app.navigation, csrf=who.csrf, nonce=request.scope["nonce"],
+        theme=theme if theme in ("dark", "light") else "", path=request.url.path, version=__version__,
+        now=datetime.now(UTC), **values,
+    )  # fmt: skip
+    return HTMLResponse(text, status)
+
+
+def duration(seconds: float) -> str:
+    """``4:05`` or ``1:02:03``."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def when(moment: datetime) -> str:
+    """ISO 8601 in UTC; pages show it in the reader's own time zone."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,39 @@
+// What every page has: the theme switch, times in the reader's own zone, and requests that change something.
+
+const root = document.documentElement;
+
+document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; SameSite=Strict`;
+});
+
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (!Number.isNaN(moment.getTime())) {
+    time.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    time.title = moment.toString();
+  }
+}
+
+/** Send a request that changes something; resolves to its JSON, or throws an Error with what went wrong. */
+export async function send(method, url, body) {
+  const headers = { "X-CSRF-Token": document.querySelector("meta[name=csrf]").content };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const text = await answer.text();
+  let said = null;
+  try { said = text ? JSON.parse(text) : null; } catch { /* told as it is below */ }
+  if (!answer.ok) {
+    const detail = said?.detail ?? text;
+    throw new Error(typeof detail === "string" ? detail : detail?.[0]?.msg ?? `status ${answer.status}`);
+  }
+  return said;
+}
+
+/** `4:05` or `1:02:03`. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds)), two = (n) => String(n).padStart(2, "0");
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}

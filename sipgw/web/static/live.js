@@ -1,0 +1,87 @@
+// Keeps the table of live calls up to date by server-sent events. Text is only ever set as text.
+
+import { duration } from "./base.js";
+
+const table = document.querySelector("table[data-live]");
+const body = table.tBodies[0];
+const dot = document.querySelector("[data-live-dot]");
+const FIELDS = ["state", "caller", "called", "agent", "turn", "mos", "cost", "began"];
+const NUMBERS = new Set(["mos", "cost", "began"]);
+const rows = new Map([...body.rows].map((row) => [row.dataset.call, row]));
+
+function make(call) {
+  const row = document.createElement("tr");
+  row.dataset.call = call;
+  for (const field of FIELDS) {
+    const cell = row.insertCell();
+    cell.dataset.field = field;
+    if (NUMBERS.has(field)) cell.className = "number";
+    if (field === "caller") {
+      const link = document.createElement("a");
+      link.href = `/calls/${encodeURIComponent(call)}`;
+      cell.append(link);
+    } else if (field === "state") {
+      const badge = document.createElement("span");
+      badge.className = "badge";
+      cell.append(badge);
+    }
+  }
+  rows.set(call, row);
+  body.prepend(row);
+  return row;
+}
+
+function put(call, fields) {
+  const row = rows.get(call) ?? make(call);
+  for (const [field, value] of Object.entries(fields)) {
+    const cell = row.querySelector(`[data-field="${field}"]`);
+    if (!cell) continue;
+    if (field === "began") cell.dataset.since = value;
+    else (cell.firstElementChild ?? cell).textContent = value ?? "";
+    if (field === "state") cell.firstElementChild.dataset.is = value;
+  }
+}
+
+function remove(call) {
+  rows.get(call)?.remove();
+  rows.delete(call);
+}
+
+function count() {
+  document.querySelector("[data-live-count]").textContent = rows.size;
+  document.querySelector("[data-live-empty]").hidden = rows.size > 0;
+}
+
+function tick() {
+  const now = Date.now();
+  for (const row of rows.values()) {
+    const cell = row.lastElementChild;
+    const text = duration((now - Date.parse(cell.dataset.since)) / 1000);
+    if (cell.textContent !== text) cell.textContent = text;
+  }
+}
+
+function connected(is) {
+  dot.dataset.is = is ? "up" : "down";
+  dot.title = is ? "connected" : "not connected";
+}
+
+const feed = new EventSource(table.dataset.live);
+feed.onopen = () => connected(true);
+feed.onerror = () => connected(false);
+feed.addEventListener("board", (event) => {
+  const board = JSON.parse(event.data).rows;
+  for (const call of [...rows.keys()]) if (!(call in board)) remove(call);
+  for (const [call, fields] of Object.entries(board)) put(call, fields);
+  count();
+  tick();
+});
+feed.addEventListener("change", (event) => {
+  const change = JSON.parse(event.data);
+  change.gone.forEach(remove);
+  for (const [call, fields] of Object.entries(change.rows)) put(call, fields);
+  count();
+  tick();
+});
+tick();
+setInterval(tick, 1000);

@@ -1,0 +1,88 @@
+"""A house for the dashboard with a real database and calls that are only there to be looked at."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from agent.turns import State
+from sipgw.agents import Agents
+from sipgw.config import Config, parse
+from sipgw.events import Watchers
+from sipgw.gateway import TrunkStatus
+from sipgw.live import LiveCall
+from sipgw.sip.identity import Identity
+from sipgw.store import Store, StoreOptions
+from sipgw.trunks import TrunkOptions
+from sipgw.web.app import application
+from sipgw.web.feed import Feed
+
+TRUNK = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
+
+
+@dataclass
+class Talking:
+    """Stands for a conversation."""
+
+    state: State = State.SPEAKING
+    did: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass
+class Held:
+    """Stands for a call's media."""
+
+    mos: float = 4.3
+
+
+def live_call(number: int = 1, caller: str = "+15550100", **changes: Any) -> LiveCall:
+    identity = Identity(number=caller, dialled="+15550199")
+    live = LiveCall(f"call-{number}", TRUNK, identity, agent="agent")
+    live.answered, live.call, live.conversation = live.began, Held(), Talking()  # type: ignore[assignment]
+    for name, value in changes.items():
+        setattr(live, name, value)
+    return live
+
+
+@dataclass
+class Standing:
+    """A `sipgw.web.state.House`."""
+
+    config: Config
+    store: Store
+    calls: dict[str, LiveCall] = field(default_factory=dict)
+    watchers: Watchers = field(default_factory=Watchers)
+
+    @property
+    def agents(self) -> Agents:
+        return Agents(self.config, {})
+
+    def status(self) -> list[TrunkStatus]:
+        return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
+
+    def begin(self, live: LiveCall) -> LiveCall:
+        self.calls[live.id] = live
+        return live
+
+
+@dataclass
+class Visit:
+    """A browser at the dashboard of a house."""
+
+    house: Standing
+    browser: httpx.AsyncClient
+    feed: Feed
+
+
+@contextlib.asynccontextmanager
+async def visit(folder: Path, toml: str = "", base: str = "http://127.0.0.1:8080") -> AsyncIterator[Visit]:
+    config = parse(toml, "test.toml", {"PASSWORD": "correct horse"})
+    async with Store(StoreOptions(str(folder / "test.db"))) as store:
+        house = Standing(config, store)
+        feed = Feed(lambda: house.calls)
+        transport = httpx.ASGITransport(application(house, config.web, feed))
+        async with httpx.AsyncClient(transport=transport, base_url=base) as browser:
+            yield Visit(house, browser, feed)
