@@ -22,7 +22,7 @@ class Channel:
         self.watch_at = 0.0
         self.quiet_since = 0.0
         self.warned = 0
-        self.rated = (0.0, 0.0)
+        self.rated = (0.0, float("inf"))
         self.tape = 0
         """The number of the recording; 0 for none."""
         self.tap: Tap | None = None

@@ -52,6 +52,23 @@ class NoRtp(NamedTuple):
     seconds: float
 
 
+class Quality(NamedTuple):
+    """How the last seconds (about five) were received. Times are in seconds."""
+
+    mos: float
+    """1 to 4.5 (ITU-T G.107); 0 if nothing was received."""
+    loss: float
+    """Part of the packets, from 0 to 1, that were missing when they were needed."""
+    jitter: float
+    """RFC 3550 §6.4.1."""
+    buffer: float
+    """How long a packet that is late is waited for now."""
+    late_max: float
+    """By how much a packet of any call was sent too late at most since the media process started."""
+    far_delay: float
+    """From a frame's leaving until the other side hears it, an estimate."""
+
+
 class Recorded(NamedTuple):
     """The recording ended after `seconds`; `problem` is empty if it was told to."""
 
@@ -65,7 +82,7 @@ class Dead(NamedTuple):
     cause: str
 
 
-MediaEvent = Frames | Digit | Started | Finished | NoRtp | Recorded | Dead
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Dead
 Sink = Callable[[MediaEvent], None]
 
 
@@ -217,7 +234,9 @@ class Channel:
             case Kind.RECORDED:
                 self._sink(Recorded(**json.loads(body)))
             case Kind.QUALITY:
-                self.far_delay, self.mos = wire.QUALITY.unpack(body)
+                ended, self.far_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
+                if ended:
+                    self._sink(Quality(self.mos, loss, jitter, buffer, late, self.far_delay))
             case _:
                 self._on_answer(message)
 

@@ -54,6 +54,8 @@ class MediaEngine:
         self._group = asyncio.TaskGroup()
         self._ready = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self.pid = 0
+        """Of the media process."""
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -163,6 +165,7 @@ class MediaEngine:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+        self.pid = process.pid
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)

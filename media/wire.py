@@ -61,8 +61,9 @@ MARK = struct.Struct("!dIB")
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
 SECONDS = struct.Struct("!d")
-QUALITY = struct.Struct("!dd")
-"""Seconds until our sound is heard, then the MOS of the latest interval, 0 if there was no sound in it."""
+QUALITY = struct.Struct("!?dddddd")
+"""Whether an interval has ended; seconds until our sound is heard; of the latest interval MOS (0 if there was no sound
+in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, and of the latest tick of all calls."""
 NUMBER = struct.Struct("!I")
 
 

@@ -145,10 +145,14 @@ class Worker:
     def _rate(self, channel: Channel) -> None:
         """Tell when the call's quality is known better."""
         control = channel.session.control
-        rated = control.far.delay, control.meter.latest.mos if control.meter.latest else 0.0
+        latest, inbound = control.meter.latest, channel.session.inbound
+        rated = control.far.delay, control.meter.deadline
         if rated != channel.rated:
-            channel.rated = rated
-            self._tell(Kind.QUALITY, channel.number, wire.QUALITY.pack(*rated))
+            ended, channel.rated = channel.rated[1] < rated[1], rated
+            scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
+            buffer = inbound.reception.jitter / RATE, inbound.jitter.hole_wait
+            body = wire.QUALITY.pack(ended, rated[0], *scores, *buffer, self._process.late_max)
+            self._tell(Kind.QUALITY, channel.number, body)
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""

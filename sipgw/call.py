@@ -43,6 +43,9 @@ class Host(Protocol):
     def answered(self) -> None:
         """Sound flows from now on."""
 
+    def measured(self, quality: media.Quality) -> None:
+        """So the last seconds were received."""
+
     def transferred(self, to: Uri, done: Referred) -> None:
         """A transfer was tried."""
 
@@ -150,6 +153,8 @@ class Call:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self.tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._host.measured(event)
         else:
             self._line.on_media(event)
 

@@ -11,10 +11,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.records import Report, TurnEnded
+from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallTransferred, Ending, Watchers
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CallTransferred,
+    Ending,
+    Watchers,
+)
 from sipgw.live import LiveCall
 from sipgw.orders import about_call, order_tools, persona
 from sipgw.outbound import Outbound
@@ -130,6 +140,10 @@ class Hosting:
         live = self.live
         live.answered = datetime.now(UTC)
         self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.call.sound if live.call else None))
+
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

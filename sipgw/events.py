@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import structlog
 
 from agent.records import Report
+from media.channel import Quality
 
 log = structlog.get_logger()
 
@@ -61,6 +62,14 @@ class CallAnswered(NamedTuple):
     sound: Sound | None = None
 
 
+class CallMeasured(NamedTuple):
+    """How the last five seconds of a call were received; told every five seconds."""
+
+    call: str
+    at: datetime
+    quality: Quality
+
+
 class CallReported(NamedTuple):
     """The conversation reports: words, turns, tools, failures."""
 
@@ -92,7 +101,7 @@ class CallEnded(NamedTuple):
     """Who took the caller's place, one after the other."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | CallReported | CallTransferred | CallEnded
+Event = CallBegan | CallRinging | CallAnswered | CallMeasured | CallReported | CallTransferred | CallEnded
 Watcher = Callable[[Event], None]
 
 

@@ -41,7 +41,8 @@ class Evidence:
         """`also` is told of every SIP message too."""
         self.options = options
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
-        self._also = also
+        self.tracers = [self.sip.trace] + ([also] if also else [])
+        """All are told every SIP message."""
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None
         self._here: Callable[[Peer], Address] = lambda peer: ("", 0)
@@ -57,11 +58,15 @@ class Evidence:
         async with self._group:
             yield self
 
+    @property
+    def engine(self) -> MediaEngine | None:
+        """The media process, while there is one."""
+        return self._engine
+
     def trace(self, traced: Traced) -> None:
-        """Keep a SIP message, credentials masked already."""
-        self.sip.trace(traced)
-        if self._also:
-            self._also(traced)
+        """Take a SIP message, credentials masked already."""
+        for tracer in self.tracers:
+            tracer(traced)
 
     def watch(self, event: Event) -> None:
         """Follow the calls."""

@@ -125,6 +125,11 @@ class Gateway:
         return self._running.endpoint
 
     @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
+        return self.admission.draining
+
+    @property
     def store(self) -> Store:
         """The database."""
         return self._running.store

@@ -10,7 +10,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
-from sipgw.web import calls, configuration, live, outbound, phone, providers, trunks
+from sipgw.metrics import Metrics
+from sipgw.web import calls, configuration, health, live, outbound, phone, providers, trunks
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
 from sipgw.web.options import WebOptions
@@ -25,19 +26,33 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = ()
+OTHERS: tuple[APIRouter, ...] = (health.router,)
 """Routers of pages without an entry in the navigation."""
 
 
 def application(house: House, options: WebOptions, feed: Feed) -> FastAPI:
     """The dashboard of a gateway."""
     made = FastAPI(title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    made.state.app = App(house, feed, PAGES, templates())
+    made.state.app = App(house, feed, _metrics(house), PAGES, templates())
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     made.mount("/static", StaticFiles(directory=FOLDER / "static"))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_middleware(Guard, names=options.names)
+    return made
+
+
+def _metrics(house: House) -> Metrics:
+    """Metrics that are told of everything from now on."""
+
+    def provider(agent: str, part: str) -> str:
+        known = house.agents.all.get(agent)
+        return known.choice.of(part) if known else ""
+
+    engine = house.evidence.engine
+    made = Metrics(house.status, provider, lambda: engine.pid if engine else 0)
+    house.watchers.add(made.watch)
+    house.evidence.tracers.append(made.trace)
     return made
 
 

@@ -14,8 +14,10 @@ from sipgw import __version__
 from sipgw.agents import Agents
 from sipgw.config import Config
 from sipgw.events import Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall
+from sipgw.metrics import Metrics
 from sipgw.store import Store
 from sipgw.web.feed import Feed
 from sipgw.web.who import Who
@@ -29,6 +31,12 @@ class House(Protocol):
     config: Config
     agents: Agents
     watchers: Watchers
+
+    evidence: Evidence
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
 
     @property
     def calls(self) -> Mapping[str, LiveCall]:
@@ -56,6 +64,7 @@ class App:
 
     house: House
     feed: Feed
+    metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment
 

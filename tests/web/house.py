@@ -10,8 +10,10 @@ import httpx
 
 from agent.turns import State
 from sipgw.agents import Agents
+from sipgw.capture import CaptureOptions
 from sipgw.config import Config, parse
 from sipgw.events import Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall
 from sipgw.sip.identity import Identity
@@ -55,6 +57,8 @@ class Standing:
     store: Store
     calls: dict[str, LiveCall] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
+    draining: bool = False
 
     @property
     def agents(self) -> Agents:
