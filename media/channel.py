@@ -174,6 +174,21 @@ class Channel:
         """
         return self._position.at(asyncio.get_running_loop().time() - self.far_delay)
 
+    def bridge(self, other: "Channel", *, heard: bool = False) -> None:
+        """Send what is received to `other`, and what `other` receives to us, in place of what is being said.
+
+        Nothing is mixed; keys are pressed again. `Frames` of both come on only if `heard`. What is queued here waits.
+        """
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))  # noqa: SLF001  of our own kind
+
+    def unbridge(self) -> None:
+        """End the bridge, at both ends; the music too."""
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(0, 0))
+
+    def music(self, ulaw: bytes) -> None:
+        """Play mu-law sound in a loop in place of what is being said, until `unbridge` or a bridge."""
+        self._order(Kind.MUSIC, ulaw[: wire.MAX_BODY])
+
     def record(self, path: str) -> None:
         """Begin to record both directions into a new WAV file; how that ended comes as `Recorded`."""
         self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))

@@ -75,6 +75,11 @@ class MediaEngine:
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
     @property
+    def host(self) -> str:
+        """The local address that sound is received on."""
+        return self._options.bind_host
+
+    @property
     def alive(self) -> bool:
         """Whether the media process is running."""
         return self._pipe is not None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from media.clocked import ClockedBuffer
 from media.control import Control, Sent
 from media.dtmf import DigitReceiver
 from media.dtmf_inband import ToneReceiver
@@ -13,6 +14,7 @@ from media.jitter import JitterBuffer
 from media.playout import Mark, Playout
 from media.reception import Reception
 from media.recording import Recording
+from media.relay import Relay
 from media.rtcp import is_rtcp
 from media.rtp import Packet, build, parse
 from media.source import Address, Source
@@ -67,6 +69,8 @@ class Outbound:
     def __init__(self, random_bits: Callable[[int], int]) -> None:
         self._random_bits = random_bits
         self._timestamp = random_bits(32)
+        self.slot = -1
+        """The last 20 ms of the call that were sent, or passed over."""
         self.restart()
 
     def restart(self) -> None:
@@ -110,10 +114,14 @@ class Outbound:
 
 
 class Inbound:
-    """The remote stream: its source, its SSRC, its digits and its jitter buffer."""
+    """The remote stream: its source, its SSRC, its digits and its jitter buffers."""
 
     def __init__(self) -> None:
         self.jitter = JitterBuffer()
+        self.listener: ClockedBuffer | None = None
+        """For the person at the other end of a bridge."""
+        self.tones: ToneReceiver | None = None
+        """To be given the sound that `Session.receive` and `poll` return, if anything."""
         self.source: Source | None = None
         self.heard_at: float | None = None
         self.reception = Reception(0)
@@ -140,12 +148,25 @@ class Inbound:
             if self._ssrc is not None:
                 counts.ssrc_changes += 1
                 self.jitter.restart()
+                if self.listener:
+                    self.listener.restart()
                 self._digits.restart()
             self._ssrc = packet.ssrc
             self.reception = Reception(packet.ssrc)
         self._next = None  # the two in a row have none of the present stream between them
         self._fresh = False
         return True
+
+    def listen(self) -> ClockedBuffer:
+        """Have a person listen, too; to the sound from now on."""
+        self.listener = ClockedBuffer()
+        return self.listener
+
+    def put(self, packet: Packet, payload: bytes | None, now: float) -> bytes:
+        """Take the sound of `packet`, None for one without; returns what is ready for the recogniser."""
+        if self.listener:
+            self.listener.put(packet.sequence, packet.timestamp, payload, now)
+        return self.jitter.put(packet.sequence, packet.timestamp, payload, now)
 
     def digit(self, packet: Packet) -> str | None:
         """The key that begins with `packet`, if any."""
@@ -162,14 +183,13 @@ class Session:
         self.inbound = Inbound()
         self.counts = Counts()
         self.recording: Recording | None = None
-        self.tones: ToneReceiver | None = None
-        """To be given the sound that `receive` and `poll` return, if anything."""
+        self.relay: Relay | None = None
+        """What is sent in place of what the agent says."""
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
         self._srtp: Srtp | None = None
         self._format: Format | None = None
         self._directions = (False, False)
-        self._slot = -1
 
     def connect(
         self,
@@ -194,7 +214,7 @@ class Session:
             self._outbound.restart()
         self._format = form
         inband = form.inband_keys and form.dtmf_payload_type is None
-        self.tones = (self.tones or ToneReceiver()) if inband else None
+        self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._directions = (send, receive)
         self.inbound.connect(remote, now)
         self.control.connect(remote, control, now)
@@ -237,16 +257,16 @@ class Session:
         if kind == form.payload_type:
             inbound.reception.receive(packet.sequence, packet.timestamp, now)
             payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
-            return inbound.jitter.put(packet.sequence, packet.timestamp, payload, now), None
+            return inbound.put(packet, payload, now), None
         if kind == form.dtmf_payload_type:
             inbound.reception.count(packet.sequence)
             key = inbound.digit(packet)
-            ready = inbound.jitter.put(packet.sequence, packet.timestamp, None, now)
+            ready = inbound.put(packet, None, now)
             return ready, Digit(key) if key else None
         inbound.reception.receive(packet.sequence, packet.timestamp, now)
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
-        return inbound.jitter.put(packet.sequence, packet.timestamp, None, now), None
+        return inbound.put(packet, None, now), None
 
     def receive_control(self, data: bytes, sender: Address, now: float) -> bool:
         """Take a datagram of RTCP; True if it is the other side's."""
@@ -285,37 +305,43 @@ class Session:
         """Sound that became ready by waiting. On hold too: the recogniser's clock goes on."""
         return self.inbound.jitter.poll(now)
 
-    def transmit(self, slot: int) -> tuple[list[bytes], list[Mark]]:
-        """Packets and marks due in 20 ms slot number `slot` of this call.
+    def transmit(self, slot: int, now: float = 0.0) -> tuple[list[bytes], list[Mark]]:
+        """Packets and marks due in 20 ms slot number `slot` of this call, at `now`.
 
         One frame late is caught up; more is skipped in time, and the queued sound moves rather than vanishes.
         """
-        form = self._format
-        owed = slot - self._slot if self._slot >= 0 else 1
-        if slot > self._slot:
-            self._slot = slot
+        form, outbound = self._format, self._outbound
+        owed = slot - outbound.slot if outbound.slot >= 0 else 1
+        if slot > outbound.slot:
+            outbound.slot = slot
         if form is None or not self._directions[0] or owed <= 0:
-            self._outbound.skip(max(owed, 0))
+            outbound.skip(max(owed, 0))
+            if self.relay and owed > 0:
+                self.relay.take(now)  # who does not listen now does not hear it later
             return [], []
         if owed > CATCH_UP:
             self.counts.skipped += owed - 1
-            self._outbound.skip(owed - 1)
+            outbound.skip(owed - 1)
             owed = 1
         marks: list[Mark] = []
-        packets = [self._packet(form, marks)]
+        packets = [self._packet(form, marks, now)]
         if owed == CATCH_UP:
-            packets.append(self._packet(form, marks))
+            packets.append(self._packet(form, marks, now))
         self.counts.sent += owed
         return packets, marks
 
-    def _packet(self, form: Format, marks: list[Mark]) -> bytes:
+    def _packet(self, form: Format, marks: list[Mark], now: float) -> bytes:
+        relayed = self.relay.take(now) if self.relay else None
         frame = SILENCE
         if self.digits.active:
             packet = self._key_packet(form)
         else:
-            frame, marked = self.playout.take()
-            if marked:
-                marks += marked
+            if relayed is not None:
+                frame = relayed
+            else:
+                frame, marked = self.playout.take()
+                if marked:
+                    marks += marked
             packet = self._sound_packet(form, frame)
         if self.recording:
             self.recording.agent(frame)

@@ -23,6 +23,8 @@ class Kind(IntEnum):
     CLOSE = 8
     STATS = 9
     DIGITS = 10
+    BRIDGE = 11
+    MUSIC = 12
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
@@ -65,6 +67,8 @@ QUALITY = struct.Struct("!?dddddd")
 """Whether an interval has ended; seconds until our sound is heard; of the latest interval MOS (0 if there was no sound
 in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, and of the latest tick of all calls."""
 NUMBER = struct.Struct("!I")
+BRIDGE = struct.Struct("!IB")
+"""The other channel, 0 for none; 1 if the gateway still gets the sound."""
 
 
 def pack_json(value: Any) -> bytes:

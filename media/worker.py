@@ -7,7 +7,6 @@ has arrived. It asks for real-time priority and works without.
 import contextlib
 import gc
 import json
-import os
 import select
 import signal
 import socket
@@ -18,10 +17,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from media import wire
-from media.attended import Channel
+from media import relay, wire
+from media.dtmf_send import PAUSE, TONE
 from media.g711 import RATE
 from media.ports import Ports, PortsExhaustedError, waited
+from media.priority import raise_priority
 from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
@@ -30,6 +30,7 @@ from media.session import Digit, Format, Report
 from media.srtp import Keys
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
+from media.worker_channel import Channel
 
 CHUNK = 480
 """Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
@@ -99,7 +100,7 @@ class Worker:
         now = time.monotonic()
         for channel in self._phases[phase]:
             session = channel.session
-            packets, marks = session.transmit(slot)
+            packets, marks = session.transmit(slot, now)
             for packet in packets:
                 try:
                     channel.send(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
@@ -192,6 +193,8 @@ class Worker:
             self._hand_up(channel, sound, now)
         if isinstance(event, Digit):
             self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, event.key.encode()))
+            if channel.partner:
+                channel.partner.session.digits.send(event.key, TONE, PAUSE)
         elif isinstance(event, Report):
             arrived = time.monotonic() - waited(channel.ports.rtp)
             channel.session.receive_control(data, sender[:2], arrived)
@@ -209,6 +212,8 @@ class Worker:
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
             recording.caller(sound)
+        if not channel.heard:
+            return
         chunk = channel.chunk
         chunk += sound
         while len(chunk) >= CHUNK:
@@ -218,7 +223,7 @@ class Worker:
                 self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
             else:
                 self._process.handover_dropped += CHUNK
-            if tones := channel.session.tones:
+            if tones := channel.session.inbound.tones:
                 for key in tones.receive(bytes(chunk[:CHUNK])):
                     self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
             del chunk[:CHUNK]
@@ -253,6 +258,11 @@ class Worker:
                 channel.session.digits.send(*json.loads(body))
             case Kind.STATS:
                 self._count(channel)
+            case Kind.BRIDGE:
+                self._bridge(channel, *wire.BRIDGE.unpack(body))
+            case Kind.MUSIC:
+                channel.part()
+                channel.session.relay = relay.Music(body) if body else None
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
@@ -303,6 +313,14 @@ class Worker:
         waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
+    def _bridge(self, channel: Channel, number: int, heard: int) -> None:
+        """Join with another channel, or part."""
+        other = self._channels.get(number)
+        if other is None or other is channel:
+            channel.part()
+        else:
+            channel.bridge(other, heard=bool(heard))
+
     def _record(self, channel: Channel, wanted: dict[str, Any]) -> None:
         """Begin, pause, resume or stop a recording."""
         session = channel.session
@@ -345,6 +363,7 @@ class Worker:
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
 
     def _close(self, channel: Channel) -> None:
+        channel.part()
         self._stop_recording(channel)
         self._report(channel, *channel.session.bye(time.monotonic()))
         if channel.tap:
@@ -356,19 +375,6 @@ class Worker:
         self._epoll.unregister(channel.ports.rtcp)
         next(phase for phase in self._phases if channel in phase).remove(channel)
         self._ports.retire(channel.ports, time.monotonic())
-
-
-def raise_priority() -> str:
-    """Ask for real-time scheduling, then for a better nice value; returns what was granted."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
-    except (OSError, AttributeError):
-        try:
-            os.nice(-11)
-        except OSError:
-            return "normal"
-        return "nice"
-    return "realtime"
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +25,19 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "trunks", "routes", "store", "log", "capture", "drain", "web")
+SHARED = ("sip", "media", "trunks", "routes", "store", "log", "capture", "drain", "web", "browser")
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""
-VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday")
-"""What ``{{name}}`` may stand for in prompt, greeting and notice."""
+VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
+"""What ``{{name}}`` may stand for in prompt, greetings and notice. `topic` is what a call back is about."""
+MOST_VARIABLES = 50
+LONGEST_VALUE = 500
+"""Characters of a value that is given along with a call."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+_OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -141,25 +146,55 @@ def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
 
 
 def _check_variables(one: AgentDefinition) -> None:
-    for field in ("prompt", "greeting", "notice"):
+    own = one.config.agent.variables
+    if wrong := next((name for name in own if not _OWN.fullmatch(name) or name in VARIABLES), ""):
+        raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
+    if len(own) > MOST_VARIABLES:
+        raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
+    for field in ("prompt", "greeting", "outbound_greeting", "notice"):
         for name in _VARIABLE.findall(getattr(one.config.agent, field)):
-            if name not in VARIABLES:
-                raise ConfigError(
-                    f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {', '.join(VARIABLES)}"
-                )
+            if name not in (*VARIABLES, *own):
+                known = ", ".join((*VARIABLES, *own))
+                raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
 
 
-def call_variables(options: AgentOptions, caller: Identity, trunk: str, now: datetime) -> dict[str, str]:
-    """The values of `VARIABLES` in one call. What the other side wrote is used only if it is a number."""
-    return {
-        "business": options.business,
-        "caller": caller.number if is_number(caller.number) else "unknown",
-        "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
-        "trunk": trunk,
-        "date": f"{now.day} {now:%B %Y}",
-        "time": f"{now:%H:%M}",
-        "weekday": f"{now:%A}",
-    }
+class VariableError(ValueError):
+    """A value that was given along with a call cannot be used."""
+
+
+def checked(options: AgentOptions, given: Mapping[str, str]) -> dict[str, str]:
+    """The values that a call is placed with, every one the agent declares and ``topic``. Raises `VariableError`."""
+    known = (*options.variables, "topic")
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the agent's 'variables' are: {', '.join(known)}"
+            raise VariableError(f"the agent has no variable {name[:40]!r}; {hint}")
+        if len(value) > LONGEST_VALUE or not value.isprintable():
+            raise VariableError(f"{name}: up to {LONGEST_VALUE} characters without line breaks")
+    if missing := [name for name in options.variables if not given.get(name, "").strip()]:
+        raise VariableError(f"the agent needs a value for {', '.join(missing)}")
+    return dict(given)
+
+
+def call_variables(
+    options: AgentOptions, caller: Identity, trunk: str, now: datetime, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The values of `VARIABLES` in one call, and those `given`. What the other side wrote is used only if it is a
+    number."""
+    return (
+        dict.fromkeys((*options.variables, "topic"), "")
+        | {
+            "business": options.business,
+            "caller": caller.number if is_number(caller.number) else "unknown",
+            "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
+            "trunk": trunk,
+            "date": f"{now.day} {now:%B %Y}",
+            "time": f"{now:%H:%M}",
+            "weekday": f"{now:%A}",
+        }
+        | dict(given or {})
+    )
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ class Host(Protocol):
 
 
 class Call:
-    """A call that came in on a trunk, from its INVITE to its ending."""
+    """A call on a trunk: one that came in from its INVITE on, one that we made from its answer on; to its ending."""
 
     def __init__(
         self,
@@ -65,16 +65,21 @@ class Call:
         srtp: Policy = "off",
         inband_keys: bool = False,
         tape: Tape | None = None,
+        line: PhoneLine | None = None,
+        described: LocalMedia | None = None,
     ) -> None:
-        """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs."""
+        """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs.
+
+        A call that we made brings the `line` that its conversation is on, and what it was `described` as in our offer.
+        """
         self.leg = leg
         self.stats: dict[str, Any] = {}
         self.tape = tape or Tape()
         self._engine = engine
         self._host = host
-        self._line = PhoneLine(inband_keys=inband_keys)
+        self._line = line or PhoneLine(inband_keys=inband_keys)
         self._ended: Ended | None = None
-        self._described = LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
+        self._described = described or LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
         self._transfers = Transfers(engine, dial, person, self._described)
         self._channel: media.Channel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,13 +93,22 @@ class Call:
 
     @property
     def mos(self) -> float:
-        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
-        return self._channel.mos if self._channel else 0.0
+        """See `sipgw.phone_line.PhoneLine.mos`."""
+        return self._line.mos
 
     async def run(self) -> Ending:
-        """Hold the call; never raises but on cancellation, and always leaves leg and ports free."""
+        """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""
+        return await self._bounded(self._run())
+
+    async def run_answered(
+        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
+    ) -> Ending:
+        """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
+        return await self._bounded(self._run_answered(channel, conversation, opening))
+
+    async def _bounded(self, work: Coroutine[Any, Any, Ending]) -> Ending:
         try:
-            ending = await self._run()
+            ending = await work
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
             ending = Ending("failed", f"internal error: {type(error).__name__}")
@@ -117,12 +131,25 @@ class Call:
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
-            conversation = self._host.converse(self._line, self._connect if self._transfers.person else None)
+            conversation = self._host.converse(self._line, self.connect if self._transfers.person else None)
             try:
                 async with self._group:
                     return await self._converse_on(channel, negotiated, conversation)
             finally:
                 await conversation.close()
+
+    async def _run_answered(
+        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
+    ) -> Ending:
+        try:
+            negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
+        except NotAcceptable as error:
+            return Ending("failed", f"the answer cannot be used: {error}")
+        self._line.exchange(negotiated)
+        async with self._group:
+            self._spawn(self._follow(self.leg, channel))
+            await opening
+            return await self._talk(channel, conversation)
 
     async def _converse_on(
         self,
@@ -137,6 +164,9 @@ class Call:
             opening.cancel()
             return Ending("caller_hung_up", str(self._ended))
         self._pick_up(channel, negotiated)
+        return await self._talk(channel, conversation)
+
+    async def _talk(self, channel: media.Channel, conversation: Conversation) -> Ending:
         self._channel = channel
         self._host.answered()
         self.tape.begin(channel)
@@ -282,7 +312,7 @@ class Call:
         elif self._ended is not None:
             self._line.end(str(self._ended))
 
-    async def _connect(self) -> bool:
+    async def connect(self) -> bool:
         """Transfer the caller to the person; returns whether that succeeded."""
         connected = await self._transfers.connect(self.leg)
         person, done = self._transfers.person, self._transfers.outcome

@@ -6,39 +6,25 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from agent.errors import ProviderError
-from agent.tools import ToolFileError
-from media.channel import MediaDown
-from media.srtp import SrtpUnavailableError
 from sipgw import __version__, log
-from sipgw.agents import DEFAULT, Agents, load_agents
-from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
+from sipgw.agents import DEFAULT, Agents
+from sipgw.cli_call import call
+from sipgw.config import DEFAULT_FILE, Config
+from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
-from sipgw.sip.endpoint import EndpointError
-from sipgw.store import StoreError
-from sipgw.web.server import Dashboard, WebError
+from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (
-    ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
-)  # fmt: skip
-"""Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 
 
 @app.callback(invoke_without_command=True)
@@ -52,8 +38,8 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
-    with _one_line_errors():
-        settings, agents = _load(config)
+    with one_line_errors():
+        settings, agents = load_all(config)
         log.configure(settings.log)
         asyncio.run(_serve(settings, agents))
 
@@ -61,8 +47,8 @@ def serve(config: ConfigFile = None) -> None:
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
-    with _one_line_errors():
-        settings, agents = _load(config)
+    with one_line_errors():
+        settings, agents = load_all(config)
         for one in Agents(settings, agents).all.values():
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
@@ -80,7 +66,7 @@ def demo(
     ] = None,
 ) -> None:
     """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
-    with _one_line_errors():
+    with one_line_errors():
         log.configure(log.LogOptions(level="warning"))
         result = asyncio.run(hold_demo(out))
     if json_file:
@@ -94,6 +80,7 @@ def demo(
         raise typer.Exit(1)
 
 
+app.command()(call)
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
 
@@ -111,11 +98,6 @@ def init(
         raise typer.Exit(1)
     output.write_text((files("sipgw") / "recipes" / f"{recipe}.toml").read_text())
     out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
-
-
-def _load(path: Path | None) -> tuple[Config, dict[str, Config]]:
-    settings = load(path)
-    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
 
 
 def _say_who_may_call(settings: Config) -> None:
@@ -184,33 +166,6 @@ def _own_address() -> str:
         probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
         return str(probe.getsockname()[0])
     return "127.0.0.1"
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except EXPECTED as error:
-        _say_error(error)
-        raise typer.Exit(1) from None
-    except BaseExceptionGroup as group:
-        expected, other = group.split(EXPECTED)
-        if expected is None or other is not None:
-            raise
-        for leaf in _leaves(expected):
-            _say_error(leaf)
-        raise typer.Exit(1) from None
-
-
-def _say_error(error: BaseException) -> None:
-    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 def main() -> None:

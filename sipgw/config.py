@@ -29,6 +29,7 @@ from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
+from sipgw.browser_options import BrowserOptions
 from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.log import LogOptions
@@ -54,6 +55,12 @@ class AgentOptions:
     """The name that the agent answers with."""
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
+    outbound_greeting: str = ""
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
+    """
+    variables: tuple[str, ...] = ()
+    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
+    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
     notice: str = ""
     """Said before the greeting, and not to be interrupted: "This call is recorded." """
     prompt: str = ""
@@ -120,6 +127,7 @@ class Config:
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
     drain: DrainOptions = field(default_factory=DrainOptions)
+    browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)

@@ -15,25 +15,28 @@ from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
+from sipgw.call_out import CallOut, Errand
 from sipgw.events import (
     CallAnswered,
     CallBegan,
     CallEnded,
     CallMeasured,
     CallReported,
+    CallRinging,
     CallTransferred,
     Ending,
     Watchers,
 )
-from sipgw.live import LiveCall
-from sipgw.orders import about_call, order_tools, persona
+from sipgw.live import STOPPED, Held, LiveCall
+from sipgw.orders import about_call, about_call_out, order_tools, persona
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
-from sipgw.sip.offer_answer import media_host
+from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.store import CallRecord, Store
@@ -59,32 +62,52 @@ class Desk:
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller, and keep the record."""
-        structlog.contextvars.bind_contextvars(call=live.id)
-        caller = live.identity
-        name = live.agent = self.agents.answering(leg.request, caller, live.trunk.name).name
-        log.info("call began", trunk=live.trunk.name, agent=name, carrier=dict(caller.call_ids))
-        self.watchers.tell(
-            CallBegan(
-                live.id, live.began, live.direction, live.trunk.name, name,
-                live.caller, caller.dialled, caller.as_dict(),
-            )
-        )  # fmt: skip
+        live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
+        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+
+    async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
+        tape = self._begun(live)
         turns = list[dict[str, Any]]()
-        tape = Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
-        live.call = call = self._call(leg, live, tape, turns)
-        ending = Ending("gateway_stopped", "the gateway was stopped")
+        live.call = call = begin(Hosting(self, live, turns), tape)
+        ending = STOPPED
         try:
             ending = await call.run()
         finally:
-            await self._keep(live, ending, turns, call.stats | tape.as_dict())
+            await self._keep(live, live.stopped or ending, turns, call.stats | tape.as_dict())
 
-    def _call(self, leg: Leg, live: LiveCall, tape: Tape, turns: list[dict[str, Any]]) -> Call:
+    async def place(self, errand: Errand, live: LiveCall) -> Ending:
+        """Call somebody, let the agent talk with them, and keep the record; returns how it ended."""
+        tape = self._begun(live)
+        turns = list[dict[str, Any]]()
+        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, turns, tape), tape)
+        ending = STOPPED
+        try:
+            ending = await call.run()
+        finally:
+            ending = live.stopped or ending
+            await self._keep(live, ending, turns, (live.call.stats if live.call else {}) | tape.as_dict())
+        return ending
+
+    def _begun(self, live: LiveCall) -> Tape:
+        """Tell of the beginning; returns what the call is recorded by."""
+        structlog.contextvars.bind_contextvars(call=live.id)
+        who, name = live.identity, live.agent
+        log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
+        self.watchers.tell(
+            CallBegan(
+                live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict()
+            )
+        )
+        return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+
+    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, Hosting(self, live, turns), address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, host, address=address, person=self.person(live.trunk), dial=dial,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
@@ -120,13 +143,16 @@ class Hosting:
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
-        values = call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone())
+        now = datetime.now().astimezone()
+        values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
+        calling = live.direction == "out"
+        about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
             part.voice(),
-            persona(options, values, about_call(live.identity)),
+            persona(options, values, about, calling=calling),
             tools=[*order_tools(desk.store, live.id), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
@@ -139,7 +165,8 @@ class Hosting:
         """See `sipgw.call.Host.answered`."""
         live = self.live
         live.answered = datetime.now(UTC)
-        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.call.sound if live.call else None))
+        sound = live.call.sound if isinstance(live.call, Call) else None
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
 
     def measured(self, quality: Quality) -> None:
         """See `sipgw.call.Host.measured`."""
@@ -154,3 +181,38 @@ class Hosting:
         if isinstance(report, TurnEnded):
             self.turns.append(report.turn.as_dict())
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
+
+
+@dataclass(frozen=True)
+class Placing(Hosting):
+    """The desk as the host of one call that it makes."""
+
+    tape: Tape
+
+    def tries(self, trunk: TrunkOptions) -> str:
+        """See `sipgw.call_out.Caller.tries`."""
+        self.live.trunk = trunk
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        return self.desk.endpoint.contact_host(peer_of(there))
+
+    def ringing(self) -> None:
+        """See `sipgw.call_out.Caller.ringing`."""
+        self.desk.watchers.tell(CallRinging(self.live.id, datetime.now(UTC), self.live.trunk.name))
+
+    @property
+    def can_transfer(self) -> bool:
+        """See `sipgw.call_out.Caller.can_transfer`."""
+        return self.desk.person(self.live.trunk) is not None
+
+    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
+        """See `sipgw.call_out.Caller.picked_up`."""
+        desk, trunk = self.desk, self.live.trunk
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+        self.live.call = call = Call(
+            leg, desk.engine, self, address=described.address, person=desk.person(trunk),
+            dial=dialling(desk.endpoint, trunk, desk.registrar.seen_at), tape=self.tape, line=line, described=described,
+        )  # fmt: skip
+        return call

@@ -80,6 +80,10 @@ class Dialling:
         if not found:
             raise NotDialled("; ".join(reasons) or "no trunk has a registrar or a domain to call through")
 
+    def first(self, only: str = "") -> str:
+        """The name of the trunk that stands first among those that `attempts` would try; empty if there is none."""
+        return next((trunk.name for trunk in self._trunks if only in ("", trunk.name)), "")
+
     def failed(self, attempt: Attempt, status: int, now: float, retry_after: float = PENALTY) -> bool:
         """Note how an attempt ended; returns whether the next one is to be made."""
         if status == 503:

@@ -52,6 +52,8 @@ class CallRinging(NamedTuple):
 
     call: str
     at: datetime
+    trunk: str = ""
+    """The one that took the call, if it goes out."""
 
 
 class CallAnswered(NamedTuple):
@@ -59,6 +61,7 @@ class CallAnswered(NamedTuple):
 
     call: str
     at: datetime
+    trunk: str = ""
     sound: Sound | None = None
 
 

@@ -3,22 +3,24 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import structlog
 
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
-from sipgw.agents import Agents
+from sipgw.agents import Agents, checked
+from sipgw.call import Call
+from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling
+from sipgw.dialling import Dialling, NotDialled
 from sipgw.events import Watchers
 from sipgw.evidence import Evidence
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
 from sipgw.sip.dialog import Peer
@@ -36,6 +38,7 @@ from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
@@ -78,7 +81,7 @@ class Gateway:
         self.probes: dict[str, Probe] = {}
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[None], LiveCall] = {}
+        self._calls: dict[asyncio.Task[Any], LiveCall] = {}
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
@@ -144,6 +147,11 @@ class Gateway:
         if self._desk is None:
             raise RuntimeError("the gateway is not running")
         return self._desk
+
+    @property
+    def desk(self) -> Desk:
+        """Serves calls, whatever line they are on."""
+        return self._running
 
     @property
     def outbound(self) -> Outbound:
@@ -245,15 +253,44 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
-        task = self._group.create_task(self._running.serve(leg, live), name=f"call {leg.id}")
-        self._calls[task] = live
-        self.admission.calls[trunk.name] += 1
+        self.begin(live, self._running.serve(leg, live))
 
-        def ended(done: asyncio.Task[None]) -> None:
-            self._calls.pop(done, None)
+    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
+        trunk = live.trunk
+        self.admission.calls[trunk.name] += 1
+        task = self._watched(live, work)
+
+        def ended(_: asyncio.Task[None]) -> None:
             self.admission.calls[trunk.name] -= 1
 
         task.add_done_callback(ended)
+
+    def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._group.create_task(work, name=f"call {live.id}")
+        self._calls[task] = live
+        task.add_done_callback(self._calls.pop)
+        return task
+
+    def place(self, errand: Errand) -> Placed:
+        """Call somebody; returns the call at once, before anything is sent.
+
+        Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name, or
+        the gateway stops).
+        """
+        agent = self.agents.all.get(errand.agent)
+        if agent is None:
+            raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
+        if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
+            raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+        variables = checked(agent.config.agent, errand.variables)
+        trunk = self.admission.trunks.named(self._running.outbound.first(errand.trunk))
+        if trunk is None:
+            name = f"trunk {errand.trunk!r}" if errand.trunk else "trunk"
+            raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
+        shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
+        live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
+        return Placed(live, self._watched(live, self._running.place(errand, live)))
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
@@ -263,7 +300,7 @@ class Gateway:
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
         for live in self._calls.values():
-            if live.call is not None and live.call.leg.dialog == leg.replaces:
+            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return

@@ -1,18 +1,37 @@
 """The calls that are going on."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
-from sipgw.call import Call
+from sipgw.events import Ending
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
+
+STOPPED = Ending("gateway_stopped", "the gateway was stopped")
+
+
+class Held(Protocol):
+    """A call while it is held, on a line of whatever kind."""
+
+    stats: dict[str, Any]
+    """Counts and quality of the sound, in the end."""
+
+    @property
+    def mos(self) -> float:
+        """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
+        ...
+
+    async def run(self) -> Ending:
+        """Hold it to its end; never raises but on cancellation."""
 
 
 @dataclass
 class LiveCall:
-    """A call that is going on, from its INVITE on."""
+    """A call that is going on, from its INVITE on; one that we make from our wish on."""
 
     id: str
     trunk: TrunkOptions
@@ -20,9 +39,14 @@ class LiveCall:
     direction: Literal["in", "out"] = "in"
     agent: str = ""
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    call: Call | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further values for the agent's ``{{name}}``, checked by `sipgw.agents.checked`."""
+    call: Held | None = None
+    """None while it rings at a call that we make."""
     conversation: Conversation | None = None
     answered: datetime | None = None
+    stopped: Ending | None = None
+    """How it ends if somebody here ends it."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
 
@@ -45,3 +69,21 @@ class LiveCall:
     def mos(self) -> float:
         """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
         return self.call.mos if self.call else 0.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A call that we make."""
+
+    live: LiveCall
+    _task: asyncio.Task[Ending]
+
+    async def ended(self) -> Ending:
+        """How it ended, once it has."""
+        await asyncio.wait({self._task})
+        return self.live.stopped or STOPPED if self._task.cancelled() else self._task.result()
+
+    def stop(self, cause: str = "it was cancelled here") -> None:
+        """End it, whether it rings or somebody speaks."""
+        self.live.stopped = self.live.stopped or Ending("cancelled", cause)
+        self._task.cancel()

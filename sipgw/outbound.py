@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from sipgw.dialling import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.events import Ending
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.trunks import TrunkOptions
 
@@ -28,14 +31,52 @@ class Made:
     """The trunk it went through; empty for a phone of an account."""
 
 
-class Outbound:
-    """Makes calls."""
+@dataclass(frozen=True)
+class Denial:
+    """Why a number is not called."""
 
-    def __init__(self, endpoint: Endpoint, dialling: Dialling, registrar: Registrar, calls: Counter[str]) -> None:
+    reason: str
+    """In plain words."""
+    again: datetime | None = None
+    """When it may be asked again: the next call window. None: never without somebody changing something."""
+
+
+class Gate(Protocol):
+    """Asked before every call to a telephone number."""
+
+    async def permit(self, number: str, trunk: str, purpose: str, consent: bool) -> Denial | None:
+        """None to let the call out. `trunk` is the one that is tried first; `purpose` is ``call``, ``callback``,
+        ``campaign`` or ``transfer``; `consent` whether the person called has asked for it."""
+
+
+class NotPermitted(NotDialled):
+    """The gate denied the call."""
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(denial.reason)
+        self.denial = denial
+
+
+class Outbound:
+    """Makes calls; `gate`, where there is one, lets each out."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        dialling: Dialling,
+        registrar: Registrar,
+        calls: Counter[str],
+        gate: Gate | None = None,
+    ) -> None:
+        self.gate = gate
         self._endpoint = endpoint
         self._dialling = dialling
         self._registrar = registrar
         self._calls = calls
+
+    def first(self, trunk: str = "") -> str:
+        """See `Dialling.first`."""
+        return self._dialling.first(trunk)
 
     @contextlib.asynccontextmanager
     async def dial(
@@ -46,21 +87,38 @@ class Outbound:
         trunk: str = "",
         caller_id: str = "",
         ring_timeout: float = 60.0,
+        purpose: str = "call",
+        consent: bool = False,
+        progress: Callable[[Progress], None] = lambda event: None,
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
-        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next.
+        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next. `progress`
+        is told of every provisional response. `purpose` and `consent` are for the gate.
 
-        Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try.
+        Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
+        `NotPermitted` if the gate denied it.
         """
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
+        if self.gate is not None:
+            denial = await self.gate.permit(number, self.first(trunk), purpose, consent)
+            if denial is not None:
+                log.info("call not permitted", reason=denial.reason)
+                raise NotPermitted(denial)
+
+        def early(leg: Leg, event: CallEvent) -> None:
+            if isinstance(event, Progress):
+                progress(event)
+            elif isinstance(event, Offered):
+                leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
+
         for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
             self._calls[attempt.trunk.name] += 1
             try:
                 await asyncio.sleep(attempt.wait)
                 try:
-                    leg, answer = await self._send(attempt, offer(attempt.trunk), ring_timeout)
+                    leg, answer = await self._send(attempt, offer(attempt.trunk), ring_timeout, early)
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
@@ -73,7 +131,9 @@ class Outbound:
                 self._calls[attempt.trunk.name] -= 1
         raise failure or NotDialled("no trunk was left to try")
 
-    async def _send(self, attempt: Attempt, offer: bytes, ring_timeout: float) -> tuple[Leg, bytes | None]:
+    async def _send(
+        self, attempt: Attempt, offer: bytes, ring_timeout: float, early: Callable[[Leg, CallEvent], None]
+    ) -> tuple[Leg, bytes | None]:
         return await self._endpoint.invite(
             attempt.target,
             attempt.from_,
@@ -82,6 +142,7 @@ class Outbound:
             proxy=attempt.proxy,
             fields=attempt.fields,
             ring_timeout=ring_timeout,
+            early=early,
         )
 
     async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
@@ -97,6 +158,22 @@ class Outbound:
                 continue
             return Made(leg, answer, "")
         raise failure
+
+
+BUSY = frozenset({486, 600})
+NO_ANSWER = frozenset({408, 480, 487})
+"""480 is a phone that is switched off as well; 487 is what our own CANCEL after `ring_timeout` brings."""
+DECLINED = frozenset({603, 607, 608})
+"""607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
+WRONG_NUMBER = frozenset({404, 410, 484, 604})
+
+
+def ending_of(ended: Ended) -> Ending:
+    """Why a call was not answered: ``busy``, ``no_answer``, ``declined``, ``wrong_number`` or ``failed``."""
+    kinds = ((BUSY, "busy"), (NO_ANSWER, "no_answer"), (DECLINED, "declined"), (WRONG_NUMBER, "wrong_number"))
+    if ended.by == "network":
+        return Ending("failed", str(ended))
+    return Ending(next((kind for statuses, kind in kinds if ended.status in statuses), "failed"), str(ended))
 
 
 def _retry_after(ended: Ended) -> float:

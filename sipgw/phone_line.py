@@ -34,6 +34,11 @@ class PhoneLine:
         self._keys = Keys()
         self._held = False
 
+    @property
+    def mos(self) -> float:
+        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
+        return self._channel.mos if self._channel else 0.0
+
     def attach(self, channel: media.Channel) -> None:
         """Use `channel` for sound; to be called before the conversation begins."""
         self._channel = channel

@@ -24,6 +24,8 @@ P99_GOAL = 2.0
 MAX_GOAL = 8.0
 CPU_GOAL = 0.6
 """Milliseconds per call-second: a core holds 500 calls with nothing else to do."""
+BRIDGED_GOAL = 0.75
+"""The same for a call that is one side of a bridge: it has a second jitter buffer, for a person."""
 PACKET_GOAL = 5.0
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(200)) * (RATE // 200)
@@ -70,8 +72,11 @@ async def busy() -> None:
         await asyncio.sleep(0.080)
 
 
-async def run_calls(*, hog: bool = False, record: str = "") -> Load:
-    """Hold `CALLS` two-way calls for `SECONDS`; `record` is a folder that they are recorded in."""
+async def run_calls(*, hog: bool = False, record: str = "", bridged: bool = False) -> Load:
+    """Hold `CALLS` two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
+
+    If `bridged`, they are joined two by two.
+    """
     heard = [0] * CALLS
 
     def listener(call: int) -> Callable[[MediaEvent], None]:
@@ -91,8 +96,13 @@ async def run_calls(*, hog: bool = False, record: str = "") -> Load:
             channel.connect(FORMAT, ("127.0.0.1", port))
             if record:
                 channel.record(f"{record}/{port}.wav")
+        if bridged:
+            for one, other in zip(channels[::2], channels[1::2], strict=True):
+                one.bridge(other)
         async with asyncio.TaskGroup() as tasks:
-            work = [speak(channels), busy()] if hog else [speak(channels)]
+            work = [busy()] if hog else []
+            if not bridged:
+                work.append(speak(channels))
             others = [tasks.create_task(each) for each in work]
             far.stdin.write(json.dumps([channel.port for channel in channels]).encode() + b"\n")
             began, cpu = time.monotonic(), worker_cpu()
@@ -132,6 +142,20 @@ def load_gates(*, hog: bool) -> Iterator[Gate]:
     yield Gate(AREA, f"{name}: CPU of the media process", cpu, f"<= {CPU_GOAL}", load.cpu <= CPU_GOAL)
 
 
+def bridged_gates() -> Iterator[Gate]:
+    """The gates of calls that are joined two by two; the cost is that of each of the two."""
+    load = asyncio.run(run_calls(bridged=True))
+    p50, p99, worst = (percentile(load.errors, q) for q in (0.5, 0.99, 1.0))
+    figures = f"p50 {p50:.2f} p99 {p99:.2f} max {worst:.2f} ms"
+    goal = f"p99 < {P99_GOAL:.0f}, max < {MAX_GOAL:.0f} ms"
+    name = f"{CALLS} calls, bridged two by two"
+    yield Gate(AREA, f"{name}: send-time error", figures, goal, p99 < P99_GOAL and worst < MAX_GOAL)
+    lost = load.lost_out + load.lost_in + load.broken
+    yield Gate(AREA, f"{name}: packets lost, doubled or misnumbered", str(lost), "0", lost == 0)
+    cpu = f"{load.cpu:.2f} ms per call-second"
+    yield Gate(AREA, f"{name}: CPU of the media process", cpu, f"<= {BRIDGED_GOAL}", load.cpu <= BRIDGED_GOAL)
+
+
 def inbound_cost() -> Gate:
     """Parsing, source check and jitter buffer for packets in order, the best of five."""
     sender, best = ("127.0.0.1", 4000), float("inf")
@@ -151,3 +175,4 @@ def gates() -> Iterator[Gate]:
     yield inbound_cost()
     yield from load_gates(hog=False)
     yield from load_gates(hog=True)
+    yield from bridged_gates()

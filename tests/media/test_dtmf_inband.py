@@ -159,14 +159,14 @@ def test_whatever_is_heard_only_keys_are_told(pieces: list[bytes]) -> None:
 def test_tones_are_listened_for_only_if_wanted_and_without_events(form: Format, listens: bool) -> None:
     session = Session(random.Random(1).getrandbits)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
-    assert (session.tones is not None) == listens
+    assert (session.inbound.tones is not None) == listens
 
 
 def test_a_re_invite_in_the_middle_of_a_key_does_not_double_it() -> None:
     session = Session(random.Random(1).getrandbits)
     form = Format("PCMU", 0, inband_keys=True)
     session.connect(form, ("192.0.2.1", 4000), 0.0)
-    before = session.tones
+    before = session.inbound.tones
     session.connect(form, ("192.0.2.1", 4000), 1.0)
     assert before is not None
-    assert session.tones is before
+    assert session.inbound.tones is before

@@ -1,0 +1,16 @@
+"""The priority of the media process."""
+
+import os
+
+
+def raise_priority() -> str:
+    """Ask for real-time scheduling, then for a better nice value; returns what was granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    except (OSError, AttributeError):
+        try:
+            os.nice(-11)
+        except OSError:
+            return "normal"
+        return "nice"
+    return "realtime"

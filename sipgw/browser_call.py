@@ -1,0 +1,114 @@
+"""One call from a browser: what `sipgw.call` is for SIP, with ICE and DTLS in place of a dialog.
+
+Offer → ports and providers are opened while the browser connects → conversation → record.
+"""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from agent.conversation import Conversation
+from media import channel as media
+from media.engine import MediaEngine
+from sipgw.call import Host
+from sipgw.events import Ending
+from sipgw.phone_line import PhoneLine
+from sipgw.recordings import Tape
+from sipgw.sip.jsep import BrowserOffer
+from sipgw.sip.offer_answer import Negotiated
+from sipgw.transfer import closing
+
+if TYPE_CHECKING:  # it needs the extra `webrtc`
+    from media.webrtc import BrowserPath
+
+log = structlog.get_logger()
+
+
+class BrowserCall:
+    """A call whose answer the browser has already; `path` waits for it to connect."""
+
+    def __init__(self, offer: BrowserOffer, path: "BrowserPath", engine: MediaEngine, host: Host, tape: Tape) -> None:
+        self.stats: dict[str, Any] = {}
+        self.tape = tape
+        self._offer = offer
+        self._path = path
+        self._engine = engine
+        self._host = host
+        self._line = PhoneLine()
+
+    @property
+    def mos(self) -> float:
+        """See `sipgw.phone_line.PhoneLine.mos`."""
+        return self._line.mos
+
+    async def run(self) -> Ending:
+        """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
+        try:
+            return await self._run()
+        except (media.PortsExhausted, media.MediaDown) as error:
+            return Ending("refused", str(error))
+        except Exception as error:  # the call boundary: one call's fault is not the others'
+            log.exception("call failed")
+            return Ending("failed", f"internal error: {type(error).__name__}")
+        finally:
+            await self._path.close()
+
+    def hang_up(self, cause: str = "the browser hung up") -> None:
+        """End it as the caller does."""
+        self._line.end(cause)
+
+    async def _run(self) -> Ending:
+        channel = await self._engine.open(self._on_media)
+        with closing(channel):
+            self._line.attach(channel)
+            conversation = self._host.converse(self._line, None)
+            try:
+                if problem := await self._connect(conversation):
+                    return Ending("failed", problem)
+                return await self._converse_on(channel, conversation)
+            finally:
+                await conversation.close()
+
+    async def _connect(self, conversation: Conversation) -> str:
+        """Wait for the browser while the providers are opened; returns why it does not come."""
+        from media.webrtc import PathFailed
+
+        problem, far = "", self._offer.far
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(conversation.open())
+            try:
+                await self._path.connect(far.user, far.password, far.fingerprints)
+            except PathFailed as failed:
+                problem = str(failed)
+                opening.cancel()
+        return problem
+
+    async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
+        offer = self._offer
+        address, port = self._path.attach(self._engine.host, channel.port)
+        self._line.exchange(
+            Negotiated(
+                b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
+                control=(address, port),
+            )
+        )  # fmt: skip
+        self._host.answered()
+        self.tape.begin(channel)
+        async with asyncio.TaskGroup() as group:
+            carrying = group.create_task(self._carry())
+            outcome = await conversation.run()
+            carrying.cancel()
+        with contextlib.suppress(media.MediaDown):
+            self.stats = await channel.stats() | {"browser_refused": self._path.refused}
+        return Ending(outcome.kind, outcome.text)
+
+    async def _carry(self) -> None:
+        self._line.end(await self._path.carry())
+
+    def _on_media(self, event: media.MediaEvent) -> None:
+        if isinstance(event, media.Recorded):
+            self.tape.on_recorded(event)
+        else:
+            self._line.on_media(event)

@@ -1,0 +1,100 @@
+"""The browser phone: calls from the page ``/phone``, served like those of a trunk; it is named ``browser``."""
+
+import secrets
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from sipgw.browser_call import BrowserCall
+from sipgw.browser_options import BrowserOptions
+from sipgw.call import Host
+from sipgw.desk import Desk
+from sipgw.live import LiveCall
+from sipgw.recordings import Tape
+from sipgw.sip.identity import Identity
+from sipgw.sip.jsep import BrowserOffer, Ends
+from sipgw.trunks import TrunkOptions
+
+TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
+"""Stands in records and statistics; no INVITE ever comes on it."""
+MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
+Begin = Callable[[LiveCall, Coroutine[Any, Any, None]], None]
+"""Lets a coroutine serve a call as long as the gateway runs."""
+
+
+class NoCall(Exception):  # noqa: N818  an answer, not a fault
+    """There can be no call now; `status` is HTTP's word for why, the message is for people."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Placed(NamedTuple):
+    """A call that waits for its browser."""
+
+    call: str
+    answer: str
+    """The session description that the browser has asked for."""
+
+
+class BrowserPhone:
+    """All calls from browsers."""
+
+    def __init__(self, options: BrowserOptions, desk: Desk, begin: Begin) -> None:
+        self._options = options
+        self._desk = desk
+        self._begin = begin
+        self._owners: dict[str, str] = {}
+        """Who placed which call."""
+        self._calls: dict[str, BrowserCall] = {}
+
+    @property
+    def missing(self) -> str:
+        """What to do before there can be calls; empty if nothing."""
+        return "" if find_spec("aiortc") else MISSING
+
+    async def place(self, offer: str, agent: str, who: str = "") -> Placed:
+        """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""
+        if self.missing:
+            raise NoCall(501, self.missing)
+        if agent not in self._desk.agents.all:
+            raise NoCall(404, "there is no such agent")
+        read = BrowserOffer.parse(offer.encode("utf-8", "replace"))
+        if len(self._owners) >= self._options.max_calls:
+            raise NoCall(503, f"all {self._options.max_calls} browser calls are in use; try again in a moment")
+        from media.webrtc import BrowserPath
+
+        call = f"browser-{secrets.token_hex(8)}"
+        self._owners[call] = who
+        path = BrowserPath()
+        try:
+            answer = read.answer(Ends(*await path.gather()), secrets.randbits(31)).decode()
+        except BaseException:
+            del self._owners[call]
+            await path.close()
+            raise
+        caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
+        live = LiveCall(call, TRUNK, caller, agent=agent)
+        self._begin(live, self._serve(live, read, path))
+        return Placed(call, answer)
+
+    def hang_up(self, call: str, who: str = "") -> bool:
+        """End the call if it is one of `who`; returns whether it is."""
+        if self._owners.get(call, None) != who:
+            return False
+        if call in self._calls:
+            self._calls[call].hang_up()
+        return True
+
+    async def _serve(self, live: LiveCall, offer: BrowserOffer, path: Any) -> None:
+        def call(host: Host, tape: Tape) -> BrowserCall:
+            self._calls[live.id] = BrowserCall(offer, path, self._desk.engine, host, tape)
+            return self._calls[live.id]
+
+        try:
+            await self._desk.hold(live, call)
+        finally:
+            self._calls.pop(live.id, None)
+            self._owners.pop(live.id, None)
+            await path.close()
