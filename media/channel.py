@@ -179,7 +179,7 @@ class Channel:
 
         Nothing is mixed; keys are pressed again. `Frames` of both come on only if `heard`. What is queued here waits.
         """
-        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))  # noqa: SLF001  of our own kind
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))
 
     def unbridge(self) -> None:
         """End the bridge, at both ends; the music too."""

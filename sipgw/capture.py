@@ -35,10 +35,14 @@ class CaptureOptions:
     """Memory for the SIP messages of all calls together; the call that ended first goes first."""
     folder: str = ""
     """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
+    timelines: int = 10_000
+    """Calls whose timeline is kept for their page, the latest; 0 keeps none beyond the call."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.rtp_megabytes <= 65536 or not 1 <= self.sip_megabytes <= 4096:
             raise ValueError("rtp_megabytes must be from 1 to 65536, sip_megabytes from 1 to 4096")
+        if not 0 <= self.timelines <= 1_000_000:
+            raise ValueError("timelines must be from 0 to 1000000")
         if not 1 <= self.seconds <= 3600:
             raise ValueError("seconds must be from 1s to 1h")
 

@@ -165,7 +165,7 @@ class Hosting:
         """See `sipgw.call.Host.answered`."""
         live = self.live
         live.answered = datetime.now(UTC)
-        sound = live.call.sound if isinstance(live.call, Call) else None
+        sound = live.call.sound if live.call else None
         self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
 
     def measured(self, quality: Quality) -> None:

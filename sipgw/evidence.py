@@ -2,13 +2,10 @@
 
 import asyncio
 import contextlib
-import hashlib
-import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import structlog
 
@@ -18,6 +15,7 @@ from sipgw.events import CallAnswered, CallEnded, Event, Sound
 from sipgw.pcap import Address, Pcap
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced, Tracer
+from sipgw.timelines import Timelines, file_name, private
 
 log = structlog.get_logger()
 
@@ -43,6 +41,7 @@ class Evidence:
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
         self.tracers = [self.sip.trace] + ([also] if also else [])
         """All are told every SIP message."""
+        self.timelines = Timelines(self.sip.of, options.timelines)
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None
         self._here: Callable[[Peer], Address] = lambda peer: ("", 0)
@@ -50,12 +49,14 @@ class Evidence:
         self._writing = 0
 
     @contextlib.asynccontextmanager
-    async def gathering(self, engine: MediaEngine, here: Callable[[Peer], Address]) -> AsyncIterator[Self]:
-        """Until the block ends, gather; `here` is the address that a peer knows us by."""
+    async def gathering(
+        self, engine: MediaEngine, here: Callable[[Peer], Address], folder: Path
+    ) -> AsyncIterator[Self]:
+        """Until the block ends, gather; `here` is the address that a peer knows us by, `folder` is for timelines."""
         self._engine, self._here = engine, here
         if self.options.folder:
             await asyncio.to_thread(Path(self.options.folder).mkdir, mode=0o700, parents=True, exist_ok=True)
-        async with self._group:
+        async with self.timelines.kept_in(folder), self._group:
             yield self
 
     @property
@@ -71,6 +72,7 @@ class Evidence:
     def watch(self, event: Event) -> None:
         """Follow the calls."""
         self.sip.watch(event)
+        self.timelines.watch(event)
         if isinstance(event, CallAnswered) and event.sound:
             self._sounds[event.call] = event.sound
             while len(self._sounds) > CALLS:
@@ -111,7 +113,7 @@ class Evidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = Path(self.options.folder) / f"{file_name(call)}.pcap"
         try:
-            file = await asyncio.to_thread(_private, path)
+            file = await asyncio.to_thread(private, path)
             try:
                 async for piece in self.pcap(call):
                     await asyncio.to_thread(file.write, piece)
@@ -121,14 +123,3 @@ class Evidence:
             log.warning("capture not written", file=str(path), cause=error.strerror)
         finally:
             self._writing -= 1
-
-
-def file_name(call: str) -> str:
-    """A name for the files of a call whatever the other side chose as Call-ID: two calls never share one."""
-    readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
-    return f"{readable}-{hashlib.sha256(call.encode()).hexdigest()[:12]}"
-
-
-def _private(path: Path) -> BinaryIO:
-    """A new file that we alone can read."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

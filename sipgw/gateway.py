@@ -99,7 +99,7 @@ class Gateway:
                 speech = speech or providers[name].speech
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             endpoint = await enter(self._endpoint())
-            await enter(self.evidence.gathering(engine, endpoint.address))
+            await enter(self.evidence.gathering(engine, endpoint.address, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls)
             self._desk = Desk(

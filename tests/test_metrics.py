@@ -172,7 +172,7 @@ def test_the_dashboard_asks_only_for_what_there_is() -> None:
             assert name in there, f"{name} in {expression}"
             for label in re.findall(r"by \(([a-z, ]+)\)", expression):
                 assert set(label.split(", ")) <= there[name], expression
-    ours = {re.sub("_(bucket|sum|count|created)$", "", name) for name in there if name.startswith("sipgw_")}
-    shown = {re.sub("_(bucket|sum|count)$", "", name) for name in used}
+    ours = {re.sub("_(bucket|sum|count|created|total)$", "", name) for name in there if name.startswith("sipgw_")}
+    shown = {re.sub("_(bucket|sum|count|total)$", "", name) for name in used}
     forgotten = {name for name in ours - shown if not name.startswith("sipgw_media_process")}
     assert not forgotten, "metrics that the dashboard does not show"

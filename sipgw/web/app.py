@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from sipgw import __version__
 from sipgw.metrics import Metrics
-from sipgw.web import calls, configuration, health, live, outbound, phone, providers, trunks
+from sipgw.web import calls, configuration, health, live, one_call, outbound, phone, providers, trunks
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
 from sipgw.web.options import WebOptions
@@ -26,7 +26,7 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = (health.router,)
+OTHERS: tuple[APIRouter, ...] = (health.router, one_call.router)
 """Routers of pages without an entry in the navigation."""
 
 
