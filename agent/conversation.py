@@ -20,6 +20,7 @@ from agent.persona import Persona
 from agent.phrases import words_of
 from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded
 from agent.reply import Agent, Control, Preparation, Reply
+from agent.steering import Steering
 from agent.tools import Tool, Toolbox
 from agent.turns import Decision, Event, State, TurnOptions
 from agent.voice import Voice
@@ -68,12 +69,9 @@ class Conversation:
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        self._broken: tuple[Literal["ears", "voice"], ProviderError] | None = None
-
-    @property
-    def state(self) -> State:
-        """Who has the floor."""
-        return self._floor.turns.state
+        connect = None if transfer is None else self._hand_over
+        self.steering = Steering(line, self._floor, self._agent, self._recite, connect)
+        """What somebody outside may do to it."""
 
     async def open(self) -> None:
         """Get ears and voice ready; a failure is told to the caller by `run`."""
@@ -87,7 +85,7 @@ class Conversation:
                 async with asyncio.timeout(OPEN):
                     await provider.open()
         except ProviderError as error:
-            self._broken = (part, error)
+            self._floor.broken = (part, error)
 
     async def run(self) -> Outcome:
         """Talk until somebody hangs up; never raises but on cancellation."""
@@ -96,8 +94,8 @@ class Conversation:
                 self._floor.start(self._now())
                 self._spawn(self._listen())
                 self._spawn(self._watch_clock())
-                if self._broken:
-                    self._fail(*self._broken)
+                if self._floor.broken:
+                    self._fail(*self._floor.broken)
                 else:
                     self._spawn(self._hear())
                     self._begin()
@@ -148,7 +146,7 @@ class Conversation:
     def _take(self, event: LineEvent) -> None:
         match event:
             case Audio(ulaw, at):
-                if not self._broken:
+                if not self._floor.broken:
                     self._ears.hear(ulaw)
                 for change in self._listening.hear(ulaw, at):
                     self._handle(Event.ONSET if change.onset else Event.QUIET)
@@ -245,6 +243,7 @@ class Conversation:
                 case Decision.END:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()
+        self.steering.go_on()
 
     def _fall_silent(self) -> None:
         """Break the reply off, and remember only what was heard of it."""
@@ -308,7 +307,7 @@ class Conversation:
         if outcome is not None and outcome.kind == "transfer":
             # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
             control.outcome, control.connecting = None, True
-            self._spawn(self._connect(outcome))
+            self._hand_over(outcome)
         elif outcome is not None:
             self._floor.end(outcome)
         else:
@@ -331,10 +330,14 @@ class Conversation:
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
 
+    def _hand_over(self, outcome: Outcome) -> None:
+        self._spawn(self._connect(outcome))
+
     async def _connect(self, outcome: Outcome) -> None:
         """Transfer the caller; if that fails, say so and go on."""
         connected = self._transfer is not None and await self._transfer()
         self._agent.control.connecting = False
+        self._floor.turns.away(False, self._now())
         if connected:
             self._floor.end(outcome)
         elif self._floor.turns.state not in (State.CLOSING, State.ENDED):

@@ -1,8 +1,10 @@
 """What one conversation is at: whose turn it is, what is being said, and how the caller's sound arrived."""
 
 import asyncio
+from typing import Literal
 
 from agent.ears import Transcript
+from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.records import Outcome, Turn
 from agent.reply import Preparation
@@ -20,6 +22,8 @@ class Floor:
         """The first utterance of `turn`."""
         self.replying: asyncio.Task[None] | None = None
         self.prepared: Preparation | None = None
+        self.broken: tuple[Literal["ears", "voice"], ProviderError] | None = None
+        """What could not be opened."""
         self.changed = asyncio.Event()
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 

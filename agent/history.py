@@ -10,6 +10,9 @@ SAMPLES_PER_CHARACTER = 520
 """Speech takes about 65 ms a character; used while a sentence is still being synthesised."""
 CUT_MARK = " —"
 """Ends a sentence that the caller did not hear to its end."""
+NOTES = 20
+"""Notes that are kept in mind."""
+NOTE = "Note from your supervisor during this call; follow it, but do not mention it:"
 INTERRUPTED = '{"error": "interrupted: the caller went on talking before there was a result"}'
 
 
@@ -57,6 +60,7 @@ class History:
     def __init__(self, prompt: str) -> None:
         self._prompt = prompt
         self._entries: list[Asked | Said] = []
+        self._notes: list[str] = []
 
     @property
     def turns(self) -> int:
@@ -74,6 +78,13 @@ class History:
             return last.text
         self._entries.append(Asked(text))
         return text
+
+    def note(self, text: str) -> bool:
+        """Let the model know `text`, which nobody says; returns whether there was room for it."""
+        if len(self._notes) >= NOTES:
+            return False
+        self._notes.append(text)
+        return True
 
     def say(self) -> Said:
         """A new entry for what the agent is about to say."""
@@ -96,7 +107,9 @@ class History:
 
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
-        messages: list[Message] = [{"role": "system", "content": self._prompt}]
+        # The newest note stands last; not every model takes system messages in the middle.
+        prompt = "\n\n".join([self._prompt, *(f"{NOTE} {note}" for note in self._notes)])
+        messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
             if isinstance(entry, Asked):
                 messages.append({"role": "user", "content": entry.text})

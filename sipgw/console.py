@@ -17,6 +17,7 @@ from sipgw.agents import load_agents
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
 from sipgw.sip.endpoint import EndpointError
 from sipgw.store import StoreError
+from sipgw.web.accounts import AccountError
 from sipgw.web.server import WebError
 
 out = Console(highlight=False)
@@ -25,6 +26,7 @@ err = Console(stderr=True, highlight=False)
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (
     ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
+    AccountError,
 )  # fmt: skip
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 

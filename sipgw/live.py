@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
+from agent.steering import CannotSteer, Steering
 from sipgw.events import Ending, Sound
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
@@ -67,12 +68,19 @@ class LiveCall:
     @property
     def turn(self) -> str:
         """Who has the floor, in words; empty before the conversation begins."""
-        return self.conversation.state.value if self.conversation and self.answered else ""
+        return self.conversation.steering.state.value if self.conversation and self.answered else ""
 
     @property
     def mos(self) -> float:
         """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
         return self.call.mos if self.call else 0.0
+
+    @property
+    def steering(self) -> Steering:
+        """What may be done to its conversation. Raises `agent.steering.CannotSteer` before the call is answered."""
+        if self.conversation is None or self.answered is None:
+            raise CannotSteer("the call is not answered yet")
+        return self.conversation.steering
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 All times are seconds since the call began, to the millisecond.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,8 @@ class Timeline:
     version: int = 0
     """Changes whenever there is something new."""
     left_out: int = 0
+    redact: Callable[[str], str] = str
+    """Takes out of what was said what must not be kept."""
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: list[list[float]] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Timeline:
                 values = quality.mos, quality.loss, quality.jitter, quality.buffer, quality.far_delay
                 self.measured.append([self._at(now), *(round(value, 5) for value in values)])
                 if len(self.measured) > MEASURED:
-                    del self.measured[::2]
+                    del self.measured[1::2]
             case CallReported(report=report):
                 self._reported(report, now)
             case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
@@ -101,8 +103,8 @@ class Timeline:
             case TurnEnded(turn):
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
-                said["tools"] = [_bounded(run) for run in said["tools"][:50]]
-                said |= {name: said[name][:TEXT] for name in ("caller", "said", "heard")}
+                said["tools"] = [_bounded(_texts(run, self.redact)) for run in said["tools"][:50]]
+                said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
                 said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
                 self._keep(self.turns, TURNS, said)
             case Interrupted():
@@ -150,6 +152,17 @@ def ladder_as_dict(ladder: Ladder | None, zero: float) -> dict[str, Any]:
             }
         )
     return {"messages": shown, "left_out": skipped + (ladder.left_out if ladder else 0)}
+
+
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _texts(inner, change) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_texts(inner, change) for inner in value]
+    return value
 
 
 def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,17 @@ LARGEST = 64 << 20
 class Timelines:
     """The timelines of all calls. `watch` is to be told everything."""
 
-    def __init__(self, ladder: Callable[[str], Ladder | None], kept: int) -> None:
-        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most."""
+    def __init__(
+        self,
+        ladder: Callable[[str], Ladder | None],
+        kept: int,
+        redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
+    ) -> None:
+        """`ladder` has the SIP messages of a call; `kept` is how many files there are at most.
+
+        `redactor` tells for an agent's name what takes private things out of its texts.
+        """
+        self.redactor = redactor
         self._ladder = ladder
         self._kept = kept
         self._folder: Path | None = None
@@ -60,7 +69,7 @@ class Timelines:
         """Take an event of any call."""
         now = asyncio.get_running_loop().time()
         if isinstance(event, CallBegan):
-            self._live[event.call] = Timeline(event, now)
+            self._live[event.call] = Timeline(event, now, redact=self.redactor(event.agent))
         elif timeline := self._live.get(event.call):
             timeline.tell(event, now)
             if isinstance(event, CallEnded):

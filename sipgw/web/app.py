@@ -5,13 +5,27 @@ it has no place of its own in the navigation).
 """
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
 from sipgw.metrics import Metrics
-from sipgw.web import calls, configuration, health, live, one_call, outbound, phone, providers, trunks
+from sipgw.web import (
+    api,
+    calls,
+    configuration,
+    health,
+    live,
+    one_call,
+    outbound,
+    phone,
+    providers,
+    sign_in,
+    trunks,
+)
+from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
 from sipgw.web.options import WebOptions
@@ -26,19 +40,28 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = (health.router, one_call.router)
+OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router)
 """Routers of pages without an entry in the navigation."""
 
 
-def application(house: House, options: WebOptions, feed: Feed) -> FastAPI:
+def application(
+    house: House,
+    options: WebOptions,
+    feed: Feed,
+    entrance: Entrance,
+) -> FastAPI:
     """The dashboard of a gateway."""
-    made = FastAPI(title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    made.state.app = App(house, feed, _metrics(house), PAGES, templates())
+    made = FastAPI(
+        title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
+    )
+    made.state.app = App(house, feed, entrance, _metrics(house), PAGES, templates())
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
+    made.include_router(api.router)
     made.mount("/static", StaticFiles(directory=FOLDER / "static"))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
-    made.add_middleware(Guard, names=options.names)
+    made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
+    made.add_middleware(Guard, entrance=entrance, names=options.names)
     return made
 
 
@@ -60,3 +83,12 @@ async def _failed(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
     return page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)
+
+
+async def _not_valid(request: Request, error: RequestValidationError) -> Response:
+    """What was wrong and where, without repeating what may be a secret or huge."""
+    found = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": found}, 422)
+    told = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in found)
+    return page(request, "failed.html", status=422, title="Not possible", detail=told)

@@ -1,22 +1,24 @@
-"""Stands in front of every page: the names we are asked by, requests of other sites, and the headers of each answer."""
+"""Stands in front of every page: names we are asked by, requests of other sites, who asks, headers of each answer."""
 
 import secrets
 from collections.abc import Collection
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sipgw.web.entrance import Entrance
 from sipgw.web.hosts import is_ours, same_origin
-from sipgw.web.who import Who
+from sipgw.web.who import NOBODY, Who
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
     "connect-src 'self'; media-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-"""Content-Security-Policy: scripts and styles are files of ours. A vendored script may make a style with
-the nonce."""
+"""Content-Security-Policy: scripts and styles are files of ours. A vendored script may make a style with the nonce."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -25,15 +27,19 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
+PUBLIC = ("/sign-in", "/setup", "/static/", "/health/")
+"""Paths that need no sign-in: a whole path, or one and all below it."""
+API = "/api/"
+COOKIE = "sipgw_session"
 
 
 class Guard:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, entrance: Entrance, names: Collection[str]) -> None:
         self._app = app
+        self._entrance = entrance
         self._names = names
-        self._csrf = secrets.token_urlsafe(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -41,25 +47,70 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, nonce = Headers(scope=scope), secrets.token_urlsafe(16)
-        refusal = self._refusal(scope, headers)
-        scope["nonce"] = nonce
-        scope["who"] = Who("you", "admin", self._csrf, signed_in=False)
+        scope["nonce"], scope["who"], token = nonce, NOBODY, ""
+        answer = self._stranger(scope, headers)
+        if answer is None:
+            cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+            who, token = await self._entrance.who(cookie, headers.get("authorization", ""))
+            scope["who"] = who
+            answer = _unknown(scope, who) or _forged(scope, headers, who)
 
         async def dressed(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 dress(MutableHeaders(scope=message), nonce)
+                if token:
+                    MutableHeaders(scope=message).append("Set-Cookie", cookie_of(token, scope["scheme"]))
             await send(message)
 
-        await (refusal or self._app)(scope, receive, dressed)
+        await (answer or self._app)(scope, receive, dressed)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+    def _stranger(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         host = headers.get("host", "")
         if not is_ours(host, self._names):
             return PlainTextResponse("This name is not ours. Set [web] names if it should be.\n", 421)
-        changes = scope["type"] == "websocket" or scope["method"] not in SAFE
-        if changes and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
+        if changes(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
             return PlainTextResponse("This request comes from another site.\n", 403)
         return None
+
+
+def changes(scope: Scope) -> bool:
+    """Whether a request may change something."""
+    return scope["type"] == "websocket" or scope["method"] not in SAFE
+
+
+def public(path: str) -> bool:
+    """Whether a path needs no sign-in."""
+    return any(path == there or (there.endswith("/") and path.startswith(there)) for there in PUBLIC)
+
+
+def _unknown(scope: Scope, who: Who) -> ASGIApp | None:
+    path = scope["path"]
+    if public(path) or (path.startswith(API) and who is not NOBODY) or who.may("viewer"):
+        return None
+    if path.startswith(API):
+        return JSONResponse({"detail": "a valid key or a session is needed"}, 401, {"WWW-Authenticate": "Bearer"})
+    if changes(scope):
+        return PlainTextResponse("Sign in first.\n", 401)
+    return RedirectResponse(f"/sign-in?next={quote(path)}", 303)
+
+
+def _forged(scope: Scope, headers: Headers, who: Who) -> ASGIApp | None:
+    """Whoever acts by cookie brings the token of their page along, and so does every browser."""
+    if not changes(scope) or scope["type"] == "websocket" or public(scope["path"]) or not who.csrf:
+        return None
+    browser = "origin" in headers or "sec-fetch-site" in headers
+    if not who.signed_in and not browser and scope["path"].startswith(API):
+        return None  # a program on this machine
+    if secrets.compare_digest(headers.get("x-csrf-token", "").encode(), who.csrf.encode()):
+        return None
+    return JSONResponse({"detail": "X-CSRF-Token is missing or old; load the page again"}, 403)
+
+
+def cookie_of(token: str, scheme: str, age: int | None = None) -> str:
+    """The Set-Cookie of a session; an `age` of 0 removes it."""
+    secure = "; Secure" if scheme in ("https", "wss") else ""
+    limit = "" if age is None else f"; Max-Age={age}"
+    return f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{limit}"
 
 
 def dress(headers: MutableHeaders, nonce: str) -> None:

@@ -11,7 +11,9 @@ import structlog
 import uvicorn
 
 from sipgw.sip.uri import format_host_port
+from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
+from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.options import PORT, WebOptions
 from sipgw.web.state import House
@@ -43,6 +45,8 @@ class Dashboard:
     def __init__(self, house: House, options: WebOptions) -> None:
         self.url = ""
         """Where it is; empty if there is none."""
+        self.setup_url = ""
+        """Where the first password is set; empty if there is one."""
         self._house = house
         self._options = options
         self._feed = Feed(lambda: house.calls)
@@ -51,14 +55,16 @@ class Dashboard:
     async def __aenter__(self) -> Self:
         if not self._options.enabled:
             return self
-        if self._options.needs_sign_in:
-            raise WebError("there is no sign-in yet; leave [web] host at 127.0.0.1 and set no password")
+        entrance = Entrance(self._options, Accounts(self._house.store))
+        await entrance.prepare()
         listening = listen(self._options)
         host, port = listening.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
+        self.setup_url = f"{self.url}setup?token={entrance.setup}" if entrance.setup else ""
+        served = application(self._house, self._options, self._feed, entrance)
         config = uvicorn.Config(
-            application(self._house, self._options, self._feed), log_config=None, access_log=False, lifespan="off",
+            served, log_config=None, access_log=False, lifespan="off",
             ws="websockets-sansio", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False, proxy_headers=False,
         )  # fmt: skip

@@ -12,13 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sipgw import __version__
 from sipgw.agents import Agents
+from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.events import Watchers
 from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, Placed
 from sipgw.metrics import Metrics
 from sipgw.store import Store
+from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.who import Who
 
@@ -49,6 +51,12 @@ class House(Protocol):
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
 
+    def stop(self, call: str, cause: str) -> None:
+        """End a call, also while it rings."""
+
+    def place(self, errand: Errand) -> Placed:
+        """Make a call. Raises `VariableError`, `NotDialled`."""
+
 
 class Page(NamedTuple):
     """An entry of the navigation and who serves it."""
@@ -64,6 +72,7 @@ class App:
 
     house: House
     feed: Feed
+    entrance: Entrance
     metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment

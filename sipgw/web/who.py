@@ -9,6 +9,11 @@ from fastapi import Depends, HTTPException, Request
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 """From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
+RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
+Scope = Literal["calls:read", "calls:control", "calls:place"]
+SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place")
+"""What the REST interface lets do: see calls; end, transfer, speak into and press keys in them; make them."""
+ALL = frozenset[str](SCOPES)
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,11 @@ class Who:
     """Somebody who may be here."""
 
     name: str
-    role: Role
+    role: Role | Literal["nobody"]
+    """``nobody`` sees no page; a key for programs is one."""
     csrf: str
-    """What a form of theirs has to bring along."""
+    """What a request of theirs that changes something has to bring along; empty for a key."""
+    scopes: frozenset[str]
     signed_in: bool = True
     """False where nobody has to sign in."""
 
@@ -28,9 +35,17 @@ class Who:
         found: Who = request.scope["who"]
         return found
 
+    @staticmethod
+    def signed(name: str, role: Role, csrf: str) -> "Who":
+        """Somebody who has signed in."""
+        return Who(name, role, csrf, frozenset({"calls:read"}) if role == "viewer" else ALL)
+
     def may(self, role: Role) -> bool:
         """Whether they may do what `role` may."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return RANK[self.role] >= RANK[role]
+
+
+NOBODY = Who("", "nobody", "", frozenset(), signed_in=False)
 
 
 def _at_least(role: Role) -> Callable[[Request], Who]:

@@ -85,7 +85,9 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
         async with asyncio.TaskGroup() as group:
             clock = group.create_task(line.play())
             await conversation.open()
-            person = group.create_task(plan(FakeCaller(line, ears), line, ears))
+            caller = FakeCaller(line, ears)
+            caller.steering = conversation.steering
+            person = group.create_task(plan(caller, line, ears))
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()

@@ -1,6 +1,7 @@
 """A house for the dashboard with a real database and calls that are only there to be looked at."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,18 +9,23 @@ from typing import Any
 
 import httpx
 
+from agent.steering import CannotSteer
 from agent.turns import State
 from sipgw.agents import Agents
+from sipgw.call_out import Errand
 from sipgw.capture import CaptureOptions
 from sipgw.config import Config, parse
-from sipgw.events import Watchers
+from sipgw.dialling import NotDialled
+from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, Placed
 from sipgw.sip.identity import Identity
 from sipgw.store import Store, StoreOptions
 from sipgw.trunks import TrunkOptions
+from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
+from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 
 TRUNK = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
@@ -31,6 +37,22 @@ class Talking:
 
     state: State = State.SPEAKING
     did: list[tuple[Any, ...]] = field(default_factory=list)
+    """What it was told to do."""
+    ending: bool = False
+
+    @property
+    def steering(self) -> "Talking":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def do(*arguments: Any) -> None:
+            if self.ending:
+                raise CannotSteer("the call is ending")
+            self.did.append((name, *arguments))
+
+        if name not in ("say", "instruct", "send_digits", "transfer", "end"):
+            raise AttributeError(name)
+        return do
 
 
 @dataclass
@@ -67,6 +89,15 @@ class Standing:
     def status(self) -> list[TrunkStatus]:
         return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
 
+    def stop(self, call: str, cause: str) -> None:
+        self.calls.pop(call).stopped = Ending("ended_here", cause)
+
+    def place(self, errand: Errand) -> Placed:
+        if errand.agent not in self.agents.all:
+            raise NotDialled(f"there is no agent {errand.agent!r}")
+        live = self.begin(live_call(7, direction="out", answered=None))
+        return Placed(live, None)  # type: ignore[arg-type]
+
     def begin(self, live: LiveCall) -> LiveCall:
         self.calls[live.id] = live
         return live
@@ -79,14 +110,23 @@ class Visit:
     house: Standing
     browser: httpx.AsyncClient
     feed: Feed
+    entrance: Entrance
+
+    async def token(self, path: str = "/") -> dict[str, str]:
+        """The header that a script of the page sends along."""
+        found = re.search(r'<meta name="csrf" content="([^"]+)">', (await self.browser.get(path)).text)
+        assert found
+        return {"X-CSRF-Token": found[1]}
 
 
 @contextlib.asynccontextmanager
-async def visit(folder: Path, toml: str = "", base: str = "http://127.0.0.1:8080") -> AsyncIterator[Visit]:
+async def visit(folder: Path, toml: str = "") -> AsyncIterator[Visit]:
     config = parse(toml, "test.toml", {"PASSWORD": "correct horse"})
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         house = Standing(config, store)
         feed = Feed(lambda: house.calls)
-        transport = httpx.ASGITransport(application(house, config.web, feed))
-        async with httpx.AsyncClient(transport=transport, base_url=base) as browser:
-            yield Visit(house, browser, feed)
+        entrance = Entrance(config.web, Accounts(store))
+        await entrance.prepare()
+        transport = httpx.ASGITransport(application(house, config.web, feed, entrance))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser:
+            yield Visit(house, browser, feed, entrance)

@@ -62,7 +62,9 @@ def test_another_site_changes_nothing(tmp_path: Path) -> None:
         async with visit(tmp_path) as there:
             for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
                 assert (await there.browser.post("/", headers=headers)).status_code == 403
-            assert (await there.browser.post("/", headers={"Origin": "http://127.0.0.1:8080"})).status_code == 405
+            ours = {"Origin": "http://127.0.0.1:8080"}
+            assert (await there.browser.post("/", headers=ours)).status_code == 403
+            assert (await there.browser.post("/", headers=ours | await there.token())).status_code == 405
 
     asyncio.run(look())
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from sipgw.cli import app
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web.options import WebOptions
@@ -50,3 +52,20 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
             assert dashboard.url == ""
 
     asyncio.run(look())
+
+
+def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+    asked = runner.invoke(app, ["web", "password", "--user", "ann", "--role", "viewer"], input="long enough\n" * 2)
+    assert asked.exit_code == 0, asked.output
+    assert runner.invoke(app, ["web", "users"]).output == "ann  viewer\n"
+    assert runner.invoke(app, ["web", "password", "--role", "queen"], input="long enough\n" * 2).exit_code == 1
+    made = runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:read", "--scope", "calls:place"])
+    assert made.output.startswith("sipgw_")
+    shown = runner.invoke(app, ["web", "key", "list"]).output.split()
+    assert shown[1:] == ["crm", "calls:place", "calls:read"]
+    assert shown[0] in made.output
+    assert runner.invoke(app, ["web", "key", "revoke", shown[0]]).exit_code == 0
+    assert "no key" in runner.invoke(app, ["web", "key", "revoke", shown[0]]).output
+    assert runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:steal"]).exit_code == 1

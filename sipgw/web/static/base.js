@@ -8,6 +8,11 @@ document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
   document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; SameSite=Strict`;
 });
 
+document.querySelector("[data-sign-out]")?.addEventListener("click", async () => {
+  await send("POST", "/sign-out");
+  location.assign("/sign-in");
+});
+
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (!Number.isNaN(moment.getTime())) {

@@ -1,0 +1,93 @@
+"""What somebody outside may do to a running conversation: have things said or known, press keys, transfer, end it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from agent.floor import Floor
+from agent.line import Line
+from agent.records import Outcome
+from agent.reply import Agent
+from agent.turns import State
+
+SENTENCES = 10
+"""Texts that wait to be said."""
+
+
+class CannotSteer(Exception):  # noqa: N818  a state of the conversation, not a fault
+    """The conversation cannot do that now; the message says why."""
+
+
+class Steering:
+    """The wheel of one conversation."""
+
+    def __init__(
+        self,
+        line: Line,
+        floor: Floor,
+        agent: Agent,
+        recite: Callable[[str], None],
+        connect: Callable[[Outcome], None] | None,
+    ) -> None:
+        """`recite` has the agent say a text; `connect` transfers the caller, None if there is nobody to transfer to."""
+        self._line = line
+        self._floor = floor
+        self._agent = agent
+        self._recite = recite
+        self._connect = connect
+        self._wishes: deque[str] = deque()
+
+    @property
+    def state(self) -> State:
+        """Who has the floor."""
+        return self._floor.turns.state
+
+    def say(self, text: str) -> None:
+        """Have the agent say `text` as soon as neither it nor the caller speaks. Raises `CannotSteer`."""
+        self._going_on()
+        if len(self._wishes) >= SENTENCES:
+            raise CannotSteer(f"{SENTENCES} sentences wait to be said already")
+        self._wishes.append(text)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Say what waits, if nobody has the floor."""
+        if self._wishes and self.state is State.LISTENING and self._floor.replying is None:
+            self._recite(self._wishes.popleft())
+
+    def instruct(self, text: str) -> None:
+        """Tell the agent something that the caller does not hear; it holds for all replies from now on.
+
+        Raises `CannotSteer`.
+        """
+        self._going_on()
+        if not self._agent.history.note(text):
+            raise CannotSteer("this agent has been told as much as it can keep in mind")
+        prepared, self._floor.prepared = self._floor.prepared, None
+        if prepared is not None:
+            prepared.cancel()  # it was thought of without the note
+
+    def send_digits(self, keys: str) -> None:
+        """Press `keys` (``0123456789*#ABCD``). Raises `ValueError` for others, `CannotSteer`."""
+        self._going_on()
+        self._line.send_digits(keys)
+
+    def transfer(self) -> None:
+        """Transfer the caller to the person that the trunk names. Raises `CannotSteer`."""
+        self._going_on()
+        if self._connect is None:
+            raise CannotSteer("there is nobody to transfer to: the trunk has no transfer_to")
+        if self._agent.control.connecting:
+            raise CannotSteer("the caller is being transferred already")
+        self._agent.control.connecting = True
+        self._floor.turns.away(True, asyncio.get_running_loop().time())  # nobody is asked to say something meanwhile
+        self._connect(Outcome("transfer", "somebody at the dashboard transferred the call"))
+
+    def end(self, cause: str) -> None:
+        """End the call at once. Raises `CannotSteer`."""
+        self._going_on()
+        self._floor.end(Outcome("ended_here", cause))
+
+    def _going_on(self) -> None:
+        if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):
+            raise CannotSteer("the call is ending")

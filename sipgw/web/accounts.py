@@ -1,0 +1,156 @@
+"""Users, keys and the audit log in the database."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.store import Store
+from sipgw.web.tables import ApiKey, Deed, User
+from sipgw.web.who import ROLES, SCOPES, Role
+
+log = structlog.get_logger()
+
+ADMIN = "admin"
+LEAST = 8
+"""Characters of a password."""
+MOST = 200
+KEPT = 100_000
+"""Lines of the audit log."""
+_NAME = re.compile(r"[\w.@+-]{1,64}")
+_KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
+_HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+"""Checked for users that are not there, so that they take as long as those that are."""
+
+
+class AccountError(Exception):
+    """A user or key cannot be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key for programs, without its secret."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+
+
+class Accounts:
+    """Users, keys and deeds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._hashing = asyncio.Semaphore(1)  # a hash takes 64 MiB: sign-ins wait for each other
+
+    async def users(self) -> dict[str, str]:
+        """Everybody's role by name."""
+        async with self._store.read() as session:
+            return {user.name: user.role for user in await session.scalars(select(User).order_by(User.name))}
+
+    async def set_user(self, name: str, role: Role, password: str) -> None:
+        """Make or change a user. Raises `AccountError`."""
+        if not _NAME.fullmatch(name):
+            raise AccountError("a name has 1 to 64 letters, digits and . _ @ + -")
+        if role not in ROLES:
+            raise AccountError(f"roles are {', '.join(ROLES)}")
+        if not LEAST <= len(password) <= MOST:
+            raise AccountError(f"a password has {LEAST} to {MOST} characters")
+        async with self._hashing:
+            hashed = await asyncio.to_thread(_HASHER.hash, password)
+        async with self._store.write() as session:
+            await session.merge(User(name=name, role=role, password=hashed))
+
+    async def check(self, name: str, password: str) -> Role | None:
+        """The role of a user whose password this is, or None."""
+        async with self._store.read() as session:
+            user = await session.get(User, name[:64])
+        async with self._hashing:
+            right = await asyncio.to_thread(_matches, user.password if user else _NOBODY, password[:MOST])
+        return next((role for role in ROLES if user and right and role == user.role), None)
+
+    async def add_key(self, name: str, scopes: Collection[str]) -> str:
+        """Make a key; it is told here and never again. Raises `AccountError`."""
+        if unknown := [scope for scope in scopes if scope not in SCOPES]:
+            raise AccountError(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
+        if not scopes or not _NAME.fullmatch(name):
+            raise AccountError("a key has a name of letters, digits and . _ @ + -, and at least one scope")
+        public, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        async with self._store.write() as session:
+            session.add(
+                ApiKey(id=public, name=name, scopes=sorted(scopes), secret=_digest(secret), made=datetime.now(UTC))
+            )
+        return f"sipgw_{public}_{secret}"
+
+    async def keys(self) -> list[Key]:
+        """All keys."""
+        async with self._store.read() as session:
+            found = await session.scalars(select(ApiKey).order_by(ApiKey.made))
+            return [Key(key.id, key.name, frozenset(key.scopes)) for key in found]
+
+    async def key(self, text: str) -> Key | None:
+        """The key that this is, or None."""
+        match = _KEY.fullmatch(text)
+        if match is None:
+            return None
+        async with self._store.read() as session:
+            found = await session.get(ApiKey, match[1])
+        if found is None or not hmac.compare_digest(found.secret, _digest(match[2])):
+            return None
+        return Key(found.id, found.name, frozenset(found.scopes))
+
+    async def revoke(self, key: str) -> bool:
+        """Make a key worthless; returns whether it was there."""
+        async with self._store.write() as session:
+            if (found := await session.get(ApiKey, key)) is None:
+                return False
+            await session.delete(found)
+            return True
+
+    async def note(self, who: str, action: str, target: str = "", detail: str = "", address: str = "") -> None:
+        """Write into the audit log; what the database does not take stands in the log at least."""
+        log.info("audit", who=who, action=action, target=target, address=address)
+        deed = Deed(
+            at=datetime.now(UTC), who=who[:64], action=action[:64], target=target[:255], detail=detail[:500],
+            address=address[:64],
+        )  # fmt: skip
+        try:
+            async with self._store.write() as session:
+                session.add(deed)
+                await session.flush()
+                if deed.id % 1000 == 0:
+                    await session.execute(delete(Deed).where(Deed.id <= deed.id - KEPT))
+        except SQLAlchemyError as error:
+            log.warning("audit not kept", cause=str(error).splitlines()[0])
+
+    async def deeds(self, limit: int = 200) -> list[Deed]:
+        """What was done last, newest first."""
+        async with self._store.read() as session:
+            return list(await session.scalars(select(Deed).order_by(Deed.id.desc()).limit(limit)))
+
+    async def empty(self) -> bool:
+        """Whether there is no user yet."""
+        async with self._store.read() as session:
+            return not await session.scalar(select(func.count()).select_from(User))
+
+
+def _matches(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

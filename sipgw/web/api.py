@@ -1,0 +1,160 @@
+"""The REST interface, version 1. Its description is served as ``/api/v1/openapi.json``."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.steering import CannotSteer, Steering
+from sipgw.agents import VariableError
+from sipgw.call_out import Errand
+from sipgw.dialling import NotDialled
+from sipgw.store import CallFilter
+from sipgw.web import models
+from sipgw.web.board import row
+from sipgw.web.sign_in import address
+from sipgw.web.state import App, Here
+from sipgw.web.who import Scope, Who
+
+PREFIX = "/api/v1"
+BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
+
+
+def needs(scope: Scope) -> Callable[[Request], Who]:
+    """Lets those through who have `scope`."""
+
+    def check(request: Request) -> Who:
+        who = Who.of(request)
+        if scope not in who.scopes:
+            raise HTTPException(403, f"this needs the scope {scope}")
+        return who
+
+    return check
+
+
+Reader = Annotated[Who, Depends(needs("calls:read"))]
+Controller = Annotated[Who, Depends(needs("calls:control"))]
+Caller = Annotated[Who, Depends(needs("calls:place"))]
+Id = Annotated[str, Path(max_length=255, description="the call's identity")]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers that are documented beside the good one."""
+    return {status: {"model": models.Problem} for status in statuses}
+
+
+router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=problems(400, 401, 403, 422, 503))
+
+
+@router.get("/live", tags=["live calls"])
+async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
+    """The calls that are going on."""
+    return models.LiveCalls(calls=[_live(call, row(live)) for call, live in app.house.calls.items()])
+
+
+@router.get("/calls", tags=["calls"])
+async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
+    """Records of calls, newest first."""
+    wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
+    try:
+        found = await app.house.store.page(wanted, search.limit, search.after)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+    except SQLAlchemyError:
+        raise HTTPException(503, "the database does not answer") from None
+    return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
+
+
+@router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
+async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
+    """Make a call; an agent speaks when it is answered."""
+    await _note(request, app, who, "made a call", wanted.to, wanted.agent)
+    errand = Errand(
+        wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent
+    )  # fmt: skip
+    try:
+        return models.Placed(id=app.house.place(errand).live.id)
+    except (VariableError, NotDialled) as error:
+        raise HTTPException(409, str(error)) from None
+
+
+@router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
+async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
+    """The record of one call."""
+    try:
+        found = await app.house.store.call(id)
+    except SQLAlchemyError:
+        raise HTTPException(503, "the database does not answer") from None
+    if found is None:
+        raise HTTPException(404, "there is no record of this call")
+    return models.CallRecord.model_validate(found)
+
+
+@router.post("/calls/{id:path}/say", tags=["live calls"], responses=problems(404, 409))
+async def say(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
+    """The agent says this as soon as neither it nor the caller speaks."""
+    return await _steer(request, app, who, id, "said", what.text, lambda call: call.say(what.text))
+
+
+@router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
+async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
+    """The agent is told this; the caller does not hear it."""
+    return await _steer(request, app, who, id, "told the agent", what.text, lambda call: call.instruct(what.text))
+
+
+@router.post("/calls/{id:path}/digits", tags=["live calls"], responses=problems(404, 409))
+async def digits(request: Request, app: Here, who: Controller, id: Id, what: models.Digits) -> models.Done:  # noqa: A002
+    """Press keys."""
+    return await _steer(request, app, who, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
+
+
+@router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409, 501))
+async def transfer(
+    request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
+) -> models.Done:  # fmt: skip
+    """Transfer the caller to a person."""
+    if what.to:
+        raise HTTPException(501, "only the trunk's transfer_to can be transferred to; leave `to` empty")
+    return await _steer(request, app, who, id, "transferred", "", lambda call: call.transfer())
+
+
+@router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
+async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
+    """Hang up."""
+    cause = what.cause or f"{who.name} ended the call"
+    if (live := app.house.calls.get(id)) is not None and not live.answered:
+        app.house.stop(id, cause)
+        await _note(request, app, who, "ended", id, cause)
+        return models.Done(id=id)
+    return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+
+
+@router.get("/trunks", tags=["trunks"])
+async def trunks(app: Here, _who: Reader) -> models.Trunks:
+    """How each trunk is."""
+    return models.Trunks(trunks=[models.Trunk(**asdict(trunk)) for trunk in app.house.status()])
+
+
+def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
+    return models.LiveCall(id=call, **values)
+
+
+async def _steer(
+    request: Request, app: App, who: Who, call: str, action: str, detail: str, act: Callable[[Steering], None]
+) -> models.Done:
+    live = app.house.calls.get(call)
+    if live is None:
+        raise HTTPException(404, "this call is not going on")
+    try:
+        act(live.steering)
+    except CannotSteer as error:
+        raise HTTPException(409, str(error)) from None
+    await _note(request, app, who, action, call, detail)
+    return models.Done(id=call)
+
+
+async def _note(request: Request, app: App, who: Who, action: str, target: str, detail: str) -> None:
+    await app.entrance.accounts.note(who.name, action, target, detail, address(request))

@@ -1,0 +1,184 @@
+"""What the REST interface takes and gives."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+Name = Annotated[str, StringConstraints(max_length=40)]
+Value = Annotated[str, StringConstraints(max_length=500)]
+Direction = Literal["in", "out"]
+
+
+class Given(BaseModel):
+    """What comes from outside: an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """Why something was not done."""
+
+    detail: str | list[dict[str, Any]]
+
+
+class Tool(BaseModel):
+    """One run of a tool."""
+
+    name: str
+    arguments: Any = None
+    result: Any = None
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Turn(BaseModel):
+    """One exchange."""
+
+    caller: str = ""
+    said: str = Field("", description="what the agent meant to say")
+    heard: str = Field("", description="what of it the caller heard")
+    interrupted: bool = False
+    latency_ms: dict[str, int] = {}
+    tools: list[Tool] = []
+
+
+class CallSummary(BaseModel):
+    """A call of which there is a record."""
+
+    id: str
+    direction: Direction
+    trunk: str
+    agent: str
+    caller: str
+    called: str
+    began: datetime
+    answered: datetime | None
+    ended: datetime | None
+    ending: str = Field(description="a word for statistics, like caller_hung_up")
+    cause: str = Field(description="a sentence for people")
+    cost: float | None
+
+
+class CallRecord(CallSummary):
+    """Everything that is known of a call."""
+
+    identity: dict[str, Any] | None
+    media: dict[str, Any]
+    recording: str
+    turns: list[Turn]
+    events: list[dict[str, Any]]
+
+
+class CallPage(BaseModel):
+    """Some of the calls, newest first."""
+
+    calls: list[CallSummary]
+    next: str = Field(description="give it as `after` for the next page; empty behind the last")
+
+
+class LiveCall(BaseModel):
+    """A call that is going on."""
+
+    id: str
+    state: Literal["ringing", "talking"]
+    direction: Direction
+    caller: str
+    called: str
+    agent: str
+    trunk: str
+    turn: str = Field(description="who has the floor, in words")
+    mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
+    cost: float | None
+    began: datetime
+
+
+class LiveCalls(BaseModel):
+    """The calls that are going on."""
+
+    calls: list[LiveCall]
+
+
+class Place(Given):
+    """A call to be made."""
+
+    to: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{3,20}$")] = Field(description="the number to call")
+    agent: Annotated[str, StringConstraints(max_length=40)] = Field("agent", description="who speaks")
+    variables: dict[Name, Value] = Field(
+        {}, max_length=50, description="what {{name}} stands for in the agent's prompt and greeting"
+    )
+    trunk: Annotated[str, StringConstraints(max_length=64)] = Field("", description="empty: the first that takes it")
+    caller_id: Annotated[str, StringConstraints(max_length=20)] = ""
+    consent: bool = Field(False, description="whether the person has asked to be called")
+
+
+class Placed(BaseModel):
+    """A call that is being made."""
+
+    id: str
+
+
+class Say(Given):
+    """A sentence for the caller, or for the agent alone."""
+
+    text: Line
+
+
+class Digits(Given):
+    """Keys to be pressed."""
+
+    keys: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]{1,32}$")]
+
+
+class End(Given):
+    """Why a call is ended."""
+
+    cause: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
+
+
+class Transfer(Given):
+    """Whom a call is transferred to."""
+
+    to: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="empty: the person that the trunk names as transfer_to"
+    )
+
+
+class Done(BaseModel):
+    """It was done."""
+
+    id: str
+
+
+class Trunk(BaseModel):
+    """How a trunk is."""
+
+    name: str
+    registration: str
+    registration_reason: str
+    health: str
+    health_reason: str
+    calls: int
+
+
+class Trunks(BaseModel):
+    """All trunks."""
+
+    trunks: list[Trunk]
+
+
+class Search(Given):
+    """Which calls are wanted: those that fit everything that is given."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    number: str = Field("", max_length=64, description="who called or was called; * at the end stands for any rest")
+    trunk: str = Field("", max_length=64)
+    agent: str = Field("", max_length=64)
+    direction: Literal["", "in", "out"] = ""
+    ending: str = Field("", max_length=64)
+    words: str = Field("", max_length=200, description="something that was said")
+    limit: int = Field(50, ge=1, le=200)
+    after: str = Field("", max_length=500, description="`next` of the page before")

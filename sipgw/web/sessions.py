@@ -1,0 +1,90 @@
+"""Who is signed in: an opaque token of 256 random bits in a cookie, of which only a hash is kept. Sans-IO.
+
+Such a token needs no signature: it means nothing anywhere else and cannot be guessed. Tokens change every hour; who
+still sends the last one, because two requests crossed, is let in for a minute.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sipgw.web.who import Role
+
+ROTATE = 3600.0
+"""Seconds after which a token is replaced."""
+CROSSING = 60.0
+"""Seconds for which a replaced token still counts."""
+MOST = 1000
+"""Sessions; beyond that the one that was used longest ago ends."""
+
+
+@dataclass
+class Session:
+    """Somebody who is signed in. Times are in seconds."""
+
+    name: str
+    role: Role
+    csrf: str
+    began: float
+    used: float
+    token: str
+    """Hash of the token that is in the cookie."""
+    since: float
+    """When that token was made."""
+    last: str = ""
+    """Hash of the token before it."""
+
+
+class Sessions:
+    """All sessions of one gateway; they end with it."""
+
+    def __init__(self, idle: float, limit: float, token: Callable[[], str]) -> None:
+        self._idle = idle
+        self._limit = limit
+        self._token = token
+        self._all: OrderedDict[str, Session] = OrderedDict()
+
+    def open(self, name: str, role: Role, now: float) -> str:
+        """Somebody signs in; returns the token for the cookie."""
+        token = self._token()
+        session = Session(name, role, self._token(), now, now, _hash(token), now)
+        self._all[session.token] = session
+        while len(self._all) > MOST:
+            self._end(next(iter(self._all.values())))
+        return token
+
+    def find(self, token: str, now: float) -> tuple[Session, str] | None:
+        """The session of a token, and a new token if it is time for one."""
+        key = _hash(token)
+        session = self._all.get(key)
+        if session is None:
+            return None
+        replaced = key == session.last and now - session.since > CROSSING
+        if now - session.used > self._idle or now - session.began > self._limit:
+            self._end(session)
+            return None
+        if replaced:
+            return None
+        session.used = now
+        self._all.move_to_end(key)
+        if key == session.token and now - session.since >= ROTATE:
+            self._all.pop(session.last, None)
+            new = self._token()
+            session.last, session.token, session.since = session.token, _hash(new), now
+            self._all[session.token] = session
+            return session, new
+        return session, ""
+
+    def close(self, token: str) -> None:
+        """Somebody signs out."""
+        if session := self._all.get(_hash(token)):
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        self._all.pop(session.token, None)
+        self._all.pop(session.last, None)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,94 @@
+"""Signing in and out, and the first password."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
+
+from sipgw.web.accounts import LEAST, MOST, AccountError
+from sipgw.web.entrance import TooManyTries
+from sipgw.web.guard import COOKIE, cookie_of
+from sipgw.web.state import App, Here, page
+from sipgw.web.who import Viewer
+
+router = APIRouter()
+Password = Annotated[str, Form(max_length=MOST)]
+SLOWLY = "Too many tries. Wait a minute."
+
+
+@router.get("/sign-in")
+async def form(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
+    """The form."""
+    return page(
+        request, "sign_in.html", title="Sign in", next=_inside(next), problem="", setup=bool(app.entrance.setup)
+    )
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request, app: Here, name: Annotated[str, Form(max_length=64)], password: Password,
+    next: Annotated[str, Form()] = "/",  # noqa: A002
+) -> Response:  # fmt: skip
+    """Let somebody in."""
+    try:
+        token = await app.entrance.sign_in(name, password, address(request))
+    except TooManyTries:
+        problem, status = SLOWLY, 429
+    else:
+        if token:
+            return _enter(request, token, _inside(next))
+        problem, status = "This name and password do not belong together.", 401
+    return page(
+        request, "sign_in.html", status=status, title="Sign in", next=_inside(next), problem=problem, setup=False
+    )
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, app: Here, who: Viewer) -> Response:
+    """End the session."""
+    app.entrance.sessions.close(request.cookies.get(COOKIE, ""))
+    await app.entrance.accounts.note(who.name, "signed out", address=address(request))
+    return Response(status_code=204, headers={"Set-Cookie": cookie_of("", request.url.scheme, 0)})
+
+
+@router.get("/setup")
+async def setup_form(request: Request, app: Here, token: str = "") -> Response:
+    """Where the first password is set; the link stands in the terminal."""
+    _expects_setup(app)
+    return page(request, "setup.html", title="Welcome", token=token, problem="", least=LEAST)
+
+
+@router.post("/setup")
+async def setup(request: Request, app: Here, token: Annotated[str, Form()], password: Password) -> Response:
+    """Set the first password."""
+    _expects_setup(app)
+    try:
+        entered = await app.entrance.set_up(token, password, address(request))
+    except TooManyTries:
+        problem = SLOWLY
+    except AccountError as error:
+        problem = str(error)
+    else:
+        if entered:
+            return _enter(request, entered, "/")
+        problem = "This link is not the one that the gateway printed."
+    return page(request, "setup.html", status=400, title="Welcome", token=token, problem=problem, least=LEAST)
+
+
+def address(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else ""
+
+
+def _expects_setup(app: App) -> None:
+    if not app.entrance.setup:
+        raise HTTPException(404, "The first password is set already.")
+
+
+def _enter(request: Request, token: str, where: str) -> Response:
+    return RedirectResponse(where, 303, {"Set-Cookie": cookie_of(token, request.url.scheme)})
+
+
+def _inside(path: str) -> str:
+    """A path of ours; anything that could lead elsewhere becomes the first page."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

@@ -1,0 +1,45 @@
+"""Who may use the dashboard and the REST interface, and who did what."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sipgw.store import Base, Moment
+
+
+class User(Base):
+    """Somebody who signs in."""
+
+    __tablename__ = "users"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str] = mapped_column(String(200))
+    """Its Argon2id hash."""
+
+
+class ApiKey(Base):
+    """A key for programs."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """The public part of the key."""
+    name: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    secret: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the secret part, which is 256 random bits: nothing to be gained by a slow hash."""
+    made: Mapped[datetime] = mapped_column(Moment)
+
+
+class Deed(Base):
+    """What somebody did: the audit log."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+    who: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str] = mapped_column(String(255))
+    detail: Mapped[str] = mapped_column(String(500))
+    address: Mapped[str] = mapped_column(String(64))
+    """Where the request came from."""

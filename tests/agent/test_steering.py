@@ -1,0 +1,134 @@
+"""Whole conversations on virtual time that somebody outside steers."""
+
+import asyncio
+
+import pytest
+
+from agent.history import NOTE, NOTES
+from agent.records import Outcome
+from agent.steering import SENTENCES, CannotSteer
+from agent.turns import State
+from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
+from tests.fakes.line import says
+
+
+def test_what_it_is_told_to_say_is_said_at_once_when_nobody_speaks() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(5)
+        assert caller.steering.state is State.LISTENING
+        caller.steering.say("Ann will be with you in a minute.")
+        await asyncio.sleep(6)
+        await caller.say("Thank you very much")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan)
+    assert held.turns[1].heard == "Ann will be with you in a minute."
+    said = [message["content"] for message in held.last_asked() if message["role"] == "assistant"]
+    assert "Ann will be with you in a minute." in said, "the model knows that it was said"
+
+
+def test_it_waits_until_agent_and_caller_have_finished() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1)
+        caller.steering.say("One thing more.")
+        await asyncio.sleep(15)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Where is": says(LONG)})))
+    assert held.voice.spoken == ["Hello there.", LONG, "One thing more."]
+    assert [turn.heard for turn in held.turns][1:] == [LONG, "One thing more."]
+
+
+def test_only_so_much_waits_to_be_said() -> None:
+    async def plan(caller, line, ears):
+        for _ in range(SENTENCES):
+            caller.steering.say("Wait.")  # the greeting has the floor
+        with pytest.raises(CannotSteer, match="wait to be said"):
+            caller.steering.say("Wait.")
+        caller.hang_up()
+        await asyncio.sleep(1)
+
+    hold(plan)
+
+
+def test_a_note_is_known_to_the_model_and_not_spoken() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.steering.instruct("Offer ten percent.")
+        await caller.say("Where is my order?")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan)
+    assert held.voice.spoken == ["Hello there.", "Sure."]
+    assert held.last_asked()[0] == {"role": "system", "content": f"You are a test.\n\n{NOTE} Offer ten percent."}
+
+
+def test_only_so_many_notes_are_kept() -> None:
+    async def plan(caller, line, ears):
+        for _ in range(NOTES):
+            caller.steering.instruct("Be nice.")
+        with pytest.raises(CannotSteer, match="keep in mind"):
+            caller.steering.instruct("Be nice.")
+        caller.hang_up()
+        await asyncio.sleep(1)
+
+    hold(plan)
+
+
+def test_keys_are_pressed() -> None:
+    async def plan(caller, line, ears):
+        caller.steering.send_digits("12#")
+        caller.hang_up()
+        await asyncio.sleep(1)
+
+    assert hold(plan).line.pressed == "12#"
+
+
+def test_the_call_is_ended_and_cannot_be_steered_any_more() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.steering.end("Ann ended it")
+        for act in (lambda: caller.steering.say("x"), lambda: caller.steering.end("again"), caller.steering.transfer):
+            with pytest.raises(CannotSteer, match="the call is ending"):
+                act()
+
+    assert hold(plan).outcome == Outcome("ended_here", "Ann ended it")
+
+
+def test_the_caller_is_transferred_and_nobody_is_asked_to_speak_meanwhile() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.steering.transfer()
+        with pytest.raises(CannotSteer, match="already"):
+            caller.steering.transfer()
+        await asyncio.sleep(90)
+
+    held = hold(plan, Setting(can_transfer=True, ringing=80))
+    assert held.outcome.kind == "transfer"
+    assert held.voice.spoken == ["Hello there."]
+
+
+def test_a_transfer_that_fails_is_told_and_the_call_goes_on() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.steering.transfer()
+        await asyncio.sleep(20)
+        caller.hang_up()
+
+    held = hold(plan, Setting(can_transfer=True, connects=[False]))
+    assert held.voice.spoken == ["Hello there.", PERSONA.not_connected]
+    assert held.outcome.kind == "caller_hung_up"
+
+
+def test_without_anybody_to_transfer_to_it_is_told() -> None:
+    async def plan(caller, line, ears):
+        with pytest.raises(CannotSteer, match="nobody to transfer to"):
+            caller.steering.transfer()
+        caller.hang_up()
+        await asyncio.sleep(1)
+
+    hold(plan)

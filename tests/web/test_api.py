@@ -1,0 +1,197 @@
+"""The REST interface: what it tells, what it does, for whom."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipgw.events import Ending
+from sipgw.store import CallRecord
+from tests.web.house import Visit, live_call, visit
+
+BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+PASSWORD = '[web]\npassword = "${PASSWORD}"'
+
+
+def record(number: int = 1, **changes: Any) -> CallRecord:
+    values: dict[str, Any] = {
+        "id": f"past-{number}", "trunk": "office", "caller": "+15550100", "called": "+15550199",
+        "began": BEGAN + timedelta(minutes=number), "ended": BEGAN + timedelta(minutes=number, seconds=90),
+        "ending": "caller_hung_up", "cause": "the caller hung up", "media": {"mos": 4.3}, "identity": None,
+    }  # fmt: skip
+    return CallRecord(**values | changes)
+
+
+TURN = {
+    "caller": "Where is my order?", "said": "On its way.", "heard": "On its", "interrupted": True,
+    "latency_ms": {"total": 700},
+    "tools": [{"name": "get_order_status", "arguments": {"n": "7"}, "result": {}, "error": "", "seconds": 0.2}],
+}  # fmt: skip
+
+
+async def keep(there: Visit, call: CallRecord, turns: list[Any] = []) -> None:  # noqa: B006
+    await there.house.store.add_call(call, turns)
+
+
+def test_the_live_calls(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            there.house.begin(live_call())
+            (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
+            assert (call["id"], call["state"], call["turn"], call["mos"]) == ("call-1", "talking", "speaking", 4.3)
+
+    asyncio.run(look())
+
+
+def test_calls_are_listed_newest_first_page_by_page(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            for number in range(5):
+                await keep(there, record(number))
+            first = (await there.browser.get("/api/v1/calls", params={"limit": 3})).json()
+            assert [call["id"] for call in first["calls"]] == ["past-4", "past-3", "past-2"]
+            rest = (await there.browser.get("/api/v1/calls", params={"limit": 3, "after": first["next"]})).json()
+            assert [call["id"] for call in rest["calls"]] == ["past-1", "past-0"]
+            assert rest["next"] == ""
+            assert (await there.browser.get("/api/v1/calls", params={"after": "nonsense"})).status_code == 400
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ({"ending": "failed"}, ["past-2"]),
+        ({"number": "+15550777"}, ["past-3"]),
+        ({"words": "my ORDER"}, ["past-1"]),
+        ({"trunk": "nowhere"}, []),
+        ({}, ["past-3", "past-2", "past-1"]),
+    ],
+)
+def test_calls_are_found(tmp_path: Path, search: dict[str, str], found: list[str]) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            await keep(there, record(1), [TURN])
+            await keep(there, record(2, ending="failed"))
+            await keep(there, record(3, caller="+15550777"))
+            calls = (await there.browser.get("/api/v1/calls", params=search)).json()["calls"]
+            assert [call["id"] for call in calls] == found
+
+    asyncio.run(look())
+
+
+def test_everything_of_one_call(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            await keep(there, record(1, id="a/b@host"), [TURN])
+            call = (await there.browser.get("/api/v1/calls/a%2Fb@host")).json()
+            assert call["turns"][0]["heard"] == "On its"
+            assert call["turns"][0]["tools"][0]["name"] == "get_order_status"
+            assert (await there.browser.get("/api/v1/calls/nobody")).status_code == 404
+
+    asyncio.run(look())
+
+
+ORDERS = [
+    ("say", {"text": "Hello"}, ("say", "Hello")),
+    ("instruct", {"text": "Be brief"}, ("instruct", "Be brief")),
+    ("digits", {"keys": "12#"}, ("send_digits", "12#")),
+    ("transfer", {}, ("transfer",)),
+    ("end", {"cause": "spam"}, ("end", "spam")),
+    ("end", {}, ("end", "you ended the call")),
+]
+
+
+@pytest.mark.parametrize(("what", "body", "did"), ORDERS)
+def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str], did: tuple[str, ...]) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            talking: Any = there.house.begin(live_call()).conversation
+            answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
+            assert (answer.status_code, answer.json()) == (200, {"id": "call-1"})
+            assert talking.did == [did]
+            (deed,) = await there.entrance.accounts.deeds()
+            assert (deed.who, deed.target) == ("you", "call-1")
+            assert (await there.browser.post(f"/api/v1/calls/other/{what}", json=body)).status_code == 404
+            talking.ending = True
+            assert (await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)).status_code == 409
+
+    asyncio.run(look())
+
+
+def test_a_call_that_rings_can_be_ended_but_not_spoken_into(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            live = there.house.begin(live_call(answered=None))
+            answer = await there.browser.post("/api/v1/calls/call-1/say", json={"text": "Hello"})
+            assert (answer.status_code, answer.json()) == (409, {"detail": "the call is not answered yet"})
+            assert (await there.browser.post("/api/v1/calls/call-1/end", json={"cause": "spam"})).status_code == 200
+            assert live.stopped == Ending("ended_here", "spam")
+
+    asyncio.run(look())
+
+
+BAD = [
+    ("say", {}), ("say", {"text": ""}), ("say", {"text": "   "}), ("say", {"text": "x" * 1001}), ("say", {"text": 7}),
+    ("say", {"text": "x", "more": 1}), ("digits", {"keys": "12x"}), ("digits", {"keys": "1" * 33}),
+    ("end", {"cause": "x" * 201}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "body"), BAD)
+def test_what_makes_no_sense_is_refused_and_not_repeated(tmp_path: Path, what: str, body: dict[str, Any]) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            talking: Any = there.house.begin(live_call()).conversation
+            answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
+            assert answer.status_code == 422
+            assert all(set(each) == {"loc", "msg", "type"} for each in answer.json()["detail"])
+            assert talking.did == []
+
+    asyncio.run(look())
+
+
+def test_each_key_may_do_what_its_scopes_say(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            there.house.begin(live_call())
+            asked = (("GET", "/api/v1/live", "calls:read"), ("POST", "/api/v1/calls/call-1/end", "calls:control"),
+                     ("POST", "/api/v1/calls", "calls:place"))  # fmt: skip
+            for granted in ("calls:read", "calls:control", "calls:place"):
+                key = await there.entrance.accounts.add_key("crm", [granted])
+                for method, path, needed in asked:
+                    headers = {"Authorization": f"Bearer {key}"}
+                    body = {} if path.endswith("end") else {"to": "+15550123"}
+                    answer = await there.browser.request(method, path, headers=headers, json=body)
+                    assert (answer.status_code != 403) == (needed == granted), (granted, path)
+
+    asyncio.run(look())
+
+
+def test_a_call_is_placed(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            answer = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "consent": True})
+            assert (answer.status_code, answer.json()) == (201, {"id": "call-7"})
+            assert "call-7" in there.house.calls
+            unknown = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "agent": "nobody"})
+            assert (unknown.status_code, unknown.json()) == (409, {"detail": "there is no agent 'nobody'"})
+            assert (await there.browser.post("/api/v1/calls", json={"to": "sip:x@y"})).status_code == 422
+
+    asyncio.run(look())
+
+
+def test_another_page_of_this_browser_cannot_call_it(tmp_path: Path) -> None:
+    """A program on this machine needs no token where nobody signs in; a browser does."""
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            there.house.begin(live_call())
+            ours = {"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}
+            end = "/api/v1/calls/call-1/end"
+            assert (await there.browser.post(end, json={}, headers=ours)).status_code == 403
+            assert (await there.browser.post(end, json={}, headers=ours | await there.token())).status_code == 200
+
+    asyncio.run(look())

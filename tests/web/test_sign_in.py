@@ -1,0 +1,194 @@
+"""Who gets in: passwords, sessions, keys, roles; and what is written down of it."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sipgw.web.accounts import AccountError
+from sipgw.web.guard import COOKIE
+from sipgw.web.options import WebOptions
+from sipgw.web.sessions import CROSSING, ROTATE, Sessions
+from sipgw.web.sign_in import _inside
+from tests.web.house import Visit, visit
+
+PASSWORD = '[web]\npassword = "${PASSWORD}"'
+ABROAD = '[web]\nhost = "0.0.0.0"'
+
+
+async def sign_in(there: Visit, name: str = "admin", password: str = "correct horse") -> httpx.Response:
+    return await there.browser.post("/sign-in", data={"name": name, "password": password, "next": "/trunks"})
+
+
+def test_only_loopback_without_a_password_is_open() -> None:
+    assert not WebOptions().needs_sign_in
+    assert not WebOptions(host="::1").needs_sign_in
+    assert WebOptions(password="correct horse").needs_sign_in
+    for host in ("0.0.0.0", "::", "192.0.2.1", "phone.example.com"):
+        assert WebOptions(host=host).needs_sign_in
+
+
+def test_a_stranger_is_sent_to_the_form_and_back(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            sent = await there.browser.get("/trunks")
+            assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/trunks")
+            assert 'name="next" value="/trunks"' in (await there.browser.get(sent.headers["location"])).text
+            for path in ("/live/events", "/calls", "/nowhere"):
+                assert (await there.browser.get(path)).status_code == 303
+            assert (await there.browser.get("/api/v1/calls")).status_code == 401
+            assert (await there.browser.post("/sign-out")).status_code == 401
+            entered = await sign_in(there)
+            assert (entered.status_code, entered.headers["location"]) == (303, "/trunks")
+            cookie = entered.headers["set-cookie"]
+            assert cookie.startswith(f"{COOKIE}=")
+            assert "; HttpOnly; SameSite=Strict" in cookie
+            assert (await there.browser.get("/trunks")).status_code == 200
+
+    asyncio.run(look())
+
+
+def test_a_wrong_password_opens_nothing_and_is_written_down(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            for name, password in (("admin", "wrong horse"), ("ann", "correct horse"), ("nobody", "correct horse")):
+                answer = await sign_in(there, name, password)
+                assert answer.status_code == 401
+                assert "set-cookie" not in answer.headers
+            deeds = await there.entrance.accounts.deeds()
+            assert [(deed.who, deed.action) for deed in deeds] == [
+                ("nobody", "was not let in"), ("ann", "was not let in"), ("admin", "was not let in"),
+            ]  # fmt: skip
+
+    asyncio.run(look())
+
+
+def test_who_tries_too_often_has_to_wait(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            assert [(await sign_in(there, password="x")).status_code for _ in range(6)] == [401] * 5 + [429]
+            assert (await sign_in(there)).status_code == 429  # also the right one: it might have been guessed
+
+    asyncio.run(look())
+
+
+def test_the_first_password_is_set_once_by_the_printed_link(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, ABROAD) as there:
+            token = there.entrance.setup
+            assert token
+            wrong = await there.browser.post("/setup", data={"token": "guess", "password": "correct horse"})
+            assert wrong.status_code == 400
+            short = await there.browser.post("/setup", data={"token": token, "password": "short"})
+            assert "8 to 200 characters" in short.text
+            right = await there.browser.post("/setup", data={"token": token, "password": "correct horse"})
+            assert right.status_code == 303
+            assert (await there.browser.get("/")).status_code == 200
+            again = await there.browser.post("/setup", data={"token": token, "password": "another horse"})
+            assert again.status_code == 404
+            there.browser.cookies.clear()
+            assert (await sign_in(there)).status_code == 303
+        async with visit(tmp_path, ABROAD) as there:
+            assert there.entrance.setup == ""  # and so it stays
+
+    asyncio.run(look())
+
+
+def test_signing_out_ends_the_session_on_the_server_too(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await sign_in(there)
+            kept = dict(there.browser.cookies)
+            assert (await there.browser.post("/sign-out")).status_code == 403  # without the token of a page
+            assert (await there.browser.post("/sign-out", headers=await there.token())).status_code == 204
+            there.browser.cookies.update(kept)
+            assert (await there.browser.get("/")).status_code == 303
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("operator", 403), ("admin", 200)])
+def test_the_configuration_is_for_admins(tmp_path: Path, role: str, status: int) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await there.entrance.accounts.set_user("ann", role, "battery staple")  # type: ignore[arg-type]
+            await sign_in(there, "ann", "battery staple")
+            assert (await there.browser.get("/configuration")).status_code == status
+            assert (await there.browser.get("/")).status_code == 200
+
+    asyncio.run(look())
+
+
+def test_a_key_counts_for_the_interface_only_and_until_it_is_revoked(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            accounts = there.entrance.accounts
+            key = await accounts.add_key("crm", ["calls:read"])
+            bearer = {"Authorization": f"Bearer {key}"}
+            assert (await there.browser.get("/api/v1/live", headers=bearer)).status_code == 200
+            assert (await there.browser.get("/", headers=bearer)).status_code == 303
+            for wrong in (key[:-1], key[:-1] + ("A" if key[-1] != "A" else "B"), "sipgw_", ""):
+                answer = await there.browser.get("/api/v1/live", headers={"Authorization": f"Bearer {wrong}"})
+                assert answer.status_code == 401
+            (kept,) = await accounts.keys()
+            assert await accounts.revoke(kept.id)
+            assert (await there.browser.get("/api/v1/live", headers=bearer)).status_code == 401
+
+    asyncio.run(look())
+
+
+def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            accounts = there.entrance.accounts
+            for name, role, password in (("", "admin", "long enough"), ("a b", "admin", "long enough"),
+                                         ("ann", "queen", "long enough"), ("ann", "admin", "short")):  # fmt: skip
+                with pytest.raises(AccountError):
+                    await accounts.set_user(name, role, password)  # type: ignore[arg-type]
+            for name, scopes in (("crm", ["calls:steal"]), ("crm", []), ("", ["calls:read"])):
+                with pytest.raises(AccountError):
+                    await accounts.add_key(name, scopes)
+
+    asyncio.run(look())
+
+
+class Tokens:
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self) -> str:
+        self.made += 1
+        return f"token {self.made}"
+
+
+def test_a_session_ends_when_idle_and_in_any_case() -> None:
+    sessions = Sessions(100, 250, Tokens())
+    token = sessions.open("ann", "viewer", 0)
+    assert sessions.find(token, 100)
+    assert sessions.find(token, 200)
+    assert sessions.find(token, 251) is None
+    other = sessions.open("ann", "viewer", 300)
+    assert sessions.find(other, 401) is None
+
+
+def test_a_token_is_replaced_every_hour_and_counts_a_minute_longer() -> None:
+    sessions = Sessions(10 * ROTATE, 100 * ROTATE, Tokens())
+    old = sessions.open("ann", "viewer", 0)
+    found = sessions.find(old, ROTATE)
+    assert found
+    new = found[1]
+    assert new not in ("", old)
+    crossed = sessions.find(old, ROTATE + CROSSING)
+    assert crossed is not None
+    assert crossed[1] == ""
+    assert sessions.find(old, ROTATE + CROSSING + 1) is None
+    assert sessions.find(new, ROTATE + CROSSING + 1)
+    sessions.close(new)
+    assert sessions.find(new, ROTATE + CROSSING + 2) is None
+
+
+@pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\nb"])
+def test_the_way_back_never_leads_elsewhere(path: str) -> None:
+    assert _inside(path) == "/"
