@@ -78,9 +78,8 @@ def test_a_huge_call_stays_small() -> None:
 def test_the_page_of_an_ordinary_call_of_half_an_hour_is_small() -> None:
     timeline = Timeline(BEGAN, 0.0)
     for number in range(200):
-        words = Turn("Where is my order number seven three four six? " * 3, "It is on its way. " * 8, "It is on its way. " * 8,
-    words = {"caller": "a" * 10**5, "said": "b" * 10**5, "heard": "c" * 10**5}
-    huge = Turn(**words, tools=[ToolRun("t", {"x": "y" * 10**5}, "z" * 10**5)] * 200)
+        asked, answered = "Where is my order number seven three four six? " * 3, "It is on its way. " * 8
+        words = Turn(asked, answered, answered, times=Times(1.0, 1.1, 1.2, 1.3, 1.4, 1.5))
         timeline.tell(report(TurnEnded(words)), 9.0 * number)
     for number in range(360):
         timeline.tell(CallMeasured("c@1", NOW, Quality(4.2, 0.01234, 0.00312, 0.02, 0.0, 0.06)), 5.0 * number)
