@@ -20,6 +20,7 @@ from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
+from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
@@ -83,6 +84,8 @@ def demo(
 
 
 app.command()(call)
+app.command()(doctor)
+
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
 

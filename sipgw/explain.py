@@ -77,7 +77,7 @@ def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | 
     for message in messages:
         match = re.match(r"SIP/2\.0 ([2-6]\d\d)", str(message.get("start", "")))
         if match and re.search(r"(?im)^cseq\s*:\s*\d+\s+INVITE\s*$", str(message.get("text", ""))):
-            found = int(match[1]), str(message["start"]), bool(message.get("out"))
+            found = int(match[1]), str(message["start"]).removeprefix("SIP/2.0 "), bool(message.get("out"))
     return found
 
 

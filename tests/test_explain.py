@@ -111,7 +111,7 @@ def message(status: int, method: str = "INVITE", *, out: bool = True) -> dict[st
 def test_a_refused_invite_is_explained_by_its_status(status: int) -> None:
     explained = explain(None, [message(100), message(status), message(200, "BYE")])
     assert explained.what.startswith(f"We refused the call: {status}.")
-    assert explained.evidence == (f"SIP: SIP/2.0 {status} Because",)
+    assert explained.evidence == (f"SIP: {status} Because",)
     assert explain(None, [message(status, out=False)]).what.startswith("The other side refused")
 
 

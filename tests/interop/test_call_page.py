@@ -38,8 +38,8 @@ async def holds(page: Any, url: str) -> None:
     assert "The caller hung up." in await page.inner_text("[data-part=why]")
     await page.wait_for_selector("[data-wave=drawn]", timeout=10_000, state="attached")
     length = await page.evaluate(
-        "new Promise((done) => { const a = document.querySelector('audio'); a.onloadedmetadata = () => done(a.duration);"
-        " a.onerror = () => done(-1); a.load(); })"
+        "new Promise((done) => { const audio = document.querySelector('audio'); audio.onerror = () => done(-1);"
+        " audio.onloadedmetadata = () => done(audio.duration); audio.load(); })"
     )
     assert 8 < length < 11
     assert EVIL in await page.inner_text("[data-part=facts]")

@@ -1,7 +1,7 @@
 // Fills the page of a call in from its timeline, and keeps it up to date while the call goes on.
 
 import { duration } from "./base.js";
-import { at, html } from "./draw.js";
+import { at, begins, html } from "./draw.js";
 import { ladder } from "./ladder.js";
 import { latency } from "./latency.js";
 import { quality } from "./quality.js";
@@ -10,8 +10,6 @@ const POLL = 1500;
 const root = document.querySelector("[data-one-call]"), url = root.dataset.url;
 const audio = root.querySelector("[data-audio]"), part = (name) => root.querySelector(`[data-part=${name}]`);
 let answered = 0, rows = [], wave = null, tag = "", shown = {};
-
-const begins = (turn) => turn.marks?.[0] ?? turn.marks?.at(-1) ?? turn.t;
 
 function seek(turn) {
   if (!audio) return;

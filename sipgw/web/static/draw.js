@@ -16,6 +16,9 @@ export const html = (name, attributes = {}, ...children) => filled(document.crea
 /** The same of SVG. */
 export const svg = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
 
+/** When a turn began, in seconds of the call: with the caller's last word, or with the reply if there was none. */
+export const begins = (turn) => turn.marks?.[0] ?? turn.marks?.at(-1) ?? turn.t;
+
 /** `1:05.3`, the time in a call. */
 export function at(seconds) {
   if (seconds === null || seconds === undefined) return "";

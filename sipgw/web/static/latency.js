@@ -1,6 +1,6 @@
 // The waterfall of each turn: what the caller waited for between their last word and the reply.
 
-import { at, html, svg } from "./draw.js";
+import { at, begins, html, svg } from "./draw.js";
 
 export const PARTS = ["hearing", "thinking", "phrasing", "voicing", "sending"];
 const ROW = 24, LEFT = 70, RIGHT = 60, WIDE = 900;
@@ -20,8 +20,8 @@ export function latency(turns, seek) {
   }
   timed.forEach((turn, row) => {
     const y = row * ROW, told = PARTS.filter((part) => turn.latency_ms[part] > 0).map((part) => `${part} ${turn.latency_ms[part]} ms`).join(", ");
-    const step = svg("g", { class: "step", tabindex: 0, role: "button", "aria-label": `${at(turn.t)}: ${turn.latency_ms.total} ms: ${told}`, onclick: () => seek(turn), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); seek(turn); } } },
-      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: WIDE, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(turn.t)));
+    const step = svg("g", { class: "step", tabindex: 0, role: "button", "aria-label": `${at(begins(turn))}: ${turn.latency_ms.total} ms: ${told}`, onclick: () => seek(turn), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); seek(turn); } } },
+      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: WIDE, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(begins(turn))));
     let x = LEFT;
     for (const part of PARTS) {
       const wide = Math.max(0, turn.latency_ms[part] ?? 0) * scale;
