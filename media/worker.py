@@ -103,7 +103,7 @@ class Worker:
             packets, marks = session.transmit(slot, now)
             for packet in packets:
                 try:
-                    channel.send(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
+                    channel.ports.rtp.sendto(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
                 except OSError:
                     session.counts.skipped += 1  # unreachable or full: the clock goes on
                 if channel.tap:

@@ -15,7 +15,6 @@ class Channel:
     def __init__(self, number: int, ports: PortPair) -> None:
         self.number = number
         self.ports = ports
-        self.send = ports.rtp.sendto
         self.session = Session(
             random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -12,8 +12,8 @@ import structlog
 from media.engine import MediaEngine
 from sipgw.capture import CaptureOptions, SipCapture
 from sipgw.events import CallAnswered, CallEnded, Event, Sound
-from sipgw.pcap import Address, Pcap
-from sipgw.sip.dialog import Peer
+from sipgw.pcap import Pcap
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.timelines import Timelines, file_name, private
 
@@ -44,16 +44,14 @@ class Evidence:
         self.timelines = Timelines(self.sip.of, options.timelines)
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None
-        self._here: Callable[[Peer], Address] = lambda peer: ("", 0)
+        self._endpoint: Endpoint | None = None
         self._group = asyncio.TaskGroup()
         self._writing = 0
 
     @contextlib.asynccontextmanager
-    async def gathering(
-        self, engine: MediaEngine, here: Callable[[Peer], Address], folder: Path
-    ) -> AsyncIterator[Self]:
-        """Until the block ends, gather; `here` is the address that a peer knows us by, `folder` is for timelines."""
-        self._engine, self._here = engine, here
+    async def gathering(self, engine: MediaEngine, endpoint: Endpoint, folder: Path) -> AsyncIterator[Self]:
+        """Until the block ends, gather; `folder` is for timelines."""
+        self._engine, self._endpoint = engine, endpoint
         if self.options.folder:
             await asyncio.to_thread(Path(self.options.folder).mkdir, mode=0o700, parents=True, exist_ok=True)
         async with self.timelines.kept_in(folder), self._group:
@@ -105,7 +103,9 @@ class Evidence:
         yield bytes(piece)
 
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
-        ours, theirs = self._here(message.peer), (message.peer.host, message.peer.port)
+        here = self._endpoint
+        ours = (here.contact_host(message.peer), here.port) if here else ("", 0)
+        theirs = message.peer.host, message.peer.port
         source, target = (theirs, ours) if message.direction == "in" else (ours, theirs)
         return file.sip(message.at + offset, message.peer.transport, source, target, message.data)
 

@@ -84,9 +84,9 @@ def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | 
 def findings(timeline: Mapping[str, Any]) -> list[Explained]:
     """What else was wrong with a call, silence, slowness or bad sound: see `sipgw.timeline.Timeline.as_dict`."""
     found = [*_silent(timeline), *_slow(timeline.get("turns", ())), *_lossy(timeline.get("quality", ()))]
-    failures = [event for event in timeline.get("events", ()) if event["kind"] == "failure"]
+    failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
     if failures:
-        evidence = tuple(f"{event['t']:.1f} s: {event['text']}" for event in failures[:5])
+        evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
         found.append(Explained("A provider failed during the call.", evidence, KEYS))
     return found
 
@@ -101,17 +101,17 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
             (f"No packet in {len(quality)} measurements of five seconds.",),
             "Open the UDP ports of [media] port_range, and set [sip] public_address behind NAT.",
         )
-    elif quality and len(turns) > 1 and not any(turn["caller"] for turn in turns):
+    elif quality and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
         yield Explained(
             "Sound arrived, but no word was recognised in it.",
             (f"{len(turns)} turns without a word of the caller.",),
             "Listen to the recording: is it speech, and in the language of [agent] ears?",
         )
-    unheard = [turn for turn in turns if turn["said"] and not turn["heard"] and not turn["interrupted"]]
+    unheard = [turn for turn in turns if turn.get("said") and not turn.get("heard") and not turn.get("interrupted")]
     if unheard:
         yield Explained(
             "Something that the agent meant to say was never heard.",
-            tuple(f"{turn['t']:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
+            tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
             "The voice failed or the call ended before; see the events.",
         )
 

@@ -101,7 +101,7 @@ class Gateway:
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             endpoint = await enter(self._endpoint())
-            await enter(self.evidence.gathering(engine, endpoint.address, config.store.calls_folder))
+            await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             gate = await enter(self._gate(store))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)

@@ -103,7 +103,7 @@ class Timeline:
             case TurnEnded(turn):
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
-                said["tools"] = [_bounded(_texts(run, self.redact)) for run in said["tools"][:50]]
+                said["tools"] = [_bounded(changed(run, self.redact)) for run in said["tools"][:50]]
                 said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
                 said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
                 self._keep(self.turns, TURNS, said)
@@ -154,14 +154,14 @@ def ladder_as_dict(ladder: Ladder | None, zero: float) -> dict[str, Any]:
     return {"messages": shown, "left_out": skipped + (ladder.left_out if ladder else 0)}
 
 
-def _texts(value: Any, change: Callable[[str], str]) -> Any:
+def changed(value: Any, change: Callable[[str], str]) -> Any:
     """`value` with every text in it changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {name: _texts(inner, change) for name, inner in value.items()}
+        return {name: changed(inner, change) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_texts(inner, change) for inner in value]
+        return [changed(inner, change) for inner in value]
     return value
 
 

@@ -219,10 +219,6 @@ class Endpoint:
         """The IP address under which `peer` can reach us."""
         return self._transports.address(peer)[0]
 
-    def address(self, peer: Peer) -> tuple[str, int]:
-        """The host and port under which `peer` can reach us."""
-        return self._transports.address(peer)
-
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
         """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
         return await self._names.find(peer_of(target))
