@@ -35,6 +35,8 @@ class CaptureOptions:
     """Memory for the SIP messages of all calls together; the call that ended first goes first."""
     folder: str = ""
     """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
+    traces: bool = False
+    """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
     timelines: int = 10_000
     """Calls whose timeline is kept for their page, the latest; 0 keeps none beyond the call."""
 

@@ -11,11 +11,12 @@ import structlog
 
 from media.engine import MediaEngine
 from sipgw.capture import CaptureOptions, SipCapture
-from sipgw.events import CallAnswered, CallEnded, Event, Sound
+from sipgw.events import CallAnswered, CallEnded, Event, Sound, Watcher
 from sipgw.pcap import Pcap
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.timelines import Timelines, file_name, private
+from sipgw.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ class Evidence:
         self.tracers = [self.sip.trace] + ([also] if also else [])
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines)
+        self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None
         self._endpoint: Endpoint | None = None
@@ -52,6 +54,8 @@ class Evidence:
     async def gathering(self, engine: MediaEngine, endpoint: Endpoint, folder: Path) -> AsyncIterator[Self]:
         """Until the block ends, gather; `folder` is for timelines."""
         self._engine, self._endpoint = engine, endpoint
+        if self.options.traces and (traced := tracing()):
+            self._watchers.append(traced)
         if self.options.folder:
             await asyncio.to_thread(Path(self.options.folder).mkdir, mode=0o700, parents=True, exist_ok=True)
         async with self.timelines.kept_in(folder), self._group:
@@ -69,8 +73,8 @@ class Evidence:
 
     def watch(self, event: Event) -> None:
         """Follow the calls."""
-        self.sip.watch(event)
-        self.timelines.watch(event)
+        for watch in self._watchers:
+            watch(event)
         if isinstance(event, CallAnswered) and event.sound:
             self._sounds[event.call] = event.sound
             while len(self._sounds) > CALLS:

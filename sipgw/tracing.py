@@ -80,7 +80,7 @@ class Tracing:
         moments = [moment for moment in vars(turn.times).values() if moment is not None]
         since = call.offset + min(moments) if moments else until
         inside = set_span_in_context(call.span)
-        about = {"sipgw.interrupted": turn.interrupted}
+        about: dict[str, bool | int] = {"sipgw.interrupted": turn.interrupted}
         if (total := turn.times.parts_ms().get("total")) is not None:
             about |= {"sipgw.latency_ms": total}
         span = self._tracer.start_span("turn", inside, start_time=_ns(since), attributes=about)
