@@ -26,7 +26,22 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "browser", "trunks", "routes", "store", "log", "drain", "web", "webhooks", "retention")
+SHARED = (  # fmt: skip
+    "sip", "media", "browser", "trunks", "routes", "store", "log", "capture", "drain", "web", "webhooks", "retention",
+)
+    "sip",
+    "media",
+    "browser",
+    "trunks",
+    "routes",
+    "store",
+    "log",
+    "drain",
+    "web",
+    "webhooks",
+    "retention",
+    "capture",
+)
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""

@@ -17,6 +17,7 @@ from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
 from sipgw.cli_records import records
+from sipgw.cli_support import support
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -87,6 +88,7 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.command()(support)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
