@@ -68,7 +68,7 @@ function line(kind, text, final = true) {
 }
 
 function follow(id) {
-  const events = new EventSource(`/phone/calls/${encodeURIComponent(id)}/events`);
+  const events = new EventSource(`/api/phone/calls/${encodeURIComponent(id)}/events`);
   events.addEventListener("word", ({ data }) => {
     const word = JSON.parse(data);
     if (word.kind === "ended") end(`The call ended: ${word.text}.`);
@@ -118,7 +118,7 @@ async function begin() {
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection);
     if (mine.ended) return;
-    const answer = await send("POST", "/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
+    const answer = await send("POST", "/api/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
     mine.id = answer.call;
     if (mine.ended) return leave(mine);
     const events = follow(mine.id);
@@ -155,7 +155,7 @@ async function quality(connection) {
 function leave(mine) {
   if (!mine.id) return;
   const token = document.querySelector("meta[name=csrf]").content;
-  fetch(`/phone/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-CSRF-Token": token } }).catch(() => {});
+  fetch(`/api/phone/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-CSRF-Token": token } }).catch(() => {});
 }
 
 function end(text) {
