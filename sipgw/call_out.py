@@ -17,6 +17,7 @@ from media.engine import MediaEngine
 from sipgw.call import Call, Host
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending
+from sipgw.gate_rules import Purpose
 from sipgw.outbound import NotPermitted, Outbound, ending_of
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -45,11 +46,13 @@ class Errand:
     """The only one to be tried; empty: all, in the order of the configuration."""
     caller_id: str = ""
     """The number to show if it is one of the trunk's."""
-    purpose: str = "call"
-    """``call``, ``callback`` or ``campaign``, for the gate."""
+    purpose: Purpose = "call"
+    """For the gate."""
     consent: bool = False
     """Whether the person has asked to be called, for the gate."""
     ring_timeout: float = RING_TIMEOUT
+    campaign: str = ""
+    """The campaign that it is a part of, for the gate."""
 
 
 class Caller(Host, Protocol):
@@ -119,7 +122,8 @@ class CallOut:
         try:
             async with self._outbound.dial(
                 errand.number, offer, trunk=errand.trunk, caller_id=errand.caller_id, ring_timeout=errand.ring_timeout,
-                purpose=errand.purpose, consent=errand.consent, progress=self._on_progress,
+                agent=errand.agent, purpose=errand.purpose, consent=errand.consent or None, campaign=errand.campaign,
+                progress=self._on_progress,
             ) as made:  # fmt: skip
                 self._call = self._caller.picked_up(made.leg, self._line, self._described)
                 ending = await self._call.run_answered(channel, conversation, opening)

@@ -31,6 +31,7 @@ from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
 from sipgw.drain import DrainOptions
+from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.recordings import RecordingOptions
@@ -109,6 +110,8 @@ class Config:
     accounts: tuple[AccountOptions, ...] = ()
     """Softphones, desk phones and PBXs that prove who they are by a password."""
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
+    gate: GateOptions = field(default_factory=GateOptions)
+    """What may be dialled, whom, when and how often."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)

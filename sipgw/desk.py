@@ -1,16 +1,14 @@
-"""The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
+"""The desk: gives each call an agent and tells the watchers what happens in it."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
-from agent.records import Report, TurnEnded
+from agent.records import Report
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
@@ -37,7 +35,7 @@ from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.store import CallRecord, Store
+from sipgw.store import Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
 
@@ -49,7 +47,7 @@ class Desk:
     """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
 
     agents: Agents
-    providers: Mapping[str, Providers]
+    providers: dict[str, Providers]
     store: Store
     engine: MediaEngine
     endpoint: Endpoint
@@ -59,32 +57,30 @@ class Desk:
     person: Callable[[TrunkOptions], Person | None]
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
-        """Let the agent that is meant talk with the caller, and keep the record."""
+        """Let the agent that is meant talk with the caller."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
         await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
-        """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
         tape = self._begun(live)
-        turns = list[dict[str, Any]]()
-        live.call = call = begin(Hosting(self, live, turns), tape)
+        live.call = call = begin(Hosting(self, live), tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
-            await self._keep(live, live.stopped or ending, turns, call.stats | tape.as_dict())
+            self._over(live, live.stopped or ending, call.stats | tape.as_dict())
 
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
-        """Call somebody, let the agent talk with them, and keep the record; returns how it ended."""
+        """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
         tape = self._begun(live)
-        turns = list[dict[str, Any]]()
-        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, turns, tape), tape)
+        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
             ending = live.stopped or ending
-            await self._keep(live, ending, turns, (live.call.stats if live.call else {}) | tape.as_dict())
+            self._over(live, ending, (live.call.stats if live.call else {}) | tape.as_dict())
         return ending
 
     def _begun(self, live: LiveCall) -> Tape:
@@ -109,23 +105,11 @@ class Desk:
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
-    async def _keep(
-        self, live: LiveCall, ending: Ending, turns: list[dict[str, Any]], media: dict[str, object]
-    ) -> None:
-        """Tell and record the ending."""
-        ended, caller = datetime.now(UTC), live.identity
+    def _over(self, live: LiveCall, ending: Ending, media: dict[str, Any]) -> None:
+        """Tell the ending."""
+        ended = datetime.now(UTC)
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
         self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
-        identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
-        record = CallRecord(
-            id=live.id, direction=live.direction, trunk=live.trunk.name, agent=live.agent, caller=live.caller,
-            called=caller.dialled, began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500],
-            media=media, identity=identity,
-        )  # fmt: skip
-        try:
-            await asyncio.shield(self.store.add_call(record, turns))
-        except SQLAlchemyError as error:  # the call is over either way
-            log.warning("record not kept", cause=str(error).splitlines()[0])
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,6 @@ class Hosting:
 
     desk: Desk
     live: LiveCall
-    turns: list[dict[str, Any]]
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
         """See `sipgw.call.Host.converse`."""
@@ -170,8 +153,6 @@ class Hosting:
         self.desk.watchers.tell(tried)
 
     def _report(self, report: Report) -> None:
-        if isinstance(report, TurnEnded):
-            self.turns.append(report.turn.as_dict())
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
 
 

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from sipgw.dialling import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.events import Ending
+from sipgw.gate_rules import Dial, Permit, Purpose, Refused
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
@@ -31,28 +31,17 @@ class Made:
     """The trunk it went through; empty for a phone of an account."""
 
 
-@dataclass(frozen=True)
-class Denial:
-    """Why a number is not called."""
+class Judge(Protocol):
+    """Asked before every call to a telephone number: `sipgw.gate.Gate`."""
 
-    reason: str
-    """In plain words."""
-    again: datetime | None = None
-    """When it may be asked again: the next call window. None: never without somebody changing something."""
-
-
-class Gate(Protocol):
-    """Asked before every call to a telephone number."""
-
-    async def permit(self, number: str, trunk: str, purpose: str, consent: bool) -> Denial | None:
-        """None to let the call out. `trunk` is the one that is tried first; `purpose` is ``call``, ``callback``,
-        ``campaign`` or ``transfer``; `consent` whether the person called has asked for it."""
+    async def permit(self, dial: Dial) -> Permit | Refused:
+        """Whether the call may be made."""
 
 
 class NotPermitted(NotDialled):
     """The gate denied the call."""
 
-    def __init__(self, denial: Denial) -> None:
+    def __init__(self, denial: Refused) -> None:
         super().__init__(denial.reason)
         self.denial = denial
 
@@ -66,7 +55,7 @@ class Outbound:
         dialling: Dialling,
         registrar: Registrar,
         calls: Counter[str],
-        gate: Gate | None = None,
+        gate: Judge | None = None,
     ) -> None:
         self.gate = gate
         self._endpoint = endpoint
@@ -87,14 +76,16 @@ class Outbound:
         trunk: str = "",
         caller_id: str = "",
         ring_timeout: float = 60.0,
-        purpose: str = "call",
-        consent: bool = False,
+        agent: str = "",
+        purpose: Purpose = "call",
+        consent: bool | None = None,
+        campaign: str = "",
         progress: Callable[[Progress], None] = lambda event: None,
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
         `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next. `progress`
-        is told of every provisional response. `purpose` and `consent` are for the gate.
+        is told of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
 
         Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
         `NotPermitted` if the gate denied it.
@@ -102,10 +93,10 @@ class Outbound:
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
         if self.gate is not None:
-            denial = await self.gate.permit(number, self.first(trunk), purpose, consent)
-            if denial is not None:
-                log.info("call not permitted", reason=denial.reason)
-                raise NotPermitted(denial)
+            judged = await self.gate.permit(Dial(number, self.first(trunk), agent, purpose, consent, campaign))
+            if isinstance(judged, Refused):
+                raise NotPermitted(judged)
+            number = judged.number
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):

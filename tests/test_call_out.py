@@ -13,13 +13,14 @@ from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.dialling import NotDialled
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
-from sipgw.outbound import Denial
+from sipgw.gate_rules import Dial, GateOptions, Refused
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
+from tests.gating import ALWAYS
 
 NUMBER = "+14155550100"
 GREETING = "Hello, this is Acme Store. Do you have a moment?"
@@ -31,7 +32,12 @@ async def calling_out(
 ) -> AsyncIterator[tuple[Cloud, list[Event]]]:
     trunks = tuple(one.trunk(name=f"carrier{at}") for at, one in enumerate(people))
     told: list[Event] = []
-    async with cloud(folder, more.pop("said", []), more.pop("replies", []), trunks=trunks, change=change) as world:
+
+    def open_gate(config: Config) -> Config:
+        """Calls to the United States at any hour; whatever `change` makes of it."""
+        return change(replace(config, gate=GateOptions(countries=("US",), windows=ALWAYS, per_number_per_day=100)))
+
+    async with cloud(folder, more.pop("said", []), more.pop("replies", []), trunks=trunks, change=open_gate) as world:
         world.gateway.watchers.add(told.append)
         yield world, told
 
@@ -199,11 +205,11 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
 
 def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> None:
     class Closed:
-        asked: tuple[str, str, str, bool] | None = None
+        asked: Dial | None = None
 
-        async def permit(self, number: str, trunk: str, purpose: str, consent: bool) -> Denial | None:
-            self.asked = (number, trunk, purpose, consent)
-            return Denial("the number is on the do-not-call list")
+        async def permit(self, dial: Dial) -> Refused:
+            self.asked = dial
+            return Refused("do_not_call", "the number is on the do-not-call list")
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, told):
@@ -213,11 +219,11 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
             ):
                 with pytest.raises(NotDialled, match=problem):
                     world.gateway.place(errand)
-            assert (await ended(world, Errand("12", "agent"))).kind == "failed"
+            assert (await ended(world, Errand("12", "agent"))).kind == "not_permitted"
             world.gateway.outbound.gate = gate = Closed()
             ending = await ended(world, Errand(NUMBER, "agent", purpose="campaign", consent=True))
             assert ending == Ending("not_permitted", "the number is on the do-not-call list")
-            assert gate.asked == (NUMBER, "carrier0", "campaign", True)
+            assert gate.asked == Dial(NUMBER, "carrier0", "agent", "campaign", consent=True)
             assert not person.legs
             assert kinds(told) == [CallBegan, CallEnded] * 2
             world.gateway.admission.draining = True

@@ -1,0 +1,124 @@
+"""The audit of calls out: one line of JSON for every decision, in a file for each month that only grows.
+
+It is also what the caps are counted by: whoever decides first takes in what others, or an earlier run, have decided.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+LOCK_LIMIT = 2.0
+"""Seconds to wait while another process decides."""
+_RETRY = 0.005
+
+Line = dict[str, Any]
+
+
+class AuditError(Exception):
+    """The audit cannot be read or written."""
+
+
+class Audit:
+    """The files of one folder. `take` is told every line, also those of other processes."""
+
+    def __init__(self, folder: Path, take: Callable[[Line], None]) -> None:
+        self.folder = folder
+        self._take = take
+        self._file = -1
+        self._name = ""
+        self._read: dict[str, int] = {}
+        """How far each file has been taken in."""
+        self._turns = asyncio.Lock()
+
+    def open(self, now: datetime) -> None:
+        """Make the folder if need be, and read this month and the one before. Raises `AuditError`."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            before = datetime(now.year - (now.month == 1), (now.month - 2) % 12 + 1, 1, tzinfo=UTC)
+            for month in (before, now):
+                if month is now or (self.folder / _name(month)).exists():
+                    self._turn_to(month)
+                    self._catch_up()
+        except OSError as error:
+            raise AuditError(f"the audit {self.folder} cannot be used: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file, self._name = -1, ""
+
+    @contextlib.asynccontextmanager
+    async def turn(self, now: datetime) -> AsyncIterator[Callable[[Line], None]]:
+        """Decide while nobody else does: every line so far has been taken in. Yields what writes the next one.
+
+        Raises `AuditError`.
+        """
+        async with self._turns:
+            try:
+                self._turn_to(now)
+                await self._lock()
+                try:
+                    self._catch_up()
+                    yield self._write
+                finally:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+            except OSError as error:
+                raise AuditError(f"the audit {self.folder} cannot be written: {error.strerror or error}") from None
+
+    async def _lock(self) -> None:
+        deadline = asyncio.get_running_loop().time() + LOCK_LIMIT
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise AuditError(f"another process holds the audit {self.folder}") from None
+                await asyncio.sleep(_RETRY)
+            else:
+                return
+
+    def _turn_to(self, month: datetime) -> None:
+        name = _name(month)
+        if name != self._name:
+            file = os.open(self.folder / name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.close()
+            self._file, self._name = file, name
+
+    def _catch_up(self) -> None:
+        read = self._read.setdefault(self._name, 0)
+        while data := os.pread(self._file, 1 << 20, read):
+            end = data.rfind(b"\n") + 1
+            if not end:
+                if len(data) < 1 << 20:  # a line that nobody finished: whoever wrote it was killed
+                    os.write(self._file, b"\n")
+                    continue
+                end = len(data)
+            read = self._read[self._name] = read + end
+            for line in data[:end].splitlines():
+                try:
+                    found = json.loads(line)
+                    self._take(found)
+                except (ValueError, KeyError, TypeError):
+                    log.warning("a line of the audit is not understood", file=self._name)
+
+    def _write(self, line: Line) -> None:
+        data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        if os.write(self._file, data) != len(data):
+            raise AuditError(f"the audit {self.folder} cannot be written: the disk is full")
+        self._read[self._name] += len(data)
+        self._take(line)
+
+
+def _name(month: datetime) -> str:
+    return f"gate-{month:%Y-%m}.jsonl"

@@ -1,0 +1,160 @@
+"""The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from sipgw.audit import Audit, AuditError
+from sipgw.call_caps import Caps
+from sipgw.dnc import FileLists, OwnList
+from sipgw.gate_hook import Hook
+from sipgw.gate_rules import (
+    AFTER_LISTS,
+    BEFORE_LISTS,
+    Case,
+    Dial,
+    GateOptions,
+    Permit,
+    Refused,
+    refusal,
+    understood,
+)
+from sipgw.trunks import TrunkOptions
+
+log = structlog.get_logger()
+
+__all__ = ["Dial", "Gate", "GateOptions", "Permit", "Refused"]
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gate:
+    """Judges every dial. Use it as an async context manager.
+
+    `options` are those of each agent by name, ``""`` those of everybody else; `audit` is the folder of the audit unless
+    they name another. Raises `gate_hook.HookError` for a hook
+    that cannot be used.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, GateOptions],
+        trunks: Callable[[str], TrunkOptions | None],
+        own: OwnList,
+        audit: Path,
+        now: Callable[[], datetime] = _utc,
+    ) -> None:
+        self.own = own
+        self._options = options
+        self._trunks = trunks
+        self._now = now
+        default = options[""]
+        self._files = FileLists((path for one in options.values() for path in one.dnc_files), default.dnc_country)
+        hooks = {(one.hook, one.hook_limit) for one in options.values() if one.hook}
+        self._hooks = {path: Hook(Path(path), limit) for path, limit in hooks}
+        self._caps = Caps()
+        self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
+
+    async def __aenter__(self) -> Self:
+        """Read lists and audit. Raises `audit.AuditError`."""
+        self._audit.open(self._now())
+        await self._files.fresh()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._audit.close()
+        self.own.close()
+
+    async def permit(self, dial: Dial) -> Permit | Refused:
+        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try."""
+        now = self._now()
+        judged = await self._judged(dial, now)
+        try:
+            async with self._audit.turn(now) as write:
+                verdict = judged if isinstance(judged, Refused) else self._counted(judged)
+                write(_line(dial, verdict, judged, now))
+        except AuditError as error:  # a call that is not written down is not made
+            verdict = Refused("audit", str(error))
+        allowed = isinstance(verdict, Permit)
+        log.info(
+            "call permitted" if allowed else "call refused by the gate",
+            rule="" if isinstance(verdict, Permit) else verdict.rule,
+            reason="" if isinstance(verdict, Permit) else verdict.reason,
+            agent=dial.agent,
+            trunk=dial.trunk,
+        )
+        return verdict
+
+    async def judge(self, dial: Dial) -> Permit | Refused:
+        """What `permit` would say now; nothing is counted or written down, and hooks are not asked."""
+        judged = await self._judged(dial, self._now(), ask=False)
+        return judged if isinstance(judged, Refused) else self._counted(judged)
+
+    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True) -> Case | Refused:
+        """Everything but the caps."""
+        try:
+            options = self._options.get(dial.agent, self._options[""])
+            case = understood(dial, options, self._trunks(dial.trunk), now)
+            if isinstance(case, Refused) or case.parsed is None:
+                return case
+            if (found := refusal(case, BEFORE_LISTS)) is not None:
+                return found
+            if dial.purpose == "transfer":  # to somebody of ours
+                return case
+            found = await self._listed(case.number) or refusal(case, AFTER_LISTS)
+            if found is None and options.hook and ask:
+                found = await self._hooks[options.hook].refusal(dial._replace(number=case.number))
+        except Exception as error:  # the gate fails closed, whatever is wrong
+            log.exception("the gate failed")
+            return Refused(
+                "failed", f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
+            )
+        return found or case
+
+    async def _listed(self, number: str) -> Refused | None:
+        entry = await self.own.find(number)
+        if entry is not None:
+            return Refused(
+                "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
+            )
+        await self._files.fresh()
+        reason = self._files.refusal(number)
+        return Refused("do_not_call_file", reason) if reason else None
+
+    def _counted(self, case: Case) -> Permit | Refused:
+        if case.parsed is None or case.dial.purpose == "transfer":
+            return Permit(case.number)
+        return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        at = datetime.fromisoformat(line["at"])
+        if line["permitted"] and line["counts"]:
+            self._caps.note(str(line["number"]), at)
+        else:
+            self._caps.seen(at)
+
+
+def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
+    permitted = isinstance(verdict, Permit)
+    number = judged.number if isinstance(judged, Case) else dial.number[:64]
+    line = {
+        "at": now.isoformat(),
+        "number": number,
+        "permitted": permitted,
+        "counts": permitted and isinstance(judged, Case) and judged.parsed is not None and dial.purpose != "transfer",
+        "rule": "" if isinstance(verdict, Permit) else verdict.rule,
+        "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
+        "agent": dial.agent,
+        "trunk": dial.trunk,
+        "purpose": dial.purpose,
+        "campaign": dial.campaign,
+        "consent": dial.consent,
+    }
+    if isinstance(verdict, Refused) and verdict.again is not None:
+        line["again"] = verdict.again.isoformat()
+    return line
