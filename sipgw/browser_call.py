@@ -5,12 +5,13 @@ Offer → ports and providers are opened while the browser connects → conversa
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from agent.conversation import Conversation
 from media import channel as media
+from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.call import Host
 from sipgw.events import Ending
@@ -20,20 +21,17 @@ from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
 from sipgw.transfer import closing
 
-if TYPE_CHECKING:  # it needs the extra `webrtc`
-    from media.webrtc import BrowserPath
-
 log = structlog.get_logger()
 
 
 class BrowserCall:
-    """A call whose answer the browser has already; `path` waits for it to connect."""
+    """A call whose answer the browser has already; `way` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, path: "BrowserPath", engine: MediaEngine, host: Host, tape: Tape) -> None:
+    def __init__(self, offer: BrowserOffer, way: Way, engine: MediaEngine, host: Host, tape: Tape) -> None:
         self.stats: dict[str, Any] = {}
         self.tape = tape
         self._offer = offer
-        self._path = path
+        self._way = way
         self._engine = engine
         self._host = host
         self._line = PhoneLine()
@@ -44,20 +42,20 @@ class BrowserCall:
         return self._line.mos
 
     async def run(self) -> Ending:
-        """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
+        """Hold the call; never raises but on cancellation, and always leaves way and ports free."""
         try:
             return await self._run()
-        except (media.PortsExhausted, media.MediaDown) as error:
+        except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
             return Ending("refused", str(error))
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
             return Ending("failed", f"internal error: {type(error).__name__}")
         finally:
-            await self._path.close()
+            await self._way.close()
 
     async def hang_up(self) -> None:
         """End it as the caller does."""
-        await self._path.close()
+        await self._way.close()
 
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
@@ -66,20 +64,18 @@ class BrowserCall:
             conversation = self._host.converse(self._line, None)
             try:
                 if problem := await self._connect(conversation):
-                    return Ending("caller_hung_up" if self._path.closed else "failed", problem)
+                    return Ending("caller_hung_up" if self._way.closed else "failed", problem)
                 return await self._converse_on(channel, conversation)
             finally:
                 await conversation.close()
 
     async def _connect(self, conversation: Conversation) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
-        from media.webrtc import PathFailed
-
         problem, far = "", self._offer.far
         async with asyncio.TaskGroup() as group:
             opening = group.create_task(conversation.open())
             try:
-                await self._path.connect(far.user, far.password, far.fingerprints)
+                await self._way.connect(far.user, far.password, far.fingerprints)
             except PathFailed as failed:
                 problem = str(failed)
                 opening.cancel()
@@ -87,7 +83,7 @@ class BrowserCall:
 
     async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
         offer = self._offer
-        address, port = self._path.attach(self._engine.host, channel.port)
+        address, port = await self._way.attach(self._engine.host, channel.port)
         self._line.exchange(
             Negotiated(
                 b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
@@ -97,15 +93,15 @@ class BrowserCall:
         self._host.answered()
         self.tape.begin(channel)
         async with asyncio.TaskGroup() as group:
-            carrying = group.create_task(self._carry())
+            following = group.create_task(self._follow())
             outcome = await conversation.run()
-            carrying.cancel()
+            following.cancel()
         with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats() | {"browser_refused": self._path.refused}
+            self.stats = await channel.stats()
         return Ending(outcome.kind, outcome.text)
 
-    async def _carry(self) -> None:
-        self._line.end(await self._path.carry())
+    async def _follow(self) -> None:
+        self._line.end(await self._way.gone())
 
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
