@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -106,6 +107,37 @@ def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
     record, took = asyncio.run(scenario())
     assert record["ending"] == "caller_hung_up"
     assert took < 5
+
+
+def workers() -> list[int]:
+    """The processes for browsers."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(child) for child in children if b"browser_worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world:
+            phone = phone_of(world)
+            for number in (1, 2):
+                browser = Browser()
+                await browser.place(phone)
+                async with asyncio.timeout(10):
+                    while not browser.heard:
+                        await asyncio.sleep(0.05)
+                (pid,) = workers()
+                if number == 1:
+                    os.kill(pid, signal.SIGKILL)
+                else:
+                    await phone.hang_up(browser.call)
+                ended = await records(world.gateway, number)
+                async with asyncio.timeout(5):
+                    while workers():
+                        await asyncio.sleep(0.05)
+                await browser.close()
+            return sorted(record["cause"] for record in ended)
+
+    assert asyncio.run(scenario()) == ["the browser hung up", "the process for browsers ended"]
 
 
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
