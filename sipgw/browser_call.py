@@ -25,13 +25,13 @@ log = structlog.get_logger()
 
 
 class BrowserCall:
-    """A call whose answer the browser has already; `way` waits for it to connect."""
+    """A call whose answer the browser has already; `path` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, way: Way, engine: MediaEngine, host: Host, tape: Tape) -> None:
+    def __init__(self, offer: BrowserOffer, path: Way, engine: MediaEngine, host: Host, tape: Tape) -> None:
         self.stats: dict[str, Any] = {}
         self.tape = tape
         self._offer = offer
-        self._way = way
+        self._path = path
         self._engine = engine
         self._host = host
         self._line = PhoneLine()
@@ -42,7 +42,7 @@ class BrowserCall:
         return self._line.mos
 
     async def run(self) -> Ending:
-        """Hold the call; never raises but on cancellation, and always leaves way and ports free."""
+        """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:
             return await self._run()
         except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
@@ -51,11 +51,11 @@ class BrowserCall:
             log.exception("call failed")
             return Ending("failed", f"internal error: {type(error).__name__}")
         finally:
-            await self._way.close()
+            await self._path.close()
 
     async def hang_up(self) -> None:
         """End it as the caller does."""
-        await self._way.close()
+        await self._path.close()
 
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
@@ -64,7 +64,7 @@ class BrowserCall:
             conversation = self._host.converse(self._line, None)
             try:
                 if problem := await self._connect(conversation):
-                    return Ending("caller_hung_up" if self._way.closed else "failed", problem)
+                    return Ending("caller_hung_up" if self._path.closed else "failed", problem)
                 return await self._converse_on(channel, conversation)
             finally:
                 await conversation.close()
@@ -75,7 +75,7 @@ class BrowserCall:
         async with asyncio.TaskGroup() as group:
             opening = group.create_task(conversation.open())
             try:
-                await self._way.connect(far.user, far.password, far.fingerprints)
+                await self._path.connect(far.user, far.password, far.fingerprints)
             except PathFailed as failed:
                 problem = str(failed)
                 opening.cancel()
@@ -83,7 +83,7 @@ class BrowserCall:
 
     async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
         offer = self._offer
-        address, port = await self._way.attach(self._engine.host, channel.port)
+        address, port = await self._path.attach(self._engine.host, channel.port)
         self._line.exchange(
             Negotiated(
                 b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
@@ -101,7 +101,7 @@ class BrowserCall:
         return Ending(outcome.kind, outcome.text)
 
     async def _follow(self) -> None:
-        self._line.end(await self._way.gone())
+        self._line.end(await self._path.gone())
 
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):

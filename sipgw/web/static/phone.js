@@ -88,10 +88,15 @@ async function gathered(connection) {
   });
 }
 
+function calling(is) {
+  $("call").hidden = $("agent").disabled = $("test").disabled = is;
+  $("hang-up").hidden = !is;
+  $(is ? "hang-up" : "call").focus();
+}
+
 async function begin() {
   problem("");
-  $("call").hidden = true;
-  $("hang-up").hidden = false;
+  calling(true);
   $("words").replaceChildren();
   $("record").hidden = true;
   show("state", "Asking for the microphone …");
@@ -165,8 +170,7 @@ function end(text) {
   mine.ended = true;
   for (const undo of mine.clean) undo();
   $("keys").disabled = true;
-  $("call").hidden = false;
-  $("hang-up").hidden = true;
+  calling(false);
   show("state", text);
   if (mine.id) {
     $("record").hidden = false;
@@ -182,7 +186,7 @@ function hangUp() {
 
 async function test() {
   problem("");
-  $("test").disabled = true;
+  $("test").disabled = $("call").disabled = true;
   try {
     const stream = await microphone(), context = new AudioContext();
     const stop = watchLevel(context, stream, $("level"));
@@ -207,7 +211,7 @@ async function test() {
     show("test-state", "");
   }
   $("level").dataset.most = 0;
-  $("test").disabled = false;
+  $("test").disabled = $("call").disabled = false;
 }
 
 function press(key) {
