@@ -1,4 +1,4 @@
-"""The process for browsers: ``python -m media.browser_worker FD``, a child of the gateway, which it outlives by nothing.
+"""The process for browsers: ``python -m media.browser_worker FD``, a child of the gateway that does not outlive it.
 
 Orders and answers are lines of JSON, as `media.browsers` writes and reads them.
 """
