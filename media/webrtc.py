@@ -4,9 +4,9 @@ What the browser sends goes on, decrypted and otherwise untouched, as plain data
 what that sends on its schedule is encrypted here. So jitter buffer, pacing, keys, reports and recording are those of
 any other call, and mu-law passes as it came. aiortc's own peer connection would decode and encode every packet.
 
-It needs the extra ``webrtc``, so only `media.browser_worker` imports it, in a process of its own. Two methods of aiortc's
-DTLS transport are overridden and one is called that have no public names; pyproject.toml names the versions that have
-them.
+It needs the extra ``webrtc``, so only `media.browser_worker` imports it, in a process of its own. Two methods of
+aiortc's DTLS transport are overridden and one is called that have no public names; pyproject.toml names the versions
+that have them.
 """
 
 import asyncio

@@ -140,6 +140,24 @@ def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: 
     assert asyncio.run(scenario()) == ["the browser hung up", "the process for browsers ended"]
 
 
+def test_a_gateway_that_stops_hangs_up_and_leaves_no_process(tmp_path: Path) -> None:
+    async def scenario():
+        browser = Browser()
+        async with cloud(tmp_path, [], []) as world:
+            await browser.place(phone_of(world))
+            async with asyncio.timeout(10):
+                while not browser.heard:
+                    await asyncio.sleep(0.05)
+            assert len(workers()) == 1
+        assert not workers()
+        async with asyncio.timeout(5):
+            while browser.connection.connectionState != "closed":
+                await asyncio.sleep(0.05)
+        await browser.close()
+
+    asyncio.run(scenario())
+
+
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
     def left() -> tuple[int, int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count(), len(asyncio.all_tasks())
