@@ -12,7 +12,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from media import relay, wire
@@ -26,6 +28,7 @@ from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
 from media.session import Digit, Format, Report
 from media.srtp import Keys
+from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
 from media.worker_channel import Channel
 
@@ -37,7 +40,7 @@ NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
 WATCH = 0.5
 """Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
-TAP = (RATE // 5, RATE // 10)
+LIVE = (RATE // 5, RATE // 10)
 """Samples that live listeners are behind (200 ms), and get at a time (100 ms)."""
 BACKLOG = 8 << 20
 """Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
@@ -62,13 +65,13 @@ class Worker:
         self._out = bytearray()
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
-        self._by_fd: dict[int, Channel] = {}
-        self._by_control_fd: dict[int, Channel] = {}
+        self._by_fd: dict[int, Callable[[float], None]] = {}
         self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
         self._process = Process()
         self._recorder = Recorder()
+        self._taps = Pool()
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe."""
@@ -102,17 +105,19 @@ class Worker:
             packets, marks = session.transmit(slot, now)
             for packet in packets:
                 try:
-                    channel.send(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
+                    channel.ports.rtp.sendto(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
                 except OSError:
                     session.counts.skipped += 1  # unreachable or full: the clock goes on
+                if channel.tap:
+                    channel.tap.take(now, packet, session.remote, out=True)  # type: ignore[arg-type]
             for mark in marks:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
                 self._hand_up(channel, sound, now)
             if session.recording and (stereo := session.recording.take(slot)):
                 self._recorder.write(channel.tape, stereo)
-            if session.tap and (stereo := session.tap.take(slot)) and len(self._out) < BACKLOG:
-                self._tell(Kind.TAPPED, channel.number, stereo)
+            if session.live and (stereo := session.live.take(slot)) and len(self._out) < BACKLOG:
+                self._tell(Kind.LISTENED, channel.number, stereo)
             if now >= channel.watch_at:
                 if now >= session.deadline:
                     self._report(channel, *session.handle_timer(now))
@@ -136,16 +141,23 @@ class Worker:
         """Send RTCP."""
         if report and remote:
             ports = channel.ports
+            muxed = channel.session.control.route.muxed
             with contextlib.suppress(OSError):  # unreachable: so is the other side
-                (ports.rtp if channel.session.control.route.muxed else ports.rtcp).sendto(report, remote)
+                (ports.rtp if muxed else ports.rtcp).sendto(report, remote)
+            if channel.tap:
+                channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
     def _rate(self, channel: Channel) -> None:
         """Tell when the call's quality is known better."""
         control = channel.session.control
-        rated = control.far.delay, control.meter.latest.mos if control.meter.latest else 0.0
+        latest, inbound = control.meter.latest, channel.session.inbound
+        rated = control.far.delay, control.meter.deadline
         if rated != channel.rated:
-            channel.rated = rated
-            self._tell(Kind.QUALITY, channel.number, wire.QUALITY.pack(*rated))
+            ended, channel.rated = channel.rated[1] < rated[1], rated
+            scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
+            buffer = inbound.reception.jitter / RATE, inbound.jitter.hole_wait
+            body = wire.QUALITY.pack(ended, rated[0], *scores, *buffer, self._process.late_max)
+            self._tell(Kind.QUALITY, channel.number, body)
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""
@@ -156,10 +168,8 @@ class Worker:
                 break
             now = time.monotonic()
             for fd, _ in ready:
-                if channel := self._by_fd.get(fd):
-                    self._receive(channel, now)
-                elif channel := self._by_control_fd.get(fd):
-                    self._receive_control(channel)
+                if receive := self._by_fd.get(fd):
+                    receive(now)
                 elif fd == pipe and not self._take_orders():
                     return False
         return True
@@ -180,6 +190,8 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
+        if channel.tap:
+            channel.tap.take(now, data, sender[:2], out=False)
         sound, event = channel.session.receive(data, sender[:2], now)
         if sound:
             self._hand_up(channel, sound, now)
@@ -191,19 +203,21 @@ class Worker:
             arrived = time.monotonic() - waited(channel.ports.rtp)
             channel.session.receive_control(data, sender[:2], arrived)
 
-    def _receive_control(self, channel: Channel) -> None:
+    def _receive_control(self, channel: Channel, now: float) -> None:
         try:
             data, sender = channel.ports.rtcp.recvfrom(MAX_PACKET + 1)
         except OSError:
             return
+        if channel.tap:
+            channel.tap.take(now, data, sender[:2], out=False, control=True)
         arrived = time.monotonic() - waited(channel.ports.rtcp)
         channel.session.receive_control(data, sender[:2], arrived)
 
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
             recording.caller(sound)
-        if tap := channel.session.tap:
-            tap.caller(sound)
+        if live := channel.session.live:
+            live.caller(sound)
         if not channel.heard:
             return
         chunk = channel.chunk
@@ -236,6 +250,9 @@ class Worker:
         if message.kind == Kind.OPEN:
             self._open(message)
             return
+        if message.kind == Kind.TAPPED:
+            self._show(message)
+            return
         channel = self._channels.get(message.channel)
         if channel is None:
             return
@@ -248,12 +265,13 @@ class Worker:
             case Kind.STATS:
                 self._count(channel)
             case Kind.BRIDGE:
-                self._bridge(channel, *wire.BRIDGE.unpack(body))
+                number, heard = wire.BRIDGE.unpack(body)
+                channel.bridge(self._channels.get(number), heard=bool(heard))
             case Kind.MUSIC:
                 channel.part()
                 channel.session.relay = relay.Music(body) if body else None
-            case Kind.TAP:
-                channel.session.tap = Recording(*TAP) if any(body) else None
+            case Kind.LISTEN:
+                channel.session.live = Recording(*LIVE) if any(body) else None
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
@@ -285,8 +303,9 @@ class Worker:
         channel = Channel(message.channel, ports)
         channel.quiet_since = time.monotonic()
         self._channels[message.channel] = channel
-        self._by_fd[ports.rtp.fileno()] = channel
-        self._by_control_fd[ports.rtcp.fileno()] = channel
+        channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
+        self._by_fd[ports.rtp.fileno()] = partial(self._receive, channel)
+        self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
         self._epoll.register(ports.rtp, select.EPOLLIN)
         self._epoll.register(ports.rtcp, select.EPOLLIN)
         min(self._phases, key=len).append(channel)
@@ -303,14 +322,6 @@ class Worker:
         waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
-    def _bridge(self, channel: Channel, number: int, heard: int) -> None:
-        """Join with another channel, or part."""
-        other = self._channels.get(number)
-        if other is None or other is channel:
-            channel.part()
-        else:
-            channel.bridge(other, heard=bool(heard))
-
     def _record(self, channel: Channel, wanted: dict[str, Any]) -> None:
         """Begin, pause, resume or stop a recording."""
         session = channel.session
@@ -318,10 +329,12 @@ class Worker:
             case "begin" if session.recording is None:
                 session.recording = Recording()
                 channel.tape = self._recorder.open(wanted["path"])
-            case "pause" | "resume":
-                for one in (session.recording, session.tap):
+            case "pause" | "resume" as change:
+                if channel.tap:
+                    channel.tap.muted = change == "pause"
+                for one in (session.recording, session.live):
                     if one:
-                        one.pause() if wanted["do"] == "pause" else one.resume()
+                        (one.pause if change == "pause" else one.resume)()
             case "stop":
                 self._stop_recording(channel)
 
@@ -340,6 +353,13 @@ class Worker:
                     ended = {"seconds": length / (2 * RATE), "problem": problem}
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
+    def _show(self, message: Message) -> None:
+        """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
+        tap = self._taps.taps.get(message.channel)
+        block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
+        body = wire.NUMBER.pack(block.number) + block.data if block else b""
+        self._tell(Kind.TAPPED, message.channel, body)
+
     def _count(self, channel: Channel) -> None:
         process = asdict(self._process)
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
@@ -348,9 +368,11 @@ class Worker:
         channel.part()
         self._stop_recording(channel)
         self._report(channel, *channel.session.bye(time.monotonic()))
+        if channel.tap:
+            channel.tap.end()
         del self._channels[channel.number]
         del self._by_fd[channel.ports.rtp.fileno()]
-        del self._by_control_fd[channel.ports.rtcp.fileno()]
+        del self._by_fd[channel.ports.rtcp.fileno()]
         self._epoll.unregister(channel.ports.rtp)
         self._epoll.unregister(channel.ports.rtcp)
         next(phase for phase in self._phases if channel in phase).remove(channel)

@@ -17,7 +17,7 @@ from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.audience import Audience
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
 from sipgw.negotiation import renegotiate
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -45,6 +45,9 @@ class Host(Protocol):
 
     def answered(self) -> None:
         """Sound flows from now on."""
+
+    def measured(self, quality: media.Quality) -> None:
+        """So the last seconds were received."""
 
 
 class Call:
@@ -80,6 +83,12 @@ class Call:
         self._channel: media.Channel | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group = asyncio.TaskGroup()
+
+    @property
+    def sound(self) -> Sound | None:
+        """Where our sound is, while there is a conversation."""
+        channel = self._channel
+        return Sound(channel.number, self._described.address, channel.port) if channel else None
 
     @property
     def mos(self) -> float:
@@ -158,8 +167,8 @@ class Call:
         return await self._talk(channel, conversation)
 
     async def _talk(self, channel: media.Channel, conversation: Conversation) -> Ending:
-        self._host.answered()
         self._channel = channel
+        self._host.answered()
         self.tape.begin(channel)
         try:
             outcome = await conversation.run()
@@ -179,6 +188,8 @@ class Call:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self.tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._host.measured(event)
         else:
             self._line.on_media(event)
 

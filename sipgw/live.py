@@ -10,7 +10,8 @@ from typing import Any, Literal, Protocol
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
 from sipgw.audience import Audience
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
+from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
@@ -41,6 +42,10 @@ class Held(Protocol):
     def give_back(self) -> None:
         """Let the agent speak again, in the place of the operator."""
 
+    @property
+    def sound(self) -> Sound | None:
+        """Where our sound is, while there is a conversation."""
+
     async def run(self) -> Ending:
         """Hold it to its end; never raises but on cancellation."""
 
@@ -63,6 +68,8 @@ class LiveCall:
     answered: datetime | None = None
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
+    tape: Tape | None = None
+    """The recording."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
 

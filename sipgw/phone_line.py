@@ -1,7 +1,7 @@
 """The telephone as the agent's line: sound, keys and silence of one media channel."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
@@ -31,13 +31,15 @@ class PhoneLine:
         self.dropped = 0
         self.gone = asyncio.Event()
         """Whether nobody is there any more."""
+        self.pressed: Callable[[str], None] = lambda key: None
+        """Told each key that is pressed, before the conversation is."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._keys = Keys()
         self._held = False
         self._aside = False
-        self.audience = Audience(lambda on: self._live.tap(on=on))
+        self.audience = Audience(lambda on: self._live.listen(on=on))
         """Who listens live."""
         self.joined: PhoneLine | None = None
         """Whom the caller speaks with instead."""
@@ -77,7 +79,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
-            case media.Tapped(stereo):
+            case media.Listened(stereo):
                 self.audience.hear(stereo)
             case media.Started(utterance, at):
                 self._events.put_nowait(agent_line.Started(utterance, at))
@@ -98,7 +100,10 @@ class PhoneLine:
             return
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
             self.joined.send_digits(key)
-        if not self._aside and self._events.qsize() < EVENTS_KEPT:
+        if self._aside:
+            return
+        self.pressed(key)
+        if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str) -> None:

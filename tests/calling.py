@@ -135,7 +135,6 @@ class World:
         self.caller = Phone(4000)
         self.third = Phone(5000, take)
         self.trunk = trunk
-        self.person: Person | None = None
         self.ways: Ways | None = None
         self.talk: Talk
         self.call: Call
@@ -147,12 +146,16 @@ class World:
         self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
         self._group = asyncio.TaskGroup()
 
+    def lead_to(self, person: Person) -> None:
+        """Let the agent transfer callers to `person`."""
+        self.ways = Ways(people=People.of(person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+
     @contextlib.asynccontextmanager
     async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
             if attended is not None:
-                self.person = Person(self.third.uri, "attended" if attended else "refer", await_bye)
+                self.lead_to(Person(self.third.uri, "attended" if attended else "refer", await_bye))
             yield self
 
     @contextlib.asynccontextmanager
@@ -191,6 +194,9 @@ class World:
     def answered(self) -> None:
         pass
 
+    def measured(self, quality: Any) -> None:
+        pass
+
     def _on_invite(self, leg: Leg) -> None:
         if leg.replaces is not None:
             assert leg.replaces == self.call.leg.dialog
@@ -198,7 +204,7 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        ways = self.ways or Ways(people=People.of(self.person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+        ways = self.ways or Ways(dial=dialling(self.endpoint, self.trunk))
         self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)

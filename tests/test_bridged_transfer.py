@@ -102,7 +102,7 @@ def told(gateway: Cloud) -> list[CallTransferred]:
 def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
-    channels = gateway._running.engine._channels
+    channels = gateway.desk.engine._channels
     return not (gateway.calls or +gateway.admission.calls or gateway.endpoint.agent._calls or channels)
 
 

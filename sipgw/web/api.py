@@ -55,14 +55,14 @@ async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     return models.LiveCalls(calls=[_live(call, row(live)) for call, live in app.house.calls.items()])
 
 
-@router.get("/calls", tags=["calls"])
+@router.get("/calls", tags=["calls"], responses=problems(404))
 async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
         found = await app.house.store.page(wanted, search.limit, search.after)
     except ValueError as error:
-        raise HTTPException(400, str(error)) from None
+        raise HTTPException(404, str(error)) from None
     except SQLAlchemyError:
         raise HTTPException(503, "the database does not answer") from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)

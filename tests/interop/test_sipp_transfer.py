@@ -58,7 +58,8 @@ def one_call(
 
     async def main() -> Ending:
         world = World(trunk, take)
-        world.person = person
+        if person is not None:
+            world.lead_to(person)
         async with asyncio.timeout(40), world.alone():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sipp(folder, world.endpoint.port, steps(world)))
