@@ -14,7 +14,7 @@ from media import channel as media
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.call import Host
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.jsep import BrowserOffer
@@ -57,6 +57,11 @@ class BrowserCall:
         """End it as the caller does."""
         await self._path.close()
 
+    @property
+    def sound(self) -> Sound | None:
+        """See `sipgw.live.Held.sound`."""
+        return self._sound
+
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
         with closing(channel):
@@ -90,6 +95,7 @@ class BrowserCall:
                 control=(address, port),
             )
         )  # fmt: skip
+        self._sound = Sound(channel.number, self._engine.host, channel.port)
         self._host.answered()
         self.tape.begin(channel)
         async with asyncio.TaskGroup() as group:
@@ -106,5 +112,7 @@ class BrowserCall:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self.tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._host.measured(event)
         else:
             self._line.on_media(event)

@@ -16,17 +16,20 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
+from sipgw.cli_records import records
+from sipgw.cli_support import support
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
-from sipgw.drain import drain
 from sipgw.doctor.command import doctor
+from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 
 
@@ -43,7 +46,7 @@ def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
     with one_line_errors():
         settings, agents = load_all(config)
-        log.configure(settings.log)
+        log.configure(settings.log, settings.privacy.of("logs"))
         asyncio.run(_serve(settings, agents, config))
 
 
@@ -85,6 +88,7 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.command()(support)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 

@@ -9,7 +9,7 @@ AREAS = {
     "conversation": ("conversation",),
     "browser": ("browser",),
     "calls": ("records",),
-    "dashboard": (),
+    "dashboard": ("dashboard",),
     "tools": (),
     "production": (),
 }
