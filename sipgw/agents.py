@@ -26,9 +26,7 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = (  # fmt: skip
-    "sip", "media", "browser", "trunks", "routes", "store", "log", "capture", "drain", "web", "webhooks", "retention",
-)
+SHARED = (
     "sip",
     "media",
     "browser",
@@ -36,11 +34,11 @@ SHARED = (  # fmt: skip
     "routes",
     "store",
     "log",
+    "capture",
     "drain",
     "web",
     "webhooks",
     "retention",
-    "capture",
 )
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
