@@ -37,6 +37,12 @@ class BrowserCall:
         self._engine = engine
         self._host = host
         self._line = PhoneLine()
+        self._sound: Sound | None = None
+
+    @property
+    def sound(self) -> Sound | None:
+        """See `sipgw.live.Held.sound`."""
+        return self._sound
 
     @property
     def mos(self) -> float:
@@ -72,11 +78,6 @@ class BrowserCall:
     async def hang_up(self) -> None:
         """End it as the caller does."""
         await self._path.close()
-
-    @property
-    def sound(self) -> Sound | None:
-        """See `sipgw.live.Held.sound`."""
-        return self._sound
 
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
