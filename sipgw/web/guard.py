@@ -27,9 +27,10 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
-PUBLIC = ("/sign-in", "/setup", "/static/", "/health/")
+PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
 """Paths that need no sign-in: a whole path, or one and all below it."""
 API = "/api/"
+METRICS = "/metrics"
 BODY = 256 * 1024
 """Bytes of a request."""
 COOKIE = "sipgw_session"
@@ -100,9 +101,10 @@ def public(path: str) -> bool:
 
 def _unknown(scope: Scope, who: Who) -> ASGIApp | None:
     path = scope["path"]
-    if public(path) or (path.startswith(API) and who is not NOBODY) or who.may("viewer"):
+    for_programs = path.startswith(API) or path == METRICS
+    if public(path) or (for_programs and who is not NOBODY) or who.may("viewer"):
         return None
-    if path.startswith(API):
+    if for_programs:
         return JSONResponse({"detail": "a valid key or a session is needed"}, 401, {"WWW-Authenticate": "Bearer"})
     if changes(scope):
         return PlainTextResponse("Sign in first.\n", 401)
