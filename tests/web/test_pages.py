@@ -1,6 +1,7 @@
 """Every page, as a browser asks for it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,6 +133,23 @@ def test_a_search_that_makes_no_sense_is_answered(tmp_path: Path, search: str) -
     async def look() -> None:
         async with visit(tmp_path) as there:
             assert (await there.browser.get(f"/calls?{search}")).status_code in (200, 422)
+
+    asyncio.run(look())
+
+
+def test_what_the_gate_decided_is_shown_with_its_reason(tmp_path: Path) -> None:
+    async def look() -> None:
+        folder = tmp_path / "audit"
+        folder.mkdir()
+        line = {"at": "2026-11-21T09:00:00+00:00", "number": "+15550100", "permitted": False, "agent": "agent",
+                "reason": SCRIPT}  # fmt: skip
+        (folder / "gate-2026-10.jsonl").write_text(json.dumps(line))
+        (folder / "gate-2026-11.jsonl").write_text(f"half a line\n[]\n{{}}\n{json.dumps(line)}\n")
+        async with visit(tmp_path, f'[gate]\naudit = "{folder}"') as there:
+            text = (await there.browser.get("/outbound")).text
+            assert text.count(">refused<") == 1
+            assert "&lt;script&gt;" in text
+            assert SCRIPT not in text
 
     asyncio.run(look())
 
