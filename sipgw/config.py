@@ -172,6 +172,11 @@ class Config:
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
 
+    @property
+    def audit_folder(self) -> Path:
+        """Where the gate writes its decisions down."""
+        return Path(self.gate.audit or f"{self.store.path}.gate")
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file, line, key and what to do."""

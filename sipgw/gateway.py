@@ -5,7 +5,6 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -274,7 +273,7 @@ class Gateway:
     def _gate(self, store: Store) -> Gate:
         options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
         own = OwnList(store, "" if self.config.store.url else self.config.store.path)
-        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
+        return Gate(options, self.admission.trunks.named, own, self.config.audit_folder)
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
