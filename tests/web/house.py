@@ -11,6 +11,7 @@ import httpx
 
 from agent.steering import CannotSteer
 from agent.turns import State
+from sipgw.admission import Admission, AdmissionOptions
 from sipgw.agents import Agents
 from sipgw.call_out import Errand
 from sipgw.config import Config, parse
@@ -77,6 +78,9 @@ class Standing:
     store: Store
     calls: dict[str, LiveCall] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
+    admission: Admission = field(
+        default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
+    )
 
     @property
     def agents(self) -> Agents:
