@@ -57,6 +57,21 @@ FARTHEST = 40
 """Characters that may stand between digits of the same number."""
 
 
+FEWEST = 7
+"""Digits that a number has at least."""
+_WORD = re.compile(r"\d|[^\W\d_]+")
+
+
+def enough(text: str) -> bool:
+    """Whether there may be `FEWEST` digits in `text`: most texts have none, and this is ten times faster than looking."""
+    count = 0
+    for word in _WORD.findall(text.lower()):
+        count += 1 if word.isdigit() or VALUES.get(word, 10) < 10 else 2 if word in VALUES or word in _TIMES else 0
+        if count >= FEWEST:
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class Run:
     """Digits with nothing but separators between them."""

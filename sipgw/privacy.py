@@ -15,7 +15,7 @@ import phonenumbers
 from stdnum import iban, luhn, verhoeff
 from stdnum.us import ssn
 
-from sipgw.digits import Run, runs
+from sipgw.digits import Run, enough, runs
 
 Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
 Sink = Literal["records", "logs", "webhooks", "exports"]
@@ -89,7 +89,7 @@ def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
 def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
     """All that is private in `text`, in order and apart from each other; what is found first counts."""
     taken: list[Found] = []
-    said = runs(text)
+    said = runs(text) if enough(text) else []
     for kind, look in _LOOKS.items():
         for found in look(text, said, country) if kind in kinds else ():
             if all(found.end <= other.start or found.start >= other.end for other in taken):

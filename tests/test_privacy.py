@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stdnum import luhn, verhoeff
 
 from sipgw.config import ConfigError, parse
-from sipgw.digits import runs
+from sipgw.digits import enough, runs
 from sipgw.privacy import PrivacyOptions, redacted
 
 ALL = ("cards", "aadhaar", "ssn", "iban", "phones", "emails")
@@ -39,6 +39,11 @@ WORDS = {
 )
 def test_digits_are_read_as_they_are_said(said: str, digits: str) -> None:
     assert [run.digits for run in runs(said)] == [digits]
+
+
+def test_a_look_at_the_words_tells_whether_it_is_worth_looking() -> None:
+    assert not enough("order seven three four six for two of us, please, thanks a lot, bye")
+    assert enough("triple one double two three four")
 
 
 def test_other_words_end_a_run() -> None:

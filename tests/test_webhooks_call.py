@@ -19,9 +19,12 @@ def test_a_server_is_told_of_a_call_from_its_beginning_to_its_end(tmp_path: Path
         said = [Said("Where is my order 7346?", 4000, 5000)]
         async with Target(ok) as server:
             hook = WebhookOptions("crm", f"{server.url}/calls", SECRET, private_networks=True)
-            async with cloud(
-                tmp_path, said, [ORDER, ANSWER], change=lambda config: replace(config, webhooks=(hook,))
-            ) as world, calling(world.target, every_code):
+            async with (
+                cloud(
+                    tmp_path, said, [ORDER, ANSWER], change=lambda config: replace(config, webhooks=(hook,))
+                ) as world,
+                calling(world.target, every_code),
+            ):
                 await asyncio.sleep(9)
             return server.exchanges
 
