@@ -21,6 +21,8 @@ Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
 Sink = Literal["records", "logs", "webhooks", "exports"]
 Redact = Callable[[str], str]
 
+SMALL = 10**6
+"""Below this a number is nothing private."""
 LONGEST = 20_000
 """Characters that are looked at; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
@@ -84,6 +86,25 @@ def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
         parts += [text[behind : found.start], found.shown]
         behind = found.end
     return "".join([*parts, text[behind:]]) if parts else text
+
+
+def in_json(value: Any, redact: Redact) -> Any:
+    """`value` without what is private in its texts, keys and numbers."""
+    if isinstance(value, dict):
+        return {redact(str(key)): in_json(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(item, redact) for item in value]
+    if isinstance(value, str):
+        return redact(value)
+    return in_number(value, redact) if isinstance(value, int) else value
+
+
+def in_number(value: int, redact: Redact) -> int | str:
+    """`value`, or what is shown in its place: a model may write a card's number as one."""
+    if -SMALL < value < SMALL:
+        return value
+    shown = redact(str(value))
+    return value if shown == str(value) else shown
 
 
 def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:

@@ -58,6 +58,7 @@ def test_other_words_end_a_run() -> None:
         ("it's forty-one eleven double one 11 eleven 1111 eleven", "it's [card ••1111]"),
         ("378282246310005 and 5555-5555-5555-4444", "[card ••0005] and [card ••4444]"),
         ("4111 1111 1111 1111 12 26", "[card ••1111] 12 26"),
+        ("४१११ १११११११११११1", "[card ••1111]"),
         ("4111 1111 1111 1112", "4111 1111 1111 1112"),
         ("Aadhaar 2341 2341 2346", "Aadhaar [aadhaar ••2346]"),
         ("Aadhaar 2341 2341 2347", "Aadhaar 2341 2341 2347"),
