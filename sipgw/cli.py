@@ -17,6 +17,7 @@ from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
 from sipgw.cli_records import records
+from sipgw.cli_support import support
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -87,6 +88,7 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.command()(support)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
@@ -184,6 +186,7 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
         out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
     elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
+        out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)

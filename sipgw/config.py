@@ -30,6 +30,7 @@ from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
+from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
@@ -137,6 +138,7 @@ class Config:
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
+    capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)

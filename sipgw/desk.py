@@ -9,6 +9,7 @@ import structlog
 
 from agent.conversation import Conversation
 from agent.records import Report
+from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
@@ -18,6 +19,7 @@ from sipgw.events import (
     CallAnswered,
     CallBegan,
     CallEnded,
+    CallMeasured,
     CallReported,
     CallRinging,
     CallTransferred,
@@ -152,8 +154,14 @@ class Hosting:
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.live.answered = datetime.now(UTC)
-        self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered, self.live.trunk.name))
+        live = self.live
+        live.answered = datetime.now(UTC)
+        sound = live.call.sound if live.call else None
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
+
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

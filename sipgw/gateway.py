@@ -23,6 +23,7 @@ from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
 from sipgw.dnc import OwnList
 from sipgw.events import Ending, Watchers
+from sipgw.evidence import Evidence
 from sipgw.gate import Gate
 from sipgw.ledger import Ledger
 from sipgw.live import LiveCall, Placed
@@ -79,7 +80,8 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self._trace = trace
+        self.evidence = Evidence(config.capture, trace)
+        self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
@@ -104,8 +106,9 @@ class Gateway:
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
-            engine = await enter(MediaEngine(config.media))
+            engine = await enter(MediaEngine(config.media, config.capture.tap))
             endpoint = await enter(self._endpoint())
+            await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             gate = await enter(self._gate(store))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
@@ -159,6 +162,11 @@ class Gateway:
     def endpoint(self) -> Endpoint:
         """The SIP endpoint."""
         return self.desk.endpoint
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
+        return self.admission.draining
 
     @property
     def store(self) -> Store:
@@ -269,7 +277,7 @@ class Gateway:
             self.config.sip,
             self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
-            self._trace,
+            self.evidence.trace,
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,

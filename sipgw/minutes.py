@@ -19,7 +19,7 @@ from agent.records import (
     ToolStarted,
     TurnEnded,
 )
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Event
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
 from sipgw.privacy import Redact, in_number
 from sipgw.store.spool import Entry
 from sipgw.store.tables import CAUSE, ID, PARTY
@@ -61,6 +61,8 @@ class Minutes:
 
     def entry(self, event: Event) -> Entry | None:
         """What is to be kept of `event`; None if nothing is."""
+        if isinstance(event, CallMeasured):
+            return None  # the timeline keeps it, and the record its sum
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = Going(event.identity, self._redactor(event.agent))

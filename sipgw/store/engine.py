@@ -38,6 +38,11 @@ class StoreOptions:
             raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
 
     @property
+    def calls_folder(self) -> Path:
+        """Where the timelines of calls are kept."""
+        return Path(f"{self.path}.calls")
+
+    @property
     def spool_folder(self) -> Path:
         """Where records wait for the database."""
         return Path(self.spool or f"{self.path}.spool")

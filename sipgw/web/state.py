@@ -14,8 +14,10 @@ from sipgw import __version__, browser_phone
 from sipgw.admission import Admission
 from sipgw.call_out import Errand
 from sipgw.events import Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
+from sipgw.metrics import Metrics
 from sipgw.store import Store
 from sipgw.web.entrance import Entrance
 from sipgw.web.fared import Fared
@@ -30,6 +32,12 @@ class House(browser_phone.House, Protocol):
 
     watchers: Watchers
     admission: Admission
+
+    evidence: Evidence
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
 
     @property
     def calls(self) -> Mapping[str, LiveCall]:
@@ -65,6 +73,7 @@ class App:
     feed: Feed
     entrance: Entrance
     fared: Fared
+    metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment
 

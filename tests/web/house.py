@@ -14,9 +14,11 @@ from agent.turns import State
 from sipgw.admission import Admission, AdmissionOptions
 from sipgw.agents import Agents
 from sipgw.call_out import Errand
+from sipgw.capture import CaptureOptions
 from sipgw.config import Config, parse
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending, Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
 from sipgw.sip.identity import Identity
@@ -81,6 +83,8 @@ class Standing:
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
+    draining: bool = False
 
     @property
     def agents(self) -> Agents:
