@@ -8,7 +8,7 @@ AREAS = {
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "calls": ("records",),
-    "dashboard": (),
+    "dashboard": ("call_page",),
     "tools": (),
     "production": (),
 }
