@@ -16,6 +16,7 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
+from sipgw.cli_records import records
 from sipgw.cli_support import support
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
@@ -28,6 +29,7 @@ from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 
 
@@ -44,7 +46,7 @@ def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
     with one_line_errors():
         settings, agents = load_all(config)
-        log.configure(settings.log)
+        log.configure(settings.log, settings.privacy.of("logs"))
         asyncio.run(_serve(settings, agents, config))
 
 

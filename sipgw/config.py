@@ -35,11 +35,14 @@ from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
+from sipgw.store.retention import RetentionOptions
 from sipgw.trunks import TrunkOptions
 from sipgw.web.options import WebOptions
+from sipgw.webhooks import WebhookOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
@@ -129,11 +132,15 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     capture: CaptureOptions = field(default_factory=CaptureOptions)
+    webhooks: tuple[WebhookOptions, ...] = ()
+    """Servers that are told what happens in calls."""
     store: StoreOptions = field(default_factory=StoreOptions)
+    retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)
     web: WebOptions = field(default_factory=WebOptions)
 
@@ -141,6 +148,7 @@ class Config:
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
+            ("webhooks", [webhook.name for webhook in self.webhooks]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:

@@ -1,7 +1,7 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
 from sipgw.call_out import CallOut, Errand
+from sipgw.consent import notice_of, recording_tools, wanted
 from sipgw.events import (
     CallAnswered,
     CallBegan,
@@ -95,7 +96,10 @@ class Desk:
                 live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict()
             )
         )
-        return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+        options = self.agents.all[name].config.recording
+        consent = wanted(options, who, outbound=live.direction == "out")
+        live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)
+        return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
@@ -130,13 +134,17 @@ class Hosting:
         values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        tape = live.tape or Tape()
+        line.pressed = tape.pressed
+        spoken = persona(options, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
             part.voice(),
-            persona(options, values, about, calling=calling),
-            tools=[*order_tools(desk.store, live.id), *agent.tools],
+            replace(spoken, notice=notice),
+            tools=[*order_tools(desk.store, live.id), *recording_tools(tape), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
             observer=self._report,

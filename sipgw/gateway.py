@@ -14,9 +14,11 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import DEFAULT, Agents, checked
+from sipgw.bleeps import Bleeps
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
+from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
 from sipgw.dnc import OwnList
@@ -41,6 +43,7 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
+from sipgw.upkeep import Upkeep
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -77,7 +80,7 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self.evidence = Evidence(config.capture, trace)
+        self.evidence = Evidence(config.capture, trace, self.agents.redact("records"))
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -96,7 +99,11 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            await enter(Ledger(store, self.watchers))
+            redact = self.agents.redact
+            deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
+            await enter(Upkeep(store, config.retention))
+            await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
+            await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
@@ -191,6 +198,9 @@ class Gateway:
     def running(self) -> int:
         """How many calls go on."""
         return len(self._calls)
+
+    def _live(self, call: str) -> LiveCall | None:
+        return self.calls.get(call)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
 from sipgw.events import Ending, Sound
+from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
@@ -52,6 +53,8 @@ class LiveCall:
     answered: datetime | None = None
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
+    tape: Tape | None = None
+    """The recording."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
 

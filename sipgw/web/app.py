@@ -27,6 +27,7 @@ from sipgw.web import (
     trunks,
 )
 from sipgw.web.entrance import Entrance
+from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
 from sipgw.web.options import WebOptions
@@ -55,7 +56,9 @@ def application(
     made = FastAPI(
         title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
     )
-    made.state.app = App(house, feed, entrance, _metrics(house), PAGES, templates())
+    fared = Fared()
+    house.watchers.add(fared.tell)
+    made.state.app = App(house, feed, entrance, fared, _metrics(house), PAGES, templates())
     made.state.phone = BrowserPhone(house)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)

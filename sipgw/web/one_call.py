@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.explain import Explained, explain, findings
-from sipgw.timelines import file_name
+from sipgw.store.files import file_name
 from sipgw.waveform import waveform
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer

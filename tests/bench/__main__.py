@@ -8,7 +8,7 @@ AREAS = {
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "calls": ("records",),
-    "dashboard": ("call_page",),
+    "dashboard": ("dashboard", "call_page"),
     "tools": (),
     "production": (),
 }

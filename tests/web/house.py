@@ -11,6 +11,7 @@ import httpx
 
 from agent.steering import CannotSteer
 from agent.turns import State
+from sipgw.admission import Admission, AdmissionOptions
 from sipgw.agents import Agents
 from sipgw.call_out import Errand
 from sipgw.capture import CaptureOptions
@@ -81,6 +82,9 @@ class Standing:
     watchers: Watchers = field(default_factory=Watchers)
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
     draining: bool = False
+    admission: Admission = field(
+        default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
+    )
 
     @property
     def agents(self) -> Agents:
