@@ -27,9 +27,19 @@ from sipgw.sip.message import Request
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
 SHARED = (
-    "sip", "media", "trunks", "routes", "store", "log", "capture",
-    "drain", "web", "browser", "webhooks", "retention",
-)  # fmt: skip
+    "sip",
+    "media",
+    "browser",
+    "trunks",
+    "routes",
+    "store",
+    "log",
+    "capture",
+    "drain",
+    "web",
+    "webhooks",
+    "retention",
+)
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""

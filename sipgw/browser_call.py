@@ -5,12 +5,13 @@ Offer → ports and providers are opened while the browser connects → conversa
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from agent.conversation import Conversation
 from media import channel as media
+from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.call import Host
 from sipgw.events import Ending, Sound
@@ -20,16 +21,13 @@ from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
 from sipgw.transfer import closing
 
-if TYPE_CHECKING:  # it needs the extra `webrtc`
-    from media.webrtc import BrowserPath
-
 log = structlog.get_logger()
 
 
 class BrowserCall:
     """A call whose answer the browser has already; `path` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, path: "BrowserPath", engine: MediaEngine, host: Host, tape: Tape) -> None:
+    def __init__(self, offer: BrowserOffer, path: Way, engine: MediaEngine, host: Host, tape: Tape) -> None:
         self.stats: dict[str, Any] = {}
         self.tape = tape
         self._offer = offer
@@ -47,7 +45,7 @@ class BrowserCall:
         """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:
             return await self._run()
-        except (media.PortsExhausted, media.MediaDown) as error:
+        except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
             return Ending("refused", str(error))
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
@@ -78,8 +76,6 @@ class BrowserCall:
 
     async def _connect(self, conversation: Conversation) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
-        from media.webrtc import PathFailed
-
         problem, far = "", self._offer.far
         async with asyncio.TaskGroup() as group:
             opening = group.create_task(conversation.open())
@@ -92,7 +88,7 @@ class BrowserCall:
 
     async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
         offer = self._offer
-        address, port = self._path.attach(self._engine.host, channel.port)
+        address, port = await self._path.attach(self._engine.host, channel.port)
         self._line.exchange(
             Negotiated(
                 b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
@@ -103,15 +99,15 @@ class BrowserCall:
         self._host.answered()
         self.tape.begin(channel)
         async with asyncio.TaskGroup() as group:
-            carrying = group.create_task(self._carry())
+            following = group.create_task(self._follow())
             outcome = await conversation.run()
-            carrying.cancel()
+            following.cancel()
         with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats() | {"browser_refused": self._path.refused}
+            self.stats = await channel.stats()
         return Ending(outcome.kind, outcome.text)
 
-    async def _carry(self) -> None:
-        self._line.end(await self._path.carry())
+    async def _follow(self) -> None:
+        self._line.end(await self._path.gone())
 
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):

@@ -136,9 +136,9 @@ class Config:
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
-    capture: CaptureOptions = field(default_factory=CaptureOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
+    capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)

@@ -7,6 +7,7 @@ AREAS = {
     "sip": ("sip",),
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
+    "browser": ("browser",),
     "calls": ("records",),
     "dashboard": ("dashboard", "call_page"),
     "tools": (),

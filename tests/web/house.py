@@ -80,11 +80,11 @@ class Standing:
     store: Store
     calls: dict[str, LiveCall] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
-    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
-    draining: bool = False
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
+    draining: bool = False
 
     @property
     def agents(self) -> Agents:
