@@ -80,7 +80,7 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self.evidence = Evidence(config.capture, trace)
+        self.evidence = Evidence(config.capture, trace, self.agents.redact("records"))
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
