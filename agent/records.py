@@ -118,6 +118,8 @@ Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnd
 class Outcome:
     """How a conversation ended."""
 
-    kind: Literal["caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "failed"]
+    kind: Literal[
+        "caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "over_budget", "failed"
+    ]
     text: str
     """One sentence for the record."""

@@ -16,6 +16,7 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
+from sipgw.cli_dnc import dnc
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
@@ -27,6 +28,7 @@ from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 app.add_typer(web, name="web")
+app.add_typer(dnc, name="dnc")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
 from sipgw.call_out import CallOut, Errand
+from sipgw.dnc import OwnList
 from sipgw.events import (
     CallAnswered,
     CallBegan,
@@ -37,6 +38,7 @@ from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
+from sipgw.stop_calling import stop_keys, stop_tools
 from sipgw.store import CallRecord, Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
@@ -57,6 +59,7 @@ class Desk:
     registrar: Registrar
     watchers: Watchers
     person: Callable[[TrunkOptions], Person | None]
+    own_list: OwnList
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller, and keep the record."""
@@ -150,8 +153,12 @@ class Hosting:
             part.ears(),
             part.model,
             part.voice(),
-            persona(options, values, about, calling=calling),
-            tools=[*order_tools(desk.store, live.id), *agent.tools],
+            replace(persona(options, values, about, calling=calling), keys=stop_keys(agent.config.gate.stop_key)),
+            tools=[
+                *order_tools(desk.store, live.id),
+                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+                *agent.tools,
+            ],
             options=agent.config.turns,
             transfer=connect,
             observer=self._report,

@@ -9,6 +9,7 @@ import structlog
 
 from sipgw.audit import Audit, AuditError
 from sipgw.call_caps import Caps
+from sipgw.config import Config
 from sipgw.dnc import FileLists, OwnList
 from sipgw.gate_hook import Hook
 from sipgw.gate_rules import (
@@ -22,6 +23,7 @@ from sipgw.gate_rules import (
     refusal,
     understood,
 )
+from sipgw.store import Store
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -158,3 +160,12 @@ def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: da
     if isinstance(verdict, Refused) and verdict.again is not None:
         line["again"] = verdict.again.isoformat()
     return line
+
+
+def gate_of(
+    config: Config, agents: Mapping[str, Config], store: Store, trunks: Callable[[str], TrunkOptions | None]
+) -> Gate:
+    """The gate of a configuration and of those of its agents, by name."""
+    options = {name: one.gate for name, one in agents.items()} | {"": config.gate}
+    own = OwnList(store, "" if config.store.url else config.store.path)
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"))

@@ -5,7 +5,6 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -19,9 +18,8 @@ from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
-from sipgw.dnc import OwnList
 from sipgw.events import Ending, Watchers
-from sipgw.gate import Gate
+from sipgw.gate import gate_of
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.providers import Providers, opened
@@ -101,10 +99,26 @@ class Gateway:
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            gate = await enter(self._gate(store))
+            gate = await enter(
+                gate_of(
+                    config,
+                    {name: one.config for name, one in self.agents.all.items()},
+                    store,
+                    self.admission.trunks.named,
+                )
+            )
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             self._desk = Desk(
-                self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
+                self.agents,
+                providers,
+                store,
+                engine,
+                endpoint,
+                outbound,
+                self.registrar,
+                self.watchers,
+                self._person,
+                gate.own,
             )
             await enter(self._group)
             for trunk in self.admission.trunks.all:
@@ -222,11 +236,6 @@ class Gateway:
             phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
             target = phones[0].contact if phones else None
         return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
-
-    def _gate(self, store: Store) -> Gate:
-        options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
-        own = OwnList(store, "" if self.config.store.url else self.config.store.path)
-        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time

@@ -57,6 +57,11 @@ class LiveCall:
         return self.identity.number or "withheld"
 
     @property
+    def other(self) -> str:
+        """Number of the person at the other end, whoever called."""
+        return self.identity.dialled if self.direction == "out" else self.identity.number
+
+    @property
     def state(self) -> str:
         """``ringing`` or ``talking``."""
         return "talking" if self.answered else "ringing"

@@ -7,7 +7,7 @@ AREAS = {
     "sip": ("sip",),
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
-    "calls": (),
+    "calls": ("admission",),
     "dashboard": (),
     "tools": (),
     "production": (),
