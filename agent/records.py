@@ -111,7 +111,18 @@ class ProviderFailed(NamedTuple):
     cause: str
 
 
-Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed
+class Used(NamedTuple):
+    """Something that costs was used."""
+
+    part: Literal["ears", "model", "voice"]
+    name: str
+    """The provider."""
+    unit: Literal["seconds", "tokens_in", "tokens_out", "characters"]
+    """Seconds of sound heard, tokens, or characters spoken."""
+    amount: float
+
+
+Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed | Used
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,15 @@ class Outcome:
     """How a conversation ended."""
 
     kind: Literal[
-        "caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "over_budget", "failed"
+        "caller_hung_up",
+        "agent_hung_up",
+        "transfer",
+        "silence",
+        "max_duration",
+        "ended_here",
+        "over_budget",
+        "refused",
+        "failed",
     ]
     text: str
     """One sentence for the record."""

@@ -25,7 +25,7 @@ from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "browser", "trunks", "routes", "store", "log", "drain", "web")
+SHARED = ("sip", "media", "browser", "trunks", "routes", "store", "log", "drain", "web", "limits")
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""

@@ -32,8 +32,10 @@ from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
+from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.prices import CostOptions, PriceOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
@@ -112,6 +114,12 @@ class Config:
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     """What may be dialled, whom, when and how often."""
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    """Who is turned away of those who call, and how."""
+    cost: CostOptions = field(default_factory=CostOptions)
+    """What a call may cost."""
+    prices: tuple[PriceOptions, ...] = ()
+    """What things cost, before the price table of the package."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)

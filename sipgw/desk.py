@@ -1,6 +1,7 @@
 """The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,11 +11,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
-from agent.records import Report, TurnEnded
+from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.records import Outcome, Report, TurnEnded, Used
+from agent.steering import CannotSteer
 from media.engine import MediaEngine
-from sipgw.agents import Agents, call_variables
-from sipgw.call import Call, Connect
+from sipgw.agents import DEFAULT, Agents, call_variables
+from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
+from sipgw.cost import Bill, Ledger, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
     CallAnswered,
@@ -26,6 +30,8 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
+from sipgw.limits import Caller as CallerIn
+from sipgw.limits import Declined, Limits
 from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.orders import about_call, about_call_out, order_tools, persona
 from sipgw.outbound import Outbound
@@ -42,6 +48,7 @@ from sipgw.stop_calling import stop_keys, stop_tools
 from sipgw.store import CallRecord, Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
+from sipgw.turned_away import Announcing, Rejection
 
 log = structlog.get_logger()
 
@@ -60,11 +67,34 @@ class Desk:
     watchers: Watchers
     person: Callable[[TrunkOptions], Person | None]
     own_list: OwnList
+    limits: Limits
+    ledger: Ledger
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller, and keep the record."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
-        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+        caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
+        declined = self.limits.admit(caller, asyncio.get_running_loop().time())
+        if declined is not None:
+            await self._turn_away(leg, live, declined)
+            return
+        try:
+            await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+        finally:
+            self.limits.over(caller)
+
+    async def _turn_away(self, leg: Leg, live: LiveCall, declined: Declined) -> None:
+        """Answer a call that the limits do not let in: with a status, or with one sentence."""
+        log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
+        options = self.agents.all[DEFAULT].config.limits
+
+        def begin(host: Hosting, tape: Tape) -> Held:
+            if declined.answer != "spoken":
+                return Rejection(leg, declined, options.retry_after)
+            voice = MeteredVoice(self.providers[live.agent].voice(), host.report)
+            return self._call(leg, live, Announcing(host, voice, options.sentence, declined), Tape())
+
+        await self.hold(live, begin)
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
         """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
@@ -94,6 +124,8 @@ class Desk:
         """Tell of the beginning; returns what the call is recorded by."""
         structlog.contextvars.bind_contextvars(call=live.id)
         who, name = live.identity, live.agent
+        bill = Bill(self.ledger.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
+        live.bill = self.ledger.open(live.id, bill)
         log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         self.watchers.tell(
             CallBegan(
@@ -102,7 +134,7 @@ class Desk:
         )
         return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
 
-    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
@@ -118,12 +150,14 @@ class Desk:
         """Tell and record the ending."""
         ended, caller = datetime.now(UTC), live.identity
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
-        self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
+        cost = self.ledger.close(live.id)
+        costs = cost.as_dict() if cost else None
+        self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by), costs))
         identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
         record = CallRecord(
             id=live.id, direction=live.direction, trunk=live.trunk.name, agent=live.agent, caller=live.caller,
             called=caller.dialled, began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500],
-            media=media, identity=identity,
+            answered=live.answered, cost=cost.total if cost else None, costs=costs, media=media, identity=identity,
         )  # fmt: skip
         try:
             await asyncio.shield(self.store.add_call(record, turns))
@@ -139,7 +173,7 @@ class Hosting:
     live: LiveCall
     turns: list[dict[str, Any]]
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """See `sipgw.call.Host.converse`."""
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
@@ -150,9 +184,9 @@ class Hosting:
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         live.conversation = Conversation(
             line,
-            part.ears(),
-            part.model,
-            part.voice(),
+            MeteredEars(part.ears(), self.report),
+            MeteredModel(part.model, self.report),
+            MeteredVoice(part.voice(), self.report),
             replace(persona(options, values, about, calling=calling), keys=stop_keys(agent.config.gate.stop_key)),
             tools=[
                 *order_tools(desk.store, live.id),
@@ -161,7 +195,7 @@ class Hosting:
             ],
             options=agent.config.turns,
             transfer=connect,
-            observer=self._report,
+            observer=self.report,
             call=live.id,
         )
         return live.conversation
@@ -169,6 +203,8 @@ class Hosting:
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
         self.live.answered = datetime.now(UTC)
+        if self.live.bill is not None:
+            self.live.bill.trunk, self.live.bill.answered = self.live.trunk.name, self.live.answered
         self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered, self.live.trunk.name))
 
     def transferred(self, to: Uri, done: Referred) -> None:
@@ -176,10 +212,34 @@ class Hosting:
         tried = CallTransferred(self.live.id, datetime.now(UTC), str(to), done.accepted, done.status, done.reason)
         self.desk.watchers.tell(tried)
 
-    def _report(self, report: Report) -> None:
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
         if isinstance(report, TurnEnded):
             self.turns.append(report.turn.as_dict())
+        if isinstance(report, Used):
+            self._charge(report)
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
+
+    def _charge(self, report: Used) -> None:
+        """Put it on the bill; a call that is too dear is ended with a goodbye."""
+        live, config = self.live, self.desk.agents.all[self.live.agent].config
+        if live.bill is None:
+            return
+        live.bill.used(report)
+        if live.conversation is None or not live.answered:
+            return
+        most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
+        over = self.desk.limits.budget()
+        cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
+        cause = cause or (over.reason if over else "")
+        if cause:
+            # Not at once: whoever reports is in the midst of what the goodbye breaks off.
+            asyncio.get_running_loop().call_soon(self._dismiss, config.cost.goodbye, Outcome("over_budget", cause))
+
+    def _dismiss(self, goodbye: str, outcome: Outcome) -> None:
+        if self.live.conversation is not None:
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                self.live.conversation.steering.dismiss(goodbye, outcome)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -16,12 +17,15 @@ from sipgw.agents import Agents, checked
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
+from sipgw.cost import Ledger, spent_since_midnight
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.gate import gate_of
+from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
+from sipgw.prices import PriceTable
 from sipgw.providers import Providers, opened
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -42,6 +46,10 @@ T = TypeVar("T")
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class Gateway:
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            ledger = Ledger(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(
                 gate_of(
                     config,
@@ -119,6 +128,8 @@ class Gateway:
                 self.watchers,
                 self._person,
                 gate.own,
+                Limits(config.limits, ledger.spent),
+                ledger,
             )
             await enter(self._group)
             for trunk in self.admission.trunks.all:
@@ -293,6 +304,8 @@ class Gateway:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
             raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+        if (spent := self._running.limits.budget()) is not None:
+            raise NotDialled(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self._running.outbound.first(errand.trunk))
         if trunk is None:

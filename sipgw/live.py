@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
+from sipgw.cost import Bill, Cost
 from sipgw.events import Ending
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
@@ -46,6 +47,7 @@ class LiveCall:
     """None while it rings at a call that we make."""
     conversation: Conversation | None = None
     answered: datetime | None = None
+    bill: Bill | None = None
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
@@ -55,6 +57,11 @@ class LiveCall:
     def caller(self) -> str:
         """Number of who calls; ``withheld`` if they do not tell."""
         return self.identity.number or "withheld"
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it has cost until now."""
+        return self.bill.cost(datetime.now().astimezone()) if self.bill else None
 
     @property
     def other(self) -> str:
