@@ -21,6 +21,7 @@ LIMIT = 15.0
 """Seconds that the browser has to find the way here and to agree on keys."""
 LARGEST = 2048
 """Bytes of a datagram."""
+HUNG_UP = "the browser hung up"
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -58,6 +59,7 @@ class BrowserPath:
     """One call's way: `gather`, then `connect`, `attach` to a channel's port and `carry` until the browser is gone."""
 
     def __init__(self) -> None:
+        self.closed = False
         self.refused = 0
         """Packets of ours that could not be sent."""
         self._gatherer = RTCIceGatherer(iceServers=[])  # none: the browser reaches us, or nothing does
@@ -93,6 +95,8 @@ class BrowserPath:
         except TimeoutError:
             where = "keys were not agreed on" if self._ice.state == "completed" else "no way was found"
             raise PathFailed(f"the browser did not connect within {LIMIT:.0f} s: {where}") from None
+        if self.closed:
+            raise PathFailed(HUNG_UP)
         if self._dtls.state != "connected":
             where = "DTLS" if self._ice.state == "completed" else "ICE"
             raise PathFailed(f"the browser could not be connected: {where} failed")
@@ -124,10 +128,12 @@ class BrowserPath:
             sending = group.create_task(send())
             await self._broken.wait()
             sending.cancel()
-        return "the browser was not heard from any more" if self._ice.state == "failed" else "the browser hung up"
+        return "the browser was not heard from any more" if self._ice.state == "failed" else HUNG_UP
 
     async def close(self) -> None:
-        """Tell the browser and close the ports; safe at any time, and twice."""
+        """Tell the browser and close the ports, which ends `connect` and `carry`; safe at any time, and twice."""
+        self.closed = True
+        self._broken.set()
         self._dtls.remove_all_listeners()
         self._ice.remove_all_listeners()
         await self._dtls.stop()

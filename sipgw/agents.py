@@ -68,7 +68,7 @@ class Agents:
 
     def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
         self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
-        self._routes = config.routes
+        self.routes = config.routes
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
@@ -76,9 +76,13 @@ class Agents:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
 
+    def become(self, other: "Agents") -> None:
+        """Be those of `other` from the next call on."""
+        self.all, self.routes = other.all, other.routes
+
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
-        for route in self._routes:
+        for route in self.routes:
             if _fits(route, request, caller, trunk):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])

@@ -54,9 +54,9 @@ class BrowserCall:
         finally:
             await self._path.close()
 
-    def hang_up(self, cause: str = "the browser hung up") -> None:
+    async def hang_up(self) -> None:
         """End it as the caller does."""
-        self._line.end(cause)
+        await self._path.close()
 
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
@@ -65,7 +65,7 @@ class BrowserCall:
             conversation = self._host.converse(self._line, None)
             try:
                 if problem := await self._connect(conversation):
-                    return Ending("failed", problem)
+                    return Ending("caller_hung_up" if self._path.closed else "failed", problem)
                 return await self._converse_on(channel, conversation)
             finally:
                 await conversation.close()

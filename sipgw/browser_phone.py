@@ -1,13 +1,15 @@
-"""The browser phone: calls from the page ``/phone``, served like those of a trunk; it is named ``browser``."""
+"""The browser phone: calls from the page ``/phone``, served like those of a trunk, which is named ``browser``."""
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from sipgw.admission import Admission
+from sipgw.agents import Agents
 from sipgw.browser_call import BrowserCall
-from sipgw.browser_options import BrowserOptions
 from sipgw.call import Host
+from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.live import LiveCall
 from sipgw.recordings import Tape
@@ -18,8 +20,21 @@ from sipgw.trunks import TrunkOptions
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
 """Stands in records and statistics; no INVITE ever comes on it."""
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
-Begin = Callable[[LiveCall, Coroutine[Any, Any, None]], None]
-"""Lets a coroutine serve a call as long as the gateway runs."""
+
+
+class House(Protocol):
+    """The gateway, as far as it concerns the phone."""
+
+    config: Config
+    agents: Agents
+    admission: Admission
+
+    @property
+    def desk(self) -> Desk:
+        """Serves the calls."""
+
+    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` serve a call as long as the gateway runs."""
 
 
 class NoCall(Exception):  # noqa: N818  an answer, not a fault
@@ -41,10 +56,8 @@ class Placed(NamedTuple):
 class BrowserPhone:
     """All calls from browsers."""
 
-    def __init__(self, options: BrowserOptions, desk: Desk, begin: Begin) -> None:
-        self._options = options
-        self._desk = desk
-        self._begin = begin
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._owners: dict[str, str] = {}
         """Who placed which call."""
         self._calls: dict[str, BrowserCall] = {}
@@ -58,11 +71,14 @@ class BrowserPhone:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""
         if self.missing:
             raise NoCall(501, self.missing)
-        if agent not in self._desk.agents.all:
+        if agent not in self._house.agents.all:
             raise NoCall(404, "there is no such agent")
         read = BrowserOffer.parse(offer.encode("utf-8", "replace"))
-        if len(self._owners) >= self._options.max_calls:
-            raise NoCall(503, f"all {self._options.max_calls} browser calls are in use; try again in a moment")
+        if self._house.admission.draining:
+            raise NoCall(503, "the gateway stops")
+        most = self._house.config.browser.max_calls
+        if len(self._owners) >= most:
+            raise NoCall(503, f"all {most} browser calls are in use; try again in a moment")
         from media.webrtc import BrowserPath
 
         call = f"browser-{secrets.token_hex(8)}"
@@ -76,24 +92,30 @@ class BrowserPhone:
             raise
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         live = LiveCall(call, TRUNK, caller, agent=agent)
-        self._begin(live, self._serve(live, read, path))
+        self._house.begin(live, self._serve(live, read, path))
         return Placed(call, answer)
 
-    def hang_up(self, call: str, who: str = "") -> bool:
+    def owned(self, call: str, who: str) -> bool:
+        """Whether `call` goes on and `who` placed it."""
+        return self._owners.get(call) == who
+
+    async def hang_up(self, call: str, who: str = "") -> bool:
         """End the call if it is one of `who`; returns whether it is."""
-        if self._owners.get(call, None) != who:
+        if not self.owned(call, who):
             return False
         if call in self._calls:
-            self._calls[call].hang_up()
+            await self._calls[call].hang_up()
         return True
 
     async def _serve(self, live: LiveCall, offer: BrowserOffer, path: Any) -> None:
+        desk = self._house.desk
+
         def call(host: Host, tape: Tape) -> BrowserCall:
-            self._calls[live.id] = BrowserCall(offer, path, self._desk.engine, host, tape)
+            self._calls[live.id] = BrowserCall(offer, path, desk.engine, host, tape)
             return self._calls[live.id]
 
         try:
-            await self._desk.hold(live, call)
+            await desk.hold(live, call)
         finally:
             self._calls.pop(live.id, None)
             self._owners.pop(live.id, None)

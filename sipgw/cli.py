@@ -19,8 +19,9 @@ from sipgw.cli_call import call
 from sipgw.cli_dnc import dnc
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
-from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
+from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
@@ -45,7 +46,7 @@ def serve(config: ConfigFile = None) -> None:
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(settings.log)
-        asyncio.run(_serve(settings, agents))
+        asyncio.run(_serve(settings, agents, config))
 
 
 @app.command()
@@ -85,6 +86,8 @@ def demo(
 
 
 app.command()(call)
+app.command()(doctor)
+
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
 
@@ -119,8 +122,8 @@ def _say_who_may_call(settings: Config) -> None:
         out.print("trunk  local: loopback and private networks")
 
 
-async def _serve(settings: Config, agents: dict[str, Config]) -> None:
-    stop, hurry = asyncio.Event(), asyncio.Event()
+async def _serve(settings: Config, agents: dict[str, Config], file: Path | None) -> None:
+    stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
@@ -128,10 +131,14 @@ async def _serve(settings: Config, agents: dict[str, Config]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
     async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
         _say_how_to_call(gateway, dashboard)
-        await stop.wait()
+        async with asyncio.TaskGroup() as group:
+            reloading = group.create_task(_reload(gateway, file, reload))
+            await stop.wait()
+            reloading.cancel()
         limit = settings.drain.limit
 
         def say(calls: int) -> None:
@@ -139,6 +146,22 @@ async def _serve(settings: Config, agents: dict[str, Config]) -> None:
 
         left = await drain(gateway, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
+
+
+async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
+    """Whenever it is asked for take the configuration as it is now, and print what has changed."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            found = await gateway.reload(*load_all(file))
+        except EXPECTED as error:
+            err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        for change in found:
+            note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
+            err.print(f"  {escape(str(change))}{note}", soft_wrap=True)
+        err.print(f"reloaded: {len(found)} changes" if found else "reloaded: nothing has changed")
 
 
 def _parts(choice: Choice) -> str:

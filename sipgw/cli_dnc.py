@@ -109,7 +109,7 @@ def check(
     async def judge(settings: Config, agents: dict[str, Config]) -> Any:
         trunks = Trunks(settings.trunks)
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
-        async with Store(settings.store) as store, gate_of(settings, agents, store, trunks.named) as gate:
+        async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
             return await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
 
     with one_line_errors():

@@ -105,7 +105,7 @@ class Cost:
         return {"total": round(self.total, 6), **parts, "unpriced": list(self.unpriced), "used": self.used}
 
 
-class Ledger:
+class Expenses:
     """The bills of all calls, and what the day has taken; `now` is in local time, whose midnight begins a day."""
 
     def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: Spent = NOTHING) -> None:

@@ -1,24 +1,23 @@
-"""The desk: gives each call an agent, tells the watchers what happens in it and keeps its record."""
+"""The desk: gives each call an agent and tells the watchers what happens in it."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
-from agent.records import Outcome, Report, TurnEnded, Used
+from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
 from media.engine import MediaEngine
 from sipgw.agents import DEFAULT, Agents, call_variables
 from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
-from sipgw.cost import Bill, Ledger, models
+from sipgw.cost import Bill, Expenses, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
     CallAnswered,
@@ -45,7 +44,7 @@ from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.stop_calling import stop_keys, stop_tools
-from sipgw.store import CallRecord, Store
+from sipgw.store import Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
 from sipgw.turned_away import Announcing, Rejection
@@ -58,7 +57,7 @@ class Desk:
     """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
 
     agents: Agents
-    providers: Mapping[str, Providers]
+    providers: dict[str, Providers]
     store: Store
     engine: MediaEngine
     endpoint: Endpoint
@@ -68,10 +67,10 @@ class Desk:
     person: Callable[[TrunkOptions], Person | None]
     own_list: OwnList
     limits: Limits
-    ledger: Ledger
+    expenses: Expenses
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
-        """Let the agent that is meant talk with the caller, and keep the record."""
+        """Let the agent that is meant talk with the caller."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
         caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
         declined = self.limits.admit(caller, asyncio.get_running_loop().time())
@@ -97,35 +96,33 @@ class Desk:
         await self.hold(live, begin)
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
-        """Let the agent of `live` talk in the call that `begin` makes, on whatever line, and keep the record."""
+        """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
         tape = self._begun(live)
-        turns = list[dict[str, Any]]()
-        live.call = call = begin(Hosting(self, live, turns), tape)
+        live.call = call = begin(Hosting(self, live), tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
-            await self._keep(live, live.stopped or ending, turns, call.stats | tape.as_dict())
+            self._over(live, live.stopped or ending, call.stats | tape.as_dict())
 
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
-        """Call somebody, let the agent talk with them, and keep the record; returns how it ended."""
+        """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
         tape = self._begun(live)
-        turns = list[dict[str, Any]]()
-        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, turns, tape), tape)
+        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
             ending = live.stopped or ending
-            await self._keep(live, ending, turns, (live.call.stats if live.call else {}) | tape.as_dict())
+            self._over(live, ending, (live.call.stats if live.call else {}) | tape.as_dict())
         return ending
 
     def _begun(self, live: LiveCall) -> Tape:
         """Tell of the beginning; returns what the call is recorded by."""
         structlog.contextvars.bind_contextvars(call=live.id)
         who, name = live.identity, live.agent
-        bill = Bill(self.ledger.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
-        live.bill = self.ledger.open(live.id, bill)
+        bill = Bill(self.expenses.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
+        live.bill = self.expenses.open(live.id, bill)
         log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         self.watchers.tell(
             CallBegan(
@@ -144,25 +141,13 @@ class Desk:
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
-    async def _keep(
-        self, live: LiveCall, ending: Ending, turns: list[dict[str, Any]], media: dict[str, object]
-    ) -> None:
-        """Tell and record the ending."""
-        ended, caller = datetime.now(UTC), live.identity
+    def _over(self, live: LiveCall, ending: Ending, media: dict[str, Any]) -> None:
+        """Tell the ending."""
+        ended = datetime.now(UTC)
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
-        cost = self.ledger.close(live.id)
-        costs = cost.as_dict() if cost else None
-        self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by), costs))
-        identity = caller.as_dict() | ({"replaced_by": live.replaced_by} if live.replaced_by else {})
-        record = CallRecord(
-            id=live.id, direction=live.direction, trunk=live.trunk.name, agent=live.agent, caller=live.caller,
-            called=caller.dialled, began=live.began, ended=ended, ending=ending.kind, cause=ending.cause[:500],
-            answered=live.answered, cost=cost.total if cost else None, costs=costs, media=media, identity=identity,
-        )  # fmt: skip
-        try:
-            await asyncio.shield(self.store.add_call(record, turns))
-        except SQLAlchemyError as error:  # the call is over either way
-            log.warning("record not kept", cause=str(error).splitlines()[0])
+        cost = self.expenses.close(live.id)
+        told = CallEnded(live.id, ended, ending, media, tuple(live.replaced_by), cost.as_dict() if cost else None)
+        self.watchers.tell(told)
 
 
 @dataclass(frozen=True)
@@ -171,7 +156,6 @@ class Hosting:
 
     desk: Desk
     live: LiveCall
-    turns: list[dict[str, Any]]
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """See `sipgw.call.Host.converse`."""
@@ -214,8 +198,6 @@ class Hosting:
 
     def report(self, report: Report) -> None:
         """Something happened in the conversation."""
-        if isinstance(report, TurnEnded):
-            self.turns.append(report.turn.as_dict())
         if isinstance(report, Used):
             self._charge(report)
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))

@@ -161,9 +161,16 @@ class FileLists:
     """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
 
     def __init__(self, paths: Iterable[str], country: str = "") -> None:
-        self._files = [_File(Path(path)) for path in dict.fromkeys(paths)]
+        self._files: list[_File] = []
         self._country = country
         self._reading = asyncio.Lock()
+        self.include(paths)
+
+    def include(self, paths: Iterable[str]) -> None:
+        """Let these files count too, if they do not yet."""
+        for path in dict.fromkeys(paths):
+            if all(str(file.path) != str(Path(path)) for file in self._files):
+                self._files.append(_File(Path(path)))
 
     async def fresh(self) -> None:
         """Read what has changed since; nobody is judged by an old list."""

@@ -13,20 +13,22 @@ import structlog
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
-from sipgw.agents import Agents, checked
+from sipgw.agents import DEFAULT, Agents, checked
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
-from sipgw.cost import Ledger, spent_since_midnight
+from sipgw.cost import Expenses, spent_since_midnight
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.gate import gate_of
+from sipgw.ledger import Ledger
 from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.prices import PriceTable
 from sipgw.providers import Providers, opened
+from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.identity import Identity
@@ -98,24 +100,14 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
+            await enter(Ledger(store, self.watchers))
             providers: dict[str, Providers] = {}
-            speech = None
-            for name, one in self.agents.all.items():
-                one.config.recording.prepare()
-                providers[name] = await enter(opened(one.config, one.choice, speech))
-                speech = speech or providers[name].speech
+            await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media))
             endpoint = await enter(self._endpoint())
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            ledger = Ledger(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
-            gate = await enter(
-                gate_of(
-                    config,
-                    {name: one.config for name, one in self.agents.all.items()},
-                    store,
-                    self.admission.trunks.named,
-                )
-            )
+            expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
+            gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             self._desk = Desk(
                 self.agents,
@@ -128,8 +120,8 @@ class Gateway:
                 self.watchers,
                 self._person,
                 gate.own,
-                Limits(config.limits, ledger.spent),
-                ledger,
+                Limits(config.limits, expenses.spent),
+                expenses,
             )
             await enter(self._group)
             for trunk in self.admission.trunks.all:
@@ -148,15 +140,41 @@ class Gateway:
             await asyncio.wait(self._calls, timeout=GOODBYE_LIMIT)
         await self._stack.aclose()  # the body's own error stays what it is
 
+    async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
+        """Let agents and routes be as in a changed configuration from the next call on; returns what is different.
+
+        What only a restart can change stays as it is (`Change.needs_restart`). Raises like the start of a gateway;
+        then nothing has changed.
+        """
+        agents, now = Agents(config, others), self.agents.all
+        before = {name: one.config for name, one in now.items() if name != DEFAULT}
+        found = changes(now[DEFAULT].config, config, before, others)
+        # A provider that nothing has changed in stays as it is, with its connections.
+        kept = {name: one for name, one in self.desk.providers.items() if name in now and name in agents.all
+                and now[name].config == agents.all[name].config}  # fmt: skip
+        await self._hire(agents, kept)
+        self.desk.providers.update(kept)
+        self.agents.become(agents)
+        return found
+
+    async def _hire(self, agents: Agents, providers: dict[str, Providers]) -> None:
+        """Start what agents need that have nothing in `providers` yet; it stays until the gateway stops."""
+        speech = next((one.speech for one in providers.values() if one.speech), None)
+        for name, one in agents.all.items():
+            if name not in providers:
+                one.config.recording.prepare()
+                providers[name] = await self._stack.enter_async_context(opened(one.config, one.choice, speech))
+                speech = speech or providers[name].speech
+
     @property
     def endpoint(self) -> Endpoint:
         """The SIP endpoint."""
-        return self._running.endpoint
+        return self.desk.endpoint
 
     @property
     def store(self) -> Store:
         """The database."""
-        return self._running.store
+        return self.desk.store
 
     @property
     def calls(self) -> dict[str, LiveCall]:
@@ -164,20 +182,19 @@ class Gateway:
         return {live.id: live for live in self._calls.values()}
 
     @property
-    def _running(self) -> Desk:
+    def desk(self) -> Desk:
+        """What serves the calls."""
         if self._desk is None:
             raise RuntimeError("the gateway is not running")
         return self._desk
 
     @property
-    def desk(self) -> Desk:
-        """Serves calls, whatever line they are on."""
-        return self._running
-
-    @property
     def outbound(self) -> Outbound:
         """For calls out."""
-        return self._running.outbound
+        return self.desk.outbound
+
+    def _configs(self) -> dict[str, Config]:
+        return {name: one.config for name, one in self.agents.all.items()}
 
     def turn_away(self) -> None:
         """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
@@ -274,7 +291,7 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
-        self.begin(live, self._running.serve(leg, live))
+        self.begin(live, self.desk.serve(leg, live))
 
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
@@ -304,16 +321,16 @@ class Gateway:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
             raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
-        if (spent := self._running.limits.budget()) is not None:
+        if (spent := self.desk.limits.budget()) is not None:
             raise NotDialled(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
-        trunk = self.admission.trunks.named(self._running.outbound.first(errand.trunk))
+        trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
         if trunk is None:
             name = f"trunk {errand.trunk!r}" if errand.trunk else "trunk"
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
-        return Placed(live, self._watched(live, self._running.place(errand, live)))
+        return Placed(live, self._watched(live, self.desk.place(errand, live)))
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""

@@ -153,6 +153,11 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((wanted, *backup)))
 
 
+def made(config: Config, part: str, name: str) -> Any:
+    """One provider of the cloud by itself: an `Ears`, a `Model` or a `Voice`. Raises `KeyError`."""
+    return _PARTS[part][0][name].make(config)
+
+
 def _hasty(config: Config) -> Config:
     """Ears that have somebody to stand in for them try a thing once only."""
     limit = config.failover.open_limit

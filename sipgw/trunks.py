@@ -58,6 +58,8 @@ class TrunkOptions:
     """New calls out; more wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2, Telnyx 20)."""
     options_every: float = 0
     """Seconds between OPTIONS requests that ask whether the trunk is there, at least 15; 0 is never."""
+    test_number: str = ""
+    """A number that answers with an echo, which `sipgw doctor` calls to hear both directions; empty: none."""
     networks: tuple[str, ...] = ()
     """Networks that its calls come from. A registered trunk's registrar addresses are added by themselves."""
     proof: Literal["network", "digest"] = "network"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.records import Used
-from sipgw.cost import Bill, Ledger
+from sipgw.cost import Bill, Expenses
 from sipgw.limits import Spent
 from sipgw.options import OptionError, build
 from sipgw.prices import PriceOptions, PriceTable, packaged
@@ -99,19 +99,19 @@ def test_every_price_of_the_package_has_a_source_and_a_day() -> None:
 
 def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:
     now = NOON
-    ledger = Ledger(PriceTable(OWN), lambda: now, Spent(10, 1))
-    one = ledger.open("a", bill())
+    expenses = Expenses(PriceTable(OWN), lambda: now, Spent(10, 1))
+    one = expenses.open("a", bill())
     now += timedelta(seconds=90)
-    assert ledger.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
-    cost = ledger.close("a")
+    assert expenses.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
+    cost = expenses.close("a")
     assert cost
     assert cost.total == pytest.approx(0.12)
     now += timedelta(hours=1)
-    assert ledger.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
+    assert expenses.spent() == Spent(pytest.approx(11.5), pytest.approx(1.12))
     assert one.cost(now).total == pytest.approx(0.12), "it has ended"
-    assert ledger.close("a") is None
+    assert expenses.close("a") is None
     now += timedelta(days=1)
-    assert ledger.spent() == Spent(0, 0)
+    assert expenses.spent() == Spent(0, 0)
 
 
 @pytest.mark.parametrize(

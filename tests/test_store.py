@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from agent.tools import Toolbox
 from sipgw.orders import order_tools
 from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
+from tests.keeping import START, add_call
 
 
 def with_store(path: Path, work):
@@ -53,7 +54,7 @@ def test_records_survive(tmp_path: Path) -> None:
 
     async def keep(store: Store):
         fields = {"id": "c", "trunk": "t", "caller": "a", "called": "b", "ending": "failed", "cause": "x", "media": {}}
-        await store.add_call(CallRecord(began=now, ended=now, **fields), [{"caller": "ü", "tools": []}])
+        await add_call(store, CallRecord(began=now, ended=now, **fields), [{"caller": "ü", "tools": []}])
 
     async def read(store: Store):
         return await store.calls()
@@ -98,9 +99,6 @@ def test_a_promise_needs_a_telephone_number(tmp_path: Path) -> None:
     assert good.result["phone_number"] == "4155550123"
 
 
-START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
 async def ten_calls(store: Store) -> None:
     """Calls 0 to 9, a minute apart; the last two at the same moment."""
     for number in range(10):
@@ -115,7 +113,7 @@ async def ten_calls(store: Store) -> None:
             ended=START + timedelta(minutes=9),
             ending="failed" if number == 7 else "caller_hung_up",
         )
-        await store.add_call(record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
+        await add_call(store, record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
 
 
 @pytest.mark.parametrize(

@@ -117,14 +117,15 @@ class Names:
         questions = next(steps)
         while True:
             async with asyncio.TaskGroup() as group:
-                asked = {question: group.create_task(self._ask(question, troubles)) for question in questions}
+                asked = {question: group.create_task(self.ask(question, troubles)) for question in questions}
             try:
                 questions = steps.send({question: task.result() for question, task in asked.items()})
             except StopIteration as end:
                 hops: tuple[Peer, ...] = end.value
                 return hops
 
-    async def _ask(self, question: Question, troubles: list[str]) -> Records:
+    async def ask(self, question: Question, troubles: list[str]) -> Records:
+        """The records that answer `question`; what went wrong with it is added to `troubles`."""
         if "." in question.name.strip("."):
             try:
                 answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)

@@ -51,8 +51,9 @@ class Database:
     """A database that can be read and written. Use it as an async context manager."""
 
     def __init__(self, options: StoreOptions) -> None:
-        self._options = options
+        self.options = options
         self._engine = _engine(options)
+        self._file: tuple[int, int] | None = None
         self.read = async_sessionmaker(self._engine, expire_on_commit=False)
         """A session to read in: ``async with store.read() as session``."""
         self._write = async_sessionmaker(self._engine.execution_options(sipgw_write=True), expire_on_commit=False)
@@ -64,31 +65,53 @@ class Database:
             yield session
 
     async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def revive(self) -> None:
+        """Make the database again if its file was taken away or exchanged; SQLite would go on with the old one.
+
+        Raises `StoreError` if that cannot be done now.
+        """
+        if self._file != self._identity():
+            await self._engine.dispose()
+            await self._open()
+
+    async def _open(self) -> None:
         try:
-            if not self._options.url:
+            if not self.options.url:
                 # A file that cannot be opened is found out before there is a thread that would have to be ended.
-                with contextlib.closing(sqlite3.connect(self._options.path)) as probe:
+                with contextlib.closing(sqlite3.connect(self.options.path)) as probe:
                     probe.execute("PRAGMA user_version")
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
+            self._file = self._identity()
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
             await self._engine.dispose()
             raise StoreError(self._refusal(error)) from None
         except BaseException:
             await self._engine.dispose()
             raise
-        return self
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self.options.url:
+            return None
+        try:
+            there = Path(self.options.path).stat()
+        except OSError:
+            return (0, 0)
+        return there.st_dev, there.st_ino
 
     async def __aexit__(self, *_: object) -> None:
         await self._engine.dispose()
 
     def _refusal(self, error: Exception) -> str:
         cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
-        if self._options.url:
+        if self.options.url:
             url = self._engine.url
             place = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
             return f"cannot open the database {place}: {cause}; look at [store] url and whether the server runs"
-        place = str(Path(self._options.path).resolve())
+        place = str(Path(self.options.path).resolve())
         return (
             f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
         )

@@ -1,6 +1,5 @@
 """The store: sample orders, promised callbacks and the record of every call, in one database (SQLAlchemy 2)."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -8,7 +7,7 @@ from sqlalchemy import func, select
 
 from sipgw.store.calls import CallFilter, Page, events_of, page_of, whole
 from sipgw.store.engine import Database
-from sipgw.store.tables import Callback, CallRecord, Order, ToolCallRecord, TurnRecord, columns
+from sipgw.store.tables import Callback, CallRecord, Order, columns
 
 SAMPLE_ORDERS = (
     Order(number="7346", item="a blue raincoat", status="out for delivery", expected="today before six p.m."),
@@ -51,15 +50,6 @@ class Store(Database):
         """All promised callbacks, oldest first."""
         async with self.read() as session:
             return [columns(row) for row in await session.scalars(select(Callback).order_by(Callback.id))]
-
-    async def add_call(self, record: CallRecord, turns: Sequence[dict[str, Any]] = ()) -> None:
-        """Keep the record of a call that has ended."""
-        async with self.write() as session:
-            session.add(record)
-            for number, turn in enumerate(turns):
-                said = {name: value for name, value in turn.items() if name != "tools"}
-                session.add(TurnRecord(call=record.id, number=number, **said))
-                session.add_all(ToolCallRecord(call=record.id, turn=number, **run) for run in turn["tools"])
 
     async def calls(self, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
         """All wanted calls with their turns and tools, oldest first; without a wish those that have ended."""

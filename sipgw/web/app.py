@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
+from sipgw.browser_phone import BrowserPhone
 from sipgw.web import api, calls, configuration, live, outbound, phone, providers, sign_in, trunks
 from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
@@ -42,6 +43,7 @@ def application(
         title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
     )
     made.state.app = App(house, feed, entrance, PAGES, templates())
+    made.state.phone = BrowserPhone(house)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     made.include_router(api.router)

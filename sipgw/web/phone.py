@@ -1,15 +1,68 @@
-"""The browser phone."""
+"""The browser phone: the page, and the few requests that a call of it needs."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from typing import Annotated
 
-from sipgw.web.state import page
-from sipgw.web.who import Viewer
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from sipgw.agents import DEFAULT
+from sipgw.browser_phone import BrowserPhone, NoCall
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.sip.sdp import MAX_SDP
+from sipgw.web.state import Here, page
+from sipgw.web.who import Operator, Viewer
+from sipgw.web.words import words
 
 router = APIRouter()
 
 
+def _phone(request: Request) -> BrowserPhone:
+    found: BrowserPhone = request.app.state.phone
+    return found
+
+
+Phone = Annotated[BrowserPhone, Depends(_phone)]
+
+
+class Wish(BaseModel):
+    """What the page asks for."""
+
+    sdp: str = Field(max_length=MAX_SDP)
+    """The browser's offer, with all its candidates gathered."""
+    agent: str = Field(DEFAULT, max_length=40)
+
+
 @router.get("/phone")
-async def phone(request: Request, _who: Viewer) -> Response:
+async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Response:
     """The page."""
-    return page(request, "phone.html", title="Phone")
+    agents = sorted(app.house.agents.all, key=lambda name: (name != DEFAULT, name))
+    allowed = who.may("operator")
+    return page(request, "phone.html", title="Phone", agents=agents, missing=calls.missing, allowed=allowed)
+
+
+@router.post("/phone/calls", status_code=201)
+async def place(wish: Wish, calls: Phone, who: Operator) -> dict[str, str]:
+    """Begin a call; the browser gets its answer, and connects."""
+    try:
+        placed = await calls.place(wish.sdp, wish.agent, who.name)
+    except NotAcceptable as error:
+        raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
+    except NoCall as error:
+        raise HTTPException(error.status, str(error)) from None
+    return {"call": placed.call, "sdp": placed.answer}
+
+
+@router.delete("/phone/calls/{call}", status_code=204)
+async def hang_up(call: str, calls: Phone, who: Operator) -> None:
+    """End one's own call; also sent when the page is left."""
+    if not await calls.hang_up(call, who.name):
+        raise HTTPException(404, "there is no such call of yours")
+
+
+@router.get("/phone/calls/{call}/events")
+async def happenings(call: str, app: Here, calls: Phone, who: Operator) -> Response:
+    """Server-sent events ``word``: what both sides say in one's own call, and how it ended."""
+    if not calls.owned(call, who.name):
+        raise HTTPException(404, "there is no such call of yours")
+    return StreamingResponse(words(app.house.watchers, call), media_type="text/event-stream")

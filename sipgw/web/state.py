@@ -10,10 +10,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sipgw import __version__
-from sipgw.agents import Agents
+from sipgw import __version__, browser_phone
 from sipgw.call_out import Errand
-from sipgw.config import Config
 from sipgw.events import Watchers
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
@@ -25,11 +23,9 @@ from sipgw.web.who import Who
 FOLDER = Path(__file__).parent
 
 
-class House(Protocol):
+class House(browser_phone.House, Protocol):
     """The gateway, as far as pages look at it. `sipgw.gateway.Gateway` is one; so may a test be."""
 
-    config: Config
-    agents: Agents
     watchers: Watchers
 
     @property

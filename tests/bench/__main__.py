@@ -7,7 +7,7 @@ AREAS = {
     "sip": ("sip",),
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
-    "calls": ("admission",),
+    "calls": ("admission", "records"),
     "dashboard": (),
     "tools": (),
     "production": (),

@@ -41,7 +41,13 @@ class Served:
         self.port = port
         self.rtp_ports = rtp_ports
         self.log: list[str] = []
+        self.killed = False
         self._database = database
+
+    def kill(self) -> None:
+        """As the kernel kills what takes too much memory."""
+        self.killed = True
+        self.process.kill()
 
     def calls(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
         """The records of ended calls, once there are `count`."""
@@ -112,6 +118,8 @@ def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Serve
         assert ready.wait(90), "the gateway did not start:\n" + "".join(gateway.log)
         assert process.poll() is None, "the gateway ended:\n" + "".join(gateway.log)
         yield gateway
+        if gateway.killed:
+            return
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, "".join(gateway.log)
     finally:

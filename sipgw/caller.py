@@ -1,0 +1,248 @@
+"""A scripted caller: real SIP and RTP on one side, on the other a script that hears the agent and acts."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from agent.ulaw import from_linear, level, to_linear
+from media import channel as media
+from media.engine import MediaEngine, MediaOptions
+from media.session import Format
+from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, make_offer
+from sipgw.sip.tls import TlsOptions
+from sipgw.sip.uri import Uri
+
+QUIET = 0.8
+"""Seconds of silence after which the caller takes it that the agent has finished."""
+AUDIBLE = 120.0
+"""Root mean square of the agent's sound above which the caller hears it."""
+NOISE = 60
+"""Amplitude of the line noise under the caller's voice (16-bit scale)."""
+STEP = 0.02
+"""Seconds between two looks at the script."""
+
+
+class Say(NamedTuple):
+    """The caller says mu-law sound."""
+
+    sound: bytes
+
+
+class Press(NamedTuple):
+    """The caller presses keys."""
+
+    keys: str
+
+
+class HangUp(NamedTuple):
+    """The caller has had enough."""
+
+
+Action = Say | Press | HangUp
+
+
+class Span(NamedTuple):
+    """A stretch of sound, in seconds on the loop's clock."""
+
+    begin: float
+    end: float
+
+
+@dataclass
+class Ear:
+    """What the caller hears of the agent. Sans-IO."""
+
+    sound: bytes = b""
+    speech: list[Span] = field(default_factory=list)
+    """Stretches of the agent's speech; a pause of less than 200 ms does not part them."""
+    spoken_until: float = 0.0
+    """When the caller's own last words end."""
+
+    PARTING = 0.2
+
+    def hear(self, ulaw: bytes, at: float) -> None:
+        """Take sound whose last sample arrived at `at`."""
+        self.sound += ulaw
+        if level(ulaw) <= AUDIBLE:
+            return
+        begin = at - len(ulaw) / 8000
+        if self.speech and begin - self.speech[-1].end < self.PARTING:
+            self.speech[-1] = Span(self.speech[-1].begin, at)
+        else:
+            self.speech.append(Span(begin, at))
+
+    @property
+    def sounds_at(self) -> float:
+        """When the agent was last heard."""
+        return self.speech[-1].end if self.speech else 0.0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the agent has been heard since the caller's last words."""
+        return self.sounds_at > self.spoken_until
+
+    @property
+    def began_at(self) -> float:
+        """When the agent began what it is saying now, after a pause or after the caller."""
+        began = self.sounds_at
+        for span in reversed(self.speech):
+            if began - span.end > QUIET or span.end < self.spoken_until:
+                break
+            began = max(span.begin, self.spoken_until)
+        return began
+
+    def speaking(self, now: float) -> bool:
+        """Whether the agent has not finished."""
+        return now - self.sounds_at < QUIET
+
+
+class Script(Protocol):
+    """What the caller does; asked every 20 ms."""
+
+    def next(self, now: float, ear: Ear) -> Action | None:
+        """What to do now, or None."""
+        ...
+
+
+@dataclass
+class Call:
+    """A call as it was for the caller. Times are on the loop's clock."""
+
+    ear: Ear = field(default_factory=Ear)
+    said: bytes = b""
+    """The caller's own sound, in step with what was heard."""
+    utterances: list[Span] = field(default_factory=list)
+    dialled: float = 0.0
+    answered: float = 0.0
+    ended: float = 0.0
+    ending: str = ""
+    stats: dict[str, Any] = field(default_factory=dict)
+    """Counters of the caller's own media plane."""
+
+
+class Relay(Protocol):
+    """What stands between the caller's media and the network."""
+
+    async def between(self, port: int) -> int:
+        """The port to be named in the offer instead of `port`."""
+        ...
+
+    def onward(self, remote: tuple[str, int]) -> tuple[str, int]:
+        """Where the caller is to send, when the other side is at `remote`."""
+        ...
+
+
+class Phone:
+    """The SIP endpoint and the media process of callers. Use it as an async context manager."""
+
+    def __init__(self, host: str = "127.0.0.1", tls: TlsOptions | None = None) -> None:
+        options = EndpointOptions(host=host, port=0, tcp=False, tls=tls or TlsOptions())
+        self.endpoint = Endpoint(options, _refuse, lambda *_: DROP)
+        self.engine = MediaEngine(MediaOptions(bind_host=host, port_range=(40000, 44000)))
+
+    async def __aenter__(self) -> "Phone":
+        await self.endpoint.__aenter__()
+        await self.engine.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.engine.__aexit__(None, None, None)
+        await self.endpoint.__aexit__(None, None, None)
+
+    async def call(
+        self, target: Uri, script: Script, limit: float, call: Call | None = None, relay: Relay | None = None
+    ) -> Call:
+        """Hold a conversation of `limit` seconds at most. Raises `CallFailed`, `NotAcceptable`, `MediaDown`."""
+        call = call or Call()
+        channel = await self.engine.open(lambda event: _hear(call, event))
+        try:
+            async with placed(self.endpoint, target, channel.port, call, relay) as (leg, agreed):
+                form = Format(agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type)
+                remote = (agreed.remote_address, agreed.remote_port)
+                channel.connect(form, relay.onward(remote) if relay else remote)
+                await _hold(call, leg, channel, script, limit)
+            with contextlib.suppress(media.MediaDown):
+                call.stats = await channel.stats()
+        finally:
+            channel.close()
+        return call
+
+
+@contextlib.asynccontextmanager
+async def placed(
+    endpoint: Endpoint, target: Uri, port: int, call: Call, relay: Relay | None = None
+) -> AsyncIterator[tuple[Leg, Negotiated]]:
+    """Call `target` with sound at `port`, and hang up at the end of the block."""
+    now = asyncio.get_running_loop().time
+    hops = await endpoint.locate(target)
+    host = endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
+    local = LocalMedia(host, await relay.between(port) if relay else port)
+    offer = make_offer(local)
+    call.dialled = now()
+    leg, reply = await endpoint.invite(target, f"<sip:caller@{host}>", offer)
+    call.answered = call.ear.spoken_until = now()
+    try:
+        yield leg, accept_answer(offer, reply or b"", local)
+    finally:
+        leg.hangup()
+        await leg.over(2.0)
+        call.ended = now()
+
+
+async def _hold(call: Call, leg: Leg, channel: media.Channel, script: Script, limit: float) -> None:
+    try:
+        async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
+            following = group.create_task(_follow(call, leg, channel, script))
+            async for event in leg.events():
+                if isinstance(event, Ended):
+                    call.ending = call.ending or str(event)
+            following.cancel()
+    except TimeoutError:
+        call.ending = f"the call did not end within {limit:g} s"
+
+
+async def _follow(call: Call, leg: Leg, channel: media.Channel, script: Script) -> None:
+    now, number = asyncio.get_running_loop().time, 0
+    while True:
+        await asyncio.sleep(STEP)
+        match script.next(now(), call.ear):
+            case Say(sound):
+                number += 1
+                begin = max(now(), call.ear.spoken_until)
+                call.ear.spoken_until = begin + len(sound) / 8000
+                call.utterances.append(Span(begin, call.ear.spoken_until))
+                call.said += b"\xff" * max(0, int((begin - call.answered) * 8000) - len(call.said)) + sound
+                channel.say(number, sound)
+                channel.finish(number)
+            case Press(keys):
+                channel.send_digits(keys)
+                call.ear.spoken_until = now() + 0.2 * len(keys)
+            case HangUp():
+                call.ending = "the caller hung up"
+                leg.hangup()
+                return
+            case None:
+                pass
+
+
+def _hear(call: Call, event: media.MediaEvent) -> None:
+    if isinstance(event, media.Frames):
+        call.ear.hear(event.ulaw, event.at)
+
+
+def with_noise(ulaw: bytes) -> bytes:
+    """The sound with the noise of a telephone line, the same every time."""
+    source = random.Random(8000)
+    linear = memoryview(bytearray(to_linear(ulaw))).cast("h")
+    for at, sample in enumerate(linear):
+        linear[at] = max(-32768, min(32767, sample + source.randint(-NOISE, NOISE)))
+    return from_linear(linear.tobytes())
+
+
+def _refuse(leg: Leg) -> None:
+    leg.reject(403)

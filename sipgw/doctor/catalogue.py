@@ -1,0 +1,253 @@
+"""Everything that the doctor can find wrong: verdict, likely cause, and the line or portal field to change."""
+
+from typing import Final, Literal, NamedTuple
+
+
+class Ailment(NamedTuple):
+    """One thing that can be wrong; ``{blanks}`` are filled from what was seen."""
+
+    verdict: Literal["warn", "fail"]
+    cause: str
+    fix: str
+
+
+def _fail(cause: str, fix: str) -> Ailment:
+    return Ailment("fail", cause, fix)
+
+
+def _warn(cause: str, fix: str) -> Ailment:
+    return Ailment("warn", cause, fix)
+
+
+CATALOGUE: Final[dict[str, Ailment]] = {
+    # This machine
+    "local.sip-port": _warn(
+        "another program listens there; if that is `sipgw serve`, all is well",
+        "stop the other program, or set [sip] port to a free one",
+    ),
+    "local.rtp-range": _warn(
+        "{calls} calls may come at once and the range has room for {room}",
+        "[media] port_range = [16384, 32766], and open the same range for UDP in the firewall",
+    ),
+    "local.rtp-ports": _fail(
+        "another program (a PBX, a second gateway) uses the same range", "[media] port_range = a range of your own"
+    ),
+    "local.descriptors": _warn(
+        "each call holds about 8 open files and connections", "LimitNOFILE=65536 in the service, or `ulimit -n 65536`"
+    ),
+    "local.tls-files": _fail("the file is missing, damaged, or the key is not that of the certificate", "[sip.tls]"),
+    "address.wrong": _fail(
+        "the router's address has changed, or the value is that of another machine",
+        '[sip] public_address = "{seen}", or empty with a stun_server',
+    ),
+    "address.private": _fail(
+        "{own} is an address inside your network, and nobody told the gateway the one outside",
+        '[sip] public_address = "YOUR.PUBLIC.ADDRESS" (or stun_server), and forward the SIP and RTP ports to this machine',
+    ),
+    "address.private-set": _fail(
+        "it is an address inside a network; the carrier's calls and sound would go nowhere",
+        '[sip] public_address = the address that the Internet sees, or empty',
+    ),
+    "stun.silent": _warn(
+        "the server is gone or the firewall lets no UDP out to it",
+        "[sip] stun_server = another one, or public_address = a fixed one",
+    ),
+    "stun.other": _warn(
+        "two ways lead out of this network, or the NAT maps each destination to another port (symmetric NAT)",
+        '[sip] public_address = "{seen}" and a fixed port forwarding; leave stun_server empty',
+    ),
+    "nat.spotted": _warn(
+        "there is a NAT between us and the trunk",
+        'nothing, with mode = "register"; otherwise [sip] public_address and port forwarding',
+    ),
+    "nat.port": _warn(
+        "the NAT changes the port, so calls to the port that is listened on do not arrive unless it is forwarded",
+        "forward UDP port {port} to this machine in the router",
+    ),
+    # Something on the way rewrites SIP
+    "alg.via": _fail(
+        "a SIP-ALG of the router rewrites SIP on its way",
+        "switch SIP-ALG (SIP helper) off in the router, or use ;transport=tls in registrar or domain",
+    ),
+    "alg.fields": _fail(
+        "something on the way changes fields that nobody may change (RFC 3261 §16.6): a SIP-ALG",
+        "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
+    ),
+    "alg.contact": _fail(
+        "a SIP-ALG rewrote our Contact, so calls in go to the router instead of us",
+        "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
+    ),
+    "alg.body": _fail(
+        "a SIP-ALG rewrote the description of our sound, or cut it short",
+        "switch SIP-ALG off in the router, or use ;transport=tls in registrar or domain",
+    ),
+    # Names
+    "resolve.no-name": _fail("the name is mistyped or not set up yet", "{key} = the name that the portal shows"),
+    "resolve.dns-silent": _fail(
+        "the DNS server is down, or a firewall keeps us from it", '[sip] dns = ["1.1.1.1"], or repair the resolver'
+    ),
+    "resolve.no-service": _fail(
+        "the domain says by SRV that it has no such service", "{key}: another ;transport= or the name from the portal"
+    ),
+    "resolve.dangling": _fail(
+        "an SRV record of the domain leads to a name without address", "{key} = the host itself, with its port"
+    ),
+    "resolve.family": _fail(
+        "the trunk has addresses of the other IP family only", '[sip] host = "::" (both), or "0.0.0.0" for IPv4'
+    ),
+    # The way there
+    "reach.closed": _fail(
+        "the machine is there, but nobody listens on that port", "{key}: the right port or ;transport= (portal: SIP port)"
+    ),
+    "reach.filtered": _fail(
+        "a firewall, on our side or theirs, drops packets; or the address is not allowed there",
+        "open {transport} port {port} outwards; in the portal, allow our public address (IP access list)",
+    ),
+    "reach.udp-silent": _fail(
+        "UDP is lost on the way or unwanted there, while TCP gets through", "{key}: add ;transport=tcp"
+    ),
+    "reach.unreachable": _fail("no route leads there", "{key}: the right address; or repair the route or VPN"),
+    # TLS
+    "tls.expired": _fail("their certificate has run out", "have it renewed there; [sip.tls] cannot repair it"),
+    "tls.not-yet-valid": _fail(
+        "the clock of this machine is behind, or the certificate was made for later", "set the clock (timedatectl set-ntp true)"
+    ),
+    "tls.wrong-host": _fail(
+        "the certificate is for another name than the one we call",
+        '{key} = the name in the certificate; for a PBX of your own [sip.tls] verify = "authority"',
+    ),
+    "tls.self-signed": _fail(
+        "nobody known vouches for the certificate (a PBX of one's own, or somebody in between)",
+        '[sip.tls] ca = "pbx.pem" with that certificate, if it is yours',
+    ),
+    "tls.missing-intermediate": _fail(
+        "it sends its own certificate without the one that vouches for it, or the authority is a private one",
+        'there: install the full chain; for a private authority [sip.tls] ca = "authority.pem"',
+    ),
+    "tls.unknown-authority": _fail(
+        "the chain ends at an authority that is not believed here", '[sip.tls] ca = "authority.pem" if you trust it'
+    ),
+    "tls.old-protocol": _fail(
+        "the server speaks only TLS 1.1 or older, which is broken", "have TLS 1.2 switched on there, or ;transport=tcp"
+    ),
+    "tls.not-tls": _fail("the port speaks something else than TLS", "{key}: the TLS port (mostly 5061), or ;transport=tcp"),
+    "tls.client-certificate": _fail(
+        "the server lets in only those who show a certificate", '[sip.tls] certificate = "ours.pem", as issued by them'
+    ),
+    "tls.failed": _fail("the handshake failed in a way that is not listed here", "{key}: ;transport=tcp to go on meanwhile"),
+    "clock.skew": _warn(
+        "one of the clocks is wrong; certificates and signed calls then fail", "timedatectl set-ntp true on this machine"
+    ),
+    # OPTIONS
+    "options.forbidden": _fail(
+        "the other side does not know our address", "portal: IP access list (termination) with our public address"
+    ),
+    "options.down": _fail("the trunk says that it takes no calls now", "wait, or choose another region of the carrier"),
+    "options.silent": _warn(
+        "some carriers do not answer OPTIONS from strangers, or ban who asks too often", "nothing, if calls work"
+    ),
+    # REGISTER
+    "register.unsupported": _fail(
+        "this carrier sends calls to a fixed address and takes no REGISTER (Twilio, Plivo)",
+        'mode = "peer" with networks = the carrier\'s addresses; portal: our address as origination URI',
+    ),
+    "register.wrong-password": _fail(
+        "the password is wrong, or belongs to another user",
+        "password = \"${{NAME}}\" of the SIP credential in the portal; auth_user if it differs",
+    ),
+    "register.unknown-user": _fail("there is no such user there", "user = the SIP user name of the portal"),
+    "register.no-password": _fail("it asks for a password and there is none", 'password = "${{TRUNK_PASSWORD}}"'),
+    "register.realm": _fail(
+        "each challenge is of another realm: proxy and registrar want different credentials, or the domain is wrong",
+        "registrar = the domain that the credentials are for; outbound_proxy = the host that is sent to",
+    ),
+    "register.stale-loop": _fail(
+        "each nonce is stale when we answer it: several servers behind one name do not share them",
+        "registrar = one server by its own name, or ;transport=tcp; tell the carrier",
+    ),
+    "register.digest": _fail(
+        "it asks for a way of proof that is not spoken here (MD5, SHA-256 and SHA-512-256 are)",
+        "portal or PBX: digest authentication with MD5 or SHA-256",
+    ),
+    "register.interval": _warn("it wants longer registrations", "expires = {least}"),
+    "register.interval-loop": _fail("it refuses every interval, even its own minimum", "expires = 3600; tell the carrier"),
+    "register.forbidden": _fail(
+        "it refuses without asking for a password: our address, or the user, is barred there",
+        "portal: IP access list or ban list (fail2ban on a PBX); connection enabled",
+    ),
+    "register.refused": _fail(
+        "password wrong (Asterisk and others say it this way), account disabled, or address not allowed",
+        "password of the SIP credential; portal: connection enabled and our address allowed",
+    ),
+    "register.not-bound": _fail(
+        "it says 200 without our address: changed on the way, or too many phones share the account",
+        "switch SIP-ALG off in the router; portal: one registration per credential, or a higher limit",
+    ),
+    "register.short": _warn("very short registrations cost traffic and are lost in short outages", "portal: longer expiry"),
+    "register.unavailable": _fail("the registrar is there but out of order", "wait, or another region of the carrier"),
+    "register.odd": _fail("not what a registrar answers", "registrar = the host that the portal names"),
+    "register.silent": _fail(
+        "OPTIONS or the connection works but REGISTER gets no answer: filtered there by user agent or address",
+        "portal: IP access list or ban list",
+    ),
+    # A call
+    "call.wrong-password": _fail(
+        "user or password for calls out is wrong", "user and password of the trunk's credential list in the portal"
+    ),
+    "call.no-password": _fail("calls out need a password and there is none", 'user = "...", password = "${{TRUNK_PASSWORD}}"'),
+    "call.forbidden": _fail(
+        "caller ID not yours there, no outbound profile, our address not allowed, or limit reached",
+        "caller_id = a number of yours at this carrier; portal: outbound (termination) profile, IP access list",
+    ),
+    "call.caller-id": _fail("the number shown is not one that the carrier lets you show", "caller_id = a number of yours there"),
+    "call.number": _fail(
+        "the number is not dialled in the form that the carrier wants, or is not in service",
+        'number_format = "+e164" (or "e164", "national"); country; the number itself',
+    ),
+    "call.credit": _fail("no credit, or billing is blocked", "portal: add credit"),
+    "call.codec": _fail(
+        "the other side does not take G.711 (PCMU, PCMA)", "portal or PBX: allow codecs PCMU (ulaw) and PCMA (alaw)"
+    ),
+    "call.srtp-required": _fail(
+        "the trunk takes encrypted sound only", 'srtp = "required" and ;transport=tls; or portal: SRTP off'
+    ),
+    "call.answer": _fail(
+        "it answered with something that was not offered", "portal or PBX: codecs PCMU and PCMA only, no video, no ZRTP"
+    ),
+    "call.limit": _fail("too many calls at once or per second for the account", "calls_per_second = 1, or raise the limit in the portal"),
+    "call.busy": _warn("the test number is busy or declined", "test_number = one that answers with an echo"),
+    "call.no-answer": _warn("nobody picked up", "test_number = one that answers with an echo"),
+    "call.refused": _fail("the other side refused the call", "see the reason; the carrier's call log tells more"),
+    "call.private-media": _fail(
+        "their description names an address inside their network, which we cannot reach",
+        "PBX: its external address (externip, external_media_address); NAT = yes",
+    ),
+    "call.held": _warn("the other side answered on hold: it will not send", "test_number = one that answers with an echo"),
+    "audio.dead-both": _fail(
+        "RTP is blocked in both directions, or goes to a wrong address",
+        "open the UDP ports of [media] port_range; [sip] public_address",
+    ),
+    "audio.dead-in": _fail(
+        "their sound does not reach us; ours arrives there",
+        "open UDP {ports} inwards and forward it here; [sip] public_address = the address outside",
+    ),
+    "audio.dead-out": _fail(
+        "our sound does not reach them; theirs reaches us", "open UDP outwards to {host}:{port}; PBX: NAT = yes, no direct media"
+    ),
+    "audio.unsure-out": _warn(
+        "nothing tells whether our sound arrives there", "test_number = one that answers with an echo"
+    ),
+    # Providers
+    "provider.key": _fail("the key is wrong, revoked, or of another service", "the API key of {section} in .env"),
+    "provider.payment": _fail("the account has no balance or the plan does not include it", "the provider's billing page"),
+    "provider.limit": _fail("the account's rate or concurrency limit is reached", "raise it at the provider"),
+    "provider.name": _fail("address, model or voice is not known there", "model, voice or URL in {section}"),
+    "provider.unreachable": _fail("DNS, firewall, proxy, or the provider is down", "allow HTTPS and WSS outwards; URL in {section}"),
+    "provider.refused": _fail("the provider refused this request", "the options in {section}"),
+    "provider.slow": _warn("far away region, small account, or a slow model", "a nearer region or a faster model in {section}"),
+    "provider.format": _fail("the sound is not mu-law at 8 kHz, so callers would hear noise", "format options in {section}"),
+    "provider.silent": _fail("it answered without any content", "model, voice and language in {section}"),
+    "provider.deaf": _fail("speech went in and no words came back", "language and model in {section}; audio format there"),
+    "provider.missing": _fail("it was named but cannot be made", "{section}"),
+}  # fmt: skip
+"""By finding id."""

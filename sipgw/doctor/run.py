@@ -1,0 +1,47 @@
+"""All examinations in order."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from sipgw.config import Config
+from sipgw.doctor import machine, providers, trunk
+from sipgw.doctor.asking import Asker, Patience
+from sipgw.doctor.finding import Finding, masked, secrets_of
+from sipgw.sip.tls import TlsOptions
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be examined."""
+
+    trunk: str = ""
+    """The name of one trunk; empty for all of them, this machine and the providers."""
+    number: str = ""
+    """The number to call; empty for the trunk's own `test_number`."""
+    providers: bool = True
+    patience: Patience = field(default_factory=Patience)
+
+
+async def examine(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
+    """Every finding, as soon as it is made, without any secret of the configuration."""
+    secrets = secrets_of(config)
+    async for finding in _examined(config, wanted):
+        yield masked(finding, secrets)
+
+
+async def _examined(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
+    files_usable = True
+    async for finding in machine.examine(config, wanted.patience):
+        files_usable = files_usable and finding.id != "local.tls-files"
+        yield finding
+    trunks = [one for one in config.trunks if wanted.trunk in ("", one.name)]
+    sip = config.sip if files_usable else replace(config.sip, tls=TlsOptions())
+    if trunks:
+        async with Asker(sip) as asker:
+            for one in trunks:
+                number = wanted.number or one.test_number
+                async for finding in trunk.examine(asker, config, one, number, wanted.patience):
+                    yield finding
+    if wanted.providers and not wanted.trunk:
+        async for finding in providers.examine(config):
+            yield finding

@@ -1,0 +1,75 @@
+"""What a changed configuration changes in a running gateway (SIGHUP)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
+
+from sipgw.agents import DEFAULT, SHARED
+from sipgw.config import Config
+
+WITHOUT_RESTART = ("routes",)
+"""Tables of the gateway as a whole that can be changed while it runs; those of agents all can."""
+LONGEST = 60
+"""Characters of a value that are shown."""
+
+
+class Change(NamedTuple):
+    """One value that is another now."""
+
+    agent: str
+    """Whose it is; empty for a table of the gateway as a whole."""
+    key: str
+    before: str
+    after: str
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether it takes effect only when the gateway is started again."""
+        return not self.agent and self.key.split(".")[0].split("[")[0] not in WITHOUT_RESTART
+
+    def __str__(self) -> str:
+        whose = f"agent {self.agent}: " if self.agent and self.agent != DEFAULT else ""
+        return f"{whose}{self.key}: {self.before} → {self.after}"
+
+
+def changes(
+    before: Config, after: Config, agents_before: Mapping[str, Config], agents_after: Mapping[str, Config]
+) -> list[Change]:
+    """What differs, the gateway's tables first; secrets are not shown."""
+    found = []
+    for name in SHARED:
+        found += [Change("", *rest) for rest in _compare(name, getattr(before, name), getattr(after, name))]
+    old, new = {DEFAULT: before, **agents_before}, {DEFAULT: after, **agents_after}
+    own = [field.name for field in fields(Config) if field.name not in SHARED]
+    for agent in sorted(old.keys() | new.keys()):
+        if agent not in old or agent not in new:
+            found.append(Change(agent, "agent", *(("-", "new") if agent in new else ("there", "gone"))))
+            continue
+        for name in own:
+            compared = _compare(name, getattr(old[agent], name), getattr(new[agent], name))
+            found += [Change(agent, *rest) for rest in compared]
+    return found
+
+
+def _compare(key: str, before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
+    if before == after:
+        return
+    if is_dataclass(before) and type(before) is type(after):
+        for field in fields(before):
+            one, other = getattr(before, field.name), getattr(after, field.name)
+            if field.repr:
+                yield from _compare(f"{key}.{field.name}", one, other)
+            elif one != other:
+                yield f"{key}.{field.name}", "***", "*** (changed)"
+    elif isinstance(before, tuple) and isinstance(after, tuple) and any(map(is_dataclass, before + after)):
+        for at, (one, other) in enumerate(zip(before, after, strict=False)):
+            yield from _compare(f"{key}[{at}]", one, other)
+        if len(before) != len(after):
+            yield key, f"{len(before)} of them", f"{len(after)} of them"
+    else:
+        yield key, _shown(before), _shown(after)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

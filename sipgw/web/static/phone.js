@@ -1,0 +1,228 @@
+// The browser phone: one call at a time over WebRTC; the answer comes with one request. Text is only ever set as text.
+
+import { duration, send } from "./base.js";
+
+const $ = (name) => document.querySelector(`[data-${name}]`);
+const TEST_SECONDS = 3, GATHER_MS = 2000;
+const SOUND = { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } };
+let call = null;
+
+function show(name, text) { $(name).textContent = text; }
+
+function problem(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = !text;
+}
+
+/** Why the microphone cannot be had, and what to do about it. */
+function reason(error) {
+  switch (error.name) {
+    case "NotAllowedError": return "The microphone is blocked for this page. Allow it beside the address, then call again.";
+    case "NotFoundError": return "No microphone was found. Plug one in, or choose one in the browser's settings.";
+    case "NotReadableError": return "The microphone is in use by another program. Close that, then call again.";
+    default: return error.message || String(error);
+  }
+}
+
+async function microphone() {
+  if (!window.isSecureContext || !navigator.mediaDevices)
+    throw new Error(`Browsers give the microphone only to secure pages: open http://localhost:${location.port || 80}/phone on the machine itself, or put HTTPS in front.`);
+  return navigator.mediaDevices.getUserMedia(SOUND);
+}
+
+/** Shows on `meter` how loud `stream` is; returns what ends that. */
+function watchLevel(context, stream, meter) {
+  const analyser = context.createAnalyser(), samples = new Float32Array(analyser.fftSize);
+  const source = context.createMediaStreamSource(stream);
+  source.connect(analyser);
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    const level = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
+    meter.value = Math.min(1, level * 4);
+    meter.dataset.most = Math.max(meter.dataset.most || 0, level);
+  }, 100);
+  return () => { clearInterval(timer); source.disconnect(); meter.value = 0; };
+}
+
+// Words
+
+const NAMES = { caller: "You", key: "You pressed", agent: "Agent", tool: "Looks up", interrupted: "Cut after", failed: "Failed" };
+
+function line(kind, text, final = true) {
+  const words = $("words"), last = words.lastElementChild;
+  const goesOn = last?.dataset.who === kind && last.dataset.final === "false";
+  let item = goesOn ? last : null;
+  if (kind === "key" && goesOn) text = item.lastElementChild.textContent + text;
+  if (!item) {
+    item = document.createElement("li");
+    item.append(document.createElement("span"), document.createElement("span"));
+    item.firstElementChild.className = "who";
+    item.firstElementChild.textContent = NAMES[kind];
+    item.dataset.who = kind;
+    words.append(item);
+  }
+  item.dataset.final = final;
+  item.lastElementChild.textContent = text;
+  $("words-empty").hidden = true;
+  item.scrollIntoView({ block: "nearest" });
+}
+
+function follow(id) {
+  const events = new EventSource(`/phone/calls/${encodeURIComponent(id)}/events`);
+  events.addEventListener("word", ({ data }) => {
+    const word = JSON.parse(data);
+    if (word.kind === "ended") end(`The call ended: ${word.text}.`);
+    else if (word.kind === "turn") { if (word.latency_ms) show("state", `Talking. The last answer took ${word.latency_ms} ms.`); }
+    else if (word.kind in NAMES) line(word.kind, word.text, word.final ?? true);
+  });
+  return events;
+}
+
+// The call
+
+async function gathered(connection) {
+  if (connection.iceGatheringState === "complete") return;
+  await new Promise((done) => {
+    connection.addEventListener("icegatheringstatechange", () => connection.iceGatheringState === "complete" && done());
+    setTimeout(done, GATHER_MS);
+  });
+}
+
+async function begin() {
+  problem("");
+  $("call").hidden = true;
+  $("hang-up").hidden = false;
+  $("words").replaceChildren();
+  $("record").hidden = true;
+  show("state", "Asking for the microphone …");
+  const mine = call = { ended: false, clean: [] };
+  try {
+    const stream = await microphone();
+    mine.clean.push(() => stream.getTracks().forEach((track) => track.stop()));
+    if (mine.ended) return mine.clean.forEach((undo) => undo());
+    const context = new AudioContext();
+    mine.clean.push(() => context.close(), watchLevel(context, stream, $("level")));
+    const connection = mine.connection = new RTCPeerConnection();
+    mine.clean.push(() => connection.close());
+    mine.sender = connection.addTrack(stream.getAudioTracks()[0], stream);
+    connection.addEventListener("track", ({ track }) => {
+      const heard = new MediaStream([track]);
+      $("audio").srcObject = heard;
+      mine.clean.push(watchLevel(context, heard, $("heard")));
+    });
+    connection.addEventListener("connectionstatechange", () => {
+      if (connection.connectionState === "connected") connected(mine);
+      if (connection.connectionState === "failed") end("The connection was lost.");
+    });
+    show("state", "Calling …");
+    await connection.setLocalDescription(await connection.createOffer());
+    await gathered(connection);
+    if (mine.ended) return;
+    const answer = await send("POST", "/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
+    mine.id = answer.call;
+    if (mine.ended) return leave(mine);
+    const events = follow(mine.id);
+    mine.clean.push(() => events.close());
+    await new Promise((done) => { events.onopen = done; setTimeout(done, GATHER_MS); });
+    if (!mine.ended) await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  } catch (error) {
+    if (call === mine) { problem(reason(error)); end("No call."); }
+  }
+}
+
+function connected(mine) {
+  show("state", "Talking.");
+  $("keys").disabled = !mine.sender.dtmf;
+  const began = Date.now();
+  const timer = setInterval(() => { show("time", duration((Date.now() - began) / 1000)); quality(mine.connection); }, 1000);
+  mine.clean.push(() => clearInterval(timer));
+}
+
+async function quality(connection) {
+  let sound = null, pair = null;
+  for (const one of (await connection.getStats()).values()) {
+    if (one.type === "inbound-rtp") sound = one;
+    if (one.type === "candidate-pair" && one.nominated) pair = one;
+  }
+  if (!sound) return;
+  const all = sound.packetsReceived + sound.packetsLost, lost = all ? 100 * Math.max(0, sound.packetsLost) / all : 0;
+  const trip = pair?.currentRoundTripTime === undefined ? "" : `${Math.round(1000 * pair.currentRoundTripTime)} ms round trip, `;
+  const grade = lost > 3 || sound.jitter > 0.06 ? "Bad" : lost > 0.5 || sound.jitter > 0.03 ? "Fair" : "Good";
+  show("quality", `${grade} connection: ${trip}${lost.toFixed(1)} % lost, ${Math.round(1000 * sound.jitter)} ms jitter.`);
+}
+
+/** Tell the gateway; works while the page is being left, too, for the token is a header of an ordinary request. */
+function leave(mine) {
+  if (!mine.id) return;
+  const token = document.querySelector("meta[name=csrf]").content;
+  fetch(`/phone/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-CSRF-Token": token } }).catch(() => {});
+}
+
+function end(text) {
+  if (!call) return;
+  const mine = call;
+  call = null;
+  mine.ended = true;
+  for (const undo of mine.clean) undo();
+  $("keys").disabled = true;
+  $("call").hidden = false;
+  $("hang-up").hidden = true;
+  show("state", text);
+  if (mine.id) {
+    $("record").hidden = false;
+    $("record").firstElementChild.href = `/calls/${encodeURIComponent(mine.id)}`;
+  }
+}
+
+function hangUp() {
+  if (!call) return;
+  leave(call);
+  end("You hung up.");
+}
+
+async function test() {
+  problem("");
+  $("test").disabled = true;
+  try {
+    const stream = await microphone(), context = new AudioContext();
+    const stop = watchLevel(context, stream, $("level"));
+    const recorder = new MediaRecorder(stream), parts = [];
+    recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
+    recorder.start();
+    show("test-state", "Say something …");
+    await new Promise((done) => setTimeout(done, 1000 * TEST_SECONDS));
+    const stopped = new Promise((done) => recorder.addEventListener("stop", done));
+    recorder.stop();
+    await stopped;
+    stop();
+    stream.getTracks().forEach((track) => track.stop());
+    const loud = Number($("level").dataset.most) > 0.01;
+    show("test-state", loud ? "This is how you sound." : "Nothing was heard. Is the right microphone chosen, and not muted?");
+    const url = URL.createObjectURL(new Blob(parts, { type: recorder.mimeType })), player = new Audio(url);
+    player.addEventListener("ended", () => URL.revokeObjectURL(url));
+    await player.play();
+    await context.close();
+  } catch (error) {
+    problem(reason(error));
+    show("test-state", "");
+  }
+  $("level").dataset.most = 0;
+  $("test").disabled = false;
+}
+
+function press(key) {
+  if (!call?.sender?.dtmf || $("keys").disabled) return;
+  call.sender.dtmf.insertDTMF(call.sender.dtmf.toneBuffer + key, 100, 70);
+  line("key", key, key === "#");
+}
+
+if ($("phone")) {
+  $("call").addEventListener("click", begin);
+  $("hang-up").addEventListener("click", hangUp);
+  $("test").addEventListener("click", test);
+  $("keys").addEventListener("click", ({ target }) => target.dataset.key && press(target.dataset.key));
+  addEventListener("keydown", (event) => {
+    if (/^[0-9*#]$/.test(event.key) && !/^(SELECT|INPUT|TEXTAREA)$/.test(event.target.tagName)) press(event.key);
+  });
+  addEventListener("pagehide", hangUp);
+}

@@ -1,0 +1,95 @@
+"""Providers with a wrong key, a wrong format, nothing to say: the strict fakes and one request to each."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_client import OpenAIOptions
+from agent.ulaw import to_linear
+from sipgw.config import AgentOptions, Config
+from sipgw.doctor import providers
+from sipgw.wav import read_ulaw
+from tests.doctor.broken import on_loop
+from tests.fakes.assemblyai import FakeAssemblyAI, Said
+from tests.fakes.elevenlabs import FakeElevenLabs
+from tests.fakes.openai import FakeOpenAI, Reply
+
+VOICES = Path("sipgw/demo_voice")
+SOUND = read_ulaw(VOICES / "ask_order.wav")
+
+
+async def examined(config: Config) -> dict[str, str]:
+    return {one.about.split()[0]: one.id async for one in providers.examine(config)}
+
+
+@on_loop
+async def test_a_sound_cascade_and_wrong_keys() -> None:
+    async with (
+        FakeAssemblyAI([Said("where is my order", 200, 2000)], key="aai") as ears,
+        FakeOpenAI([Reply(("OK",))] * 3, key="sk") as model,
+        FakeElevenLabs(key="xi", sound=lambda text: SOUND) as voice,
+        FakeElevenLabs(key="xi", sound=lambda text: to_linear(SOUND)) as noise,
+    ):
+        good = Config(
+            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
+            openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
+            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
+        )
+        found = await examined(good)
+        assert found["assemblyai"] == "provider.ok"
+        assert found["openai"] == "provider.ok"
+        assert found["elevenlabs"] == "provider.ok"
+        other = replace(good.elevenlabs, base_url=noise.url)
+        spoken = replace(good, elevenlabs=other, agent=AgentOptions(ears="local", model="local"))
+        assert await examined(spoken) == {"elevenlabs": "provider.format"}
+        wrong = replace(
+            good,
+            assemblyai=replace(good.assemblyai, api_key="no"),
+            openai=replace(good.openai, api_key="no"),
+            elevenlabs=replace(good.elevenlabs, api_key="no"),
+        )
+        found = await examined(wrong)
+        assert found == dict.fromkeys(("assemblyai", "openai", "elevenlabs"), "provider.key")
+    assert set((await examined(good)).values()) == {"provider.unreachable"}, "the servers are gone"
+
+
+@on_loop
+async def test_the_embedded_providers_are_not_asked() -> None:
+    assert not await examined(Config(agent=AgentOptions(ears="local", model="local", voice="local")))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in VOICES.glob("*.wav")))
+def test_speech_in_mu_law_is_known_as_such(name: str) -> None:
+    assert not providers.misread(read_ulaw(VOICES / name))
+
+
+@pytest.mark.parametrize(
+    ("what", "sound"),
+    [
+        ("16-bit linear", to_linear(SOUND)),
+        ("a WAV file", b"RIFF" + SOUND),
+        ("MP3", b"ID3" + SOUND),
+        ("silence", b"\xff" * 8000),
+        ("an error in JSON", b'{"detail":'),
+        ("bits in the wrong order", SOUND.translate(bytes(int(f"{n:08b}"[::-1], 2) for n in range(256)))),
+    ],
+)
+def test_other_formats_are_known_as_wrong(what: str, sound: bytes) -> None:
+    assert providers.misread(sound), what
+
+
+@pytest.mark.parametrize(
+    ("problem", "id_"),
+    [
+        ("refused the API key", "provider.key"),
+        ("wants payment", "provider.payment"),
+        ("limits the rate", "provider.limit"),
+        ("does not know this address, model or voice", "provider.name"),
+    ],
+)
+def test_refusals_are_told_apart(problem: str, id_: str) -> None:
+    assert providers._of_error(ProviderError("x", problem, temporary=False)) == id_

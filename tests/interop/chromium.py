@@ -1,0 +1,65 @@
+"""Debian's Chromium, with a file for a microphone."""
+
+import contextlib
+import shutil
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.ulaw import to_linear
+from sipgw.wav import read_ulaw
+from tests.interop.served import Served
+
+PROGRAM = shutil.which("chromium") or ""
+KEEP = """
+const Made = RTCPeerConnection;
+window.made = [];
+window.RTCPeerConnection = class extends Made { constructor(...all) { super(...all); window.made.push(this); } };
+"""
+"""Lets a test look at the connections that the page makes."""
+
+
+def needed() -> None:
+    if not PROGRAM:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+
+
+def microphone(folder: Path, *parts: float | Path) -> Path:
+    """A file for Chromium to speak once: numbers are seconds of silence."""
+    sound = b"".join(b"\xff" * int(8000 * part) if isinstance(part, float) else read_ulaw(part) for part in parts)
+    with wave.open(str(folder / "microphone.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(to_linear(sound))
+    return folder / "microphone.wav"
+
+
+def address(gateway: Served) -> str:
+    """Where the dashboard of a gateway is."""
+    for line in gateway.log:
+        if "see it in the browser:" in line:
+            return line.split()[-1].rstrip("/")
+    raise AssertionError("no dashboard:\n" + "".join(gateway.log))
+
+
+@contextlib.contextmanager
+def browsing(microphone: Path | None, *, allow: bool = True) -> Iterator:
+    """A Playwright context; without a file there is no microphone at all."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+    if microphone:
+        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+    flags += ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=flags)
+        context = browser.new_context()
+        context.add_init_script(KEEP)
+        context.set_default_timeout(30_000)
+        try:
+            yield context
+        finally:
+            browser.close()

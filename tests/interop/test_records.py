@@ -1,0 +1,108 @@
+"""Records of a gateway that is killed, and in PostgreSQL."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sipgw.events import Watchers
+from sipgw.ledger import INTERRUPTED, Ledger
+from sipgw.sip.uri import Uri
+from sipgw.store import CallFilter, Store, StoreError, StoreOptions
+from tests.interop.postgresql import Server, postgresql, programs
+from tests.interop.served import served
+from tests.keeping import a_call, at
+from tests.phone import calling
+from tests.test_ledger import TURNS
+from tests.test_store import ten_calls
+
+with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with postgresql(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def test_after_a_kill_the_call_has_its_record(tmp_path: Path) -> None:
+    async def hold(port: int, kill) -> None:
+        async with calling(Uri("sip", "agent", "127.0.0.1", port), lambda _: b"\x7f" * 160) as phone:
+            async with asyncio.timeout(30):
+                while len(phone.received) < 100:  # the greeting is being said
+                    await asyncio.sleep(0.05)
+            kill()
+
+    with served(tmp_path) as gateway:
+        asyncio.run(hold(gateway.port, gateway.kill))
+    with served(tmp_path) as gateway:
+        (record,) = gateway.calls(1)
+    assert (record["ending"], record["cause"]) == ("interrupted", INTERRUPTED)
+    assert record["answered"]
+    assert record["turns"][0]["said"], "also what was said in the turn that was going on"
+
+
+@with_postgresql
+def test_postgresql_keeps_what_sqlite_keeps(server: Server, tmp_path: Path) -> None:
+    async def scenario():
+        watchers = Watchers()
+        options = StoreOptions(url=server.url, spool=str(tmp_path / "spool"))
+        async with Store(options) as store, Ledger(store, watchers) as ledger:
+            for event in [*a_call("c", TURNS), *a_call("c", TURNS), *a_call("a\0b\ud800", TURNS), *a_call("cut")[:-1]]:
+                watchers.tell(event)
+            await ledger.written()
+            whole = await store.call("c")
+            await ten_calls(store)
+            pages = [await store.page(CallFilter(trunk="telnyx"), 3)]
+            pages.append(await store.page(CallFilter(trunk="telnyx"), 3, pages[0].next))
+            words = await store.page(CallFilter(words="NUMBER 6, 50% off_", number="+1415555000*"))
+            promises = [await store.add_callback("4155550123", "tomorrow", "x", "c") for _ in range(2)]
+            every = len(await store.calls(CallFilter()))
+            order = await store.order("7346")
+        return whole, [call["id"] for page in (*pages, words) for call in page.calls], promises, every, order
+
+    whole, found, promises, every, order = asyncio.run(scenario())
+    assert whole
+    assert (whole["ended"], whole["turns"][1]["tools"][0]["result"]) == (at(60), {"item": "a blue raincoat"})
+    assert found == [f"call-{number}" for number in (9, 7, 5, 3, 1, 6)]
+    assert promises[0] == promises[1]
+    assert every == 14
+    assert order
+
+
+@with_postgresql
+def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
+    async def scenario(server: Server):
+        watchers = Watchers()
+        options = StoreOptions(url=server.url, spool=str(tmp_path / "spool"))
+        async with Store(options) as store, Ledger(store, watchers) as ledger:
+            for number in range(3):
+                for event in a_call(f"before-{number}", TURNS):
+                    watchers.tell(event)
+            await asyncio.to_thread(server.stop)
+            for number in range(3):
+                for event in a_call(f"meanwhile-{number}", TURNS):
+                    watchers.tell(event)
+            await asyncio.sleep(0.5)
+            assert ledger.behind
+            await asyncio.to_thread(server.start)
+            async with asyncio.timeout(30):
+                await ledger.written()
+            return [(call["id"], len(call["turns"])) for call in await store.calls()]
+
+    with postgresql(tmp_path) as server:
+        calls = asyncio.run(scenario(server))
+    names = ("before", "meanwhile")
+    assert sorted(calls) == sorted((f"{name}-{number}", 2) for name in names for number in range(3))
+
+
+@with_postgresql
+def test_a_server_that_is_not_there_is_one_clear_line() -> None:
+    async def scenario():
+        async with Store(StoreOptions(url="postgresql://me:secret@127.0.0.1:1/x")):
+            pass
+
+    with pytest.raises(StoreError, match=r"cannot open the database 127.0.0.1:1/x: .*\[store\] url") as told:
+        asyncio.run(scenario())
+    assert "secret" not in str(told.value)

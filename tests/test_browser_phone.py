@@ -1,0 +1,232 @@
+"""Calls from a browser, played by aiortc's own peer connection, on the cloud providers' protocols."""
+
+import asyncio
+import gc
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.conversation import Conversation
+from media.webrtc import BrowserPath
+from sipgw.browser_call import BrowserCall
+from sipgw.browser_options import BrowserOptions
+from sipgw.browser_phone import BrowserPhone, NoCall
+from sipgw.config import Config
+from sipgw.events import CallAnswered, CallBegan, CallEnded
+from sipgw.sip.offer_answer import NotAcceptable
+from tests.cloud import Cloud, cloud
+from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
+from tests.test_cloud_call import ANSWER, GREETING, LENT, ORDER, every_code, records
+from tests.webrtc import Browser
+
+
+def phone_of(world: Cloud) -> BrowserPhone:
+    return BrowserPhone(world.gateway)
+
+
+def at_most(calls: int) -> Callable[[Config], Config]:
+    return lambda config: replace(config, browser=BrowserOptions(max_calls=calls))
+
+
+def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like_any_other(tmp_path: Path) -> None:
+    told = []
+
+    async def scenario():
+        said = [Said("Where is my order 7346?", 4000, 5000)]
+        async with cloud(tmp_path, said, [ORDER, ANSWER]) as world:
+            world.gateway.watchers.add(told.append)
+            browser, phone = Browser(every_code), phone_of(world)
+            await browser.place(phone, who="ann")
+            await asyncio.sleep(9)
+            assert [live.agent for live in world.gateway.calls.values()] == ["agent"]
+            assert not await phone.hang_up(browser.call, "bob"), "only who placed a call may end it"
+            assert await phone.hang_up(browser.call, "ann")
+            (record,) = await records(world.gateway)
+            await browser.close()
+            return browser, world.ears.sessions[0].audio, world.voice.texts, record
+
+    browser, audio, texts, record = asyncio.run(scenario())
+    frames = [bytes(audio[at : at + 160]) for at in range(0, len(audio), 160)]
+    passed = [frame for frame in frames if frame != LENT]
+    sent = {every_code(number) for number in range(1000)}
+    assert len(audio) > 40_000
+    assert all(frame in sent for frame in passed), "what AssemblyAI got is, byte for byte, what the browser sent"
+    assert len(passed) > len(frames) / 2
+    for text in (texts[0], "Your raincoat is out for delivery."):
+        spoken = sound_of(text).replace(b"\x7f", b"\xff")  # aiortc decodes: it knows only one zero
+        assert spoken.strip(b"\xff") in browser.heard, "what the browser got is what ElevenLabs sent"
+    assert texts[0] == GREETING
+    assert (record["id"], record["trunk"], record["caller"]) == (browser.call, "browser", "ann")
+    assert record["ending"] == "caller_hung_up"
+    assert record["cause"] == "the browser hung up"
+    assert record["media"]["rtcp_received"] > 0, "the browser's reports reach the media process"
+    assert record["media"]["browser_refused"] == 0
+    assert record["media"]["lost"] == 0
+    kinds = [type(event) for event in told]
+    assert kinds[0] is CallBegan
+    assert kinds[1] is CallAnswered
+    assert kinds[-1] is CallEnded
+
+
+def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], [Reply(text=["Thank you."])]) as world:
+            browser = Browser()
+            await browser.place(phone_of(world))
+            await asyncio.sleep(3.5)
+            browser.press(7)
+            await asyncio.sleep(4)
+            await browser.close()
+            (record,) = await records(world.gateway)
+            return record
+
+    record = asyncio.run(scenario())
+    assert [turn["caller"] for turn in record["turns"] if turn["caller"]] == ["[pressed 7]"]
+
+
+def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world:
+            browser, loop = Browser(), asyncio.get_running_loop()
+            await browser.place(phone_of(world))
+            async with asyncio.timeout(10):
+                while not browser.heard:
+                    await asyncio.sleep(0.05)
+            at = loop.time()
+            await browser.close()  # tells by DTLS
+            (record,) = await records(world.gateway)
+            return record, loop.time() - at
+
+    record, took = asyncio.run(scenario())
+    assert record["ending"] == "caller_hung_up"
+    assert took < 5
+
+
+def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
+    def left() -> tuple[int, int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count(), len(asyncio.all_tasks())
+
+    async def gone() -> None:
+        async with asyncio.timeout(15):
+            while any(isinstance(one, BrowserCall | BrowserPath | Conversation) for one in gc.get_objects()):
+                await asyncio.sleep(0.1)
+                gc.collect()
+
+    async def scenario():
+        async with cloud(tmp_path, [], [], change=at_most(20)) as world:
+            phone = phone_of(world)
+
+            async def one() -> None:
+                browser = Browser()
+                await browser.place(phone)
+                async with asyncio.timeout(30):
+                    while not browser.heard:
+                        await asyncio.sleep(0.05)
+                await browser.close()
+
+            async def twenty() -> None:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(20):
+                        group.create_task(one())
+
+            await twenty()  # pools of connections and of threads fill
+            await records(world.gateway, 20)
+            await gone()
+            before = left()
+            await twenty()
+            ended = await records(world.gateway, 40)
+            await gone()
+            async with asyncio.timeout(15):
+                while any(now > then for now, then in zip(left(), before, strict=True)):
+                    await asyncio.sleep(0.1)
+            assert not world.gateway.calls
+            return ended
+
+    assert {record["ending"] for record in asyncio.run(scenario())} == {"caller_hung_up"}
+
+
+async def offered(change) -> str:
+    browser = Browser()
+    try:
+        return change(await browser.offer())
+    finally:
+        await browser.close()
+
+
+HOSTILE = {
+    "garbage": (lambda sdp: "garbage", "this is no session description"),
+    "nothing": (lambda sdp: "", "this is no session description"),
+    "huge": (lambda sdp: sdp + "a=x\r\n" * 10_000, "over 16 KiB"),
+    "no media": (lambda sdp: sdp.split("m=audio")[0], "no media at all"),
+    "video only": (lambda sdp: sdp.replace("m=audio", "m=video"), "a video stream is of no use to a phone"),
+    "no PCMU": (lambda sdp: sdp.replace(" 0 8 126", " 8 126"), "not offered as PCMU"),
+    "plain RTP": (lambda sdp: sdp.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "RTP/AVP is not WebRTC"),
+    "no key": (lambda sdp: sdp.replace("a=fingerprint", "a=thumbprint"), "no fingerprint"),
+    "weak key": (lambda sdp: sdp.replace("sha-", "md5-"), "no fingerprint"),
+    "no password": (lambda sdp: sdp.replace("a=ice-pwd", "a=ice-cream"), "no user name and password"),
+    "RTCP apart": (lambda sdp: sdp.replace("a=rtcp-mux\r\n", ""), "RTCP is not multiplexed"),
+    "wrong role": (lambda sdp: sdp.replace("setup:actpass", "setup:active"), "DTLS handshake"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_offer_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
+    change, reason = HOSTILE[name]
+
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world:
+            sdp = await offered(change)
+            with pytest.raises(NotAcceptable, match=reason):
+                await phone_of(world).place(sdp, "agent")
+            assert not world.gateway.calls
+
+    asyncio.run(scenario())
+
+
+def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], [], change=at_most(1)) as world:
+            phone = phone_of(world)
+            with pytest.raises(NoCall, match="no such agent") as unknown:
+                await phone.place("", "nobody")
+            assert unknown.value.status == 404
+            first, second = Browser(), Browser()
+            await first.place(phone)
+            with pytest.raises(NoCall, match="all 1 browser calls are in use") as busy:
+                await second.place(phone)
+            assert busy.value.status == 503
+            assert await phone.hang_up(first.call)  # it may not have connected yet
+            (record,) = await records(world.gateway)
+            assert record["ending"] == "caller_hung_up"
+            await second.place(phone)
+            await phone.hang_up(second.call)
+            await second.close()
+            await first.close()
+
+    asyncio.run(scenario())
+
+
+def test_addresses_in_the_offer_are_sent_nothing(tmp_path: Path) -> None:
+    """Somebody who may make offers cannot make the gateway send to a third party."""
+
+    async def scenario():
+        third = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        third.bind(("127.0.0.1", 0))
+        third.setblocking(False)
+        candidate = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {third.getsockname()[1]} typ host\r\n"
+        with third:
+            async with cloud(tmp_path, [], []) as world:
+                sdp = await offered(lambda sdp: sdp.replace("a=rtcp-mux\r\n", candidate + "a=rtcp-mux\r\n"))
+                await phone_of(world).place(sdp, "agent")
+                await asyncio.sleep(1)
+                with pytest.raises(BlockingIOError):
+                    third.recv(2000)
+
+    asyncio.run(scenario())
