@@ -38,10 +38,9 @@ def _utc() -> datetime:
 class Gate:
     """Judges every dial. Use it as an async context manager.
 
-    `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so what
-    was reloaded holds. `audit` is the folder of the audit unless
-    they name another. Raises `gate_hook.HookError` for a hook
-    that cannot be used.
+    `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
+    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
+    for a hook that cannot be used.
     """
 
     def __init__(
