@@ -142,6 +142,8 @@ class CallOut:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self._tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._caller.measured(event)
         else:
             self._line.on_media(event)
 

@@ -13,16 +13,19 @@ from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
+from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import DEFAULT, Agents, call_variables
 from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
+from sipgw.consent import notice_of, recording_tools, wanted
 from sipgw.cost import Bill, Expenses, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
     CallAnswered,
     CallBegan,
     CallEnded,
+    CallMeasured,
     CallReported,
     CallRinging,
     CallTransferred,
@@ -129,7 +132,10 @@ class Desk:
                 live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict()
             )
         )
-        return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+        options = self.agents.all[name].config.recording
+        consent = wanted(options, who, outbound=live.direction == "out")
+        live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)
+        return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
@@ -166,14 +172,19 @@ class Hosting:
         values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        tape = live.tape or Tape()
+        line.pressed = tape.pressed
+        spoken = persona(options, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         live.conversation = Conversation(
             line,
             MeteredEars(part.ears(), self.report),
             MeteredModel(part.model, self.report),
             MeteredVoice(part.voice(), self.report),
-            replace(persona(options, values, about, calling=calling), keys=stop_keys(agent.config.gate.stop_key)),
+            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
             tools=[
                 *order_tools(desk.store, live.id),
+                *recording_tools(tape),
                 *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
                 *agent.tools,
             ],
@@ -186,10 +197,16 @@ class Hosting:
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.live.answered = datetime.now(UTC)
-        if self.live.bill is not None:
-            self.live.bill.trunk, self.live.bill.answered = self.live.trunk.name, self.live.answered
-        self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered, self.live.trunk.name))
+        live = self.live
+        live.answered = datetime.now(UTC)
+        if live.bill is not None:
+            live.bill.trunk, live.bill.answered = live.trunk.name, live.answered
+        sound = live.call.sound if live.call else None
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
+
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

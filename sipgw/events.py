@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import structlog
 
 from agent.records import Report
+from media.channel import Quality
 
 log = structlog.get_logger()
 
@@ -18,6 +19,17 @@ class Ending:
 
     kind: str
     cause: str
+
+
+class Sound(NamedTuple):
+    """Where the sound of a call is."""
+
+    channel: int
+    """Number of its channel: see `media.engine.MediaEngine.packets`."""
+    host: str
+    """Our address, as the other side knows it."""
+    port: int
+    """Our port of RTP."""
 
 
 class CallBegan(NamedTuple):
@@ -50,6 +62,15 @@ class CallAnswered(NamedTuple):
     call: str
     at: datetime
     trunk: str = ""
+    sound: Sound | None = None
+
+
+class CallMeasured(NamedTuple):
+    """How the last five seconds of a call were received; told every five seconds."""
+
+    call: str
+    at: datetime
+    quality: Quality
 
 
 class CallReported(NamedTuple):
@@ -85,7 +106,7 @@ class CallEnded(NamedTuple):
     """See `sipgw.cost.Cost.as_dict`."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | CallReported | CallTransferred | CallEnded
+Event = CallBegan | CallRinging | CallAnswered | CallMeasured | CallReported | CallTransferred | CallEnded
 Watcher = Callable[[Event], None]
 
 

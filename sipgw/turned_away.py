@@ -6,6 +6,7 @@ from typing import Any
 from agent.announcement import Announcement
 from agent.records import Outcome
 from agent.voice import Voice
+from media.channel import Quality
 from sipgw.call import Connect, Host, Talk
 from sipgw.events import Ending
 from sipgw.limits import Declined
@@ -31,6 +32,10 @@ class Announcing:
         """See `sipgw.call.Host.answered`."""
         self.host.answered()
 
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.host.measured(quality)
+
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""
         self.host.transferred(to, done)
@@ -40,6 +45,7 @@ class Rejection:
     """A call that is answered with a status, as a `sipgw.live.Held`."""
 
     mos = 0.0
+    sound = None
 
     def __init__(self, leg: Leg, declined: Declined, retry_after: float) -> None:
         self.stats: dict[str, Any] = {}
