@@ -41,6 +41,7 @@ SHARED = (
     "web",
     "webhooks",
     "retention",
+    "limits",
 )
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200

@@ -9,13 +9,12 @@ from typing import Any
 
 import structlog
 
-from agent.conversation import Conversation
 from agent.steering import CannotSteer
 from media import channel as media
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.audience import Audience
-from sipgw.call import Host
+from sipgw.call import Host, Talk
 from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -91,7 +90,7 @@ class BrowserCall:
             finally:
                 await conversation.close()
 
-    async def _connect(self, conversation: Conversation) -> str:
+    async def _connect(self, conversation: Talk) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
         problem, far = "", self._offer.far
         async with asyncio.TaskGroup() as group:
@@ -103,7 +102,7 @@ class BrowserCall:
                 opening.cancel()
         return problem
 
-    async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Ending:
         offer = self._offer
         address, port = await self._path.attach(self._engine.host, channel.port)
         self._line.exchange(

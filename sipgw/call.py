@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from agent.conversation import Conversation, Outcome
+from agent.records import Outcome
 from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
@@ -37,10 +37,23 @@ T = TypeVar("T")
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
+class Talk(Protocol):
+    """What the agent does in a call: a conversation, or less."""
+
+    async def open(self) -> None:
+        """Get ready."""
+
+    async def run(self) -> Outcome:
+        """Talk until somebody hangs up; never raises but on cancellation."""
+
+    async def close(self) -> None:
+        """Free what `open` took; safe to call twice."""
+
+
 class Host(Protocol):
     """Whose agent speaks in a call, and who wants to know what becomes of it."""
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """The conversation on `line`; `connect` is None if there is nobody to transfer the caller to."""
 
     def answered(self) -> None:
@@ -99,9 +112,7 @@ class Call:
         """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""
         return await self._bounded(self._run())
 
-    async def run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
         return await self._bounded(self._run_answered(channel, conversation, opening))
 
@@ -138,9 +149,7 @@ class Call:
             finally:
                 await conversation.close()
 
-    async def _run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def _run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         try:
             negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
         except NotAcceptable as error:
@@ -155,7 +164,7 @@ class Call:
         self,
         channel: media.Channel,
         negotiated: Negotiated | None,
-        conversation: Conversation,
+        conversation: Talk,
     ) -> Ending:
         follow = self._spawn(self._follow(self.leg, channel))
         opening = self._spawn(conversation.open())
@@ -166,7 +175,7 @@ class Call:
         self._pick_up(channel, negotiated)
         return await self._talk(channel, conversation)
 
-    async def _talk(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
         self._channel = channel
         self._host.answered()
         self.tape.begin(channel)

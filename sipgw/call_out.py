@@ -11,10 +11,9 @@ from typing import Protocol
 
 import structlog
 
-from agent.conversation import Conversation
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.call import Call, Host
+from sipgw.call import Call, Host, Talk
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending
 from sipgw.gate_rules import Purpose
@@ -111,7 +110,7 @@ class CallOut:
                 await conversation.close()
             return ending
 
-    async def _dial(self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]) -> Ending:
+    async def _dial(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         errand = self._errand
 
         def offer(trunk: TrunkOptions) -> bytes:

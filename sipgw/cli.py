@@ -16,6 +16,7 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.cli_call import call
+from sipgw.cli_dnc import dnc
 from sipgw.cli_records import records
 from sipgw.cli_support import support
 from sipgw.cli_web import web
@@ -33,6 +34,7 @@ from sipgw.web.server import Dashboard
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 app.add_typer(records, name="records")
 app.add_typer(web, name="web")
+app.add_typer(dnc, name="dnc")
 
 
 @app.callback(invoke_without_command=True)

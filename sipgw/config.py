@@ -33,9 +33,11 @@ from sipgw.browser_options import BrowserOptions
 from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
+from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.people import PersonOptions, TransferOptions
+from sipgw.prices import CostOptions, PriceOptions
 from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
@@ -120,6 +122,12 @@ class Config:
     people: tuple[PersonOptions, ...] = ()
     """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    """Who is turned away of those who call, and how."""
+    cost: CostOptions = field(default_factory=CostOptions)
+    """What a call may cost."""
+    prices: tuple[PriceOptions, ...] = ()
+    """What things cost, before the price table of the package."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)

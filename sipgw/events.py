@@ -102,6 +102,8 @@ class CallEnded(NamedTuple):
     """Counts and quality of the sound, and the file of the recording."""
     replaced_by: tuple[dict[str, Any], ...] = ()
     """Who took the caller's place, one after the other."""
+    cost: dict[str, Any] | None = None
+    """See `sipgw.cost.Cost.as_dict`."""
 
 
 Event = CallBegan | CallRinging | CallAnswered | CallMeasured | CallReported | CallTransferred | CallEnded

@@ -141,6 +141,8 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
     }
     if isinstance(recording := event.media.get("recording"), dict):
         changed["recording"] = text(recording.get("file", ""), 1000)
+    if event.cost is not None:
+        changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
     if event.replaced_by:
         changed["identity"] = kept_json(going.identity | {"replaced_by": list(event.replaced_by)})
     return {"set": changed}

@@ -8,7 +8,7 @@ AREAS = {
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "browser": ("browser",),
-    "calls": ("records",),
+    "calls": ("admission", "records"),
     "dashboard": ("dashboard", "call_page"),
     "tools": (),
     "production": (),
