@@ -131,7 +131,7 @@ class CallOut:
         except CallFailed as failed:
             return ending_of(failed.ended)
         except NotPermitted as denied:
-            return Ending("not_permitted", str(denied))
+            return Ending("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
             return Ending("failed", str(error))
 

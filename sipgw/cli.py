@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
+from sipgw.callbacks import Callbacks
 from sipgw.cli_call import call
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
@@ -131,7 +132,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
+    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard, Callbacks(gateway):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))

@@ -34,6 +34,7 @@ from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.promises import CallbackOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
@@ -131,6 +132,7 @@ class Config:
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
+    callbacks: CallbackOptions = field(default_factory=CallbackOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     log: LogOptions = field(default_factory=LogOptions)
     web: WebOptions = field(default_factory=WebOptions)

@@ -9,6 +9,7 @@ import structlog
 
 from agent.conversation import Conversation
 from agent.records import Report
+from agent.tools import Tool
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect
@@ -23,10 +24,12 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
+from sipgw.jobs import Jobs
 from sipgw.live import STOPPED, Held, LiveCall
-from sipgw.orders import about_call, about_call_out, order_tools, persona
+from sipgw.orders import about_call, about_call_out, order_tool, persona
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
+from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
 from sipgw.sip.dialog import peer_of
@@ -134,13 +137,20 @@ class Hosting:
             part.model,
             part.voice(),
             persona(options, values, about, calling=calling),
-            tools=[*order_tools(desk.store, live.id), *agent.tools],
+            tools=[order_tool(desk.store), self._callback_tool(), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
             observer=self._report,
             call=live.id,
         )
         return live.conversation
+
+    def _callback_tool(self) -> Tool:
+        live = self.live
+        them = live.identity.dialled if live.direction == "out" else live.identity.number
+        jobs = Jobs(self.desk.store, "")
+        options = self.desk.agents.all[live.agent].config.callbacks
+        return callback_tool(jobs, Asking(live.id, live.agent, them, live.trunk), options)
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""

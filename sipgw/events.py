@@ -18,6 +18,8 @@ class Ending:
 
     kind: str
     cause: str
+    again: datetime | None = None
+    """When it may be tried again, if the gate named a time."""
 
 
 class CallBegan(NamedTuple):

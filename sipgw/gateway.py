@@ -18,7 +18,7 @@ from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling, NotDialled
+from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.dnc import OwnList
 from sipgw.events import Ending, Watchers
 from sipgw.gate import Gate
@@ -304,7 +304,7 @@ class Gateway:
         if agent is None:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
-            raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+            raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
         if trunk is None:

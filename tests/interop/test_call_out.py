@@ -61,7 +61,8 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
         ran = sipgw_call(tmp_path, number="caller")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     said = [line.split(maxsplit=1) for line in ran.stdout.splitlines()]
-    assert [line[0] for line in said if line[0] in ("calling", "answered", "ended")] == ["calling", "answered", "ended"]
+    milestones = ["calling", "answered", "ended"]
+    assert [line[0] for line in said if line[0] in milestones] == milestones
     assert said[0] == ["calling", "caller through carrier"]
     assert ["agent", "Hello, this is Acme Store. Do you have a moment?"] in said
     assert any(line[0] == "person" for line in said)
