@@ -17,6 +17,7 @@ from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
 from sipgw.callbacks import Callbacks
 from sipgw.cli_call import call
+from sipgw.cli_campaign import campaigns
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -86,6 +87,7 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.add_typer(campaigns, name="campaign")
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 

@@ -99,6 +99,11 @@ class Dialler:
         finally:
             stop()
 
+    @property
+    def finishing(self) -> bool:
+        """Whether it was told to `finish`."""
+        return self._finishing.is_set()
+
     def finish(self) -> None:
         """Dial nobody any more, and let the calls that are up come to their end."""
         self._finishing.set()

@@ -83,6 +83,17 @@ class Jobs:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
+    async def add_all(self, campaign: str, jobs: Sequence[Job]) -> int:
+        """Plan those of `jobs` that are not planned yet, all or none; returns how many they were.
+
+        Raises `IntegrityError` if another process plans the same at the same time; then it may be tried again.
+        """
+        async with self._store.write() as session:
+            there = set(await session.scalars(select(Job.key).where(Job.campaign == campaign)))
+            new = [job for job in jobs if job.key not in there]
+            session.add_all(new)
+        return len(new)
+
     async def claim(self, campaign: str, now: datetime) -> Job | None:
         """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time."""
         at = now.timestamp()
