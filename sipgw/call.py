@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from agent.conversation import Conversation, Outcome
+from agent.conversation import Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.events import Ending
@@ -34,10 +34,23 @@ Connect = Callable[[], Awaitable[bool]]
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
+class Talk(Protocol):
+    """A conversation, as a call needs it."""
+
+    async def open(self) -> None:
+        """Get ready while it rings."""
+
+    async def run(self) -> Outcome:
+        """Talk until somebody hangs up; never raises but on cancellation."""
+
+    async def close(self) -> None:
+        """Free what was opened; safe to call twice, and without `run`."""
+
+
 class Host(Protocol):
     """Whose agent speaks in a call, and who wants to know what becomes of it."""
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """The conversation on `line`; `connect` is None if there is nobody to transfer the caller to."""
 
     def answered(self) -> None:
@@ -92,7 +105,7 @@ class Call:
         return await self._bounded(self._run())
 
     async def run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
+        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
     ) -> Ending:
         """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
         return await self._bounded(self._run_answered(channel, conversation, opening))
@@ -130,7 +143,7 @@ class Call:
                 await conversation.close()
 
     async def _run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
+        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
     ) -> Ending:
         try:
             negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
@@ -146,7 +159,7 @@ class Call:
         self,
         channel: media.Channel,
         negotiated: Negotiated | None,
-        conversation: Conversation,
+        conversation: Talk,
     ) -> Ending:
         follow = self._spawn(self._follow(self.leg, channel))
         opening = self._spawn(conversation.open())
@@ -157,7 +170,7 @@ class Call:
         self._pick_up(channel, negotiated)
         return await self._talk(channel, conversation)
 
-    async def _talk(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
         self._host.answered()
         self._channel = channel
         self.tape.begin(channel)

@@ -59,6 +59,11 @@ class AgentOptions:
     outbound_greeting: str = ""
     """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
     """
+    answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
+    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
+    voicemail: str = ""
+    """What is left after the beep; empty for a sentence made of `business`."""
     variables: tuple[str, ...] = ()
     """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
     ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""

@@ -122,7 +122,7 @@ class Hosting:
     desk: Desk
     live: LiveCall
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """See `sipgw.call.Host.converse`."""
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]

@@ -54,6 +54,16 @@ class CallAnswered(NamedTuple):
     trunk: str = ""
 
 
+class AnsweredBy(NamedTuple):
+    """Who answered a call out, as far as can be told; may be told again when they turn out to be another."""
+
+    call: str
+    at: datetime
+    who: str
+    """``human``, ``machine`` or ``fax``."""
+    why: str
+
+
 class CallReported(NamedTuple):
     """The conversation reports: words, turns, tools, failures."""
 
@@ -85,7 +95,7 @@ class CallEnded(NamedTuple):
     """Who took the caller's place, one after the other."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | CallReported | CallTransferred | CallEnded
+Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallReported | CallTransferred | CallEnded
 Watcher = Callable[[Event], None]
 
 

@@ -24,6 +24,8 @@ GREETING = "Hello, this is {{business}}. How can I help you?"
 CALLING = "Hello, this is {{business}}. Do you have a moment?"
 CALLING_BACK = "Hello, this is {{business}}. You asked us to call you back about {{topic}}."
 
+VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
+
 
 def persona(options: AgentOptions, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
     """Prompt and sentences of the agent; `values` are those of `agents.VARIABLES`, `about` is known of the call.
@@ -40,6 +42,11 @@ def persona(options: AgentOptions, values: Mapping[str, str], about: str = "", *
         notice=filled(options.notice, values),
         apology=options.apology,
     )
+
+
+def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:
+    """What is left on an answering machine; empty: nothing."""
+    return filled(options.voicemail or VOICEMAIL, values) if options.answering_machines == "message" else ""
 
 
 def about_call(caller: Identity) -> str:
