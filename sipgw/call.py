@@ -104,9 +104,7 @@ class Call:
         """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""
         return await self._bounded(self._run())
 
-    async def run_answered(
-        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
         return await self._bounded(self._run_answered(channel, conversation, opening))
 
@@ -142,9 +140,7 @@ class Call:
             finally:
                 await conversation.close()
 
-    async def _run_answered(
-        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def _run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         try:
             negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
         except NotAcceptable as error:

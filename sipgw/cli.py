@@ -22,8 +22,8 @@ from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.demo import hold_demo
-from sipgw.drain import drain
 from sipgw.doctor.command import doctor
+from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard
@@ -134,7 +134,11 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard, Callbacks(gateway):
+    async with (
+        Gateway(settings, agents=agents) as gateway,
+        Dashboard(gateway, settings.web) as dashboard,
+        Callbacks(gateway),
+    ):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))

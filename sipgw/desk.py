@@ -12,9 +12,10 @@ from agent.records import Report
 from agent.tools import Tool
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
-from sipgw.call import Call, Connect
+from sipgw.call import Call, Connect, Talk
 from sipgw.call_out import CallOut, Errand
 from sipgw.events import (
+    AnsweredBy,
     CallAnswered,
     CallBegan,
     CallEnded,
@@ -26,12 +27,13 @@ from sipgw.events import (
 )
 from sipgw.jobs import Jobs
 from sipgw.live import STOPPED, Held, LiveCall
-from sipgw.orders import about_call, about_call_out, order_tool, persona
+from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.outbound import Outbound
 from sipgw.phone_line import PhoneLine
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
@@ -41,6 +43,7 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.transfer import Person, dialling
 from sipgw.trunks import TrunkOptions
+from sipgw.who_answered import Who
 
 log = structlog.get_logger()
 
@@ -115,7 +118,7 @@ class Desk:
         self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Hosting:
     """The desk as the host of one call."""
 
@@ -127,8 +130,7 @@ class Hosting:
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
-        now = datetime.now().astimezone()
-        values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
+        values = self._values()
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         live.conversation = Conversation(
@@ -144,6 +146,11 @@ class Hosting:
             call=live.id,
         )
         return live.conversation
+
+    def _values(self) -> dict[str, str]:
+        live = self.live
+        options = self.desk.agents.all[live.agent].config.agent
+        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
     def _callback_tool(self) -> Tool:
         live = self.live
@@ -166,11 +173,37 @@ class Hosting:
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Placing(Hosting):
     """The desk as the host of one call that it makes."""
 
     tape: Tape
+    screened: Screened | None = None
+    """What finds out whether a human has answered."""
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
+        """See `sipgw.call.Host.converse`."""
+        talk = super().converse(line, connect)
+        options = self.desk.agents.all[self.live.agent].config.agent
+        if options.answering_machines == "ignore":
+            return talk
+        message = voicemail(options, self._values())
+        voice = self.desk.providers[self.live.agent].voice
+        self.screened = Screened(talk, Screening(line, voice, message, self._report, self._answered_by))
+        return self.screened
+
+    def hears(self, ulaw: bytes) -> None:
+        """See `sipgw.call_out.Caller.hears`."""
+        if self.screened is not None:
+            self.screened.hear(ulaw)
+
+    def _report(self, report: Report) -> None:
+        super()._report(report)
+        if self.screened is not None:
+            self.screened.understand(report)
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
 
     def tries(self, trunk: TrunkOptions) -> str:
         """See `sipgw.call_out.Caller.tries`."""

@@ -1,6 +1,7 @@
 """A conversation that gives way when no human has answered: the agent falls silent, and leaves a message or hangs up."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -96,18 +97,14 @@ class Screened:
 
     async def _leave_message(self, why: str) -> Outcome:
         outcome = Outcome("machine", f"{why}; it never listened")
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_GREETING + LONGEST_MESSAGE), asyncio.TaskGroup() as group:
                 making = group.create_task(self._synthesise())
                 outcome = await self._when_it_listens(making, why)
                 making.cancel()
-        except TimeoutError:
-            pass
-        except* ProviderError as errors:
-            outcome = Outcome("machine", f"{why}; the message could not be spoken: {errors.exceptions[0]}")
         return outcome
 
-    async def _when_it_listens(self, making: asyncio.Task[bytes], why: str) -> Outcome:
+    async def _when_it_listens(self, making: asyncio.Task[bytes | ProviderError], why: str) -> Outcome:
         line, judge, said = self._needs.line, self._judge, False
         waited = 0.0
         async for event in line.events():
@@ -116,31 +113,38 @@ class Screened:
                     waited += len(ulaw) / SAMPLE_RATE
                     if waited > LONGEST_GREETING:
                         break
-                    if making.done() and (judge.beeped or judge.quiet >= UNBEEPED):
+                    sound = making.result() if making.done() else b""
+                    if isinstance(sound, ProviderError):
+                        return Outcome("machine", f"{why}; the message could not be spoken: {sound}")
+                    if sound and (judge.beeped or judge.quiet >= UNBEEPED):
                         said = True
                         self._needs.report(AgentSays(self._needs.message))
-                        line.say(MESSAGE, making.result())
+                        line.say(MESSAGE, sound)
                         line.finish(MESSAGE)
                 case Finished(utterance) if utterance == MESSAGE:
                     text = self._needs.message
                     self._needs.report(TurnEnded(Turn(said=text, heard=text)))
                     return Outcome("message_left", why)
                 case Gone(cause):
-                    return Outcome("machine", f"{why}; it hung up {'during' if said else 'before'} the message: {cause}")
+                    return Outcome("machine", f"{why}; gone {'during' if said else 'before'} the message: {cause}")
         return Outcome("machine", f"{why}; it never listened")
 
-    async def _synthesise(self) -> bytes:
+    async def _synthesise(self) -> bytes | ProviderError:
         voice, sound = self._needs.voice(), bytearray()
         try:
             async with asyncio.timeout(OPEN):
                 await voice.open()
-            async with aclosing(within(voice.speak(speakable(self._needs.message)), voice.name, FIRST_SOUND, GAP)) as all_:
-                async for piece in all_:
+            spoken = within(voice.speak(speakable(self._needs.message)), voice.name, FIRST_SOUND, GAP)
+            async with aclosing(spoken) as pieces:
+                async for piece in pieces:
                     sound += piece
                     if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
                         break
         except TimeoutError:
-            raise ProviderError(voice.name, "did not open in time") from None
+            return ProviderError(voice.name, "did not open in time")
+        except ProviderError as error:
+            return error
         finally:
-            await voice.close()
-        return bytes(sound[: int(LONGEST_MESSAGE * SAMPLE_RATE)])
+            with contextlib.suppress(ProviderError):
+                await voice.close()
+        return bytes(sound)

@@ -129,7 +129,9 @@ class WhoAnswered:
         elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._spoken < 0.5:
             self._decide(Who.FAX, "the tone of a fax machine, 1100 Hz")
         elif self._spoken >= GREETING and self.quiet <= BEEP_AFTER and tone.hz < 2050:
-            self._evidence(2 if self.who is Who.UNKNOWN or self._heard < EARLY else 1, f"a beep of {tone.hz:.0f} Hz", "beep")
+            self._evidence(
+                2 if self.who is Who.UNKNOWN or self._heard < EARLY else 1, f"a beep of {tone.hz:.0f} Hz", "beep"
+            )
             self.beeped |= tone.over
 
     def _evidence(self, weight: int, why: str, key: str) -> None:
