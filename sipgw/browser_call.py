@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from agent.conversation import Conversation
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.call import Host
+from sipgw.call import Host, Talk
 from sipgw.events import Ending
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -71,7 +70,7 @@ class BrowserCall:
             finally:
                 await conversation.close()
 
-    async def _connect(self, conversation: Conversation) -> str:
+    async def _connect(self, conversation: Talk) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
         from media.webrtc import PathFailed
 
@@ -85,7 +84,7 @@ class BrowserCall:
                 opening.cancel()
         return problem
 
-    async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Ending:
         offer = self._offer
         address, port = self._path.attach(self._engine.host, channel.port)
         self._line.exchange(

@@ -81,8 +81,11 @@ class Dialler:
         try:
             async with self._group:
                 renewing = self._group.create_task(self._renew())
-                while not self._finishing.is_set():
+                while True:
                     await self._room.acquire()
+                    if self._finishing.is_set():
+                        self._room.release()
+                        break
                     job = await self._claim()
                     if job is not None:
                         self._held[job.id] = None
@@ -200,7 +203,7 @@ def errand_of(job: Job) -> Errand:
     """What a job asks for."""
     return Errand(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
-        purpose="campaign" if job.campaign else "callback",
+        purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A conversation that gives way when no human has answered: the agent falls silent, and leaves a message or hangs up."""
+"""A conversation that gives way when no human has answered: the agent is silent, and leaves a message or hangs up."""
 
 import asyncio
 import contextlib

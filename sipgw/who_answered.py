@@ -7,7 +7,7 @@ human says a word or two and waits; a machine goes on, says what machines say, a
 import re
 from enum import Enum
 
-from agent.vad import VoiceActivity
+from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
 
 PIECE = 160
@@ -15,6 +15,8 @@ PIECE = 160
 SECONDS = 0.02
 PAUSE = 0.6
 """Seconds without speech after which a human waits for an answer; pauses in greetings are shorter."""
+WORD = 0.2
+"""Seconds of sound that are speech at least."""
 SHORT = 2.5
 """Seconds of speech up to which the first words are a human's."""
 WAITING = 1.5
@@ -36,7 +38,8 @@ CALLING, ANSWERING = 1100.0, 2100.0
 
 _STRONG = re.compile(
     r"(?:after|at|until|wait for) (?:the|a) (?:beep|tone|signal)|voice ?mail|mail ?box|answering (?:machine|service)"
-    r"|(?:person|party|customer|number|subscriber) you (?:are|have|were|'re|'ve)?\s?(?:trying|called|dialled|dialed|calling)"
+    r"|(?:person|party|customer|number|subscriber) you"
+    r"(?:'re|'ve| are| have| were)? ?(?:trying|called|dialled|dialed|calling)"
     r"|record your (?:message|name)|(?:can't|cannot|can not|unable to) (?:come to|get to|take|answer) (?:the|your|my)"
     r"(?: phone| call)?|been forwarded|press (?:1|one|pound|hash)|leave (?:me|us) (?:a|your)"
 )
@@ -69,6 +72,7 @@ class WhoAnswered:
         self._voice = VoiceActivity()
         self._tones = Tones()
         self._heard = 0.0
+        self._toned = -1.0
         self._spoken = 0.0
         self._run = 0.0
         self._found: set[str] = set()
@@ -81,11 +85,11 @@ class WhoAnswered:
             piece = ulaw[at : at + PIECE]
             self._heard += len(piece) / 8000
             self._voice.feed(piece)
-            tones = self._tones.feed(piece)
-            for tone in tones:
+            for tone in self._tones.feed(piece):
+                self._toned = self._heard
                 self._judge_tone(tone)
-            if not tones:
-                self._judge_speech(active=self._voice.active)
+            # A tone is no speech, nor is its echo in the detector of voices.
+            self._judge_speech(active=self._voice.active and self._heard - self._toned > HANGOVER + SECONDS)
         return self.who is not before
 
     def understand(self, text: str) -> bool:
@@ -116,8 +120,8 @@ class WhoAnswered:
         self.quiet += SECONDS
         if self.quiet < PAUSE:
             return
-        if self.who is Who.UNKNOWN and self._spoken:
-            if 0 < self._run <= SHORT and not self._found:
+        if self.who is Who.UNKNOWN and self._spoken >= WORD:
+            if WORD <= self._run <= SHORT and not self._found:
                 self.who, self.why = Who.HUMAN, "a few words and a pause"
             elif self.quiet >= WAITING:
                 self.who, self.why = Who.HUMAN, "waits for an answer"

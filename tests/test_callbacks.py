@@ -9,9 +9,10 @@ from pathlib import Path
 
 from sipgw.callbacks import Callbacks
 from sipgw.dialler import Dialler, Pace
+from sipgw.gate_rules import Dial, Permit, Refused
 from sipgw.jobs import Job, Jobs
-from sipgw.outbound import Denial
 from sipgw.retries import RetryOptions
+from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
@@ -95,8 +96,9 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
     opens = clock[0] + timedelta(hours=9)
 
     class Night:
-        async def permit(self, number: str, trunk: str, purpose: str, consent: bool) -> Denial | None:
-            return Denial("it is night there", opens) if clock[0] < opens else None
+        async def permit(self, dial: Dial) -> Permit | Refused:
+            assert (dial.purpose, dial.agent) == ("callback", "agent")
+            return Refused("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _), asyncio.TaskGroup() as group:
@@ -145,7 +147,7 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
 
 
 def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
-    from tests.interop.served import served
+    from tests.interop.served import GATE, served
 
     def rows() -> list[tuple[str, int]]:
         with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
@@ -166,7 +168,7 @@ mode = "peer"
 networks = ["127.0.0.1/32"]
 domain = "127.0.0.1:{person.port}"
 caller_id = "+14155550199"
-"""
+{GATE}"""
             await plan(person.port)
 
             def killed() -> None:
@@ -181,7 +183,12 @@ caller_id = "+14155550199"
             with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
                 database.execute("UPDATE jobs SET lease = lease - 3600")  # an hour goes by
                 database.commit()
-            person.takes = Callee.pick_up
+
+            def shortly(person: Callee, leg: Leg) -> None:
+                person.pick_up(leg)
+                person.after(1.0, Leg.hangup, leg)
+
+            person.takes = shortly
 
             def again() -> None:
                 with served(tmp_path, more):

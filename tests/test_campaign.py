@@ -20,7 +20,7 @@ from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.trunks import TrunkOptions
 from tests.callee import Callee, callee
-from tests.interop.served import CONFIG, free_port
+from tests.interop.served import CONFIG, GATE, free_port
 from tests.test_call_out import calling_out
 from tests.test_callbacks import dialler
 
@@ -89,9 +89,12 @@ def test_whatever_stands_in_a_file_is_read_or_told(lines: list[str]) -> None:
 
 def planned(count: int) -> list[Job]:
     return [
-        Job(campaign="c", key=str(at), number=f"+1415555{at:04}", agent="agent", due=datetime.now(UTC).timestamp())
+        Job(
+            campaign="c", key=str(at), number=f"+1415555{at:04}", agent="agent", due=datetime.now(UTC).timestamp(),
+            consent=True,
+        )
         for at in range(count)
-    ]
+    ]  # fmt: skip
 
 
 def says_no(_: Callee, leg: Leg) -> None:
@@ -165,7 +168,7 @@ calls_per_second = 20
         database=folder / "gateway.db", more=more,
     )  # fmt: skip
     text = text.replace("[agent]", '[agent]\nvariables = ["name"]\noutbound_greeting = "Hello {{name}}."')
-    (folder / "sipgw.toml").write_text(text)
+    (folder / "sipgw.toml").write_text(text + GATE)
     (folder / "people.csv").write_text(
         "number,name,city\n+14155550101,Ann,x\n+14155550102,Bob,x\nbroken,Eve,x\n+14155550103,Cid,x\n+14155550104,,x\n"
     )
@@ -196,7 +199,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(takes) as person:
             configured(tmp_path, person.port)
-            first = campaign(tmp_path, "run", "people.csv", "--busy", "10")
+            first = campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10")
             async with asyncio.timeout(60):
                 while len(person.legs) < 3:
                     await asyncio.sleep(0.05)
@@ -209,7 +212,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 database.execute("UPDATE jobs SET lease = lease - 3600, due = due - 3600")  # an hour goes by
                 database.commit()
             ringing.clear()
-            both = [campaign(tmp_path, "run", "people.csv", "--busy", "10") for _ in range(2)]
+            both = [campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10") for _ in range(2)]
             told = [await asyncio.to_thread(one.communicate, timeout=90) for one in both]
             assert [one.returncode for one in both] == [0, 0], told
             again = [leg.request.uri.user for leg in person.legs][3:]

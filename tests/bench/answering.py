@@ -41,7 +41,7 @@ MACHINES = """\
 Hi, you've reached Peter. I can't come to the phone right now. Please leave a message after the beep.
 Hello. You have reached the voicemail of Anna Miller. Please leave your name and number, and I will call you back.
 The person you are trying to reach is not available. At the tone, please record your message.
-Your call has been forwarded to an automatic voice message system. Four one five, five five five, zero one zero zero is not available.
+Your call has been forwarded to an automatic voice message system. Four one five, five five five, is not available.
 Hi, this is Tom. I'm away from my phone right now, leave a message and I'll get back to you as soon as I can. Thanks.
 Thank you for calling Smith and Sons. Our office is closed. Our opening hours are Monday to Friday from nine to five.
 Hey, it's Bob. Leave a message.

@@ -8,7 +8,7 @@ import pytest
 
 from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
-from tests.interop.served import CONFIG, free_port
+from tests.interop.served import CONFIG, GATE, free_port
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -20,16 +20,6 @@ user = "gateway"
 password = "${{SECRET}}"
 caller_id = "+14155550199"
 """
-
-GATE = """
-[gate]
-extensions = ["caller"]
-countries = ["US"]
-[[gate.windows]]
-hours = "00:00-24:00"
-days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-"""
-"""Calls at any hour: the tests do not ask what time it is in California."""
 
 
 def configured(folder: Path, port: int, more: str = "") -> None:
