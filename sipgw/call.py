@@ -31,6 +31,8 @@ BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
 Connect = Callable[[], Awaitable[bool]]
 """Transfers the caller to a person and returns whether that succeeded."""
+NOT_HUMAN = ("machine", "message_left", "fax")
+"""Outcomes that stay what they are when the other side hangs up: it does that after a message."""
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
@@ -326,7 +328,7 @@ class Call:
             if person.await_bye:
                 await self.leg.over(person.await_bye)
             return Ending("transferred", told)
-        if self._ended is not None:
+        if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:
             return Ending("transfer_failed", f"{outcome.text}; {told}")

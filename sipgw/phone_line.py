@@ -28,6 +28,8 @@ class PhoneLine:
     def __init__(self, *, inband_keys: bool = False) -> None:
         """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
         self.dropped = 0
+        self.utterance = 0
+        """The number of the last one that was said."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
@@ -100,6 +102,7 @@ class PhoneLine:
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """See `agent.line.Line.say`."""
+        self.utterance = utterance
         self._live.say(utterance, ulaw)
 
     def finish(self, utterance: int) -> None:

@@ -12,6 +12,7 @@ from agent.errors import ProviderError
 from agent.limits import FIRST_SOUND, GAP, OPEN, within
 from agent.line import SAMPLE_RATE, Audio, Finished, Gone
 from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
+from agent.sentences import SentenceCutter
 from agent.speakable import speakable
 from agent.voice import Voice
 from sipgw.call import Talk
@@ -20,8 +21,6 @@ from sipgw.who_answered import Who, WhoAnswered
 
 log = structlog.get_logger()
 
-MESSAGE = 1_000_000
-"""The number of the message among the utterances: behind all that the agent said."""
 UNBEEPED = 3.0
 """Seconds of silence after which a machine that has not beeped is taken to listen."""
 LONGEST_GREETING = 60.0
@@ -105,11 +104,11 @@ class Screened:
         return outcome
 
     async def _when_it_listens(self, making: asyncio.Task[bytes | ProviderError], why: str) -> Outcome:
-        line, judge, said = self._needs.line, self._judge, False
-        waited = 0.0
+        line, judge = self._needs.line, self._judge
+        message, waited = 0, 0.0
         async for event in line.events():
             match event:
-                case Audio(ulaw) if not said:
+                case Audio(ulaw) if not message:
                     waited += len(ulaw) / SAMPLE_RATE
                     if waited > LONGEST_GREETING:
                         break
@@ -117,16 +116,16 @@ class Screened:
                     if isinstance(sound, ProviderError):
                         return Outcome("machine", f"{why}; the message could not be spoken: {sound}")
                     if sound and (judge.beeped or judge.quiet >= UNBEEPED):
-                        said = True
+                        message = line.utterance + 1
                         self._needs.report(AgentSays(self._needs.message))
-                        line.say(MESSAGE, sound)
-                        line.finish(MESSAGE)
-                case Finished(utterance) if utterance == MESSAGE:
+                        line.say(message, sound)
+                        line.finish(message)
+                case Finished(utterance) if utterance == message:
                     text = self._needs.message
                     self._needs.report(TurnEnded(Turn(said=text, heard=text)))
                     return Outcome("message_left", why)
                 case Gone(cause):
-                    return Outcome("machine", f"{why}; gone {'during' if said else 'before'} the message: {cause}")
+                    return Outcome("machine", f"{why}; gone {'during' if message else 'before'} the message: {cause}")
         return Outcome("machine", f"{why}; it never listened")
 
     async def _synthesise(self) -> bytes | ProviderError:
@@ -134,12 +133,14 @@ class Screened:
         try:
             async with asyncio.timeout(OPEN):
                 await voice.open()
-            spoken = within(voice.speak(speakable(self._needs.message)), voice.name, FIRST_SOUND, GAP)
-            async with aclosing(spoken) as pieces:
-                async for piece in pieces:
-                    sound += piece
-                    if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
-                        break
+            cutter = SentenceCutter()
+            for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
+                spoken = within(voice.speak(speakable(sentence)), voice.name, FIRST_SOUND, GAP)
+                async with aclosing(spoken) as pieces:
+                    async for piece in pieces:
+                        sound += piece
+                if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
+                    break
         except TimeoutError:
             return ProviderError(voice.name, "did not open in time")
         except ProviderError as error:
@@ -147,4 +148,4 @@ class Screened:
         finally:
             with contextlib.suppress(ProviderError):
                 await voice.close()
-        return bytes(sound)
+        return bytes(sound[: int(LONGEST_MESSAGE) * SAMPLE_RATE])

@@ -59,6 +59,29 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
     assert said[-1][1].startswith("agent hung up"), ran.stdout
 
 
+def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
+    """A long greeting, a beep made by sox, and then baresip records what is said to it."""
+    port = free_port()
+    configured(tmp_path, port, 'number_format = "as_dialled"\n')
+    text = (tmp_path / "sipgw.toml").read_text().replace("[agent]", '[agent]\nanswering_machines = "message"')
+    (tmp_path / "sipgw.toml").write_text(text)
+    speech = Path(__file__).parent.parent / "data" / "speech" / "jfk.wav"
+    linear = ("-r", "8000", "-c", "1", "-e", "signed", "-b", "16")
+    beep = ("synth", "0.4", "sine", "1000", "vol", "0.3")
+    subprocess.run(["sox", "-n", *linear, tmp_path / "beep.wav", *beep], check=True)
+    subprocess.run(["sox", speech, *linear, tmp_path / "greeting.wav", "trim", "0", "10"], check=True)
+    subprocess.run(
+        ["sox", tmp_path / "greeting.wav", tmp_path / "beep.wav", tmp_path / "said.wav", "pad", "0.5", "30"], check=True
+    )
+    (tmp_path / "phone").mkdir()
+    phone = Baresip(tmp_path / "phone", tmp_path / "said.wav", "", account=";answermode=auto", port=port)
+    with phone.waiting():
+        ran = sipgw_call(tmp_path, number="caller")
+    assert ran.returncode == 18, ran.stdout + ran.stderr
+    assert "it is     a machine" in ran.stdout
+    assert "agent     Hello, this is Acme Store. We could not reach you." in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "code", "says"),
     [(486, "Busy Here", 10, "busy"), (480, "Temporarily Unavailable", 11, "no answer"),
