@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
 
+from media.g711 import to_linear
+from tests.bench.answering import silence, tone
 from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
 from tests.interop.served import CONFIG, GATE, free_port
+from tests.test_who_answered import talk
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -60,19 +64,15 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
 
 
 def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
-    """A long greeting, a beep made by sox, and then baresip records what is said to it."""
+    """A long greeting and a beep; then it listens."""
     port = free_port()
     configured(tmp_path, port, 'number_format = "as_dialled"\n')
     text = (tmp_path / "sipgw.toml").read_text().replace("[agent]", '[agent]\nanswering_machines = "message"')
     (tmp_path / "sipgw.toml").write_text(text)
-    speech = Path(__file__).parent.parent / "data" / "speech" / "jfk.wav"
-    linear = ("-r", "8000", "-c", "1", "-e", "signed", "-b", "16")
-    beep = ("synth", "0.4", "sine", "1000", "vol", "0.3")
-    subprocess.run(["sox", "-n", *linear, tmp_path / "beep.wav", *beep], check=True)
-    subprocess.run(["sox", speech, *linear, tmp_path / "greeting.wav", "trim", "0", "10"], check=True)
-    subprocess.run(
-        ["sox", tmp_path / "greeting.wav", tmp_path / "beep.wav", tmp_path / "said.wav", "pad", "0.5", "30"], check=True
-    )
+    sound = silence(0.5) + talk(4.0) + silence(0.6) + tone(1000, 0.4, 8000) + silence(30)
+    with wave.open(str(tmp_path / "said.wav"), "wb") as said:
+        said.setparams((1, 2, 8000, 0, "NONE", ""))
+        said.writeframes(to_linear(sound))
     (tmp_path / "phone").mkdir()
     phone = Baresip(tmp_path / "phone", tmp_path / "said.wav", "", account=";answermode=auto", port=port)
     with phone.waiting():
