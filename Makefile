@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	@$(PIP) --no-deps -e .
 	@touch $@
 
-# What the tests need on top: linters, aiortc, pyVoIP.
+# What the tests need on top: linters, Playwright, pyVoIP.
 $(VENV)/.tested: $(VENV)/.installed requirements-test.lock
 	@echo "Installing the test tools ..."
 	@$(PIP) --require-hashes -r requirements-test.lock
@@ -54,7 +54,7 @@ format: $(VENV)/.tested
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --upgrade
 
 lock: $(VENV)/.tested
-	$(LOCK) --extra local --output-file requirements.lock
+	$(LOCK) --extra local --extra webrtc --output-file requirements.lock
 	$(LOCK) --extra local --extra webrtc --extra test --extra interop --constraint requirements.lock --output-file requirements-test.lock
 
 clean:

@@ -52,6 +52,23 @@ class NoRtp(NamedTuple):
     seconds: float
 
 
+class Quality(NamedTuple):
+    """How the last seconds (about five) were received. Times are in seconds."""
+
+    mos: float
+    """1 to 4.5 (ITU-T G.107); 0 if nothing was received."""
+    loss: float
+    """Part of the packets, from 0 to 1, that were missing when they were needed."""
+    jitter: float
+    """RFC 3550 §6.4.1."""
+    buffer: float
+    """How long a packet that is late is waited for now."""
+    late_max: float
+    """By how much a packet of any call was sent too late at most since the media process started."""
+    far_delay: float
+    """From a frame's leaving until the other side hears it, an estimate."""
+
+
 class Recorded(NamedTuple):
     """The recording ended after `seconds`; `problem` is empty if it was told to."""
 
@@ -65,7 +82,7 @@ class Dead(NamedTuple):
     cause: str
 
 
-MediaEvent = Frames | Digit | Started | Finished | NoRtp | Recorded | Dead
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Dead
 Sink = Callable[[MediaEvent], None]
 
 
@@ -82,11 +99,12 @@ class Channel:
 
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
+        self.number = number
+        """For `media.engine.MediaEngine.packets`, after `close` too."""
         self.far_delay = far.BUFFER
         """Seconds from a frame's leaving until the other side hears it, as far as RTCP tells."""
         self.mos = 0.0
         """Of what was received in the latest interval (about 5 s); 0 if that was nothing."""
-        self._number = number
         self._send = send
         self._forget = forget
         self._sink = sink
@@ -161,7 +179,7 @@ class Channel:
 
         Nothing is mixed; keys are pressed again. `Frames` of both come on only if `heard`. What is queued here waits.
         """
-        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other._number, heard))  # noqa: SLF001  of our own kind
+        self._order(Kind.BRIDGE, wire.BRIDGE.pack(other.number, heard))
 
     def unbridge(self) -> None:
         """End the bridge, at both ends; the music too."""
@@ -201,7 +219,7 @@ class Channel:
     def close(self) -> None:
         """Free the ports; nothing is reported after it."""
         self._order(Kind.CLOSE)
-        self._forget(self._number)
+        self._forget(self.number)
 
     async def opened(self) -> None:
         """Wait until the ports are bound."""
@@ -231,7 +249,9 @@ class Channel:
             case Kind.RECORDED:
                 self._sink(Recorded(**json.loads(body)))
             case Kind.QUALITY:
-                self.far_delay, self.mos = wire.QUALITY.unpack(body)
+                ended, self.far_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
+                if ended:
+                    self._sink(Quality(self.mos, loss, jitter, buffer, late, self.far_delay))
             case _:
                 self._on_answer(message)
 
@@ -254,7 +274,7 @@ class Channel:
         self._sink(Dead(cause))
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
-        return self._send(Message(kind, self._number, body))
+        return self._send(Message(kind, self.number, body))
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:

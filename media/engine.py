@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict, dataclass
 from typing import Self
 
 import structlog
 
 from media import wire
 from media.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
+from media.tap import TapOptions, Tapped, read
 from media.wire import Kind, Message
 
 log = structlog.get_logger()
@@ -41,14 +42,20 @@ class MediaOptions:
 class MediaEngine:
     """The media process and its channels. Use it as an async context manager."""
 
-    def __init__(self, options: MediaOptions) -> None:
+    def __init__(self, options: MediaOptions, tap: TapOptions | None = None) -> None:
+        """`tap` is what is kept of the packets of each call, for `packets`."""
         self._options = options
+        self._tap = asdict(tap or TapOptions("off"))
+        self._shown: asyncio.Queue[bytes] = asyncio.Queue()
+        self._looking = asyncio.Lock()
         self._channels: dict[int, Channel] = {}
         self._number = 0
         self._pipe: asyncio.Transport | None = None
         self._group = asyncio.TaskGroup()
         self._ready = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self.pid = 0
+        """Of the media process."""
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -83,7 +90,8 @@ class MediaEngine:
         self._number += 1
         channel = Channel(self._number, sink, self.send, self._forget)
         first, last = self._options.port_range
-        order = wire.pack_json({"host": "::" if ipv6 and host == "0.0.0.0" else host, "first": first, "last": last})
+        there = "::" if ipv6 and host == "0.0.0.0" else host
+        order = wire.pack_json({"host": there, "first": first, "last": last, "tap": self._tap})
         if not self.send(Message(Kind.OPEN, self._number, order)):
             raise MediaDown("the media process is being restarted")
         self._channels[self._number] = channel
@@ -97,6 +105,30 @@ class MediaEngine:
             channel.close()
             raise
         return channel
+
+    async def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
+        """What has been kept of the packets of the call whose channel has (or had) that number, in their order.
+
+        It is handed up block by block, each when the one before was taken, so that it delays no sound. It ends early
+        if the media process dies or does not answer.
+        """
+        block = 0
+        while True:
+            async with self._looking:  # one question at a time: an answer that came too late answers no other
+                while not self._shown.empty():
+                    self._shown.get_nowait()
+                if not self.send(Message(Kind.TAPPED, number, wire.NUMBER.pack(block))):
+                    return
+                try:
+                    async with asyncio.timeout(ANSWER_LIMIT):
+                        body = await self._shown.get()
+                except TimeoutError:
+                    return
+            if not body:
+                return
+            (block,) = wire.NUMBER.unpack_from(body)
+            for packet in read(body[wire.NUMBER.size :]):
+                yield packet
 
     def send(self, message: Message) -> bool:
         """Give an order; False when it could not be taken."""
@@ -114,6 +146,8 @@ class MediaEngine:
         """Take a report of the media process."""
         if message.kind == Kind.READY:
             self._ready.set()
+        elif message.kind == Kind.TAPPED:
+            self._shown.put_nowait(message.body)
         elif channel := self._channels.get(message.channel):
             channel.on_message(message)
 
@@ -136,6 +170,7 @@ class MediaEngine:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+        self.pid = process.pid
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)

@@ -3,10 +3,10 @@
 import os
 
 
-def raise_priority() -> str:
-    """Ask for real-time scheduling, then for a better nice value; returns what was granted."""
+def raise_priority(level: int = 10) -> str:
+    """Ask for real-time scheduling of `level`, then for a better nice value; returns what was granted."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(level))
     except (OSError, AttributeError):
         try:
             os.nice(-11)

@@ -4,38 +4,24 @@ What the browser sends goes on, decrypted and otherwise untouched, as plain data
 what that sends on its schedule is encrypted here. So jitter buffer, pacing, keys, reports and recording are those of
 any other call, and mu-law passes as it came. aiortc's own peer connection would decode and encode every packet.
 
-It needs the extra ``webrtc``; import this module where it is first used. Two methods of aiortc's DTLS transport are
-overridden and one is called that have no public names, so pyproject.toml names the versions that have them.
+It needs the extra ``webrtc``, so only `media.browser_worker` imports it, in a process of its own. Two methods of
+aiortc's DTLS transport are overridden and one is called that have no public names; pyproject.toml names the versions
+that have them.
 """
 
 import asyncio
 import contextlib
 import socket
-from typing import NamedTuple
 
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceGatherer, RTCIceParameters
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport, candidate_to_aioice
 
-LIMIT = 15.0
-"""Seconds that the browser has to find the way here and to agree on keys."""
+from media.browsers import HUNG_UP, LIMIT, LocalEnd, PathFailed
+
 LARGEST = 2048
 """Bytes of a datagram."""
-HUNG_UP = "the browser hung up"
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-class LocalEnd(NamedTuple):
-    """What the browser has to be told."""
-
-    user: str
-    password: str
-    fingerprints: tuple[tuple[str, str], ...]
-    candidates: tuple[str, ...]
-
-
-class PathFailed(Exception):  # noqa: N818  what became of it, like the channel's
-    """There is no way to the browser (any more); the message says why."""
 
 
 class _Dtls(RTCDtlsTransport):
@@ -60,8 +46,6 @@ class BrowserPath:
 
     def __init__(self) -> None:
         self.closed = False
-        self.refused = 0
-        """Packets of ours that could not be sent."""
         self._gatherer = RTCIceGatherer(iceServers=[])  # none: the browser reaches us, or nothing does
         self._ice = RTCIceTransport(self._gatherer)
         self._certificate = RTCCertificate.generateCertificate()
@@ -119,10 +103,8 @@ class BrowserPath:
 
         async def send() -> None:
             while True:
-                try:
+                with contextlib.suppress(OSError):  # a way that is gone ends this; until then a packet is lost
                     await self._dtls._send_rtp(await loop.sock_recv(onward, LARGEST))  # noqa: SLF001  see above
-                except (ConnectionError, OSError):
-                    self.refused += 1
 
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(send())

@@ -26,6 +26,8 @@ class Kind(IntEnum):
     BRIDGE = 11
     MUSIC = 12
     RECORD = 20
+    TAPPED = 30
+    """An order and its answer: the block of packets after that number."""
 
     READY = 129
     OPENED = 130
@@ -61,8 +63,9 @@ MARK = struct.Struct("!dIB")
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
 SECONDS = struct.Struct("!d")
-QUALITY = struct.Struct("!dd")
-"""Seconds until our sound is heard, then the MOS of the latest interval, 0 if there was no sound in it."""
+QUALITY = struct.Struct("!?dddddd")
+"""Whether an interval has ended; seconds until our sound is heard; of the latest interval MOS (0 if there was no sound
+in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, and of the latest tick of all calls."""
 NUMBER = struct.Struct("!I")
 BRIDGE = struct.Struct("!IB")
 """The other channel, 0 for none; 1 if the gateway still gets the sound."""

@@ -12,7 +12,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from media import relay, wire
@@ -26,6 +28,7 @@ from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
 from media.session import Digit, Format, Report
 from media.srtp import Keys
+from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
 from media.worker_channel import Channel
 
@@ -60,13 +63,13 @@ class Worker:
         self._out = bytearray()
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
-        self._by_fd: dict[int, Channel] = {}
-        self._by_control_fd: dict[int, Channel] = {}
+        self._by_fd: dict[int, Callable[[float], None]] = {}
         self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
         self._process = Process()
         self._recorder = Recorder()
+        self._taps = Pool()
 
     def run(self) -> None:
         """Serve until the gateway closes the pipe."""
@@ -100,9 +103,11 @@ class Worker:
             packets, marks = session.transmit(slot, now)
             for packet in packets:
                 try:
-                    channel.send(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
+                    channel.ports.rtp.sendto(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
                 except OSError:
                     session.counts.skipped += 1  # unreachable or full: the clock goes on
+                if channel.tap:
+                    channel.tap.take(now, packet, session.remote, out=True)  # type: ignore[arg-type]
             for mark in marks:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
@@ -132,16 +137,23 @@ class Worker:
         """Send RTCP."""
         if report and remote:
             ports = channel.ports
+            muxed = channel.session.control.route.muxed
             with contextlib.suppress(OSError):  # unreachable: so is the other side
-                (ports.rtp if channel.session.control.route.muxed else ports.rtcp).sendto(report, remote)
+                (ports.rtp if muxed else ports.rtcp).sendto(report, remote)
+            if channel.tap:
+                channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
     def _rate(self, channel: Channel) -> None:
         """Tell when the call's quality is known better."""
         control = channel.session.control
-        rated = control.far.delay, control.meter.latest.mos if control.meter.latest else 0.0
+        latest, inbound = control.meter.latest, channel.session.inbound
+        rated = control.far.delay, control.meter.deadline
         if rated != channel.rated:
-            channel.rated = rated
-            self._tell(Kind.QUALITY, channel.number, wire.QUALITY.pack(*rated))
+            ended, channel.rated = channel.rated[1] < rated[1], rated
+            scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
+            buffer = inbound.reception.jitter / RATE, inbound.jitter.hole_wait
+            body = wire.QUALITY.pack(ended, rated[0], *scores, *buffer, self._process.late_max)
+            self._tell(Kind.QUALITY, channel.number, body)
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""
@@ -152,10 +164,8 @@ class Worker:
                 break
             now = time.monotonic()
             for fd, _ in ready:
-                if channel := self._by_fd.get(fd):
-                    self._receive(channel, now)
-                elif channel := self._by_control_fd.get(fd):
-                    self._receive_control(channel)
+                if receive := self._by_fd.get(fd):
+                    receive(now)
                 elif fd == pipe and not self._take_orders():
                     return False
         return True
@@ -176,6 +186,8 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
+        if channel.tap:
+            channel.tap.take(now, data, sender[:2], out=False)
         sound, event = channel.session.receive(data, sender[:2], now)
         if sound:
             self._hand_up(channel, sound, now)
@@ -187,11 +199,13 @@ class Worker:
             arrived = time.monotonic() - waited(channel.ports.rtp)
             channel.session.receive_control(data, sender[:2], arrived)
 
-    def _receive_control(self, channel: Channel) -> None:
+    def _receive_control(self, channel: Channel, now: float) -> None:
         try:
             data, sender = channel.ports.rtcp.recvfrom(MAX_PACKET + 1)
         except OSError:
             return
+        if channel.tap:
+            channel.tap.take(now, data, sender[:2], out=False, control=True)
         arrived = time.monotonic() - waited(channel.ports.rtcp)
         channel.session.receive_control(data, sender[:2], arrived)
 
@@ -229,6 +243,9 @@ class Worker:
     def _obey(self, message: Message) -> None:
         if message.kind == Kind.OPEN:
             self._open(message)
+            return
+        if message.kind == Kind.TAPPED:
+            self._show(message)
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -277,8 +294,9 @@ class Worker:
         channel = Channel(message.channel, ports)
         channel.quiet_since = time.monotonic()
         self._channels[message.channel] = channel
-        self._by_fd[ports.rtp.fileno()] = channel
-        self._by_control_fd[ports.rtcp.fileno()] = channel
+        channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
+        self._by_fd[ports.rtp.fileno()] = partial(self._receive, channel)
+        self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
         self._epoll.register(ports.rtp, select.EPOLLIN)
         self._epoll.register(ports.rtcp, select.EPOLLIN)
         min(self._phases, key=len).append(channel)
@@ -310,10 +328,11 @@ class Worker:
             case "begin" if session.recording is None:
                 session.recording = Recording()
                 channel.tape = self._recorder.open(wanted["path"])
-            case "pause" if session.recording:
-                session.recording.pause()
-            case "resume" if session.recording:
-                session.recording.resume()
+            case "pause" | "resume" as change:
+                if channel.tap:
+                    channel.tap.muted = change == "pause"
+                if session.recording:
+                    (session.recording.pause if change == "pause" else session.recording.resume)()
             case "stop":
                 self._stop_recording(channel)
 
@@ -332,6 +351,13 @@ class Worker:
                     ended = {"seconds": length / (2 * RATE), "problem": problem}
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
+    def _show(self, message: Message) -> None:
+        """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
+        tap = self._taps.taps.get(message.channel)
+        block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
+        body = wire.NUMBER.pack(block.number) + block.data if block else b""
+        self._tell(Kind.TAPPED, message.channel, body)
+
     def _count(self, channel: Channel) -> None:
         process = asdict(self._process)
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
@@ -340,9 +366,11 @@ class Worker:
         channel.part()
         self._stop_recording(channel)
         self._report(channel, *channel.session.bye(time.monotonic()))
+        if channel.tap:
+            channel.tap.end()
         del self._channels[channel.number]
         del self._by_fd[channel.ports.rtp.fileno()]
-        del self._by_control_fd[channel.ports.rtcp.fileno()]
+        del self._by_fd[channel.ports.rtcp.fileno()]
         self._epoll.unregister(channel.ports.rtp)
         self._epoll.unregister(channel.ports.rtcp)
         next(phase for phase in self._phases if channel in phase).remove(channel)

@@ -6,6 +6,7 @@ import time
 from media import relay
 from media.ports import PortPair
 from media.session import Session
+from media.tap import Tap
 
 
 class Channel:
@@ -14,7 +15,6 @@ class Channel:
     def __init__(self, number: int, ports: PortPair) -> None:
         self.number = number
         self.ports = ports
-        self.send = ports.rtp.sendto
         self.session = Session(
             random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
         )
@@ -22,9 +22,10 @@ class Channel:
         self.watch_at = 0.0
         self.quiet_since = 0.0
         self.warned = 0
-        self.rated = (0.0, 0.0)
+        self.rated = (0.0, float("inf"))
         self.tape = 0
         """The number of the recording; 0 for none."""
+        self.tap: Tap | None = None
         self.partner: Channel | None = None
         """The other side of a bridge."""
         self.heard = True

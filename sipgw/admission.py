@@ -12,6 +12,7 @@ import structlog
 
 from sipgw.accounts import AccountOptions
 from sipgw.networks import Networks, plain, site
+from sipgw.refusals import Refusals, Refused
 from sipgw.sip.buckets import Bucket, Buckets
 from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.checks import Refusal
@@ -88,11 +89,16 @@ class Admission:
         self._limits = _Limits(options, key)
         self._proven: OrderedDict[str, None] = OrderedDict()
         self._met: OrderedDict[str, None] = OrderedDict()
-        self._told: set[str] = set()
+        self._told = _Told()
 
     def screen(self, host: str, now: float) -> bool:
         """Whether a message from `host` is to be read at all; a flood of strangers is not."""
         return self.known(host) or self._limits.stranger(site(host), now)
+
+    @property
+    def refusals(self) -> Refusals:
+        """Who was turned away lately."""
+        return self._told.refusals
 
     @property
     def users(self) -> Collection[str]:
@@ -121,7 +127,7 @@ class Admission:
                 return refusal
             trunk = self.trunk_of(request, source)
         if request.method == "INVITE" and trunk is not None and request.headers.get("replaces") is None:
-            return self._room(trunk, source, now)
+            return self._room(trunk, request, source, now)
         return BUSY if self.draining and request.method == "OPTIONS" else None
 
     def user(self, request: Request) -> str:
@@ -136,16 +142,28 @@ class Admission:
         account = self._accounts.get(self._challenger.user(request))
         return (self.trunks.named(account.trunk) or ACCOUNTS_TRUNK) if account else None
 
-    def _room(self, trunk: TrunkOptions, source: Peer, now: float) -> Refusal | None:
-        full = self.calls[trunk.name] >= trunk.max_calls or self.calls.total() >= self.options.max_calls
-        return BUSY if self.draining or full or not self._limits.call(site(source.host), now) else None
+    def _room(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
+        if self.draining:
+            why = "the gateway is stopping"
+        elif self.calls[trunk.name] >= trunk.max_calls:
+            why = f"the trunk has {trunk.max_calls} calls, its max_calls"
+        elif self.calls.total() >= self.options.max_calls:
+            why = f"the gateway has {self.options.max_calls} calls, [admission] max_calls"
+        elif not self._limits.call(site(source.host), now):
+            why = f"more than {self.options.calls_per_second:g} calls per second from this address"
+        else:
+            return None
+        self.refusals.note(trunk.name, Refused(now, source.host, request.method, BUSY.status, why))
+        return BUSY
 
     def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:
         if not self._phones.match(source.host):
             if trunk is None:
-                self._tell(request, source)
+                self._told.stranger(request, source, now)
                 return DROP
             if trunk.proof == "network":
+                why = "it may call, but there are no accounts to register for"
+                self.refusals.note(trunk.name, Refused(now, source.host, request.method, 403, why))
                 return Refusal(403)  # it may call, but there is nothing here that it could register
         if request.method == "CANCEL":  # RFC 3261 §22.1: it cannot be answered with credentials
             return DROP
@@ -162,6 +180,9 @@ class Admission:
             self._limits.failed(who, now)
             if self._limits.lines.take(now):
                 log.warning("wrong credentials", address=source.host, method=request.method)
+                name = trunk.name if trunk else self._trunk_name(user)
+                why = f"wrong password of the account {user!r}" if user in self._accounts else "an unknown account"
+                self.refusals.note(name, Refused(now, source.host, request.method, 401, why))
         stale = proof is Proof.STALE
         return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
 
@@ -170,11 +191,9 @@ class Admission:
         at_home = self._at_home[user].match(source.host) is not None
         return at_home or (trunk is not None and trunk.name == self._accounts[user].trunk)
 
-    def _tell(self, request: Request, source: Peer) -> None:
-        if source.host not in self._told and len(self._told) < STRANGERS_TOLD:
-            self._told.add(source.host)
-            log.warning("stranger ignored", address=source.host, method=request.method,
-                        advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
+    def _trunk_name(self, user: str) -> str:
+        account = self._accounts.get(user)
+        return (account.trunk if account else "") or ACCOUNTS_TRUNK.name
 
 
 def _remember(hosts: OrderedDict[str, None], host: str) -> None:
@@ -183,6 +202,24 @@ def _remember(hosts: OrderedDict[str, None], host: str) -> None:
     hosts.move_to_end(address)
     if len(hosts) > REMEMBERED:
         hosts.popitem(last=False)
+
+
+class _Told:
+    """What was told of those who were turned away; a stranger is told of once, however often it comes."""
+
+    def __init__(self) -> None:
+        self.refusals = Refusals()
+        self._strangers: set[str] = set()
+
+    def stranger(self, request: Request, source: Peer, now: float) -> None:
+        """Tell of an unknown address."""
+        if source.host in self._strangers or len(self._strangers) >= STRANGERS_TOLD:
+            return
+        self._strangers.add(source.host)
+        log.warning("stranger ignored", address=source.host, method=request.method,
+                    advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
+        why = "its address belongs to no trunk or account"
+        self.refusals.note("", Refused(now, source.host, request.method, 0, why))
 
 
 class _Limits:

@@ -7,7 +7,7 @@ says, for this agent alone.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
@@ -19,13 +19,27 @@ from typing import Any
 from agent.tools import Tool, load_tools
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
 from sipgw.options import OptionError, build
+from sipgw.privacy import PrivacyOptions, Redact, Sink
 from sipgw.providers import Choice, choose
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = ("sip", "media", "browser", "trunks", "routes", "store", "log", "drain", "web")
+SHARED = (
+    "sip",
+    "media",
+    "browser",
+    "trunks",
+    "routes",
+    "store",
+    "log",
+    "capture",
+    "drain",
+    "web",
+    "webhooks",
+    "retention",
+)
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
 """Files that are read."""
@@ -86,6 +100,14 @@ class Agents:
             if _fits(route, request, caller, trunk):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
+
+    def redact(self, sink: Sink) -> Callable[[str], Redact]:
+        """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
+        return lambda agent: self.privacy(agent).of(sink)
+
+    def privacy(self, agent: str) -> PrivacyOptions:
+        """What holds for the texts of an agent's calls; the default's for a stranger's."""
+        return self.all.get(agent, self.all[DEFAULT]).config.privacy
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:

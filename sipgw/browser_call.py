@@ -5,22 +5,20 @@ Offer → ports and providers are opened while the browser connects → conversa
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from media import channel as media
+from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.call import Host, Talk
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
 from sipgw.transfer import closing
-
-if TYPE_CHECKING:  # it needs the extra `webrtc`
-    from media.webrtc import BrowserPath
 
 log = structlog.get_logger()
 
@@ -28,7 +26,7 @@ log = structlog.get_logger()
 class BrowserCall:
     """A call whose answer the browser has already; `path` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, path: "BrowserPath", engine: MediaEngine, host: Host, tape: Tape) -> None:
+    def __init__(self, offer: BrowserOffer, path: Way, engine: MediaEngine, host: Host, tape: Tape) -> None:
         self.stats: dict[str, Any] = {}
         self.tape = tape
         self._offer = offer
@@ -46,7 +44,7 @@ class BrowserCall:
         """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:
             return await self._run()
-        except (media.PortsExhausted, media.MediaDown) as error:
+        except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
             return Ending("refused", str(error))
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
@@ -57,6 +55,11 @@ class BrowserCall:
     async def hang_up(self) -> None:
         """End it as the caller does."""
         await self._path.close()
+
+    @property
+    def sound(self) -> Sound | None:
+        """See `sipgw.live.Held.sound`."""
+        return self._sound
 
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
@@ -72,8 +75,6 @@ class BrowserCall:
 
     async def _connect(self, conversation: Talk) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
-        from media.webrtc import PathFailed
-
         problem, far = "", self._offer.far
         async with asyncio.TaskGroup() as group:
             opening = group.create_task(conversation.open())
@@ -86,28 +87,31 @@ class BrowserCall:
 
     async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Ending:
         offer = self._offer
-        address, port = self._path.attach(self._engine.host, channel.port)
+        address, port = await self._path.attach(self._engine.host, channel.port)
         self._line.exchange(
             Negotiated(
                 b"", "PCMU", offer.payload_type, offer.dtmf_payload_type, address, port, offer.direction,
                 control=(address, port),
             )
         )  # fmt: skip
+        self._sound = Sound(channel.number, self._engine.host, channel.port)
         self._host.answered()
         self.tape.begin(channel)
         async with asyncio.TaskGroup() as group:
-            carrying = group.create_task(self._carry())
+            following = group.create_task(self._follow())
             outcome = await conversation.run()
-            carrying.cancel()
+            following.cancel()
         with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats() | {"browser_refused": self._path.refused}
+            self.stats = await channel.stats()
         return Ending(outcome.kind, outcome.text)
 
-    async def _carry(self) -> None:
-        self._line.end(await self._path.carry())
+    async def _follow(self) -> None:
+        self._line.end(await self._path.gone())
 
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self.tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._host.measured(event)
         else:
             self._line.on_media(event)

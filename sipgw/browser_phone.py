@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
+from media.browsers import Browsers, PathFailed, Way
 from sipgw.admission import Admission
 from sipgw.agents import Agents
 from sipgw.browser_call import BrowserCall
@@ -58,6 +59,7 @@ class BrowserPhone:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._browsers = Browsers()
         self._owners: dict[str, str] = {}
         """Who placed which call."""
         self._calls: dict[str, BrowserCall] = {}
@@ -79,20 +81,22 @@ class BrowserPhone:
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:
             raise NoCall(503, f"all {most} browser calls are in use; try again in a moment")
-        from media.webrtc import BrowserPath
-
         call = f"browser-{secrets.token_hex(8)}"
         self._owners[call] = who
-        path = BrowserPath()
+        way = None
         try:
-            answer = read.answer(Ends(*await path.gather()), secrets.randbits(31)).decode()
-        except BaseException:
+            way = await self._browsers.open()
+            answer = read.answer(Ends(*await way.gather()), secrets.randbits(31)).decode()
+        except BaseException as error:
             del self._owners[call]
-            await path.close()
+            if way is not None:
+                await way.close()
+            if isinstance(error, PathFailed | OSError):
+                raise NoCall(503, str(error)) from None
             raise
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         live = LiveCall(call, TRUNK, caller, agent=agent)
-        self._house.begin(live, self._serve(live, read, path))
+        self._house.begin(live, self._serve(live, read, way))
         return Placed(call, answer)
 
     def owned(self, call: str, who: str) -> bool:
@@ -107,11 +111,11 @@ class BrowserPhone:
             await self._calls[call].hang_up()
         return True
 
-    async def _serve(self, live: LiveCall, offer: BrowserOffer, path: Any) -> None:
+    async def _serve(self, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
         desk = self._house.desk
 
         def call(host: Host, tape: Tape) -> BrowserCall:
-            self._calls[live.id] = BrowserCall(offer, path, desk.engine, host, tape)
+            self._calls[live.id] = BrowserCall(offer, way, desk.engine, host, tape)
             return self._calls[live.id]
 
         try:
@@ -119,4 +123,4 @@ class BrowserPhone:
         finally:
             self._calls.pop(live.id, None)
             self._owners.pop(live.id, None)
-            await path.close()
+            await way.close()

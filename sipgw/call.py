@@ -15,7 +15,7 @@ import structlog
 from agent.conversation import Outcome
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
@@ -58,6 +58,9 @@ class Host(Protocol):
     def answered(self) -> None:
         """Sound flows from now on."""
 
+    def measured(self, quality: media.Quality) -> None:
+        """So the last seconds were received."""
+
     def transferred(self, to: Uri, done: Referred) -> None:
         """A transfer was tried."""
 
@@ -96,6 +99,12 @@ class Call:
         self._channel: media.Channel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
+
+    @property
+    def sound(self) -> Sound | None:
+        """Where our sound is, while there is a conversation."""
+        channel = self._channel
+        return Sound(channel.number, self._described.address, channel.port) if channel else None
 
     @property
     def mos(self) -> float:
@@ -169,8 +178,8 @@ class Call:
         return await self._talk(channel, conversation)
 
     async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
-        self._host.answered()
         self._channel = channel
+        self._host.answered()
         self.tape.begin(channel)
         outcome = await conversation.run()
         self._channel = None
@@ -185,6 +194,8 @@ class Call:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self.tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            self._host.measured(event)
         else:
             self._line.on_media(event)
 

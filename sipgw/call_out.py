@@ -145,10 +145,12 @@ class CallOut:
     def _on_media(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.Recorded):
             self._tape.on_recorded(event)
-            return
-        if isinstance(event, media.Frames):
-            self._caller.hears(event.ulaw)
-        self._line.on_media(event)
+        elif isinstance(event, media.Quality):
+            self._caller.measured(event)
+        else:
+            if isinstance(event, media.Frames):
+                self._caller.hears(event.ulaw)
+            self._line.on_media(event)
 
     async def _connect(self) -> bool:
         return self._call is not None and await self._call.connect()

@@ -18,6 +18,8 @@ from sipgw.agents import DEFAULT, Agents
 from sipgw.callbacks import Callbacks
 from sipgw.cli_call import call
 from sipgw.cli_campaign import campaigns
+from sipgw.cli_records import records
+from sipgw.cli_support import support
 from sipgw.cli_web import web
 from sipgw.config import DEFAULT_FILE, Config
 from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -29,6 +31,7 @@ from sipgw.providers import Choice, choose
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 
 
@@ -45,7 +48,7 @@ def serve(config: ConfigFile = None) -> None:
     """Answer calls until Ctrl-C."""
     with one_line_errors():
         settings, agents = load_all(config)
-        log.configure(settings.log)
+        log.configure(settings.log, settings.privacy.of("logs"))
         asyncio.run(_serve(settings, agents, config))
 
 
@@ -88,6 +91,7 @@ def demo(
 app.command()(call)
 app.command()(doctor)
 app.add_typer(campaigns, name="campaign")
+app.command()(support)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
@@ -189,6 +193,7 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
         out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
     elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
+        out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
     for name, registration in gateway.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)

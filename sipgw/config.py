@@ -30,16 +30,20 @@ from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
+from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.privacy import PrivacyOptions
 from sipgw.promises import CallbackOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
+from sipgw.store.retention import RetentionOptions
 from sipgw.trunks import TrunkOptions
 from sipgw.web.options import WebOptions
+from sipgw.webhooks import WebhookOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
@@ -134,11 +138,16 @@ class Config:
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     local: LocalSpeechOptions = field(default_factory=LocalSpeechOptions)
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
     callbacks: CallbackOptions = field(default_factory=CallbackOptions)
+    webhooks: tuple[WebhookOptions, ...] = ()
+    """Servers that are told what happens in calls."""
+    capture: CaptureOptions = field(default_factory=CaptureOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
+    retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)
     web: WebOptions = field(default_factory=WebOptions)
 
@@ -146,6 +155,7 @@ class Config:
         for what, names in (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
+            ("webhooks", [webhook.name for webhook in self.webhooks]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:

@@ -1,7 +1,7 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,15 +10,18 @@ import structlog
 from agent.conversation import Conversation
 from agent.records import Report
 from agent.tools import Tool
+from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import Agents, call_variables
 from sipgw.call import Call, Connect, Talk
 from sipgw.call_out import CallOut, Errand
+from sipgw.consent import notice_of, recording_tools, wanted
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,
     CallBegan,
     CallEnded,
+    CallMeasured,
     CallReported,
     CallRinging,
     CallTransferred,
@@ -99,7 +102,10 @@ class Desk:
                 live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict()
             )
         )
-        return Tape(self.agents.all[name].config.recording.path(live.id, live.began, live.trunk.name, live.caller))
+        options = self.agents.all[name].config.recording
+        consent = wanted(options, who, outbound=live.direction == "out")
+        live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)
+        return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
@@ -133,13 +139,17 @@ class Hosting:
         values = self._values()
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        tape = live.tape or Tape()
+        line.pressed = tape.pressed
+        spoken = persona(options, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         live.conversation = Conversation(
             line,
             part.ears(),
             part.model,
             part.voice(),
-            persona(options, values, about, calling=calling),
-            tools=[order_tool(desk.store), self._callback_tool(), *agent.tools],
+            replace(spoken, notice=notice),
+            tools=[order_tool(desk.store), self._callback_tool(), *recording_tools(tape), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
             observer=self._report,
@@ -161,8 +171,14 @@ class Hosting:
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
-        self.live.answered = datetime.now(UTC)
-        self.desk.watchers.tell(CallAnswered(self.live.id, self.live.answered, self.live.trunk.name))
+        live = self.live
+        live.answered = datetime.now(UTC)
+        sound = live.call.sound if live.call else None
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
+
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
     def transferred(self, to: Uri, done: Referred) -> None:
         """See `sipgw.call.Host.transferred`."""

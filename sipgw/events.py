@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import structlog
 
 from agent.records import Report
+from media.channel import Quality
 
 log = structlog.get_logger()
 
@@ -20,6 +21,17 @@ class Ending:
     cause: str
     again: datetime | None = None
     """When it may be tried again, if the gate named a time."""
+
+
+class Sound(NamedTuple):
+    """Where the sound of a call is."""
+
+    channel: int
+    """Number of its channel: see `media.engine.MediaEngine.packets`."""
+    host: str
+    """Our address, as the other side knows it."""
+    port: int
+    """Our port of RTP."""
 
 
 class CallBegan(NamedTuple):
@@ -52,6 +64,15 @@ class CallAnswered(NamedTuple):
     call: str
     at: datetime
     trunk: str = ""
+    sound: Sound | None = None
+
+
+class CallMeasured(NamedTuple):
+    """How the last five seconds of a call were received; told every five seconds."""
+
+    call: str
+    at: datetime
+    quality: Quality
 
 
 class AnsweredBy(NamedTuple):
@@ -95,7 +116,7 @@ class CallEnded(NamedTuple):
     """Who took the caller's place, one after the other."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallReported | CallTransferred | CallEnded
+Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | CallEnded
 Watcher = Callable[[Event], None]
 
 

@@ -14,13 +14,16 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
 from sipgw.agents import DEFAULT, Agents, checked
+from sipgw.bleeps import Bleeps
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
+from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
 from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.dnc import OwnList
 from sipgw.events import Ending, Watchers
+from sipgw.evidence import Evidence
 from sipgw.gate import Gate
 from sipgw.ledger import Ledger
 from sipgw.live import LiveCall, Placed
@@ -40,6 +43,7 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
+from sipgw.upkeep import Upkeep
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -76,7 +80,8 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self._trace = trace
+        self.evidence = Evidence(config.capture, trace)
+        self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
@@ -94,11 +99,16 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_exit(self._stack)
             store = await enter(Store(config.store))
-            await enter(Ledger(store, self.watchers))
+            redact = self.agents.redact
+            deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
+            await enter(Upkeep(store, config.retention))
+            await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
+            await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
-            engine = await enter(MediaEngine(config.media))
+            engine = await enter(MediaEngine(config.media, config.capture.tap))
             endpoint = await enter(self._endpoint())
+            await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             gate = await enter(self._gate(store))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
@@ -154,6 +164,11 @@ class Gateway:
         return self.desk.endpoint
 
     @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
+        return self.admission.draining
+
+    @property
     def store(self) -> Store:
         """The database."""
         return self.desk.store
@@ -183,6 +198,9 @@ class Gateway:
     def running(self) -> int:
         """How many calls go on."""
         return len(self._calls)
+
+    def _live(self, call: str) -> LiveCall | None:
+        return self.calls.get(call)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -259,7 +277,7 @@ class Gateway:
             self.config.sip,
             self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
-            self._trace,
+            self.evidence.trace,
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,

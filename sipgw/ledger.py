@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.deliveries import Deliveries
 from sipgw.events import Event, Watchers
 from sipgw.minutes import Minutes, Redact, ended_entry
 from sipgw.store import Store, StoreError
@@ -38,12 +39,19 @@ INTERRUPTED = "the gateway was killed or lost its power"
 class Ledger:
     """The records of one gateway. Use it as an async context manager, inside its store."""
 
-    def __init__(self, store: Store, watchers: Watchers, redactor: Callable[[str], Redact] = lambda _: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        watchers: Watchers,
+        redactor: Callable[[str], Redact] = lambda _: str,
+        deliveries: Deliveries | None = None,
+    ) -> None:
         """`redactor` tells for an agent's name what takes private things out of its texts."""
         self.rejected = 0
         """Entries that the database does not take."""
         self._store = store
         self._watchers = watchers
+        self._deliveries = deliveries
         self._minutes = Minutes(redactor)
         self._spool: Spool
         self._writer: Writer
@@ -163,6 +171,8 @@ class Ledger:
                 raise
             await self._one_by_one(writer, entries, place)
         spool.done(place)
+        if self._deliveries:
+            self._deliveries.added()
         return True
 
     async def _one_by_one(self, writer: Writer, entries: list[Entry], place: Place) -> None:
@@ -181,6 +191,8 @@ class Ledger:
 
     async def _apply(self, session: AsyncSession, writer: Writer, entries: list[Entry], place: Place | None) -> None:
         await writer.apply(session, entries, place)
+        if self._deliveries:
+            await self._deliveries.add(session, entries)
 
     async def _sync(self) -> None:
         while True:

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
-from sipgw.events import Ending
+from sipgw.events import Ending, Sound
+from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
@@ -25,6 +26,10 @@ class Held(Protocol):
     def mos(self) -> float:
         """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
         ...
+
+    @property
+    def sound(self) -> Sound | None:
+        """Where our sound is, while there is a conversation."""
 
     async def run(self) -> Ending:
         """Hold it to its end; never raises but on cancellation."""
@@ -48,6 +53,8 @@ class LiveCall:
     answered: datetime | None = None
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
+    tape: Tape | None = None
+    """The recording."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
 

@@ -3,11 +3,12 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
+from structlog.typing import Processor
 
 _CREDENTIAL = re.compile(
     r"(?i)((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+"
@@ -15,6 +16,9 @@ _CREDENTIAL = re.compile(
     r"|\bsk[-_][A-Za-z0-9_-]{16,}"
     r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto of a session description (RFC 4568)
 )
+
+DEEPEST = 4
+"""Levels of a value that are looked into."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,33 @@ def redact(text: str) -> str:
     return _CREDENTIAL.sub(lambda match: (match[1] or match[2] or match[3] or "") + "***", text)
 
 
-def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
-    return event
+def masking(private: Callable[[str], str]) -> Processor:
+    """A processor that masks credentials, and what `private` takes out, in all values of an event."""
+
+    def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in event.items():
+            if key not in ("timestamp", "level"):
+                event[key] = _masked(value, private, DEEPEST)
+        return event
+
+    return mask
 
 
-def configure(options: LogOptions) -> None:
-    """Set up structlog and the standard library's logging, both to standard error."""
+def _masked(value: Any, private: Callable[[str], str], levels: int) -> Any:
+    if isinstance(value, str):
+        return private(redact(value))
+    if levels and isinstance(value, dict):
+        return {key: _masked(item, private, levels - 1) for key, item in value.items()}
+    if levels and isinstance(value, list | tuple):
+        return [_masked(item, private, levels - 1) for item in value]
+    return value
+
+
+def configure(options: LogOptions, private: Callable[[str], str] = str) -> None:
+    """Set up structlog and the standard library's logging, both to standard error.
+
+    `private` takes out of every text what must not stand in a log: see `sipgw.privacy`.
+    """
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if options.format == "json"
@@ -53,7 +75,7 @@ def configure(options: LogOptions) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _redact_event,
+            masking(private),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -19,7 +19,7 @@ from agent.records import (
     ToolStarted,
     TurnEnded,
 )
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Event
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
 from sipgw.store.spool import Entry
 from sipgw.store.tables import CAUSE, ID, PARTY
 
@@ -29,6 +29,10 @@ LARGEST = 50_000
 """Characters of one JSON value that are kept."""
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
+FAILED = ("failed", "refused", "interrupted", "transfer_failed")
+"""Endings of calls that went wrong though they were answered."""
+TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
+"""What webhooks call these events."""
 Redact = Callable[[str], str]
 """Takes what is private out of a text."""
 
@@ -39,6 +43,9 @@ class Going:
 
     identity: dict[str, Any]
     redact: Redact
+    about: dict[str, Any] = field(default_factory=dict)
+    """Who called whom, for webhooks."""
+    answered: bool = False
     turn: int = 0
     caller: list[str] = field(default_factory=list)
     """What was said in the turn that goes on; the turn itself is told when it is over."""
@@ -55,23 +62,30 @@ class Minutes:
 
     def entry(self, event: Event) -> Entry | None:
         """What is to be kept of `event`; None if nothing is."""
+        if isinstance(event, CallMeasured):
+            return None  # the timeline keeps it, and the record its sum
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = Going(event.identity, self._redactor(event.agent))
-            return self._began(event, at, going)
+            return self._began(event, at, going) | {"told": "initiated"}
         going = self._going.get(event.call) or Going({}, self._redactor(""))
         if isinstance(event, CallReported):
             kept = self._reported(event.report, at, going)
         elif isinstance(event, CallEnded):
             self._going.pop(event.call, None)
             kept = _ended(event, at, going)
+            kept["told"] = "completed" if going.answered and event.ending.kind not in FAILED else "failed"
         else:
             kept = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), going.redact)}}
             if isinstance(event, CallAnswered):
-                kept["set"] = {"answered": at}
+                kept["set"], going.answered = {"answered": at}, True
+            if told := TOLD.get(type(event).__name__):
+                kept["told"] = told
             if trunk := getattr(event, "trunk", ""):
                 kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
-        return None if kept is None else {"call": text(event.call, ID), **kept}
+        if kept is None:
+            return None
+        return {"call": text(event.call, ID), **kept} | ({"about": going.about} if "told" in kept else {})
 
     def _began(self, event: CallBegan, at: str, going: Going) -> Entry:
         new = {
@@ -79,7 +93,8 @@ class Minutes:
             "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
             "identity": kept_json(going.identity),
         }  # fmt: skip
-        return {"call": text(event.call, ID), "new": new}
+        going.about = {name: new[name] for name in ("direction", "trunk", "agent", "caller", "called")}
+        return {"call": text(event.call, ID), "new": new, "about": going.about}
 
     def _reported(self, report: Report, at: str, going: Going) -> Entry | None:
         match report:
@@ -90,14 +105,14 @@ class Minutes:
                 going.said.append(words)
                 return self._turn(at, going)
             case ToolDone(run):
-                return {"tool": _tool(run, going) | {"at": at}}
+                return {"tool": _tool(run, going) | {"at": at}, "told": "tool"}
             case TurnEnded(turn):
                 told = {name: text(going.redact(getattr(turn, name))) for name in ("caller", "said", "heard")}
                 rest = {"interrupted": turn.interrupted, "latency_ms": kept_json(turn.times.parts_ms())}
                 number, going.turn = going.turn, going.turn + 1
                 going.caller.clear()
                 going.said.clear()
-                return {"turn": {"number": number, "at": at, **told, **rest}}
+                return {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
             case CallerSaid() | ToolStarted():
                 return None
             case Interrupted() | ProviderFailed():
@@ -113,7 +128,8 @@ class Minutes:
 
 def ended_entry(call: str, at: datetime, kind: str, cause: str) -> Entry:
     """The ending of a call that could not tell it itself."""
-    return {"call": call, "set": {"ended": at.isoformat(), "ending": kind, "cause": cause}}
+    ended = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+    return {"call": call, "set": ended, "told": "failed"}
 
 
 def _ended(event: CallEnded, at: str, going: Going) -> Entry:

@@ -1,7 +1,7 @@
 """The telephone as the agent's line: sound, keys and silence of one media channel."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
@@ -30,6 +30,8 @@ class PhoneLine:
         self.dropped = 0
         self.utterance = 0
         """The number of the last one that was said."""
+        self.pressed: Callable[[str], None] = lambda key: None
+        """Told each key that is pressed, before the conversation is."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
@@ -85,8 +87,10 @@ class PhoneLine:
 
     def press(self, key: str, way: Way, at: float) -> None:
         """Tell the agent of a key, once for each press in whatever ways it is told."""
-        if self._keys.press(key, way, at) and self._events.qsize() < EVENTS_KEPT:
-            self._events.put_nowait(agent_line.Digit(key, at))
+        if self._keys.press(key, way, at):
+            self.pressed(key)
+            if self._events.qsize() < EVENTS_KEPT:
+                self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str) -> None:
         """Tell the agent that nobody is there any more."""

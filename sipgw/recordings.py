@@ -1,5 +1,7 @@
 """Recordings of calls: which are made, where they are kept, and what became of each."""
 
+import asyncio
+import contextlib
 import re
 import string
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Literal
 
 import structlog
 
-from media.channel import Channel, Recorded
+from media.channel import Channel, MediaDown, Recorded
 
 log = structlog.get_logger()
 
@@ -18,6 +20,11 @@ PLACES = ("call", "began", "trunk", "caller")
 """What may stand in braces in the name of a file."""
 LONGEST = 120
 """Characters of a file's name without its ending."""
+AGREE = "1"
+"""The key of who agrees to being recorded."""
+KEYS_PAUSE = 4.0
+"""Seconds after a key in which nothing is kept."""
+Consent = Literal["off", "announce", "key"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
 
 
@@ -31,6 +38,14 @@ class RecordingOptions:
     """Name of a file; {call} is its Call-ID, {began} its start in UTC, {trunk} and {caller} as in its record."""
     format: Literal["wav", "opus"] = "wav"
     """`wav` is G.711 as it was, 58 MB per hour; `opus` is 14 MB and costs 10 ms of CPU per second (pip install av)."""
+
+    consent: Literal["off", "announce", "key", "country"] = "off"
+    """`announce` says so first; `key` records only after the caller has pressed 1; `country` announces where the law of
+    the other side's number wants it, and where that cannot be told."""
+    announcement: str = "This call is recorded."
+    """Said for `announce`."""
+    question: str = "If this call may be recorded, please press 1."
+    """Said for `key`."""
 
     def __post_init__(self) -> None:
         if self.format == "opus" and find_spec("av") is None:
@@ -61,26 +76,59 @@ class RecordingOptions:
 class Tape:
     """The recording of one call; without a path every method does nothing."""
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", consent: Consent = "off") -> None:
+        """With `consent` by ``key`` nothing is recorded until `AGREE` is pressed."""
         self.path = path
         self.problem = ""
+        self.consent: Consent = consent
+        self.began: datetime | None = None
+        """When the file began."""
+        self._agreed = consent != "key"
         self._channel: Channel | None = None
+        self._by_hand = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, channel: Channel) -> None:
-        """Record what `channel` exchanges from now on."""
+        """Record what `channel` exchanges from now on, or from the caller's consent on."""
         if self.path and self._channel is None:
             self._channel = channel
-            channel.record(self.path)
+            self._start()
+
+    def pressed(self, key: str) -> None:
+        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording."""
+        if not self._agreed and key == AGREE:
+            self._agreed = True
+            self._start()
+        elif self.began is not None and self._channel:
+            self._channel.pause_recording()
+            if self._timer:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(KEYS_PAUSE, self._keys_done)
 
     def pause(self) -> None:
         """Keep silence in place of what follows: card numbers, and what the caller does not want kept."""
-        if self._channel:
+        self._by_hand = True
+        if self.began is not None and self._channel:
             self._channel.pause_recording()
 
     def resume(self) -> None:
         """Keep sound again."""
-        if self._channel:
+        self._by_hand = False
+        if self.began is not None and self._channel and self._timer is None:
             self._channel.resume_recording()
+
+    def _start(self) -> None:
+        if self._agreed and self._channel and self.began is None:
+            self.began = datetime.now(UTC)
+            self._channel.record(self.path)
+            if self._by_hand:
+                self._channel.pause_recording()
+
+    def _keys_done(self) -> None:
+        self._timer = None
+        if not self._by_hand and self._channel:
+            with contextlib.suppress(MediaDown):  # the call is over
+                self._channel.resume_recording()
 
     def on_recorded(self, event: Recorded) -> None:
         """The media process told the end."""
@@ -90,6 +138,9 @@ class Tape:
 
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call."""
-        if self._channel is None:
+        if self.began is None:
             return {}
-        return {"recording": {"file": self.path} | ({"problem": self.problem} if self.problem else {})}
+        if self._timer:
+            self._timer.cancel()
+        agreed = {} if self.consent == "off" else {"consent": self.consent}
+        return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

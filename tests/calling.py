@@ -178,6 +178,9 @@ class World:
     def answered(self) -> None:
         pass
 
+    def measured(self, quality: Any) -> None:
+        pass
+
     def transferred(self, to: Uri, done: Referred) -> None:
         pass
 

@@ -15,6 +15,7 @@ from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Faults
 from tests.fakes.carriers.carrier import Carrier
 from tests.fakes.dns import DnsServer
+from tests.gating import ALWAYS
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n"
@@ -30,7 +31,7 @@ def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everythi
     assert CliRunner().invoke(app, ["init", recipe, "-o", str(file)]).exit_code == 0
     text = file.read_text()
     if everything:
-        text = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^# (?=[\w.]+ = )", "", text, flags=re.MULTILINE)
     return parse(text, str(file), variables)
 
 
@@ -53,7 +54,8 @@ async def configured(
             trunk(replace(one, networks=(f"{carrier.host}/32",) if one.networks else ())) for one in config.trunks
         )
         sip = replace(base.sip, dns=(server.address,), public_address="127.0.0.1" if config.sip.public_address else "")
-        return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip)
+        gate = replace(config.gate, windows=ALWAYS, extensions=("2??",), per_number_per_day=99)
+        return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip, gate=gate)
 
     async with (
         DnsServer(zone or "nothing 300 IN A 127.0.0.1\n", origin) as server,

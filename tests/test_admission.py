@@ -235,7 +235,8 @@ def test_nothing_grows_with_what_strangers_send() -> None:
         host = f"{200 + n % 5}.0.{n // 250 % 250}.{n % 250}"
         admission.screen(host, n / 1000)
         ask(admission, host, now=n / 1000)
-    assert len(admission._told) <= 100
+    assert len(admission._told._strangers) <= 100
+    assert len(admission.refusals.strangers) <= 20
     assert not admission._proven
     assert not admission._challenger._counts
     assert len(admission._phones._found) <= 4096
@@ -282,3 +283,14 @@ def test_no_authorization_breaks_it(value: str, method: str) -> None:
 
 def test_no_password_shows() -> None:
     assert "annas" not in repr(ANNA)
+
+
+def test_who_was_turned_away_is_remembered_with_the_reason() -> None:
+    admission = door(TRUNK, max_calls=1)
+    admission.calls[TRUNK.name] = 1
+    assert ask(admission, CARRIER, now=5.0) == 503
+    assert ask(admission, STRANGER, now=6.0) == 0
+    assert admission.refusals.last[TRUNK.name] == (
+        5.0, CARRIER, "INVITE", 503, "the gateway has 1 calls, [admission] max_calls",
+    )  # fmt: skip
+    assert [refused.address for refused in admission.refusals.strangers] == [STRANGER]

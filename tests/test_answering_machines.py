@@ -14,7 +14,8 @@ from sipgw.events import AnsweredBy, CallReported
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of
-from tests.test_call_out import NUMBER, calling_out, recorded
+from tests.test_call_out import NUMBER, calling_out
+from tests.test_cloud_call import records
 from tests.test_who_answered import talk
 
 MESSAGE = ("Hello, this is Acme Store.", "Please call us back about your lamp.")
@@ -62,7 +63,7 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
                     if isinstance(event, CallReported) and isinstance(event.report, AgentSays)]  # fmt: skip
             assert said[0] == "Hello, this is Acme Store. You asked us to call you back about your lamp."
             assert said[-1] == " ".join(MESSAGE)
-            record = await recorded(world)
+            (record,) = await records(world.gateway)
             assert record["ending"] == "message_left"
             assert record["turns"][-1]["said"] == " ".join(MESSAGE)
 
@@ -96,7 +97,7 @@ def test_a_machine_is_hung_up_on(tmp_path: Path, sound: bytes, kind: str) -> Non
                     await asyncio.sleep(0.01)
             assert ending.kind == kind
             assert machine.ended[0].how == "BYE"
-            assert (await recorded(world))["ending"] == kind
+            assert (await records(world.gateway))[0]["ending"] == kind
 
     asyncio.run(scenario())
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.conversation import Conversation
-from media.webrtc import BrowserPath
+from media.browsers import Way
 from sipgw.browser_call import BrowserCall
 from sipgw.browser_options import BrowserOptions
 from sipgw.browser_phone import BrowserPhone, NoCall
@@ -67,7 +68,6 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
     assert record["ending"] == "caller_hung_up"
     assert record["cause"] == "the browser hung up"
     assert record["media"]["rtcp_received"] > 0, "the browser's reports reach the media process"
-    assert record["media"]["browser_refused"] == 0
     assert record["media"]["lost"] == 0
     kinds = [type(event) for event in told]
     assert kinds[0] is CallBegan
@@ -109,13 +109,62 @@ def test_a_browser_that_goes_is_noticed_at_once(tmp_path: Path) -> None:
     assert took < 5
 
 
+def workers() -> list[int]:
+    """The processes for browsers."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(child) for child in children if b"browser_worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_the_process_for_browsers_may_die_and_ends_with_the_last_call(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world:
+            phone = phone_of(world)
+            for number in (1, 2):
+                browser = Browser()
+                await browser.place(phone)
+                async with asyncio.timeout(10):
+                    while not browser.heard:
+                        await asyncio.sleep(0.05)
+                (pid,) = workers()
+                if number == 1:
+                    os.kill(pid, signal.SIGKILL)
+                else:
+                    await phone.hang_up(browser.call)
+                ended = await records(world.gateway, number)
+                async with asyncio.timeout(5):
+                    while workers():
+                        await asyncio.sleep(0.05)
+                await browser.close()
+            return sorted(record["cause"] for record in ended)
+
+    assert asyncio.run(scenario()) == ["the browser hung up", "the process for browsers ended"]
+
+
+def test_a_gateway_that_stops_hangs_up_and_leaves_no_process(tmp_path: Path) -> None:
+    async def scenario():
+        browser = Browser()
+        async with cloud(tmp_path, [], []) as world:
+            await browser.place(phone_of(world))
+            async with asyncio.timeout(10):
+                while not browser.heard:
+                    await asyncio.sleep(0.05)
+            assert len(workers()) == 1
+        assert not workers()
+        async with asyncio.timeout(5):
+            while browser.connection.connectionState != "closed":
+                await asyncio.sleep(0.05)
+        await browser.close()
+
+    asyncio.run(scenario())
+
+
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
     def left() -> tuple[int, int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count(), len(asyncio.all_tasks())
 
     async def gone() -> None:
         async with asyncio.timeout(15):
-            while any(isinstance(one, BrowserCall | BrowserPath | Conversation) for one in gc.get_objects()):
+            while any(isinstance(one, BrowserCall | Way | Conversation) for one in gc.get_objects()):
                 await asyncio.sleep(0.1)
                 gc.collect()
 

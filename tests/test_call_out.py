@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
+from tests.test_cloud_call import records
 
 NUMBER = "+14155550100"
 GREETING = "Hello, this is Acme Store. Do you have a moment?"
@@ -45,14 +45,6 @@ async def calling_out(
 
 def kinds(told: list[Event]) -> list[type]:
     return [type(event) for event in told if not isinstance(event, CallReported)]
-
-
-async def recorded(world: Cloud) -> dict[str, Any]:
-    """The record of the only call; it is written behind the call."""
-    async with asyncio.timeout(20):
-        while not (found := await world.gateway.store.calls()):
-            await asyncio.sleep(0.02)
-    return found[0]
 
 
 async def ended(world: Cloud, errand: Errand) -> Ending:
@@ -81,7 +73,7 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
             assert (began.caller, began.called) == ("+14155550199", NUMBER)
             shown = Identity.of(person.legs[0].request)
             assert (shown.number, shown.source) == ("+14155550199", "P-Asserted-Identity")
-            record = await recorded(world)
+            (record,) = await records(world.gateway)
             assert (record["called"], record["ending"]) == (NUMBER, "callee_hung_up")
             assert world.gateway.admission.calls.total() == 0
             assert not world.gateway.calls
@@ -118,7 +110,7 @@ def test_who_does_not_answer_is_told_apart(tmp_path: Path, status: int, kind: st
             assert str(status) in ending.cause
             assert kinds(told) == [CallBegan, CallEnded]
             assert not world.voice.texts, "nothing was said to nobody"
-            record = await recorded(world)
+            (record,) = await records(world.gateway)
             assert record["ending"] == kind
 
     asyncio.run(scenario())

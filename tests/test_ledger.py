@@ -16,8 +16,8 @@ from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, To
 from sipgw import ledger
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
 from sipgw.ledger import Ledger
-from sipgw.store import CallFilter, Store, StoreError, StoreOptions, spool
-from sipgw.store.spool import Place, Spool
+from sipgw.privacy import PrivacyOptions
+from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.keeping import START, a_call, at, turn
 
 LOOKUP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"}, "", 0.004)
@@ -248,23 +248,6 @@ def test_a_full_disk_costs_no_call_and_no_record(tmp_path: Path, monkeypatch: py
     ]
 
 
-def test_what_the_disk_never_has_room_for_is_bounded_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write(file: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(spool, "WAITING", 5)
-    one = Spool.claim(tmp_path / "s")[0]
-    monkeypatch.setattr(os, "write", write)
-    for number in range(8):
-        one.append({"call": str(number)})
-    assert (one.dropped, one.problem) == (3, "No space left on device")
-    monkeypatch.undo()
-    one.flush()
-    assert [entry["call"] for entry in one.read()[0]] == list("01234")
-
-
 def test_hostile_texts_get_into_the_database_as_far_as_they_can(tmp_path: Path) -> None:
     odd = "a\0b\ud800" + "x" * 100_000
     deep: Any = odd
@@ -342,35 +325,32 @@ def test_a_spool_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
         asyncio.run(scenario())
 
 
-def test_the_spool_is_cut_into_segments_and_read_over_their_borders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool, "SEGMENT", 100)
-    one = Spool.claim(tmp_path)[0]
-    for number in range(100):
-        one.append({"call": str(number)})
-    assert len(list((tmp_path / "0").glob("*.jsonl"))) > 5
-    read = []
-    while one.behind:
-        entries, place = one.read(40)
-        read += [entry["call"] for entry in entries]
-        one.done(place)
-    assert read == [str(number) for number in range(100)]
-    one.tidy()
-    assert list((tmp_path / "0").glob("*.jsonl")) == []
-    one.append({"call": "after"})
-    assert one.read()[0] == [{"call": "after"}]
+def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
+    async def scenario():
+        store = StoreOptions(str(tmp_path / "x.db"))
+        watchers = Watchers()
+        async with (
+            Store(store) as database,
+            Ledger(database, watchers, lambda agent: PrivacyOptions().of("records")) as kept,
+        ):
+            card = "four one one one " + "1" * 12
+            run = ToolRun(
+                "pay", {"card": "4111 1111 1111 1111"}, ["4111111111111111"], "4111-1111-1111-1111 refused", 0.1
+            )
+            for event in a_call("c", [turn(f"It is {card}.", f"You said {card}?", run)]):
+                watchers.tell(event)
+            before = b"".join(path.read_bytes() for path in (tmp_path / "x.db.spool").rglob("*.jsonl"))
+            await kept.written()
+            call = await database.call("c")
+        return before, b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()), call
 
-
-def test_a_spool_that_was_emptied_goes_on_behind_what_the_database_has(tmp_path: Path) -> None:
-    one = Spool.claim(tmp_path)[0]
-    one.resume(Place(9, 5000))
-    assert not one.behind
-    one.append({"call": "next"})
-    assert one.read() == ([{"call": "next"}], Place(10, 16))
-
-
-def test_nobody_else_may_read_the_spool(tmp_path: Path) -> None:
-    one = Spool.claim(tmp_path / "s")[0]
-    one.append({"call": "c"})
-    assert {oct(path.stat().st_mode & 0o77) for path in (tmp_path / "s").rglob("*")} == {"0o0"}
+    spooled, kept, call = asyncio.run(scenario())
+    (one,) = call["turns"]
+    assert (one["caller"], one["said"]) == ("It is [card ••1111].", "You said [card ••1111]?")
+    (run,) = one["tools"]
+    assert (run["arguments"], run["result"], run["error"]) == (
+        {"card": "[card ••1111]"},
+        ["[card ••1111]"],
+        "[card ••1111] refused",
+    )
+    assert b"1111 1111" not in spooled + kept and b"11111" not in spooled + kept

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sipgw.log import redact
+from sipgw.log import masking, redact
+from sipgw.privacy import PrivacyOptions
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,13 @@ from sipgw.log import redact
 )
 def test_credentials_and_keys_are_masked(text: str, written: str) -> None:
     assert redact(text) == written
+
+
+def test_what_is_private_is_not_written_either() -> None:
+    mask = masking(PrivacyOptions().of("logs"))
+    event = {"event": "caller: 4111 1111 1111 1111", "call": {"said": ["four" + " one" * 15]}, "seconds": 1.5}
+    assert mask(None, "info", event) == {
+        "event": "caller: [card ••1111]",
+        "call": {"said": ["[card ••1111]"]},
+        "seconds": 1.5,
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from sipgw.caller import Call, Span
@@ -106,7 +107,7 @@ def _silenced(speech: Sequence[Span], said: Span) -> float | None:
 
 def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tuple[tuple[float, float], ...]:
     found = []
-    for before, after in zip(speech, speech[1:], strict=False):
+    for before, after in pairwise(speech):
         silence = after.begin - before.end
         spoke = any(one.begin < after.begin and one.end > before.end - 0.5 for one in said)
         if GAP <= silence < REPLY and not spoke:
@@ -117,5 +118,5 @@ def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tupl
 def _packets(stats: dict[str, Any]) -> tuple[int, int]:
     """Lost or late, and received, from the counters of the media plane."""
     heard = stats.get("jitter", stats)
-    number = lambda name: int(heard.get(name, 0) or 0)  # noqa: E731
-    return number("lost") + number("late"), number("received")
+    lost, late, received = (int(heard.get(name, 0) or 0) for name in ("lost", "late", "received"))
+    return lost + late, received

@@ -252,7 +252,7 @@ class Endpoint:
             ring_timeout=ring_timeout,
             fields=fields,
         )
-        leg = self._leg(usage, peer or peer_of(proxy or target))
+        leg = Leg(usage, peer or peer_of(proxy or target), self._now, self._flush)
         self._after(usage.start)
         try:
             async for event in leg.events():
@@ -296,9 +296,8 @@ class Endpoint:
 
     def unregister(self) -> None:
         """Give up all registrations: nobody is to send calls here any more."""
-        for one in self._registrations:
-            self._after(one.close)
-        self._registrations.clear()
+        while self._registrations:
+            self._after(self._registrations.pop().close)
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
@@ -337,13 +336,10 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         try:
-            self._above.on_invite(self._leg(usage, usage.source))
+            self._above.on_invite(Leg(usage, usage.source, self._now, self._flush))
         except Exception:  # the call boundary
             log.exception("call not taken")
             usage.reject(500, now)
-
-    def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(work)
@@ -358,11 +354,10 @@ class Endpoint:
             self._after(self.agent.receive, data, peer)
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if not self._above.screen(peer.host):
-            return
-        if self._above.trace is not None and not isinstance(message, ParseError):
-            self._watched("in", peer, message.to_bytes())
-        self._after(self.agent.receive_message, message, peer)
+        if self._above.screen(peer.host):
+            if self._above.trace is not None and not isinstance(message, ParseError):
+                self._watched("in", peer, message.to_bytes())
+            self._after(self.agent.receive_message, message, peer)
 
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)

@@ -38,6 +38,11 @@ class StoreOptions:
             raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
 
     @property
+    def calls_folder(self) -> Path:
+        """Where the timelines of calls are kept."""
+        return Path(f"{self.path}.calls")
+
+    @property
     def spool_folder(self) -> Path:
         """Where records wait for the database."""
         return Path(self.spool or f"{self.path}.spool")
@@ -76,6 +81,13 @@ class Database:
         if self._file != self._identity():
             await self._engine.dispose()
             await self._open()
+
+    async def scrub(self) -> None:
+        """Take what was deleted out of SQLite's log, too, as far as nobody reads it at the moment."""
+        if not self.options.url:
+            async with self._engine.connect() as connection:
+                there = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await there.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _open(self) -> None:
         try:
@@ -132,10 +144,14 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own idea of transactions leaves schema changes out of them
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")  # a reader never waits for the writer
+    cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
     cursor.close()
 
 
 def _on_begin(connection: Connection) -> None:
     # Who is going to write waits its turn at the beginning; later SQLite would refuse it instead of letting it wait.
-    writes = connection.get_execution_options().get("sipgw_write")
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = options.get("sipgw_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -157,3 +157,25 @@ class SpoolRecord(Base):
     segment: Mapped[int]
     position: Mapped[int]
     """Bytes of the segment that are in the database."""
+
+
+class DeliveryRecord(Base):
+    """Something that a webhook is still to be told; rows that were taken are deleted."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    """Their order."""
+    identity: Mapped[str] = mapped_column(String(32))
+    """What the target tells repeats apart by."""
+    target: Mapped[str] = mapped_column(String(64))
+    call: Mapped[str] = mapped_column(String(ID))
+    kind: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text)
+    made: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(Moment)
+    """When it is tried next."""
+    tries: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str] = mapped_column(String(CAUSE), default="")
+    """Why the last try failed."""
+    given_up: Mapped[datetime | None] = mapped_column(Moment)
+    __table_args__ = (Index("deliveries_by_call", "target", "call", "id"), Index("deliveries_by_due", "target", "due"))

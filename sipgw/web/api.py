@@ -55,14 +55,14 @@ async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     return models.LiveCalls(calls=[_live(call, row(live)) for call, live in app.house.calls.items()])
 
 
-@router.get("/calls", tags=["calls"])
+@router.get("/calls", tags=["calls"], responses=problems(404))
 async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
         found = await app.house.store.page(wanted, search.limit, search.after)
     except ValueError as error:
-        raise HTTPException(400, str(error)) from None
+        raise HTTPException(404, str(error)) from None
     except SQLAlchemyError:
         raise HTTPException(503, "the database does not answer") from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
@@ -111,13 +111,11 @@ async def digits(request: Request, app: Here, who: Controller, id: Id, what: mod
     return await _steer(request, app, who, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
 
 
-@router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409, 501))
+@router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409))
 async def transfer(
-    request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
+    request: Request, app: Here, who: Controller, id: Id, _what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Transfer the caller to a person."""
-    if what.to:
-        raise HTTPException(501, "only the trunk's transfer_to can be transferred to; leave `to` empty")
     return await _steer(request, app, who, id, "transferred", "", lambda call: call.transfer())
 
 

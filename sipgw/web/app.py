@@ -12,8 +12,22 @@ from starlette.exceptions import HTTPException
 
 from sipgw import __version__
 from sipgw.browser_phone import BrowserPhone
-from sipgw.web import api, calls, configuration, live, outbound, phone, providers, sign_in, trunks
+from sipgw.metrics import Metrics
+from sipgw.web import (
+    api,
+    calls,
+    configuration,
+    health,
+    live,
+    one_call,
+    outbound,
+    phone,
+    providers,
+    sign_in,
+    trunks,
+)
 from sipgw.web.entrance import Entrance
+from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
 from sipgw.web.guard import Guard
 from sipgw.web.options import WebOptions
@@ -28,7 +42,7 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = (sign_in.router,)
+OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router)
 """Routers of pages without an entry in the navigation."""
 
 
@@ -42,7 +56,9 @@ def application(
     made = FastAPI(
         title="sipgw", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{api.PREFIX}/openapi.json"
     )
-    made.state.app = App(house, feed, entrance, PAGES, templates())
+    fared = Fared()
+    house.watchers.add(fared.tell)
+    made.state.app = App(house, feed, entrance, fared, _metrics(house), PAGES, templates())
     made.state.phone = BrowserPhone(house)
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
@@ -51,6 +67,20 @@ def application(
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_middleware(Guard, entrance=entrance, names=options.names)
+    return made
+
+
+def _metrics(house: House) -> Metrics:
+    """Metrics that are told of everything from now on."""
+
+    def provider(agent: str, part: str) -> str:
+        known = house.agents.all.get(agent)
+        return known.choice.of(part) if known else ""
+
+    engine = house.evidence.engine
+    made = Metrics(house.status, provider, lambda: engine.pid if engine else 0)
+    house.watchers.add(made.watch)
+    house.evidence.tracers.append(made.trace)
     return made
 
 

@@ -1,15 +1,108 @@
-"""The configuration, secrets masked."""
+"""The configuration as it holds, with what each option means; secrets only as set or not. And the audit log."""
+
+import ast
+import asyncio
+import inspect
+import textwrap
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sipgw.web.state import page
+from sipgw.web.state import Here, page
 from sipgw.web.who import Admin
 
 router = APIRouter()
 
+SHOWN = 400
+"""Characters of a value."""
+
+
+class Option(NamedTuple):
+    """One option."""
+
+    name: str
+    value: str
+    meaning: str
+    changed: bool
+    """Whether it is not what it is without configuration."""
+
+
+class Table(NamedTuple):
+    """One table of the configuration file."""
+
+    name: str
+    meaning: str
+    options: list[Option]
+
 
 @router.get("/configuration")
-async def configuration(request: Request, _who: Admin) -> Response:
+async def configuration(request: Request, app: Here, _who: Admin) -> Response:
     """The page."""
-    return page(request, "configuration.html", title="Configuration")
+    # Reading the sources takes a while, the first time.
+    found = await asyncio.to_thread(tables, app.house.config)
+    return page(
+        request, "configuration.html", title="Configuration", tables=found,
+        users=await app.entrance.accounts.users(), keys=await app.entrance.accounts.keys(),
+    )  # fmt: skip
+
+
+@router.get("/configuration/audit")
+async def audit(request: Request, app: Here, _who: Admin) -> Response:
+    """Who did what."""
+    return page(request, "audit.html", title="Audit", deeds=await app.entrance.accounts.deeds())
+
+
+def tables(config: Any) -> list[Table]:
+    """Every table of a configuration; of a list one table for each of its entries."""
+    found = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            found += _tables(field.name, value)
+        elif isinstance(value, tuple):
+            for entry in value:
+                found += _tables(f"[{field.name}]", entry)
+    return found
+
+
+def _tables(name: str, options: Any) -> list[Table]:
+    meanings = docstrings(type(options))  # type: ignore[arg-type]  # a class is hashable
+    plain, inner = list[Option](), list[Table]()
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if not field.init:
+            continue
+        if is_dataclass(value):
+            inner += _tables(f"{name}.{field.name}", value)
+        else:
+            shown = _shown(value) if field.repr else "set" if value else "not set"
+            plain.append(Option(field.name, shown, meanings.get(field.name, ""), value != _default(field)))
+    return [Table(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
+
+
+def _shown(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+
+
+def _default(field: "Field[Any]") -> Any:
+    if field.default is not MISSING:
+        return field.default
+    return field.default_factory() if field.default_factory is not MISSING else MISSING
+
+
+@cache
+def docstrings(kind: type) -> dict[str, str]:
+    """The sentence under each field of a dataclass."""
+    found: dict[str, str] = {}
+    (declared,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(declared, ast.ClassDef)  # noqa: S101  the source of a class
+    for field, after in zip(declared.body, declared.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            value = after.value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found[field.target.id] = " ".join(value.value.replace("``", "").replace("`", "").split())
+    return found

@@ -1,14 +1,17 @@
 """What the REST interface takes and gives."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(max_length=40)]
 Value = Annotated[str, StringConstraints(max_length=500)]
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: min(max(moment, EARLIEST), LATEST))]
+"""A point in time that every time zone and database can express."""
 Direction = Literal["in", "out"]
 
 
@@ -139,11 +142,7 @@ class End(Given):
 
 
 class Transfer(Given):
-    """Whom a call is transferred to."""
-
-    to: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="empty: the person that the trunk names as transfer_to"
-    )
+    """To the person that the trunk names as ``transfer_to``."""
 
 
 class Done(BaseModel):
@@ -172,8 +171,8 @@ class Trunks(BaseModel):
 class Search(Given):
     """Which calls are wanted: those that fit everything that is given."""
 
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     number: str = Field("", max_length=64, description="who called or was called; * at the end stands for any rest")
     trunk: str = Field("", max_length=64)
     agent: str = Field("", max_length=64)
@@ -181,4 +180,4 @@ class Search(Given):
     ending: str = Field("", max_length=64)
     words: str = Field("", max_length=200, description="something that was said")
     limit: int = Field(50, ge=1, le=200)
-    after: str = Field("", max_length=500, description="`next` of the page before")
+    after: str = Field("", max_length=500, pattern="^[A-Za-z0-9_=-]*$", description="`next` of the page before")

@@ -41,7 +41,7 @@ async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Respo
     return page(request, "phone.html", title="Phone", agents=agents, missing=calls.missing, allowed=allowed)
 
 
-@router.post("/phone/calls", status_code=201)
+@router.post("/api/phone/calls", status_code=201)
 async def place(wish: Wish, calls: Phone, who: Operator) -> dict[str, str]:
     """Begin a call; the browser gets its answer, and connects."""
     try:
@@ -53,14 +53,14 @@ async def place(wish: Wish, calls: Phone, who: Operator) -> dict[str, str]:
     return {"call": placed.call, "sdp": placed.answer}
 
 
-@router.delete("/phone/calls/{call}", status_code=204)
+@router.delete("/api/phone/calls/{call}", status_code=204)
 async def hang_up(call: str, calls: Phone, who: Operator) -> None:
     """End one's own call; also sent when the page is left."""
     if not await calls.hang_up(call, who.name):
         raise HTTPException(404, "there is no such call of yours")
 
 
-@router.get("/phone/calls/{call}/events")
+@router.get("/api/phone/calls/{call}/events")
 async def happenings(call: str, app: Here, calls: Phone, who: Operator) -> Response:
     """Server-sent events ``word``: what both sides say in one's own call, and how it ended."""
     if not calls.owned(call, who.name):

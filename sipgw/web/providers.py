@@ -1,15 +1,34 @@
-"""Who hears, thinks and speaks."""
+"""Who hears, thinks and speaks for each agent: how quickly they begin, and what failed last."""
+
+from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sipgw.web.state import page
+from sipgw.web.fared import PARTS, Failure, Latency
+from sipgw.web.state import Here, page
 from sipgw.web.who import Viewer
 
 router = APIRouter()
 
 
+class Part(NamedTuple):
+    """A part of an agent."""
+
+    name: str
+    providers: str
+    latency: Latency | None
+    failure: Failure | None
+
+
 @router.get("/providers")
-async def providers(request: Request, _who: Viewer) -> Response:
+async def providers(request: Request, app: Here, _who: Viewer) -> Response:
     """The page."""
-    return page(request, "providers.html", title="Providers")
+    agents = []
+    for name, agent in app.house.agents.all.items():
+        parts = [
+            Part(part, agent.choice.of(part), app.fared.latency(name, label), app.fared.failure(name, part))
+            for part, label in PARTS.items()
+        ]
+        agents.append((name, parts, app.fared.latency(name, "total"), agent.choice.notes))
+    return page(request, "providers.html", title="Providers", agents=agents)

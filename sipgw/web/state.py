@@ -11,12 +11,16 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sipgw import __version__, browser_phone
+from sipgw.admission import Admission
 from sipgw.call_out import Errand
 from sipgw.events import Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
+from sipgw.metrics import Metrics
 from sipgw.store import Store
 from sipgw.web.entrance import Entrance
+from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
 from sipgw.web.who import Who
 
@@ -27,6 +31,13 @@ class House(browser_phone.House, Protocol):
     """The gateway, as far as pages look at it. `sipgw.gateway.Gateway` is one; so may a test be."""
 
     watchers: Watchers
+    admission: Admission
+
+    evidence: Evidence
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken."""
 
     @property
     def calls(self) -> Mapping[str, LiveCall]:
@@ -61,6 +72,8 @@ class App:
     house: House
     feed: Feed
     entrance: Entrance
+    fared: Fared
+    metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment
 
@@ -81,7 +94,7 @@ def templates() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"duration": duration, "when": when}
+    made.filters |= {"duration": duration, "when": when, "mos": mos}
     return made
 
 
@@ -107,3 +120,9 @@ def when(moment: datetime) -> str:
     """ISO 8601 in UTC; pages show it in the reader's own time zone."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def mos(media: Mapping[str, Any]) -> str:
+    """The mean opinion score of a call's record, if there is one."""
+    found = media.get("mos")
+    return f"{found:.1f}" if isinstance(found, int | float) and found else ""

@@ -7,8 +7,9 @@ AREAS = {
     "sip": ("sip",),
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
+    "browser": ("browser",),
     "calls": ("records",),
-    "dashboard": (),
+    "dashboard": ("dashboard",),
     "tools": (),
     "production": (),
 }

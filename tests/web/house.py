@@ -11,11 +11,14 @@ import httpx
 
 from agent.steering import CannotSteer
 from agent.turns import State
+from sipgw.admission import Admission, AdmissionOptions
 from sipgw.agents import Agents
 from sipgw.call_out import Errand
+from sipgw.capture import CaptureOptions
 from sipgw.config import Config, parse
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending, Watchers
+from sipgw.evidence import Evidence
 from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
 from sipgw.sip.identity import Identity
@@ -77,6 +80,11 @@ class Standing:
     store: Store
     calls: dict[str, LiveCall] = field(default_factory=dict)
     watchers: Watchers = field(default_factory=Watchers)
+    admission: Admission = field(
+        default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
+    )
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
+    draining: bool = False
 
     @property
     def agents(self) -> Agents:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from sipgw.cli import app
@@ -69,3 +70,4 @@ def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: p
     assert runner.invoke(app, ["web", "key", "revoke", shown[0]]).exit_code == 0
     assert "no key" in runner.invoke(app, ["web", "key", "revoke", shown[0]]).output
     assert runner.invoke(app, ["web", "key", "add", "crm", "--scope", "calls:steal"]).exit_code == 1
+    structlog.reset_defaults()  # it wrote to what the runner has closed

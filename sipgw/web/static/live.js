@@ -26,6 +26,14 @@ function make(call) {
       cell.append(badge);
     }
   }
+  if ("operator" in table.dataset) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain small";
+    button.textContent = "Act";
+    row.insertCell().append(button);
+    row.lastElementChild.className = "act";
+  }
   rows.set(call, row);
   body.prepend(row);
   return row;
@@ -38,6 +46,11 @@ function put(call, fields) {
     if (!cell) continue;
     if (field === "began") cell.dataset.since = value;
     else (cell.firstElementChild ?? cell).textContent = value ?? "";
+    if (field === "caller" && "operator" in table.dataset) {
+      const button = row.querySelector(".act button");
+      button.dataset.act = value;
+      button.setAttribute("aria-label", `Act on the call of ${value}`);
+    }
     if (field === "state") cell.firstElementChild.dataset.is = value;
   }
 }
@@ -50,12 +63,13 @@ function remove(call) {
 function count() {
   document.querySelector("[data-live-count]").textContent = rows.size;
   document.querySelector("[data-live-empty]").hidden = rows.size > 0;
+  document.querySelector("[data-live-frame]").hidden = rows.size === 0;
 }
 
 function tick() {
   const now = Date.now();
   for (const row of rows.values()) {
-    const cell = row.lastElementChild;
+    const cell = row.querySelector("[data-field=began]");
     const text = duration((now - Date.parse(cell.dataset.since)) / 1000);
     if (cell.textContent !== text) cell.textContent = text;
   }

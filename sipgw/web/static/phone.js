@@ -68,7 +68,7 @@ function line(kind, text, final = true) {
 }
 
 function follow(id) {
-  const events = new EventSource(`/phone/calls/${encodeURIComponent(id)}/events`);
+  const events = new EventSource(`/api/phone/calls/${encodeURIComponent(id)}/events`);
   events.addEventListener("word", ({ data }) => {
     const word = JSON.parse(data);
     if (word.kind === "ended") end(`The call ended: ${word.text}.`);
@@ -88,10 +88,15 @@ async function gathered(connection) {
   });
 }
 
+function calling(is) {
+  $("call").hidden = $("agent").disabled = $("test").disabled = is;
+  $("hang-up").hidden = !is;
+  $(is ? "hang-up" : "call").focus();
+}
+
 async function begin() {
   problem("");
-  $("call").hidden = true;
-  $("hang-up").hidden = false;
+  calling(true);
   $("words").replaceChildren();
   $("record").hidden = true;
   show("state", "Asking for the microphone …");
@@ -118,7 +123,7 @@ async function begin() {
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection);
     if (mine.ended) return;
-    const answer = await send("POST", "/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
+    const answer = await send("POST", "/api/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
     mine.id = answer.call;
     if (mine.ended) return leave(mine);
     const events = follow(mine.id);
@@ -155,7 +160,7 @@ async function quality(connection) {
 function leave(mine) {
   if (!mine.id) return;
   const token = document.querySelector("meta[name=csrf]").content;
-  fetch(`/phone/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-CSRF-Token": token } }).catch(() => {});
+  fetch(`/api/phone/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-CSRF-Token": token } }).catch(() => {});
 }
 
 function end(text) {
@@ -165,8 +170,7 @@ function end(text) {
   mine.ended = true;
   for (const undo of mine.clean) undo();
   $("keys").disabled = true;
-  $("call").hidden = false;
-  $("hang-up").hidden = true;
+  calling(false);
   show("state", text);
   if (mine.id) {
     $("record").hidden = false;
@@ -182,7 +186,7 @@ function hangUp() {
 
 async function test() {
   problem("");
-  $("test").disabled = true;
+  $("test").disabled = $("call").disabled = true;
   try {
     const stream = await microphone(), context = new AudioContext();
     const stop = watchLevel(context, stream, $("level"));
@@ -207,7 +211,7 @@ async function test() {
     show("test-state", "");
   }
   $("level").dataset.most = 0;
-  $("test").disabled = false;
+  $("test").disabled = $("call").disabled = false;
 }
 
 function press(key) {

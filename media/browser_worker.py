@@ -1,0 +1,83 @@
+"""The process for browsers: ``python -m media.browser_worker FD``, a child of the gateway that does not outlive it.
+
+Orders and answers are lines of JSON, as `media.browsers` writes and reads them.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from typing import Any
+
+from media.browsers import PathFailed
+from media.priority import raise_priority
+from media.webrtc import BrowserPath
+
+PRIORITY = 5
+"""Below the media process's: what it sends comes first."""
+
+
+class BrowserWorker:
+    """The paths of all calls."""
+
+    def __init__(self, answers: asyncio.StreamWriter) -> None:
+        self._answers = answers
+        self._paths: dict[int, BrowserPath] = {}
+        self._group = asyncio.TaskGroup()
+
+    async def run(self, orders: asyncio.StreamReader) -> None:
+        """Obey until the gateway closes the pipe."""
+        async with self._group:
+            with contextlib.suppress(ConnectionError):
+                while line := await orders.readline():
+                    self._group.create_task(self._obey(json.loads(line)))
+            for path in list(self._paths.values()):
+                await path.close()
+
+    async def _obey(self, order: dict[str, Any]) -> None:
+        way, what = order["way"], order["do"]
+        try:
+            self._tell(way, what, told=await self._do(way, what, order["with"]))
+        except PathFailed as error:
+            self._tell(way, what, failed=str(error))
+        except Exception as error:  # noqa: BLE001  the call boundary: one call's fault is not the others'
+            self._tell(way, what, failed=f"{type(error).__name__}: {error}"[:200])
+
+    async def _do(self, way: int, what: str, values: list[Any]) -> Any:
+        path = self._paths.get(way)
+        if what == "gather":
+            path = self._paths[way] = BrowserPath()
+            return await path.gather()
+        if path is None:
+            return None
+        if what == "connect":
+            user, password, fingerprints = values
+            return await path.connect(user, password, tuple(fingerprints))
+        if what == "attach":
+            told = path.attach(*values)
+            self._group.create_task(self._carry(way, path))
+            return told
+        await path.close()
+        del self._paths[way]
+        return None
+
+    async def _carry(self, way: int, path: BrowserPath) -> None:
+        self._tell(way, "gone", told=await path.carry())
+
+    def _tell(self, way: int, what: str, **said: Any) -> None:
+        self._answers.write(json.dumps({"way": way, "do": what} | said).encode() + b"\n")
+
+
+async def main(pipe: socket.socket) -> None:
+    """Run the worker."""
+    orders, answers = await asyncio.open_connection(sock=pipe)
+    await BrowserWorker(answers).run(orders)
+    answers.close()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
+    raise_priority(PRIORITY)
+    asyncio.run(main(socket.socket(fileno=int(sys.argv[1]))))

@@ -1,0 +1,237 @@
+"""Metrics for Prometheus: calls, their setup, latency and quality, providers, SIP, trunks, processes.
+
+No label ever holds a call, a number or anything else that a caller chooses, so the number of series is bounded.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
+from sipgw import __version__
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event
+from sipgw.sip.trace import Traced
+
+SETUP = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 15, 30, 60)
+LATENCY = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10)
+LENGTH = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+SCORE = (1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.4)
+LOSS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+JITTER = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+METHODS = frozenset(
+    {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE",
+     "SUBSCRIBE"}
+)  # fmt: skip
+PARTS = {"hearing": "ears", "thinking": "model", "voicing": "voice"}
+"""Which provider a part of the latency waits for."""
+
+
+class Trunk(Protocol):
+    """A trunk, as `sipgw.gateway.TrunkStatus` tells of it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def registration(self) -> str:
+        """``registered``, or something else; empty if nothing is registered."""
+
+    @property
+    def health(self) -> str:
+        """``up``, ``down`` or ``unknown``."""
+
+    @property
+    def calls(self) -> int:
+        """Those that go on."""
+
+
+@dataclass
+class _Open:
+    direction: str
+    trunk: str
+    agent: str
+    began: datetime
+    answered: datetime | None = None
+
+
+class Metrics:
+    """All metrics of one gateway. `watch` and `trace` are to be told everything; `text` is what Prometheus reads."""
+
+    def __init__(
+        self,
+        trunks: Callable[[], Iterable[Trunk]],
+        provider: Callable[[str, str], str] = lambda agent, part: "",
+        media_pid: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`provider` names who an agent has as ``ears``, ``model`` or ``voice``."""
+        self.registry = CollectorRegistry()
+        self._provider = provider
+        self._open: dict[str, _Open] = {}
+        self._calls = _Calls(self.registry)
+        self._talk = _Talk(self.registry)
+        self._sip = _Sip(self.registry)
+        Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
+        self.registry.register(_Trunks(trunks))
+        ProcessCollector(registry=self.registry)
+        ProcessCollector(namespace="sipgw_media", pid=lambda: media_pid() or "self", registry=self.registry)
+
+    def text(self) -> bytes:
+        """Everything, in the text format of Prometheus."""
+        return generate_latest(self.registry)
+
+    def watch(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, CallBegan):
+            self._open[event.call] = _Open(event.direction, event.trunk, event.agent, event.at)
+            return
+        call = self._open.get(event.call)
+        if call is None:
+            return
+        match event:
+            case CallAnswered(_, at):
+                call.answered = at
+                self._calls.setup.labels(call.direction, call.trunk).observe((at - call.began).total_seconds())
+            case CallMeasured(quality=quality):
+                self._calls.measured(call.trunk, quality.mos, quality.loss, quality.jitter, quality.late_max)
+            case CallTransferred(accepted=accepted):
+                self._calls.transfers.labels(call.trunk, "accepted" if accepted else "refused").inc()
+            case CallReported(report=report):
+                self._reported(call.agent, report)
+            case CallEnded():
+                del self._open[event.call]
+                self._calls.ended.labels(call.direction, call.trunk, call.agent, event.ending.kind).inc()
+                if call.answered:
+                    length = (event.at - call.answered).total_seconds()
+                    self._calls.length.labels(call.direction, call.trunk).observe(length)
+
+    def trace(self, traced: Traced) -> None:
+        """Count a SIP message."""
+        self._sip.count(traced)
+
+    def _reported(self, agent: str, report: Report) -> None:
+        talk = self._talk
+        match report:
+            case TurnEnded(turn):
+                self._turn(agent, turn)
+            case Interrupted():
+                talk.interruptions.labels(agent).inc()
+            case ToolDone(run):
+                talk.tools.labels(agent, run.name, "failed" if run.error else "done").observe(run.seconds)
+            case ProviderFailed(part, _):
+                talk.failures.labels(agent, part, self._provider(agent, part)).inc()
+
+    def _turn(self, agent: str, turn: Turn) -> None:
+        talk = self._talk
+        talk.turns.labels(agent).inc()
+        for part, milliseconds in turn.times.parts_ms().items():
+            seconds = max(0, milliseconds) / 1000
+            talk.latency.labels(agent, part).observe(seconds)
+            if who := PARTS.get(part):
+                talk.first_byte.labels(who, self._provider(agent, who)).observe(seconds)
+
+
+class _Calls:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        who = ["direction", "trunk"]
+        self.ended = Counter(
+            "sipgw_calls", "Calls that have ended, by their ending.", [*who, "agent", "ending"], registry=registry
+        )
+        self.setup = _histogram("sipgw_call_setup_seconds", "From the INVITE to the answer.", who, SETUP, registry)
+        self.length = _histogram("sipgw_call_seconds", "From the answer to the end.", who, LENGTH, registry)
+        self.transfers = Counter("sipgw_transfers", "Transfers to people.", ["trunk", "outcome"], registry=registry)
+        trunk = ["trunk"]
+        self._mos = _histogram("sipgw_call_mos", "ITU-T G.107, every five seconds.", trunk, SCORE, registry)
+        self._loss = _histogram("sipgw_call_loss_ratio", "RTP lost or too late, by 5 s.", trunk, LOSS, registry)
+        self._jitter = _histogram("sipgw_call_jitter_seconds", "RFC 3550, by 5 s.", trunk, JITTER, registry)
+        self._late = Gauge("sipgw_media_late_max_seconds", "Worst lateness of a sent packet.", registry=registry)
+
+    def measured(self, trunk: str, mos: float, loss: float, jitter: float, late: float) -> None:
+        """Five seconds of a call were so."""
+        if mos:
+            self._mos.labels(trunk).observe(mos)
+            self._loss.labels(trunk).observe(loss)
+            self._jitter.labels(trunk).observe(jitter)
+        self._late.set(late)
+
+
+class _Talk:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        agent = ["agent"]
+        self.turns = Counter("sipgw_turns", "Exchanges of words.", agent, registry=registry)
+        self.interruptions = Counter("sipgw_interruptions", "Replies talked over.", agent, registry=registry)
+        self.latency = _histogram(
+            "sipgw_turn_latency_seconds", "From the caller's last word to the reply, and its parts.",
+            ["agent", "part"], LATENCY, registry,
+        )  # fmt: skip
+        self.first_byte = _histogram(
+            "sipgw_provider_first_byte_seconds", "What turns waited for a provider.", ["part", "provider"], LATENCY,
+            registry,
+        )  # fmt: skip
+        self.failures = Counter(
+            "sipgw_provider_failures", "Parts of agents that failed.", ["agent", "part", "provider"], registry=registry
+        )
+        self.tools = _histogram("sipgw_tool_seconds", "Runs of tools.", ["agent", "tool", "outcome"], LATENCY, registry)
+
+
+class _Sip:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter("sipgw_sip_requests", "SIP requests.", ["direction", "method"], registry=registry)
+        self._responses = Counter(
+            "sipgw_sip_responses", "SIP responses, by what they answer.", ["direction", "method", "status"],
+            registry=registry,
+        )  # fmt: skip
+
+    def count(self, traced: Traced) -> None:
+        """Count a message; what is no method or status that we know counts as ``other``."""
+        first, _, rest = traced.data.partition(b"\r\n")
+        words = first[:200].decode("ascii", "replace").split(" ", 2)
+        if words[0] != "SIP/2.0":
+            self._requests.labels(traced.direction, words[0] if words[0] in METHODS else "other").inc()
+            return
+        status = words[1] if len(words) > 1 and words[1].isascii() and words[1].isdigit() else ""
+        lower = rest.lower()
+        at = lower.find(b"\ncseq:") if not lower.startswith(b"cseq:") else -1
+        method = lower[at + 1 : at + 100].partition(b"\r\n")[0].split()[-1:] or [b""]
+        name = method[0].decode("ascii", "replace").upper()
+        known = len(status) == 3 and "100" <= status <= "699"
+        labels = traced.direction, name if name in METHODS else "other", status if known else "other"
+        self._responses.labels(*labels).inc()
+
+
+class _Trunks(Collector):
+    """How the trunks are at the moment of asking."""
+
+    def __init__(self, trunks: Callable[[], Iterable[Trunk]]) -> None:
+        self._trunks = trunks
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked at the start."""
+        return self._families({})
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        return self._families({trunk.name: trunk for trunk in self._trunks()})
+
+    def _families(self, trunks: Mapping[str, Trunk]) -> Iterable[Metric]:
+        live = GaugeMetricFamily("sipgw_live_calls", "Calls that go on.", labels=["trunk"])
+        registered = GaugeMetricFamily("sipgw_trunk_registered", "1 if registered.", labels=["trunk"])
+        up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
+        for name, trunk in trunks.items():
+            live.add_metric([name], trunk.calls)
+            if trunk.registration:
+                registered.add_metric([name], float(trunk.registration == "registered"))
+            if trunk.health != "unknown":
+                up.add_metric([name], float(trunk.health == "up"))
+        return [live, registered, up]
+
+
+def _histogram(
+    name: str, text: str, labels: list[str], buckets: tuple[float, ...], registry: CollectorRegistry
+) -> Histogram:
+    return Histogram(name, text, labels, buckets=buckets, registry=registry)

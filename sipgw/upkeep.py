@@ -1,0 +1,45 @@
+"""Upkeep: what is older than it may be is deleted, every hour."""
+
+import asyncio
+import contextlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.store import Store
+from sipgw.store.retention import RetentionOptions, purge
+
+log = structlog.get_logger()
+
+EVERY = 3600.0
+
+
+class Upkeep:
+    """Deletes what is too old as long as it is entered. An async context manager."""
+
+    def __init__(self, store: Store, options: RetentionOptions) -> None:
+        self._store = store
+        self._options = options
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        task = group.create_task(self._keep_up())
+        self._stack.callback(task.cancel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _keep_up(self) -> None:
+        while self._options != RetentionOptions():
+            try:
+                removed = await purge(self._store, self._options, datetime.now(UTC))
+                if removed != type(removed)():
+                    log.info("old records deleted", **asdict(removed))
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
+            await asyncio.sleep(EVERY)

@@ -1,0 +1,33 @@
+"""For machines that watch over the gateway: health, readiness, and metrics for Prometheus."""
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from sipgw.web.state import Here
+from sipgw.web.who import Viewer
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def healthy() -> Response:
+    """200 as long as the event loop turns."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+async def ready(app: Here) -> Response:
+    """200 if calls are taken, 503 if not and why: for a load balancer."""
+    engine = app.house.evidence.engine
+    if app.house.draining:
+        return PlainTextResponse("draining: no new calls are taken\n", 503)
+    if engine is None or not engine.alive:
+        return PlainTextResponse("the media process is being started\n", 503)
+    return PlainTextResponse("ready\n")
+
+
+@router.get("/metrics")
+async def metrics(app: Here, _who: Viewer) -> Response:
+    """The text format of Prometheus."""
+    return Response(app.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,133 @@
+"""The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+
+from sipgw.explain import Explained, explain, findings
+from sipgw.timelines import file_name
+from sipgw.waveform import waveform
+from sipgw.web.state import App, Here, page
+from sipgw.web.who import Viewer
+
+router = APIRouter()
+POINTS = 1600
+"""Of a waveform."""
+KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
+
+
+@router.get("/calls/{call:path}/timeline.json")
+async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Response:
+    """Everything that the page shows; 304 while there is nothing new."""
+    version = app.house.evidence.timelines.version(call)
+    tag = f'"{version}"'
+    if version and request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    found = await known(app, call)
+    ending, messages = found.get("ending"), found["sip"]["messages"]
+    stranger = "began" not in found
+    shown = [explain(ending, messages)] if ending or stranger else []
+    found |= {"live": bool(version) and not ending, "explained": _told([*shown, *findings(found)])}
+    found["media"] = {name: value for name, value in found.get("media", {}).items() if name != "recording"}
+    return JSONResponse(found, headers={"ETag": tag} if version else None)
+
+
+@router.get("/calls/{call:path}/waveform.json")
+async def peaks(call: str, app: Here, _who: Viewer) -> Response:
+    """The loudness of both channels of the recording, and its length in seconds."""
+    path = await recording_of(app, call)
+    try:
+        shape = await asyncio.to_thread(waveform, path, POINTS)
+    except (OSError, ValueError) as error:
+        raise HTTPException(404, f"the recording has no waveform: {error}") from None
+    return JSONResponse(shape)
+
+
+@router.get("/calls/{call:path}/recording")
+async def recording(call: str, app: Here, _who: Viewer, save: bool = False) -> Response:
+    """The recording; the caller is left, the agent right."""
+    path = await recording_of(app, call)
+    kind = KINDS.get(path.suffix, "application/octet-stream")
+    return FileResponse(path, media_type=kind, filename=f"{file_name(call)}{path.suffix}" if save else None)
+
+
+@router.get("/calls/{call:path}/pcap")
+async def pcap(call: str, app: Here, _who: Viewer) -> Response:
+    """The capture file, for Wireshark."""
+    pieces = app.house.evidence.pcap(call)
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        raise HTTPException(404, "nothing of this call is in memory any more") from None
+
+    async def whole() -> Any:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}.pcap"'}
+    return StreamingResponse(whole(), media_type="application/vnd.tcpdump.pcap", headers=headers)
+
+
+@router.get("/calls/{call:path}")
+async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Response:
+    """The page; its script fills it in."""
+    found = await known(app, call)
+    recorded = isinstance(found.get("media", {}).get("recording"), dict)
+    return page(request, "call.html", title="Call", call=call, recorded=recorded)
+
+
+async def known(app: App, call: str) -> dict[str, Any]:
+    """What is known of a call. Raises 404."""
+    found = await app.house.evidence.timelines.of(call)
+    if found is None or "began" not in found:
+        record = await app.house.store.call(call)
+        if record is not None:
+            found = _from_record(record) | ({"sip": found["sip"]} if found else {})
+    if found is None:
+        raise HTTPException(404, "nothing is known of this call")
+    return found
+
+
+async def recording_of(app: App, call: str) -> Path:
+    """The file of its recording. Raises 404."""
+    told = (await known(app, call)).get("media", {}).get("recording")
+    path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
+    if path is None or not await asyncio.to_thread(path.is_file):
+        raise HTTPException(404, "this call has no recording")
+    return path
+
+
+def _from_record(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a call whose timeline is not kept, in its form: without times inside the call."""
+    began, answered, ended = record["began"], record.get("answered"), record["ended"]
+
+    def after(moment: Any) -> float | None:
+        return round((moment - began).total_seconds(), 3) if moment else None
+
+    turns = [turn | {"t": after(turn.pop("at", None)), "marks": []} for turn in record["turns"]]
+    names = ("direction", "trunk", "agent", "caller", "called")
+    return {name: record.get(name, "") for name in names} | {
+        "call": record["id"],
+        "began": began.isoformat(),
+        "answered": after(answered),
+        "ended": after(ended),
+        "ending": {"kind": record["ending"], "cause": record["cause"]} if record["ending"] else None,
+        "media": record["media"] or {},
+        "turns": [turn | {"tools": [_tool(run) for run in turn["tools"]]} for turn in turns],
+        "events": [],
+        "quality": [],
+        "sip": {"messages": [], "left_out": 0},
+        "left_out": 0,
+    }
+
+
+def _tool(run: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name != "at"}
+
+
+def _told(explained: list[Explained]) -> list[dict[str, Any]]:
+    return [one._asdict() for one in explained]

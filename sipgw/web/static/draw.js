@@ -1,0 +1,27 @@
+// Makes elements. What they say is set as text, never as markup, so nothing that a caller sends is more than text.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== "").map((child) => child instanceof Node ? child : String(child)));
+  return element;
+}
+
+/** An element of HTML with attributes (those that begin with `on` are listeners) and children. */
+export const html = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
+/** The same of SVG. */
+export const svg = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
+
+/** When a turn began, in seconds of the call: with the caller's last word, or with the reply if there was none. */
+export const begins = (turn) => turn.marks?.[0] ?? turn.marks?.at(-1) ?? turn.t;
+
+/** `1:05.3`, the time in a call. */
+export function at(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  const past = Math.max(0, seconds), minutes = Math.floor(past / 60);
+  return `${minutes}:${(past - 60 * minutes).toFixed(1).padStart(4, "0")}`;
+}

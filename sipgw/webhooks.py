@@ -1,0 +1,124 @@
+"""Webhooks: what somebody else's server is told of calls, how it knows that it was us, and the way there.
+
+A body is JSON with ``id`` (the same at each try, to tell repeats apart), ``event``, ``call``, ``at``, ``about`` (who
+called whom, on which trunk, with which agent) and ``data``. ``Sipgw-Signature: t=SECONDS,v1=HEX`` is the HMAC-SHA256
+of ``SECONDS.BODY`` with the secret.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx2
+
+Told = Literal["initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed"]
+
+ANSWER = 16 << 10
+"""Bytes of an answer that are read; what is in it matters to nobody."""
+
+
+@dataclass(frozen=True)
+class WebhookOptions:
+    """A server that is told what happens in calls."""
+
+    name: str
+    """What deliveries are kept under; it stays when the URL changes."""
+    url: str
+    """``https://…``, or ``http://…`` inside a network of yours."""
+    secret: str = field(repr=False)
+    """Signs what is sent."""
+    events: tuple[Told, ...] = ("initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed")
+    """What is told."""
+    agents: tuple[str, ...] = ()
+    """Whose calls; empty for all."""
+    timeout: float = 10.0
+    """Time for one try, all in all (s)."""
+    concurrency: int = 8
+    """Tries at the same time, each for another call."""
+    private_networks: bool = False
+    """Whether the server may be at a private or loopback address."""
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.url)
+        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
+            raise ValueError("url is like https://example.com/calls, without a user or a fragment")
+        if len(self.secret) < 16:
+            raise ValueError("secret has at least 16 characters")
+        if not 1 <= self.concurrency <= 100 or not 0 < self.timeout <= 60:
+            raise ValueError("concurrency is 1 to 100, timeout at most 60 s")
+
+
+class PostFailed(Exception):  # noqa: N818  it says what has happened
+    """The other server did not take it; the message says why."""
+
+
+def signature(secret: str, seconds: int, body: bytes) -> str:
+    """The value of ``Sipgw-Signature``."""
+    digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+def genuine(secret: str, header: str, body: bytes, now: float, tolerance: float = 300.0) -> bool:
+    """Whether `header` was made with `secret` for `body` within the last `tolerance` seconds."""
+    parts = dict(part.partition("=")[::2] for part in header.split(","))
+    seconds = parts.get("t", "")
+    if not (seconds.isascii() and seconds.isdigit()) or len(seconds) > 12 or abs(now - int(seconds)) > tolerance:
+        return False
+    return hmac.compare_digest(signature(secret, int(seconds), body).encode(), header.encode())
+
+
+async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
+    """Send `body`. Raises `PostFailed` unless the answer is 2xx; a redirection is none."""
+    try:
+        async with asyncio.timeout(options.timeout):
+            await _post(client, options, body, headers)
+    except TimeoutError:
+        raise PostFailed(f"no answer within {options.timeout:g} s") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+        raise PostFailed(f"{type(error).__name__}: {error}"[:200]) from None
+
+
+async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
+    url = httpx2.URL(options.url)
+    address = await _address(url.host, url.port or (443 if url.scheme == "https" else 80), options)
+    # The address that was looked at is the one that is called: a second look-up could lead elsewhere.
+    request = client.build_request(
+        "POST",
+        url.copy_with(host=address),
+        content=body,
+        headers={"Host": url.netloc.decode(), "Content-Type": "application/json", **headers},
+        extensions={"sni_hostname": url.host},
+    )
+    response = await client.send(request, stream=True, follow_redirects=False)
+    try:
+        size = 0
+        async for piece in response.aiter_raw():
+            size += len(piece)
+            if size > ANSWER:
+                break
+    finally:
+        await response.aclose()
+    if not response.is_success:
+        raise PostFailed(f"answered {response.status_code}")
+
+
+async def _address(host: str, port: int, options: WebhookOptions) -> str:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, where in found:
+        address = str(where[0]).partition("%")[0]
+        if options.private_networks or _public(address):
+            return address
+    raise PostFailed(f"{host} is in a private network; set private_networks = true if that is meant")
+
+
+def _public(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_global and not (mapped or found).is_multicast

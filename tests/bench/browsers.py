@@ -1,0 +1,56 @@
+"""Browsers for the benchmark, in a process of their own: ``python -m tests.bench.browsers CALLS SECONDS``.
+
+Prints its offers, reads the answers from stdin, talks, and prints what it saw. As in `tests.bench.rtp_load`, arrivals
+are stamped by the kernel: on one machine that is the moment of the sender's system call.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from typing import Any
+
+from aiortc import RTCSessionDescription
+
+from media.rtcp import is_rtcp
+from media.rtp import parse
+from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP, Stream
+from tests.webrtc import Browser
+
+
+class Stamping:
+    """A socket that notes when each packet of sound came; the head of SRTP is readable."""
+
+    def __init__(self, sock: socket.socket, stream: Stream) -> None:
+        self._sock = sock
+        self._stream = stream
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+    def recvfrom(self, size: int) -> tuple[bytes, Any]:
+        data, ancillary, _, sender = self._sock.recvmsg(size, 64)
+        packet = parse(data) if data[:1] and data[0] >> 6 == 2 and not is_rtcp(data) else None
+        if packet and ancillary:
+            seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
+            self._stream.arrivals.append((seconds + nanoseconds / 1e9, packet.sequence, packet.timestamp, False))
+        return data, sender
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+async def main(calls: int, seconds: float) -> None:
+    browsers, streams = [Browser() for _ in range(calls)], [Stream() for _ in range(calls)]
+    print(json.dumps([await browser.offer() for browser in browsers]), flush=True)
+    answers = json.loads(await asyncio.to_thread(sys.stdin.readline))
+    for browser, stream, answer in zip(browsers, streams, answers, strict=True):
+        for protocol in browser.connection.getSenders()[0].transport.transport._connection._protocols:
+            protocol.transport._sock = Stamping(protocol.transport._sock, stream)
+        await browser.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await asyncio.sleep(seconds)
+    print(json.dumps([stream.judge() for stream in streams]), flush=True)
+    for browser in browsers:
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,0 +1,59 @@
+"""What it costs to show 500 live calls, all of them changing every second, to 20 browsers."""
+
+import asyncio
+import contextlib
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from agent.turns import State
+from sipgw.config import parse
+from sipgw.store import Store, StoreOptions
+from sipgw.web.server import Dashboard
+from tests.bench.gate import Gate
+from tests.web.house import Held, Standing, Talking, live_call
+
+AREA = "dashboard"
+CALLS, BROWSERS, SECONDS = 500, 20, 20
+LIMIT = 5.0
+"""Percent of a core."""
+
+
+async def shown(folder: Path) -> float:
+    """The share of a core, in percent, that the dashboard takes."""
+    config = parse("[web]\nport = 0", "bench", {})
+    async with contextlib.AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store(StoreOptions(str(folder / "bench.db"))))
+        house = Standing(config, store)
+        for number in range(CALLS):
+            house.begin(live_call(number, f"+1555{number:07}", call=Held(), conversation=Talking()))
+        dashboard = await stack.enter_async_context(Dashboard(house, config.web))
+        for number in range(BROWSERS):
+            file = stack.enter_context((folder / f"{number}").open("wb"))
+            browser = await asyncio.create_subprocess_exec(  # the readers' work is not counted
+                "curl", "-sN", f"{dashboard.url}live/events", stdout=file
+            )
+            stack.callback(browser.kill)
+        await asyncio.sleep(2)
+        before = time.process_time()
+        changing = 0.0
+        for _ in range(SECONDS):
+            began = time.process_time()
+            for live in house.calls.values():
+                live.conversation.state = random.choice(list(State))  # type: ignore[union-attr,misc]
+                live.call.mos = random.uniform(3, 4.4)  # type: ignore[union-attr,misc]
+            changing += time.process_time() - began
+            await asyncio.sleep(1)
+        for number in range(BROWSERS):
+            told = (folder / f"{number}").read_text().count("event: change")
+            assert told >= SECONDS - 2, f"browser {number} was told {told} times in {SECONDS} s"
+        return 100 * (time.process_time() - before - changing) / SECONDS
+
+
+def gates() -> list[Gate]:
+    """All of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        share = asyncio.run(shown(Path(folder)))
+    name = f"{CALLS} live calls, each changing every second, {BROWSERS} browsers"
+    return [Gate(AREA, name, f"{share:.1f} % of a core", f"< {LIMIT:.0f} %", share < LIMIT)]

@@ -1,0 +1,42 @@
+"""``python -m tests.screenshots``: every page of the dashboard in both themes, into docs/screenshots."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from tests.web.scene import served
+
+FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
+CHROMIUM = "/usr/bin/chromium"
+PAGES = {
+    "live": "/", "calls": "/calls", "trunks": "/trunks", "providers": "/providers", "outbound": "/outbound",
+    "configuration": "/configuration", "phone": "/phone",
+}  # fmt: skip
+WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
+
+
+async def main(folder: Path, wanted: list[str]) -> None:
+    """Take them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as there:
+        async with served(Path(there)) as (_, url), async_playwright() as play:
+            browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            for theme in ("light", "dark"):
+                page = await browser.new_page(viewport=WIDE, color_scheme=theme, locale="en-GB")
+                for name, path in PAGES.items():
+                    if not wanted or name in wanted:
+                        await page.goto(url + path)
+                        await page.wait_for_timeout(400)
+                        await page.screenshot(path=folder / f"{name}-{theme}.png")
+            page = await browser.new_page(viewport=NARROW, locale="en-GB")
+            await page.goto(url)
+            await page.wait_for_timeout(400)
+            await page.screenshot(path=folder / "live-phone.png")
+            await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(FOLDER, sys.argv[1:]))

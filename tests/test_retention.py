@@ -1,0 +1,160 @@
+"""What is kept for how long, what is forgotten, and what is handed out."""
+
+import asyncio
+import csv
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sipgw.cli import app
+from sipgw.config import ConfigError, parse
+from sipgw.store import Callback, CallFilter, CallRecord, EventRecord, Store, StoreOptions
+from sipgw.store.retention import Removed, RetentionOptions, forget, purge
+from tests.keeping import START, add_call
+
+DAY = timedelta(days=1)
+CARD = "four" + " one" * 15
+
+
+async def fill(store: Store, folder: Path) -> None:
+    """A call for each of ten days, the newest at START, with a recording; and one that still goes on."""
+    for age in range(10):
+        file = folder / f"{age}.wav"
+        file.write_bytes(b"RIFF")
+        record = CallRecord(
+            id=f"call-{age}", trunk="pbx", agent="agent", caller="+14155550123" if age % 2 else "+4930100",
+            called="100", began=START - age * DAY, answered=START - age * DAY,
+            ended=START - age * DAY + timedelta(seconds=61), ending="caller_hung_up", cause="BYE", recording=str(file),
+            media={"recording": {"file": str(file)}, "lost": 1},
+        )  # fmt: skip
+        tools = [{"name": "t", "arguments": {}, "result": "x", "error": "", "seconds": 0.1}]
+        turns = [{"caller": f"UNIQUE-{age} {CARD}", "said": "=1+1", "heard": "=1+1", "tools": tools}]
+        await add_call(store, record, turns)
+    async with store.write() as session:
+        session.add(EventRecord(call="call-3", at=START, kind="ringing", about={}))
+        session.add(Callback(phone_number="14155550123", due="x", topic="x", call="call-1", made=START))
+        going = CallRecord(id="going", trunk="pbx", caller="+14155550123", called="100", began=START - 20 * DAY)
+        session.add(going)
+
+
+def filled(folder: Path, work) -> Any:
+    async def run():
+        async with Store(StoreOptions(str(folder / "x.db"))) as store:
+            await fill(store, folder)
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("options", "calls", "words", "files"),
+    [
+        (RetentionOptions(), 10, 10, 10),
+        (RetentionOptions(calls=5), 6, 6, 6),
+        (RetentionOptions(transcripts=5), 10, 6, 10),
+        (RetentionOptions(recordings=5), 10, 10, 6),
+        (RetentionOptions(calls=8, transcripts=2, recordings=4), 9, 3, 5),
+    ],
+)
+def test_each_kind_is_kept_for_its_days(
+    tmp_path: Path, options: RetentionOptions, calls: int, words: int, files: int
+) -> None:
+    async def look(store: Store):
+        removed = await purge(store, options, START - timedelta(seconds=1))
+        assert await purge(store, options, START - timedelta(seconds=1)) == Removed()
+        return removed, await store.calls(), await store.calls(CallFilter(ended=False))
+
+    removed, kept, going = filled(tmp_path, look)
+    assert len(kept) == calls
+    assert sum(bool(call["turns"]) for call in kept) == words
+    assert len(list(tmp_path.glob("*.wav"))) == files == sum(bool(call["recording"]) for call in kept)
+    assert all(Path(call["recording"]).exists() for call in kept if call["recording"])
+    assert all(("recording" in call["media"]) is bool(call["recording"]) and call["media"]["lost"] for call in kept)
+    assert (removed.calls, removed.recordings) == (10 - calls, 10 - files)
+    assert [call["id"] for call in going] == ["going"]
+
+
+@pytest.mark.parametrize("number", ["+14155550123", "14155550123", "+1 (415) 555-0123", "0014155550123"[2:]])
+def test_a_caller_is_forgotten_and_nothing_of_them_is_left_in_the_file(tmp_path: Path, number: str) -> None:
+    async def look(store: Store):
+        removed = await forget(store, number)
+        return removed, [call["id"] for call in await store.calls()], await store.callbacks()
+
+    removed, kept, promised = filled(tmp_path, look)
+    assert (removed.calls, removed.recordings) == (5, 5)
+    assert sorted(kept) == [f"call-{age}" for age in (0, 2, 4, 6, 8)]
+    assert promised == []
+    assert sorted(path.name for path in tmp_path.glob("*.wav")) == [f"{age}.wav" for age in (0, 2, 4, 6, 8)]
+    left = b"".join(path.read_bytes() for path in tmp_path.glob("x.db*"))
+    assert [age for age in range(10) if f"UNIQUE-{age}".encode() in left] == [0, 2, 4, 6, 8]
+
+
+def test_a_recording_that_has_gone_already_holds_up_nothing(tmp_path: Path) -> None:
+    async def look(store: Store):
+        (tmp_path / "9.wav").unlink()
+        return await purge(store, RetentionOptions(calls=5), START - timedelta(seconds=1))
+
+    assert filled(tmp_path, look) == Removed(calls=4, recordings=3)
+
+
+def test_days_below_zero_are_told_at_start() -> None:
+    with pytest.raises(ConfigError, match="days are 0 or more"):
+        parse("[retention]\ncalls = -1", "x", {})
+
+
+# The command line
+
+
+@pytest.fixture
+def command(tmp_path: Path):
+    async def nothing(store: Store) -> None:
+        pass
+
+    filled(tmp_path, nothing)
+    file = tmp_path / "sipgw.toml"
+    file.write_text(f'[store]\npath = "{tmp_path / "x.db"}"\n[retention]\ncalls = 5\n')
+
+    def run(*arguments: str):
+        return CliRunner().invoke(app, ["records", *arguments, "--config", str(file)])
+
+    return run
+
+
+def test_calls_are_exported_as_json(command) -> None:
+    told = command(
+        "export", "--since", "2025-12-30", "--number", "+1415*", "--trunk", "pbx", "--ending", "caller_hung_up"
+    )
+    calls = json.loads(told.stdout)
+    assert [call["id"] for call in calls] == ["call-1", "call-3"]
+    assert calls[0]["turns"][0]["caller"] == "UNIQUE-1 [card ••1111]", "the policy holds for exports, too"
+    assert calls[0]["began"] == (START - DAY).isoformat()
+    assert [event["kind"] for event in calls[1]["events"]] == ["ringing"]
+
+
+def test_calls_are_exported_as_csv_that_no_spreadsheet_runs(command, tmp_path: Path) -> None:
+    file = tmp_path / "calls.csv"
+    assert command("export", "--csv", "--until", "2026-01-01", "--output", str(file)).exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert [row["id"] for row in rows] == [*(f"call-{age}" for age in range(2, 10)), "going"]
+    assert (rows[0]["seconds"], rows[0]["turns"], rows[1]["caller"]) == ("61.0", "1", "+14155550123")
+    assert rows[0]["transcript"] == "caller: UNIQUE-2 [card ••1111]\nagent: =1+1"
+
+
+def test_nothing_to_export_is_an_empty_list(command) -> None:
+    assert json.loads(command("export", "--agent", "nobody").stdout) == []
+    assert command("export", "--json", "--csv").exit_code == 2
+
+
+def test_forgetting_asks_first(command) -> None:
+    assert command("forget", "+14155550123").exit_code == 1
+    told = command("forget", "+14155550123", "--yes")
+    assert told.stdout == "deleted: 5 calls, 5 recordings, 1 callbacks\n"
+
+
+def test_purging_deletes_what_is_old(command) -> None:
+    assert "deleted: 10 calls" in command("purge").stdout

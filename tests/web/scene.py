@@ -1,0 +1,119 @@
+"""A gateway with something to look at: calls that go on, calls that are over, a trunk that has turned somebody away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agent.records import ProviderFailed, Times, Turn, TurnEnded
+from agent.turns import State
+from sipgw.config import parse
+from sipgw.events import CallBegan, CallReported
+from sipgw.gateway import TrunkStatus
+from sipgw.refusals import Refused
+from sipgw.store import CallRecord, Store, StoreOptions
+from sipgw.web.server import Dashboard
+from tests.keeping import add_call
+from tests.web.house import Held, Standing, Talking, live_call
+
+TOML = """
+[agent]
+business = "Harbour Books"
+greeting = "Harbour Books, good morning. How can I help?"
+ears = "assemblyai"
+ears_backup = ["deepgram"]
+[assemblyai]
+api_key = "${ASSEMBLYAI_API_KEY}"
+[[trunks]]
+name = "telnyx"
+mode = "register"
+registrar = "sip.telnyx.com"
+user = "harbour"
+password = "${TRUNK_PASSWORD}"
+[[trunks]]
+name = "office"
+mode = "peer"
+networks = ["10.0.0.0/8"]
+transfer_to = "sip:reception@10.0.0.5"
+"""
+KEYS = {
+    "ASSEMBLYAI_API_KEY": "aai-secret", "DEEPGRAM_API_KEY": "dg-secret", "TRUNK_PASSWORD": "trunk-secret",
+    "OPENAI_API_KEY": "oai-secret", "ELEVENLABS_API_KEY": "el-secret",
+}  # fmt: skip
+SCRIPT = '<img src=x onerror=alert(1)><script>alert("x")</script>'
+HOUSE = [
+    ("+15550100", "agent", State.SPEAKING, 4.4), ("+15550142", "repairs", State.LISTENING, 4.3),
+    ("+442079460018", "agent", State.HEARING, 3.9), ("withheld", "agent", State.THINKING, 4.2),
+    ("+15550177", "repairs", State.DICTATING, 2.8),
+]  # fmt: skip
+ENDINGS = [
+    ("caller_hung_up", "the caller hung up"), ("agent_hung_up", "the conversation was over"),
+    ("transferred", "to sip:reception@10.0.0.5: 200 OK"), ("silence", "the caller said nothing"),
+    ("refused", "they offered only G.729; ask the carrier to enable PCMU"),
+    ("failed", "voice failed: ElevenLabs: no sound for 2.5 s"),
+]  # fmt: skip
+
+
+class Busy(Standing):
+    """Two trunks, one of which has failed to register."""
+
+    def status(self) -> list[TrunkStatus]:
+        return [
+            TrunkStatus("telnyx", "failed", "403 Forbidden: wrong password?", "down", "no answer in 32 s", 0),
+            TrunkStatus("office", "", "", "up", "", len(self.calls)),
+        ]
+
+
+async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> None:
+    now = datetime.now(UTC)
+    for number, (caller, agent, state, mos) in enumerate(HOUSE):
+        began = now - timedelta(seconds=40 + 97 * number)
+        house.begin(
+            live_call(
+                number, SCRIPT if hostile else caller, agent=agent, began=began, answered=began, call=Held(mos),
+                conversation=Talking(state),
+            )
+        )  # fmt: skip
+    for number in range(past):
+        ending, cause = ENDINGS[number % len(ENDINGS)]
+        began = datetime(2026, 11, 20, 16, 0, tzinfo=UTC) - timedelta(minutes=7 * number)
+        values: dict[str, Any] = {
+            "id": f"past-{number}@10.0.0.5", "trunk": "office", "agent": ("agent", "repairs")[number % 2],
+            "direction": "out" if number % 5 == 4 else "in", "caller": HOUSE[number % 3][0], "called": "+15550199",
+            "began": began, "answered": began, "ended": began + timedelta(seconds=35 + 13 * (number % 11)),
+            "ending": ending, "cause": SCRIPT if hostile else cause, "media": {"mos": 4.4 - number % 4 / 10},
+            "identity": None, "cost": 0.0131 + number / 1000,
+        }  # fmt: skip
+        await add_call(house.store, CallRecord(**values), [])
+    await house.store.add_callback("+15550123", "tomorrow at ten", SCRIPT if hostile else "the blue coat", "past-1")
+    _turns(house, SCRIPT if hostile else "ElevenLabs: no sound for 2.5 s")
+    refusals, at = house.admission.refusals, asyncio.get_running_loop().time()
+    refusals.note("office", Refused(at - 300, "10.0.0.7", "INVITE", 503, "the trunk has 30 calls, its max_calls"))
+    for last in (66, 67, 91):
+        refusals.note("", Refused(at - last, f"203.0.113.{last}", "INVITE", 0, ""))
+
+
+def _turns(house: Standing, cause: str) -> None:
+    at = datetime.now(UTC)
+    house.watchers.tell(CallBegan("c", at, "in", "office", "agent", "+1", "+2", {}))
+    for number in range(200):
+        times = Times(0.0, 0.21 + number / 2000, 0.5 + number / 900, 0.6 + number / 900, 0.75 + number / 800,
+                      0.77 + number / 800)  # fmt: skip
+        house.watchers.tell(CallReported("c", at, TurnEnded(Turn(times=times))))
+    house.watchers.tell(CallReported("c", at - timedelta(minutes=12), ProviderFailed("voice", cause)))
+
+
+@contextlib.asynccontextmanager
+async def served(
+    folder: Path, *, busy: bool = True, hostile: bool = False, more: str = ""
+) -> AsyncIterator[tuple[Standing, str]]:
+    """A dashboard on a port of its own; yields the house and the address."""
+    config = parse(f"{TOML}[web]\nport = 0\n{more}", "scene.toml", KEYS)
+    async with Store(StoreOptions(str(folder / "scene.db"))) as store:
+        house = Busy(config, store)
+        async with Dashboard(house, config.web) as dashboard:
+            if busy:
+                await fill(house, hostile=hostile)
+            yield house, dashboard.url.rstrip("/")

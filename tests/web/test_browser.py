@@ -1,0 +1,196 @@
+"""The dashboard in a real browser (Debian's Chromium): what people see, press and hear read to them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.turns import State
+from sipgw.web.accounts import Accounts
+from sipgw.web.app import PAGES
+from tests.web.house import Standing, live_call
+from tests.web.scene import SCRIPT, served
+
+playwright = pytest.importorskip("playwright.async_api")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium")
+
+AXE = (Path(__file__).parent.parent / "data" / "axe" / "axe.min.js").read_text()
+FAULTS = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}))
+    .violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`)"""
+SIGNED = 'password = "${TRUNK_PASSWORD}"'
+PATHS = [*(page.path for page in PAGES), "/configuration/audit", "/nowhere", "/sign-in"]
+
+
+class Window:
+    """A page of a browser that remembers what went wrong in it."""
+
+    def __init__(self, page: Any, house: Standing, url: str) -> None:
+        self.page = page
+        self.house = house
+        self.url = url
+        self.wrong: list[str] = []
+        page.on("console", lambda line: self.wrong.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
+
+    async def go(self, path: str) -> None:
+        await self.page.goto(self.url + path)
+
+    async def sees(self, selector: str, text: str) -> None:
+        """Wait until the first element there has that text."""
+        await playwright.expect(self.page.locator(selector).first).to_have_text(text)
+
+
+@contextlib.asynccontextmanager
+async def window(
+    folder: Path, *, busy: bool = True, hostile: bool = False, toml: str = "", **options: Any
+) -> AsyncIterator[Window]:
+    async with (
+        served(folder, busy=busy, hostile=hostile, more=toml) as (house, url),
+        playwright.async_playwright() as play,
+    ):
+        browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        try:
+            yield Window(await browser.new_page(**options), house, url)
+        finally:
+            await browser.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("busy", [True, False])
+def test_every_page_is_accessible_and_quiet(tmp_path: Path, theme: str, busy: bool) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=busy, color_scheme=theme) as there:
+            for path in PATHS:
+                await there.go(path)
+                await there.page.evaluate(AXE)
+                assert await there.page.evaluate(FAULTS) == [], path
+                assert len(there.wrong) == (path == "/nowhere"), there.wrong
+                there.wrong.clear()
+
+    asyncio.run(look())
+
+
+def test_no_page_is_wider_than_a_phone(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, hostile=True, viewport={"width": 360, "height": 700}) as there:
+            for path in PATHS:
+                await there.go(path)
+                assert await there.page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+    asyncio.run(look())
+
+
+def test_what_others_wrote_is_shown_as_text_and_does_nothing(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, hostile=True) as there:
+            for path in PATHS:
+                await there.go(path)
+                assert await there.page.locator("img[src=x], main script").count() == 0, path
+            await there.go("/")
+            there.house.begin(live_call(99, SCRIPT))
+            await there.sees('tr[data-call="call-99"] td:nth-child(2)', SCRIPT)  # this row came by an event
+            assert await there.page.locator("img[src=x]").count() == 0
+            assert len(there.wrong) == 1, there.wrong  # the page that is nowhere
+
+    asyncio.run(look())
+
+
+def test_a_call_appears_changes_and_goes_while_somebody_looks(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            await there.go("/")
+            await there.sees("[data-live-count]", "0")
+            live = there.house.begin(live_call())
+            await there.sees("tr[data-call] [data-field=turn]", "speaking")
+            await there.sees("[data-live-count]", "1")
+            live.conversation.state = State.LISTENING  # type: ignore[union-attr,misc]
+            live.call.mos = 2.1  # type: ignore[union-attr,misc]
+            await there.sees("tr[data-call] [data-field=turn]", "listening")
+            await there.sees("tr[data-call] [data-field=mos]", "2.1")
+            there.house.calls.clear()
+            await playwright.expect(there.page.locator("tr[data-call]")).to_have_count(0)
+            await playwright.expect(there.page.locator("[data-live-empty]")).to_be_visible()
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_the_theme_is_chosen_by_keyboard_and_stays(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False, color_scheme="light") as there:
+            await there.go("/")
+            await there.page.focus("[data-theme-toggle]")
+            await there.page.keyboard.press("Enter")
+            await there.go("/calls")
+            assert await there.page.get_attribute("html", "data-theme") == "dark"
+            ground = await there.page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert ground == "rgb(19, 21, 22)"
+
+    asyncio.run(look())
+
+
+def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            await there.go("/outbound")
+            await there.page.fill("[name=to]", "+15550123")
+            await there.page.press("[name=to]", "Enter")
+            await there.sees("[data-said]", "It is being dialled. See the call")
+            assert there.house.calls["call-7"].direction == "out"
+
+    asyncio.run(look())
+
+
+def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            await there.go("/")
+            talking: Any = there.house.begin(live_call(caller=SCRIPT)).conversation
+            await there.page.click("[data-act]")
+            await there.sees("dialog h2", f"Call of {SCRIPT}")
+            await there.page.evaluate(AXE)
+            assert await there.page.evaluate(FAULTS) == []
+            await there.page.fill("form[data-do=say] textarea", "Ann comes in a minute.")
+            await there.page.press("form[data-do=say] textarea", "Enter")
+            await there.sees("dialog [data-said]", "It will be said.")
+            await there.page.fill("form[data-do=instruct] textarea", "Offer ten percent.")
+            await there.page.click("form[data-do=instruct] button")
+            await there.sees("dialog [data-said]", "The agent knows.")
+            await there.page.fill("form[data-do=digits] input", "1#")
+            await there.page.click("form[data-do=digits] button")
+            await there.sees("dialog [data-said]", "Pressed.")
+            await there.page.click("dialog button[data-do=end]")
+            await there.sees("dialog [data-said]", "Ended.")
+            assert talking.did == [
+                ("say", "Ann comes in a minute."), ("instruct", "Offer ten percent."), ("send_digits", "1#"),
+                ("end", "you ended the call"),
+            ]  # fmt: skip
+            talking.ending = True
+            await there.page.click("[data-act]")
+            await there.page.click("dialog button[data-do=transfer]")
+            await there.sees("dialog [data-said]", "the call is ending")
+
+    asyncio.run(look())
+
+
+def test_a_viewer_is_offered_nothing_to_do(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, toml=SIGNED) as there:
+            await Accounts(there.house.store).set_user("ann", "viewer", "battery staple")
+            await there.go("/")
+            await there.page.fill("[name=name]", "ann")
+            await there.page.fill("[name=password]", "battery staple")
+            await there.page.press("[name=password]", "Enter")
+            await there.sees("h1", "Live")
+            there.house.begin(live_call(99))
+            await there.sees('tr[data-call="call-99"] td:nth-child(2)', "+15550100")
+            assert await there.page.locator("[data-act], dialog").count() == 0
+            await there.page.click("[data-sign-out]")
+            await there.sees("h1", "Sign in")
+
+    asyncio.run(look())

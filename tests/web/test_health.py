@@ -1,0 +1,34 @@
+"""What machines ask: healthy, ready, and metrics."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+from tests.web.house import live_call, visit
+
+
+def test_healthy_as_long_as_it_answers_ready_as_long_as_it_takes_calls(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as visitor:
+            house, browser = visitor.house, visitor.browser
+            assert (await browser.get("/healthz")).status_code == 200
+            answer = await browser.get("/readyz")
+            assert (answer.status_code, answer.text) == (503, "the media process is being started\n")
+            house.evidence._engine = SimpleNamespace(alive=True)  # type: ignore[assignment]
+            assert (await browser.get("/readyz")).status_code == 200
+            house.draining = True
+            assert (await browser.get("/readyz")).status_code == 503
+            assert (await browser.get("/healthz")).status_code == 200
+
+    asyncio.run(look())
+
+
+def test_metrics_are_read(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as visitor:
+            visitor.house.begin(live_call())
+            answer = await visitor.browser.get("/metrics")
+            assert answer.headers["content-type"].startswith("text/plain; version=")
+            assert 'sipgw_live_calls{trunk="office"} 1.0' in answer.text
+
+    asyncio.run(look())

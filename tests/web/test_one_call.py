@@ -1,0 +1,208 @@
+"""The page of a call and its files, with ordinary, empty, huge and hostile calls."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import event as database_event
+
+from agent.records import Times, ToolRun, Turn, TurnEnded
+from media.channel import Quality
+from media.wav import header
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.sip.dialog import Peer
+from sipgw.sip.trace import Traced
+from sipgw.store.tables import CallRecord, TurnRecord
+from tests.web.house import Visit, visit
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+def invite(call: str, name: str = "Ann") -> Traced:
+    data = f'INVITE sip:a@b SIP/2.0\r\nFrom: "{name}" <sip:a@b>\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\r\n'
+    return Traced("in", Peer("udp", "192.0.2.1", 5060), data.encode(), asyncio.get_running_loop().time())
+
+
+def answer(call: str, status: int) -> Traced:
+    data = f"SIP/2.0 {status} So\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\r\n".encode()
+    return Traced("out", Peer("udp", "192.0.2.1", 5060), data, asyncio.get_running_loop().time())
+
+
+def hold(visitor: Visit, call: str, *, words: str = "hello", turns: int = 1, file: str = "", end: bool = True) -> None:
+    evidence = visitor.house.evidence
+    evidence.trace(invite(call, words[:100].replace('"', "")))
+    tell = evidence.watch
+    tell(CallBegan(call, NOW, "in", "office", "agent", words, words, {"name": words}))
+    evidence.trace(answer(call, 200))
+    tell(CallAnswered(call, NOW))
+    run = ToolRun(words[:50], {"x": words}, words, seconds=0.1)
+    for _ in range(turns):
+        turn = Turn(words, words, words, tools=[run], times=Times(1.0, 1.3, 1.8, 1.9, 2.1, 2.2))
+        tell(CallReported(call, NOW, TurnEnded(turn)))
+        tell(CallMeasured(call, NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06)))
+    if end:
+        tell(CallEnded(call, NOW, Ending("caller_hung_up", words), {"recording": {"file": file}} if file else {}))
+
+
+def looking(folder: Path, look: Callable[[Visit], Awaitable[None]]) -> None:
+    async def scenario() -> None:
+        async with visit(folder) as visitor:
+            evidence = visitor.house.evidence
+            async with evidence.timelines.kept_in(folder / "calls"):
+                await look(visitor)
+
+    asyncio.run(scenario())
+
+
+async def timeline(visitor: Visit, call: str) -> dict[str, Any]:
+    answered = await visitor.browser.get(f"/calls/{quote(call)}/timeline.json")
+    assert answered.status_code == 200
+    found: dict[str, Any] = answered.json()
+    return found
+
+
+def test_the_page_and_all_that_it_shows(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1")
+        page = await visitor.browser.get("/calls/a@1")
+        assert page.status_code == 200 and "/static/call.js" in page.text
+        found = await timeline(visitor, "a@1")
+        assert found["explained"][0]["what"] == "The caller hung up."
+        assert found["sip"]["messages"][0]["start"].startswith("INVITE")
+        assert found["turns"][0]["latency_ms"]["total"] == 1200
+        for script in ("call.js", "draw.js", "ladder.js", "latency.js", "quality.js", "vendor/wavesurfer-8.0.1.esm.js"):
+            assert (await visitor.browser.get(f"/static/{script}")).status_code == 200
+
+    looking(tmp_path, look)
+
+
+def test_a_call_that_goes_on_is_told_anew_only_when_something_happened(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", end=False)
+        first = await visitor.browser.get("/calls/a@1/timeline.json")
+        assert first.json()["live"] and first.json()["explained"] == []
+        tag = {"If-None-Match": first.headers["etag"]}
+        assert (await visitor.browser.get("/calls/a@1/timeline.json", headers=tag)).status_code == 304
+        visitor.house.evidence.trace(answer("a@1", 486))
+        assert (await visitor.browser.get("/calls/a@1/timeline.json", headers=tag)).status_code == 200
+
+    looking(tmp_path, look)
+
+
+def test_what_a_caller_sends_is_text(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        call = f"a/{EVIL}/../b"
+        hold(visitor, call, words=EVIL)
+        path = quote(call, safe="")
+        page = await visitor.browser.get(f"/calls/{path}")
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text and "<img" not in page.text.replace('<img src="/static', "")
+        policy = page.headers["content-security-policy"]
+        assert "script-src 'self';" in policy and "unsafe" not in policy
+        data = await visitor.browser.get(f"/calls/{path}/timeline.json")
+        assert data.headers["content-type"] == "application/json"
+        assert data.headers["x-content-type-options"] == "nosniff"
+        assert data.json()["caller"] == EVIL and data.json()["call"] == call
+        file = await visitor.browser.get(f"/calls/{path}/pcap")
+        assert file.status_code == 200 and "<" not in file.headers["content-disposition"]
+        scripts = Path("sipgw/web/static").glob("*.js")
+        assert not [script for script in scripts if "innerHTML" in (text := script.read_text()) or "eval(" in text]
+
+    looking(tmp_path, look)
+
+
+def test_an_invite_that_was_refused_has_a_page_of_its_messages(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        visitor.house.evidence.trace(invite("refused@1"))
+        visitor.house.evidence.trace(answer("refused@1", 403))
+        assert (await visitor.browser.get("/calls/refused@1")).status_code == 200
+        found = await timeline(visitor, "refused@1")
+        assert found["explained"][0]["what"].startswith("We refused the call: 403.")
+        assert "networks" in found["explained"][0]["fix"]
+
+    looking(tmp_path, look)
+
+
+def test_nothing_is_known_of_a_call_that_never_was(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        for path in ("", "/timeline.json", "/pcap", "/recording", "/waveform.json"):
+            assert (await visitor.browser.get(f"/calls/never{path}")).status_code == 404
+
+    looking(tmp_path, look)
+
+
+def test_a_call_of_before_there_were_timelines_is_shown_from_its_record(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        turn = Turn("hello", "hi", "hi", times=Times(1.0, 1.3, 1.8, 1.9, 2.1, 2.2)).as_dict()
+        record = CallRecord(
+            id="old@1", trunk="office", agent="agent", caller="1", called="2", began=NOW, media={"mos": 4.1},
+            answered=NOW + timedelta(seconds=2), ended=NOW + timedelta(seconds=9), ending="silence", cause="quiet",
+        )  # fmt: skip
+        said = {name: value for name, value in turn.items() if name != "tools"}
+        async with visitor.house.store.write() as session:
+            session.add_all([record, TurnRecord(call="old@1", number=0, **said)])
+        found = await timeline(visitor, "old@1")
+        assert (found["answered"], found["ended"]) == (2.0, 9.0)
+        assert found["turns"][0]["latency_ms"]["total"] == 1200
+        assert "said nothing" in found["explained"][0]["what"]
+        assert (await visitor.browser.get("/calls/old@1")).status_code == 200
+
+    looking(tmp_path, look)
+
+
+def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> None:
+    file = tmp_path / "call.wav"
+    quiet, loud = b"\xff\xff", b"\x80\xff"
+    file.write_bytes(header(16_000 * 4) + quiet * 16_000 + loud * 16_000)
+
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", file=str(file))
+        page = await visitor.browser.get("/calls/a@1")
+        assert "data-audio" in page.text and str(tmp_path) not in page.text
+        assert str(tmp_path) not in (await visitor.browser.get("/calls/a@1/timeline.json")).text
+        part = await visitor.browser.get("/calls/a@1/recording", headers={"Range": "bytes=0-3"})
+        assert (part.status_code, part.content, part.headers["content-type"]) == (206, b"RIFF", "audio/wav")
+        shape = (await visitor.browser.get("/calls/a@1/waveform.json")).json()
+        assert shape["seconds"] == 4.0
+        left, right = shape["peaks"]
+        assert left[:700] == [0.0] * 700 and left[900] > 0.95 and max(right) == 0.0
+        file.unlink()
+        assert (await visitor.browser.get("/calls/a@1/recording")).status_code == 404
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"RIFF", b"RIFF1234WAVEdata", b"\0" * 5000, header(0)[:20] + b"\xff" * 400])
+def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, wrong: bytes) -> None:
+    file = tmp_path / "call.wav"
+    file.write_bytes(wrong)
+
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", file=str(file))
+        assert (await visitor.browser.get("/calls/a@1/waveform.json")).status_code == 404
+
+    looking(tmp_path, look)
+
+
+def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", words="Where is my order number seven three four six? " * 3, turns=300)
+        await asyncio.sleep(0)
+        queries: list[str] = []
+        engine = visitor.house.store._engine.sync_engine
+        database_event.listen(engine, "before_cursor_execute", lambda *told: queries.append(told[2]))
+        size = 0
+        for path in ("", "/timeline.json"):
+            answered = await visitor.browser.get(f"/calls/a@1{path}")
+            size += len(answered.content)
+        for script in ("call.js", "draw.js", "ladder.js", "latency.js", "quality.js", "vendor/wavesurfer-8.0.1.esm.js"):
+            size += len((await visitor.browser.get(f"/static/{script}")).content)
+        assert size < 600_000
+        assert len(queries) == 0
+
+    looking(tmp_path, look)

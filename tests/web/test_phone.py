@@ -1,0 +1,138 @@
+"""What the page ``/phone`` asks the gateway; whole calls are in tests/test_browser_phone.py and tests/interop."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.records import AgentSays, CallerSaid, ToolStarted
+from sipgw import browser_phone
+from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
+from sipgw.web.words import words
+from tests.web.house import visit
+from tests.web.test_sign_in import PASSWORD, sign_in
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_the_page_names_the_agents(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            text = (await there.browser.get("/phone")).text
+            assert "<option>agent</option>" in text
+            assert "data-call" in text
+
+    asyncio.run(look())
+
+
+def test_without_the_extra_the_page_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser_phone, "find_spec", lambda name: None)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            text = (await there.browser.get("/phone")).text
+            assert "pip install &#39;sipgw[webrtc]&#39;" in text
+            assert "data-call" not in text
+            asked = await there.browser.post("/api/phone/calls", json={"sdp": "x"}, headers=await there.token())
+            assert (asked.status_code, asked.json()["detail"]) == (501, browser_phone.MISSING)
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "told"),
+    [
+        ({"sdp": "garbage"}, 400, "The browser's offer cannot be used: this is no session description: no SDP line"),
+        ({"sdp": "v=0\r\n"}, 400, "the offer has no media at all"),
+        ({"sdp": "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"}, 400, "a video stream is of no use to a phone"),
+        ({"sdp": "v=0\r\nm=audio 9 RTP/AVP 0\r\n"}, 400, "sound over RTP/AVP is not WebRTC"),
+        ({"sdp": "", "agent": "nobody"}, 404, "there is no such agent"),
+        ({"sdp": "v" * 20_000}, 422, ""),
+        ({}, 422, ""),
+    ],
+)
+def test_an_offer_that_cannot_be_used_is_answered_with_the_reason(tmp_path: Path, wish, status: int, told: str) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            answer = await there.browser.post("/api/phone/calls", json=wish, headers=await there.token())
+            assert answer.status_code == status
+            assert told in str(answer.json()["detail"])
+
+    asyncio.run(look())
+
+
+def test_another_site_and_a_page_without_its_token_place_no_call(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            foreign, ours = {"Origin": "http://evil.example"}, {"Origin": "http://127.0.0.1:8080"}
+            for headers in (foreign | await there.token(), ours, ours | {"X-CSRF-Token": "guess"}):
+                assert (
+                    await there.browser.post("/api/phone/calls", json={"sdp": ""}, headers=headers)
+                ).status_code == 403
+                assert (await there.browser.delete("/api/phone/calls/x", headers=headers)).status_code == 403
+
+    asyncio.run(look())
+
+
+def test_a_viewer_places_no_call(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await sign_in(there, "ann", "battery staple")
+            assert "data-call" not in (await there.browser.get("/phone")).text
+            answer = await there.browser.post("/api/phone/calls", json={"sdp": ""}, headers=await there.token())
+            assert answer.status_code == 403
+            assert (await there.browser.get("/api/phone/calls/x/events")).status_code == 403
+
+    asyncio.run(look())
+
+
+def test_a_call_of_somebody_else_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            token = await there.token()
+            assert (await there.browser.delete("/api/phone/calls/x", headers=token)).status_code == 404
+            assert (await there.browser.get("/api/phone/calls/x/events")).status_code == 404
+
+    asyncio.run(look())
+
+
+def test_what_is_said_is_told_as_it_is_said_until_the_end() -> None:
+    async def listen() -> list[dict[str, object]]:
+        watchers, heard = Watchers(), []
+        reading = words(watchers, "a")
+        await anext(reading)
+        watchers.tell(CallAnswered("a", NOW))
+        for report in (AgentSays("Hello."), CallerSaid("Where", final=False), ToolStarted("look", {"secret": 1})):
+            watchers.tell(CallReported("a", NOW, report))
+            watchers.tell(CallReported("b", NOW, AgentSays("not ours")))
+        watchers.tell(CallEnded("a", NOW, Ending("caller_hung_up", "the browser hung up"), {}))
+        async for line in reading:
+            heard.append(json.loads(line.decode().split("data: ")[1]))
+        watchers.tell(CallAnswered("a", NOW))  # nobody watches any more
+        return heard
+
+    assert asyncio.run(listen()) == [
+        {"kind": "answered"},
+        {"kind": "agent", "text": "Hello."},
+        {"kind": "caller", "text": "Where", "final": False},
+        {"kind": "tool", "text": "look"},
+        {"kind": "ended", "text": "the browser hung up", "ending": "caller_hung_up"},
+    ]
+
+
+def test_a_browser_that_does_not_read_costs_no_memory_and_gets_the_end() -> None:
+    async def listen() -> list[bytes]:
+        watchers = Watchers()
+        reading = words(watchers, "a")
+        await anext(reading)
+        for number in range(10_000):
+            watchers.tell(CallReported("a", NOW, AgentSays(str(number))))
+        watchers.tell(CallEnded("a", NOW, Ending("failed", "x"), {}))
+        return [line async for line in reading]
+
+    heard = asyncio.run(listen())
+    assert len(heard) == 201
+    assert b'"ended"' in heard[-1]
