@@ -33,6 +33,8 @@ BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
 Connect = Callable[[str], Awaitable[bool]]
 """Transfers the caller to somebody of that name, or to anybody if it is empty; returns whether that succeeded."""
+NOT_HUMAN = ("machine", "message_left", "fax")
+"""Outcomes that stay what they are when the other side hangs up: it does that after a message."""
 T = TypeVar("T")
 RETRY_AFTER = (("Retry-After", "5"),)
 
@@ -348,7 +350,7 @@ class Call:
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
             return Ending("transferred", f"taken over: {told}" if self.transfers.taken else told)
-        if self._ended is not None:
+        if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:
             return Ending("transfer_failed", f"{outcome.text}; {told}")

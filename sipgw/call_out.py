@@ -67,6 +67,9 @@ class Caller(Host, Protocol):
     def can_transfer(self) -> bool:
         """Whether there is somebody to transfer the person to."""
 
+    def hears(self, ulaw: bytes) -> None:
+        """The other side's sound, as it comes."""
+
     def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
         """The call was answered on the trunk that was tried last; returns the `Call` that goes on with it."""
 
@@ -130,7 +133,7 @@ class CallOut:
         except CallFailed as failed:
             return ending_of(failed.ended)
         except NotPermitted as denied:
-            return Ending("not_permitted", str(denied))
+            return Ending("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
             return Ending("failed", str(error))
 
@@ -145,6 +148,8 @@ class CallOut:
         elif isinstance(event, media.Quality):
             self._caller.measured(event)
         else:
+            if isinstance(event, media.Frames):
+                self._caller.hears(event.ulaw)
             self._line.on_media(event)
 
     async def _connect(self, to: str) -> bool:

@@ -15,7 +15,9 @@ from rich.markup import escape
 
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
+from sipgw.callbacks import Callbacks
 from sipgw.cli_call import call
+from sipgw.cli_campaign import campaigns
 from sipgw.cli_dnc import dnc
 from sipgw.cli_records import records
 from sipgw.cli_support import support
@@ -92,6 +94,7 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.add_typer(campaigns, name="campaign")
 app.command()(support)
 app.command("simulate")(simulate_command)
 app.command("load")(load_command)
@@ -141,7 +144,11 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
+    async with (
+        Gateway(settings, agents=agents) as gateway,
+        Dashboard(gateway, settings.web) as dashboard,
+        Callbacks(gateway),
+    ):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))

@@ -39,6 +39,7 @@ from sipgw.options import OptionError, build
 from sipgw.people import PersonOptions, TransferOptions
 from sipgw.prices import CostOptions, PriceOptions
 from sipgw.privacy import PrivacyOptions
+from sipgw.promises import CallbackOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
@@ -65,6 +66,11 @@ class AgentOptions:
     outbound_greeting: str = ""
     """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
     """
+    answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
+    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
+    voicemail: str = ""
+    """What is left after the beep; empty for a sentence made of `business`."""
     variables: tuple[str, ...] = ()
     """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
     ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
@@ -148,6 +154,7 @@ class Config:
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
+    callbacks: CallbackOptions = field(default_factory=CallbackOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)

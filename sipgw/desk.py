@@ -14,6 +14,8 @@ from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
+from agent.tools import Tool
+from agent.voice import Voice
 from media.channel import Quality
 from media.engine import MediaEngine
 from sipgw.agents import DEFAULT, Agents, call_variables
@@ -23,6 +25,7 @@ from sipgw.consent import notice_of, recording_tools, wanted
 from sipgw.cost import Bill, Expenses, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
+    AnsweredBy,
     CallAnswered,
     CallBegan,
     CallEnded,
@@ -33,17 +36,20 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
+from sipgw.jobs import Jobs
 from sipgw.limits import Caller as CallerIn
 from sipgw.limits import Declined, Limits
 from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.music import hold_music
-from sipgw.orders import about_call, about_call_out, order_tools, persona
+from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.outbound import Outbound
 from sipgw.party import called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
+from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
@@ -55,6 +61,7 @@ from sipgw.summons import Summons
 from sipgw.transfer import Ways, dialling
 from sipgw.trunks import TrunkOptions
 from sipgw.turned_away import Announcing, Rejection
+from sipgw.who_answered import Who
 
 log = structlog.get_logger()
 
@@ -160,7 +167,7 @@ class Desk:
         self.watchers.tell(told)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Hosting:
     """The desk as the host of one call."""
 
@@ -172,8 +179,7 @@ class Hosting:
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
-        now = datetime.now().astimezone()
-        values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
+        values = self._values()
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         people = desk.people(live.trunk)
@@ -188,7 +194,8 @@ class Hosting:
             MeteredVoice(part.voice(), self.report),
             replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
             tools=[
-                *order_tools(desk.store, live.id),
+                order_tool(desk.store),
+                self._callback_tool(),
                 *recording_tools(tape),
                 *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
                 *agent.tools,
@@ -222,6 +229,18 @@ class Hosting:
         await briefing.open()
         verdict = await briefing.run(lambda: summary_of(part.model, history))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
+
+    def _values(self) -> dict[str, str]:
+        live = self.live
+        options = self.desk.agents.all[live.agent].config.agent
+        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
+
+    def _callback_tool(self) -> Tool:
+        live = self.live
+        them = live.identity.dialled if live.direction == "out" else live.identity.number
+        jobs = Jobs(self.desk.store, "")
+        options = self.desk.agents.all[live.agent].config.callbacks
+        return callback_tool(jobs, Asking(live.id, live.agent, them, live.trunk), options)
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
@@ -268,11 +287,42 @@ class Hosting:
                 self.live.conversation.steering.dismiss(goodbye, outcome)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Placing(Hosting):
     """The desk as the host of one call that it makes."""
 
     tape: Tape
+    screened: Screened | None = None
+    """What finds out whether a human has answered."""
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
+        """See `sipgw.call.Host.converse`."""
+        talk = super().converse(line, connect)
+        options = self.desk.agents.all[self.live.agent].config.agent
+        if options.answering_machines == "ignore":
+            return talk
+        message = voicemail(options, self._values())
+        made = self.desk.providers[self.live.agent].voice
+
+        def voice() -> Voice:
+            return MeteredVoice(made(), self.report)
+
+        self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
+        return self.screened
+
+    def hears(self, ulaw: bytes) -> None:
+        """See `sipgw.call_out.Caller.hears`."""
+        if self.screened is not None:
+            self.screened.hear(ulaw)
+
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
+        super().report(report)
+        if self.screened is not None:
+            self.screened.understand(report)
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
 
     def tries(self, trunk: TrunkOptions) -> str:
         """See `sipgw.call_out.Caller.tries`."""

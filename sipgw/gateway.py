@@ -23,7 +23,7 @@ from sipgw.config import Config
 from sipgw.cost import Expenses, spent_since_midnight
 from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling, NotDialled
+from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
 from sipgw.gate import gate_of
@@ -358,7 +358,7 @@ class Gateway:
         if agent is None:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
-            raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+            raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
         if (spent := self.desk.limits.budget()) is not None:
             raise NotDialled(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
