@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.store.files import ENDING, file_name
 from sipgw.store.store import Store
 from sipgw.store.tables import Callback, CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
 
@@ -73,6 +74,7 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, beside: 
         old_run = select(ToolCallRecord.call).where(ToolCallRecord.call == call.id).exists()
         aged = call.began < now - timedelta(days=options.transcripts)
         while calls := await _some(store, aged, or_(old_turn, old_run)):
+            _unlink_timelines(store, calls)
             async with store.write() as session:
                 await _delete_words(session, calls)
             _unlink_beside(calls, beside, packets=False)
@@ -155,7 +157,18 @@ async def _delete_words(session: AsyncSession, calls: Sequence[CallRecord]) -> N
         await session.execute(delete(table).where(table.call.in_(ids)))
 
 
+def _unlink_timelines(store: Store, calls: Sequence[CallRecord]) -> None:
+    """Delete what the pages of calls are made of: words stand in it."""
+    for call in calls:
+        path = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("timeline not deleted", file=str(path), cause=error.strerror)  # noqa: TRY400
+
+
 async def _delete(store: Store, calls: Sequence[CallRecord]) -> None:
+    _unlink_timelines(store, calls)
     async with store.write() as session:
         await _delete_words(session, calls)
         ids = [call.id for call in calls]
