@@ -27,9 +27,10 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
-PUBLIC = ("/sign-in", "/setup", "/static/", "/health/")
+PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
 """Paths that need no sign-in: a whole path, or one and all below it."""
-API = "/api/"
+API = ("/api/", "/metrics")
+"""Paths for programs, which show a key."""
 COOKIE = "sipgw_session"
 
 

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sipgw.web.api import Reader
 from sipgw.web.state import Here
-from sipgw.web.who import Viewer
 
 router = APIRouter()
 
@@ -28,6 +28,6 @@ async def ready(app: Here) -> Response:
 
 
 @router.get("/metrics")
-async def metrics(app: Here, _who: Viewer) -> Response:
+async def metrics(app: Here, _who: Reader) -> Response:
     """The text format of Prometheus."""
     return Response(app.metrics.text(), media_type=CONTENT_TYPE_LATEST)
