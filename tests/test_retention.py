@@ -16,6 +16,7 @@ from sipgw.config import ConfigError, parse
 from sipgw.store import Callback, CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge
+from sipgw.timelines import file_name
 from tests.keeping import START, add_call
 
 DAY = timedelta(days=1)
@@ -167,6 +168,15 @@ def test_calls_are_exported_as_csv_that_no_spreadsheet_runs(command, tmp_path: P
 def test_nothing_to_export_is_an_empty_list(command) -> None:
     assert json.loads(command("export", "--agent", "nobody").stdout) == []
     assert command("export", "--json", "--csv").exit_code == 2
+
+
+def test_forgetting_takes_the_timeline_too(command, tmp_path: Path) -> None:
+    folder = StoreOptions(str(tmp_path / "x.db")).calls_folder
+    folder.mkdir()
+    for age in range(10):
+        (folder / f"{file_name(f'call-{age}')}.json.gz").write_bytes(b"words")
+    assert command("forget", "+14155550123", "--yes").exit_code == 0
+    assert len(list(folder.iterdir())) == 5
 
 
 def test_forgetting_asks_first(command) -> None:

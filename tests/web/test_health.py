@@ -41,7 +41,7 @@ def test_where_people_sign_in_probes_need_nothing_and_metrics_need_a_key(tmp_pat
             assert (await browser.get("/healthz")).status_code == 200
             assert (await browser.get("/readyz")).status_code == 503
             assert (await browser.get("/metrics")).status_code == 401
-            for scope, status in (("calls:read", 200), ("calls:place", 403)):
+            for scope, status in (("metrics:read", 200), ("calls:place", 403)):
                 key = await visitor.entrance.accounts.add_key(scope.replace(":", "-"), [scope])
                 answer = await browser.get("/metrics", headers={"Authorization": f"Bearer {key}"})
                 assert answer.status_code == status
