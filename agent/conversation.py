@@ -1,7 +1,7 @@
 """The conversation: listens, takes turns, answers. One for each call, the same for every line and provider."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Literal
@@ -12,13 +12,14 @@ from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.history import History
-from agent.limits import OPEN, boundary
+from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.model import Model
 from agent.mouth import Mouth, VoiceError
+from agent.parts import close_parts, open_parts
 from agent.persona import Persona
 from agent.phrases import words_of
-from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded
+from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
 from agent.steering import Steering
 from agent.tools import Tool, Toolbox
@@ -46,11 +47,13 @@ class Conversation:
         *,
         tools: Iterable[Tool] = (),
         options: TurnOptions | None = None,
-        transfer: Callable[[], Awaitable[bool]] | None = None,
+        transfer: Callable[[str], Awaitable[bool]] | None = None,
+        people: Mapping[str, str] | None = None,
         observer: Callable[[Report], None] | None = None,
         call: str = "",
     ) -> None:
-        """`transfer` connects the caller with a person and returns whether that succeeded; None: there is nobody.
+        """`transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
+        succeeded; None: there is nobody. `people` are the names, and what each is there for.
 
         `call` is the call's identity, which becomes a part of idempotency keys.
         """
@@ -62,7 +65,7 @@ class Conversation:
         self._transfer = transfer
         options = options or TurnOptions()
         self._floor = Floor(replace(options, dictation_pause=0.0) if ears.patient else options)
-        control = Control()
+        control = Control(people=people or {})
         toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
         history, mouth = History(persona.prompt), Mouth(line, voice)
         self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
@@ -75,17 +78,7 @@ class Conversation:
 
     async def open(self) -> None:
         """Get ears and voice ready; a failure is told to the caller by `run`."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._open("ears", self._ears))
-            group.create_task(self._open("voice", self._voice))
-
-    async def _open(self, part: Literal["ears", "voice"], provider: Ears | Voice) -> None:
-        try:
-            with boundary(provider.name):
-                async with asyncio.timeout(OPEN):
-                    await provider.open()
-        except ProviderError as error:
-            self._floor.broken = (part, error)
+        self._floor.broken = await open_parts(self._ears, self._voice)
 
     async def run(self) -> Outcome:
         """Talk until somebody hangs up; never raises but on cancellation."""
@@ -116,13 +109,7 @@ class Conversation:
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
-        for provider in (self._ears, self._voice):
-            try:
-                with boundary(provider.name):
-                    async with asyncio.timeout(OPEN):
-                        await provider.close()
-            except ProviderError as error:
-                log.warning("provider did not close", provider=provider.name, cause=str(error))
+        await close_parts(self._ears, self._voice)
 
     async def _leave(self) -> None:
         kept = self._agent.kept
@@ -157,8 +144,10 @@ class Conversation:
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)
-            case Away(away):
-                self._floor.turns.away(away, self._now())
+            case Away(away, taken):
+                if taken and self._floor.replying is not None:
+                    self._break_off()
+                self._floor.turns.away(away, self._now(), taken=taken)
                 self._floor.changed.set()
             case Gone(cause):
                 self._floor.end(Outcome("caller_hung_up", cause))
@@ -254,6 +243,12 @@ class Conversation:
         self._agent.history.cut(self._agent.mouth.stop())
         self._agent.control.outcome = None  # whoever speaks into a farewell wants to stay
 
+    def _break_off(self) -> None:
+        """Stop in the middle of a reply, and listen."""
+        self._fall_silent()
+        self._end_turn(interrupted=True)
+        self._floor.turns.done(self._now())
+
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
         self._fall_silent()
@@ -335,8 +330,10 @@ class Conversation:
 
     async def _connect(self, outcome: Outcome) -> None:
         """Transfer the caller; if that fails, say so and go on."""
-        connected = self._transfer is not None and await self._transfer()
-        self._agent.control.connecting = False
+        control = self._agent.control
+        to, control.to = control.to, ""
+        connected = self._transfer is not None and await self._transfer(to)
+        control.connecting = False
         self._floor.turns.away(False, self._now())
         if connected:
             self._floor.end(outcome)
@@ -370,7 +367,7 @@ class Conversation:
             recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
             await Reply(self._agent, turn, self._now).play(text, recorded)
         self._end_turn()
-        if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer()):
+        if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer("")):
             outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
         self._floor.end(outcome)
 
@@ -386,9 +383,4 @@ class Conversation:
         return asyncio.get_running_loop().time()
 
     def _report(self, report: Report) -> None:
-        if self._observer is None:
-            return
-        try:
-            self._observer(report)
-        except Exception:  # the observer boundary
-            log.exception("observer failed")
+        tell(self._observer, report)

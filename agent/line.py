@@ -45,6 +45,8 @@ class Away(NamedTuple):
     """The caller has put us on hold, or, if `away` is false, has come back."""
 
     away: bool
+    taken: bool = False
+    """Whether somebody here speaks with them instead: what is being said is not heard to its end."""
 
 
 class Gone(NamedTuple):

@@ -22,10 +22,18 @@ class Phrases:
     """Names of what is dictated; an agent that says one is about to hear digits, letters or an address."""
     digits: frozenset[str] = frozenset()
     """Digits, and what stands between the parts of an address, as words."""
+    refusal: frozenset[str] = frozenset()
+    """What says no to a question."""
+    readiness: frozenset[str] = frozenset()
+    """What says yes to "shall I connect you?", beside `assent`; whole phrases."""
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def _phrases(text: str) -> frozenset[str]:
+    return frozenset(text.split(";"))
 
 
 PHRASES = {
@@ -35,6 +43,8 @@ PHRASES = {
         _words("alright great ok okay right sure yeah yep yes"),
         _words("number code email address spell postcode zip digits birth account reference"),
         _words("zero oh one two three four five six seven eight nine ten double triple dash dot underscore slash"),
+        _words("no nope not never cant dont later busy wont"),
+        _phrases("go ahead;put them through;put her through;put him through;connect me;connect us;ill take it"),
     ),
     "es": Phrases(
         _words("hola buenas"),
@@ -42,6 +52,8 @@ PHRASES = {
         _words("bien claro ok okay si sí vale ya"),
         _words("número numero código codigo correo dirección direccion deletrear postal nacimiento referencia"),
         _words("cero uno dos tres cuatro cinco seis siete ocho nueve punto arroba guion barra"),
+        _words("no nunca luego ocupado ocupada"),
+        _phrases("adelante;pásame;pásamelo;páselo;conéctame"),
     ),
     "fr": Phrases(
         _words("allo allô bonjour bonsoir salut"),
@@ -49,6 +61,8 @@ PHRASES = {
         _words("accord bien daccord ok okay oui ouais voilà"),
         _words("numéro code adresse épeler épelez mail postal naissance référence"),
         _words("zéro un deux trois quatre cinq six sept huit neuf point arobase tiret"),
+        _words("non pas jamais occupé occupée"),
+        _phrases("allezy;allez y;passez le moi;passezlemoi;vasy;vas y"),
     ),
     "de": Phrases(
         _words("hallo guten tag morgen servus"),
@@ -56,6 +70,8 @@ PHRASES = {
         _words("genau gut ja jo klar ok okay richtig"),
         _words("nummer bestellnummer telefonnummer kundennummer code adresse buchstabieren postleitzahl mail"),
         _words("null eins zwei zwo drei vier fünf sechs sieben acht neun punkt bindestrich klammeraffe"),
+        _words("nein nee ne nicht nie keine später"),
+        _phrases("nur zu;verbinden sie;stell durch;stellen sie durch;gerne;bitte"),
     ),
     "pt": Phrases(
         _words("alô oi olá"),
@@ -63,6 +79,8 @@ PHRASES = {
         _words("bom certo claro ok okay sim tá"),
         _words("número código endereço soletrar postal cep nascimento referência"),
         _words("zero um dois três quatro cinco seis meia sete oito nove ponto arroba traço"),
+        _words("não nao nunca ocupado ocupada"),
+        _phrases("pode passar;pode ligar;em frente"),
     ),
     "it": Phrases(
         _words("buongiorno ciao pronto salve"),
@@ -70,6 +88,8 @@ PHRASES = {
         _words("bene certo esatto ok okay sì si va"),
         _words("numero codice indirizzo sillabare cap nascita riferimento"),
         _words("zero uno due tre quattro cinque sei sette otto nove punto chiocciola trattino"),
+        _words("no non mai occupato occupata"),
+        _phrases("avanti;passamelo;me lo passi;mi colleghi"),
     ),
     "hi": Phrases(
         _words("namaste namaskar haello नमस्ते हैलो"),
@@ -78,6 +98,8 @@ PHRASES = {
         _words("number नंबर code कोड pata पता pin पिन email ईमेल spelling"),
         _words("shunya ek do teen char chaar paanch panch chhe cheh saat aath nau")
         | _words("शून्य एक दो तीन चार पांच पाँच छह सात आठ नौ"),
+        _words("nahi nahin mat na नहीं मत"),
+        _phrases("jodiye;jod do;जोड़िए;जोड़ दो"),
     ),
 }  # fmt: skip
 """By ISO 639-1 code."""

@@ -1,7 +1,12 @@
 """What a conversation reports while it goes on, and the record of each turn."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
+
+import structlog
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -112,6 +117,16 @@ class ProviderFailed(NamedTuple):
 
 
 Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed
+
+
+def tell(observer: Callable[[Report], None] | None, report: Report) -> None:
+    """Report to the observer, whose faults are its own."""
+    if observer is None:
+        return
+    try:
+        observer(report)
+    except Exception:  # the observer boundary
+        log.exception("observer failed")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """One reply: the model's words go sentence by sentence to the voice, its tool calls to the tools, and back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from agent.ahead import Ahead, Spawn
 from agent.history import History, Said, Sentence
@@ -27,11 +28,15 @@ class Control:
     """What the built-in tools decide about the call; it happens when everything has been said."""
 
     outcome: Outcome | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Whom callers can be transferred to, by name, and what each is there for."""
+    to: str = ""
+    """Whom the caller is to be transferred to; empty for anybody."""
     connecting: bool = False
     """Whether a transfer is under way."""
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
-        """`hang_up`, and `transfer_to_human` if there is somebody to transfer to."""
+        """`hang_up` and `transfer_to_human`."""
 
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
@@ -39,17 +44,33 @@ class Control:
             self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
             return {"status": "the call ends as soon as you have said goodbye"}
 
+        def transfer(reason: str, to: str) -> dict[str, str]:
+            if not can_transfer:
+                return {"error": "nobody can be reached now; offer that somebody calls back"}
+            if to and to.strip().lower() not in self.people:
+                return {"error": f"there is nobody of that name; there are: {', '.join(self.people)}"}
+            if self.connecting:
+                return {"status": "the caller is being connected already"}
+            self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
+            return {"status": "the caller is connected as soon as you have said so"}
+
         @tool(side_effect=True, repeatable=True)
         async def transfer_to_human(reason: str = "") -> dict[str, str]:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
-            if not can_transfer:
-                return {"error": "nobody can be reached now; offer that somebody calls back"}
-            if self.connecting:
-                return {"status": "the caller is being connected already"}
-            self.outcome = Outcome("transfer", reason or "the caller asked for a person")
-            return {"status": "the caller is connected as soon as you have said so"}
+            return transfer(reason, "")
 
-        return [hang_up, transfer_to_human]
+        if not self.people:
+            return [hang_up, transfer_to_human]
+        known = "; ".join(f"{name}: {about}" if about else name for name, about in self.people.items())
+
+        @tool(side_effect=True, repeatable=True)
+        async def transfer_to_one(
+            to: Annotated[str, f"Whom, by name; empty for anybody. There are: {known}"] = "", reason: str = ""
+        ) -> dict[str, str]:
+            """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
+            return transfer(reason, to)
+
+        return [hang_up, replace(transfer_to_one, name=transfer_to_human.name)]
 
 
 @dataclass

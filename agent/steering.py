@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agent.floor import Floor
 from agent.line import Line
+from agent.model import Message
 from agent.records import Outcome
 from agent.reply import Agent
 from agent.turns import State
@@ -42,6 +43,11 @@ class Steering:
         """Who has the floor."""
         return self._floor.turns.state
 
+    @property
+    def messages(self) -> list[Message]:
+        """What has been said so far, as a model wants it."""
+        return self._agent.history.messages()
+
     def say(self, text: str) -> None:
         """Have the agent say `text` as soon as neither it nor the caller speaks. Raises `CannotSteer`."""
         self._going_on()
@@ -72,14 +78,18 @@ class Steering:
         self._going_on()
         self._line.send_digits(keys)
 
-    def transfer(self) -> None:
-        """Transfer the caller to the person that the trunk names. Raises `CannotSteer`."""
+    def transfer(self, to: str = "") -> None:
+        """Transfer the caller to the person of that name, or to anybody. Raises `CannotSteer`."""
         self._going_on()
         if self._connect is None:
-            raise CannotSteer("there is nobody to transfer to: the trunk has no transfer_to")
+            raise CannotSteer(
+                "there is nobody to transfer to: the trunk has no transfer_to, and there are no [[people]]"
+            )
+        if to and to.strip().lower() not in self._agent.control.people:
+            raise CannotSteer(f"there is nobody of that name; there are: {', '.join(self._agent.control.people)}")
         if self._agent.control.connecting:
             raise CannotSteer("the caller is being transferred already")
-        self._agent.control.connecting = True
+        self._agent.control.connecting, self._agent.control.to = True, to
         self._floor.turns.away(True, asyncio.get_running_loop().time())  # nobody is asked to say something meanwhile
         self._connect(Outcome("transfer", "somebody at the dashboard transferred the call"))
 

@@ -294,10 +294,15 @@ class Turns:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
         self._go(now, S.ANNOUNCING, ())
 
-    def away(self, away: bool, now: float) -> None:
-        """The caller puts us on hold, or comes back: meanwhile its silence means nothing."""
+    def away(self, away: bool, now: float, *, taken: bool = False) -> None:
+        """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
+
+        If it is `taken`, somebody else speaks with them: for as long as they like.
+        """
         self._patience = Patience(self.options.reprompts, away=away)
         self._since = now
+        if taken or self._end_at is None:
+            self._end_at = None if taken else now + self.options.max_duration
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""

@@ -76,13 +76,19 @@ class Recorded(NamedTuple):
     problem: str
 
 
+class Listened(NamedTuple):
+    """100 ms of both sides for who listens live, mu-law: left what was received, right what was sent."""
+
+    stereo: bytes
+
+
 class Dead(NamedTuple):
     """The media process died; this channel is over."""
 
     cause: str
 
 
-MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Dead
+MediaEvent = Frames | Digit | Started | Finished | NoRtp | Quality | Recorded | Listened | Dead
 Sink = Callable[[MediaEvent], None]
 
 
@@ -189,6 +195,10 @@ class Channel:
         """Play mu-law sound in a loop in place of what is being said, until `unbridge` or a bridge."""
         self._order(Kind.MUSIC, ulaw[: wire.MAX_BODY])
 
+    def listen(self, *, on: bool) -> None:
+        """Begin, or end, to tell what is exchanged as `Listened`; silent where a recording is paused."""
+        self._order(Kind.LISTEN, bytes([on]))
+
     def record(self, path: str) -> None:
         """Begin to record both directions into a new WAV file; how that ended comes as `Recorded`."""
         self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
@@ -248,6 +258,8 @@ class Channel:
                 self._sink(NoRtp(*wire.SECONDS.unpack(body)))
             case Kind.RECORDED:
                 self._sink(Recorded(**json.loads(body)))
+            case Kind.LISTENED:
+                self._sink(Listened(body))
             case Kind.QUALITY:
                 ended, self.far_delay, self.mos, loss, jitter, buffer, late = wire.QUALITY.unpack(body)
                 if ended:

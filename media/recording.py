@@ -24,8 +24,10 @@ LOOKS = 5
 class Recording:
     """One call from the moment that its recording begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: int = HELD, block: int = BLOCK) -> None:
+        """`held` samples are kept back for packets that are late, and `block` are handed out at a time."""
         self.paused = False
+        self._held, self._block = held, block
         self._left = bytearray()
         self._right = bytearray()
         self._handed = 0
@@ -33,7 +35,7 @@ class Recording:
         self._first_slot: int | None = None
         self._began = False
         self._muted_until = 0
-        self._drift = Drift()
+        self._drift = Drift(LOOKS * BLOCK // block)
 
     @property
     def seconds(self) -> float:
@@ -76,7 +78,7 @@ class Recording:
             self._first_slot = slot + 1 - max(1, len(self._right) // FRAME)
         passed = (slot + 1 - self._first_slot) * FRAME
         self._right += _silence(passed - self._handed - len(self._right))
-        return self._hand_out(BLOCK) if len(self._right) >= HELD + BLOCK else b""
+        return self._hand_out(self._block) if len(self._right) >= self._held + self._block else b""
 
     def finish(self) -> bytes:
         """The rest, as long as the agent's side."""
@@ -95,9 +97,11 @@ class Recording:
 class Drift:
     """How far the caller's side is ahead of the agent's while the caller speaks, and what is to be done about it."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks: int = LOOKS) -> None:
+        """It is judged after so many blocks."""
         self.wanted = 0
         """Samples to leave out of a pause; below zero to add."""
+        self._looks = looks
         self._blocks = 0
         self._least: int | None = None
         self._most: int | None = None
@@ -113,7 +117,7 @@ class Drift:
     def block(self) -> None:
         """A block has passed."""
         self._blocks += 1
-        if self._blocks < LOOKS:
+        if self._blocks < self._looks:
             return
         least, most = self._least or 0, self._most or 0
         self.wanted = least if least > APART else most if most < -APART else 0

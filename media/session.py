@@ -183,6 +183,8 @@ class Session:
         self.inbound = Inbound()
         self.counts = Counts()
         self.recording: Recording | None = None
+        self.live: Recording | None = None
+        """The same for those who listen live."""
         self.relay: Relay | None = None
         """What is sent in place of what the agent says."""
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
@@ -345,6 +347,8 @@ class Session:
             packet = self._sound_packet(form, frame)
         if self.recording:
             self.recording.agent(frame)
+        if self.live:
+            self.live.agent(frame)
         return packet if self._srtp is None else self._srtp.protect(packet)
 
     def _sound_packet(self, form: Format, frame: bytes) -> bytes:

@@ -25,6 +25,7 @@ class Kind(IntEnum):
     DIGITS = 10
     BRIDGE = 11
     MUSIC = 12
+    LISTEN = 13
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
@@ -39,6 +40,7 @@ class Kind(IntEnum):
     NO_RTP = 136
     COUNTS = 137
     QUALITY = 138
+    LISTENED = 139
     RECORDED = 150
 
 

@@ -40,6 +40,8 @@ NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
 WATCH = 0.5
 """Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
+LIVE = (RATE // 5, RATE // 10)
+"""Samples that live listeners are behind (200 ms), and get at a time (100 ms)."""
 BACKLOG = 8 << 20
 """Bytes that may wait for a stalled gateway; beyond that sound is dropped, the newest first."""
 
@@ -114,6 +116,8 @@ class Worker:
                 self._hand_up(channel, sound, now)
             if session.recording and (stereo := session.recording.take(slot)):
                 self._recorder.write(channel.tape, stereo)
+            if session.live and (stereo := session.live.take(slot)) and len(self._out) < BACKLOG:
+                self._tell(Kind.LISTENED, channel.number, stereo)
             if now >= channel.watch_at:
                 if now >= session.deadline:
                     self._report(channel, *session.handle_timer(now))
@@ -212,6 +216,8 @@ class Worker:
     def _hand_up(self, channel: Channel, sound: bytes, now: float) -> None:
         if recording := channel.session.recording:
             recording.caller(sound)
+        if live := channel.session.live:
+            live.caller(sound)
         if not channel.heard:
             return
         chunk = channel.chunk
@@ -259,10 +265,13 @@ class Worker:
             case Kind.STATS:
                 self._count(channel)
             case Kind.BRIDGE:
-                self._bridge(channel, *wire.BRIDGE.unpack(body))
+                number, heard = wire.BRIDGE.unpack(body)
+                channel.bridge(self._channels.get(number), heard=bool(heard))
             case Kind.MUSIC:
                 channel.part()
                 channel.session.relay = relay.Music(body) if body else None
+            case Kind.LISTEN:
+                channel.session.live = Recording(*LIVE) if any(body) else None
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
@@ -313,14 +322,6 @@ class Worker:
         waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
-    def _bridge(self, channel: Channel, number: int, heard: int) -> None:
-        """Join with another channel, or part."""
-        other = self._channels.get(number)
-        if other is None or other is channel:
-            channel.part()
-        else:
-            channel.bridge(other, heard=bool(heard))
-
     def _record(self, channel: Channel, wanted: dict[str, Any]) -> None:
         """Begin, pause, resume or stop a recording."""
         session = channel.session
@@ -331,8 +332,9 @@ class Worker:
             case "pause" | "resume" as change:
                 if channel.tap:
                     channel.tap.muted = change == "pause"
-                if session.recording:
-                    (session.recording.pause if change == "pause" else session.recording.resume)()
+                for one in (session.recording, session.live):
+                    if one:
+                        (one.pause if change == "pause" else one.resume)()
             case "stop":
                 self._stop_recording(channel)
 

@@ -31,8 +31,11 @@ class Channel:
         self.heard = True
         """Whether the gateway gets the sound."""
 
-    def bridge(self, other: "Channel", *, heard: bool) -> None:
-        """Join with `other`; `heard`, whether the gateway still gets the sound of both."""
+    def bridge(self, other: "Channel | None", *, heard: bool) -> None:
+        """Join with `other`, or with nobody any more; `heard`, whether the gateway still gets the sound of both."""
+        if other is None or other is self:
+            self.part()
+            return
         for one in (self, other):
             one.part()
             one.heard = heard

@@ -18,6 +18,7 @@ from typing import Any
 
 from agent.tools import Tool, load_tools
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
+from sipgw.music import hold_music
 from sipgw.options import OptionError, build
 from sipgw.privacy import PrivacyOptions, Redact, Sink
 from sipgw.providers import Choice, choose
@@ -31,6 +32,7 @@ SHARED = (
     "media",
     "browser",
     "trunks",
+    "people",
     "routes",
     "store",
     "log",
@@ -86,6 +88,10 @@ class Agents:
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
+            try:
+                hold_music(one.config.transfer.music)
+            except ValueError as error:
+                raise ConfigError(f"agent {one.name}: transfer.{error}") from None
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")

@@ -10,9 +10,11 @@ from typing import Any
 import structlog
 
 from agent.conversation import Conversation
+from agent.steering import CannotSteer
 from media import channel as media
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
+from sipgw.audience import Audience
 from sipgw.call import Host
 from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
@@ -47,6 +49,19 @@ class BrowserCall:
         """See `sipgw.phone_line.PhoneLine.mos`."""
         return self._line.mos
 
+    @property
+    def audience(self) -> Audience:
+        """Who listens live."""
+        return self._line.audience
+
+    async def take_over(self, who: str) -> bool:
+        """Not here."""
+        raise CannotSteer(f"a call from a browser cannot be taken over by {who!r} yet")
+
+    def give_back(self) -> None:
+        """Not here."""
+        raise CannotSteer("nobody has taken this call over")
+
     async def run(self) -> Ending:
         """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:
@@ -57,6 +72,7 @@ class BrowserCall:
             log.exception("call failed")
             return Ending("failed", f"internal error: {type(error).__name__}")
         finally:
+            self.audience.hear(b"")
             await self._path.close()
 
     async def hang_up(self) -> None:

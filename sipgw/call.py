@@ -8,29 +8,32 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from secrets import token_bytes
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from agent.conversation import Conversation, Outcome
+from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
+from sipgw.audience import Audience
 from sipgw.events import Ending, Sound
+from sipgw.negotiation import renegotiate
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, Referred, ReferRequested
+from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdes import SECRET, Policy
-from sipgw.sip.uri import Uri
-from sipgw.transfer import Dial, Person, Transfers, closing
+from sipgw.transfer import Transfers, Ways, closing
 
 log = structlog.get_logger()
 
 BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
-Connect = Callable[[], Awaitable[bool]]
-"""Transfers the caller to a person and returns whether that succeeded."""
+Connect = Callable[[str], Awaitable[bool]]
+"""Transfers the caller to somebody of that name, or to anybody if it is empty; returns whether that succeeded."""
+T = TypeVar("T")
 RETRY_AFTER = (("Retry-After", "5"),)
 
 
@@ -46,9 +49,6 @@ class Host(Protocol):
     def measured(self, quality: media.Quality) -> None:
         """So the last seconds were received."""
 
-    def transferred(self, to: Uri, done: Referred) -> None:
-        """A transfer was tried."""
-
 
 class Call:
     """A call on a trunk: one that came in from its INVITE on, one that we made from its answer on; to its ending."""
@@ -60,15 +60,14 @@ class Call:
         host: Host,
         *,
         address: str,
-        person: Person | None = None,
-        dial: Dial | None = None,
+        ways: Ways | None = None,
         srtp: Policy = "off",
         inband_keys: bool = False,
         tape: Tape | None = None,
         line: PhoneLine | None = None,
         described: LocalMedia | None = None,
     ) -> None:
-        """`person` is who the caller may be transferred to; `dial` makes the calls that a transfer needs.
+        """`ways` are those to other people.
 
         A call that we made brings the `line` that its conversation is on, and what it was `described` as in our offer.
         """
@@ -80,9 +79,9 @@ class Call:
         self._line = line or PhoneLine(inband_keys=inband_keys)
         self._ended: Ended | None = None
         self._described = described or LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
-        self._transfers = Transfers(engine, dial, person, self._described)
+        self.transfers = Transfers(engine, ways or Ways(), self._described, self._line, self._spawn)
         self._channel: media.Channel | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._group = asyncio.TaskGroup()
 
     @property
@@ -115,6 +114,7 @@ class Call:
         finally:
             self.leg.reject(500)  # whichever of the two the state of the leg calls for; the other does nothing
             self.leg.hangup()
+            self.audience.hear(b"")
         return ending
 
     async def _run(self) -> Ending:
@@ -131,7 +131,7 @@ class Call:
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
-            conversation = self._host.converse(self._line, self.connect if self._transfers.person else None)
+            conversation = self._host.converse(self._line, self.connect if self.transfers.ways.people else None)
             try:
                 async with self._group:
                     return await self._converse_on(channel, negotiated, conversation)
@@ -170,9 +170,14 @@ class Call:
         self._channel = channel
         self._host.answered()
         self.tape.begin(channel)
-        outcome = await conversation.run()
-        self._channel = None
-        ending = await self._finish(outcome)
+        try:
+            outcome = await conversation.run()
+            if self.transfers.party is None:
+                self._channel = None
+            ending = await self._finish(outcome, await self.transfers.last())
+        finally:
+            self._channel = None
+            await self.transfers.close()
         with contextlib.suppress(media.MediaDown):
             self.stats = await channel.stats()
         self.leg.hangup()
@@ -188,7 +193,7 @@ class Call:
         else:
             self._line.on_media(event)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -214,7 +219,7 @@ class Call:
             match event:
                 case Ended():
                     self._ended = event
-                    if not self._transfers.away:
+                    if not self.transfers.away:
                         self._line.end(str(event))
                 case ReferRequested():
                     self._spawn(self._go(event, leg, channel))
@@ -236,23 +241,9 @@ class Call:
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
         """Follow an offer of the other side; None asks for ours."""
-        try:
-            description, negotiated = self._describe(channel, sdp)
-            if description != self.leg.local:  # RFC 3264 §8: a changed description has the next version
-                self._described = replace(self._described, version=self._described.version + 1)
-                description, negotiated = self._describe(channel, sdp)
-        except NotAcceptable as error:
-            log.warning("offer refused", reason=str(error))
-            self.leg.reject_offer(488)
-            return
-        self.leg.accept_offer(description)
+        self._described, negotiated = renegotiate(self.leg, self._local(channel), sdp)
         if negotiated is not None:
             self._line.exchange(negotiated)
-
-    def _describe(self, channel: media.Channel, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
-        local = self._local(channel)
-        negotiated = None if sdp is None else answer(sdp, local)
-        return (make_offer(local) if negotiated is None else negotiated.sdp), negotiated
 
     # Other legs
 
@@ -285,7 +276,7 @@ class Call:
         description = self._local(channel).of_leg(f"{old.id} refer", token_bytes(SECRET))
         offer = make_offer(description)
         try:
-            leg, sdp = await self._transfers.go(asked, old, offer)
+            leg, sdp = await self.transfers.go(asked, old, offer)
             try:
                 if self.leg is not old:
                     raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
@@ -312,22 +303,42 @@ class Call:
         elif self._ended is not None:
             self._line.end(str(self._ended))
 
-    async def connect(self) -> bool:
-        """Transfer the caller to the person; returns whether that succeeded."""
-        connected = await self._transfers.connect(self.leg)
-        person, done = self._transfers.person, self._transfers.outcome
-        if person and done:
-            self._host.transferred(person.uri, done)
-        return connected
+    async def connect(self, to: str = "") -> bool:
+        """Transfer the caller to somebody; returns whether that succeeded."""
+        return await self.transfers.connect(self.leg, to)
 
-    async def _finish(self, outcome: Outcome) -> Ending:
-        """Say how it ended."""
-        person, done = self._transfers.person, self._transfers.outcome
-        told = f"to {person.uri}: {done.status} {done.reason}" if person and done else ""
+    async def take_over(self, who: str) -> bool:
+        """Call an operator, who takes the agent's place when they answer; returns whether they did.
+
+        Raises `CannotSteer` if there is nobody of that name, or if somebody else has the call.
+        """
+        person = self.transfers.ways.operator(who)
+        if person is None:
+            raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
+        if self._channel is None or not self.transfers.possible:
+            raise CannotSteer("somebody else has this call, or is being called for it")
+        ringing = self._spawn(self.transfers.take_over(self.leg, person))
+        await asyncio.wait({ringing})
+        return not ringing.cancelled() and ringing.result()
+
+    def give_back(self) -> None:
+        """Let the agent speak again, in the place of the operator. Raises `CannotSteer` if there is none."""
+        if not self.transfers.give_back():
+            raise CannotSteer("nobody has taken this call over")
+
+    @property
+    def audience(self) -> Audience:
+        """Who listens live."""
+        return self._line.audience
+
+    async def _finish(self, outcome: Outcome, spoke: str) -> Ending:
+        """Say how it ended; `spoke` is how long they did with the person whom they were joined with."""
+        person, done = self.transfers.person, self.transfers.outcome
+        told = f"to {person.called}: {spoke or f'{done.status} {done.reason}'}" if person and done else ""
         if person and done and done.accepted:
-            if person.await_bye:
+            if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
-            return Ending("transferred", told)
+            return Ending("transferred", f"taken over: {told}" if self.transfers.taken else told)
         if self._ended is not None:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:

@@ -148,5 +148,5 @@ class CallOut:
         else:
             self._line.on_media(event)
 
-    async def _connect(self) -> bool:
-        return self._call is not None and await self._call.connect()
+    async def _connect(self, to: str) -> bool:
+        return self._call is not None and await self._call.connect(to)

@@ -35,6 +35,7 @@ from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
+from sipgw.people import PersonOptions, TransferOptions
 from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
@@ -116,6 +117,9 @@ class Config:
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     """What may be dialled, whom, when and how often."""
+    people: tuple[PersonOptions, ...] = ()
+    """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
+    transfer: TransferOptions = field(default_factory=TransferOptions)
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
@@ -157,10 +161,21 @@ class Config:
         for account in self.accounts:
             if account.trunk and account.trunk not in trunks:
                 raise ValueError(f"the account {account.user!r} names a trunk {account.trunk!r} that is not there")
+        users = {account.user for account in self.accounts}
+        for one in self.people:
+            if one.trunk and one.trunk not in trunks:
+                raise ValueError(f"[[people]] {one.name!r} names a trunk {one.trunk!r} that is not there")
+            if one.mode in ("refer", "attended") and not one.uri.user and one.uri.host in users:
+                raise ValueError(f'[[people]] {one.name!r} has a phone here: its mode must be "bridge" or "warm"')
         served = {account.trunk for account in self.accounts}
         for trunk in self.trunks:
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the gate writes its decisions down."""
+        return Path(self.gate.audit or f"{self.store.path}.gate")
 
 
 class ConfigError(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from agent.briefing import Briefing, Verdict, summary_of
 from agent.conversation import Conversation
 from agent.records import Report
 from media.channel import Quality
@@ -27,8 +28,11 @@ from sipgw.events import (
     Watchers,
 )
 from sipgw.live import STOPPED, Held, LiveCall
+from sipgw.music import hold_music
 from sipgw.orders import about_call, about_call_out, order_tools, persona
 from sipgw.outbound import Outbound
+from sipgw.party import called
+from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
@@ -37,9 +41,9 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
-from sipgw.sip.uri import Uri
 from sipgw.store import Store
-from sipgw.transfer import Person, dialling
+from sipgw.summons import Summons
+from sipgw.transfer import Ways, dialling
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -47,7 +51,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Desk:
-    """What every call needs. `person` tells whom the callers of a trunk are transferred to."""
+    """What every call needs. `people` tells whom the callers of a trunk can be transferred to."""
 
     agents: Agents
     providers: dict[str, Providers]
@@ -57,7 +61,8 @@ class Desk:
     outbound: Outbound
     registrar: Registrar
     watchers: Watchers
-    person: Callable[[TrunkOptions], Person | None]
+    summons: Summons
+    people: Callable[[TrunkOptions], People | None]
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
@@ -105,9 +110,8 @@ class Desk:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
-        dial = dialling(self.endpoint, live.trunk, self.registrar.seen_at)
         return Call(
-            leg, self.engine, host, address=address, person=self.person(live.trunk), dial=dial,
+            leg, self.engine, host, address=address, ways=host.ways(),
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
@@ -134,6 +138,7 @@ class Hosting:
         values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        people = desk.people(live.trunk)
         tape = live.tape or Tape()
         line.pressed = tape.pressed
         spoken = persona(options, values, about, calling=calling)
@@ -147,10 +152,33 @@ class Hosting:
             tools=[*order_tools(desk.store, live.id), *recording_tools(tape), *agent.tools],
             options=agent.config.turns,
             transfer=connect,
+            people=people.names if people else {},
             observer=self._report,
             call=live.id,
         )
         return live.conversation
+
+    def ways(self) -> Ways:
+        """The ways from this call to other people."""
+        desk, live = self.desk, self.live
+        return Ways(
+            people=desk.people(live.trunk),
+            dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
+            summon=lambda person: called(person, live.caller, desk.engine, desk.summons),
+            brief=self.brief,
+            music=hold_music(desk.agents.all[live.agent].config.transfer.music),
+            operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
+            tell=self._transferred,
+        )
+
+    async def brief(self, line: PhoneLine) -> str:
+        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
+        history = self.live.conversation.steering.messages if self.live.conversation else []
+        briefing = Briefing(line, part.ears(), part.voice(), agent.config.turns.phrases)
+        await briefing.open()
+        verdict = await briefing.run(lambda: summary_of(part.model, history))
+        return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
@@ -163,9 +191,8 @@ class Hosting:
         """See `sipgw.call.Host.measured`."""
         self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
-    def transferred(self, to: Uri, done: Referred) -> None:
-        """See `sipgw.call.Host.transferred`."""
-        tried = CallTransferred(self.live.id, datetime.now(UTC), str(to), done.accepted, done.status, done.reason)
+    def _transferred(self, to: Person, done: Referred) -> None:
+        tried = CallTransferred(self.live.id, datetime.now(UTC), to.called, done.accepted, done.status, done.reason)
         self.desk.watchers.tell(tried)
 
     def _report(self, report: Report) -> None:
@@ -192,7 +219,7 @@ class Placing(Hosting):
     @property
     def can_transfer(self) -> bool:
         """See `sipgw.call_out.Caller.can_transfer`."""
-        return self.desk.person(self.live.trunk) is not None
+        return self.desk.people(self.live.trunk) is not None
 
     def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
         """See `sipgw.call_out.Caller.picked_up`."""
@@ -201,7 +228,7 @@ class Placing(Hosting):
         if trunk.accept_refer:
             leg.let_refer()
         self.live.call = call = Call(
-            leg, desk.engine, self, address=described.address, person=desk.person(trunk),
-            dial=dialling(desk.endpoint, trunk, desk.registrar.seen_at), tape=self.tape, line=line, described=described,
+            leg, desk.engine, self, address=described.address, ways=self.ways(),
+            tape=self.tape, line=line, described=described,
         )  # fmt: skip
         return call

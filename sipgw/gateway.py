@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
 
+from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
@@ -28,7 +29,8 @@ from sipgw.gate import Gate
 from sipgw.ledger import Ledger
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
-from sipgw.providers import Providers, opened
+from sipgw.people import People, Person
+from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -41,9 +43,9 @@ from sipgw.sip.registration import Registration, RegistrationOptions, Registrati
 from sipgw.sip.trace import Tracer
 from sipgw.sip.uri import Uri
 from sipgw.store import Store
-from sipgw.transfer import Person
+from sipgw.summons import Summons
 from sipgw.trunks import TrunkOptions
-from sipgw.upkeep import Upkeep
+from sipgw.upkeep import Upkeep, files_beside
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -80,7 +82,7 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self.evidence = Evidence(config.capture, trace)
+        self.evidence = Evidence(config.capture, trace, self.agents.redact("records"))
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -101,7 +103,8 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention))
+            await enter(Upkeep(store, config.retention, files_beside(config.store, config.capture.folder)))
+            self.evidence.timelines.redactor = redact("records")
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
@@ -112,9 +115,11 @@ class Gateway:
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
             gate = await enter(self._gate(store))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
+            summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
-                self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers, self._person
-            )
+                self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers,
+                summons, self._people,
+            )  # fmt: skip
             await enter(self._group)
             for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
@@ -155,8 +160,16 @@ class Gateway:
         for name, one in agents.all.items():
             if name not in providers:
                 one.config.recording.prepare()
-                providers[name] = await self._stack.enter_async_context(opened(one.config, one.choice, speech))
+                providers[name] = await self._stack.enter_async_context(
+                    self.open_providers(one.config, one.choice, speech)
+                )
                 speech = speech or providers[name].speech
+
+    def open_providers(
+        self, config: Config, choice: Choice, speech: LocalSpeech | None
+    ) -> AbstractAsyncContextManager[Providers]:
+        """The providers of one agent; `sipgw simulate` puts others in their place."""
+        return opened(config, choice, speech)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -254,18 +267,24 @@ class Gateway:
         for peer in await endpoint.locate(registrar):
             self.admission.trunks.allow(trunk, peer.host)
 
-    def _person(self, trunk: TrunkOptions) -> Person | None:
-        """Whom callers of `trunk` are transferred to; for an account the phone that it is registered with."""
+    def _people(self, trunk: TrunkOptions) -> People | None:
+        """Whom callers of `trunk` can be transferred to."""
+        if not self.config.people and trunk.transfer_uri is None:
+            return None
+        return People(self.config.people, trunk, lambda: self._last(trunk))
+
+    def _last(self, trunk: TrunkOptions) -> Person | None:
+        """The `transfer_to` of a trunk; for an account the phone that it is registered with."""
         target = trunk.transfer_uri
         if target is not None and not target.user and target.host in self.admission.users:
             phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
             target = phones[0].contact if phones else None
-        return Person(target, trunk.attended_transfer, trunk.await_bye) if target else None
+        return Person(target, "attended" if trunk.attended_transfer else "refer", trunk.await_bye) if target else None
 
     def _gate(self, store: Store) -> Gate:
         options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
         own = OwnList(store, "" if self.config.store.url else self.config.store.path)
-        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
+        return Gate(options, self.admission.trunks.named, own, self.config.audit_folder)
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time

@@ -1,18 +1,21 @@
 """The calls that are going on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
+from sipgw.audience import Audience
 from sipgw.events import Ending, Sound
 from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
+GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
 STOPPED = Ending("gateway_stopped", "the gateway was stopped")
 
 
@@ -26,6 +29,18 @@ class Held(Protocol):
     def mos(self) -> float:
         """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
         ...
+
+    @property
+    def audience(self) -> Audience:
+        """Who listens live."""
+        ...
+
+    async def take_over(self, who: str) -> bool:
+        """Call an operator, who takes the agent's place when they answer; returns whether they did."""
+        ...
+
+    def give_back(self) -> None:
+        """Let the agent speak again, in the place of the operator."""
 
     @property
     def sound(self) -> Sound | None:
@@ -77,6 +92,30 @@ class LiveCall:
     def mos(self) -> float:
         """How well the caller was heard in the last seconds, from 1 to 4.5; 0 if that is not known."""
         return self.call.mos if self.call else 0.0
+
+    def listen(self) -> AbstractContextManager[AsyncIterator[bytes]]:
+        """What is said from now on, see `Audience.listen`. Raises `CannotSteer` before the call is answered, `Full`."""
+        if self.call is None or self.answered is None:
+            raise CannotSteer("the call is not answered yet")
+        return self.call.audience.listen()
+
+    async def take_over(self, who: str) -> bool:
+        """Call `who`, one of ``[[people]]`` or ``[[accounts]]``: when they answer, they take the agent's place.
+
+        The agent talks on until then, hears nothing while they have the call, and goes on if they `give_back`. Returns
+        whether they answered. Raises `CannotSteer`.
+        """
+        if self.call is None or self.answered is None:
+            raise CannotSteer("the call is not answered yet")
+        return await self.call.take_over(who)
+
+    def give_back(self, note: str = GIVEN_BACK) -> None:
+        """Let the agent speak again, who is told `note`; the operator is hung up. Raises `CannotSteer`."""
+        if self.call is None:
+            raise CannotSteer("the call is not answered yet")
+        self.call.give_back()
+        with suppress(CannotSteer):
+            self.steering.instruct(note)
 
     @property
     def steering(self) -> Steering:

@@ -9,6 +9,7 @@ from agent import line as agent_line
 from media import channel as media
 from media.session import Format
 from media.srtp import Keys as SrtpKeys
+from sipgw.audience import Audience
 from sipgw.keys import Keys, Way
 from sipgw.sip.offer_answer import Negotiated
 
@@ -28,6 +29,8 @@ class PhoneLine:
     def __init__(self, *, inband_keys: bool = False) -> None:
         """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
         self.dropped = 0
+        self.gone = asyncio.Event()
+        """Whether nobody is there any more."""
         self.pressed: Callable[[str], None] = lambda key: None
         """Told each key that is pressed, before the conversation is."""
         self._inband_keys = inband_keys
@@ -35,6 +38,11 @@ class PhoneLine:
         self._channel: media.Channel | None = None
         self._keys = Keys()
         self._held = False
+        self._aside = False
+        self.audience = Audience(lambda on: self._live.listen(on=on))
+        """Who listens live."""
+        self.joined: PhoneLine | None = None
+        """Whom the caller speaks with instead."""
 
     @property
     def mos(self) -> float:
@@ -49,7 +57,8 @@ class PhoneLine:
         """Begin to exchange sound as `negotiated`, or go on so."""
         if negotiated.on_hold is not self._held:
             self._held = negotiated.on_hold
-            self._events.put_nowait(agent_line.Away(self._held))
+            if not self._aside:
+                self._events.put_nowait(agent_line.Away(self._held))
         agreed = negotiated.srtp
         self._live.connect(
             Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
@@ -66,10 +75,12 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                heard = SILENCE * len(ulaw) if self._held else ulaw  # what we hear on hold is not meant for us
+                heard = SILENCE * len(ulaw) if self._held or self._aside else ulaw  # what is not meant for the agent
                 self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
+            case media.Listened(stereo):
+                self.audience.hear(stereo)
             case media.Started(utterance, at):
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
@@ -84,15 +95,50 @@ class PhoneLine:
                 self.end(cause)
 
     def press(self, key: str, way: Way, at: float) -> None:
-        """Tell the agent of a key, once for each press in whatever ways it is told."""
-        if self._keys.press(key, way, at):
-            self.pressed(key)
-            if self._events.qsize() < EVENTS_KEPT:
-                self._events.put_nowait(agent_line.Digit(key, at))
+        """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
+        if not self._keys.press(key, way, at):
+            return
+        if self.joined is not None and way == "info":  # the media process has pressed what came as sound
+            self.joined.send_digits(key)
+        if self._aside:
+            return
+        self.pressed(key)
+        if self._events.qsize() < EVENTS_KEPT:
+            self._events.put_nowait(agent_line.Digit(key, at))
 
     def end(self, cause: str) -> None:
         """Tell the agent that nobody is there any more."""
+        self.gone.set()
+        self.audience.hear(b"")
         self._events.put_nowait(agent_line.Gone(cause))
+
+    # Somebody else speaks
+
+    def step_aside(self, music: bytes = b"") -> None:
+        """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
+        self._live.music(music)
+        if not self._aside:
+            self._aside = True
+            self._events.put_nowait(agent_line.Away(away=True, taken=True))
+
+    def step_back(self) -> None:
+        """Let the agent hear and speak again."""
+        self.part()
+        if self._aside:
+            self._aside = False
+            self._events.put_nowait(agent_line.Away(away=self._held))
+
+    def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
+        """Let the other sides of both lines speak with each other; `heard`, if this one's agent comes back later."""
+        self.joined, other.joined = other, self
+        self._live.bridge(other._live, heard=heard)  # noqa: SLF001  of our own kind
+
+    def part(self) -> None:
+        """End that, and music."""
+        if self.joined is not None:
+            self.joined.joined = None
+        self.joined = None
+        self._live.unbridge()
 
     async def events(self) -> AsyncIterator[agent_line.LineEvent]:
         """See `agent.line.Line.events`."""

@@ -1,15 +1,22 @@
-"""Where a call may be sent: to a person, by us; to whomever a PBX names, by the PBX. And the calls made for that."""
+"""Where a call may be sent: to people, by us; to whomever a PBX names, by the PBX. And the calls made for that."""
 
+import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from secrets import token_bytes
+from typing import Any
 
 import structlog
 
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
+from sipgw.dialling import NotDialled
+from sipgw.party import Party
+from sipgw.people import People, Person
+from sipgw.phone_line import PhoneLine
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
@@ -24,17 +31,6 @@ Fields = tuple[tuple[str, str], ...]
 Dial = Callable[[Uri, Leg, bytes, Fields], Awaitable[tuple[Leg, bytes | None]]]
 """Calls a URI on the trunk of a leg, with an offer and further headers; returns the new leg and the answer. Raises
 `CallFailed`."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who takes the calls that the agent hands over."""
-
-    uri: Uri
-    attended: bool = False
-    """Whether they are called first, and connected when they have answered (RFC 5589 §7)."""
-    await_bye: float = 0.0
-    """Seconds to wait for the other side's BYE after the transfer; then we hang up."""
 
 
 def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Peer | None] = lambda uri: None) -> Dial:
@@ -66,35 +62,179 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
     return dial
 
 
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Has work done as long as the call lasts."""
+Summon = Callable[[Person], contextlib.AbstractAsyncContextManager[Party]]
+"""Calls a person; see `sipgw.party.called`."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What the transfers of one call need."""
+
+    people: People | None = None
+    dial: Dial | None = None
+    """Makes the calls on the caller's trunk."""
+    summon: Summon | None = None
+    """Calls people who are bridged with the caller."""
+    brief: Callable[[PhoneLine], Awaitable[str]] | None = None
+    """Tells a person on their line what it is about; returns why they do not take the call, empty if they do."""
+    music: bytes = b""
+    """What the caller hears meanwhile."""
+    operator: Callable[[str], Person | None] = lambda name: None
+    """Who takes calls over under that name."""
+    tell: Callable[[Person, Referred], None] = lambda person, done: None
+    """Is told of every try."""
+
+
 class Transfers:
     """The transfers of one call."""
 
-    def __init__(self, engine: MediaEngine, dial: Dial | None, person: Person | None, local: LocalMedia) -> None:
+    def __init__(self, engine: MediaEngine, ways: Ways, local: LocalMedia, line: PhoneLine, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
-        """What came of the last transfer to the person."""
-        self.person = person
+        """What came of the last try."""
+        self.person: Person | None = None
+        """Whom it was with."""
+        self.party: Party | None = None
+        """The person whom the caller speaks with through us."""
+        self.taken = False
+        """Whether it is one who has taken the agent's place, and may give it back."""
         self.away = False
         """Whether we are calling somebody to whom the other side sent us."""
+        self.ways = ways
         self._engine = engine
-        self._dial = dial
         self._local = local
+        self._line = line
+        self._spawn = spawn
+        self._stack = contextlib.AsyncExitStack()
+        self._ringing = False
 
-    async def connect(self, leg: Leg) -> bool:
-        """Connect the other side of `leg` with the person; returns whether that succeeded."""
-        person = self.person
-        if person is None:
-            return False
+    @property
+    def possible(self) -> bool:
+        """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
+        return self.party is None and not self._ringing
+
+    async def connect(self, leg: Leg, to: str = "") -> bool:
+        """Connect the other side of `leg` with somebody called `to`, or with anybody: with the first who can.
+
+        Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
+        when nobody could be reached.
+        """
+        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people and self.possible else ()
+        if not people:
+            log.info("nobody to transfer to is on duty", to=to)
+        connected = False
+        self._ringing = bool(people)
         try:
-            self.outcome = await (self._consult(leg, person) if person.attended else leg.refer(person.uri))
-        except CallFailed as error:
-            self.outcome = Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
-        except (PortsExhausted, MediaDown) as error:
-            self.outcome = Referred(False, 503, str(error))
-        except NotAcceptable as error:
-            self.outcome = Referred(False, 488, str(error))
-        done = self.outcome
-        log.info("transfer", to=str(person.uri), done=done.accepted, status=done.status, reason=done.reason)
+            for person in people:
+                if person.bridged:
+                    self._line.step_aside(self.ways.music)
+                if connected := await self._tried(leg, person):
+                    break
+        finally:
+            self._ringing = False
+            if not connected and any(person.bridged for person in people):
+                self._line.step_back()
+        return connected
+
+    async def take_over(self, leg: Leg, person: Person) -> bool:
+        """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
+
+        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it.
+        """
+        if not self.possible:
+            return False
+        self._ringing = True
+        try:
+            if not await self._tried(leg, replace(person, mode="bridge"), taken=True):
+                return False
+        finally:
+            self._ringing = False
+        party = self.party
+        assert party is not None  # noqa: S101  it was just joined
+        self._spawn(self._until_gone(party, person))
+        return True
+
+    async def _until_gone(self, party: Party, person: Person) -> None:
+        await party.line.gone.wait()
+        if self.party is party:
+            self._line.end(f"{person.called} hung up")
+
+    def give_back(self) -> bool:
+        """Hang up the operator and let the agent speak again; False if none has taken the call."""
+        if self.party is None or not self.taken:
+            return False
+        self.party, self.person, self.outcome, self.taken = None, None, None, False
+        self._line.step_back()
+        stack, self._stack = self._stack, contextlib.AsyncExitStack()
+        self._spawn(stack.aclose())
+        return True
+
+    async def _tried(self, leg: Leg, person: Person, *, taken: bool = False) -> bool:
+        self.person = person
+        self.outcome = done = await self._try(leg, person, taken=taken)
+        log.info("transfer", to=person.called, done=done.accepted, status=done.status, reason=done.reason)
+        self.ways.tell(person, done)
         return done.accepted
+
+    async def _try(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
+        try:
+            if person.bridged:
+                return await self._bridge(leg, person, taken=taken)
+            return await (self._consult(leg, person) if person.mode == "attended" else leg.refer(person.uri))
+        except CallFailed as error:
+            return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
+        except (PortsExhausted, MediaDown, NotDialled) as error:
+            return Referred(False, 503, str(error))
+        except NotAcceptable as error:
+            return Referred(False, 488, str(error))
+
+    async def _bridge(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
+        """Call the person, have them briefed if that is wanted, and join the two calls."""
+        async with contextlib.AsyncExitStack() as stack:
+            party = await stack.enter_async_context(self._summoned(person))
+            self._spawn(party.follow())
+            refused = await self.ways.brief(party.line) if person.mode == "warm" and self.ways.brief else ""
+            if refused:
+                return Referred(False, 603, refused)
+            if party.line.gone.is_set() or self._line.gone.is_set():
+                return Referred(False, 487, "hung up before the calls were joined")
+            if person.by_refer:
+                done = await leg.refer(party.leg.target, party.leg)
+                if done.accepted:
+                    return done
+                log.info("the caller's side does not connect them, so we do", status=done.status)
+            if taken:
+                self._line.step_aside()
+            self._line.join(party.line, heard=taken)
+            self.party, self.taken = party, taken
+            self._stack.push_async_exit(stack.pop_all())
+        return Referred(True, 200, "OK")
+
+    @contextlib.asynccontextmanager
+    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
+        if self.ways.summon is None:
+            raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
+        async with self.ways.summon(person) as party:
+            yield party
+
+    async def last(self) -> str:
+        """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""
+        party = self.party
+        if party is None or self.person is None:
+            return ""
+        async with asyncio.TaskGroup() as group:
+            waits = [group.create_task(line.gone.wait()) for line in (self._line, party.line)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        who = (self.person.name or "the person") if party.line.gone.is_set() else "the caller"
+        return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who} hung up"
+
+    async def close(self) -> None:
+        """Hang up whoever we called; nobody is joined any more."""
+        self._line.gone.set()
+        await self._stack.aclose()
 
     async def _consult(self, leg: Leg, person: Person) -> Referred:
         """Call the person; when they have answered, the caller takes the place of that call."""
@@ -111,9 +251,9 @@ class Transfers:
 
     async def dial(self, target: Uri, leg: Leg, offer: bytes, fields: Fields = ()) -> tuple[Leg, bytes | None]:
         """See `Dial`."""
-        if self._dial is None:
+        if self.ways.dial is None:
             raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
-        return await self._dial(target, leg, offer, fields)
+        return await self.ways.dial(target, leg, offer, fields)
 
     async def go(self, asked: ReferRequested, leg: Leg, offer: bytes) -> tuple[Leg, bytes | None]:
         """Call whom the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892). Raises `CallFailed`."""

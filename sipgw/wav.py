@@ -30,16 +30,25 @@ def read_ulaw(path: Path) -> bytes:
     raise WavError(f"{path} has no sound")
 
 
+def write_mono(path: Path, ulaw: bytes) -> None:
+    """Write one mu-law signal."""
+    _write(path, ulaw, 1)
+
+
 def write_stereo(path: Path, left: bytes, right: bytes) -> None:
     """Write two mu-law signals as the channels of one file; the shorter one ends in silence."""
     length = max(len(left), len(right))
     sound = bytearray(2 * length)
     sound[0::2] = left.ljust(length, b"\xff")
     sound[1::2] = right.ljust(length, b"\xff")
-    form = struct.pack("<HHIIHHH", _ULAW, 2, 8000, 16000, 2, 8, 0)
-    fact = struct.pack("<I", length)
+    _write(path, bytes(sound), 2)
+
+
+def _write(path: Path, sound: bytes, channels: int) -> None:
+    form = struct.pack("<HHIIHHH", _ULAW, channels, 8000, 8000 * channels, channels, 8, 0)
+    fact = struct.pack("<I", len(sound) // channels)
+    padded = (b"data", sound + bytes(len(sound) % 2))
     chunks = b"".join(
-        name + len(body).to_bytes(4, "little") + bytes(body)
-        for name, body in ((b"fmt ", form), (b"fact", fact), (b"data", sound))
+        name + len(body).to_bytes(4, "little") + body for name, body in ((b"fmt ", form), (b"fact", fact), padded)
     )
     path.write_bytes(b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WAVE" + chunks)

@@ -9,14 +9,15 @@ from agent import line as agent_line
 from agent.records import Outcome
 from sipgw.call import Call, Connect
 from sipgw.events import Ending
+from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.events import Phase
-from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.transfer import Person, dialling
+from sipgw.transfer import Ways, dialling
 from sipgw.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
@@ -31,10 +32,21 @@ class FakeChannel:
     def __init__(self, port: int) -> None:
         self.port = port
         self.peers: list[int] = []
+        self.did: list[str] = []
+        """What was sent to the other side in place of the agent's words."""
         self.closed = False
 
     def connect(self, form: Any, peer: tuple[str, int], **more: Any) -> None:
         self.peers.append(peer[1])
+
+    def music(self, ulaw: bytes) -> None:
+        self.did.append("music")
+
+    def bridge(self, other: "FakeChannel", *, heard: bool = False) -> None:
+        self.did.append("bridge")
+
+    def unbridge(self) -> None:
+        self.did.append("unbridge")
 
     async def stats(self) -> dict[str, Any]:
         return {"connected": len(self.peers)}
@@ -123,7 +135,7 @@ class World:
         self.caller = Phone(4000)
         self.third = Phone(5000, take)
         self.trunk = trunk
-        self.person: Person | None = None
+        self.ways: Ways | None = None
         self.talk: Talk
         self.call: Call
         self.ending: asyncio.Task[Ending]
@@ -134,12 +146,16 @@ class World:
         self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
         self._group = asyncio.TaskGroup()
 
+    def lead_to(self, person: Person) -> None:
+        """Let the agent transfer callers to `person`."""
+        self.ways = Ways(people=People.of(person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+
     @contextlib.asynccontextmanager
     async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
             if attended is not None:
-                self.person = Person(self.third.uri, attended, await_bye)
+                self.lead_to(Person(self.third.uri, "attended" if attended else "refer", await_bye))
             yield self
 
     @contextlib.asynccontextmanager
@@ -181,9 +197,6 @@ class World:
     def measured(self, quality: Any) -> None:
         pass
 
-    def transferred(self, to: Uri, done: Referred) -> None:
-        pass
-
     def _on_invite(self, leg: Leg) -> None:
         if leg.replaces is not None:
             assert leg.replaces == self.call.leg.dialog
@@ -191,8 +204,8 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        dial = dialling(self.endpoint, self.trunk)
-        self.call = Call(leg, self.engine, self, address="127.0.0.1", person=self.person, dial=dial)  # type: ignore[arg-type]
+        ways = self.ways or Ways(dial=dialling(self.endpoint, self.trunk))
+        self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)
 

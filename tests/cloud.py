@@ -56,15 +56,18 @@ async def cloud(
     sip: EndpointOptions | None = None,
     recording: RecordingOptions | None = None,
     change: Callable[[Config], Config] = lambda config: config,
+    further: Sequence[Sequence[Said]] = (),
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
+
+    `said` is heard in the first session of the ears, `further` in the next ones.
 
     `change` makes its configuration what the test needs.
     """
     final, token, sound = delays
     replies = [replace(reply, delay=reply.delay + token) for reply in replies]
     async with (
-        FakeAssemblyAI(said, faults=ear_faults, key="aai", delay={"Turn": final}) as ears,
+        FakeAssemblyAI(said, *further, faults=ear_faults, key="aai", delay={"Turn": final}) as ears,
         FakeOpenAI(replies, key="sk") as model,
         FakeElevenLabs(voice_faults, key="xi", delay=sound) as voice,
     ):

@@ -1,16 +1,21 @@
 """A call changes its other side: transfers by us, by a PBX, by an INVITE that replaces; over real SIP on loopback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from agent.records import Outcome
 from sipgw.events import Ending
+from sipgw.party import Party
+from sipgw.people import People, Person
+from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
-from sipgw.sip.offer_answer import make_offer
+from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.transfer import Ways, dialling
 from tests.calling import OPEN, World, busy
 
 
@@ -262,5 +267,95 @@ def test_a_person_who_does_not_answer_gets_no_caller() -> None:
             ending = await world.ending
             assert ending.kind == "transfer_failed"
             assert "486" in ending.cause
+
+    run(scenario)
+
+
+# The agent briefs a person, and the caller's PBX connects
+
+
+@contextlib.asynccontextmanager
+async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World, list[str]]]:
+    """A call whose PBX is asked to connect the caller with a person who was briefed, which it does with `status`."""
+    world, did = World(), list[str]()
+    people = People((), world.trunk, lambda: Person(world.third.uri, "warm", name="anna", by_refer=True))
+
+    @contextlib.asynccontextmanager
+    async def summon(one: Person) -> AsyncIterator[Party]:
+        local = LocalMedia("127.0.0.1", 20_100)
+        leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
+        line = PhoneLine()
+        line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
+        try:
+            yield Party(leg, line, local)
+        finally:
+            leg.hangup()
+            did.append("hung up")
+
+    async def told(line: PhoneLine) -> str:
+        did.append("briefed")
+        return brief
+
+    world.ways = Ways(people, dialling(world.endpoint, world.trunk), summon, told, b"\x11" * 800)
+    async with world.up() as up, asyncio.TaskGroup() as tasks:
+        up.leg.let_refer()
+
+        async def obey() -> None:
+            request = await asked(up.leg)
+            did.append("asked")
+            assert request.replaces is not None
+            if status == 200:
+                await up.caller.call(request.target, (("Replaces", str(request.replaces)), ("Require", "replaces")))
+            up.leg.report_refer(status, "OK" if status == 200 else "No")
+
+        obeying = None if brief else tasks.create_task(obey())
+        yield up, did
+        if obeying:
+            obeying.cancel()
+
+
+def test_after_the_briefing_the_pbx_connects_caller_and_person() -> None:
+    async def scenario() -> None:
+        async with warm() as (world, did):
+            assert world.talk.connect
+            assert await world.talk.connect("anna")
+            world.talk.outcome.set_result(Outcome("transfer", "asked"))
+            ending = await world.ending
+            assert did == ["briefed", "asked", "hung up"]
+            assert ending == Ending("transferred", f"to anna ({world.third.uri}): 200 OK")
+            assert world.engine.channels[0].did[:1] == ["music"], "and the caller heard music"
+            assert "bridge" not in world.engine.channels[0].did
+
+    run(scenario)
+
+
+def test_a_pbx_that_does_not_connect_them_leaves_it_to_us() -> None:
+    async def scenario() -> None:
+        async with warm(status=501) as (world, did):
+            assert world.talk.connect
+            assert await world.talk.connect("")
+            assert did == ["briefed", "asked"]
+            assert world.engine.channels[0].did == ["music", "bridge"]
+            world.talk.outcome.set_result(Outcome("transfer", "asked"))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not world.ending.done(), "they speak"
+            world.third.legs[0].hangup()
+            ending = await world.ending
+            assert ending.kind == "transferred"
+            assert ending.cause.endswith(" s, anna hung up")
+
+    run(scenario)
+
+
+def test_a_person_who_declines_the_briefing_is_hung_up_and_the_agent_is_heard_again() -> None:
+    async def scenario() -> None:
+        async with warm("declined") as (world, did):
+            assert world.talk.connect
+            assert not await world.talk.connect("anna")
+            assert did == ["briefed", "hung up"]
+            assert world.engine.channels[0].did == ["music", "unbridge"]
+            world.talk.end()
+            assert (await world.ending).kind == "agent_hung_up"
 
     run(scenario)

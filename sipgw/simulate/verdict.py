@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from sipgw.caller import Call, Span
@@ -74,8 +75,10 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     if first:
         turns.insert(0, Turn("the greeting", 0.0, None, None, first))
     greeting = _rounded(speech[0].begin - call.answered) if speech else None
-    lost, received = _packets(call.stats)
-    gaps = _gaps(speech, call.utterances, call.answered)
+    lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
+    received = call.stats.get("received", 0)
+    acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
+    gaps = _gaps(speech, acts, call.answered)
     return Verdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )
@@ -106,16 +109,9 @@ def _silenced(speech: Sequence[Span], said: Span) -> float | None:
 
 def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tuple[tuple[float, float], ...]:
     found = []
-    for before, after in zip(speech, speech[1:], strict=False):
+    for before, after in pairwise(speech):
         silence = after.begin - before.end
         spoke = any(one.begin < after.begin and one.end > before.end - 0.5 for one in said)
         if GAP <= silence < REPLY and not spoke:
             found.append((_rounded(before.end - answered), _rounded(silence)))
     return tuple(found)
-
-
-def _packets(stats: dict[str, Any]) -> tuple[int, int]:
-    """Lost or late, and received, from the counters of the media plane."""
-    heard = stats.get("jitter", stats)
-    number = lambda name: int(heard.get(name, 0) or 0)  # noqa: E731
-    return number("lost") + number("late"), number("received")

@@ -17,22 +17,10 @@ from sipgw.web import models
 from sipgw.web.board import row
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
-from sipgw.web.who import Scope, Who
+from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
-
-
-def needs(scope: Scope) -> Callable[[Request], Who]:
-    """Lets those through who have `scope`."""
-
-    def check(request: Request) -> Who:
-        who = Who.of(request)
-        if scope not in who.scopes:
-            raise HTTPException(403, f"this needs the scope {scope}")
-        return who
-
-    return check
 
 
 Reader = Annotated[Who, Depends(needs("calls:read"))]
@@ -113,10 +101,10 @@ async def digits(request: Request, app: Here, who: Controller, id: Id, what: mod
 
 @router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409))
 async def transfer(
-    request: Request, app: Here, who: Controller, id: Id, _what: models.Transfer  # noqa: A002
+    request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
-    """Transfer the caller to a person."""
-    return await _steer(request, app, who, id, "transferred", "", lambda call: call.transfer())
+    """Transfer the caller to one of `[[people]]`, or to whoever is free."""
+    return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))

@@ -142,7 +142,11 @@ class End(Given):
 
 
 class Transfer(Given):
-    """To the person that the trunk names as ``transfer_to``."""
+    """Whom a call is transferred to."""
+
+    to: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="a name of [[people]]; empty: whoever is free"
+    )
 
 
 class Done(BaseModel):

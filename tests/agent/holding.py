@@ -53,6 +53,9 @@ class Setting:
     """Whether each transfer in turn succeeds; all later ones do not."""
     ringing: float = 0.0
     """Seconds that a transfer takes."""
+    people: dict[str, str] = field(default_factory=dict)
+    connected: Callable[[str], None] = lambda to: None
+    """Is told whom a transfer is to."""
     ears: dict[str, Any] = field(default_factory=dict)
     voice: dict[str, Any] = field(default_factory=dict)
     observer: Callable[[Report], None] | None = None
@@ -67,7 +70,8 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
         reports: list[Report] = []
         outcomes = list(setting.connects)
 
-        async def transfer() -> bool:
+        async def transfer(to: str) -> bool:
+            setting.connected(to)
             await asyncio.sleep(setting.ringing)
             return outcomes.pop(0) if outcomes else False
 
@@ -80,6 +84,7 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             tools=setting.tools,
             options=setting.options,
             transfer=transfer if setting.can_transfer else None,
+            people=setting.people,
             observer=setting.observer or reports.append,
         )
         async with asyncio.TaskGroup() as group:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from agent.line import Away
 from agent.records import Outcome
-from tests.agent.holding import DOWN, PERSONA, Setting, by_last, hold
+from agent.turns import TurnOptions
+from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, says
 
 CONNECT = "I connect you."
@@ -63,6 +65,42 @@ def test_the_agent_answers_while_it_rings_and_does_not_transfer_twice() -> None:
     assert held.outcome.kind == "transfer"
     assert "It is packed." in held.voice.spoken
     assert PERSONA.not_connected not in held.voice.spoken
+
+
+def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None:
+    """What was being said is broken off for good; nobody is asked anything, nor does the time of the call run out."""
+
+    async def taken(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("Where is my order")
+        await asyncio.sleep(0.5)
+        line.incoming.put_nowait(Away(away=True, taken=True))
+        await asyncio.sleep(3600)
+        line.incoming.put_nowait(Away(away=False))
+        await caller.say("Where is my order")
+        await asyncio.sleep(10)
+        caller.hang_up()
+
+    script = by_last({"order": says(LONG)})
+    held = hold(taken, Setting(script=script, options=TurnOptions(reprompt_after=8, max_duration=1800)))
+    assert held.outcome.kind == "caller_hung_up"
+    assert held.voice.spoken == [PERSONA.greeting, LONG, LONG]
+    first, second = (turn for turn in held.turns if turn.caller)
+    assert first.interrupted
+    assert first.heard != LONG
+    assert second.heard == LONG
+
+
+def test_the_name_that_the_model_gives_is_who_is_called() -> None:
+    asked: list[str] = []
+    table = {"billing": [*says(CONNECT), calls("transfer_to_human", to="Billing")], "tool:": says("Whom, please?"),
+             "nobody": [*says("Wait."), calls("transfer_to_human", to="nobody")]}  # fmt: skip
+    setting = Setting(
+        script=by_last(table), can_transfer=True, people={"billing": "invoices"}, connected=asked.append
+    )  # fmt: skip
+    held = hold(plan((3, "I want nobody"), (12, "I want billing")), setting)
+    assert asked == ["Billing"]
+    assert held.outcome.kind == "transfer"
 
 
 def test_who_hangs_up_while_it_rings_has_hung_up() -> None:

@@ -9,7 +9,7 @@ AREAS = {
     "conversation": ("conversation",),
     "browser": ("browser",),
     "calls": ("records",),
-    "dashboard": ("dashboard",),
+    "dashboard": ("dashboard", "call_page"),
     "tools": (),
     "production": (),
 }

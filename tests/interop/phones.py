@@ -91,13 +91,20 @@ async def linphone(folder: Path, port: int, user: str, password: str, transport:
 
 @contextlib.asynccontextmanager
 async def baresip(
-    folder: Path, port: int, user: str, password: str, *, answers: bool = False, transport: str = "udp"
+    folder: Path,
+    port: int,
+    user: str,
+    password: str,
+    *,
+    answers: bool = False,
+    transport: str = "udp",
+    says: bytes = bytes(320_000),
 ) -> AsyncIterator[Program]:
-    """baresip with an account on the gateway at `port`."""
+    """baresip with an account on the gateway at `port`; it `says` 16-bit linear sound, and keeps what it hears."""
     folder.mkdir(exist_ok=True)
     with wave.open(str(folder / "quiet.wav"), "wb") as quiet:
         quiet.setparams((1, 2, 8000, 0, "NONE", ""))
-        quiet.writeframes(bytes(160_000))
+        quiet.writeframes(says)
     (folder / "config").write_text(
         BARESIP.format(source=folder / "quiet.wav", player=folder / "unused.wav", recordings=folder, port=0)
     )

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.records import Outcome
+from sipgw.people import Person
 from sipgw.sip.uri import Uri
-from sipgw.transfer import Person
 from tests.calling import OPEN, World
 
 pytest.importorskip("pjsua2", reason="pip install -e '.[interop]'")
@@ -67,7 +67,7 @@ def test_a_caller_is_connected_with_a_person_who_was_asked_first() -> None:
     async def scenario() -> None:
         world = World()
         async with asyncio.timeout(20), world.alone(), pjsua() as caller, pjsua() as person:
-            world.person = Person(Uri.parse(await person.uri()), attended=True)
+            world.lead_to(Person(Uri.parse(await person.uri()), "attended"))
             await caller.uri()
             caller.order(f"call {world.uri}")
             await caller.until("1 CONFIRMED")

@@ -8,9 +8,9 @@ import pytest
 
 from agent.records import Outcome
 from sipgw.events import Ending
+from sipgw.people import Person
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.transfer import Person
 from sipgw.trunks import TrunkOptions
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
@@ -58,7 +58,8 @@ def one_call(
 
     async def main() -> Ending:
         world = World(trunk, take)
-        world.person = person
+        if person is not None:
+            world.lead_to(person)
         async with asyncio.timeout(40), world.alone():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sipp(folder, world.endpoint.port, steps(world)))

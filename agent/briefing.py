@@ -1,0 +1,204 @@
+"""The briefing of a person who is to take over a caller: what it is about, in one sentence, and do they take it?
+
+A small conversation of its own on the person's line. They accept by a word or key 1, and decline by a word or key 2.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import structlog
+
+from agent.ears import Ears, Transcript
+from agent.errors import ProviderError
+from agent.limits import boundary, think
+from agent.line import Audio, Digit, Finished, Gone, Line
+from agent.model import Message, Model, Text
+from agent.mouth import Mouth
+from agent.parts import close_parts, open_parts
+from agent.phrases import Phrases, words_of
+from agent.voice import Voice
+
+log = structlog.get_logger()
+
+ANSWER = 8.0
+"""Seconds that the person has for an answer, each time that they are asked."""
+TIMES = 2
+"""How often they are asked."""
+LONGEST = 60.0
+"""Seconds that the briefing may take."""
+SUMMARY_LIMIT = 8.0
+"""Seconds that the model has for its sentence; after that the person is only told that somebody wants them."""
+LETTERS = 400
+"""Characters of the summary that are said."""
+SUMMARISE = (
+    "You hand the caller over to a colleague. Tell the colleague, in one short plain sentence that is spoken on the "
+    "telephone, who calls and what they want, without greeting. Say nothing else."
+)
+
+
+class Verdict(Enum):
+    """What the person said."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    UNDECIDED = "no decision"
+    GONE = "hung up"
+    FAILED = "could not be briefed"
+
+
+@dataclass(frozen=True)
+class BriefingPhrases:
+    """What is said to the person."""
+
+    opening: str = "A caller for you."
+    question: str = "Say yes or press 1 to take the call, say no or press 2 to decline."
+    accepted: str = "I connect you."
+    declined: str = "All right. Goodbye."
+
+
+async def summary_of(model: Model, messages: Sequence[Message]) -> str:
+    """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
+    asked: list[Message] = [*messages, {"role": "system", "content": SUMMARISE}]
+    text = ""
+    try:
+        async with asyncio.timeout(SUMMARY_LIMIT):
+            pieces: AsyncGenerator[object, None] = think(model, asked, ())
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    text += piece.delta if isinstance(piece, Text) else ""
+    except (ProviderError, TimeoutError) as error:
+        log.warning("no summary", cause=str(error))
+    return " ".join(text.split())[:LETTERS]
+
+
+def verdict_of(text: str, phrases: Phrases) -> Verdict | None:
+    """What the words say about it; a "no" counts more than a "yes", and None is neither."""
+    words = words_of(text)
+    if not phrases.refusal.isdisjoint(words):
+        return Verdict.DECLINED
+    spoken = f" {' '.join(words)} "
+    ready = any(f" {phrase} " in spoken for phrase in phrases.readiness)
+    return Verdict.ACCEPTED if ready or not phrases.assent.isdisjoint(words) else None
+
+
+class Briefing:
+    """One person's briefing."""
+
+    def __init__(
+        self, line: Line, ears: Ears, voice: Voice, phrases: Phrases, said: BriefingPhrases | None = None
+    ) -> None:
+        self._line = line
+        self._ears = ears
+        self._voice = voice
+        self._phrases = phrases
+        self._said = said or BriefingPhrases()
+        self._mouth = Mouth(line, voice)
+        self._verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._spoken = ""
+
+    async def open(self) -> None:
+        """Get ears and voice ready; best while it rings."""
+        broken = await open_parts(self._ears, self._voice)
+        if broken is not None and broken[0] == "voice":
+            self._decide(Verdict.FAILED)
+
+    async def run(self, summarise: Callable[[], Coroutine[Any, Any, str]]) -> Verdict:
+        """Brief the person with the sentence that `summarise` makes; returns what they said.
+
+        Never raises but on cancellation.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                listening = group.create_task(self._listen())
+                summary = group.create_task(summarise())
+                work: list[asyncio.Task[Any]] = [
+                    summary,
+                    group.create_task(self._hear()),
+                    group.create_task(self._ask(summary)),
+                ]
+                try:
+                    async with asyncio.timeout(LONGEST):
+                        verdict = await asyncio.shield(self._verdict)
+                except TimeoutError:
+                    verdict = Verdict.UNDECIDED
+                for task in work:
+                    task.cancel()
+                self._mouth.stop()
+                await self._part(verdict)
+                listening.cancel()
+        finally:
+            await close_parts(self._ears, self._voice)
+        return verdict
+
+    async def _ask(self, summary: asyncio.Task[str]) -> None:
+        said = self._said
+        try:
+            await self._say(said.opening)  # which covers the time that the model needs
+            if text := await summary:
+                await self._say(text)
+            for _ in range(TIMES):
+                await self._say(said.question)
+                await self._mouth.silent()
+                await asyncio.sleep(ANSWER)
+        except ProviderError as error:
+            log.warning("briefing failed", cause=str(error))
+            self._decide(Verdict.FAILED)
+        self._decide(Verdict.UNDECIDED)
+
+    async def _part(self, verdict: Verdict) -> None:
+        """Say what happens now, where somebody is there to hear it."""
+        text = {Verdict.ACCEPTED: self._said.accepted, Verdict.DECLINED: self._said.declined}.get(verdict, "")
+        if not text:
+            return
+        try:
+            async with asyncio.timeout(ANSWER):
+                await self._say(text)
+                await self._mouth.silent()
+        except (ProviderError, TimeoutError) as error:
+            log.warning("briefing failed", cause=str(error))
+
+    async def _say(self, text: str) -> None:
+        self._spoken = text
+        self._ears.expect(text)
+        await self._mouth.speak(self._mouth.begin(text), lambda: None)
+
+    async def _listen(self) -> None:
+        async for event in self._line.events():
+            match event:
+                case Audio(ulaw, _):
+                    with suppress(ProviderError), boundary(self._ears.name):
+                        self._ears.hear(ulaw)
+                case Digit("1", _):
+                    self._decide(Verdict.ACCEPTED)
+                case Digit("2", _):
+                    self._decide(Verdict.DECLINED)
+                case Finished():
+                    self._mouth.finished(event)
+                case Gone():
+                    self._decide(Verdict.GONE)
+                    self._mouth.stop()
+
+    async def _hear(self) -> None:
+        """Listen for the words; without ears the keys are left."""
+        try:
+            with boundary(self._ears.name):
+                async for event in self._ears.events():
+                    if isinstance(event, Transcript) and (event.final or event.stable) and not self._is_echo(event):
+                        found = verdict_of(event.text, self._phrases)
+                        if found is not None:
+                            self._decide(found)
+        except ProviderError as error:
+            log.warning("briefing goes on without ears", cause=str(error))
+
+    def _is_echo(self, heard: Transcript) -> bool:
+        """Whether it is our own question, coming back from the person's loudspeaker."""
+        words = words_of(heard.text)
+        return len(words) > 1 and " ".join(words) in " ".join(words_of(self._spoken))
+
+    def _decide(self, verdict: Verdict) -> None:
+        if not self._verdict.done():
+            self._verdict.set_result(verdict)

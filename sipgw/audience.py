@@ -1,0 +1,52 @@
+"""Who listens to a call live: each gets both directions as mu-law stereo, and loses the oldest if slow."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+
+KEPT = 50
+"""Blocks of 100 ms that wait for a slow listener."""
+MOST = 20
+"""Listeners of one call."""
+
+
+class Full(Exception):  # noqa: N818  a state, not a fault
+    """As many listen as may."""
+
+
+class Audience:
+    """The listeners of one call. Nothing is tapped while there are none."""
+
+    def __init__(self, tap: Callable[[bool], None]) -> None:
+        """`tap` is told when there is somebody to listen, and when nobody is left."""
+        self._tap = tap
+        self._queues: set[asyncio.Queue[bytes]] = set()
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator[AsyncIterator[bytes]]:
+        """Yield what is said from now on to the end of the call: blocks of 100 ms, left the caller, right who speaks to
+        them, interleaved mu-law at 8 kHz. Raises `Full`."""
+        if len(self._queues) >= MOST:
+            raise Full(f"{MOST} people listen already")
+        queue = asyncio.Queue[bytes](KEPT)
+        self._queues.add(queue)
+        if len(self._queues) == 1:
+            self._tap(True)
+        try:
+            yield _read(queue)
+        finally:
+            self._queues.discard(queue)
+            if not self._queues:
+                self._tap(False)
+
+    def hear(self, stereo: bytes) -> None:
+        """Give a block to everybody; an empty one says that the call is over."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(stereo)
+
+
+async def _read(queue: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
+    while stereo := await queue.get():
+        yield stereo

@@ -1,0 +1,83 @@
+"""Somebody whom we have called so that they speak with the caller: a leg, ports and a line of their own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from secrets import token_bytes, token_hex
+
+import structlog
+
+from media import channel as media
+from media.engine import MediaEngine
+from sipgw.negotiation import renegotiate
+from sipgw.people import Person
+from sipgw.phone_line import PhoneLine
+from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
+from sipgw.sip.sdes import SECRET, Policy
+from sipgw.summons import Summons
+
+log = structlog.get_logger()
+
+
+class Party:
+    """A person who has answered."""
+
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia) -> None:
+        self.leg = leg
+        self.line = line
+        self.began = asyncio.get_running_loop().time()
+        self._local = local
+
+    async def follow(self) -> None:
+        """Follow what the person does with the leg, to its end: hold, other addresses, keys, BYE."""
+        async for event in self.leg.events():
+            match event:
+                case Ended():
+                    self.line.end(str(event))
+                case Offered(sdp):
+                    self._local, negotiated = renegotiate(self.leg, self._local, sdp)
+                    if negotiated is not None:
+                        self.line.exchange(negotiated)
+                case KeyPressed(key, _):
+                    self.line.press(key, "info", asyncio.get_running_loop().time())
+                case Confirmed(sdp) | Answered(sdp) if sdp:
+                    self._agreed(sdp)
+
+    def _agreed(self, sdp: bytes) -> None:
+        try:
+            self.line.exchange(accept_answer(self.leg.local, sdp, self._local))
+        except NotAcceptable as error:
+            self.line.end(f"the late answer cannot be used: {error}")
+
+
+@contextlib.asynccontextmanager
+async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Party]:
+    """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+
+    Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
+    """
+    line = PhoneLine()
+    channel = await engine.open(line.on_media)
+    described = LocalMedia("", channel.port)
+
+    def offer(address: str, srtp: Policy) -> bytes:
+        nonlocal described  # each that is tried gets keys of its own
+        described = LocalMedia(address, channel.port, srtp=srtp).of_leg(token_hex(8), token_bytes(SECRET))
+        return make_offer(described)
+
+    try:
+        line.attach(channel)
+        async with summons.call(person, shown, offer) as made:
+            try:
+                try:
+                    line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
+                except NotAcceptable as error:
+                    raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
+                yield Party(made.leg, line, described)
+            finally:
+                made.leg.hangup()
+    finally:
+        with contextlib.suppress(media.MediaDown):
+            channel.close()

@@ -1,0 +1,152 @@
+"""The briefing of a person on virtual time: what is said, what counts as yes and no, and how long it may take."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from agent.briefing import ANSWER, LETTERS, Briefing, BriefingPhrases, Verdict, summary_of, verdict_of
+from agent.errors import ProviderError
+from agent.phrases import PHRASES, phrases_of
+from tests.fakes.line import FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, says
+from tests.virtual import run
+
+SAID = BriefingPhrases()
+SUMMARY = "They want their order."
+ENGLISH = phrases_of(["en"])
+DOWN = ProviderError("x", "down", temporary=False)
+Act = Callable[[FakeCaller, FakeLine], Awaitable[None]]
+
+
+def brief(act: Act, *, ears: FakeEars | None = None, voice: FakeVoice | None = None, summary: str = SUMMARY):
+    """Brief a person who does `act`; returns the verdict, what was said, and the seconds that it took."""
+
+    async def scenario():
+        line, hears, speaks = FakeLine(), ears or FakeEars(), voice or FakeVoice()
+        briefing = Briefing(line, hears, speaks, ENGLISH)
+
+        async def summarise() -> str:
+            return summary
+
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            clock = group.create_task(line.play())
+            await briefing.open()
+            person = group.create_task(act(FakeCaller(line, hears), line))
+            verdict = await briefing.run(summarise)
+            clock.cancel()
+            person.cancel()
+        assert hears.closed
+        assert speaks.closed
+        assert speaks.open_streams == 0
+        return verdict, speaks.spoken, asyncio.get_running_loop().time() - began
+
+    return run(scenario())
+
+
+def after(seconds: float, act: Callable[[FakeCaller], Awaitable[None] | None]) -> Act:
+    async def carry_out(person: FakeCaller, line: FakeLine) -> None:
+        await asyncio.sleep(seconds)
+        done = act(person)
+        if done is not None:
+            await done
+
+    return carry_out
+
+
+def test_a_yes_after_the_question_accepts() -> None:
+    verdict, spoken, _ = brief(after(9, lambda person: person.say("Yes please")))
+    assert verdict is Verdict.ACCEPTED
+    assert spoken == [SAID.opening, SUMMARY, SAID.question, SAID.accepted]
+
+
+def test_a_key_in_the_middle_of_it_is_enough() -> None:
+    verdict, _, took = brief(after(2, lambda person: person.press("1")))
+    assert verdict is Verdict.ACCEPTED
+    assert took < 4, "what was still to be said is not"
+
+
+@pytest.mark.parametrize(("act", "verdict"), [("2", Verdict.DECLINED), ("5", Verdict.UNDECIDED)])
+def test_other_keys(act: str, verdict: Verdict) -> None:
+    assert brief(after(3, lambda person: person.press(act)))[0] is verdict
+
+
+def test_a_no_is_taken_with_a_goodbye() -> None:
+    verdict, spoken, _ = brief(after(3, lambda person: person.say("No, not now")))
+    assert verdict is Verdict.DECLINED
+    assert spoken[-1] == SAID.declined
+
+
+def test_who_says_nothing_is_asked_twice_and_then_left_alone() -> None:
+    verdict, spoken, took = brief(after(600, lambda person: None))
+    assert verdict is Verdict.UNDECIDED
+    assert spoken.count(SAID.question) == 2
+    assert 2 * ANSWER < took < 60
+
+
+def test_who_hangs_up_is_gone_at_once() -> None:
+    verdict, _, took = brief(after(3, FakeCaller.hang_up))
+    assert verdict is Verdict.GONE
+    assert took < 3.5
+
+
+def test_without_ears_the_keys_are_left() -> None:
+    verdict, _, _ = brief(after(9, lambda person: person.press("1")), ears=FakeEars(refuses=DOWN, deaf=DOWN))
+    assert verdict is Verdict.ACCEPTED
+
+
+def test_without_a_voice_there_is_no_briefing() -> None:
+    assert brief(after(1, lambda person: None), voice=FakeVoice(refuses=DOWN))[0] is Verdict.FAILED
+    assert brief(after(1, lambda person: None), voice=FakeVoice(fails=lambda text: DOWN))[0] is Verdict.FAILED
+
+
+def test_an_echo_of_the_question_is_no_answer() -> None:
+    verdict, _, _ = brief(after(9, lambda person: person.say("say yes or press one to take the call say no")))
+    assert verdict is not Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Yes.", Verdict.ACCEPTED),
+        ("Go ahead!", Verdict.ACCEPTED),
+        ("Sure, put them through.", Verdict.ACCEPTED),
+        ("No.", Verdict.DECLINED),
+        ("Okay, but I can't take it now", Verdict.DECLINED),
+        ("You have reached the voicemail of Anna. She is not available.", Verdict.DECLINED),
+        ("Who is it?", None),
+        ("", None),
+    ],
+)
+def test_what_counts_as_an_answer(text: str, verdict: Verdict | None) -> None:
+    assert verdict_of(text, ENGLISH) is verdict
+
+
+@pytest.mark.parametrize("code", sorted(PHRASES))
+def test_every_language_has_a_yes_and_a_no_that_are_not_the_same(code: str) -> None:
+    phrases = PHRASES[code]
+    assert phrases.refusal
+    assert phrases.readiness
+    assert phrases.refusal.isdisjoint(phrases.assent)
+
+
+def test_the_summary_is_the_models_one_line_and_bounded() -> None:
+    messages = [{"role": "user", "content": "Where is my order?"}]
+    model = FakeModel(lambda asked: says(SUMMARY + "\n" + "x" * 1000))
+    text = run_summary(model, messages)
+    assert text.startswith(SUMMARY)
+    assert len(text) == LETTERS
+    assert model.asked[0][0] == messages[0]
+    assert model.offered == [0], "without tools"
+
+
+@pytest.mark.parametrize("script", [lambda asked: [DOWN], lambda asked: [100.0]], ids=["down", "slow"])
+def test_a_model_that_fails_makes_no_summary(script) -> None:
+    assert run_summary(FakeModel(script), []) == ""
+
+
+def run_summary(model: FakeModel, messages: list) -> str:
+    async def scenario() -> str:
+        return await summary_of(model, messages)
+
+    return run(scenario())
