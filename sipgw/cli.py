@@ -26,6 +26,7 @@ from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, choose
+from sipgw.simulate.command import simulate_command
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
@@ -89,6 +90,7 @@ def demo(
 app.command()(call)
 app.command()(doctor)
 app.command()(support)
+app.command("simulate")(simulate_command)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import structlog
 
+from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
@@ -28,7 +30,7 @@ from sipgw.ledger import Ledger
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.people import People, Person
-from sipgw.providers import Providers, opened
+from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -158,8 +160,16 @@ class Gateway:
         for name, one in agents.all.items():
             if name not in providers:
                 one.config.recording.prepare()
-                providers[name] = await self._stack.enter_async_context(opened(one.config, one.choice, speech))
+                providers[name] = await self._stack.enter_async_context(
+                    self.open_providers(one.config, one.choice, speech)
+                )
                 speech = speech or providers[name].speech
+
+    def open_providers(
+        self, config: Config, choice: Choice, speech: LocalSpeech | None
+    ) -> AbstractAsyncContextManager[Providers]:
+        """The providers of one agent; `sipgw simulate` puts others in their place."""
+        return opened(config, choice, speech)
 
     @property
     def endpoint(self) -> Endpoint:
