@@ -25,6 +25,7 @@ from sipgw.demo import hold_demo
 from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
+from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
 from sipgw.simulate.command import simulate_command
 from sipgw.web.server import Dashboard
@@ -91,6 +92,7 @@ app.command()(call)
 app.command()(doctor)
 app.command()(support)
 app.command("simulate")(simulate_command)
+app.command("load")(load_command)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
