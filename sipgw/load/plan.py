@@ -7,7 +7,7 @@ from sipgw.load.worker import Window
 
 FIRST = 10
 """Calls of the first step of a ramp."""
-GROWTH = 1.5
+GROWTH = 2.0
 """Each step of a ramp has so many times the calls of the one before."""
 SETTLING = 3
 """Seconds of a step that are not judged: calls are still being set up."""

@@ -29,7 +29,7 @@ from sipgw.wav import read_ulaw
 
 PHASES = 20
 """Groups of calls whose packets leave one after the other within 20 ms."""
-SPEECH = ("order_number.wav", "interrupt.wav")
+SPEECH = ("ask_order.wav", "order_number.wav", "interrupt.wav")
 """None of them pauses for so long that the parrot would take it for the end of a turn."""
 
 

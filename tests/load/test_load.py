@@ -73,7 +73,7 @@ def test_percentiles_and_spreads() -> None:
 
 
 def test_a_ramp_ends_at_its_goal() -> None:
-    assert ramp(40) == [10, 15, 22, 33, 40]
+    assert ramp(45) == [10, 20, 40, 45]
     assert ramp(5) == [5]
     assert shared(7, 3) == [3, 2, 2]
 
