@@ -14,21 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech
-from media.engine import MediaOptions
 from sipgw import log
-from sipgw.admission import AdmissionOptions
-from sipgw.config import AgentOptions, Config, load
+from sipgw.config import Config, load
 from sipgw.gateway import Gateway
 from sipgw.load.parrot import parrot
 from sipgw.load.process import open_files
 from sipgw.log import LogOptions
 from sipgw.providers import Choice, Providers
-from sipgw.sip.endpoint import EndpointOptions
-from sipgw.store import StoreOptions
-from sipgw.trunks import TrunkOptions
-
-MOST = 8000
-"""Calls at the same time; the RTP range has no room for more."""
+from sipgw.trial import EMBEDDED, trial
 
 
 class ParrotGateway(Gateway):
@@ -47,27 +40,13 @@ class ParrotGateway(Gateway):
         return opened()
 
 
-def loaded(config: Config, store: Path) -> Config:
-    """`config` on loopback, with room for the load and a database that is thrown away."""
-    return replace(
-        config,
-        sip=EndpointOptions(host="127.0.0.1", port=0),
-        media=MediaOptions(bind_host="127.0.0.1"),
-        trunks=(TrunkOptions("load", "peer", networks=("127.0.0.0/8",), max_calls=MOST),),
-        accounts=(),
-        routes=(),
-        admission=AdmissionOptions(),
-        store=StoreOptions(path=str(store / "load.db")),
-    )
-
-
 async def _serve(config: Config | None) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, ended.set)
     with tempfile.TemporaryDirectory() as store:
-        local = Config(agent=AgentOptions(ears="local", model="local", voice="local", greeting="Hello."))
+        wanted = config or Config(agent=replace(EMBEDDED, greeting="Hello."))
         kind = ParrotGateway if config is None else Gateway
-        async with kind(loaded(config or local, Path(store))) as gateway:
+        async with kind(trial(wanted, Path(store))) as gateway:
             print(json.dumps({"port": gateway.endpoint.port}), flush=True)  # noqa: T201  the answer to our parent
             await ended.wait()
             loop.remove_reader(sys.stdin)

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed
-from media.engine import MediaOptions
 from sipgw.caller import Call, Phone, with_noise
-from sipgw.config import AgentOptions, Config
+from sipgw.config import Config
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, Providers, opened
@@ -22,9 +21,8 @@ from sipgw.simulate.follow import Steps
 from sipgw.simulate.relay import NetworkRelay
 from sipgw.simulate.scenario import ProviderOptions, Scenario, ScenarioError
 from sipgw.simulate.verdict import Verdict, judge
-from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.store import StoreOptions
+from sipgw.trial import trial
 from sipgw.wav import WavError, read_ulaw
 
 Tell = Callable[[str, str], None]
@@ -51,19 +49,6 @@ class SimulatedGateway(Gateway):
         return faulty()
 
 
-def on_loopback(config: Config | None, folder: Path) -> Config:
-    """`config`, or the embedded providers, on loopback ports of its own, with a database that is thrown away."""
-    config = config or Config(agent=AgentOptions(ears="local", model="local", voice="local"))
-    return replace(
-        config,
-        sip=EndpointOptions(host="127.0.0.1", port=0),
-        media=MediaOptions(bind_host="127.0.0.1"),
-        trunks=(),
-        accounts=(),
-        store=StoreOptions(path=str(folder / "simulate.db")),
-    )
-
-
 async def simulate(
     scenario: Scenario, folder: Path, tell: Tell, *, config: Config | None = None, target: Uri | None = None
 ) -> tuple[Verdict, Call]:
@@ -75,7 +60,7 @@ async def simulate(
     async with contextlib.AsyncExitStack() as stack:
         if target is None:
             store = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            gateway = SimulatedGateway(on_loopback(config, store), scenario.providers, scenario.seed)
+            gateway = SimulatedGateway(trial(config, store), scenario.providers, scenario.seed)
             gateway.watchers.add(lambda event: _watch(event, steps, tell))
             await stack.enter_async_context(gateway)
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
