@@ -21,12 +21,13 @@ registrar = "sip.example.com"
 user = "acme"
 [[webhooks]]
 name = "crm"
+secret = "${S}"
 url = "https://hooks.example.com/calls"
 """
 
 
 def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
-    configured = parse(CONFIGURED, "x", {})
+    configured = parse(CONFIGURED, "x", {"S": "a-secret-of-some-length-0123456789"})
     config = trial(configured, tmp_path)
     assert config.agent == configured.agent
     assert config.turns == configured.turns
