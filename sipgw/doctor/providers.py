@@ -11,7 +11,7 @@ from agent.errors import ProviderError
 from agent.model import Model, Text
 from agent.ulaw import to_linear
 from agent.voice import Voice
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.providers import choose, made
 from sipgw.wav import read_ulaw
@@ -35,7 +35,11 @@ HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
 
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """A finding for each provider that is configured; the embedded ones need no check."""
-    choice = choose(config)
+    try:
+        choice = choose(config)
+    except ConfigError as error:
+        yield bad("provider.missing", "providers", str(error), section=error)
+        return
     for part in ("ears", "model", "voice"):
         for name in getattr(choice, part):
             if name != "local":
