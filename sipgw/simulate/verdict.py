@@ -77,7 +77,8 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     greeting = _rounded(speech[0].begin - call.answered) if speech else None
     lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
     received = call.stats.get("received", 0)
-    gaps = _gaps(speech, call.utterances, call.answered)
+    acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
+    gaps = _gaps(speech, acts, call.answered)
     return Verdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )

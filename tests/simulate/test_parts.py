@@ -121,7 +121,7 @@ def test_patience_ends_and_the_turn_counts_as_broken() -> None:
 
 def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
     call = Call(dialled=9.5, answered=10, ended=60, ending="the caller hung up", stats={"lost": 3, "received": 97})
-    call.ear.speech = [Span(10.2, 12), Span(16.1, 17), Span(17.9, 20.15), Span(27, 28)]
+    call.ear.speech = [Span(10.2, 12), Span(16.1, 17), Span(17.9, 20.15), Span(27, 28), Span(39, 39.9), Span(42, 43)]
     call.utterances = [Span(13, 15), Span(20, 22)]
     done = [
         Done(Step(say="one"), 13, "", False),
@@ -131,7 +131,7 @@ def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
     ]
     verdict = judge(call, done, 0)
     assert (verdict.setup, verdict.greeting) == (0.5, 0.2)
-    assert [turn.waited for turn in verdict.turns] == [1.1, 5.0, None, None]
+    assert [turn.waited for turn in verdict.turns] == [1.1, 5.0, 2.0, None]
     assert [turn.silenced for turn in verdict.turns] == [None, 0.15, None, None]
     assert verdict.gaps == ((7.0, 0.9),)
     assert verdict.broken == ["pressed 3: the agent did not answer"]
