@@ -35,6 +35,7 @@ from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 app.add_typer(records, name="records")
+app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 app.add_typer(dnc, name="dnc")
 

@@ -90,6 +90,8 @@ def test_other_formats_are_known_as_wrong(what: str, sound: bytes) -> None:
         ("wants payment", "provider.payment"),
         ("limits the rate", "provider.limit"),
         ("does not know this address, model or voice", "provider.name"),
+        ("answered HTTP 402", "provider.payment"),
+        ("cannot connect to 127.0.0.1:44029", "provider.refused"),
     ],
 )
 def test_refusals_are_told_apart(problem: str, id_: str) -> None:
