@@ -32,10 +32,7 @@ from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.people import People, Person
-<<<<<<< HEAD
 from sipgw.prices import PriceTable
-=======
->>>>>>> tools
 from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
