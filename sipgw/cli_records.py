@@ -14,7 +14,6 @@ from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.export import as_csv, as_json
 from sipgw.store import CallFilter, Store
 from sipgw.store.retention import RetentionOptions, forget, purge
-from sipgw.upkeep import files_beside
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
@@ -71,7 +70,7 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget(store, number, files_beside(settings.store, settings.capture.folder))
+                gone = await forget(store, number, settings.capture.folder)
                 out.print(f"deleted: {gone.calls} calls, {gone.recordings} recordings, {gone.callbacks} callbacks")
 
         asyncio.run(run())
@@ -88,8 +87,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                beside = files_beside(settings.store, settings.capture.folder)
-                gone = await purge(store, settings.retention, datetime.now(UTC), beside)
+                gone = await purge(store, settings.retention, datetime.now(UTC), settings.capture.folder)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
 
         asyncio.run(run())

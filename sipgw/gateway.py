@@ -48,7 +48,7 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.summons import Summons
 from sipgw.trunks import TrunkOptions
-from sipgw.upkeep import Upkeep, files_beside
+from sipgw.upkeep import Upkeep
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -110,8 +110,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention, files_beside(config.store, config.capture.folder)))
-            self.evidence.timelines.redactor = redact("records")
+            await enter(Upkeep(store, config.retention, config.capture.folder))
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}

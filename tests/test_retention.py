@@ -169,13 +169,14 @@ def test_nothing_to_export_is_an_empty_list(command) -> None:
     assert command("export", "--json", "--csv").exit_code == 2
 
 
-def test_forgetting_takes_the_timeline_too(command, tmp_path: Path) -> None:
-    folder = StoreOptions(str(tmp_path / "x.db")).calls_folder
-    folder.mkdir()
+def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
+    config = tmp_path / "sipgw.toml"
+    config.write_text(config.read_text() + f'[capture]\nfolder = "{tmp_path / "packets"}"\n')
+    (tmp_path / "packets").mkdir()
     for age in range(10):
-        (folder / f"{file_name(f'call-{age}')}.json.gz").write_bytes(b"words")
+        (tmp_path / "packets" / f"{file_name(f'call-{age}')}.pcap").write_bytes(b"sound")
     assert command("forget", "+14155550123", "--yes").exit_code == 0
-    assert len(list(folder.iterdir())) == 5
+    assert len(list((tmp_path / "packets").iterdir())) == 5
 
 
 def test_forgetting_asks_first(command) -> None:

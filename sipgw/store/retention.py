@@ -1,10 +1,9 @@
 """What is kept for how long, and what is forgotten: rows and recordings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 from sqlalchemy import delete, or_, select, update
@@ -36,19 +35,6 @@ class RetentionOptions:
             raise ValueError("days are 0 or more")
 
 
-class Beside(NamedTuple):
-    """Files that are kept of a call beside its rows and its recording."""
-
-    timeline: Path
-    """What happened when, words included."""
-    packets: Path | None
-    """What was on the wire, sound included."""
-
-
-Files = Callable[[str], Beside]
-"""Tells for a call's identity what is beside."""
-
-
 @dataclass
 class Removed:
     """What was deleted."""
@@ -59,15 +45,15 @@ class Removed:
     callbacks: int = 0
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime, beside: Files | None = None) -> Removed:
-    """Delete what is older than it may be."""
+async def purge(store: Store, options: RetentionOptions, now: datetime, captures: str = "") -> Removed:
+    """Delete what is older than it may be; `captures` is the folder of captured packets."""
     removed = Removed()
     call = CallRecord
     if options.recordings:
         old = call.began < now - timedelta(days=options.recordings), call.recording != ""
         while calls := await _some(store, *old):
             removed.recordings += _unlink(calls)
-            _unlink_beside(calls, beside, timeline=False)
+            _unlink_packets(captures, calls)
             await _blank(store, calls)
     if options.transcripts:
         old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
@@ -77,18 +63,17 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, beside: 
             _unlink_timelines(store, calls)
             async with store.write() as session:
                 await _delete_words(session, calls)
-            _unlink_beside(calls, beside, packets=False)
             removed.transcripts += len(calls)
     if options.calls:
         while calls := await _some(store, call.began < now - timedelta(days=options.calls)):
             removed.recordings += _unlink(calls)
-            _unlink_beside(calls, beside)
+            _unlink_packets(captures, calls)
             await _delete(store, calls)
             removed.calls += len(calls)
     return removed
 
 
-async def forget(store: Store, number: str, beside: Files | None = None) -> Removed:
+async def forget(store: Store, number: str, captures: str = "") -> Removed:
     """Delete all of somebody who called or was called: records, recordings, promises. Calls that go on are left."""
     removed = Removed()
     same = _spellings(number)
@@ -98,7 +83,7 @@ async def forget(store: Store, number: str, beside: Files | None = None) -> Remo
     call = CallRecord
     while calls := await _some(store, or_(call.caller.in_(same), call.called.in_(same))):
         removed.recordings += _unlink(calls)
-        _unlink_beside(calls, beside)
+        _unlink_packets(captures, calls)
         await _delete(store, calls)
         removed.calls += len(calls)
     await store.scrub()
@@ -122,14 +107,10 @@ def _unlink(calls: Sequence[CallRecord]) -> int:
     return sum(_gone(Path(call.recording)) for call in calls if call.recording)
 
 
-def _unlink_beside(
-    calls: Sequence[CallRecord], beside: Files | None, *, timeline: bool = True, packets: bool = True
-) -> None:
-    for files in map(beside, (call.id for call in calls)) if beside else ():
-        if timeline:
-            _gone(files.timeline)
-        if packets and files.packets:
-            _gone(files.packets)
+def _unlink_packets(captures: str, calls: Sequence[CallRecord]) -> None:
+    """Delete what was captured of calls: it has their sound."""
+    for call in calls if captures else ():
+        _gone(Path(captures) / f"{file_name(call.id)}.pcap")
 
 
 def _gone(path: Path) -> bool:
