@@ -102,7 +102,6 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             await enter(Upkeep(store, config.retention, files_beside(config.store, config.capture.folder)))
-            self.evidence.timelines.redactor = redact("records")
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}

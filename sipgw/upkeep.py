@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.store import Store, StoreOptions
+from sipgw.store.files import file_name
 from sipgw.store.retention import Beside, Files, RetentionOptions, purge
-from sipgw.timelines import file_name
 
 log = structlog.get_logger()
 

@@ -16,7 +16,6 @@ from sipgw.config import ConfigError, parse
 from sipgw.store import Callback, CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge
-from sipgw.timelines import file_name
 from tests.keeping import START, add_call
 
 DAY = timedelta(days=1)
