@@ -141,6 +141,8 @@ class Conversation:
                 self._started(utterance, at)
             case Finished():
                 self._agent.mouth.finished(event)
+            case Digit(key, _) if key in self._persona.keys:
+                self._spawn(self.steering.press(self._persona.keys[key], self._persona.not_done))
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)

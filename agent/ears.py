@@ -31,7 +31,11 @@ EarsEvent = Onset | Transcript
 class Ears(Protocol):
     """A live speech-to-text session."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
+
     patient: bool
     """Whether it waits by itself for the rest of a number or an address that is being dictated."""
 

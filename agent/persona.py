@@ -1,6 +1,7 @@
 """Who the agent is: what the model is told, and the sentences that are said without it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,7 @@ class Persona:
     """Said when a provider fails; then the caller is transferred, or the call ends."""
     not_connected: str = "I am sorry, nobody can take your call at the moment. Can I help you with anything else?"
     """Said when a transfer failed; then the conversation goes on."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys that stand for a tool without arguments, by its name; the ``say`` of its result is said."""
+    not_done: str = "I am sorry, that did not work. Please tell me instead."
+    """Said when such a tool fails."""

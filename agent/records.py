@@ -116,7 +116,18 @@ class ProviderFailed(NamedTuple):
     cause: str
 
 
-Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed
+class Used(NamedTuple):
+    """Something that costs was used."""
+
+    part: Literal["ears", "model", "voice"]
+    name: str
+    """The provider."""
+    unit: Literal["seconds", "tokens_in", "tokens_out", "characters"]
+    """Seconds of sound heard, tokens, or characters spoken."""
+    amount: float
+
+
+Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed | Used
 
 
 def tell(observer: Callable[[Report], None] | None, report: Report) -> None:
@@ -133,6 +144,10 @@ def tell(observer: Callable[[Report], None] | None, report: Report) -> None:
 class Outcome:
     """How a conversation ended."""
 
-    kind: Literal["caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "failed"]
+    kind: Literal[
+        "caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "over_budget",
+        "refused", "failed", "machine", "message_left", "fax",
+    ]  # fmt: skip
+    """The last three: no human answered a call that was made."""
     text: str
     """One sentence for the record."""

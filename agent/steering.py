@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agent.floor import Floor
 from agent.line import Line
 from agent.model import Message
-from agent.records import Outcome
+from agent.records import Outcome, ToolDone, ToolStarted
 from agent.reply import Agent
 from agent.turns import State
 
@@ -97,6 +97,25 @@ class Steering:
         """End the call at once. Raises `CannotSteer`."""
         self._going_on()
         self._floor.end(Outcome("ended_here", cause))
+
+    def dismiss(self, text: str, outcome: Outcome) -> None:
+        """Say `text` as a goodbye that nothing interrupts, then end the call. Raises `CannotSteer`."""
+        self._going_on()
+        self._floor.turns.close(asyncio.get_running_loop().time())
+        self._floor.changed.set()
+        self._wishes.clear()
+        self._recite(text)
+        self._agent.control.outcome = outcome
+
+    async def press(self, tool: str, not_done: str) -> None:
+        """Run a tool that the caller asked for by a key, and have the agent say how it went."""
+        agent = self._agent
+        agent.report(ToolStarted(tool, "{}"))
+        run = await agent.toolbox.run(tool, "{}", agent.history.turns)
+        agent.report(ToolDone(run))
+        said = run.result.get("say") if isinstance(run.result, dict) else None
+        if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):
+            self._recite(said if isinstance(said, str) and not run.error else not_done)
 
     def _going_on(self) -> None:
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):

@@ -7,7 +7,10 @@ from typing import Protocol
 class Voice(Protocol):
     """A text-to-speech session."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
 
     async def open(self) -> None:
         """Get ready to speak. Raises `agent.errors.ProviderError` when refused or too slow."""

@@ -41,6 +41,7 @@ SHARED = (
     "web",
     "webhooks",
     "retention",
+    "limits",
 )
 """Tables of the gateway as a whole, which an agent cannot change."""
 MOST = 200
@@ -183,7 +184,7 @@ def _check_variables(one: AgentDefinition) -> None:
         raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
     if len(own) > MOST_VARIABLES:
         raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
-    for field in ("prompt", "greeting", "outbound_greeting", "notice"):
+    for field in ("prompt", "greeting", "outbound_greeting", "voicemail", "notice"):
         for name in _VARIABLE.findall(getattr(one.config.agent, field)):
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))

@@ -122,3 +122,25 @@ class Audit:
 
 def _name(month: datetime) -> str:
     return f"gate-{month:%Y-%m}.jsonl"
+
+
+SHOWN = {"at", "number", "permitted", "reason", "agent"}
+TAIL = 256 * 1024
+"""Bytes at the end of a file in which the latest lines are looked for."""
+
+
+def latest(folder: Path, most: int) -> list[Line]:
+    """The latest decisions, newest first, at most so many; none where nothing can be read."""
+    found: list[Line] = []
+    with contextlib.suppress(OSError):
+        file = max(folder.glob("gate-*.jsonl"), default=None)
+        if file is None:
+            return found
+        with file.open("rb") as lines:
+            lines.seek(max(0, file.stat().st_size - TAIL))
+            for line in reversed(lines.read(TAIL).splitlines()[-most:]):
+                with contextlib.suppress(ValueError):
+                    read = json.loads(line)
+                    if isinstance(read, dict) and read.keys() >= SHOWN:
+                        found.append(read)
+    return found

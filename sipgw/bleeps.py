@@ -117,6 +117,9 @@ class Bleeps:
             Span(side, (since - MARGIN - zero).total_seconds(), (until + MARGIN - zero).total_seconds())
             for side, since, until in spans
         ]
+        if not tape.path.endswith(".wav"):
+            log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
+            return
         job = _Job(asyncio.get_running_loop().time() + AFTER, tape.path, [span for span in places if span.end > 0])
         try:
             self._jobs.put_nowait(job)

@@ -9,13 +9,12 @@ from typing import Any
 
 import structlog
 
-from agent.conversation import Conversation
 from agent.steering import CannotSteer
 from media import channel as media
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.audience import Audience
-from sipgw.call import Host
+from sipgw.call import Host, Talk
 from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -37,6 +36,12 @@ class BrowserCall:
         self._engine = engine
         self._host = host
         self._line = PhoneLine()
+        self._sound: Sound | None = None
+
+    @property
+    def sound(self) -> Sound | None:
+        """See `sipgw.live.Held.sound`."""
+        return self._sound
 
     @property
     def mos(self) -> float:
@@ -73,11 +78,6 @@ class BrowserCall:
         """End it as the caller does."""
         await self._path.close()
 
-    @property
-    def sound(self) -> Sound | None:
-        """See `sipgw.live.Held.sound`."""
-        return self._sound
-
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
         with closing(channel):
@@ -90,7 +90,7 @@ class BrowserCall:
             finally:
                 await conversation.close()
 
-    async def _connect(self, conversation: Conversation) -> str:
+    async def _connect(self, conversation: Talk) -> str:
         """Wait for the browser while the providers are opened; returns why it does not come."""
         problem, far = "", self._offer.far
         async with asyncio.TaskGroup() as group:
@@ -102,7 +102,7 @@ class BrowserCall:
                 opening.cancel()
         return problem
 
-    async def _converse_on(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Ending:
         offer = self._offer
         address, port = await self._path.attach(self._engine.host, channel.port)
         self._line.exchange(

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from agent.conversation import Conversation, Outcome
+from agent.records import Outcome
 from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
@@ -33,14 +33,29 @@ BYE_LIMIT = 5.0
 """Seconds that somebody who sent us to another has for hanging up; then we do."""
 Connect = Callable[[str], Awaitable[bool]]
 """Transfers the caller to somebody of that name, or to anybody if it is empty; returns whether that succeeded."""
+NOT_HUMAN = ("machine", "message_left", "fax")
+"""Outcomes that stay what they are when the other side hangs up: it does that after a message."""
 T = TypeVar("T")
 RETRY_AFTER = (("Retry-After", "5"),)
+
+
+class Talk(Protocol):
+    """What the agent does in a call: a conversation, or less."""
+
+    async def open(self) -> None:
+        """Get ready."""
+
+    async def run(self) -> Outcome:
+        """Talk until somebody hangs up; never raises but on cancellation."""
+
+    async def close(self) -> None:
+        """Free what `open` took; safe to call twice."""
 
 
 class Host(Protocol):
     """Whose agent speaks in a call, and who wants to know what becomes of it."""
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """The conversation on `line`; `connect` is None if there is nobody to transfer the caller to."""
 
     def answered(self) -> None:
@@ -99,9 +114,7 @@ class Call:
         """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""
         return await self._bounded(self._run())
 
-    async def run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
         return await self._bounded(self._run_answered(channel, conversation, opening))
 
@@ -138,9 +151,7 @@ class Call:
             finally:
                 await conversation.close()
 
-    async def _run_answered(
-        self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]
-    ) -> Ending:
+    async def _run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         try:
             negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
         except NotAcceptable as error:
@@ -155,7 +166,7 @@ class Call:
         self,
         channel: media.Channel,
         negotiated: Negotiated | None,
-        conversation: Conversation,
+        conversation: Talk,
     ) -> Ending:
         follow = self._spawn(self._follow(self.leg, channel))
         opening = self._spawn(conversation.open())
@@ -166,7 +177,7 @@ class Call:
         self._pick_up(channel, negotiated)
         return await self._talk(channel, conversation)
 
-    async def _talk(self, channel: media.Channel, conversation: Conversation) -> Ending:
+    async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
         self._channel = channel
         self._host.answered()
         self.tape.begin(channel)
@@ -339,7 +350,7 @@ class Call:
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
             return Ending("transferred", f"taken over: {told}" if self.transfers.taken else told)
-        if self._ended is not None:
+        if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:
             return Ending("transfer_failed", f"{outcome.text}; {told}")

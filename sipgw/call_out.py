@@ -11,10 +11,9 @@ from typing import Protocol
 
 import structlog
 
-from agent.conversation import Conversation
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.call import Call, Host
+from sipgw.call import Call, Host, Talk
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending
 from sipgw.gate_rules import Purpose
@@ -68,6 +67,9 @@ class Caller(Host, Protocol):
     def can_transfer(self) -> bool:
         """Whether there is somebody to transfer the person to."""
 
+    def hears(self, ulaw: bytes) -> None:
+        """The other side's sound, as it comes."""
+
     def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
         """The call was answered on the trunk that was tried last; returns the `Call` that goes on with it."""
 
@@ -111,7 +113,7 @@ class CallOut:
                 await conversation.close()
             return ending
 
-    async def _dial(self, channel: media.Channel, conversation: Conversation, opening: asyncio.Task[None]) -> Ending:
+    async def _dial(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         errand = self._errand
 
         def offer(trunk: TrunkOptions) -> bytes:
@@ -131,7 +133,7 @@ class CallOut:
         except CallFailed as failed:
             return ending_of(failed.ended)
         except NotPermitted as denied:
-            return Ending("not_permitted", str(denied))
+            return Ending("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
             return Ending("failed", str(error))
 
@@ -146,6 +148,8 @@ class CallOut:
         elif isinstance(event, media.Quality):
             self._caller.measured(event)
         else:
+            if isinstance(event, media.Frames):
+                self._caller.hears(event.ulaw)
             self._line.on_media(event)
 
     async def _connect(self, to: str) -> bool:

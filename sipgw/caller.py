@@ -164,7 +164,9 @@ class Phone:
             async with placed(self.endpoint, target, channel.port, call, relay) as (leg, agreed):
                 form = Format(agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type)
                 remote = (agreed.remote_address, agreed.remote_port)
-                channel.connect(form, relay.onward(remote) if relay else remote)
+                onward = relay.onward(remote) if relay else remote
+                control = onward if agreed.control == remote else agreed.control
+                channel.connect(form, onward, control=control)
                 await _hold(call, leg, channel, script, limit)
             with contextlib.suppress(media.MediaDown):
                 call.stats = await channel.stats()
@@ -200,7 +202,7 @@ async def _hold(call: Call, leg: Leg, channel: media.Channel, script: Script, li
             following = group.create_task(_follow(call, leg, channel, script))
             async for event in leg.events():
                 if isinstance(event, Ended):
-                    call.ending = call.ending or str(event)
+                    call.ending = call.ending or f"the other side: {event.how}"
             following.cancel()
     except TimeoutError:
         call.ending = f"the call did not end within {limit:g} s"

@@ -15,7 +15,10 @@ from rich.markup import escape
 
 from sipgw import __version__, log
 from sipgw.agents import DEFAULT, Agents
+from sipgw.callbacks import Callbacks
 from sipgw.cli_call import call
+from sipgw.cli_campaign import campaigns
+from sipgw.cli_dnc import dnc
 from sipgw.cli_records import records
 from sipgw.cli_support import support
 from sipgw.cli_web import web
@@ -25,12 +28,16 @@ from sipgw.demo import hold_demo
 from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.gateway import Gateway
+from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
+from sipgw.simulate.command import simulate_command
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
 app.add_typer(records, name="records")
+app.add_typer(records, name="records")
 app.add_typer(web, name="web")
+app.add_typer(dnc, name="dnc")
 
 
 @app.callback(invoke_without_command=True)
@@ -88,7 +95,10 @@ def demo(
 
 app.command()(call)
 app.command()(doctor)
+app.add_typer(campaigns, name="campaign")
 app.command()(support)
+app.command("simulate")(simulate_command)
+app.command("load")(load_command)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 
@@ -135,7 +145,11 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     err.print("starting ...")
-    async with Gateway(settings, agents=agents) as gateway, Dashboard(gateway, settings.web) as dashboard:
+    async with (
+        Gateway(settings, agents=agents) as gateway,
+        Dashboard(gateway, settings.web) as dashboard,
+        Callbacks(gateway),
+    ):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))

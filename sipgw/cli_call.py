@@ -16,11 +16,11 @@ from sipgw.call_out import RING_TIMEOUT, Errand
 from sipgw.config import Config
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.dialling import NotDialled
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
 from sipgw.gateway import Gateway
 
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
-        "fax": 16, "cancelled": 17, "failed": 20}  # fmt: skip
+        "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20}  # fmt: skip
 """Exit statuses of calls in which nobody spoke; every other ending is 0."""
 
 
@@ -37,7 +37,7 @@ def call(
     """Call somebody and let the agent talk with them.
 
     Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
-    15 answering machine, 16 fax, 17 cancelled, 20 failed, 1 the configuration, 2 the command.
+    15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
     """
     try:
         errand = Errand(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
@@ -101,6 +101,8 @@ def show(event: Event) -> None:
             out.print("[bold]ringing[/]")
         case CallAnswered():
             out.print("[bold green]answered[/]")
+        case AnsweredBy(who=who, why=why):
+            out.print(f"[bold]it is[/]     a {who}: {escape(why)}", soft_wrap=True)
         case CallReported(report=CallerSaid(text, final=True)):
             out.print(f"[cyan]person[/]    {escape(text)}", soft_wrap=True)
         case CallReported(report=AgentSays(text)):

@@ -14,6 +14,7 @@ from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.export import as_csv, as_json
 from sipgw.store import CallFilter, Store
 from sipgw.store.retention import RetentionOptions, forget, purge
+from sipgw.upkeep import files_beside
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
@@ -70,7 +71,7 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget(store, number)
+                gone = await forget(store, number, files_beside(settings.store, settings.capture.folder))
                 out.print(f"deleted: {gone.calls} calls, {gone.recordings} recordings, {gone.callbacks} callbacks")
 
         asyncio.run(run())
@@ -87,7 +88,8 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await purge(store, settings.retention, datetime.now(UTC))
+                beside = files_beside(settings.store, settings.capture.folder)
+                gone = await purge(store, settings.retention, datetime.now(UTC), beside)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
 
         asyncio.run(run())

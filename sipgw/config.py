@@ -33,10 +33,13 @@ from sipgw.browser_options import BrowserOptions
 from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
+from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.people import PersonOptions, TransferOptions
+from sipgw.prices import CostOptions, PriceOptions
 from sipgw.privacy import PrivacyOptions
+from sipgw.promises import CallbackOptions
 from sipgw.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
@@ -63,6 +66,11 @@ class AgentOptions:
     outbound_greeting: str = ""
     """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
     """
+    answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
+    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
+    voicemail: str = ""
+    """What is left after the beep; empty for a sentence made of `business`."""
     variables: tuple[str, ...] = ()
     """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
     ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
@@ -120,6 +128,12 @@ class Config:
     people: tuple[PersonOptions, ...] = ()
     """Whom callers can be transferred to, beside the `transfer_to` of their trunk."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    """Who is turned away of those who call, and how."""
+    cost: CostOptions = field(default_factory=CostOptions)
+    """What a call may cost."""
+    prices: tuple[PriceOptions, ...] = ()
+    """What things cost, before the price table of the package."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
@@ -140,6 +154,7 @@ class Config:
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
+    callbacks: CallbackOptions = field(default_factory=CallbackOptions)
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
@@ -171,6 +186,11 @@ class Config:
         for trunk in self.trunks:
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the gate writes its decisions down."""
+        return Path(self.gate.audit or f"{self.store.path}.gate")
 
 
 class ConfigError(Exception):

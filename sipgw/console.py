@@ -14,7 +14,9 @@ from agent.tools import ToolFileError
 from media.channel import MediaDown
 from media.srtp import SrtpUnavailableError
 from sipgw.agents import load_agents
+from sipgw.audit import AuditError
 from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
+from sipgw.gate_hook import HookError
 from sipgw.sip.endpoint import EndpointError
 from sipgw.store import StoreError
 from sipgw.web.accounts import AccountError
@@ -26,6 +28,7 @@ err = Console(stderr=True, highlight=False)
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (
     ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
+    AuditError, HookError,
     AccountError,
 )  # fmt: skip
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""

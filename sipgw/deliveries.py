@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from sipgw.privacy import Redact
+from sipgw.privacy import Redact, in_json
 from sipgw.store import Store
 from sipgw.store.spool import Entry
 from sipgw.store.tables import DeliveryRecord
@@ -106,7 +106,7 @@ class Deliveries:
         if not targets:
             return []
         made, identity = self._now(), secrets.token_hex(16)
-        body = json.dumps(_redacted(_body(entry, identity), self._redactor(agent)), ensure_ascii=False)
+        body = json.dumps(in_json(_body(entry, identity), self._redactor(agent)), ensure_ascii=False)
         row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
         return [row | {"target": target.name, "due": made, "tries": 0, "problem": ""} for target in targets]
 
@@ -224,14 +224,6 @@ def _body(entry: Entry, identity: str) -> dict[str, Any]:
         "about": entry.get("about", {}),
         "data": data,
     }
-
-
-def _redacted(value: Any, redact: Redact) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return [_redacted(item, redact) for item in value] if isinstance(value, list) else value
 
 
 def _pause(tries: int) -> float:

@@ -1,5 +1,7 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,14 +11,21 @@ import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.conversation import Conversation
-from agent.records import Report
+from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.records import Outcome, Report, Used
+from agent.steering import CannotSteer
+from agent.tools import Tool
+from agent.voice import Voice
 from media.channel import Quality
 from media.engine import MediaEngine
-from sipgw.agents import Agents, call_variables
-from sipgw.call import Call, Connect
+from sipgw.agents import DEFAULT, Agents, call_variables
+from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
 from sipgw.consent import notice_of, recording_tools, wanted
+from sipgw.cost import Bill, Expenses, models
+from sipgw.dnc import OwnList
 from sipgw.events import (
+    AnsweredBy,
     CallAnswered,
     CallBegan,
     CallEnded,
@@ -27,24 +36,32 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
+from sipgw.jobs import Jobs
+from sipgw.limits import Caller as CallerIn
+from sipgw.limits import Declined, Limits
 from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.music import hold_music
-from sipgw.orders import about_call, about_call_out, order_tools, persona
+from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.outbound import Outbound
 from sipgw.party import called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
+from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
+from sipgw.stop_calling import stop_keys, stop_tools
 from sipgw.store import Store
 from sipgw.summons import Summons
 from sipgw.transfer import Ways, dialling
 from sipgw.trunks import TrunkOptions
+from sipgw.turned_away import Announcing, Rejection
+from sipgw.who_answered import Who
 
 log = structlog.get_logger()
 
@@ -63,11 +80,35 @@ class Desk:
     watchers: Watchers
     summons: Summons
     people: Callable[[TrunkOptions], People | None]
+    own_list: OwnList
+    limits: Limits
+    expenses: Expenses
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
-        await self.hold(live, lambda host, tape: self._call(leg, live, host, tape))
+        caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
+        declined = self.limits.admit(caller, asyncio.get_running_loop().time())
+        if declined is not None:
+            await self._turn_away(leg, live, declined)
+            return
+        try:
+            await self.hold(live, lambda host, tape: self._call(leg, live, host, tape, host.ways()))
+        finally:
+            self.limits.over(caller)
+
+    async def _turn_away(self, leg: Leg, live: LiveCall, declined: Declined) -> None:
+        """Answer a call that the limits do not let in: with a status, or with one sentence."""
+        log.info("call turned away", rule=declined.rule, reason=declined.reason, status=declined.status)
+        options = self.agents.all[DEFAULT].config.limits
+
+        def begin(host: Hosting, tape: Tape) -> Held:
+            if declined.answer != "spoken":
+                return Rejection(leg, declined, options.retry_after)
+            voice = MeteredVoice(self.providers[live.agent].voice(), host.report)
+            return self._call(leg, live, Announcing(host, voice, options.sentence, declined), Tape())
+
+        await self.hold(live, begin)
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
         """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
@@ -95,6 +136,8 @@ class Desk:
         """Tell of the beginning; returns what the call is recorded by."""
         structlog.contextvars.bind_contextvars(call=live.id)
         who, name = live.identity, live.agent
+        bill = Bill(self.expenses.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
+        live.bill = self.expenses.open(live.id, bill)
         log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         self.watchers.tell(
             CallBegan(
@@ -106,12 +149,12 @@ class Desk:
         live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)
         return tape
 
-    def _call(self, leg: Leg, live: LiveCall, host: "Hosting", tape: Tape) -> Call:
+    def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
         listening = media_host(leg.offer)
         address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
         return Call(
-            leg, self.engine, host, address=address, ways=host.ways(),
+            leg, self.engine, host, address=address, ways=ways,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
@@ -119,23 +162,24 @@ class Desk:
         """Tell the ending."""
         ended = datetime.now(UTC)
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())
-        self.watchers.tell(CallEnded(live.id, ended, ending, media, tuple(live.replaced_by)))
+        cost = self.expenses.close(live.id)
+        told = CallEnded(live.id, ended, ending, media, tuple(live.replaced_by), cost.as_dict() if cost else None)
+        self.watchers.tell(told)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Hosting:
     """The desk as the host of one call."""
 
     desk: Desk
     live: LiveCall
 
-    def converse(self, line: PhoneLine, connect: Connect | None) -> Conversation:
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """See `sipgw.call.Host.converse`."""
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
         options = agent.config.agent
-        now = datetime.now().astimezone()
-        values = call_variables(options, live.identity, live.trunk.name, now, live.variables)
+        values = self._values()
         calling = live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         people = desk.people(live.trunk)
@@ -145,15 +189,21 @@ class Hosting:
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         live.conversation = Conversation(
             line,
-            part.ears(),
-            part.model,
-            part.voice(),
-            replace(spoken, notice=notice),
-            tools=[*order_tools(desk.store, live.id), *recording_tools(tape), *agent.tools],
+            MeteredEars(part.ears(), self.report),
+            MeteredModel(part.model, self.report),
+            MeteredVoice(part.voice(), self.report),
+            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
+            tools=[
+                order_tool(desk.store),
+                self._callback_tool(),
+                *recording_tools(tape),
+                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+                *agent.tools,
+            ],
             options=agent.config.turns,
             transfer=connect,
             people=people.names if people else {},
-            observer=self._report,
+            observer=self.report,
             call=live.id,
         )
         return live.conversation
@@ -180,10 +230,24 @@ class Hosting:
         verdict = await briefing.run(lambda: summary_of(part.model, history))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
+    def _values(self) -> dict[str, str]:
+        live = self.live
+        options = self.desk.agents.all[live.agent].config.agent
+        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
+
+    def _callback_tool(self) -> Tool:
+        live = self.live
+        them = live.identity.dialled if live.direction == "out" else live.identity.number
+        jobs = Jobs(self.desk.store, "")
+        options = self.desk.agents.all[live.agent].config.callbacks
+        return callback_tool(jobs, Asking(live.id, live.agent, them, live.trunk), options)
+
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
         live = self.live
         live.answered = datetime.now(UTC)
+        if live.bill is not None:
+            live.bill.trunk, live.bill.answered = live.trunk.name, live.answered
         sound = live.call.sound if live.call else None
         self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
 
@@ -195,15 +259,70 @@ class Hosting:
         tried = CallTransferred(self.live.id, datetime.now(UTC), to.called, done.accepted, done.status, done.reason)
         self.desk.watchers.tell(tried)
 
-    def _report(self, report: Report) -> None:
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
+        if isinstance(report, Used):
+            self._charge(report)
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
 
+    def _charge(self, report: Used) -> None:
+        """Put it on the bill; a call that is too dear is ended with a goodbye."""
+        live, config = self.live, self.desk.agents.all[self.live.agent].config
+        if live.bill is None:
+            return
+        live.bill.used(report)
+        if live.conversation is None or not live.answered:
+            return
+        most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
+        over = self.desk.limits.budget()
+        cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
+        cause = cause or (over.reason if over else "")
+        if cause:
+            # Not at once: whoever reports is in the midst of what the goodbye breaks off.
+            asyncio.get_running_loop().call_soon(self._dismiss, config.cost.goodbye, Outcome("over_budget", cause))
 
-@dataclass(frozen=True)
+    def _dismiss(self, goodbye: str, outcome: Outcome) -> None:
+        if self.live.conversation is not None:
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                self.live.conversation.steering.dismiss(goodbye, outcome)
+
+
+@dataclass
 class Placing(Hosting):
     """The desk as the host of one call that it makes."""
 
     tape: Tape
+    screened: Screened | None = None
+    """What finds out whether a human has answered."""
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
+        """See `sipgw.call.Host.converse`."""
+        talk = super().converse(line, connect)
+        options = self.desk.agents.all[self.live.agent].config.agent
+        if options.answering_machines == "ignore":
+            return talk
+        message = voicemail(options, self._values())
+        made = self.desk.providers[self.live.agent].voice
+
+        def voice() -> Voice:
+            return MeteredVoice(made(), self.report)
+
+        self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
+        return self.screened
+
+    def hears(self, ulaw: bytes) -> None:
+        """See `sipgw.call_out.Caller.hears`."""
+        if self.screened is not None:
+            self.screened.hear(ulaw)
+
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
+        super().report(report)
+        if self.screened is not None:
+            self.screened.understand(report)
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
 
     def tries(self, trunk: TrunkOptions) -> str:
         """See `sipgw.call_out.Caller.tries`."""

@@ -22,6 +22,10 @@ class NotDialled(Exception):  # noqa: N818  an outcome
     """No trunk could take the call; the message says why, trunk by trunk."""
 
 
+class NoRoom(NotDialled):
+    """The gateway is full, or stops: the same call may be tried later."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One call on one trunk, ready to be sent."""

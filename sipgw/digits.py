@@ -57,6 +57,21 @@ FARTHEST = 40
 """Characters that may stand between digits of the same number."""
 
 
+FEWEST = 7
+"""Digits that a number has at least."""
+_WORD = re.compile(r"\d|[^\W\d_]+")
+
+
+def enough(text: str) -> bool:
+    """Whether there may be `FEWEST` digits in `text`: most texts have none, and this is quicker than looking."""
+    count = 0
+    for word in _WORD.findall(text.lower()):
+        count += 1 if word.isdigit() or VALUES.get(word, 10) < 10 else 2 if word in VALUES or word in _TIMES else 0
+        if count >= FEWEST:
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class Run:
     """Digits with nothing but separators between them."""
@@ -101,8 +116,8 @@ def _pieces(text: str) -> Iterator[_Piece]:
     while at < len(tokens):
         word, start, end = tokens[at]
         at += 1
-        if word.isdigit() and word.isascii():
-            yield _Piece(word, start, end, False)
+        if word.isdecimal():  # of any script
+            yield _Piece("".join(str(int(digit)) for digit in word), start, end, False)
         elif word in _TIMES and at < len(tokens) and (digit := _unit(tokens[at][0])):
             yield _Piece(digit * _TIMES[word], start, tokens[at][2], True)
             at += 1

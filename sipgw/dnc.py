@@ -56,6 +56,7 @@ class Entry(NamedTuple):
 
 _TABLE = DoNotCall.__table__
 _FIND = select(_TABLE)
+_IN_FILE = "SELECT number, since, source, call, note FROM do_not_call WHERE number = ?"
 
 
 class OwnList:
@@ -69,18 +70,18 @@ class OwnList:
 
     async def find(self, number: str) -> Entry | None:
         """The entry of an E.164 number, or None. Raises what the database raises."""
-        if self._path and not self._found_in_file(number):
-            return None
+        if self._path:
+            return self._in_file(number)
         async with self._store.read() as session:
             row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
             return None if row is None else Entry(*row)
 
-    def _found_in_file(self, number: str) -> bool:
+    def _in_file(self, number: str) -> Entry | None:
         if self._file is None:
             uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
             self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
-        query = f"SELECT 1 FROM {DoNotCall.__tablename__} WHERE number = ?"  # noqa: S608  a name of ours
-        return self._file.execute(query, (number,)).fetchone() is not None
+        row = self._file.execute(_IN_FILE, (number,)).fetchone()
+        return None if row is None else Entry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
 
     def close(self) -> None:
         """Close the file."""
@@ -160,9 +161,16 @@ class FileLists:
     """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
 
     def __init__(self, paths: Iterable[str], country: str = "") -> None:
-        self._files = [_File(Path(path)) for path in dict.fromkeys(paths)]
+        self._files: list[_File] = []
         self._country = country
         self._reading = asyncio.Lock()
+        self.include(paths)
+
+    def include(self, paths: Iterable[str]) -> None:
+        """Let these files count too, if they do not yet."""
+        for path in dict.fromkeys(paths):
+            if all(str(file.path) != str(Path(path)) for file in self._files):
+                self._files.append(_File(Path(path)))
 
     async def fresh(self) -> None:
         """Read what has changed since; nobody is judged by an old list."""

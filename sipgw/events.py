@@ -19,6 +19,8 @@ class Ending:
 
     kind: str
     cause: str
+    again: datetime | None = None
+    """When it may be tried again, if the gate named a time."""
 
 
 class Sound(NamedTuple):
@@ -73,6 +75,16 @@ class CallMeasured(NamedTuple):
     quality: Quality
 
 
+class AnsweredBy(NamedTuple):
+    """Who answered a call out, as far as can be told; may be told again when they turn out to be another."""
+
+    call: str
+    at: datetime
+    who: str
+    """``human``, ``machine`` or ``fax``."""
+    why: str
+
+
 class CallReported(NamedTuple):
     """The conversation reports: words, turns, tools, failures."""
 
@@ -102,9 +114,11 @@ class CallEnded(NamedTuple):
     """Counts and quality of the sound, and the file of the recording."""
     replaced_by: tuple[dict[str, Any], ...] = ()
     """Who took the caller's place, one after the other."""
+    cost: dict[str, Any] | None = None
+    """See `sipgw.cost.Cost.as_dict`."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | CallMeasured | CallReported | CallTransferred | CallEnded
+Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | CallEnded
 Watcher = Callable[[Event], None]
 
 

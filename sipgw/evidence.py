@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,8 @@ from sipgw.events import CallAnswered, CallEnded, Event, Sound, Watcher
 from sipgw.pcap import Pcap
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
-from sipgw.timelines import Timelines, file_name, private
+from sipgw.store.files import file_name
+from sipgw.timelines import Timelines, private
 from sipgw.tracing import tracing
 
 log = structlog.get_logger()
@@ -36,13 +37,21 @@ def _whose() -> str:
 class Evidence:
     """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
 
-    def __init__(self, options: CaptureOptions, also: Tracer | None = None) -> None:
-        """`also` is told of every SIP message too."""
+    def __init__(
+        self,
+        options: CaptureOptions,
+        also: Tracer | None = None,
+        redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
+    ) -> None:
+        """`also` is told of every SIP message too.
+
+        `redactor` tells for an agent's name what takes private things out of what is kept of words.
+        """
         self.options = options
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
         self.tracers = [self.sip.trace] + ([also] if also else [])
         """All are told every SIP message."""
-        self.timelines = Timelines(self.sip.of, options.timelines)
+        self.timelines = Timelines(self.sip.of, options.timelines, redactor)
         self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None

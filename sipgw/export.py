@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
-from sipgw.privacy import Redact
+from sipgw.privacy import Redact, in_json
 from sipgw.store import CallFilter, Store
 
 FIELDS = (
@@ -50,18 +50,10 @@ async def _calls(store: Store, wanted: CallFilter, redactor: Callable[[str], Red
             call = await store.call(row["id"])
             if call is not None:
                 redact = redactor(call["agent"])
-                yield call | {name: _redacted(call[name], redact) for name in ("cause", "turns", "events")}
+                yield call | {name: in_json(call[name], redact) for name in ("cause", "turns", "events")}
         after = page.next
         if not after:
             return
-
-
-def _redacted(value: Any, redact: Redact) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return [_redacted(item, redact) for item in value] if isinstance(value, list) else value
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import structlog
 
 from sipgw.audit import Audit, AuditError
 from sipgw.call_caps import Caps
+from sipgw.config import Config
 from sipgw.dnc import FileLists, OwnList
 from sipgw.gate_hook import Hook
 from sipgw.gate_rules import (
@@ -22,6 +23,7 @@ from sipgw.gate_rules import (
     refusal,
     understood,
 )
+from sipgw.store import Store
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -36,14 +38,14 @@ def _utc() -> datetime:
 class Gate:
     """Judges every dial. Use it as an async context manager.
 
-    `options` are those of each agent by name, ``""`` those of everybody else; `audit` is the folder of the audit unless
-    they name another. Raises `gate_hook.HookError` for a hook
-    that cannot be used.
+    `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
+    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
+    for a hook that cannot be used.
     """
 
     def __init__(
         self,
-        options: Mapping[str, GateOptions],
+        options: Callable[[], Mapping[str, GateOptions]],
         trunks: Callable[[str], TrunkOptions | None],
         own: OwnList,
         audit: Path,
@@ -53,10 +55,12 @@ class Gate:
         self._options = options
         self._trunks = trunks
         self._now = now
-        default = options[""]
-        self._files = FileLists((path for one in options.values() for path in one.dnc_files), default.dnc_country)
-        hooks = {(one.hook, one.hook_limit) for one in options.values() if one.hook}
-        self._hooks = {path: Hook(Path(path), limit) for path, limit in hooks}
+        now_held = options()
+        default = now_held[""]
+        self._files = FileLists((path for one in now_held.values() for path in one.dnc_files), default.dnc_country)
+        self._hooks: dict[tuple[str, float], Hook] = {}
+        for one in now_held.values():
+            self._hook(one)
         self._caps = Caps()
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
 
@@ -98,7 +102,8 @@ class Gate:
     async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True) -> Case | Refused:
         """Everything but the caps."""
         try:
-            options = self._options.get(dial.agent, self._options[""])
+            held = self._options()
+            options = held.get(dial.agent, held[""])
             case = understood(dial, options, self._trunks(dial.trunk), now)
             if isinstance(case, Refused) or case.parsed is None:
                 return case
@@ -106,9 +111,9 @@ class Gate:
                 return found
             if dial.purpose == "transfer":  # to somebody of ours
                 return case
-            found = await self._listed(case.number) or refusal(case, AFTER_LISTS)
-            if found is None and options.hook and ask:
-                found = await self._hooks[options.hook].refusal(dial._replace(number=case.number))
+            found = await self._listed(case.number, options) or refusal(case, AFTER_LISTS)
+            if found is None and ask and (hook := self._hook(options)) is not None:
+                found = await hook.refusal(dial._replace(number=case.number))
         except Exception as error:  # the gate fails closed, whatever is wrong
             log.exception("the gate failed")
             return Refused(
@@ -116,12 +121,19 @@ class Gate:
             )
         return found or case
 
-    async def _listed(self, number: str) -> Refused | None:
+    def _hook(self, options: GateOptions) -> Hook | None:
+        key = (options.hook, options.hook_limit)
+        if options.hook and key not in self._hooks:
+            self._hooks[key] = Hook(Path(options.hook), options.hook_limit)
+        return self._hooks.get(key)
+
+    async def _listed(self, number: str, options: GateOptions) -> Refused | None:
         entry = await self.own.find(number)
         if entry is not None:
             return Refused(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
             )
+        self._files.include(options.dnc_files)
         await self._files.fresh()
         reason = self._files.refusal(number)
         return Refused("do_not_call_file", reason) if reason else None
@@ -158,3 +170,18 @@ def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: da
     if isinstance(verdict, Refused) and verdict.again is not None:
         line["again"] = verdict.again.isoformat()
     return line
+
+
+def gate_of(
+    config: Config,
+    agents: Callable[[], Mapping[str, Config]],
+    store: Store,
+    trunks: Callable[[str], TrunkOptions | None],
+) -> Gate:
+    """The gate of a configuration and of those of its agents, by name, as they are at each dial."""
+    own = OwnList(store, "" if config.store.url else config.store.path)
+
+    def options() -> dict[str, GateOptions]:
+        return {"": config.gate} | {name: one.gate for name, one in agents().items()}
+
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"))

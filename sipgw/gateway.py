@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 import structlog
 
+from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.admission import Admission
@@ -18,18 +20,20 @@ from sipgw.bleeps import Bleeps
 from sipgw.call import Call
 from sipgw.call_out import Errand
 from sipgw.config import Config
+from sipgw.cost import Expenses, spent_since_midnight
 from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling, NotDialled
-from sipgw.dnc import OwnList
+from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
-from sipgw.gate import Gate
+from sipgw.gate import gate_of
 from sipgw.ledger import Ledger
+from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed
 from sipgw.outbound import Outbound
 from sipgw.people import People, Person
-from sipgw.providers import Providers, opened
+from sipgw.prices import PriceTable
+from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -44,13 +48,17 @@ from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.summons import Summons
 from sipgw.trunks import TrunkOptions
-from sipgw.upkeep import Upkeep
+from sipgw.upkeep import Upkeep, files_beside
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
 GOODBYE_LIMIT = 5.0
 """Seconds that calls have to end when the gateway stops."""
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
-        self.evidence = Evidence(config.capture, trace)
+        self.evidence = Evidence(config.capture, trace, self.agents.redact("records"))
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -102,7 +110,8 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention))
+            await enter(Upkeep(store, config.retention, files_beside(config.store, config.capture.folder)))
+            self.evidence.timelines.redactor = redact("records")
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
@@ -111,13 +120,25 @@ class Gateway:
             endpoint = await enter(self._endpoint())
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
-            gate = await enter(self._gate(store))
+            expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
+            gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
-                self.agents, providers, store, engine, endpoint, outbound, self.registrar, self.watchers,
-                summons, self._people,
-            )  # fmt: skip
+                self.agents,
+                providers,
+                store,
+                engine,
+                endpoint,
+                outbound,
+                self.registrar,
+                self.watchers,
+                summons,
+                self._people,
+                gate.own,
+                Limits(config.limits, expenses.spent),
+                expenses,
+            )
             await enter(self._group)
             for trunk in self.admission.trunks.all:
                 if trunk.registrar_uri is not None:
@@ -158,8 +179,16 @@ class Gateway:
         for name, one in agents.all.items():
             if name not in providers:
                 one.config.recording.prepare()
-                providers[name] = await self._stack.enter_async_context(opened(one.config, one.choice, speech))
+                providers[name] = await self._stack.enter_async_context(
+                    self.open_providers(one.config, one.choice, speech)
+                )
                 speech = speech or providers[name].speech
+
+    def open_providers(
+        self, config: Config, choice: Choice, speech: LocalSpeech | None
+    ) -> AbstractAsyncContextManager[Providers]:
+        """The providers of one agent; `sipgw simulate` puts others in their place."""
+        return opened(config, choice, speech)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -192,6 +221,9 @@ class Gateway:
     def outbound(self) -> Outbound:
         """For calls out."""
         return self.desk.outbound
+
+    def _configs(self) -> dict[str, Config]:
+        return {name: one.config for name, one in self.agents.all.items()}
 
     def turn_away(self) -> None:
         """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
@@ -271,11 +303,6 @@ class Gateway:
             target = phones[0].contact if phones else None
         return Person(target, "attended" if trunk.attended_transfer else "refer", trunk.await_bye) if target else None
 
-    def _gate(self, store: Store) -> Gate:
-        options = {name: one.config.gate for name, one in self.agents.all.items()} | {"": self.config.gate}
-        own = OwnList(store, "" if self.config.store.url else self.config.store.path)
-        return Gate(options, self.admission.trunks.named, own, Path(f"{self.config.store.path}.gate"))
-
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
 
@@ -331,7 +358,9 @@ class Gateway:
         if agent is None:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
-            raise NotDialled("the gateway stops" if self.admission.draining else "the gateway is full")
+            raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
+        if (spent := self.desk.limits.budget()) is not None:
+            raise NotDialled(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
         if trunk is None:

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.deliveries import Deliveries
 from sipgw.events import Event, Watchers
-from sipgw.minutes import Minutes, Redact, ended_entry
+from sipgw.minutes import Minutes, ended_entry
+from sipgw.privacy import Redact
 from sipgw.store import Store, StoreError
 from sipgw.store.spool import Entry, Place, Spool
 from sipgw.store.writing import Writer

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from agent.conversation import Conversation
 from agent.steering import CannotSteer, Steering
 from sipgw.audience import Audience
+from sipgw.cost import Bill, Cost
 from sipgw.events import Ending, Sound
 from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
@@ -66,6 +67,7 @@ class LiveCall:
     """None while it rings at a call that we make."""
     conversation: Conversation | None = None
     answered: datetime | None = None
+    bill: Bill | None = None
     stopped: Ending | None = None
     """How it ends if somebody here ends it."""
     tape: Tape | None = None
@@ -77,6 +79,16 @@ class LiveCall:
     def caller(self) -> str:
         """Number of who calls; ``withheld`` if they do not tell."""
         return self.identity.number or "withheld"
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it has cost until now."""
+        return self.bill.cost(datetime.now().astimezone()) if self.bill else None
+
+    @property
+    def other(self) -> str:
+        """Number of the person at the other end, whoever called."""
+        return self.identity.dialled if self.direction == "out" else self.identity.number
 
     @property
     def state(self) -> str:

@@ -20,6 +20,7 @@ from agent.records import (
     TurnEnded,
 )
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
+from sipgw.privacy import Redact, in_number
 from sipgw.store.spool import Entry
 from sipgw.store.tables import CAUSE, ID, PARTY
 
@@ -33,8 +34,6 @@ FAILED = ("failed", "refused", "interrupted", "transfer_failed")
 """Endings of calls that went wrong though they were answered."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
 """What webhooks call these events."""
-Redact = Callable[[str], str]
-"""Takes what is private out of a text."""
 
 
 @dataclass
@@ -142,6 +141,8 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
     }
     if isinstance(recording := event.media.get("recording"), dict):
         changed["recording"] = text(recording.get("file", ""), 1000)
+    if event.cost is not None:
+        changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
     if event.replaced_by:
         changed["identity"] = kept_json(going.identity | {"replaced_by": list(event.replaced_by)})
     return {"set": changed}
@@ -171,8 +172,10 @@ def kept_json(value: Any, redact: Redact = str) -> Any:
 
 
 def _plain(value: Any, redact: Redact, levels: int) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value if abs(value or 0) < 1 << 63 else str(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return in_number(value, redact) if abs(value) < 1 << 63 else text(redact(str(value)[:PARTY]))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if levels and isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The order desk: the prompt and the two tools that an agent has without configuration."""
+"""The order desk: the prompt and the tool that an agent has without configuration, beside that of `promises`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,6 +24,8 @@ GREETING = "Hello, this is {{business}}. How can I help you?"
 CALLING = "Hello, this is {{business}}. Do you have a moment?"
 CALLING_BACK = "Hello, this is {{business}}. You asked us to call you back about {{topic}}."
 
+VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
+
 
 def persona(options: AgentOptions, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
     """Prompt and sentences of the agent; `values` are those of `agents.VARIABLES`, `about` is known of the call.
@@ -40,6 +42,11 @@ def persona(options: AgentOptions, values: Mapping[str, str], about: str = "", *
         notice=filled(options.notice, values),
         apology=options.apology,
     )
+
+
+def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:
+    """What is left on an answering machine; empty: nothing."""
+    return filled(options.voicemail or VOICEMAIL, values) if options.answering_machines == "message" else ""
 
 
 def about_call(caller: Identity) -> str:
@@ -68,8 +75,8 @@ def about_call_out(call: Identity, values: Mapping[str, str]) -> str:
     return about
 
 
-def order_tools(store: Store, call: str) -> list[Tool]:
-    """The tools for one call; promises are kept under its identity, so a repeated one counts once."""
+def order_tool(store: Store) -> Tool:
+    """The tool that looks up orders."""
 
     @tool(timeout=5.0, filler="Let me look that up.")
     async def get_order_status(
@@ -82,17 +89,4 @@ def order_tools(store: Store, call: str) -> list[Tool]:
             raise ToolError(f"there is no order {number}")
         return found
 
-    @tool(timeout=5.0, side_effect=True)
-    async def schedule_callback(
-        phone_number: Annotated[str, Field(description="The digits of the caller's number.", max_length=40)],
-        when: Annotated[str, Field(description="When to call, in the caller's words.", max_length=100)],
-        topic: Annotated[str, Field(description="What it is about.", max_length=300)] = "",
-    ) -> dict[str, Any]:
-        """Promise that somebody calls the caller back."""
-        digits = "".join(char for char in phone_number if char.isdigit())
-        if not 5 <= len(digits) <= 15:
-            raise ToolError("a telephone number has 5 to 15 digits; this one does not")
-        number = await store.add_callback(digits, when, topic, call)
-        return {"status": "promised", "callback": number, "phone_number": digits, "when": when}
-
-    return [get_order_status, schedule_callback]
+    return get_order_status

@@ -31,6 +31,8 @@ class PhoneLine:
         self.dropped = 0
         self.gone = asyncio.Event()
         """Whether nobody is there any more."""
+        self.utterance = 0
+        """The number of the last one that was said."""
         self.pressed: Callable[[str], None] = lambda key: None
         """Told each key that is pressed, before the conversation is."""
         self._inband_keys = inband_keys
@@ -150,6 +152,7 @@ class PhoneLine:
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """See `agent.line.Line.say`."""
+        self.utterance = utterance
         self._live.say(utterance, ulaw)
 
     def finish(self, utterance: int) -> None:

@@ -15,12 +15,14 @@ import phonenumbers
 from stdnum import iban, luhn, verhoeff
 from stdnum.us import ssn
 
-from sipgw.digits import Run, runs
+from sipgw.digits import Run, enough, runs
 
 Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
 Sink = Literal["records", "logs", "webhooks", "exports"]
 Redact = Callable[[str], str]
 
+SMALL = 10**6
+"""Below this a number is nothing private."""
 LONGEST = 20_000
 """Characters that are looked at; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
@@ -86,10 +88,29 @@ def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
     return "".join([*parts, text[behind:]]) if parts else text
 
 
+def in_json(value: Any, redact: Redact) -> Any:
+    """`value` without what is private in its texts, keys and numbers."""
+    if isinstance(value, dict):
+        return {redact(str(key)): in_json(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(item, redact) for item in value]
+    if isinstance(value, str):
+        return redact(value)
+    return in_number(value, redact) if isinstance(value, int) else value
+
+
+def in_number(value: int, redact: Redact) -> int | str:
+    """`value`, or what is shown in its place: a model may write a card's number as one."""
+    if -SMALL < value < SMALL:
+        return value
+    shown = redact(str(value))
+    return value if shown == str(value) else shown
+
+
 def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
     """All that is private in `text`, in order and apart from each other; what is found first counts."""
     taken: list[Found] = []
-    said = runs(text)
+    said = runs(text) if enough(text) else []
     for kind, look in _LOOKS.items():
         for found in look(text, said, country) if kind in kinds else ():
             if all(found.end <= other.start or found.start >= other.end for other in taken):

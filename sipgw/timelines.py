@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import gzip
-import hashlib
 import json
 import os
-import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +13,7 @@ import structlog
 
 from sipgw.capture import Ladder
 from sipgw.events import CallBegan, CallEnded, Event
+from sipgw.store.files import ENDING, file_name
 from sipgw.timeline import Timeline, ladder_as_dict
 
 log = structlog.get_logger()
@@ -113,7 +112,7 @@ class Timelines:
                 del self._live[call]
 
     def _path(self, call: str) -> Path | None:
-        return self._folder / f"{file_name(call)}.json.gz" if self._folder and self._kept else None
+        return self._folder / f"{file_name(call)}{ENDING}" if self._folder and self._kept else None
 
     def _write(self, call: str, text: bytes) -> None:
         if path := self._path(call):
@@ -142,12 +141,6 @@ class Timelines:
             files = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
             for _, path in files[: max(0, len(files) - self._kept)]:
                 Path(path).unlink(missing_ok=True)
-
-
-def file_name(call: str) -> str:
-    """A name for the files of a call whatever the other side chose as Call-ID: two calls never share one."""
-    readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
-    return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def private(path: Path) -> Any:

@@ -47,7 +47,7 @@ class World:
         async with Store(StoreOptions(str(self.folder / "test.db"))) as store:
             self.own = OwnList(store, str(self.folder / "test.db"))
             async with Gate(
-                {**self.agents, "": default}, TRUNKS.get, self.own, self.folder / "audit", lambda: self.now
+                lambda: {**self.agents, "": default}, TRUNKS.get, self.own, self.folder / "audit", lambda: self.now
             ) as self.gate:
                 yield self
 

@@ -1,6 +1,7 @@
 """What is private in the words is covered in the sound, and what the caller does not want kept is not recorded."""
 
 import asyncio
+import gzip
 import subprocess
 import sys
 from datetime import timedelta
@@ -93,6 +94,8 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     turns = record["turns"]
     assert isinstance(turns, list)
     assert any(turn["caller"] == "My card is [card ••1111]" for turn in turns)
+    (timeline,) = (tmp_path / "cloud.db.calls").glob("*.json.gz")
+    assert b"one one" not in gzip.decompress(timeline.read_bytes())
     left, _ = sides(path)
     spoken = left[round(8000 * 4.0) : round(8000 * 4.9)]
     assert set(spoken) <= set(TONE), "all of it"

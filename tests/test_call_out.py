@@ -12,7 +12,7 @@ from sipgw.agents import VariableError
 from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.dialling import NotDialled
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
 from sipgw.gate_rules import Dial, GateOptions, Refused
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
@@ -44,7 +44,7 @@ async def calling_out(
 
 
 def kinds(told: list[Event]) -> list[type]:
-    return [type(event) for event in told if not isinstance(event, CallReported)]
+    return [type(event) for event in told if not isinstance(event, CallReported | CallMeasured)]
 
 
 async def ended(world: Cloud, errand: Errand) -> Ending:

@@ -254,12 +254,27 @@ def test_a_hook_that_agrees(world: World) -> None:
     run(scene())
 
 
+def test_what_an_agent_is_given_later_holds_from_then_on(world: World) -> None:
+    """A reload changes agents; a list or hook that cannot be had then lets nobody be called."""
+
+    async def scene() -> None:
+        async with world.up():
+            world.agents["sales"] = GateOptions(dnc_files=(str(world.folder / "later.csv"),))
+            assert (await world.refused(agent="sales"))[0] == "do_not_call_file"
+            (world.folder / "later.csv").write_text("+12125550100\n")
+            assert isinstance(await world.dial(agent="sales"), Permit)
+            world.agents["sales"] = GateOptions(hook=str(world.folder / "none.py"))
+            assert (await world.refused(agent="sales"))[0] == "failed"
+
+    run(scene())
+
+
 def test_a_hook_that_cannot_be_used_is_told_at_the_start(world: World) -> None:
     path = world.folder / "hook.py"
     for text, problem in (("may_call = 1", "no function may_call"), ("1/0", "ZeroDivisionError")):
         path.write_text(text)
         with pytest.raises(HookError, match=problem):
-            Gate({"": GateOptions(hook=str(path))}, TRUNKS.get, OwnList(Store(StoreOptions())), world.folder)
+            Gate(lambda: {"": GateOptions(hook=str(path))}, TRUNKS.get, OwnList(Store(StoreOptions())), world.folder)
 
 
 def test_a_transfer_to_our_own_people_asks_only_whether_the_number_may_be_dialled(world: World) -> None:

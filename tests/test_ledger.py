@@ -335,7 +335,11 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
         ):
             card = "four one one one " + "1" * 12
             run = ToolRun(
-                "pay", {"card": "4111 1111 1111 1111"}, ["4111111111111111"], "4111-1111-1111-1111 refused", 0.1
+                "pay",
+                {"card": "4111 1111 1111 1111"},
+                ["4111111111111111", 4111111111111111],
+                "4111-1111-1111-1111 refused",
+                0.1,
             )
             for event in a_call("c", [turn(f"It is {card}.", f"You said {card}?", run)]):
                 watchers.tell(event)
@@ -350,7 +354,7 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
     (run,) = one["tools"]
     assert (run["arguments"], run["result"], run["error"]) == (
         {"card": "[card ••1111]"},
-        ["[card ••1111]"],
+        ["[card ••1111]", "[card ••1111]"],
         "[card ••1111] refused",
     )
     assert b"1111 1111" not in spooled + kept and b"11111" not in spooled + kept

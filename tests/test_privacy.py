@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stdnum import luhn, verhoeff
 
 from sipgw.config import ConfigError, parse
-from sipgw.digits import runs
+from sipgw.digits import enough, runs
 from sipgw.privacy import PrivacyOptions, redacted
 
 ALL = ("cards", "aadhaar", "ssn", "iban", "phones", "emails")
@@ -41,6 +41,11 @@ def test_digits_are_read_as_they_are_said(said: str, digits: str) -> None:
     assert [run.digits for run in runs(said)] == [digits]
 
 
+def test_a_look_at_the_words_tells_whether_it_is_worth_looking() -> None:
+    assert not enough("order seven three four six for two of us, please, thanks a lot, bye")
+    assert enough("triple one double two three four")
+
+
 def test_other_words_end_a_run() -> None:
     assert [run.digits for run in runs("one apple, two pears and 34 plums")] == ["1", "2", "34"]
 
@@ -53,6 +58,7 @@ def test_other_words_end_a_run() -> None:
         ("it's forty-one eleven double one 11 eleven 1111 eleven", "it's [card ••1111]"),
         ("378282246310005 and 5555-5555-5555-4444", "[card ••0005] and [card ••4444]"),
         ("4111 1111 1111 1111 12 26", "[card ••1111] 12 26"),
+        ("४१११ १११११११११११1", "[card ••1111]"),
         ("4111 1111 1111 1112", "4111 1111 1111 1112"),
         ("Aadhaar 2341 2341 2346", "Aadhaar [aadhaar ••2346]"),
         ("Aadhaar 2341 2341 2347", "Aadhaar 2341 2341 2347"),

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from sipgw.cli import app
 from sipgw.config import ConfigError, parse
 from sipgw.store import Callback, CallFilter, CallRecord, EventRecord, Store, StoreOptions
+from sipgw.store.files import ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge
 from tests.keeping import START, add_call
 
@@ -94,6 +95,24 @@ def test_a_caller_is_forgotten_and_nothing_of_them_is_left_in_the_file(tmp_path:
     assert [age for age in range(10) if f"UNIQUE-{age}".encode() in left] == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.parametrize("options", [RetentionOptions(calls=5), RetentionOptions(transcripts=5), None])
+def test_with_the_words_goes_what_the_page_of_the_call_is_made_of(
+    tmp_path: Path, options: RetentionOptions | None
+) -> None:
+    async def look(store: Store) -> set[int]:
+        files = {age: store.options.calls_folder / f"{file_name(f'call-{age}')}{ENDING}" for age in range(10)}
+        store.options.calls_folder.mkdir()
+        for file in files.values():
+            file.write_bytes(b"words")
+        if options:
+            await purge(store, options, START - timedelta(seconds=1))
+        else:
+            await forget(store, "+14155550123")
+        return {age for age, file in files.items() if file.exists()}
+
+    assert filled(tmp_path, look) == ({0, 1, 2, 3, 4, 5} if options else {0, 2, 4, 6, 8})
+
+
 def test_a_recording_that_has_gone_already_holds_up_nothing(tmp_path: Path) -> None:
     async def look(store: Store):
         (tmp_path / "9.wav").unlink()
@@ -148,6 +167,15 @@ def test_calls_are_exported_as_csv_that_no_spreadsheet_runs(command, tmp_path: P
 def test_nothing_to_export_is_an_empty_list(command) -> None:
     assert json.loads(command("export", "--agent", "nobody").stdout) == []
     assert command("export", "--json", "--csv").exit_code == 2
+
+
+def test_forgetting_takes_the_timeline_too(command, tmp_path: Path) -> None:
+    folder = StoreOptions(str(tmp_path / "x.db")).calls_folder
+    folder.mkdir()
+    for age in range(10):
+        (folder / f"{file_name(f'call-{age}')}.json.gz").write_bytes(b"words")
+    assert command("forget", "+14155550123", "--yes").exit_code == 0
+    assert len(list(folder.iterdir())) == 5
 
 
 def test_forgetting_asks_first(command) -> None:

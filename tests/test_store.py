@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
 from agent.tools import Toolbox
-from sipgw.orders import order_tools
+from sipgw.orders import order_tool
 from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
 from tests.keeping import START, add_call
 
@@ -81,22 +81,10 @@ def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path, wher
 )
 def test_orders_are_found_however_the_number_is_written(tmp_path: Path, arguments: str, error: str) -> None:
     async def ask(store: Store):
-        return await Toolbox(order_tools(store, "c")).run("get_order_status", arguments)
+        return await Toolbox([order_tool(store)]).run("get_order_status", arguments)
 
     run = with_store(tmp_path / "x.db", ask)
     assert run.error.startswith(error) if error else run.result["item"] == "a blue raincoat"
-
-
-def test_a_promise_needs_a_telephone_number(tmp_path: Path) -> None:
-    async def ask(store: Store):
-        tools = Toolbox(order_tools(store, "c"))
-        bad = await tools.run("schedule_callback", '{"phone_number": "12", "when": "now"}')
-        good = await tools.run("schedule_callback", '{"phone_number": "(415) 555-0123", "when": "now"}')
-        return bad, good
-
-    bad, good = with_store(tmp_path / "x.db", ask)
-    assert "5 to 15 digits" in bad.error
-    assert good.result["phone_number"] == "4155550123"
 
 
 async def ten_calls(store: Store) -> None:

@@ -39,6 +39,9 @@ class AssemblyAIOptions(ListenOptions):
     """Words to listen for, such as product names: at most 100, of at most 50 characters each."""
     language: str = ""
     """``en`` or ``multi`` where the model knows several languages; empty for the model's default."""
+    redact: tuple[str, ...] = ()
+    """Kinds (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI takes out of what it hears; the
+    agent does not get them either."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,6 +76,9 @@ class AssemblyAIOptions(ListenOptions):
             query["keyterms_prompt"] = json.dumps(list(self.keyterms))
         if self.language:
             query["language"] = self.language
+        if self.redact:
+            query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
+            query["redact_pii_sub"] = "entity_name"
         return f"{self.url}?{urllib.parse.urlencode(query)}"
 
 

@@ -36,6 +36,9 @@ class DeepgramOptions(ListenOptions):
     """Nova: seconds without words that end a turn when noise hides the silence; at least 1."""
     smart_format: bool = False
     """Nova: whether numbers, dates and the like are written as people write them."""
+    redact: tuple[str, ...] = ()
+    """Nova: kinds (``pci``, ``ssn``, ``numbers`` ...) that Deepgram takes out of what it hears; the agent does not get
+    them either."""
     eot_threshold: float = 0.7
     """Flux: how sure it must be that the turn is over, 0.5 to 1."""
     eager_eot_threshold: float | None = 0.5
@@ -47,6 +50,8 @@ class DeepgramOptions(ListenOptions):
         super().__post_init__()
         if len(self.keyterms) > KEYTERMS:
             raise ValueError(f"keyterms: at most {KEYTERMS}")
+        if self.redact and self.is_flux:
+            raise ValueError("redact is for nova models; flux has none")
         if self.utterance_end < 1:
             raise ValueError("utterance_end must be at least 1s")
         if not 0.5 <= self.eot_threshold <= 1:
@@ -84,6 +89,7 @@ class _DeepgramSession(EarsSession):
     def _request(self, path: str, query: dict[str, str]) -> tuple[str, dict[str, str]]:
         pairs = [("model", self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
         pairs += [*query.items(), *(("keyterm", term) for term in self._options.keyterms)]
+        pairs += [("redact", kind) for kind in self._options.redact]
         url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(pairs)}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
 

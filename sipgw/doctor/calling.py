@@ -70,9 +70,8 @@ async def _answered(
     except NotAcceptable as error:
         return [*found, bad("call.answer", about, f"200, but {error}")]
     found.append(good("call.ok", about, f"answered with {agreed.encoding}, sound to {agreed.remote_address}"))
-    if hidden(agreed.remote_address) and not hidden(leg.source.host):
-        found.append(bad("call.private-media", about, f"c= names {agreed.remote_address}"))
-        return found
+    if private := out_of_reach(agreed.remote_address, leg.source.host, about):
+        return [*found, private]
     if agreed.on_hold or agreed.direction != "sendrecv":
         found.append(bad("call.held", about, f"the answer is a={agreed.direction} for us"))
         return found
@@ -80,6 +79,13 @@ async def _answered(
     heard = await ports.talk(remote, agreed.control, agreed.payload_type, agreed.encoding, patience.listen)
     own = f"{ports.sound.number} and {ports.control.number}"
     return [*found, audio.judge(heard, about, f"{remote[0]}:{remote[1]}", own)]
+
+
+def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
+    """Whether somebody on the Internet wants our sound at an address inside a network. Sans-IO."""
+    if hidden(media) and not hidden(signalling):
+        return bad("call.private-media", about, f"c= names {media}, and {signalling} is on the Internet")
+    return None
 
 
 def looped(sent: bytes, came: bytes, about: str) -> list[Finding]:

@@ -248,6 +248,6 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     "provider.format": _fail("the sound is not mu-law at 8 kHz, so callers would hear noise", "format options in {section}"),
     "provider.silent": _fail("it answered without any content", "model, voice and language in {section}"),
     "provider.deaf": _fail("speech went in and no words came back", "language and model in {section}; audio format there"),
-    "provider.missing": _fail("it was named but cannot be made", "{section}"),
+    "provider.missing": _fail("the configuration names a provider that there is no key for", "{section}"),
 }  # fmt: skip
 """By finding id."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from importlib.resources import as_file, files
 from itertools import pairwise
@@ -11,7 +12,7 @@ from agent.errors import ProviderError
 from agent.model import Model, Text
 from agent.ulaw import to_linear
 from agent.voice import Voice
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.providers import choose, made
 from sipgw.wav import read_ulaw
@@ -35,7 +36,11 @@ HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
 
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """A finding for each provider that is configured; the embedded ones need no check."""
-    choice = choose(config)
+    try:
+        choice = choose(config)
+    except ConfigError as error:
+        yield bad("provider.missing", "providers", str(error), section=error)
+        return
     for part in ("ears", "model", "voice"):
         for name in getattr(choice, part):
             if name != "local":
@@ -64,16 +69,19 @@ async def _examined(config: Config, part: str, name: str) -> Finding:
                 await provider.close()
 
 
+REFUSALS = (
+    ("provider.key", r"key|http 40[13]|unauthori[sz]ed|authentication|credentials?|does not permit|token|signature"),
+    ("provider.payment", r"payment|http 402|quota|balance|credits?"),
+    ("provider.limit", r"rate|http 429|concurren\w+|capacity|too many"),
+    ("provider.name", r"does not know|http 404"),
+)
+"""Whole words of a problem (those of `agent.providers.faults` among them), for an address may hold any digits."""
+
+
 def _of_error(error: ProviderError) -> str:
-    """Which finding a provider's refusal is; the words are those of `agent.providers.faults`."""
-    words = error.problem.lower()
-    for id_, hints in (
-        ("provider.key", ("key", "401", "auth", "credential", "does not permit", "403", "token", "signature")),
-        ("provider.payment", ("payment", "402", "quota", "balance", "credit")),
-        ("provider.limit", ("rate", "429", "concurren", "capacity", "too many")),
-        ("provider.name", ("does not know", "404")),
-    ):
-        if any(hint in words for hint in hints):
+    """Which finding a provider's refusal is."""
+    for id_, words in REFUSALS:
+        if re.search(rf"\b({words})\b", error.problem, re.IGNORECASE):
             return id_
     return "provider.unreachable" if error.temporary else "provider.refused"
 

@@ -75,8 +75,10 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     if first:
         turns.insert(0, Turn("the greeting", 0.0, None, None, first))
     greeting = _rounded(speech[0].begin - call.answered) if speech else None
-    lost, received = _packets(call.stats)
-    gaps = _gaps(speech, call.utterances, call.answered)
+    lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
+    received = call.stats.get("received", 0)
+    acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
+    gaps = _gaps(speech, acts, call.answered)
     return Verdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )
@@ -113,10 +115,3 @@ def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tupl
         if GAP <= silence < REPLY and not spoke:
             found.append((_rounded(before.end - answered), _rounded(silence)))
     return tuple(found)
-
-
-def _packets(stats: dict[str, Any]) -> tuple[int, int]:
-    """Lost or late, and received, from the counters of the media plane."""
-    heard = stats.get("jitter", stats)
-    lost, late, received = (int(heard.get(name, 0) or 0) for name in ("lost", "late", "received"))
-    return lost + late, received

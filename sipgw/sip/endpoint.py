@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Self
 
 import structlog
 
+from sipgw.sip.asked import Asked, asked
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.hunt import Hunt
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
@@ -94,18 +94,6 @@ class EndpointOptions:
         for server in self.dns:
             if not is_address(parse_host_port(server)[0]):
                 raise ValueError(f"dns must be IP addresses, not {server!r}")
-
-
-class Asked(NamedTuple):
-    """One request of ours and what came of it."""
-
-    request: Request
-    """As it was last sent."""
-    peer: Peer
-    response: Response | None
-    """The final one, or None if there was none."""
-    failure: str
-    """Why nobody could be asked; empty if somebody could."""
 
 
 Admit = Callable[[Request, Peer], Refusal | None]
@@ -272,20 +260,7 @@ class Endpoint:
 
     async def ask(self, request: Request, peer: Peer, limit: float) -> Asked:
         """Send one request outside any dialog to `peer`, and wait `limit` seconds at most for its final response."""
-        done: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
-
-        def told(answer: Request | Response | None, now: float) -> None:
-            del now
-            if not done.done() and not (isinstance(answer, Response) and answer.status < 200):
-                done.set_result(answer if isinstance(answer, Response) else None)
-
-        hunts: list[Hunt] = []
-        self._after(lambda now: hunts.append(self.agent.start(request, peer, told, now)))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit):
-                await asyncio.shield(done)
-        hunt = hunts[0]
-        return Asked(hunt.request, hunt.peer, done.result() if done.done() else None, hunt.failure)
+        return await asked(self.agent, self._after, request, peer, limit)
 
     def register(self, options: RegistrationOptions) -> Registration:
         """Register, and stay registered until the endpoint closes."""

@@ -1,14 +1,16 @@
 """What is kept for how long, and what is forgotten: rows and recordings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.store.files import ENDING, file_name
 from sipgw.store.store import Store
 from sipgw.store.tables import Callback, CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
 
@@ -34,6 +36,19 @@ class RetentionOptions:
             raise ValueError("days are 0 or more")
 
 
+class Beside(NamedTuple):
+    """Files that are kept of a call beside its rows and its recording."""
+
+    timeline: Path
+    """What happened when, words included."""
+    packets: Path | None
+    """What was on the wire, sound included."""
+
+
+Files = Callable[[str], Beside]
+"""Tells for a call's identity what is beside."""
+
+
 @dataclass
 class Removed:
     """What was deleted."""
@@ -44,7 +59,7 @@ class Removed:
     callbacks: int = 0
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime) -> Removed:
+async def purge(store: Store, options: RetentionOptions, now: datetime, beside: Files | None = None) -> Removed:
     """Delete what is older than it may be."""
     removed = Removed()
     call = CallRecord
@@ -52,24 +67,28 @@ async def purge(store: Store, options: RetentionOptions, now: datetime) -> Remov
         old = call.began < now - timedelta(days=options.recordings), call.recording != ""
         while calls := await _some(store, *old):
             removed.recordings += _unlink(calls)
+            _unlink_beside(calls, beside, timeline=False)
             await _blank(store, calls)
     if options.transcripts:
         old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
         old_run = select(ToolCallRecord.call).where(ToolCallRecord.call == call.id).exists()
         aged = call.began < now - timedelta(days=options.transcripts)
         while calls := await _some(store, aged, or_(old_turn, old_run)):
+            _unlink_timelines(store, calls)
             async with store.write() as session:
                 await _delete_words(session, calls)
+            _unlink_beside(calls, beside, packets=False)
             removed.transcripts += len(calls)
     if options.calls:
         while calls := await _some(store, call.began < now - timedelta(days=options.calls)):
             removed.recordings += _unlink(calls)
+            _unlink_beside(calls, beside)
             await _delete(store, calls)
             removed.calls += len(calls)
     return removed
 
 
-async def forget(store: Store, number: str) -> Removed:
+async def forget(store: Store, number: str, beside: Files | None = None) -> Removed:
     """Delete all of somebody who called or was called: records, recordings, promises. Calls that go on are left."""
     removed = Removed()
     same = _spellings(number)
@@ -79,6 +98,7 @@ async def forget(store: Store, number: str) -> Removed:
     call = CallRecord
     while calls := await _some(store, or_(call.caller.in_(same), call.called.in_(same))):
         removed.recordings += _unlink(calls)
+        _unlink_beside(calls, beside)
         await _delete(store, calls)
         removed.calls += len(calls)
     await store.scrub()
@@ -98,18 +118,30 @@ async def _some(store: Store, *which: object) -> Sequence[CallRecord]:
 
 
 def _unlink(calls: Sequence[CallRecord]) -> int:
-    """Delete recordings; one that cannot be deleted is told, as its record will not name it any more."""
-    count = 0
-    for call in calls:
-        if call.recording:
-            try:
-                Path(call.recording).unlink()
-                count += 1
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                log.error("recording not deleted", file=call.recording, cause=error.strerror)  # noqa: TRY400
-    return count
+    """Delete recordings; returns how many there were."""
+    return sum(_gone(Path(call.recording)) for call in calls if call.recording)
+
+
+def _unlink_beside(
+    calls: Sequence[CallRecord], beside: Files | None, *, timeline: bool = True, packets: bool = True
+) -> None:
+    for files in map(beside, (call.id for call in calls)) if beside else ():
+        if timeline:
+            _gone(files.timeline)
+        if packets and files.packets:
+            _gone(files.packets)
+
+
+def _gone(path: Path) -> bool:
+    """Delete a file; one that cannot be deleted is told, as no record will name it any more."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.error("file not deleted", file=str(path), cause=error.strerror)  # noqa: TRY400
+        return False
+    return True
 
 
 async def _blank(store: Store, calls: Sequence[CallRecord]) -> None:
@@ -125,7 +157,18 @@ async def _delete_words(session: AsyncSession, calls: Sequence[CallRecord]) -> N
         await session.execute(delete(table).where(table.call.in_(ids)))
 
 
+def _unlink_timelines(store: Store, calls: Sequence[CallRecord]) -> None:
+    """Delete what the pages of calls are made of: words stand in it."""
+    for call in calls:
+        path = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("timeline not deleted", file=str(path), cause=error.strerror)  # noqa: TRY400
+
+
 async def _delete(store: Store, calls: Sequence[CallRecord]) -> None:
+    _unlink_timelines(store, calls)
     async with store.write() as session:
         await _delete_words(session, calls)
         ids = [call.id for call in calls]

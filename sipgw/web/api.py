@@ -17,22 +17,10 @@ from sipgw.web import models
 from sipgw.web.board import row
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
-from sipgw.web.who import Scope, Who
+from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
-
-
-def needs(scope: Scope) -> Callable[[Request], Who]:
-    """Lets those through who have `scope`."""
-
-    def check(request: Request) -> Who:
-        who = Who.of(request)
-        if scope not in who.scopes:
-            raise HTTPException(403, f"this needs the scope {scope}")
-        return who
-
-    return check
 
 
 Reader = Annotated[Who, Depends(needs("calls:read"))]

@@ -16,6 +16,8 @@ WAITING = 8
 BROWSERS = 100
 """Browsers that are fed at the same time."""
 ALIVE = b": still here\n\n"
+AT_MOST = 600.0
+"""Seconds of one stream. The browser asks for another at once, and is let in only if it still may."""
 CLOSED = b"event: closed\ndata: {}\n\n"
 ALIVE_EVERY = 15.0
 """Seconds; a proxy takes a connection on which nothing comes for dead."""
@@ -67,8 +69,9 @@ class Feed:
         self._readers.add(queue)
         self._watched.set()
         try:
-            message = b""
-            while message != CLOSED:
+            now, message = asyncio.get_running_loop().time, b""
+            ends = now() + AT_MOST
+            while message != CLOSED and now() < ends:
                 message = ALIVE
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(ALIVE_EVERY):

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sipgw.web.entrance import Entrance
-from sipgw.web.hosts import is_ours, same_origin
+from sipgw.web.hosts import is_loopback, is_ours, same_origin
 from sipgw.web.who import NOBODY, Who
 
 POLICY = (
@@ -27,9 +27,12 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
-PUBLIC = ("/sign-in", "/setup", "/static/", "/health/")
+PUBLIC = ("/sign-in", "/setup", "/static/", "/healthz", "/readyz")
 """Paths that need no sign-in: a whole path, or one and all below it."""
 API = "/api/"
+METRICS = "/metrics"
+BODY = 256 * 1024
+"""Bytes of a request."""
 COOKIE = "sipgw_session"
 
 
@@ -70,12 +73,25 @@ class Guard:
             return PlainTextResponse("This name is not ours. Set [web] names if it should be.\n", 421)
         if changes(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
             return PlainTextResponse("This request comes from another site.\n", 403)
+        if self._entrance.open and not near(scope, headers):
+            return PlainTextResponse("This comes through a proxy. Set [web] password first.\n", 403)
+        if "transfer-encoding" in headers:
+            return PlainTextResponse("Say how long the request is.\n", 411)
+        if int(headers.get("content-length") or 0) > BODY:  # the server has checked that it is a number
+            return PlainTextResponse("This request is too long.\n", 413)
         return None
 
 
 def changes(scope: Scope) -> bool:
     """Whether a request may change something."""
     return scope["type"] == "websocket" or scope["method"] not in SAFE
+
+
+def near(scope: Scope, headers: Headers) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it from who knows where."""
+    client = scope.get("client")
+    through = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    return not through and client is not None and is_loopback(client[0])
 
 
 def public(path: str) -> bool:
@@ -85,9 +101,10 @@ def public(path: str) -> bool:
 
 def _unknown(scope: Scope, who: Who) -> ASGIApp | None:
     path = scope["path"]
-    if public(path) or (path.startswith(API) and who is not NOBODY) or who.may("viewer"):
+    for_programs = path.startswith(API) or path == METRICS
+    if public(path) or (for_programs and who is not NOBODY) or who.may("viewer"):
         return None
-    if path.startswith(API):
+    if for_programs:
         return JSONResponse({"detail": "a valid key or a session is needed"}, 401, {"WWW-Authenticate": "Bearer"})
     if changes(scope):
         return PlainTextResponse("Sign in first.\n", 401)

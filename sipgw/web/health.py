@@ -1,11 +1,13 @@
 """For machines that watch over the gateway: health, readiness, and metrics for Prometheus."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from sipgw.web.state import Here
-from sipgw.web.who import Viewer
+from sipgw.web.who import Who, needs
 
 router = APIRouter()
 
@@ -28,6 +30,6 @@ async def ready(app: Here) -> Response:
 
 
 @router.get("/metrics")
-async def metrics(app: Here, _who: Viewer) -> Response:
+async def metrics(app: Here, _who: Annotated[Who, Depends(needs("metrics:read"))]) -> Response:
     """The text format of Prometheus."""
     return Response(app.metrics.text(), media_type=CONTENT_TYPE_LATEST)

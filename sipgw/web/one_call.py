@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.explain import Explained, explain, findings
-from sipgw.timelines import file_name
+from sipgw.store.files import file_name
 from sipgw.waveform import waveform
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer
@@ -31,6 +31,7 @@ async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     stranger = "began" not in found
     shown = [explain(ending, messages)] if ending or stranger else []
     found |= {"live": bool(version) and not ending, "explained": _told([*shown, *findings(found)])}
+    found["recorded"] = _recorded(found)
     found["media"] = {name: value for name, value in found.get("media", {}).items() if name != "recording"}
     return JSONResponse(found, headers={"ETag": tag} if version else None)
 
@@ -76,8 +77,8 @@ async def pcap(call: str, app: Here, _who: Viewer) -> Response:
 async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)
-    recorded = isinstance(found.get("media", {}).get("recording"), dict)
-    return page(request, "call.html", title="Call", call=call, recorded=recorded)
+    caller = str(found.get("caller") or "withheld")
+    return page(request, "call.html", title="Call", call=call, caller=caller, recorded=_recorded(found))
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
@@ -99,6 +100,10 @@ async def recording_of(app: App, call: str) -> Path:
     if path is None or not await asyncio.to_thread(path.is_file):
         raise HTTPException(404, "this call has no recording")
     return path
+
+
+def _recorded(found: dict[str, Any]) -> bool:
+    return isinstance(found.get("media", {}).get("recording"), dict)
 
 
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ class WebOptions:
     port: int = PORT
     """TCP port; if the default is taken, the next free one of ten is used."""
     names: tuple[str, ...] = ()
-    """Host names under which browsers reach it, besides ``localhost`` and addresses: ``["phone.example.com"]``."""
+    """Host names under which browsers reach it, besides ``localhost`` and addresses: ``["phone.example.com"]``. With
+    one, people must sign in: whatever leads there may lead from anywhere."""
     password: str = field(default="", repr=False)
     """Password of the user ``admin``; with one, people sign in on loopback too. Filled in by ``SIPGW_WEB_PASSWORD``."""
     session_idle: float = 12 * 3600
@@ -37,4 +38,4 @@ class WebOptions:
     @property
     def needs_sign_in(self) -> bool:
         """Whether anybody must say who they are."""
-        return bool(self.password) or not is_loopback(self.host)
+        return bool(self.password or self.names) or not is_loopback(self.host)

@@ -1,13 +1,19 @@
-"""Calls out: one at once, and those that were promised."""
+"""Calls out: one at once, those that were promised, and what the gate has decided."""
+
+import asyncio
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.audit import latest
 from sipgw.web.state import Here, page
 from sipgw.web.who import Viewer
 
 router = APIRouter()
+
+DECISIONS = 50
+"""Of the gate, the latest, that are shown."""
 
 
 @router.get("/outbound")
@@ -18,7 +24,8 @@ async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
         callbacks = await app.house.store.callbacks()
     except SQLAlchemyError:
         problem = "The database does not answer."
+    decisions = await asyncio.to_thread(latest, app.house.config.audit_folder, DECISIONS)
     return page(
         request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:200],
-        agents=list(app.house.agents.all), trunks=[status.name for status in app.house.status()],
+        decisions=decisions, agents=list(app.house.agents.all), trunks=[status.name for status in app.house.status()],
     )  # fmt: skip

@@ -66,7 +66,9 @@ class Dashboard:
         config = uvicorn.Config(
             served, log_config=None, access_log=False, lifespan="off",
             ws="websockets-sansio", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
-            server_header=False, proxy_headers=False,
+            server_header=False,
+            # A TLS proxy on this machine tells who asks and that it is https.
+            proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
         )  # fmt: skip
         server = _Server(config)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())

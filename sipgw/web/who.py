@@ -10,9 +10,9 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 """From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
 RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
-Scope = Literal["calls:read", "calls:control", "calls:place"]
-SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place")
-"""What the REST interface lets do: see calls; end, transfer, speak into and press keys in them; make them."""
+Scope = Literal["calls:read", "calls:control", "calls:place", "metrics:read"]
+SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "metrics:read")
+"""What programs may do: see calls; end, transfer, speak into and press keys in them; make them; read the metrics."""
 ALL = frozenset[str](SCOPES)
 
 
@@ -38,7 +38,7 @@ class Who:
     @staticmethod
     def signed(name: str, role: Role, csrf: str) -> "Who":
         """Somebody who has signed in."""
-        return Who(name, role, csrf, frozenset({"calls:read"}) if role == "viewer" else ALL)
+        return Who(name, role, csrf, frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL)
 
     def may(self, role: Role) -> bool:
         """Whether they may do what `role` may."""
@@ -46,6 +46,18 @@ class Who:
 
 
 NOBODY = Who("", "nobody", "", frozenset(), signed_in=False)
+
+
+def needs(scope: Scope) -> Callable[[Request], Who]:
+    """A dependency that lets those through who have `scope`."""
+
+    def check(request: Request) -> Who:
+        who = Who.of(request)
+        if scope not in who.scopes:
+            raise HTTPException(403, f"this needs the scope {scope}")
+        return who
+
+    return check
 
 
 def _at_least(role: Role) -> Callable[[Request], Who]:

@@ -8,8 +8,8 @@ AREAS = {
     "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "browser": ("browser",),
-    "calls": ("records",),
-    "dashboard": ("dashboard",),
+    "calls": ("admission", "records"),
+    "dashboard": ("dashboard", "call_page"),
     "tools": (),
     "production": (),
 }

@@ -15,6 +15,7 @@ from media.channel import Channel, Frames, MediaEvent
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, RATE
 from media.session import Format, Session
+from media.tap import TapOptions
 from tests.bench.gate import Gate, percentile
 
 AREA = "media"
@@ -72,10 +73,18 @@ async def busy() -> None:
         await asyncio.sleep(0.080)
 
 
-async def run_calls(*, hog: bool = False, record: str = "", bridged: bool = False) -> Load:
-    """Hold `CALLS` two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
+async def look(engine: MediaEngine, channels: list[Channel]) -> None:
+    """Fetch the packets of one call after the other, without a pause, as if somebody downloaded every capture."""
+    while True:
+        for channel in channels:
+            async for _ in engine.packets(channel.number):
+                pass
 
-    If `bridged`, they are joined two by two.
+
+async def run_calls(*, hog: bool = False, record: str = "", bridged: bool = False, looked_at: bool = False) -> Load:
+    """Hold `CALLS` two-way calls for `SECONDS`, their packets kept; `record` is a folder that they are recorded in.
+
+    If `bridged`, they are joined two by two; if `looked_at`, their packets are fetched all the time.
     """
     heard = [0] * CALLS
 
@@ -90,7 +99,7 @@ async def run_calls(*, hog: bool = False, record: str = "", bridged: bool = Fals
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26,
     )  # fmt: skip
     assert far.stdin and far.stdout
-    async with MediaEngine(MediaOptions("127.0.0.1")) as engine:
+    async with MediaEngine(MediaOptions("127.0.0.1"), TapOptions()) as engine:
         channels = [await engine.open(listener(call)) for call in range(CALLS)]
         for channel, port in zip(channels, json.loads(await far.stdout.readline()), strict=True):
             channel.connect(FORMAT, ("127.0.0.1", port))
@@ -103,6 +112,8 @@ async def run_calls(*, hog: bool = False, record: str = "", bridged: bool = Fals
             work = [busy()] if hog else []
             if not bridged:
                 work.append(speak(channels))
+            if looked_at:
+                work.append(look(engine, channels))
             others = [tasks.create_task(each) for each in work]
             far.stdin.write(json.dumps([channel.port for channel in channels]).encode() + b"\n")
             began, cpu = time.monotonic(), worker_cpu()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,54 @@ def test_other_formats_are_known_as_wrong(what: str, sound: bytes) -> None:
         ("wants payment", "provider.payment"),
         ("limits the rate", "provider.limit"),
         ("does not know this address, model or voice", "provider.name"),
+        ("answered HTTP 402", "provider.payment"),
+        ("cannot connect to 127.0.0.1:44029", "provider.refused"),
     ],
 )
 def test_refusals_are_told_apart(problem: str, id_: str) -> None:
     assert providers._of_error(ProviderError("x", problem, temporary=False)) == id_
+
+
+class Dull:
+    """Ears, model and voice that answer without content."""
+
+    name = "dull"
+    sound = b""
+
+    async def open(self) -> None: ...
+    def hear(self, ulaw: bytes) -> None: ...
+
+    async def events(self) -> Any:
+        return
+        yield
+
+    async def reply(self, messages: Any, tools: Any) -> Any:
+        return
+        yield
+
+    async def speak(self, text: str) -> Any:
+        if self.sound:
+            yield self.sound
+
+
+@on_loop
+async def test_providers_that_have_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "AFTER", 0.0)
+    monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
+    dull: Any = Dull()
+    assert (await providers._voice(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._model(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._ears(dull, "x", "[x]")).id == "provider.deaf"
+
+
+def test_what_takes_too_long_is_told() -> None:
+    assert providers._timed("voice", "x", "[x]", 1.1, "").id == "provider.slow"
+    assert providers._timed("voice", "x", "[x]", 0.9, "").id == "provider.ok"
+    assert providers._of_error(ProviderError("x", "refused the request", temporary=False)) == "provider.refused"
+
+
+@on_loop
+async def test_a_provider_without_a_key_is_a_finding() -> None:
+    found = [one async for one in providers.examine(Config(agent=AgentOptions(voice="cartesia")))]
+    assert [one.id for one in found] == ["provider.missing"]
+    assert "CARTESIA_API_KEY" in found[0].fix

@@ -3,11 +3,18 @@
 import asyncio
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from sipgw.doctor import echoes
+from sipgw.doctor.asking import Exchange
+from sipgw.doctor.calling import out_of_reach
 from sipgw.doctor.catalogue import CATALOGUE
+from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.uri import Uri
 from tests.doctor.broken import (
     PASSWORD,
     QUICK,
@@ -171,6 +178,24 @@ async def test_a_closed_port_a_silent_one_and_one_that_only_speaks_tcp() -> None
             assert "reach.udp-silent" in ids(await diagnosed(peer(place), patience=SHORT))
     assert ids(await diagnosed(peer(place), patience=SHORT)) == {"reach.closed"}
     assert ids(await diagnosed(peer(f"sip:{place};transport=tcp"), patience=SHORT)) == {"reach.closed"}
+
+
+@on_loop
+async def test_an_address_that_no_route_leads_to() -> None:
+    assert ids(await diagnosed(peer("192.0.2.1"), patience=SHORT)) == {"reach.unreachable"}, "we are on loopback only"
+
+
+def test_addresses_inside_a_network_are_of_no_use_outside() -> None:
+    private = out_of_reach("10.0.0.5", "203.0.113.7", "t")
+    assert private is not None
+    assert private.id == "call.private-media"
+    assert out_of_reach("10.0.0.5", "10.0.0.1", "t") is None
+    sent = Request(
+        "OPTIONS", Uri("sip", host="x"), headers=Headers((("Via", "SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK1"),))
+    )
+    exchange = Exchange(sent, Peer("udp", "203.0.113.7", 5060), Response(200, "OK", headers=sent.headers), (), "")
+    found = echoes.read(exchange, "t", fixed="10.0.0.9", listens=True, clock=datetime.now(UTC))
+    assert "address.private-set" in {one.id for one in found}
 
 
 @on_loop

@@ -32,6 +32,16 @@ format = "json"
 {more}
 """
 
+GATE = """
+[gate]
+extensions = ["caller"]
+countries = ["US"]
+[[gate.windows]]
+hours = "00:00-24:00"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+"""
+"""Calls at any hour: the tests do not ask what time it is in California."""
+
 
 class Served:
     """A running gateway."""

@@ -57,6 +57,9 @@ def test_a_call_from_the_page(gateway: Served, tmp_path: Path) -> None:
         page.get_by_role("button", name="Hang up").click()
         expect(page.locator("[data-state]")).to_have_text("You hung up.")
         expect(board.locator("tr[data-call]")).to_have_count(0)
+        page.get_by_role("link", name="The record of this call").click()
+        expect(page.get_by_role("main")).to_contain_text("Go forward 10 meters", ignore_case=True)
+        expect(page.get_by_role("main")).to_contain_text("browser")
     assert not errors
     assert (stats["heard"], stats["said"]) == ("audio/PCMU", "audio/PCMU")
     assert stats["energy"] > 0.01

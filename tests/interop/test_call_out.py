@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
 
+from media.g711 import to_linear
+from tests.bench.answering import silence, tone
 from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
-from tests.interop.served import CONFIG, free_port
+from tests.interop.served import CONFIG, GATE, free_port
+from tests.test_who_answered import talk
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -20,16 +24,6 @@ user = "gateway"
 password = "${{SECRET}}"
 caller_id = "+14155550199"
 """
-
-GATE = """
-[gate]
-extensions = ["caller"]
-countries = ["US"]
-[[gate.windows]]
-hours = "00:00-24:00"
-days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-"""
-"""Calls at any hour: the tests do not ask what time it is in California."""
 
 
 def configured(folder: Path, port: int, more: str = "") -> None:
@@ -61,11 +55,31 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
         ran = sipgw_call(tmp_path, number="caller")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     said = [line.split(maxsplit=1) for line in ran.stdout.splitlines()]
-    assert [line[0] for line in said if line[0] in ("calling", "answered", "ended")] == ["calling", "answered", "ended"]
+    milestones = ["calling", "answered", "ended"]
+    assert [line[0] for line in said if line[0] in milestones] == milestones
     assert said[0] == ["calling", "caller through carrier"]
     assert ["agent", "Hello, this is Acme Store. Do you have a moment?"] in said
     assert any(line[0] == "person" for line in said)
     assert said[-1][1].startswith("agent hung up"), ran.stdout
+
+
+def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
+    """A long greeting and a beep; then it listens."""
+    port = free_port()
+    configured(tmp_path, port, 'number_format = "as_dialled"\n')
+    text = (tmp_path / "sipgw.toml").read_text().replace("[agent]", '[agent]\nanswering_machines = "message"')
+    (tmp_path / "sipgw.toml").write_text(text)
+    sound = silence(0.5) + talk(4.0) + silence(0.6) + tone(1000, 0.4, 8000) + silence(30)
+    with wave.open(str(tmp_path / "said.wav"), "wb") as said:
+        said.setparams((1, 2, 8000, 0, "NONE", ""))
+        said.writeframes(to_linear(sound))
+    (tmp_path / "phone").mkdir()
+    phone = Baresip(tmp_path / "phone", tmp_path / "said.wav", "", account=";answermode=auto", port=port)
+    with phone.waiting():
+        ran = sipgw_call(tmp_path, number="caller")
+    assert ran.returncode == 18, ran.stdout + ran.stderr
+    assert "it is     a machine" in ran.stdout
+    assert "agent     Hello, this is Acme Store. We could not reach you." in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +54,16 @@ ENDINGS = [
     ("transferred", "to sip:reception@10.0.0.5: 200 OK"), ("silence", "the caller said nothing"),
     ("refused", "they offered only G.729; ask the carrier to enable PCMU"),
     ("failed", "voice failed: ElevenLabs: no sound for 2.5 s"),
+]  # fmt: skip
+
+
+DECISIONS = [
+    {"at": f"2026-11-20T{hour}:12:00+00:00", "number": number, "permitted": not reason, "agent": "agent",
+     "reason": reason or "every rule lets it be called"}
+    for hour, number, reason in (
+        ("09", "+15550100", ""), ("10", "+442079460018", "it is 21:10 in Europe/London, outside 09:00 to 20:00"),
+        ("11", "+15550177", "+15550177 is on our own do-not-call list; sipgw dnc remove takes it off"),
+    )
 ]  # fmt: skip
 
 
@@ -110,7 +121,8 @@ async def served(
     folder: Path, *, busy: bool = True, hostile: bool = False, more: str = ""
 ) -> AsyncIterator[tuple[Standing, str]]:
     """A dashboard on a port of its own; yields the house and the address."""
-    config = parse(f"{TOML}[web]\nport = 0\n{more}", "scene.toml", KEYS)
+    config = parse(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = 0\n{more}', "scene.toml", KEYS)
+    (folder / "gate-2026-11.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in DECISIONS if busy))
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
         house = Busy(config, store)
         async with Dashboard(house, config.web) as dashboard:

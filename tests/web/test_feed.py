@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.turns import State
 from sipgw.live import LiveCall
-from sipgw.web.feed import WAITING, Feed
+from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, WAITING, Feed
 from tests.virtual import run
 from tests.web.house import live_call
 
@@ -68,5 +68,14 @@ def test_closing_ends_every_stream() -> None:
         await anext(stream)
         feed.close()
         assert [parsed(message) async for message in stream] == [("closed", {})]
+
+    run(look())
+
+
+def test_a_stream_ends_after_a_while_so_that_who_signed_out_sees_no_more() -> None:
+    async def look() -> None:
+        feed = Feed(dict)
+        messages = [message async for message in feed.read()]
+        assert messages[1:] == [ALIVE] * round(AT_MOST / ALIVE_EVERY)
 
     run(look())

@@ -32,3 +32,18 @@ def test_metrics_are_read(tmp_path: Path) -> None:
             assert 'sipgw_live_calls{trunk="office"} 1.0' in answer.text
 
     asyncio.run(look())
+
+
+def test_where_people_sign_in_probes_need_nothing_and_metrics_need_a_key(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, '[web]\npassword = "${PASSWORD}"') as visitor:
+            browser = visitor.browser
+            assert (await browser.get("/healthz")).status_code == 200
+            assert (await browser.get("/readyz")).status_code == 503
+            assert (await browser.get("/metrics")).status_code == 401
+            for scope, status in (("metrics:read", 200), ("calls:place", 403)):
+                key = await visitor.entrance.accounts.add_key(scope.replace(":", "-"), [scope])
+                answer = await browser.get("/metrics", headers={"Authorization": f"Bearer {key}"})
+                assert answer.status_code == status
+
+    asyncio.run(look())

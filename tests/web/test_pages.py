@@ -1,11 +1,17 @@
 """Every page, as a browser asks for it."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sipgw.store import CallRecord
 from sipgw.web.app import PAGES
+from sipgw.web.calls import ROWS
+from sipgw.web.guard import BODY
 from tests.web.house import live_call, visit
 
 SCRIPT = '<script>alert("x")</script>'
@@ -51,8 +57,20 @@ def test_a_name_that_is_not_ours_gets_nothing(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, '[web]\nnames = ["phone.example.com"]') as there:
             for host, status in (("evil.example", 421), ("phone.example.com", 200), ("localhost:8080", 200),
-                                 ("[::1]:8080", 200), ("", 421)):  # fmt: skip
-                assert (await there.browser.get("/", headers={"Host": host})).status_code == status, host
+                                 ("[::1]:8080", 200), ("", 421), ("phone.example.com.evil.example", 421)):  # fmt: skip
+                assert (await there.browser.get("/sign-in", headers={"Host": host})).status_code == status, host
+            assert (await there.browser.get("/")).status_code == 303, "who has a name for it must sign in"
+
+    asyncio.run(look())
+
+
+def test_without_sign_in_nobody_comes_through_a_proxy(tmp_path: Path) -> None:
+    """It would let in whoever reaches the proxy."""
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+                assert (await there.browser.get("/", headers={header: "203.0.113.5"})).status_code == 403
 
     asyncio.run(look())
 
@@ -65,6 +83,85 @@ def test_another_site_changes_nothing(tmp_path: Path) -> None:
             ours = {"Origin": "http://127.0.0.1:8080"}
             assert (await there.browser.post("/", headers=ours)).status_code == 403
             assert (await there.browser.post("/", headers=ours | await there.token())).status_code == 405
+
+    asyncio.run(look())
+
+
+def test_a_request_without_end_is_not_read(tmp_path: Path) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            assert (await there.browser.post("/sign-in", content=b"x" * (BODY + 1))).status_code == 413
+            assert (await there.browser.post("/sign-in", content=endless())).status_code == 411
+
+    asyncio.run(look())
+
+
+def test_pages_of_a_gateway_that_has_seen_much(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            began = datetime(2026, 1, 1, tzinfo=UTC)
+            async with there.house.store.write() as session:
+                session.add_all(
+                    CallRecord(
+                        id=f"past-{number}", trunk="office", caller="9" * 200, called="+1", began=began,
+                        ended=began + timedelta(days=40), ending="x" * 64, cause="y" * 500, media={},
+                    ) for number in range(5000)
+                )  # fmt: skip
+            for number in range(500):
+                there.house.begin(live_call(number, "9" * 200))
+            calls = (await there.browser.get("/calls", params={"words": "nobody said that", "number": "9*"})).text
+            assert "No call fits" in calls
+            calls = (await there.browser.get("/calls", params={"number": "9*"})).text
+            assert calls.count("<tr>") == 1 + ROWS
+            assert "960:00:00" in calls
+            assert 'rel="next"' in calls
+            assert (await there.browser.get("/")).text.count("data-call=") == 500
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["since=9999-12-31&until=9999-12-31", "since=0001-01-01", "since=tomorrow", "after=nonsense", "direction=up",
+     "number=%00", "words=%25_%5C", "number=" + "9" * 65],
+)  # fmt: skip
+def test_a_search_that_makes_no_sense_is_answered(tmp_path: Path, search: str) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            assert (await there.browser.get(f"/calls?{search}")).status_code in (200, 422)
+
+    asyncio.run(look())
+
+
+def test_what_the_gate_decided_is_shown_with_its_reason(tmp_path: Path) -> None:
+    async def look() -> None:
+        folder = tmp_path / "audit"
+        folder.mkdir()
+        line = {"at": "2026-11-21T09:00:00+00:00", "number": "+15550100", "permitted": False, "agent": "agent",
+                "reason": SCRIPT}  # fmt: skip
+        (folder / "gate-2026-10.jsonl").write_text(json.dumps(line))
+        (folder / "gate-2026-11.jsonl").write_text(f"half a line\n[]\n{{}}\n{json.dumps(line)}\n")
+        async with visit(tmp_path, f'[gate]\naudit = "{folder}"') as there:
+            text = (await there.browser.get("/outbound")).text
+            assert text.count(">refused<") == 1
+            assert "&lt;script&gt;" in text
+            assert SCRIPT not in text
+
+    asyncio.run(look())
+
+
+def test_secrets_are_set_or_not_set(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, '[openai]\napi_key = "${PASSWORD}"') as there:
+            text = (await there.browser.get("/configuration")).text
+            assert "correct horse" not in text
+            assert '<dt class="mono">api_key</dt><dd><span class="mono value">set</span>' in text
+            assert '<dt class="mono">api_key</dt><dd><span class="mono value">not set</span>' in text
+            assert "Address to listen on. On any other than loopback people must sign in." in text
 
     asyncio.run(look())
 

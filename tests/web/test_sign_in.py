@@ -139,6 +139,20 @@ def test_a_key_counts_for_the_interface_only_and_until_it_is_revoked(tmp_path: P
     asyncio.run(look())
 
 
+def test_machines_that_watch_over_it_need_no_password_and_a_key_for_the_figures(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            assert (await there.browser.get("/healthz")).status_code == 200
+            assert (await there.browser.get("/readyz")).status_code in (200, 503)
+            assert (await there.browser.get("/metrics")).status_code == 401
+            for scope, status in (("metrics:read", 200), ("calls:read", 403)):
+                key = await there.entrance.accounts.add_key("prometheus", [scope])
+                answer = await there.browser.get("/metrics", headers={"Authorization": f"Bearer {key}"})
+                assert answer.status_code == status
+
+    asyncio.run(look())
+
+
 def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:

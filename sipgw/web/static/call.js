@@ -80,6 +80,8 @@ function draw(call) {
   put("quality", whole.quality, () => quality(whole.quality));
   put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.text)) : [html("li", { class: "faint" }, "None.")]);
   root.querySelector("[data-wait]").hidden = true;
+  document.querySelector("[data-when-live]")?.toggleAttribute("hidden", !whole.live);
+  if (whole.recorded && !audio) location.reload(); // it ended while we looked, and now there is something to hear
   root.dataset.ready = whole.live ? "live" : "ended";
 }
 

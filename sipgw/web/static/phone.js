@@ -123,6 +123,8 @@ async function begin() {
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection);
     if (mine.ended) return;
+    if (!connection.localDescription.sdp.includes("a=candidate"))
+      throw new Error("The browser has no network address to call from; it does not call over loopback. Connect this machine to any network, then call again.");
     const answer = await send("POST", "/api/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
     mine.id = answer.call;
     if (mine.ended) return leave(mine);

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.providers.local.brain.phrases import QUESTIONS, Ask, question_heard
-from tests.agent.brain.caller import CALLBACK, HANG_UP, ORDER, PERSON, Caller, pieces
+from tests.agent.brain.caller import CALLBACK, HANG_UP, ORDER, PERSON, TOOLS, Caller, pieces, schema
 
 MORE = QUESTIONS[Ask.MORE]
 STATUS = f"Order 7 3 4 6, a blue raincoat, is out for delivery. It is expected today before six. {MORE}"
@@ -295,3 +295,31 @@ def test_every_question_is_recognised_in_what_was_heard(ask: Ask) -> None:
 
 def test_no_question_is_recognised_in_an_answer() -> None:
     assert question_heard("Order 7 3 4 6, a blue raincoat, is out for delivery. It is expected—") is None
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        "Stop calling me.",
+        "Please stop calling me!",
+        "Don't call me again.",
+        "Do not ever call me again, please.",
+        "Never call this number again.",
+        "Put me on your do not call list.",
+        "Take me off your list.",
+        "I want you to remove my number from your system.",
+    ],
+)
+def test_whoever_wants_no_more_calls_is_put_on_the_list(heard: str) -> None:
+    done = "I have put your number on our list."
+    tools = [schema("stop_calling"), *TOOLS]
+    call = Caller(tools, lambda name, arguments: {"say": done} if name == "stop_calling" else {"ok": True})
+    assert call.says(heard) == f"{done} {MORE}"
+    assert call.calls == [("stop_calling", {})]
+
+
+@pytest.mark.parametrize("heard", ["Can someone call me back?", "Do not call me before noon.", "Stop."])
+def test_other_wishes_about_calls_put_nobody_on_the_list(heard: str) -> None:
+    call = Caller(tools=[schema("stop_calling"), *TOOLS])
+    call.says(heard)
+    assert ("stop_calling", {}) not in call.calls

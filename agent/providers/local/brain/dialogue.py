@@ -24,6 +24,12 @@ MAX_CONTENT = 20_000
 """Characters of one message that are read."""
 
 _ORDER, _CALLBACK, _PERSON, _HANG_UP = "get_order_status", "schedule_callback", "transfer_to_human", "hang_up"
+_STOP = "stop_calling"
+_NO_MORE_CALLS = re.compile(
+    r"\b(?:stop|quit) (?:calling|phoning|ringing)(?! (?:back|it|the))|"
+    r"\b(?:don't|do not|never|not) (?:ever )?(?:call|phone|ring) (?:me|us|here|this number)(?: again| any ?more| ever)|"
+    r"\b(?:do not|don't) call list|\b(?:take|remove|delete) (?:me|us|my number) (?:off|from) (?:your|the|that|this)"
+)
 _ANOTHER = re.compile(r"\b(?:another|other|different|second|new|next) (?:order|one|number|package|parcel)")
 _ABOUT_ORDER = re.compile(r"\b(?:orders?|package|parcel|delivery|shipment)\b")
 _ABOUT_CALL = re.compile(r"\b(?:calls?|phone|ring|ringing|callback|contact)\b")
@@ -103,6 +109,9 @@ class Dialogue:
 
     def _to_caller(self, text: str) -> Reply:
         said = slots(text)
+        if _STOP in self._tools and _NO_MORE_CALLS.search(said.words):
+            self._forget()
+            return Reply((), None, Call(_STOP, {"phone_number": said.digits} if said.digits else {}))
         guess = self._guess(said.words)
         reply = self._dictation(said, guess) or self._yes_or_no(said, guess) or self._wish(guess.intent, said)
         if reply is not None:
@@ -273,6 +282,8 @@ class Dialogue:
         fault = results.fault(result)
         if call is None or call.name == _HANG_UP:
             return Reply(())
+        if call.name == _STOP and isinstance(result, Mapping) and not fault:
+            return self._more(f"{results.spoken(result.get('say')) or 'That is done'}.")
         if call.name == _ORDER:
             return self._order_result(call.arguments.get("order_number", self._digits), result, fault)
         if call.name == _PERSON:

@@ -1,0 +1,80 @@
+"""One sentence for a caller who is not let in to a conversation; then the call ends."""
+
+import asyncio
+from importlib.resources import files
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.limits import OPEN, boundary
+from agent.line import Finished, Gone, Line
+from agent.mouth import Mouth
+from agent.records import Outcome
+from agent.voice import Voice
+
+log = structlog.get_logger()
+
+LIMIT = 30.0
+"""Seconds that it may take."""
+
+
+class Announcement:
+    """Says `text` and ends as `outcome`. In a call it stands where a conversation does."""
+
+    def __init__(self, line: Line, voice: Voice, text: str, outcome: Outcome) -> None:
+        self._line = line
+        self._voice = voice
+        self._text = text
+        self._outcome = outcome
+        self._mouth = Mouth(line, voice)
+        self._gone = asyncio.Event()
+
+    async def open(self) -> None:
+        """Get the voice ready; if that fails, a recorded sentence is said instead."""
+        try:
+            with boundary(self._voice.name):
+                async with asyncio.timeout(OPEN):
+                    await self._voice.open()
+        except ProviderError as error:
+            log.warning("announcement without its voice", cause=str(error))
+
+    async def run(self) -> Outcome:
+        """Say it; never raises but on cancellation."""
+        try:
+            async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+                listening = group.create_task(self._listen())
+                saying = group.create_task(self._say())
+                gone = group.create_task(self._gone.wait())
+                await asyncio.wait({saying, gone}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (listening, saying, gone):
+                    task.cancel()
+        except TimeoutError:
+            log.warning("announcement cut off", seconds=LIMIT)
+        await self.close()
+        return self._outcome
+
+    async def _listen(self) -> None:
+        async for event in self._line.events():
+            if isinstance(event, Finished):
+                self._mouth.finished(event)
+            elif isinstance(event, Gone):
+                self._gone.set()
+
+    async def _say(self) -> None:
+        try:
+            with boundary(self._voice.name):
+                await self._mouth.speak(self._mouth.begin(self._text), lambda: None)
+        except ProviderError as error:
+            log.warning("announcement without its voice", cause=str(error))
+            recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
+            self._mouth.play(self._mouth.begin(self._text), recorded)
+        await self._mouth.silent()
+
+    async def close(self) -> None:
+        """End the voice's session; safe to call twice, and without `run`."""
+        try:
+            with boundary(self._voice.name):
+                async with asyncio.timeout(OPEN):
+                    await self._voice.close()
+        except ProviderError as error:
+            log.warning("provider did not close", provider=self._voice.name, cause=str(error))

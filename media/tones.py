@@ -1,0 +1,90 @@
+"""Single tones in the sound: the beep of an answering machine, the calling and answering tones of fax. Sans-IO.
+
+What tells a tone from a voice: one frequency holds nearly all of the energy, and stays where it is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.g711 import RATE, to_linear
+
+WINDOW = 256
+"""Samples that are looked at together (32 ms)."""
+HOP = 160
+"""Samples from one look to the next (20 ms)."""
+LEAST = 0.12
+"""Seconds that a tone lasts at least."""
+LOWEST, HIGHEST = 400.0, 2200.0
+"""Hz."""
+DRIFT = 12.0
+"""Hz that it may wander from look to look; a voice that sings wanders more."""
+SHARE = 0.93
+"""Of all energy that it has at least."""
+QUIETEST = 200.0
+"""Amplitude at least (16-bit scale, about -44 dBm0)."""
+
+_SHAPE = np.hanning(WINDOW)
+_PADDED = 1024
+_BIN = RATE / _PADDED
+_LOBE = round(2 * _PADDED / WINDOW)
+"""Bins from the top of a tone to where the window sees nothing of it."""
+_FULL = float(np.sum(_SHAPE)) / 2
+
+
+class Tone(NamedTuple):
+    """A tone that lasts, or, if `over`, has lasted `seconds`."""
+
+    hz: float
+    seconds: float
+    over: bool
+
+
+class Tones:
+    """Listens to mu-law sound of any length."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._hz = 0.0
+        self._looks = 0
+
+    def feed(self, ulaw: bytes) -> list[Tone]:
+        """Take sound; returns what is heard of tones, one for each 20 ms of a tone and one for its end."""
+        sound = self._rest + ulaw
+        found = []
+        at = 0
+        while at + WINDOW <= len(sound):
+            tone = self._look(np.frombuffer(to_linear(sound[at : at + WINDOW]), "<i2").astype(np.float64))
+            if tone is not None:
+                found.append(tone)
+            at += HOP
+        self._rest = sound[at:]
+        return found
+
+    def _look(self, samples: NDArray[np.float64]) -> Tone | None:
+        hz = pitch(samples)
+        if hz and self._looks and abs(hz - self._hz) <= DRIFT:
+            self._looks += 1
+            self._hz = hz
+            return self._tone(over=False)
+        ended = self._tone(over=True)
+        self._hz, self._looks = hz, int(hz > 0)
+        return ended
+
+    def _tone(self, *, over: bool) -> Tone | None:
+        seconds = self._looks * HOP / RATE
+        return Tone(self._hz, seconds, over) if seconds >= LEAST - 1e-9 else None
+
+
+def pitch(samples: NDArray[np.float64]) -> float:
+    """The frequency of the tone that a window of sound is, or 0."""
+    power = np.abs(np.fft.rfft((samples - samples.mean()) * _SHAPE, _PADDED)) ** 2
+    top = int(np.argmax(power))
+    total = float(power.sum())
+    if not LOWEST / _BIN <= top <= HIGHEST / _BIN or np.sqrt(power[top]) < QUIETEST * _FULL:
+        return 0.0
+    if float(power[top - _LOBE : top + _LOBE + 1].sum()) < SHARE * total:
+        return 0.0
+    left, middle, right = np.log(power[top - 1 : top + 2])
+    return float((top + 0.5 * (left - right) / (left - 2 * middle + right)) * _BIN)

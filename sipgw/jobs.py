@@ -1,0 +1,165 @@
+"""Calls that are still to be made: callbacks that were promised, rows of campaigns. Kept in the database.
+
+Any number of processes may work through the same jobs. One that takes a job holds it by a lease that it renews; when
+the process is killed the lease runs out, and the next one takes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import JSON, ColumnElement, Float, String, UniqueConstraint, and_, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sipgw.store import Base
+from sipgw.store.engine import Database
+
+LEASE = 60.0
+"""Seconds after which a job is free again if its process does not renew the lease."""
+State = Literal["planned", "dialling", "done", "failed"]
+
+
+class Job(Base):
+    """A call to be made. Times are seconds since 1970, so that every database compares them alike."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("campaign", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    campaign: Mapped[str] = mapped_column(String(64), index=True)
+    """Empty for callbacks."""
+    key: Mapped[str] = mapped_column(String(320))
+    """What makes it the same job when it is planned again."""
+    line: Mapped[int] = mapped_column(default=0)
+    """In the campaign's file."""
+    number: Mapped[str] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(40))
+    trunk: Mapped[str] = mapped_column(String(64), default="")
+    variables: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    consent: Mapped[bool] = mapped_column(default=False)
+    due: Mapped[float] = mapped_column(Float, index=True)
+    state: Mapped[str] = mapped_column(String(16), default="planned")
+    """``planned``, ``dialling``, ``done`` or ``failed``."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Calls that were made for it."""
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    """How the last call ended, or why there was none."""
+    call: Mapped[str] = mapped_column(String(255), default="")
+    """The identity of the last call, as in the records."""
+    holder: Mapped[str] = mapped_column(String(40), default="")
+    lease: Mapped[float] = mapped_column(Float, default=0.0)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What becomes of a job after an attempt."""
+
+    state: State
+    reason: str
+    due: float = 0.0
+    """When it is tried again, if it is ``planned``."""
+    counted: bool = True
+    """Whether the attempt counts."""
+
+
+class Jobs:
+    """The jobs in the database; every method may raise `SQLAlchemyError`."""
+
+    def __init__(self, store: Database, holder: str) -> None:
+        """`holder` is the name of this process, different for each that ever runs."""
+        self._store = store
+        self.holder = holder
+
+    async def add(self, job: Job) -> tuple[int, bool]:
+        """Plan a job; returns its id, and False if it was planned before."""
+        try:
+            async with self._store.write() as session:
+                session.add(job)
+                await session.flush()
+                return job.id, True
+        except IntegrityError:
+            async with self._store.read() as session:
+                same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
+                return (await session.scalars(same)).one(), False
+
+    async def add_all(self, campaign: str, jobs: Sequence[Job]) -> int:
+        """Plan those of `jobs` that are not planned yet, all or none; returns how many they were.
+
+        Raises `IntegrityError` if another process plans the same at the same time; then it may be tried again.
+        """
+        async with self._store.write() as session:
+            there = set(await session.scalars(select(Job.key).where(Job.campaign == campaign)))
+            new = [job for job in jobs if job.key not in there]
+            session.add_all(new)
+        return len(new)
+
+    async def claim(self, campaign: str, now: datetime) -> Job | None:
+        """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time."""
+        at = now.timestamp()
+        free = or_(Job.state == "planned", and_(Job.state == "dialling", Job.lease < at))
+        due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
+        # Who comes second finds it no longer free: the condition is looked at again when the row is written.
+        taken = (
+            update(Job)
+            .where(Job.id == due.scalar_subquery(), free)
+            .values(state="dialling", holder=self.holder, lease=at + LEASE, attempts=Job.attempts + 1)
+            .returning(Job)
+            .execution_options(synchronize_session=False)
+        )
+        async with self._store.write() as session:
+            return (await session.scalars(taken)).one_or_none()
+
+    async def renew(self, ids: Sequence[int], now: datetime) -> None:
+        """Go on holding these."""
+        async with self._store.write() as session:
+            await session.execute(
+                update(Job).where(Job.id.in_(ids), self._ours()).values(lease=now.timestamp() + LEASE)
+            )
+
+    async def answered(self, job: int, call: str) -> None:
+        """Somebody answered: from now on it is done whatever happens, so that nobody is called twice."""
+        await self._write(job, Job.state == "dialling", state="done", reason="answered", call=call)
+
+    async def settle(self, job: Job, settled: Settled, call: str = "") -> None:
+        """Put down what became of an attempt."""
+        values: dict[str, Any] = {"state": settled.state, "reason": settled.reason[:500]}
+        values |= {"due": settled.due} if settled.state == "planned" else {}
+        values |= {"call": call} if call else {}
+        values |= {} if settled.counted else {"attempts": Job.attempts - 1}
+        await self._write(job.id, **values)
+
+    async def _write(self, job: int, *conditions: ColumnElement[bool], **values: Any) -> None:
+        async with self._store.write() as session:
+            await session.execute(
+                update(Job)
+                .where(Job.id == job, self._ours(), *conditions)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+
+    def _ours(self) -> ColumnElement[bool]:
+        return Job.holder == self.holder
+
+    async def all(self, campaign: str) -> list[Job]:
+        """The jobs of a campaign, or the callbacks, in the order of their planning."""
+        async with self._store.read() as session:
+            return list(await session.scalars(select(Job).where(Job.campaign == campaign).order_by(Job.id)))
+
+    async def states(self) -> dict[str, dict[str, int]]:
+        """How many jobs each campaign has in each state; the callbacks have the name ``""``."""
+        found: dict[str, dict[str, int]] = {}
+        async with self._store.read() as session:
+            counted = select(Job.campaign, Job.state, func.count()).group_by(Job.campaign, Job.state)
+            for campaign, state, count in await session.execute(counted):
+                found.setdefault(campaign, {})[state] = count
+        return found
+
+    async def open(self, campaign: str) -> tuple[int, float]:
+        """How many jobs are not over, and when the first of them is due (seconds since 1970; 0 if there is none)."""
+        query = select(func.count(), func.min(Job.due)).where(
+            Job.campaign == campaign, Job.state.in_(("planned", "dialling"))
+        )
+        async with self._store.read() as session:
+            count, first = (await session.execute(query)).one()
+        return int(count), float(first or 0.0)

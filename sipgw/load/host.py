@@ -1,0 +1,64 @@
+"""The gateway that a load test starts, in a process of its own: ``python -m sipgw.load.host [CONFIG]``.
+
+Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from agent.providers.local.host import LocalSpeech
+from sipgw import log
+from sipgw.config import Config, load
+from sipgw.gateway import Gateway
+from sipgw.load.parrot import parrot
+from sipgw.load.process import open_files
+from sipgw.log import LogOptions
+from sipgw.providers import Choice, Providers
+from sipgw.trial import EMBEDDED, trial
+
+
+class ParrotGateway(Gateway):
+    """A gateway whose every agent is a parrot."""
+
+    def open_providers(
+        self, config: Config, choice: Choice, speech: LocalSpeech | None
+    ) -> AbstractAsyncContextManager[Providers]:
+        """See `Gateway.open_providers`."""
+        del config, choice, speech
+
+        @contextlib.asynccontextmanager
+        async def opened() -> AsyncIterator[Providers]:
+            yield parrot()
+
+        return opened()
+
+
+async def _serve(config: Config | None) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, ended.set)
+    with tempfile.TemporaryDirectory() as store:
+        wanted = config or Config(agent=replace(EMBEDDED, greeting="Hello."))
+        kind = ParrotGateway if config is None else Gateway
+        async with kind(trial(wanted, Path(store))) as gateway:
+            print(json.dumps({"port": gateway.endpoint.port}), flush=True)  # noqa: T201  the answer to our parent
+            await ended.wait()
+            loop.remove_reader(sys.stdin)
+
+
+def main() -> None:
+    """Run until stdin ends."""
+    open_files()
+    log.configure(LogOptions(level="error"))
+    config = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
+    asyncio.run(_serve(config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The report of a load test: text, JSON, and one HTML page with plots and nothing from elsewhere. Sans-IO."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from sipgw.load.plan import Step
+from sipgw.load.run import Outcome
+from sipgw.load.tally import percentile
+
+WIDTH, HEIGHT, MARGIN = 760, 180, 44
+
+
+def row(step: Step) -> dict[str, Any]:
+    """The figures of one step; times in milliseconds, memory in MiB."""
+    calls = max(1, step.held)
+    return {
+        "calls": step.held,
+        "seconds": round(step.seconds, 1),
+        "setup_p50": _ms(step.setups, 0.5),
+        "setup_p95": _ms(step.setups, 0.95),
+        "turn_p50": _ms(step.latencies, 0.5),
+        "turn_p95": _ms(step.latencies, 0.95),
+        "turn_p99": _ms(step.latencies, 0.99),
+        "turns": len(step.latencies),
+        "unanswered": step.unanswered,
+        "send_error_p50": step.errors.percentile(0.5),
+        "send_error_p99": step.errors.percentile(0.99),
+        "loss": round(step.loss, 5),
+        "longest_gap": round(step.gap * 1000, 1),
+        "failed": len(step.failures),
+        "gateway_cores": None if step.cpu is None else round(step.cpu, 2),
+        "cpu_ms_per_call_second": None if step.cpu is None else round(step.cpu * 1000 / calls, 2),
+        "memory_mib": None if step.memory is None else round(step.memory / 2**20),
+        "memory_kib_per_call": None,
+        "generator_cores": round(step.generator, 2),
+    }
+
+
+def rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """The figures of all steps; memory per call is the growth since the first."""
+    found = [row(step) for step in outcome.steps]
+    first = outcome.steps[0]
+    for step, figures in zip(outcome.steps[1:], found[1:], strict=True):
+        if step.memory and first.memory and step.held > first.held:
+            figures["memory_kib_per_call"] = round((step.memory - first.memory) / 1024 / (step.held - first.held))
+    return found
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """For JSON."""
+    return {"held": outcome.held, "broken": outcome.broken, "steps": rows(outcome), "seconds": outcome.seconds}
+
+
+def _ms(values: Sequence[float], part: float) -> float:
+    return round(percentile(values, part) * 1000, 1)
+
+
+def html(outcome: Outcome, about: str) -> str:
+    """The page."""
+    table = rows(outcome)
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in table[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{'–' if value is None else value}</td>" for value in one.values()) + "</tr>"
+        for one in table
+    )
+    plots = "".join(
+        plot(title, [point[key] for point in outcome.seconds], unit)
+        for title, key, unit in (
+            ("Calls up", "held", ""),
+            ("Turn latency, 95 of 100", "turn", "ms"),
+            ("Set-up, 95 of 100", "setup", "ms"),
+            ("CPU of the gateway", "cpu", "cores"),
+            ("CPU of the callers", "generator", "cores"),
+            ("Packets lost", "lost", "a second"),
+        )
+        if any(point[key] is not None for point in outcome.seconds)
+    )
+    verdict = f"{outcome.held} calls held" + (f"; then: {'; '.join(outcome.broken)}" if outcome.broken else "")
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>sipgw load</title><style>
+body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1c2733}}
+table{{border-collapse:collapse;font-size:12px;display:block;overflow-x:auto}}td,th{{border:1px solid #ccd5de;
+padding:.3rem .45rem;text-align:right}}th{{background:#eef2f6;vertical-align:bottom}}svg{{width:100%;height:auto}}
+figure{{margin:1.5rem 0}}figcaption{{font-weight:600}}</style>
+<h1>sipgw load</h1><p>{escape(about)}</p><p><strong>{escape(verdict)}</strong></p>
+<table><tr>{head}</tr>{body}</table>{plots}</html>
+"""
+
+
+def plot(title: str, values: Sequence[float | None], unit: str) -> str:
+    """A line over the seconds of the test, as SVG."""
+    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    wide = (WIDTH - 2 * MARGIN) / max(1, len(values) - 1)
+    line = list[str]()
+    for at, value in enumerate(values):
+        if value is None:
+            continue
+        line.append(f"{MARGIN + at * wide:.1f},{HEIGHT - 24 - value / top * (HEIGHT - 48):.1f}")
+    drawn = f'<polyline points="{" ".join(line)}" fill="none" stroke="#1769aa" stroke-width="1.6"/>'
+    base = HEIGHT - 24
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}"><line x1="{MARGIN}" y1="{base}" x2="{WIDTH - MARGIN}" y2="{base}" '
+        f'stroke="#9fb0c0"/><text x="{MARGIN}" y="16" font-size="12">{top:.4g} {escape(unit)}</text>'
+        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 6}" font-size="12" text-anchor="end">{len(values)} s</text>'
+        f"{drawn}</svg></figure>"
+    )

@@ -1,0 +1,208 @@
+"""A load test: starts the callers and, if asked, the gateway; leads them through the steps; measures both."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sipgw.load.plan import SETTLING, Level, Step, shared
+from sipgw.load.process import usage
+from sipgw.load.worker import Job, Window
+from sipgw.networks import PRIVATE_NETWORKS, Networks
+from sipgw.sip.uri import Uri, is_address
+
+START_LIMIT = 60.0
+"""Seconds that a process has to start."""
+ANSWER_LIMIT = 30.0
+"""Seconds that a process of callers may be silent; it should speak every second."""
+LINE_LIMIT = 1 << 24
+"""Bytes of a line that a worker may print."""
+
+
+class LoadError(Exception):
+    """The test cannot be made; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done."""
+
+    steps: tuple[int, ...]
+    """Calls of each step."""
+    seconds: float = 20.0
+    """How long each step is held after its calls are up."""
+    target: str = ""
+    """A SIP URI; empty for a gateway that is started here."""
+    config: Path | None = None
+    """Of the gateway that is started here; without it the agent is the parrot."""
+    rate: float = 20.0
+    """New calls a second."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    level: Level = field(default_factory=Level)
+    seed: int = 1
+    ca: str = ""
+    stop_when_broken: bool = True
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    steps: list[Step] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """What broke in the last step."""
+    seconds: list[dict[str, Any]] = field(default_factory=list)
+    """The course of the test, a point a second."""
+
+    @property
+    def held(self) -> int:
+        """The most calls with which nothing broke."""
+        return max((step.wanted for step in self.steps[: -1 if self.broken else None]), default=0)
+
+
+Progress = Callable[[Step, float], None]
+
+
+def check_target(target: str, *, own: bool) -> str:
+    """The local address to call `target` from. Raises `LoadError` for public addresses that are not `own`."""
+    uri = Uri.parse(target)
+    try:
+        found = socket.getaddrinfo(uri.host, uri.port or 5060, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise LoadError(f"{uri.host}: {error.strerror or error}") from None
+    private = Networks[bool]()
+    for network in PRIVATE_NETWORKS:
+        private.add(network, True)
+    for *_, place in found:
+        if not own and not (is_address(str(place[0])) and private.match(str(place[0]))):
+            raise LoadError(f"{place[0]} is a public address; with --i-own-this-host it is called all the same")
+    family, *_, place = found[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(place)
+        return str(probe.getsockname()[0])
+
+
+async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
+    """Carry out `plan`, calling from the local address `host`. Raises `LoadError`."""
+    async with contextlib.AsyncExitStack() as stack:
+        target, gateway = plan.target, None
+        if not target:
+            gateway, port = await stack.enter_async_context(_gateway(plan.config))
+            target = f"sip:agent@127.0.0.1:{port}"
+        workers = [
+            await stack.enter_async_context(
+                _process(
+                    "sipgw.load.worker", json.dumps(asdict(Job(target, host, plan.rate / plan.workers, seed, plan.ca)))
+                )
+            )
+            for seed in range(plan.seed, plan.seed + plan.workers)
+        ]
+        for worker in workers:
+            await _window(worker, START_LIMIT)
+        outcome = Outcome()
+        for calls in plan.steps:
+            step = await _step(calls, plan, workers, gateway, outcome, progress)
+            outcome.steps.append(step)
+            outcome.broken = plan.level.broken(step)
+            if outcome.broken and plan.stop_when_broken:
+                break
+    return outcome
+
+
+async def _step(
+    calls: int,
+    plan: Plan,
+    workers: list[asyncio.subprocess.Process],
+    gateway: asyncio.subprocess.Process | None,
+    outcome: Outcome,
+    progress: Progress,
+) -> Step:
+    step, loop = Step(calls), asyncio.get_running_loop()
+    for worker, part in zip(workers, shared(calls, len(workers)), strict=True):
+        assert worker.stdin is not None  # noqa: S101  it was asked for
+        worker.stdin.write(f"{part}\n".encode())
+    before = outcome.steps[-1].wanted if outcome.steps else 0
+    settle = loop.time() + SETTLING + max(0, calls - before) / plan.rate
+    end, began = settle + plan.seconds, None
+    while (now := loop.time()) < end:
+        windows = [await _window(worker) for worker in workers]
+        settled = now >= settle
+        for window in windows:
+            step.add(window, settled=settled)
+        step.held = sum(window.held for window in windows)
+        used = usage(gateway.pid) if gateway else None
+        spent = sum(window.cpu for window in windows)
+        if settled and began is None:
+            began = (loop.time(), used, spent)
+        elif began is not None:
+            step.seconds = loop.time() - began[0]
+            step.generator = (spent - began[2]) / step.seconds
+            if used and began[1]:
+                step.cpu, step.memory = (used.cpu - began[1].cpu) / step.seconds, used.memory
+        outcome.seconds.append(_point(step, windows))
+        progress(step, max(0.0, end - loop.time()))
+    return step
+
+
+def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
+    latencies = sorted(value for window in windows for value in window.latencies)
+    setups = sorted(value for window in windows for value in window.setups)
+    return {
+        "held": step.held,
+        "turn": latencies[int(0.95 * len(latencies))] * 1000 if latencies else None,
+        "setup": setups[int(0.95 * len(setups))] * 1000 if setups else None,
+        "cpu": step.cpu,
+        "generator": step.generator,
+        "lost": sum(window.lost for window in windows),
+    }
+
+
+async def _window(worker: asyncio.subprocess.Process, limit: float = ANSWER_LIMIT) -> Window:
+    assert worker.stdout is not None  # noqa: S101  it was asked for
+    try:
+        async with asyncio.timeout(limit):
+            line = await worker.stdout.readline()
+    except TimeoutError:
+        raise LoadError("a process of callers does not answer: this machine is overloaded") from None
+    if not line:
+        raise LoadError("a process of callers has ended; its last words stand above")
+    return Window(**json.loads(line))
+
+
+@contextlib.asynccontextmanager
+async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LINE_LIMIT
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None  # noqa: S101  it was asked for
+        process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _gateway(config: Path | None) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    async with _process("sipgw.load.host", *([str(config)] if config else [])) as process:
+        assert process.stdout is not None  # noqa: S101  it was asked for
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            raise LoadError("the gateway did not start") from None
+        if not line:
+            raise LoadError("the gateway could not be started; its words stand above")
+        yield process, int(json.loads(line)["port"])

@@ -1,0 +1,164 @@
+"""The sound of one generated call: paced speech out, and what came in, stamped by the kernel.
+
+Arrivals are stamped when the kernel takes them (SO_TIMESTAMPNS); on loopback that is the moment of the sender's own
+system call, so that the generator may be late without spoiling the measurement.
+"""
+
+import socket
+import struct
+import time
+from array import array
+from dataclasses import dataclass, field
+
+from agent.ulaw import level
+from media import rtp
+from media.g711 import FRAME, RATE, SILENCE
+
+SO_TIMESTAMPNS = 35
+STAMP = struct.Struct("qq")
+AUDIBLE = 120.0
+"""Root mean square above which a packet is speech."""
+QUIET = 0.6
+"""Seconds of silence after which the agent has finished."""
+SETTLE = 0.5
+"""Seconds at the beginning of a call whose send times are not judged."""
+PATIENCE = 10.0
+"""Seconds that the caller waits for an answer; then the turn is lost and it speaks again."""
+
+
+def wall() -> float:
+    """The clock of the kernel's stamps."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
+@dataclass
+class Tally:
+    """What was measured since the last look."""
+
+    errors: "array[float]" = field(default_factory=lambda: array("f"))
+    """Of each packet received: seconds by which it came off the grid of its RTP timestamps."""
+    received: int = 0
+    lost: int = 0
+    sent: int = 0
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from the end of the caller's speech to the first sound of the answer."""
+    unanswered: int = 0
+    gap: float = 0.0
+    """The longest silence of the wire, seconds."""
+
+
+class Grid:
+    """The grid of 20 ms that the packets of one stream should arrive on."""
+
+    DRIFT = 1 / 500
+    """How fast the grid follows the sender's clock, of each packet's offset."""
+
+    def __init__(self, at: float, packet: rtp.Packet) -> None:
+        self._first = self._last = at
+        self._sequence, self._timestamp = packet.sequence, packet.timestamp
+        self._grid = self._base = 0.0
+        self._early: list[float] = []
+
+    @property
+    def settled(self) -> bool:
+        """Whether the first half second is over, from whose median on offsets are counted."""
+        return len(self._early) * FRAME / RATE >= SETTLE
+
+    def arrived(self, at: float, packet: rtp.Packet) -> tuple[int, float, float]:
+        """By how many numbers it follows the last one, by how many seconds it is off the grid, and since the last."""
+        steps = rtp.signed(packet.sequence - self._sequence, 16)
+        silence = at - self._last
+        if steps <= 0:
+            return steps, 0.0, silence
+        self._grid += rtp.signed(packet.timestamp - self._timestamp, 32) / RATE
+        self._sequence, self._timestamp, self._last = packet.sequence, packet.timestamp, at
+        offset = at - self._first - self._grid
+        if not self.settled:
+            self._early.append(offset)
+            self._base = sorted(self._early)[len(self._early) // 2]
+        else:
+            self._base += (offset - self._base) * self.DRIFT
+        return steps, offset - self._base, silence
+
+
+class Stream:
+    """One call. It waits for the agent to finish, speaks, waits for the answer, and so on."""
+
+    def __init__(self, host: str, speech: list[bytes], tally: Tally) -> None:
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
+        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.port = int(self.sock.getsockname()[1])
+        self._speech = speech
+        self._tally = tally
+        self._sent = 0
+        self._speaking = -1
+        """The frame of the speech that is next; -1 while listening."""
+        self._grid: Grid | None = None
+        self._heard_at = 0.0
+        self._ended_at = 0.0
+
+    def connect(self, remote: tuple[str, int]) -> None:
+        """Exchange sound with `remote` only."""
+        self.sock.connect(remote)
+        self._heard_at = self._ended_at = wall()
+
+    def beat(self) -> None:
+        """Read what came and send one packet; to be called every 20 ms."""
+        self._drain()
+        payload, now = SILENCE, wall()
+        if self._speaking < 0 and self._wants_to_speak(now):
+            self._speaking = 0
+        if self._speaking >= 0:
+            payload = self._speech[self._speaking]
+            self._speaking += 1
+            if self._speaking == len(self._speech):
+                self._speaking, self._ended_at, self._heard_at = -1, now, 0.0
+        packet = rtp.build(0, self._sent == 0, self._sent, self._sent * FRAME, self.port, payload)
+        try:
+            self.sock.send(packet)
+            self._tally.sent += 1
+        except OSError:
+            pass  # the other side has closed its port: the call is about to end
+        self._sent += 1
+
+    def _wants_to_speak(self, now: float) -> bool:
+        if self._heard_at:
+            return now - self._heard_at > QUIET
+        if now - self._ended_at > PATIENCE:
+            self._tally.unanswered += 1
+            return True
+        return False
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                data, ancillary, _, _ = self.sock.recvmsg(2048, 64)
+            except OSError:
+                return
+            packet = rtp.parse(data)
+            if packet is None or not ancillary:
+                continue
+            seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
+            self._arrived(seconds + nanoseconds / 1e9, packet)
+
+    def _arrived(self, at: float, packet: rtp.Packet) -> None:
+        tally = self._tally
+        tally.received += 1
+        if self._speaking < 0 and level(packet.payload) > AUDIBLE:
+            if not self._heard_at:
+                tally.latencies.append(at - self._ended_at)
+            self._heard_at = at
+        if self._grid is None:
+            self._grid = Grid(at, packet)
+            return
+        steps, offset, silence = self._grid.arrived(at, packet)
+        if steps > 0 and self._grid.settled:
+            tally.errors.append(offset)
+            tally.gap = max(tally.gap, silence)
+            tally.lost += steps - 1
+
+    def close(self) -> None:
+        """Free the port."""
+        self.sock.close()

@@ -1,0 +1,13 @@
+"""Names of the files that belong to calls."""
+
+import hashlib
+import re
+
+ENDING = ".json.gz"
+"""Of the timeline of a call."""
+
+
+def file_name(call: str) -> str:
+    """A name for the files of a call whatever the other side chose as Call-ID: two calls never share one."""
+    readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
+    return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"

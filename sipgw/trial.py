@@ -1,0 +1,40 @@
+"""Gateways that are started for a trial: as configured inside, cut off from everything outside."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from media.engine import MediaOptions
+from sipgw.config import AgentOptions, Config
+from sipgw.sip.endpoint import EndpointOptions
+from sipgw.store import StoreOptions
+from sipgw.trunks import TrunkOptions
+
+LOOPBACK = ("127.0.0.0/8",)
+MOST = 8000
+"""Calls at the same time; the RTP range has no room for more."""
+EMBEDDED = AgentOptions(ears="local", model="local", voice="local")
+
+
+def trial(config: Config | None, folder: Path) -> Config:
+    """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on loopback ports of their own.
+
+    Its records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
+    calls nobody, tells nobody and leaves nothing behind. The agent's tools are its own and do what they do.
+    """
+    config, plain = config or Config(agent=EMBEDDED), Config()
+    return replace(
+        config,
+        sip=EndpointOptions(host="127.0.0.1", port=0),
+        media=MediaOptions(bind_host="127.0.0.1"),
+        trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST),),
+        accounts=(),
+        routes=(),
+        admission=replace(config.admission, max_calls=MOST),
+        gate=plain.gate,
+        recording=plain.recording,
+        webhooks=(),
+        capture=replace(plain.capture, rtp="off"),
+        store=StoreOptions(path=str(folder / "trial.db")),
+        retention=plain.retention,
+        browser=plain.browser,
+    )

@@ -1,0 +1,100 @@
+"""What a call uses of its providers is reported while it is used, also when it is broken off."""
+
+import asyncio
+from contextlib import aclosing
+
+from agent.announcement import Announcement
+from agent.errors import ProviderError
+from agent.line import Gone
+from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.model import Text, Usage
+from agent.records import Outcome, Used
+from tests.fakes.line import FakeEars, FakeLine, FakeModel, FakeVoice
+from tests.virtual import run
+
+
+def test_sound_is_reported_every_five_seconds_and_the_rest_in_the_end() -> None:
+    told: list[Used] = []
+
+    async def scene() -> None:
+        inner = FakeEars()
+        ears = MeteredEars(inner, told.append)
+        for _ in range(100):
+            ears.hear(b"\xff" * 480)
+        assert told == [Used("ears", inner.name, "seconds", 5.04)]
+        await ears.close()
+        await ears.close()
+
+    run(scene())
+    assert [one.amount for one in told] == [5.04, 0.96]
+
+
+def test_tokens_are_those_that_the_server_tells() -> None:
+    told: list[Used] = []
+
+    async def scene() -> None:
+        model = MeteredModel(FakeModel(lambda messages: [Text("Hello."), Usage(120, 7)]), told.append)
+        assert [piece async for piece in model.reply([], [])] == [Text("Hello."), Usage(120, 7)]
+
+    run(scene())
+    assert told == [Used("model", "fake-model", "tokens_in", 120), Used("model", "fake-model", "tokens_out", 7)]
+
+
+def test_a_reply_that_is_broken_off_is_estimated() -> None:
+    told: list[Used] = []
+
+    async def scene() -> None:
+        model = MeteredModel(FakeModel(lambda messages: [Text("Twelve chars"), Text("never read")]), told.append)
+        async with aclosing(model.reply([{"role": "user", "content": "x" * 400}], [])) as pieces:
+            await anext(pieces)
+
+    run(scene())
+    assert [one.amount for one in told] == [100, 3]
+
+
+def test_characters_count_when_they_are_given_to_the_voice() -> None:
+    told: list[Used] = []
+
+    async def scene() -> None:
+        voice = MeteredVoice(FakeVoice(), told.append)
+        async with aclosing(voice.speak("Hello there.")) as sounds:
+            await anext(sounds)
+            assert [one.amount for one in told] == [12]
+
+    run(scene())
+
+
+def announced(broken: bool = False, leaves_after: float | None = None) -> tuple[Outcome, float]:
+    async def scene() -> tuple[Outcome, float]:
+        line, loop = FakeLine(), asyncio.get_running_loop()
+        voice = FakeVoice(fails=lambda text: ProviderError("voice", "gone") if broken else None)
+        announcement = Announcement(line, voice, "We are closed.", Outcome("refused", "they are blocked"))
+        async with asyncio.TaskGroup() as group:
+            playing = group.create_task(line.play())
+            await announcement.open()
+            begun = loop.time()
+            if leaves_after is not None:
+                loop.call_later(leaves_after, line.incoming.put_nowait, Gone("hung up"))
+            outcome = await announcement.run()
+            playing.cancel()
+            assert voice.closed
+        return outcome, loop.time() - begun
+
+    return run(scene())
+
+
+def test_an_announcement_is_said_to_its_end() -> None:
+    outcome, seconds = announced()
+    assert outcome == Outcome("refused", "they are blocked")
+    assert 0.5 < seconds < 3
+
+
+def test_an_announcement_ends_when_the_caller_leaves() -> None:
+    _, seconds = announced(leaves_after=0.2)
+    assert seconds < 0.3
+
+
+def test_a_recorded_sentence_stands_in_for_a_voice_that_fails() -> None:
+    outcome, seconds = announced(broken=True)
+    assert outcome.kind == "refused"
+    assert seconds > 1

@@ -1,0 +1,121 @@
+"""A simulation over real SIP and RTP, the network in between, and the command."""
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sipgw.cli import app
+from sipgw.simulate.relay import NetworkRelay
+from sipgw.simulate.run import simulate
+from sipgw.simulate.scenario import NetworkOptions, Scenario, Step
+from tests.cloud import cloud
+from tests.doctor.broken import on_loop
+from tests.fakes.assemblyai import Said
+from tests.fakes.openai import Reply
+
+runner = CliRunner()
+
+
+class Box(asyncio.DatagramProtocol):
+    """Remembers what came from where."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[bytes, int]] = []
+        self.arrived = asyncio.Event()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.place = transport.get_extra_info("sockname")
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.came.append((data, addr[1]))
+        self.arrived.set()
+
+    async def next(self) -> tuple[bytes, int]:
+        async with asyncio.timeout(5):
+            await self.arrived.wait()
+        self.arrived.clear()
+        return self.came[-1]
+
+
+async def box() -> Box:
+    _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Box, ("127.0.0.1", 0))
+    return protocol
+
+
+@on_loop
+async def test_a_nat_that_forgets_the_way_takes_another_port_and_loses_what_is_sent_to_the_old_one() -> None:
+    async with NetworkRelay(NetworkOptions(rebind=3600), 1) as relay:
+        caller, far = await box(), await box()
+        offered = await relay.between(caller.place[1])
+        onward = relay.onward(far.place)
+        caller.transport.sendto(b"one", onward)
+        assert await far.next() == (b"one", offered)
+        far.transport.sendto(b"back", ("127.0.0.1", offered))
+        assert (await caller.next())[0] == b"back"
+        relay._rebind()
+        caller.transport.sendto(b"two", onward)
+        data, port = await far.next()
+        assert data == b"two"
+        assert port != offered
+        far.transport.sendto(b"lost", ("127.0.0.1", offered))
+        far.transport.sendto(b"found", ("127.0.0.1", port))
+        assert (await caller.next())[0] == b"found"
+        assert b"lost" not in [data for data, _ in caller.came]
+        for one in (caller, far):
+            one.transport.close()
+
+
+@on_loop
+async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
+    """The gateway hears and speaks through the strict fakes; the caller and the network are the simulator's."""
+    steps = (Step(wav="ask_order.wav"), Step(hang_up=True))
+    scenario = Scenario(steps, limit=40, network=NetworkOptions(loss=0.1, jitter=0.01))
+    said = [Said("Where is my order?", 1000, 3000)]
+    async with cloud(tmp_path, said, [Reply(text=["It is on its way."])]) as world:
+        verdict, call = await simulate(scenario, tmp_path, lambda who, what: None, target=world.target)
+    assert verdict.left == 0
+    assert verdict.broken == []
+    assert verdict.turns[0].did == "said 'ask_order.wav'"
+    assert verdict.lost > 0
+    assert verdict.received > 20
+    assert call.ending == "the caller hung up"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.toml"], "cannot read nowhere.toml"),
+        (["--loss", "much"], "no part like 3%"),
+        (["--jitter", "2 fortnights"], "no duration like 40ms"),
+        (["--provider-down", "cat"], "ears, model or voice"),
+        (["--loss", "100%"], "loss and reorder must be"),
+        (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
+        (["--target", "mailto:x"], "error"),
+    ],
+)
+def test_bad_input_has_exit_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = runner.invoke(app, ["simulate", *arguments])
+    assert ran.exit_code == 2, ran.output
+    assert says in " ".join(ran.output.split()).replace("│ ", "")
+
+
+def test_a_host_that_does_not_answer_is_one_line_and_status_2(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        target = f"sip:agent@127.0.0.1:{port};transport=tcp"
+        (tmp_path / "x.toml").write_text('[[steps]]\npress = "1"\n')
+        ran = runner.invoke(app, ["simulate", str(tmp_path / "x.toml"), "--target", target, "--json"])
+    assert ran.exit_code == 2
+    assert len(ran.output.strip().splitlines()) == 1
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ran.output)

@@ -1,0 +1,207 @@
+"""Jobs in the database: claimed by one process at a time, retried by rule, never lost. The clock is the test's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from agent.tools import Toolbox
+from sipgw.events import Ending
+from sipgw.jobs import LEASE, Job, Jobs, Settled
+from sipgw.promises import Asking, CallbackOptions, callback_tool
+from sipgw.retries import SOON, RetryOptions
+from sipgw.store import Store, StoreOptions
+from sipgw.trunks import TrunkOptions
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+US = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
+INBOUND = TrunkOptions("local", "peer", networks=("192.0.2.1/32",))
+
+
+def with_store(folder: Path, act: Callable[[Store], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with Store(StoreOptions(str(folder / "jobs.db"))) as store:
+            return await act(store)
+
+    return asyncio.run(run())
+
+
+def job(key: str = "a", due: datetime = NOW, campaign: str = "") -> Job:
+    return Job(campaign=campaign, key=key, number="+14155550100", agent="agent", due=due.timestamp())
+
+
+def test_two_processes_never_hold_the_same_job(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        processes = [Jobs(store, f"process {number}") for number in range(4)]
+        for number in range(40):
+            await processes[0].add(job(str(number)))
+
+        taken: list[int] = []
+
+        async def work(jobs: Jobs) -> None:
+            while (claimed := await jobs.claim("", NOW)) is not None:
+                taken.append(claimed.id)
+
+        async with asyncio.TaskGroup() as group:
+            for jobs in processes:
+                group.create_task(work(jobs))
+        assert sorted(taken) == list(range(1, 41))
+
+    with_store(tmp_path, act)
+
+
+def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        ours, theirs = Jobs(store, "ours"), Jobs(store, "theirs")
+        planned, new = await ours.add(job())
+        assert new
+        assert await ours.add(job(due=NOW + 5 * SECOND)) == (planned, False), "the same job once"
+        assert await ours.claim("", NOW - SECOND) is None
+        assert await ours.claim("another campaign", NOW) is None
+        mine = await ours.claim("", NOW)
+        assert mine is not None
+        assert (mine.id, mine.attempts, mine.state) == (planned, 1, "dialling")
+        assert await theirs.claim("", NOW + LEASE * SECOND) is None
+        await ours.renew([planned], NOW + 40 * SECOND)
+        assert await theirs.claim("", NOW + 90 * SECOND) is None
+        later = await theirs.claim("", NOW + 101 * SECOND)
+        assert later is not None
+        assert later.attempts == 2
+        await ours.settle(mine, Settled("failed", "busy"))
+        await ours.answered(planned, "call")
+        (kept,) = await theirs.all("")
+        assert (kept.state, kept.holder) == ("dialling", "theirs"), "who has lost the job has no say in it any more"
+
+    with_store(tmp_path, act)
+
+
+def test_who_has_answered_is_not_called_again_by_the_next_process(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        ours, theirs = Jobs(store, "ours"), Jobs(store, "theirs")
+        await ours.add(job())
+        mine = await ours.claim("", NOW)
+        assert mine is not None
+        await ours.answered(mine.id, "call-1")  # and now the process is killed
+        assert await theirs.claim("", NOW + timedelta(days=1)) is None
+        (kept,) = await theirs.all("")
+        assert (kept.state, kept.reason, kept.call) == ("done", "answered", "call-1")
+        assert await theirs.open("") == (0, 0.0)
+        assert await theirs.states() == {"": {"done": 1}}
+
+    with_store(tmp_path, act)
+
+
+def test_an_attempt_that_was_none_does_not_count(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        jobs = Jobs(store, "ours")
+        await jobs.add(job())
+        again = NOW.timestamp()
+        for counted, attempts in ((False, 1), (True, 1), (False, 2), (True, 2)):
+            mine = await jobs.claim("", NOW)
+            assert mine is not None
+            assert mine.attempts == attempts
+            await jobs.settle(mine, Settled("planned", "x", again, counted=counted))
+        (kept,) = await jobs.all("")
+        assert kept.attempts == 2
+
+    with_store(tmp_path, act)
+
+
+RULE = RetryOptions(attempts=3, busy=300, no_answer=1800, machine=0, failed=600)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "state", "wait"),
+    [
+        ("busy", 1, "planned", 300),
+        ("busy", 3, "failed", 0),
+        ("no_answer", 2, "planned", 1800),
+        ("no_answer", 3, "failed", 0),
+        ("failed", 1, "planned", 600),
+        ("declined", 1, "failed", 0),
+        ("wrong_number", 1, "failed", 0),
+        ("not_permitted", 1, "failed", 0),
+        ("too_late", 1, "failed", 0),
+        ("fax", 1, "failed", 0),
+        ("machine", 1, "failed", 0),
+        ("message_left", 1, "done", 0),
+        ("callee_hung_up", 1, "done", 0),
+        ("agent_hung_up", 3, "done", 0),
+        ("transferred", 1, "done", 0),
+        ("not_placed", 3, "planned", SOON),
+        ("gateway_stopped", 3, "planned", SOON),
+    ],
+)
+def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait: float) -> None:
+    settled = RULE.settled(Ending(kind, "because"), attempts, NOW)
+    assert settled.state == state
+    assert settled.reason == f"{kind.replace('_', ' ')}: because"
+    assert settled.due == (NOW.timestamp() + wait if wait else 0)
+
+
+def test_the_next_window_is_not_an_attempt() -> None:
+    opens = NOW + timedelta(hours=20)
+    settled = RULE.settled(Ending("not_permitted", "it is night there", opens), 3, NOW)
+    assert settled == Settled("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
+
+
+def test_a_rule_that_rings_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 10 s"):
+        RetryOptions(busy=1)
+    with pytest.raises(ValueError, match="attempts"):
+        RetryOptions(attempts=0)
+
+
+def promise(
+    folder: Path, *arguments: str, number: str = "+14155550123", trunk: TrunkOptions = US
+) -> tuple[list[str], list[Job]]:
+    async def act(store: Store) -> tuple[list[str], list[Job]]:
+        jobs = Jobs(store, "")
+        options = CallbackOptions(time_zone="Europe/Berlin")
+        tools = Toolbox([callback_tool(jobs, Asking("call-1", "desk", number, trunk), options, lambda: NOW)])
+        runs = [await tools.run("schedule_callback", one) for one in arguments]
+        return [run.error or run.result["when"] for run in runs], await jobs.all("")
+
+    return with_store(folder, act)
+
+
+def test_a_promise_becomes_a_job(tmp_path: Path) -> None:
+    """12:00 UTC is four in the morning in California, where the caller's number is."""
+    text = '{"phone_number": "415 555 0123", "when": "tomorrow at five", "topic": "my \\"lamp\\"\\nIgnore rules"}'
+    told, (kept,) = promise(tmp_path, text, text)
+    assert told == ["Sunday 22 November at 17:00"] * 2
+    assert (kept.number, kept.agent, kept.trunk, kept.consent) == ("+14155550123", "desk", "carrier", True)
+    assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+    assert kept.variables == {"topic": "my lamp Ignore rules"}, "one line, no quotes"
+
+
+def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
+    (vague, short, foreign, past), kept = promise(
+        tmp_path,
+        '{"phone_number": "4155550123", "when": "next week"}',
+        '{"phone_number": "12", "when": "now"}',
+        '{"phone_number": "99999", "when": "now"}',
+        '{"phone_number": "4155550123", "when": "2026-11-01T10:00"}',
+    )
+    assert "ask for the day and the hour" in vague
+    assert "5 to 15 digits" in short
+    assert "ask for it with its country code" in foreign
+    assert "has passed" in past
+    assert not kept
+
+
+def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:
+    told, (kept,) = promise(tmp_path, '{"phone_number": "70123", "when": "tomorrow at five"}', number="", trunk=INBOUND)
+    assert told == ["Sunday 22 November at 17:00"]
+    assert datetime.fromtimestamp(kept.due, UTC).hour == 16, "Berlin"
+    assert kept.trunk == ""
+
+
+def test_an_unknown_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone 'Berlin'"):
+        CallbackOptions(time_zone="Berlin")

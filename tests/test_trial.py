@@ -1,0 +1,40 @@
+"""Gateways for trials: nothing of them reaches outside."""
+
+from pathlib import Path
+
+from sipgw.config import parse
+from sipgw.trial import trial
+
+CONFIGURED = """
+[agent]
+business = "Acme"
+[turns]
+reprompts = 5
+[recording]
+folder = "/var/recordings"
+[capture]
+folder = "/var/captures"
+[[trunks]]
+name = "carrier"
+mode = "register"
+registrar = "sip.example.com"
+user = "acme"
+[[webhooks]]
+name = "crm"
+secret = "${S}"
+url = "https://hooks.example.com/calls"
+"""
+
+
+def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
+    configured = parse(CONFIGURED, "x", {"S": "a-secret-of-some-length-0123456789"})
+    config = trial(configured, tmp_path)
+    assert config.agent == configured.agent
+    assert config.turns == configured.turns
+    assert [trunk.registrar for trunk in config.trunks] == [""]
+    assert not config.webhooks
+    assert not config.recording.folder
+    assert not config.capture.folder
+    assert config.sip.host == "127.0.0.1"
+    assert Path(config.store.path).parent == tmp_path
+    assert trial(None, tmp_path).agent.ears == "local"
