@@ -1,16 +1,28 @@
 """What the REST interface takes and gives."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(max_length=40)]
 Value = Annotated[str, StringConstraints(max_length=500)]
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: min(max(moment, EARLIEST), LATEST))]
+
+
+def _written_out(value: object) -> object:
+    """RFC 3339, not the seconds since 1970 that would be taken too."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        raise ValueError("a date and time with its zone, like 2026-11-21T09:00:00Z")
+    return value
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_written_out), AfterValidator(lambda moment: min(max(moment, EARLIEST), LATEST))
+]
 """A point in time that every time zone and database can express."""
 Direction = Literal["in", "out"]
 
@@ -18,7 +30,7 @@ Direction = Literal["in", "out"]
 class Given(BaseModel):
     """What comes from outside: an unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Problem(BaseModel):
@@ -174,6 +186,8 @@ class Trunks(BaseModel):
 
 class Search(Given):
     """Which calls are wanted: those that fit everything that is given."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
 
     since: Moment | None = None
     until: Moment | None = None

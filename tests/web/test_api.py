@@ -180,7 +180,9 @@ def test_a_call_is_placed(tmp_path: Path) -> None:
             assert "call-7" in there.house.calls
             unknown = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "agent": "nobody"})
             assert (unknown.status_code, unknown.json()) == (409, {"detail": "there is no agent 'nobody'"})
-            assert (await there.browser.post("/api/v1/calls", json={"to": "sip:x@y"})).status_code == 422
+            for wrong in ({"to": "sip:x@y"}, {"to": "+15550123", "consent": "yes"}, {"to": "+15550123", "consent": 1}):
+                assert (await there.browser.post("/api/v1/calls", json=wrong)).status_code == 422
+            assert (await there.browser.get("/api/v1/calls", params={"since": "0"})).status_code == 422
 
     asyncio.run(look())
 

@@ -62,7 +62,7 @@ def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -
         @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         def check(case: "schemathesis.Case") -> None:
-            case.call_and_validate(headers=headers, timeout=10)
+            case.call_and_validate(headers=headers, timeout=60)
 
         check()
 
