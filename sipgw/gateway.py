@@ -110,11 +110,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-<<<<<<< HEAD
             await enter(Upkeep(store, config.retention, config.capture.folder))
-=======
-            await enter(Upkeep(store, config.retention, files_beside(config.store, config.capture.folder)))
->>>>>>> callpage
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}

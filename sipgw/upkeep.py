@@ -9,14 +9,8 @@ from typing import Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-<<<<<<< HEAD
 from sipgw.store import Store
 from sipgw.store.retention import RetentionOptions, purge
-=======
-from sipgw.store import Store, StoreOptions
-from sipgw.store.files import file_name
-from sipgw.store.retention import Beside, Files, RetentionOptions, purge
->>>>>>> callpage
 
 log = structlog.get_logger()
 
