@@ -99,7 +99,8 @@ ORDERS = [
     ("say", {"text": "Hello"}, ("say", "Hello")),
     ("instruct", {"text": "Be brief"}, ("instruct", "Be brief")),
     ("digits", {"keys": "12#"}, ("send_digits", "12#")),
-    ("transfer", {}, ("transfer",)),
+    ("transfer", {}, ("transfer", "")),
+    ("transfer", {"to": "billing"}, ("transfer", "billing")),
     ("end", {"cause": "spam"}, ("end", "spam")),
     ("end", {}, ("end", "you ended the call")),
 ]
