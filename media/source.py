@@ -2,7 +2,8 @@
 
 RFC 7362 warns of latching, and RTP Bleed (AST-2017-005) is what it warns of. The rule here: the address of the SDP is
 trusted first; another source is considered only while nothing valid came from it, only in the first seconds after an
-answer, and only after a steady run of packets. Then it is locked until signalling opens it again.
+answer, and only after a steady run of packets. Then it is locked until signalling opens it again, or until it has
+fallen silent and the same stream goes on from another port of the same address: a NAT has given it a new one.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,10 @@ RUN_PACKETS = 5
 RUN_SECONDS = 0.080
 CANDIDATES = 4
 """Sources watched at a time; a flood from more changes nothing."""
+REBOUND_AFTER = 0.5
+"""Seconds without a packet of the locked source after which its stream may go on from another port."""
+REBOUND_JUMP = 500
+"""Packets that the stream may have gone on by meanwhile (10 s)."""
 STALE = 0.2
 """Seconds without a packet after which a candidate gives its place away."""
 
@@ -32,6 +37,8 @@ class Source:
         self._announced = announced
         self._until = now + WINDOW
         self._runs: dict[Address, _Run] = {}
+        self._last: Packet | None = None
+        self._at = now
 
     def reopen(self, announced: Address, now: float) -> None:
         """Signalling spoke again. A source found behind a NAT stays, unless another address is announced."""
@@ -45,8 +52,9 @@ class Source:
         """Whether `packet` belongs to the call; may move `address` to `sender` under the rules."""
         if sender == self.address:
             self.locked = True
+            self._last, self._at = packet, now
             return True
-        if self.locked or now > self._until:
+        if (self.locked or now > self._until) and not self._rebound(sender, packet, now):
             return False
         run = self._runs.get(sender)
         if run is None:
@@ -58,8 +66,20 @@ class Source:
         if run.packets < RUN_PACKETS or now - run.since < RUN_SECONDS - 0.001:
             return False
         self.address, self.locked = sender, True
+        self._last, self._at = packet, now
         self._runs.clear()
         return True
+
+    def _rebound(self, sender: Address, packet: Packet, now: float) -> bool:
+        """Whether `packet` goes on with the stream of the source that has fallen silent, from another port of it."""
+        last = self._last
+        return (
+            last is not None
+            and sender[0] == self.address[0]
+            and now - self._at >= REBOUND_AFTER
+            and packet.ssrc == last.ssrc
+            and 0 < signed(packet.sequence - last.sequence, 16) <= REBOUND_JUMP
+        )
 
 
 class _Run(NamedTuple):

@@ -10,7 +10,7 @@ from media import rtp
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
 from media.schedule import PHASES, TICK, Schedule
 from media.session import Format, Session
-from media.source import CANDIDATES, RUN_PACKETS, STALE, WINDOW
+from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -169,6 +169,37 @@ def test_once_the_announced_source_spoke_no_other_is_considered():
     assert hear(session, range(1, 30), NAT) == 0
     assert session.remote == SDP
     assert session.counts.foreign == 29
+
+
+MOVED = (SDP[0], SDP[1] + 10)
+
+
+def test_a_stream_that_goes_on_from_another_port_of_its_address_is_followed():
+    """A NAT that has forgotten the binding gives it a new port; nothing tells us of it."""
+    session = connected()
+    assert hear(session, range(50)) == 50
+    silent = 1.0 + REBOUND_AFTER
+    assert hear(session, range(50, 70), MOVED, start=silent) > 0
+    assert session.remote == MOVED
+
+
+@pytest.mark.parametrize(
+    ("sender", "first", "after", "ssrc"),
+    [
+        (MOVED, 50, 0.1, None),  # the other one is still there, as far as we know
+        (NAT, 50, 10.0, None),  # another address
+        (MOVED, 50, 10.0, 0xBAD),  # another stream
+        (MOVED, 20, 10.0, None),  # packets of the past, sent again
+        (MOVED, 51 + REBOUND_JUMP, 10.0, None),  # a guess at the sequence
+    ],
+)
+def test_nobody_else_is_followed(sender, first: int, after: float, ssrc: int | None):
+    session = connected()
+    hear(session, range(50))
+    for at in range(20):
+        other = packet(first + at) if ssrc is None else packet(first + at, ssrc=ssrc)
+        session.receive(other, sender, 1.0 + after + at * 0.02)
+    assert session.remote == SDP
 
 
 def test_ten_thousand_spoofed_packets_a_second_divert_nothing():
