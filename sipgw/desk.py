@@ -36,6 +36,7 @@ from sipgw.events import (
     Ending,
     Watchers,
 )
+from sipgw.gate_rules import Dial, Refused
 from sipgw.jobs import Jobs
 from sipgw.limits import Caller as CallerIn
 from sipgw.limits import Declined, Limits
@@ -218,8 +219,17 @@ class Hosting:
             brief=self.brief,
             music=hold_music(desk.agents.all[live.agent].config.transfer.music),
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
+            refused=self._refused,
             tell=self._transferred,
         )
+
+    async def _refused(self, number: str) -> str:
+        """Why the gate does not let a transfer to `number` out; empty if it does."""
+        gate, live = self.desk.outbound.gate, self.live
+        if gate is None:
+            return ""
+        judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
+        return judged.reason if isinstance(judged, Refused) else ""
 
     async def brief(self, line: PhoneLine) -> str:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""

@@ -83,6 +83,8 @@ class Ways:
     """What the caller hears meanwhile."""
     operator: Callable[[str], Person | None] = lambda name: None
     """Who takes calls over under that name."""
+    refused: Callable[[str], Awaitable[str]] | None = None
+    """Says why a number that the other side sends us to is not called, empty if it may be; without it all may be."""
     tell: Callable[[Person, Referred], None] = lambda person, done: None
     """Is told of every try."""
 
@@ -262,6 +264,10 @@ class Transfers:
             fields = (*fields, ("Replaces", str(asked.replaces)), ("Require", "replaces"))
         self.away = True
         try:
+            # Whoever may send us somewhere may not have us pay for any number in the world.
+            number = asked.target.user.partition(";")[0]
+            if self.ways.refused and number.startswith("+") and (why := await self.ways.refused(number)):
+                raise CallFailed(Ended("gateway", "403", why, 403))
             return await self.dial(asked.target, leg, offer, fields)
         finally:
             self.away = False

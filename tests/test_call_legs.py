@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,30 @@ def test_who_is_busy_leaves_the_agent_where_it_was() -> None:
             world.talk.end()
             assert (await world.ending).kind == "agent_hung_up"
             assert (await last(world.leg)).by == "caller"
+
+    run(scenario)
+
+
+def test_the_gate_stands_before_a_number_that_the_other_side_sends_us_to() -> None:
+    """Toll fraud: whoever may send the agent to a colleague may not send it to a premium number."""
+    asked: list[str] = []
+
+    async def refused(number: str) -> str:
+        asked.append(number)
+        return "premium"
+
+    async def scenario() -> None:
+        world = World(OPEN, busy)
+        world.ways = Ways(dial=dialling(world.endpoint, world.trunk), refused=refused)
+        async with world.up():
+            costly = replace(world.third.uri, user="+19005550123")
+            assert await world.leg.refer(costly) == Referred(False, 403, "premium")
+            assert asked == ["+19005550123"]
+            assert world.third.legs == []
+            assert (await world.leg.refer(world.third.uri)).status == 486
+            assert len(asked) == 1, "a name of the PBX is the PBX's own business"
+            world.talk.end()
+            assert (await world.ending).kind == "agent_hung_up"
 
     run(scenario)
 
