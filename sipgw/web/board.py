@@ -29,7 +29,7 @@ def row(live: LiveCall) -> Row:
         "trunk": live.trunk.name,
         "turn": live.turn,
         "mos": round(live.mos, 1) or None,
-        "cost": getattr(live, "cost", None),
+        "cost": round(live.cost.total, 4) if live.cost else None,
         "began": live.began.isoformat(timespec="seconds"),
     }
 

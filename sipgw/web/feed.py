@@ -6,8 +6,12 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import structlog
+
 from sipgw.live import LiveCall
 from sipgw.web.board import Board
+
+log = structlog.get_logger()
 
 EVERY = 1.0
 """Seconds between two looks at the calls."""
@@ -39,7 +43,10 @@ class Feed:
         while True:
             await self._watched.wait()
             await asyncio.sleep(EVERY)
-            self.tick()
+            try:
+                self.tick()
+            except Exception:  # the observer boundary: no look at the calls may end them
+                log.exception("the live page was not told")
 
     def tick(self) -> None:
         """Look now, and tell everybody what has changed."""
