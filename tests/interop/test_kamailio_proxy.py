@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.config import Config
+from sipgw.gate_rules import GateOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
 from tests.interop.served import free_port
@@ -62,7 +63,8 @@ async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: s
     through = f"sip:127.0.0.1:{proxy.port};transport={transport}"
 
     def change(config: Config) -> Config:
-        return replace(config, trunks=(replace(trunk, outbound_proxy=through, caller_id="agent"),))
+        trunks = (replace(trunk, outbound_proxy=through, caller_id="agent"),)
+        return replace(config, trunks=trunks, gate=GateOptions(extensions=("2??",)))
 
     async with cloud(folder, [], [], change=change) as world:
         yield world
