@@ -64,7 +64,7 @@ async def behind(folder: Path, proxy: Proxy, transport: str = "udp", password: s
 
     def change(config: Config) -> Config:
         trunks = (replace(trunk, outbound_proxy=through, caller_id="agent"),)
-        return replace(config, trunks=trunks, gate=GateOptions(extensions=("2??",)))
+        return replace(config, trunks=trunks, gate=GateOptions(extensions=("2??", "nobody")))
 
     async with cloud(folder, [], [], change=change) as world:
         yield world
