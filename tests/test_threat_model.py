@@ -30,7 +30,7 @@ def test_the_table_is_read() -> None:
     assert len(ROWS) > 20
 
 
-@pytest.mark.parametrize("page", ["SECURITY.md", "docs/threat-model.md"])
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/threat-model.md", "docs/operations.md"])
 def test_every_link_and_file_of_the_page_exists(page: str) -> None:
     file = ROOT / page
     text = file.read_text()

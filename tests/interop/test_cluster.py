@@ -1,4 +1,4 @@
-"""The topology of docker/compose.full.yaml as plain processes: Kamailio with docker/kamailio.cfg before two gateways."""
+"""docker/compose.full.yaml as plain processes: Debian's Kamailio with docker/kamailio.cfg before two gateways."""
 
 import asyncio
 import contextlib
