@@ -37,10 +37,10 @@ def compose(name: str) -> dict[str, Any]:
 
 
 def gateway(number: int) -> Config:
+    pytest.importorskip("asyncpg")
     return parse((DOCKER / f"gateway{number}.toml").read_text(), f"gateway{number}.toml", VARIABLES)
 
 
-GATEWAYS = [gateway(1), gateway(2)]
 FULL = compose("compose.full.yaml")["services"]
 KUBERNETES = {one["kind"]: one for one in yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text())}
 POD = KUBERNETES["StatefulSet"]["spec"]["template"]["spec"]
@@ -129,7 +129,7 @@ def test_a_container_may_write_nothing_else_gain_nothing_and_let_its_calls_end(t
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int) -> None:
-    config, told = GATEWAYS[number - 1], FULL[f"gateway{number}"]
+    config, told = gateway(number), FULL[f"gateway{number}"]
     command, option, file = told["command"]
     assert option in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
     assert any(volume.endswith(f":{file}:ro") for volume in told["volumes"])
@@ -146,7 +146,7 @@ def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int)
 
 
 def test_two_gateways_on_one_host_share_no_port() -> None:
-    one, other = GATEWAYS
+    one, other = gateway(1), gateway(2)
     assert len({one.sip.port, other.sip.port, one.web.port, other.web.port, PORT, 5060}) == 6
     assert one.media.port_range[1] < other.media.port_range[0]
     assert "UDP 16384-32766" in (DOCKER / "compose.full.yaml").read_text()
@@ -209,6 +209,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 
 def test_kubernetes_runs_the_gateway_as_it_is() -> None:
+    pytest.importorskip("asyncpg")
     config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
     (container,) = POD["containers"]
     assert POD["hostNetwork"] and POD["terminationGracePeriodSeconds"] > config.drain.limit
