@@ -1,0 +1,158 @@
+"""docker/compose.full.yaml as plain processes: Debian's Kamailio with docker/kamailio.cfg before two gateways."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sipgw.sip.uri import Uri
+from tests.interop.served import Served, free_port, served
+from tests.phone import Phone, calling
+
+DOCKER = Path(__file__).parent.parent.parent / "docker"
+LIMIT = 30
+
+
+def quiet(_frame: int) -> bytes:
+    return b"\xff" * 160
+
+
+def swapped(text: str, *pairs: tuple[str, str]) -> str:
+    """`text` with other ports and places; everything that is replaced must be there."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+class Edge:
+    """Kamailio in front of `gateways`."""
+
+    def __init__(self, folder: Path, gateways: list[Served]) -> None:
+        self.port = free_port()
+        self.log = folder / "kamailio.log"
+        lists = {name: folder / name for name in ("kamailio-address.list", "dispatcher.list")}
+        ports = zip(("5070", "5072"), gateways, strict=True)
+        pairs = [(f"127.0.0.1:{old} ", f"127.0.0.1:{one.port} ") for old, one in ports]
+        lists["dispatcher.list"].write_text(swapped((DOCKER / "dispatcher.list").read_text(), *pairs))
+        lists["kamailio-address.list"].write_text((DOCKER / "kamailio-address.list").read_text())
+        listen = "\n".join(f"listen={transport}:127.0.0.1:{self.port}" for transport in ("udp", "tcp"))
+        text = (DOCKER / "kamailio.cfg").read_text()
+        places = [(f"/etc/kamailio/{name}", str(path)) for name, path in lists.items()]
+        self.config = folder / "kamailio.cfg"
+        self.config.write_text(swapped(text, ("\nport=5060\n", f"\n{listen}\n"), *places))
+        self._run = folder / "run"
+        self._run.mkdir()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        command = [
+            "/usr/sbin/kamailio",
+            "-DD",
+            "-E",
+            "-f",
+            str(self.config),
+            "-Y",
+            str(self._run),
+            "-m",
+            "32",
+            "-M",
+            "8",
+        ]
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            with socket.socket() as probe:
+                until = time.monotonic() + LIMIT
+                while probe.connect_ex(("127.0.0.1", self.port)):
+                    assert process.poll() is None and time.monotonic() < until, self.log.read_text()[-3000:]
+                    time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+    @property
+    def agent(self) -> Uri:
+        return Uri("sip", "agent", "127.0.0.1", self.port)
+
+
+async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
+    """Which of the gateways has the call."""
+    assert phone.leg
+    async with asyncio.timeout(LIMIT):
+        while True:
+            for gateway in gateways:
+                if any(phone.leg.id in line for line in list(gateway.log)):
+                    return gateway
+            await asyncio.sleep(0.02)
+
+
+async def more_sound(phone: Phone, packets: int = 50) -> None:
+    """Wait until so many packets more have come."""
+    before = len(phone.received)
+    async with asyncio.timeout(LIMIT):
+        while len(phone.received) < before + packets:
+            await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[tuple[Edge, list[Served]]]:
+    """Two gateways and the edge in front of them."""
+    folders = [folder / "one", folder / "two"]
+    for each in folders:
+        each.mkdir()
+    with served(folders[0]) as one, served(folders[1]) as two:
+        edge = Edge(folder, [one, two])
+        with edge.running():
+            yield edge, [one, two]
+
+
+async def both_called(edge: Edge, gateways: list[Served], first: Served) -> bool:
+    """Call until both gateways have answered; by chance all calls go to one once in 10^12 runs."""
+    for _ in range(40):
+        async with calling(edge.agent, quiet) as phone:
+            if await answered_by(phone, gateways) is not first:
+                return True
+    return False
+
+
+async def all_go_elsewhere(edge: Edge, gateways: list[Served], lost: Served) -> None:
+    """Six calls, each of which one in two would go to `lost`: none is refused, all are heard."""
+    for _ in range(6):
+        async with calling(edge.agent, quiet) as phone:
+            assert await answered_by(phone, gateways) is not lost
+            await more_sound(phone, 5)
+
+
+def test_calls_are_spread_and_a_gateway_that_drains_keeps_its_call_and_gets_no_other(tmp_path: Path) -> None:
+    async def scenario(edge: Edge, gateways: list[Served]) -> Served:
+        async with calling(edge.agent, quiet) as phone:
+            draining = await answered_by(phone, gateways)
+            assert await both_called(edge, gateways, draining), "calls are not spread"
+            draining.process.send_signal(signal.SIGTERM)
+            await all_go_elsewhere(edge, gateways, draining)
+            await more_sound(phone)
+        return draining
+
+    with cluster(tmp_path) as (edge, gateways):
+        drained = asyncio.run(scenario(edge, gateways))
+        assert drained.process.wait(LIMIT) == 0
+        (other,) = [one for one in gateways if one is not drained]
+        records = [*drained.calls(1), *other.calls(6)]
+        assert {record["ending"] for record in records} == {"caller_hung_up"}, "BYE finds its way"
+
+
+def test_the_next_calls_of_a_gateway_that_was_killed_go_to_the_other(tmp_path: Path) -> None:
+    async def scenario(edge: Edge, gateways: list[Served]) -> None:
+        async with calling(edge.agent, quiet) as phone:
+            killed = await answered_by(phone, gateways)
+            killed.kill()
+            await all_go_elsewhere(edge, gateways, killed)
+
+    with cluster(tmp_path) as (edge, gateways):
+        asyncio.run(scenario(edge, gateways))
