@@ -87,8 +87,15 @@ async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
     async with asyncio.timeout(LIMIT):
         while True:
             for gateway in gateways:
-                if any(phone.leg.id in line for line in list(gateway.log)):
+                if any('"call began"' in line and phone.leg.id in line for line in list(gateway.log)):
                     return gateway
+            await asyncio.sleep(0.02)
+
+
+async def told(gateway: Served, words: str) -> None:
+    """Wait until the gateway has printed `words`: a signal is taken when the process comes to it."""
+    async with asyncio.timeout(LIMIT):
+        while not any(words in line for line in list(gateway.log)):
             await asyncio.sleep(0.02)
 
 
@@ -135,6 +142,7 @@ def test_calls_are_spread_and_a_gateway_that_drains_keeps_its_call_and_gets_no_o
             draining = await answered_by(phone, gateways)
             assert await both_called(edge, gateways, draining), "calls are not spread"
             draining.process.send_signal(signal.SIGTERM)
+            await told(draining, "1 calls go on")
             await all_go_elsewhere(edge, gateways, draining)
             await more_sound(phone)
         return draining
@@ -152,6 +160,7 @@ def test_the_next_calls_of_a_gateway_that_was_killed_go_to_the_other(tmp_path: P
         async with calling(edge.agent, quiet) as phone:
             killed = await answered_by(phone, gateways)
             killed.kill()
+            killed.process.wait(LIMIT)
             await all_go_elsewhere(edge, gateways, killed)
 
     with cluster(tmp_path) as (edge, gateways):
