@@ -68,6 +68,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
     assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {
         "get_order_status",
         "schedule_callback",
+        "stop_calling",
         "hang_up",
         "transfer_to_human",
     }
