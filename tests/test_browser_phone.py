@@ -167,9 +167,16 @@ def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
         threads = [thread for thread in threading.enumerate() if not thread.name.startswith(pooled)]
         return len(sockets), len(asyncio.all_tasks()), len(threads)
 
+    def parts() -> list[object]:
+        return [one for one in gc.get_objects() if isinstance(one, BrowserCall | Way | Conversation)]
+
+    gc.collect()
+    others = parts()  # of tests before this one
+    known = {id(one) for one in others}
+
     async def gone() -> None:
         async with asyncio.timeout(60):
-            while any(isinstance(one, BrowserCall | Way | Conversation) for one in gc.get_objects()):
+            while any(id(one) not in known for one in parts()):
                 await asyncio.sleep(0.1)
                 gc.collect()
 
