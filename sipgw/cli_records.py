@@ -12,8 +12,9 @@ import typer
 from sipgw.agents import Agents
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.export import as_csv, as_json
+from sipgw.jobs import Jobs
 from sipgw.store import CallFilter, Store
-from sipgw.store.retention import RetentionOptions, forget, purge
+from sipgw.store.retention import RetentionOptions, forget, purge, spellings
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
@@ -71,6 +72,7 @@ def forget_number(
         async def run() -> None:
             async with Store(settings.store) as store:
                 gone = await forget(store, number, settings.capture.folder)
+                gone.callbacks += await Jobs(store, "").forget(spellings(number))
                 out.print(f"deleted: {gone.calls} calls, {gone.recordings} recordings, {gone.callbacks} callbacks")
 
         asyncio.run(run())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, ColumnElement, Float, String, UniqueConstraint, and_, func, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Float, String, UniqueConstraint, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -145,6 +145,12 @@ class Jobs:
         """The jobs of a campaign, or the callbacks, in the order of their planning."""
         async with self._store.read() as session:
             return list(await session.scalars(select(Job).where(Job.campaign == campaign).order_by(Job.id)))
+
+    async def forget(self, numbers: Sequence[str]) -> int:
+        """Delete all jobs of these numbers; returns how many there were."""
+        async with self._store.write() as session:
+            gone = await session.execute(delete(Job).where(Job.number.in_(numbers)))
+            return int(getattr(gone, "rowcount", 0))
 
     async def states(self) -> dict[str, dict[str, int]]:
         """How many jobs each campaign has in each state; the callbacks have the name ``""``."""

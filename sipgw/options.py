@@ -137,3 +137,16 @@ def _secret(_hint: Any, value: Any, environment: Mapping[str, str], path: tuple[
         # The value is not repeated: it may be the secret itself.
         raise OptionError(path, 'secrets stand in the environment or in .env; write a reference here, like "${MY_KEY}"')
     return _substitute(value, environment, path)
+
+
+def secrets_of(options: Any) -> frozenset[str]:
+    """Every text of the configuration that a repr must not show: passwords, keys, tokens."""
+    found: set[str] = set()
+    for one in dataclasses.fields(options):
+        value = getattr(options, one.name)
+        if isinstance(value, str) and not one.repr and value:
+            found.add(value)
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item):
+                found |= secrets_of(item)
+    return frozenset(found)

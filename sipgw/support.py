@@ -19,6 +19,7 @@ from typing import Any
 from sipgw import __version__
 from sipgw.explain import explain, findings
 from sipgw.log import redact
+from sipgw.options import secrets_of
 from sipgw.sip.trace import redacted
 from sipgw.timeline import changed
 
@@ -37,19 +38,6 @@ _SPOKEN = ("caller", "said", "heard", "tools")
 def configuration(options: Any) -> dict[str, Any]:
     """Options as a dict, secrets masked: those that their dataclass hides from its repr."""
     return {one.name: _shown(getattr(options, one.name), hidden=not one.repr) for one in fields(options)}
-
-
-def secrets_of(options: Any) -> frozenset[str]:
-    """Every secret text of the configuration."""
-    found: set[str] = set()
-    for one in fields(options):
-        value = getattr(options, one.name)
-        if isinstance(value, str) and not one.repr and value:
-            found.add(value)
-        for item in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(item):
-                found |= secrets_of(item)
-    return frozenset(found)
 
 
 def bundle(

@@ -14,6 +14,7 @@ from sipgw.jobs import LEASE, Job, Jobs, Settled
 from sipgw.promises import Asking, CallbackOptions, callback_tool
 from sipgw.retries import SOON, RetryOptions
 from sipgw.store import Store, StoreOptions
+from sipgw.store.retention import spellings
 from sipgw.trunks import TrunkOptions
 
 T = TypeVar("T")
@@ -205,3 +206,16 @@ def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Pa
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone 'Berlin'"):
         CallbackOptions(time_zone="Berlin")
+
+
+def test_who_is_forgotten_is_not_called_back(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        async with Store(StoreOptions(path=str(tmp_path / "x.db"))) as store:
+            jobs = Jobs(store, "one")
+            for number in ("+14155550100", "+14155550101"):
+                await jobs.add(Job(campaign="", key=number, number=number, agent="agent", due=0.0))
+            assert await jobs.forget(spellings("4155550100")) == 0
+            assert await jobs.forget(spellings("14155550100")) == 1
+            return [job.number for job in await jobs.all("")]
+
+    assert asyncio.run(scenario()) == ["+14155550101"]

@@ -1,8 +1,8 @@
 """Findings: what was looked at, what was seen, what it means and what to change. Nothing secret stands in them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from sipgw.doctor.catalogue import CATALOGUE
 
@@ -48,19 +48,6 @@ def _line(text: str) -> str:
     """One printable line of bounded length."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return text if len(text) <= EVIDENCE_LIMIT else text[: EVIDENCE_LIMIT - 1] + "…"
-
-
-def secrets_of(options: Any) -> frozenset[str]:
-    """Every text of the configuration that a repr must not show: passwords, keys, tokens."""
-    found: set[str] = set()
-    for one in fields(options):
-        value = getattr(options, one.name)
-        if isinstance(value, str) and not one.repr and value:
-            found.add(value)
-        for item in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(item):
-                found |= secrets_of(item)
-    return frozenset(found)
 
 
 def masked(finding: Finding, secrets: Iterable[str]) -> Finding:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from sipgw.config import Config
 from sipgw.doctor import machine, providers, trunk
 from sipgw.doctor.asking import Asker, Patience
-from sipgw.doctor.finding import Finding, masked, secrets_of
+from sipgw.doctor.finding import Finding, masked
+from sipgw.options import secrets_of
 from sipgw.sip.tls import TlsOptions
 
 

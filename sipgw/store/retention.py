@@ -76,7 +76,7 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
 async def forget(store: Store, number: str, captures: str = "") -> Removed:
     """Delete all of somebody who called or was called: records, recordings, promises. Calls that go on are left."""
     removed = Removed()
-    same = _spellings(number)
+    same = spellings(number)
     async with store.write() as session:
         promised = await session.execute(delete(Callback).where(Callback.phone_number.in_(same)))
         removed.callbacks = getattr(promised, "rowcount", 0)
@@ -90,7 +90,7 @@ async def forget(store: Store, number: str, captures: str = "") -> Removed:
     return removed
 
 
-def _spellings(number: str) -> list[str]:
+def spellings(number: str) -> list[str]:
     """A number as carriers may have told it."""
     digits = "".join(char for char in number if char.isdigit())
     return [number, digits, f"+{digits}", f"00{digits}"] if digits else [number]

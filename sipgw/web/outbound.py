@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.audit import latest
+from sipgw.jobs import Job, Jobs
 from sipgw.web.state import Here, page
 from sipgw.web.who import Viewer
 
@@ -19,9 +20,9 @@ DECISIONS = 50
 @router.get("/outbound")
 async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
     """The page."""
-    problem, callbacks = "", []
+    problem, callbacks = "", list[Job]()
     try:
-        callbacks = await app.house.store.callbacks()
+        callbacks = await Jobs(app.house.store, "").all("")
     except SQLAlchemyError:
         problem = "The database does not answer."
     decisions = await asyncio.to_thread(latest, app.house.config.audit_folder, DECISIONS)

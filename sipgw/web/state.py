@@ -94,7 +94,7 @@ def templates() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"duration": duration, "when": when, "mos": mos}
+    made.filters |= {"duration": duration, "when": when, "moment": moment, "mos": mos}
     return made
 
 
@@ -120,6 +120,11 @@ def when(moment: datetime) -> str:
     """ISO 8601 in UTC; pages show it in the reader's own time zone."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970, as `when` writes them."""
+    return when(datetime.fromtimestamp(seconds, UTC))
 
 
 def mos(media: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from agent.turns import State
 from sipgw.config import parse
 from sipgw.events import CallBegan, CallReported
 from sipgw.gateway import TrunkStatus
+from sipgw.jobs import Job, Jobs
 from sipgw.refusals import Refused
 from sipgw.store import CallRecord, Store, StoreOptions
 from sipgw.web.server import Dashboard
@@ -98,7 +99,10 @@ async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> Non
             "identity": None, "cost": 0.0131 + number / 1000,
         }  # fmt: skip
         await add_call(house.store, CallRecord(**values), [])
-    await house.store.add_callback("+15550123", "tomorrow at ten", SCRIPT if hostile else "the blue coat", "past-1")
+    about = {"topic": SCRIPT if hostile else "the blue coat"}
+    due = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
+    job = Job(campaign="", key="k", number="+15550123", agent="agent", due=due, variables=about, call="past-1")
+    await Jobs(house.store, "").add(job)
     _turns(house, SCRIPT if hostile else "ElevenLabs: no sound for 2.5 s")
     refusals, at = house.admission.refusals, asyncio.get_running_loop().time()
     refusals.note("office", Refused(at - 300, "10.0.0.7", "INVITE", 503, "the trunk has 30 calls, its max_calls"))
