@@ -2,12 +2,12 @@
 
 A tap writes packets into blocks, each of which can be read without the others; all blocks of all calls share one
 `Pool`. Where it is full, the oldest block of the call that ended first goes, then the oldest of all. Keys of SRTP are
-never here: its packets are kept as they were sent, encrypted.
+never here: its packets are kept as they were sent, encrypted, unless calls are to be played again.
 """
 
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -36,6 +36,8 @@ class TapOptions:
     """Seconds of a call that `recent` keeps."""
     limit: int = 64 << 20
     """Bytes that all calls together may take, those that have ended included."""
+    clear: bool = False
+    """Whether what came by SRTP is kept as it was before it was encrypted, so that it can be played again."""
 
 
 class Tapped(NamedTuple):
@@ -79,7 +81,7 @@ class Tap:
         """Whether sound and keys are left out for now: what must not be recorded must not be captured."""
         self.blocks: deque[Block] = deque()
         self._pool = pool
-        self._options = options
+        self.options = options
         self._count = 0
         self._block: Block | None = None
         self._until = 0.0
@@ -96,7 +98,7 @@ class Tap:
                 block.addresses[remote] = number
                 name = f"{remote[0]} {remote[1]}".encode()
                 block.data += _RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)) + name
-        whole = control or not (self.muted or self._options.keep == "headers")
+        whole = control or not (self.muted or self.options.keep == "headers")
         kept = data if whole else data[:HEADER]
         block.data += _RECORD.pack(now, out | control << 1, number, len(data), len(kept)) + kept
 
@@ -117,8 +119,8 @@ class Tap:
     def _begin(self, now: float) -> Block:
         self._full()
         self._count += 1
-        seconds = self._options.seconds
-        if self._options.keep == "recent":
+        seconds = self.options.seconds
+        if self.options.keep == "recent":
             most = max(2.0, seconds * NOMINAL / BLOCK)
             while self.blocks and (self.blocks[0].since < now - 1.25 * seconds or len(self.blocks) >= most):
                 self._pool.drop(self, self.blocks[0])
@@ -172,6 +174,21 @@ class Pool:
             del self._ended[block]
             if not tap.blocks:
                 del self.taps[tap.number]
+
+
+def packed(packets: Iterable[Tapped]) -> bytes:
+    """What `read` makes `packets` of."""
+    addresses: dict[tuple[str, int], int] = {}
+    data = bytearray()
+    for packet in packets:
+        number = addresses.get(packet.remote)
+        if number is None:
+            number = addresses[packet.remote] = min(len(addresses), MAX_ADDRESSES)
+            name = f"{packet.remote[0]} {packet.remote[1]}".encode()
+            data += _RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)) + name
+        flags = packet.out | packet.control << 1
+        data += _RECORD.pack(packet.at, flags, number, packet.size, len(packet.data)) + packet.data
+    return bytes(data)
 
 
 def read(block: bytes) -> Iterator[Tapped]:

@@ -167,9 +167,12 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
+        clear = channel.session.unprotected(data, now)
         if channel.tap:
-            channel.tap.take(now, data, sender[:2], out=False)
-        sound, event = channel.session.receive(data, sender[:2], now)
+            channel.tap.take(now, clear if clear and channel.tap.options.clear else data, sender[:2], out=False)
+        if clear is None:
+            return
+        sound, event = channel.session.receive_clear(clear, sender[:2], now)
         if sound:
             self._hand_up(channel, sound, now)
         if isinstance(event, Digit):

@@ -71,7 +71,7 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget(store, number, settings.capture.folder)
+                gone = await forget(store, number, settings.capture.folders)
                 gone.callbacks += await Jobs(store, "").forget(spellings(number))
                 out.print(f"deleted: {gone.calls} calls, {gone.recordings} recordings, {gone.callbacks} callbacks")
 
@@ -89,7 +89,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await purge(store, settings.retention, datetime.now(UTC), settings.capture.folder)
+                gone = await purge(store, settings.retention, datetime.now(UTC), settings.capture.folders)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
 
         asyncio.run(run())

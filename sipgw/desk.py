@@ -50,6 +50,7 @@ from sipgw.phone_line import PhoneLine
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
@@ -188,22 +189,26 @@ class Hosting:
         line.pressed = tape.pressed
         spoken = persona(options, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
+        spoken = replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key))
+        tools = [
+            order_tool(desk.store),
+            self._callback_tool(),
+            *recording_tools(tape),
+            *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+            *agent.tools,
+        ]
+        names, config = people.names if people else {}, agent.config
+        tell_setting(spoken, config.turns, config.failover, tools, names, can_transfer=connect is not None)
         live.conversation = Conversation(
             line,
             MeteredEars(part.ears(), self.report),
             MeteredModel(part.model, self.report),
             MeteredVoice(part.voice(), self.report),
-            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            tools=[
-                order_tool(desk.store),
-                self._callback_tool(),
-                *recording_tools(tape),
-                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
-                *agent.tools,
-            ],
-            options=agent.config.turns,
-            transfer=connect,
-            people=people.names if people else {},
+            spoken,
+            tools=tools,
+            options=config.turns,
+            transfer=seen_transfer(connect) if connect else None,
+            people=names,
             observer=self.report,
             call=live.id,
         )
@@ -317,6 +322,7 @@ class Placing(Hosting):
         def voice() -> Voice:
             return MeteredVoice(made(), self.report)
 
+        tell_screening(message)
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
         return self.screened
 

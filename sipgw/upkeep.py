@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Self
@@ -20,8 +21,8 @@ EVERY = 3600.0
 class Upkeep:
     """Deletes what is too old as long as it is entered. An async context manager."""
 
-    def __init__(self, store: Store, options: RetentionOptions, captures: str = "") -> None:
-        """`captures` is the folder of captured packets; empty for none."""
+    def __init__(self, store: Store, options: RetentionOptions, captures: Sequence[str] = ()) -> None:
+        """`captures` are the folders of captured packets and bundles."""
         self._captures = captures
         self._store = store
         self._options = options

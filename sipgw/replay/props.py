@@ -1,0 +1,84 @@
+"""What else a recorded call is played with: its tools, its transfers, and what was agreed on its line."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from pydantic import ConfigDict, create_model
+
+from agent.tools import Tool, ToolError
+from sipgw.replay.script import Script
+from sipgw.replay.witness import Frame
+from sipgw.sip.offer_answer import Negotiated
+
+
+def tools_of(found: Iterable[dict[str, Any]], script: Script) -> list[Tool]:
+    """Tools that return what they returned, to the same arguments."""
+    return [_tool(one, script) for one in found]
+
+
+def _tool(found: dict[str, Any], script: Script) -> Tool:
+    name, schema = found["name"], found["parameters"]
+    required = schema.get("required", ())
+    fields: dict[str, Any] = {
+        one: (Any, ... if one in required else about.get("default"))
+        for one, about in schema.get("properties", {}).items()
+    }
+    own = {one: value for one, value in found.items() if one not in ("name", "description", "parameters")}
+    arguments = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    arguments.model_json_schema = lambda *_, **__: json.loads(json.dumps(schema))
+
+    async def function(**given: Any) -> Any:
+        wanted = _plain(script.redact(given))
+        answer = script.find("tool", lambda run: run["name"] == name and _plain(run["arguments"]) == wanted, again=True)
+        if answer is None:
+            await script.unanswered(
+                f"the tool {name} was called with {json.dumps(given, default=str)[:300]}, which it was not"
+            )
+        run = answer.asked
+        await asyncio.sleep(run["seconds"])
+        if run["error"]:
+            raise ToolError(run["error"])
+        return run["result"]
+
+    return Tool(name, found["description"], function, arguments, **own)
+
+
+def _plain(arguments: Any) -> Any:
+    """Arguments so that they can be compared: ``5`` and ``"5"`` are the same, and what is not given is null."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            return arguments
+    if not isinstance(arguments, dict):
+        return arguments
+    return {
+        name: json.dumps(value) if isinstance(value, dict | list) else str(value)
+        for name, value in arguments.items()
+        if value is not None
+    }
+
+
+def transfer_of(script: Script) -> Callable[[str], Awaitable[bool]]:
+    """A transfer that succeeds or fails as it did."""
+
+    async def connect(to: str) -> bool:
+        answer = script.find("transfer", lambda asked: asked["to"] == to)
+        if answer is None:
+            await script.unanswered(f"the caller was to be transferred to {to or 'anybody'!r}, which they were not")
+        if "connected" not in answer.ended:
+            await asyncio.Event().wait()  # the call ended before
+        await asyncio.sleep(answer.ended["t"] - answer.asked["t"])
+        return bool(answer.ended["connected"])
+
+    return connect
+
+
+def negotiated_of(frame: Frame) -> Negotiated:
+    """What was agreed on, as far as the line wants to know it. Sound is kept without its encryption."""
+    form, (host, port) = frame["format"], frame["remote"]
+    return Negotiated(
+        b"", form["encoding"], form["payload_type"], form["dtmf_payload_type"], host, port, frame["direction"]
+    )
