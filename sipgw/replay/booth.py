@@ -1,7 +1,10 @@
 """The media of one call that is played again: what the media process does, on the loop's clock, with packets kept."""
 
+import asyncio
 import json
+from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 
 from media import worker_channel
 from media.channel import Channel, Sink
@@ -10,7 +13,7 @@ from media.session import Digit, Report
 from media.tap import Tapped
 from media.wire import DIGIT, MARK, SECONDS, Kind, Message
 from media.worker import WATCH
-from sipgw.replay.clock import now, until
+from sipgw.replay.clock import now
 
 
 class Booth:
@@ -19,28 +22,38 @@ class Booth:
     def __init__(self, packets: Sequence[Tapped], zero: float, sink: Sink) -> None:
         """Times of `packets` count from `zero`; those that went out only tell the moments of the 20 ms clock."""
         self._inside = worker_channel.Channel(1)
-        self._arriving = [packet for packet in packets if not packet.out]
+        self._arriving = deque(packet for packet in packets if not packet.out)
         self._zero = zero
         sent = next((packet.at for packet in packets if packet.out and not packet.control), 0.0)
         self._next_slot = zero + sent % FRAME_SECONDS
         self._slot = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._context = Context()
         self.channel = Channel(1, sink, self._obey, lambda number: None)
 
-    async def run(self) -> None:
-        """Play for ever."""
-        for packet in self._arriving:
-            while self._next_slot <= self._zero + packet.at:
-                await self._tick()
-            await until(self._zero + packet.at)
-            self._receive(packet)
-        while True:
-            await self._tick()
+    def start(self, context: Context) -> None:
+        """Play from now on, in `context`."""
+        self._context = context
+        self._wait()
 
-    async def _tick(self) -> None:
-        await until(self._next_slot)
-        self._transmit(self._slot)
-        self._slot += 1
-        self._next_slot += FRAME_SECONDS
+    def stop(self) -> None:
+        """Play no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        due = min(self._next_slot, self._zero + self._arriving[0].at) if self._arriving else self._next_slot
+        self._timer = asyncio.get_running_loop().call_at(due, self._step, context=self._context)
+
+    def _step(self) -> None:
+        """Take the packet that arrives, or send what is due."""
+        if self._arriving and self._zero + self._arriving[0].at < self._next_slot:
+            self._receive(self._arriving.popleft())
+        else:
+            self._transmit(self._slot)
+            self._slot += 1
+            self._next_slot += FRAME_SECONDS
+        self._wait()
 
     def _transmit(self, slot: int) -> None:
         inside, at = self._inside, now()

@@ -7,12 +7,13 @@ import selectors
 class _Jump(selectors.SelectSelector):
     """Instead of waiting, moves the loop's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool) -> None:
         super().__init__()
         self.now = 1000.0
+        self._alone = alone
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = [] if self._alone else super().select(0)
         if not ready:
             if timeout is None:
                 raise RuntimeError("nothing will ever happen again: a deadlock")
@@ -23,8 +24,9 @@ class _Jump(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Ten minutes of call take milliseconds, every time the same. No threads, no sockets, no processes."""
 
-    def __init__(self) -> None:
-        self._jump = _Jump()
+    def __init__(self, *, alone: bool = False) -> None:
+        """`alone`: not even a thread says anything from outside, so that nothing needs to be asked for."""
+        self._jump = _Jump(alone=alone)
         super().__init__(self._jump)
 
     def time(self) -> float:

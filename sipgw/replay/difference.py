@@ -42,8 +42,8 @@ def _shown(value: object) -> str:
 
 def _turns(before: list[Turn], now: list[Turn]) -> Iterator[Difference]:
     """Turns are laid beside each other by what the caller said."""
-    said = [[turn.caller for turn in turns] for turns in (before, now)]
-    for kind, since, until, first, last in SequenceMatcher(None, *said, autojunk=False).get_opcodes():
+    was, is_ = [turn.caller for turn in before], [turn.caller for turn in now]
+    for kind, since, until, first, last in SequenceMatcher(None, was, is_, autojunk=False).get_opcodes():
         if kind == "equal" or until - since == last - first:
             for at, turn in enumerate(before[since:until]):
                 yield from _turn(f"turn {since + at + 1}", turn, now[first + at])

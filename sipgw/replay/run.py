@@ -54,7 +54,7 @@ class Replayed:
 def replay(bundle: Bundle) -> Replayed:
     """Play it again. Raises `BundleError` if it cannot be."""
     began = time.perf_counter()
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
         stage = runner.run(_play(bundle))
     frames = stage.witness.frames
     seconds = frames[-1]["t"] if frames else 0.0
@@ -85,21 +85,17 @@ class Stage:
 
     async def run(self) -> None:
         """Play the call from its beginning to its end."""
-        apart = contextvars.copy_context()  # what comes from the media process is no word of the signalling
+        self._booth.start(contextvars.copy_context())  # what comes from the media process is no word of the signalling
         WITNESS.set(self.witness)
         talk = self._talk()
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._booth.run(), context=apart),
-                group.create_task(self._signal()),
-                group.create_task(self._hold(talk)),
-            ]
-            talking: asyncio.Future[Any] = tasks[-1]
-            await asyncio.wait([talking, self._script.left], return_when=asyncio.FIRST_COMPLETED)
+            signalling, talking = group.create_task(self._signal()), group.create_task(self._hold(talk))
+            await asyncio.wait(_all(talking, self._script.left), return_when=asyncio.FIRST_COMPLETED)
             if self._script.left.done() and not talking.done():
                 self.left = f"{self.witness.now:.1f} s: {self._script.left.result()}"
-            for task in tasks:
-                task.cancel()
+            signalling.cancel()
+            talking.cancel()
+        self._booth.stop()
 
     async def _hold(self, talk: Talk) -> None:
         """Talk from the answer to the end."""
@@ -200,6 +196,10 @@ def _own(frames: Iterable[Frame]) -> list[Frame]:
     """What the caller's own line was told: a colleague's has another channel."""
     told = [frame for frame in frames if frame["of"] == "line"]
     return [frame for frame in told if frame["channel"] == told[0]["channel"]]
+
+
+def _all(*futures: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
+    return list(futures)
 
 
 def _tuple(value: Any) -> Any:
