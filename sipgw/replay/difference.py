@@ -67,7 +67,9 @@ def _turn(where: str, before: Turn, now: Turn) -> Iterator[Difference]:
     if before.heard != now.heard and _apart(before.heard, now.heard) > most:
         yield Difference(f"{where}: heard", before.heard, now.heard)
     was, is_ = before.latency_ms.get("total"), now.latency_ms.get("total")
-    if (was is None) is not (is_ is None) or (was is not None and is_ is not None and not -FASTER <= is_ - was <= SLOWER):
+    if (was is None) is not (is_ is None) or (
+        was is not None and is_ is not None and not -FASTER <= is_ - was <= SLOWER
+    ):
         yield Difference(f"{where}: latency", _latency(before), _latency(now))
 
 

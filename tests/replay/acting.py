@@ -17,10 +17,14 @@ from agent.turns import State
 from agent.ulaw import from_linear
 from media import rtp
 from media.dtmf import KEYS
+from media.g711 import ULAW_TO_ALAW
+from sipgw.call_out import Errand
 from sipgw.capture import CaptureOptions
 from sipgw.config import Config
+from sipgw.gate_rules import GateOptions
 from sipgw.gateway import Gateway
 from sipgw.live import LiveCall
+from sipgw.people import PersonOptions
 from sipgw.providers import Providers, assembled
 from sipgw.replay.bundle import Bundle, read_bundle
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
@@ -28,9 +32,14 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trial import EMBEDDED, trial
+from tests.callee import Callee, callee
 from tests.fakes.line import FakeEars, FakeModel, FakeVoice
+from tests.gating import ALWAYS
 from tests.phone import Phone, now
 
+STARTING = asyncio.Lock()
+"""Databases are made one after the other."""
+NUMBER = "+14155550123"
 SILENCE = b"\xff" * 160
 PAUSE = 0.25
 """Seconds that a recogniser takes for its final words."""
@@ -102,6 +111,7 @@ class Caller(Phone):
     theatre: Theatre
     dtx = False
     """Whether nothing is sent while the caller is silent."""
+    alaw = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +135,8 @@ class Caller(Phone):
                 stamp = began
             elif self.dtx and payload is SILENCE:
                 continue
+            if not kind and self.alaw:
+                kind, payload = 8, payload.translate(ULAW_TO_ALAW)
             packet = rtp.build(kind, number == 0, 1000 + number, stamp, 0x5EED, payload)
             number += 1
             delay = self.network(chance)
@@ -198,7 +210,9 @@ class Caller(Phone):
         wanted = sdp.replace("a=sendrecv", "a=sendonly") if on else sdp.replace("a=sendonly", "a=sendrecv")
         origin = next(line for line in sdp.splitlines() if line.startswith("o="))
         parts = origin.split()
-        await self.leg.reinvite(wanted.replace(origin, " ".join([*parts[:2], str(int(parts[2]) + 1), *parts[3:]])).encode())
+        await self.leg.reinvite(
+            wanted.replace(origin, " ".join([*parts[:2], str(int(parts[2]) + 1), *parts[3:]])).encode()
+        )
 
     def hang_up(self) -> None:
         assert self.leg
@@ -208,28 +222,52 @@ class Caller(Phone):
 Act = Callable[[Caller], Awaitable[None]]
 
 
+Change = Callable[[Config], Config]
+
+
 @dataclass(frozen=True)
 class Scene:
-    """One call."""
+    """One call: `act` is what the caller does, or `machine` is what a machine says that we call."""
 
-    act: Act
+    act: Act | None
     cast: Cast
-    change: Callable[[Config], Config] = lambda config: config
+    change: Change = lambda config: config
+    person: Callable[[Callee, Leg], None] | None = None
+    """What a colleague does whom callers are transferred to."""
+    machine: bytes = b""
+    offer: Callable[[bytes], bytes] = lambda sdp: sdp
+
+
+def _playing(sound: bytes) -> Callable[[int], bytes]:
+    return lambda number: sound[160 * number : 160 * number + 160].ljust(160, b"\xff")
 
 
 async def perform(scene: Scene, folder: Path) -> Bundle:
     """Hold the call; returns its bundle."""
-    with tempfile.TemporaryDirectory() as store:
+    async with contextlib.AsyncExitStack() as stack:
+        store = stack.enter_context(tempfile.TemporaryDirectory())
+        person = await stack.enter_async_context(callee(scene.person or Callee.pick_up, _playing(scene.machine)))
         capture = CaptureOptions(bundles="always", bundle_folder=str(folder))
-        config = scene.change(replace(trial(Config(agent=EMBEDDED), Path(store)), capture=capture))
-        async with Theatre(config, scene.cast) as theatre:
-            await called(scene, theatre)
+        config = replace(trial(Config(agent=EMBEDDED), Path(store)), capture=capture)
+        gate = GateOptions(countries=("US",), windows=ALWAYS)
+        config = replace(
+            config, trunks=(*config.trunks, person.trunk(networks=("127.0.0.3/32",), country="US")), gate=gate
+        )
+        if scene.person:
+            config = replace(config, people=(PersonOptions("billing", NUMBER, trunk="carrier", ring_timeout=3.0),))
+        async with STARTING:
+            theatre = await stack.enter_async_context(Theatre(scene.change(config), scene.cast))
+        if scene.act is None:
+            await theatre.place(Errand(NUMBER, "agent", trunk="carrier")).ended()
+        else:
+            await called(scene, scene.act, theatre)
+        async with asyncio.timeout(5):
             while not (found := list(folder.glob("*.call.zip"))):
                 await asyncio.sleep(0.05)
     return read_bundle(found[0])
 
 
-async def called(scene: Scene, theatre: Theatre) -> None:
+async def called(scene: Scene, act: Act, theatre: Theatre) -> None:
     """Call the agent, act, and wait until the call is over."""
     loop = asyncio.get_running_loop()
     transport, phone = await loop.create_datagram_endpoint(Caller, ("127.0.0.1", 0))
@@ -237,14 +275,15 @@ async def called(scene: Scene, theatre: Theatre) -> None:
     options = EndpointOptions(host="127.0.0.1", port=0, tcp=False)
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
         local = LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1])
-        offer = make_offer(local)
+        offer = scene.offer(make_offer(local))
         target = Uri("sip", "agent", "127.0.0.1", theatre.endpoint.port)
         phone.leg, reply = await endpoint.invite(target, "<sip:+14155550123@127.0.0.1>", offer)
         negotiated = accept_answer(offer, reply or b"", local)
+        phone.alaw = negotiated.encoding == "PCMA"
         phone.remote = (negotiated.remote_address, negotiated.remote_port)
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             tasks = [group.create_task(phone.talk()), group.create_task(_follow(phone, phone.leg))]
-            await scene.act(phone)
+            await act(phone)
             await tasks[1]
             tasks[0].cancel()
     transport.close()
