@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from media.tap import Tapped, packed, read
+from sipgw.privacy import PrivacyOptions
+from sipgw.replay.check import check
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story
 from sipgw.replay.witness import LIMIT, Frame
@@ -18,6 +20,7 @@ FORMAT, VERSION = "sipgw bundle", 1
 LARGEST = 96 << 20
 """Bytes of a bundle, unpacked."""
 PARTS = ("bundle.json", "story.json", "frames.jsonl", "sip.jsonl", "rtp.bin", "voice.ulaw")
+PROVIDERS = ("ears", "model", "voice")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -90,14 +93,30 @@ def _parsed(path: Path, parts: dict[str, bytes]) -> Bundle:
         raise BundleError(f"{path}: format {version}; this sipgw reads format {VERSION}")
     setting, story = Setting.of(head.pop("setting")), Story.read(json.loads(parts["story.json"]))
     frames, sip = _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
-    if any(not isinstance(frame.get("t"), float | int) or "of" not in frame for frame in frames):
-        raise ValueError("frames.jsonl: a frame has no 't' or no 'of'")
+    check(frames)
+    _check_head(head)
     if len(parts["voice.ulaw"]) > LIMIT:
         raise ValueError("voice.ulaw is too long")
     packets = list(read(parts["rtp.bin"]))
     if any(not 0 <= packet.at < 10**6 for packet in packets):
         raise ValueError("rtp.bin: a packet has no time")
     return Bundle(head, setting, story, frames, sip, packets, parts["voice.ulaw"])
+
+
+def _check_head(head: dict[str, Any]) -> None:
+    if not all(isinstance(head[name], str) for name in ("call", "direction", "agent")):
+        raise ValueError("bundle.json: call, direction or agent is no text")
+    if not all(isinstance(head["parts"][part], int) and 0 < head["parts"][part] < 10 for part in PROVIDERS):
+        raise ValueError("bundle.json: parts are not how many providers there are")
+    privacy_of(head)
+
+
+def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
+    """What was taken out of a bundle. Raises `TypeError` or `ValueError`."""
+    found: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in about["privacy"].items()
+    }
+    return PrivacyOptions(**found)
 
 
 def _json(value: Any) -> str:

@@ -37,7 +37,7 @@ def replay_command(
         bool, typer.Option("--update", help="Take what comes of it now as what is to come of it.")
     ] = False,
 ) -> None:
-    """Play kept calls again, to the code as it is now. Exit status 1 if something is different, 2 for broken bundles."""
+    """Play kept calls again, to the code as it is now. Exit status 1 if one is different, 2 if a bundle is broken."""
     # What a call logged when it was held is known; what is different is told.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told, different, broken = [], 0, 0

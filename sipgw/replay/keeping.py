@@ -15,7 +15,7 @@ from sipgw.agents import Agents
 from sipgw.capture import CaptureOptions, Ladder
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
 from sipgw.options import secrets_of
-from sipgw.replay.bundle import Bundle
+from sipgw.replay.bundle import PROVIDERS, Bundle
 from sipgw.replay.redacting import clean
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story
@@ -31,7 +31,6 @@ GOOD = (
     "over_budget", "machine", "message_left", "fax", "cancelled", "gateway_stopped",
 )  # fmt: skip
 """Endings of calls that did not end badly, unless a part of the agent failed in them."""
-PARTS = ("ears", "model", "voice")
 FIRST = 1.0
 """Seconds after the beginning of the line in which the first packet leaves."""
 SETTLE = 1.0
@@ -114,7 +113,9 @@ class Bundles:
         began, witness = seen.began, seen.witness
         config = self._agents.all[began.agent].config
         choice = self._agents.all[began.agent].choice
-        names = {part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PARTS}
+        names = {
+            part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PROVIDERS
+        }
         about = {
             "call": began.call,
             "began": began.at.isoformat(),
@@ -124,7 +125,7 @@ class Bundles:
             "caller": began.caller,
             "called": began.called,
             "sipgw": __version__,
-            "parts": {part: max(len(getattr(choice, part)), len(names[part])) for part in PARTS},
+            "parts": {part: max(len(getattr(choice, part)), len(names[part])) for part in PROVIDERS},
             "privacy": json.loads(json.dumps(asdict(config.privacy))),
         }
         sip = ladder_as_dict(self._ladder(began.call), witness.zero)["messages"]

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, create_model
 
 from agent.tools import Tool, ToolError
+from sipgw.replay.clock import now, until
 from sipgw.replay.script import Script
 from sipgw.replay.witness import Frame
 from sipgw.sip.offer_answer import Negotiated
@@ -61,16 +62,20 @@ def _plain(arguments: Any) -> Any:
     }
 
 
-def transfer_of(script: Script) -> Callable[[str], Awaitable[bool]]:
-    """A transfer that succeeds or fails as it did."""
+def transfer_of(script: Script, tell: Callable[[Frame], None]) -> Callable[[str], Awaitable[bool]]:
+    """A transfer that succeeds or fails as it did; `tell` takes what the line was told meanwhile."""
 
     async def connect(to: str) -> bool:
         answer = script.find("transfer", lambda asked: asked["to"] == to)
         if answer is None:
             await script.unanswered(f"the caller was to be transferred to {to or 'anybody'!r}, which they were not")
+        later = now() - answer.asked["t"]
+        for frame in answer.pieces:
+            await until(frame["t"] + later)
+            tell(frame)
         if "connected" not in answer.ended:
             await asyncio.Event().wait()  # the call ended before
-        await asyncio.sleep(answer.ended["t"] - answer.asked["t"])
+        await until(answer.ended["t"] + later)
         return bool(answer.ended["connected"])
 
     return connect

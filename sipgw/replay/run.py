@@ -13,10 +13,10 @@ from agent.records import Outcome, Report
 from media import channel as media
 from sipgw.call import NOT_HUMAN, Talk
 from sipgw.phone_line import PhoneLine
-from sipgw.privacy import PrivacyOptions, in_json
+from sipgw.privacy import in_json
 from sipgw.providers import Providers, assembled
 from sipgw.replay.booth import Booth
-from sipgw.replay.bundle import Bundle
+from sipgw.replay.bundle import Bundle, privacy_of
 from sipgw.replay.clock import VirtualLoop, until
 from sipgw.replay.props import negotiated_of, tools_of, transfer_of
 from sipgw.replay.script import RecordedEars, RecordedModel, RecordedVoice, Script
@@ -28,6 +28,7 @@ from sipgw.who_answered import Who
 
 LONGER = 20.0
 """Seconds for which a call may go on beyond the end that it had."""
+SIGNALS, STEPS = ("exchange", "key", "end"), ("step_aside", "step_back")
 FROM_OUTSIDE = ("gateway_stopped", "ended_here", "cancelled", "over_budget")
 """Endings that nothing in the bundle brings about: the call ends as it did, when it did."""
 
@@ -39,7 +40,7 @@ class Replayed:
     story: Story
     frames: list[Frame]
     left: str
-    """Where the code left the recording, in words; empty if it did not."""
+    """Where the code left the recording, or failed, in words; empty if it did not."""
     seconds: float
     """Length of the call."""
     took: float
@@ -52,7 +53,7 @@ class Replayed:
 
 
 def replay(bundle: Bundle) -> Replayed:
-    """Play it again. Raises `BundleError` if it cannot be."""
+    """Play it again."""
     began = time.perf_counter()
     with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
         stage = runner.run(_play(bundle))
@@ -63,8 +64,17 @@ def replay(bundle: Bundle) -> Replayed:
 
 async def _play(bundle: Bundle) -> "Stage":
     stage = Stage(bundle)
-    await stage.run()
+    try:
+        await stage.run()
+    except Exception as error:  # noqa: BLE001  the call boundary: the gateway would have ended the call
+        stage.left = f"{stage.witness.now:.1f} s: {_failure(error)}"
     return stage
+
+
+def _failure(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"the code failed: {type(error).__name__}: {error}"
 
 
 class Stage:
@@ -75,7 +85,7 @@ class Stage:
         self.left = ""
         self._bundle = bundle
         self._ours = _own(bundle.frames)
-        privacy = PrivacyOptions(**{name: _tuple(value) for name, value in bundle.about["privacy"].items()})
+        privacy = privacy_of(bundle.about)
         self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=privacy.of("exports")))
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
         self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)
@@ -130,18 +140,21 @@ class Stage:
         """Tell the line what the signalling told it."""
         for frame in self._ours:
             await until(self.witness.zero + frame["t"])
-            match frame["do"]:
-                case "exchange":
-                    self._line.exchange(negotiated_of(frame))
-                case "key":
-                    self._line.press(frame["key"], "info", self.witness.zero + frame["t"])
-                case "step_aside":
-                    self._line.step_aside()
-                case "step_back":
-                    self._line.step_back()
-                case "end":
-                    self._gone = True
-                    self._line.end(frame["cause"])
+            self._tell(frame)
+
+    def _tell(self, frame: Frame) -> None:
+        match frame["do"]:
+            case "exchange":
+                self._line.exchange(negotiated_of(frame))
+            case "key":
+                self._line.press(frame["key"], "info", self.witness.zero + frame["t"])
+            case "step_aside":
+                self._line.step_aside()
+            case "step_back":
+                self._line.step_back()
+            case "end":
+                self._gone = True
+                self._line.end(frame["cause"])
 
     def _talk(self) -> Talk:
         setting, script, providers = self._bundle.setting, self._script, self._providers()
@@ -153,7 +166,7 @@ class Stage:
             setting.persona,
             tools=tools_of(setting.tools, script),
             options=setting.turns,
-            transfer=seen_transfer(transfer_of(script)) if setting.can_transfer else None,
+            transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
             people=setting.people,
             observer=self._report,
             call=self._bundle.about["call"],
@@ -193,14 +206,16 @@ class Stage:
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:
-    """What the caller's own line was told: a colleague's has another channel."""
-    told = [frame for frame in frames if frame["of"] == "line"]
-    return [frame for frame in told if frame["channel"] == told[0]["channel"]]
+    """What the caller's own line was told: a colleague's has another channel. A transfer tells its part itself."""
+    found: list[Frame] = []
+    connecting = False
+    for frame in frames:
+        if frame["of"] == "transfer":
+            connecting = frame["do"] == "asked"
+        elif frame["of"] == "line" and frame["channel"] == (found or [frame])[0]["channel"]:
+            found += [frame] if frame["do"] in SIGNALS or (frame["do"] in STEPS and not connecting) else []
+    return found
 
 
 def _all(*futures: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
     return list(futures)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

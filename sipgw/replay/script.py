@@ -55,8 +55,15 @@ class Script:
                     by_number[number].ended = frame
                 case {"of": "tool", "do": "done"} | {"of": "transfer", "do": "asked"}:
                     self._answers[frame["of"]].append(Answer(frame))
-                case {"of": "transfer", "do": "ended"}:
+                case {"of": "line", "do": "step_aside" | "step_back"} if self.connecting:
+                    self._answers["transfer"][-1].pieces.append(frame)
+                case {"of": "transfer", "do": "ended"} if self.connecting:
                     self._answers["transfer"][-1].ended = frame
+
+    @property
+    def connecting(self) -> bool:
+        """Whether the last transfer has not ended."""
+        return bool(self._answers["transfer"]) and "connected" not in self._answers["transfer"][-1].ended
 
     def names(self, part: str) -> list[str]:
         """The providers of a part, in the order in which they were first asked."""
