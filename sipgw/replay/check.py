@@ -19,6 +19,7 @@ _FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     ("voice", "asked"): {"session": int, "name": str, "text": str},
     ("voice", "piece"): _STREAM | {"sound": list},
     ("voice", "ended"): _STREAM,
+    ("tool", "started"): {"name": str, "arguments": object},
     ("tool", "done"): {"name": str, "arguments": object, "result": object, "error": str, "seconds": _NUMBER},
     ("transfer", "asked"): {"to": str},
     ("transfer", "ended"): {"connected": bool},

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ConfigDict, create_model
@@ -32,12 +33,19 @@ def _tool(found: dict[str, Any], script: Script) -> Tool:
 
     async def function(**given: Any) -> Any:
         wanted = _plain(script.redact(given))
-        answer = script.find("tool", lambda run: run["name"] == name and _plain(run["arguments"]) == wanted, again=True)
+
+        def same(run: Frame) -> bool:
+            if run["do"] == "started":  # it was broken off, or is still at it: of its arguments those are known
+                return bool(run["name"] == name and _plain(run["arguments"]).items() <= wanted.items())
+            return bool(run["name"] == name and _plain(run["arguments"]) == wanted)
+
+        answer = script.find("tool", same, again=True)
         if answer is None:
-            await script.unanswered(
-                f"the tool {name} was called with {json.dumps(given, default=str)[:300]}, which it was not"
-            )
+            told = json.dumps(given, default=str)[:300]
+            await script.unanswered(f"the tool {name} was called with {told}, which it was not")
         run = answer.asked
+        if run["do"] == "started":
+            await asyncio.Event().wait()
         await asyncio.sleep(run["seconds"])
         if run["error"]:
             raise ToolError(run["error"])
@@ -46,18 +54,14 @@ def _tool(found: dict[str, Any], script: Script) -> Tool:
     return Tool(name, found["description"], function, arguments, **own)
 
 
-def _plain(arguments: Any) -> Any:
+def _plain(arguments: Any) -> dict[str, str]:
     """Arguments so that they can be compared: ``5`` and ``"5"`` are the same, and what is not given is null."""
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except ValueError:
-            return arguments
-    if not isinstance(arguments, dict):
-        return arguments
+    with suppress(ValueError):
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    given = arguments if isinstance(arguments, dict) else {"": arguments}
     return {
         name: json.dumps(value) if isinstance(value, dict | list) else str(value)
-        for name, value in arguments.items()
+        for name, value in given.items()
         if value is not None
     }
 

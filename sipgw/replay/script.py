@@ -53,8 +53,12 @@ class Script:
                     by_number[number].pieces.append(frame)
                 case {"of": "ears" | "model" | "voice", "do": "ended", "session": number} if number in by_number:
                     by_number[number].ended = frame
-                case {"of": "tool", "do": "done"} | {"of": "transfer", "do": "asked"}:
+                case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
                     self._answers[frame["of"]].append(Answer(frame))
+                case {"of": "tool", "do": "done", "name": name}:
+                    runs = (one for one in self._answers["tool"] if one.asked["name"] == name)
+                    if begun := next((one for one in runs if one.asked["do"] == "started"), None):
+                        begun.asked = frame
                 case {"of": "line", "do": "step_aside" | "step_back"} if self.connecting:
                     self._answers["transfer"][-1].pieces.append(frame)
                 case {"of": "transfer", "do": "ended"} if self.connecting:
