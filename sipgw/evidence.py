@@ -128,6 +128,10 @@ class Evidence:
             piece += self._message(file, message, offset)
         yield bytes(piece)
 
+    async def bundle(self, call: str) -> bytes:
+        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.replay.keeping.NotKept`."""
+        return await self.bundles.bundle(call, self._engine)
+
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
         here = self._endpoint
         ours = (here.contact_host(message.peer), here.port) if here else ("", 0)

@@ -1,6 +1,7 @@
 """Keeps calls as bundles: in memory while there is room, and in a folder if the configuration wants that."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -95,7 +96,16 @@ class Bundles:
             size -= self._ended.pop(next(iter(self._ended))).witness.size
 
     async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
-        """The bundle of a call that is over. Raises `NotKept`."""
+        """The bundle of a call that is over: as it was written, else as it is in memory. Raises `NotKept`."""
+        if self._options.bundle_folder:
+            with contextlib.suppress(OSError):
+                return await asyncio.to_thread(self._file(call).read_bytes)
+        return await self._made(call, engine)
+
+    def _file(self, call: str) -> Path:
+        return Path(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
+
+    async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
         seen = self._ended.get(call)
         if seen is None:
             raise NotKept("the call goes on" if call in self._live else "nothing of this call is in memory")
@@ -137,8 +147,8 @@ class Bundles:
         """Write the bundle of a call that has just ended into the folder, readable by us alone."""
         await asyncio.sleep(SETTLE)
         try:
-            content = await self.bundle(call, engine)
-            await asyncio.to_thread(_write, Path(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}", content)
+            content = await self._made(call, engine)
+            await asyncio.to_thread(_write, self._file(call), content)
         except NotKept as reason:
             log.warning("no bundle kept", cause=str(reason))
         except OSError as error:

@@ -8,7 +8,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.explain import Explained, explain, findings
-from sipgw.store.files import file_name
+from sipgw.replay.keeping import NotKept
+from sipgw.store.files import BUNDLE, file_name
 from sipgw.waveform import waveform
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer
@@ -73,12 +74,24 @@ async def pcap(call: str, app: Here, _who: Viewer) -> Response:
     return StreamingResponse(whole(), media_type="application/vnd.tcpdump.pcap", headers=headers)
 
 
+@router.get("/calls/{call:path}/bundle")
+async def bundle(call: str, app: Here, _who: Viewer) -> Response:
+    """The call as a file, for `sipgw replay`."""
+    try:
+        content = await app.house.evidence.bundle(call)
+    except NotKept as reason:
+        raise HTTPException(404, f"there is no bundle: {reason}") from None
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
+    return Response(content, media_type="application/zip", headers=headers)
+
+
 @router.get("/calls/{call:path}")
 async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)
     caller = str(found.get("caller") or "withheld")
-    return page(request, "call.html", title="Call", call=call, caller=caller, recorded=_recorded(found))
+    shown = {"recorded": _recorded(found), "bundled": app.house.config.capture.bundles != "off"}
+    return page(request, "call.html", title="Call", call=call, caller=caller, **shown)
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
