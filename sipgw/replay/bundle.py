@@ -95,6 +95,10 @@ def _parsed(path: Path, parts: dict[str, bytes]) -> Bundle:
     frames, sip = _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
     check(frames)
     _check_head(head)
+    if not all(
+        isinstance(one.get("text"), str) and isinstance(one.get("t"), float | int) and "out" in one for one in sip
+    ):
+        raise ValueError("sip.jsonl: a message has no 't', 'out' or 'text'")
     if len(parts["voice.ulaw"]) > LIMIT:
         raise ValueError("voice.ulaw is too long")
     packets = list(read(parts["rtp.bin"]))

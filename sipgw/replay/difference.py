@@ -26,7 +26,7 @@ def differences(before: Story, now: Story, left: str = "") -> list[Difference]:
     """Everything that is different; `left` is where the code left the recording, if it did."""
     found = [Difference("left the recording", "", left)] if left else []
     found += _turns(before.turns, now.turns)
-    for where in ("heard", "spoken"):
+    for where in ("agreed", "heard", "spoken"):
         found += _listed(where, getattr(before, where), getattr(now, where))
     for where in ("resumed", "failed", "pressed", "answered_by", "ending"):
         was, is_ = getattr(before, where), getattr(now, where)

@@ -1,4 +1,4 @@
-"""What else a recorded call is played with: its tools, its transfers, and what was agreed on its line."""
+"""What else a recorded call is played with: its tools and its transfers."""
 
 import asyncio
 import json
@@ -12,7 +12,6 @@ from agent.tools import Tool, ToolError
 from sipgw.replay.clock import now, until
 from sipgw.replay.script import Script
 from sipgw.replay.witness import Frame
-from sipgw.sip.offer_answer import Negotiated
 
 
 def tools_of(found: Iterable[dict[str, Any]], script: Script) -> list[Tool]:
@@ -83,11 +82,3 @@ def transfer_of(script: Script, tell: Callable[[Frame], None]) -> Callable[[str]
         return bool(answer.ended["connected"])
 
     return connect
-
-
-def negotiated_of(frame: Frame) -> Negotiated:
-    """What was agreed on, as far as the line wants to know it. Sound is kept without its encryption."""
-    form, (host, port) = frame["format"], frame["remote"]
-    return Negotiated(
-        b"", form["encoding"], form["payload_type"], form["dtmf_payload_type"], host, port, frame["direction"]
-    )

@@ -18,12 +18,14 @@ from sipgw.providers import Providers, assembled
 from sipgw.replay.booth import Booth
 from sipgw.replay.bundle import Bundle, privacy_of
 from sipgw.replay.clock import VirtualLoop, until
-from sipgw.replay.props import negotiated_of, tools_of, transfer_of
+from sipgw.replay.props import tools_of, transfer_of
 from sipgw.replay.script import RecordedEars, RecordedModel, RecordedVoice, Script
 from sipgw.replay.setting import seen_transfer
+from sipgw.replay.signalling import Descriptions
 from sipgw.replay.story import Story
 from sipgw.replay.witness import WITNESS, Frame, Witness
 from sipgw.screening import Screened, Screening
+from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.who_answered import Who
 
 LONGER = 20.0
@@ -87,6 +89,7 @@ class Stage:
         self._ours = _own(bundle.frames)
         privacy = privacy_of(bundle.about)
         self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=privacy.of("exports")))
+        self._descriptions = Descriptions(bundle.sip)
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
         self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)
         self._line.attach(self._booth.channel)
@@ -145,7 +148,7 @@ class Stage:
     def _tell(self, frame: Frame) -> None:
         match frame["do"]:
             case "exchange":
-                self._line.exchange(negotiated_of(frame))
+                self._exchange(frame)
             case "key":
                 self._line.press(frame["key"], "info", self.witness.zero + frame["t"])
             case "step_aside":
@@ -155,6 +158,12 @@ class Stage:
             case "end":
                 self._gone = True
                 self._line.end(frame["cause"])
+
+    def _exchange(self, frame: Frame) -> None:
+        try:
+            self._line.exchange(self._descriptions.agreed(frame))
+        except NotAcceptable as error:
+            self._script.leave(f"what was agreed on cannot be used: {error}")
 
     def _talk(self) -> Talk:
         setting, script, providers = self._bundle.setting, self._script, self._providers()

@@ -89,10 +89,14 @@ class Script:
     async def unanswered(self, what: str) -> NoReturn:
         """There is no answer: if the question stands for a moment the code has left the recording. Never returns."""
         await asyncio.sleep(GRACE)
-        if not self.left.done():
-            self.left.set_result(what)
+        self.leave(what)
         await asyncio.Event().wait()
         raise AssertionError
+
+    def leave(self, what: str) -> None:
+        """The code has left the recording."""
+        if not self.left.done():
+            self.left.set_result(what)
 
     async def end(self, answer: Answer, what: str) -> None:
         """Let a stream end as it did. Raises `ProviderError` if it did."""

@@ -1,6 +1,6 @@
 """What came of a call, as far as it is to be the same again: turns, interruptions, words, tools, latencies, ending."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -29,6 +29,8 @@ class Story:
     """What the ears said that the caller had said, each time that they took it for complete."""
     spoken: list[str] = field(default_factory=list)
     """The agent's sentences."""
+    agreed: list[str] = field(default_factory=list)
+    """What was agreed on with the other side, each time."""
     resumed: int = 0
     """How often the agent fell silent for a sound, and went on."""
     failed: list[str] = field(default_factory=list)
@@ -39,9 +41,11 @@ class Story:
     ending: str = ""
 
     @classmethod
-    def of(cls, frames: Iterable[Frame]) -> "Story":
+    def of(cls, frames: Sequence[Frame]) -> "Story":
         """Take it out of what a witness saw."""
-        story, paused = cls(), False
+        story = cls()
+        lines = [frame for frame in frames if frame["of"] == "line"]
+        story._heard_of_line([frame for frame in lines if frame["channel"] == lines[0]["channel"]])
         for frame in frames:
             match frame:
                 case {"of": "turn"}:
@@ -56,16 +60,24 @@ class Story:
                     story.answered_by.append(who)
                 case {"of": "ended", "kind": kind}:
                     story.ending = kind
-                case {"of": "line", "do": "sent", "keys": keys}:
-                    story.pressed += keys
-                case {"of": "line", "do": "pause"}:
-                    paused = True
-                case {"of": "line", "do": "resume"} if paused:
-                    story.resumed += 1
-                    paused = False
-                case {"of": "line", "do": "stop"}:
-                    paused = False
         return story
+
+    def _heard_of_line(self, frames: list[Frame]) -> None:
+        """What the caller's own line tells; a colleague's has another channel."""
+        paused = False
+        for frame in frames:
+            match frame["do"]:
+                case "exchange":
+                    self.agreed.append(_agreed(frame["format"], frame["direction"]))
+                case "sent":
+                    self.pressed += frame["keys"]
+                case "pause":
+                    paused = True
+                case "resume" if paused:
+                    self.resumed += 1
+                    paused = False
+                case "stop":
+                    paused = False
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -76,6 +88,11 @@ class Story:
         """From JSON. Raises `TypeError` or `KeyError` if it is none."""
         names = {one.name for one in fields(cls)} - {"turns"}
         return cls([Turn(**turn) for turn in found["turns"]], **{name: found[name] for name in names})
+
+
+def _agreed(form: dict[str, Any], direction: str) -> str:
+    keys = form["dtmf_payload_type"]
+    return f"{form['encoding']} ({form['payload_type']}){f', keys ({keys})' if keys else ''}, {direction}"
 
 
 def _turn(frame: Frame) -> Turn:

@@ -207,18 +207,24 @@ def test_a_card_number_is_nowhere_in_the_bundle_and_the_call_can_be_played_all_t
 
 def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_out() -> None:
     one = bundle("plain")
+    said = {"final": False, "stable": False, "end": 1.0}
+    turn = {"said": "", "heard": "", "interrupted": False, "tools": [], "latency_ms": {}}
+    paid = {"name": "pay", "arguments": {"card": int(NUMBER)}, "result": "sk-very-secret", "error": "", "seconds": 0}
+    piece = {"do": "piece", "waited": 0}
     frames = [
         *one.frames,
-        {"t": 5.0, "of": "ears", "do": "piece", "session": 1, "waited": 0, "after": 9, "delay": 0, "text": "four one one one 1111 11", "final": False, "stable": False, "end": 1.0},
+        {"t": 5.0, "of": "ears", "session": 1, "after": 9, "delay": 0, "text": "four one one one 1111 11"}
+        | piece
+        | said,
         {"t": 5.1, "of": "said", "text": "four one one one 1111"},
         {"t": 5.2, "of": "said", "text": "1111 1111"},
-        {"t": 5.3, "of": "turn", "caller": "[pressed 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1]", "said": "", "heard": "", "interrupted": False, "tools": [], "latency_ms": {}},
-        {"t": 5.4, "of": "model", "do": "piece", "session": 77, "waited": 0, "text": "Is it 41"},
-        {"t": 5.5, "of": "model", "do": "piece", "session": 77, "waited": 0, "text": "11 1111 1111 1111?"},
-        {"t": 5.6, "of": "tool", "do": "done", "name": "pay", "arguments": {"card": int(NUMBER)}, "result": "sk-very-secret", "error": "", "seconds": 0},
+        {"t": 5.3, "of": "turn", "caller": f"[pressed {' '.join(NUMBER)}]"} | turn,
+        {"t": 5.4, "of": "model", "session": 77, "text": "Is it 41"} | piece,
+        {"t": 5.5, "of": "model", "session": 77, "text": "11 1111 1111 1111?"} | piece,
+        {"t": 5.6, "of": "tool", "do": "done"} | paid,
         {"t": 5.7, "of": "voice", "do": "asked", "session": 99, "name": "v", "text": "Is it 4111 1111 1111 1111?"},
-        {"t": 5.8, "of": "voice", "do": "piece", "session": 99, "waited": 0, "sound": [len(one.sound), 320]},
-    ]  # fmt: skip
+        {"t": 5.8, "of": "voice", "session": 99, "sound": [len(one.sound), 320]} | piece,
+    ]
     keys = Tapped(5.25, False, False, ("192.0.2.1", 4000), build(101, True, 1, 2, 3, bytes((4, 10, 0, 160))), 16)
     sip = [{"t": 5.0, "text": "INFO sip:a\r\n\r\nSignal=4\r\n"}]
     made = replace(one, frames=frames, sound=one.sound + VOICED[0] * 2, packets=[keys], sip=sip)
