@@ -24,14 +24,15 @@ class Difference(NamedTuple):
 
 def differences(before: Story, now: Story, left: str = "") -> list[Difference]:
     """Everything that is different; `left` is where the code left the recording, if it did."""
-    found = [Difference("left the recording", "", left)] if left else []
-    found += _turns(before.turns, now.turns)
+    found = list(_turns(before.turns, now.turns))
     for where in ("agreed", "heard", "spoken"):
         found += _listed(where, getattr(before, where), getattr(now, where))
     for where in ("resumed", "failed", "pressed", "answered_by", "ending"):
         was, is_ = getattr(before, where), getattr(now, where)
         if was != is_:
             found.append(Difference(where.replace("_", " "), _shown(was), _shown(is_)))
+    if left:  # what did not come to pass any more is no news
+        return [Difference("left the recording", "", left), *(one for one in found if one.now)]
     return found
 
 
