@@ -1,4 +1,4 @@
-"""Long calls, for real: ``python -m tests.soak sip [MINUTES]``. Too long for CI; 30 minutes unless it is told otherwise.
+"""Long calls, for real: ``python -m tests.soak sip [MINUTES]``. Too long for CI; by default 30 minutes.
 
 Two calls to a gateway on the loopback, with sound both ways and a session timer of 90 s: PJSIP refreshes its own, the
 gateway that of SIPp. Both must stay up to the end, with every refresh answered 200.

@@ -174,6 +174,8 @@ class UserAgent:
             self._calls.pop(dialog.id, None)
             self._unacked.forget(dialog.id)
             self._replaceable.over(dialog.id)
+        if isinstance(usage, InviteServer):
+            self._invited.pop(usage.transaction, None)
 
     def response(
         self,
