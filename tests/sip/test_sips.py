@@ -1,4 +1,4 @@
-"""``sips:`` (RFC 3261 §26.2.2, RFC 3263 §4, RFC 5630): TLS on port 5061 wherever nothing else is said, and it stays so."""
+"""``sips:`` (RFC 3261 §26.2.2, RFC 3263 §4, RFC 5630): TLS on port 5061 unless it is said otherwise."""
 
 import pytest
 
