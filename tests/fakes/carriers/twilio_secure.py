@@ -98,12 +98,11 @@ class SecureRtp(Rtp):
         self._sessions = ours, theirs_
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        if 192 <= data[1] < 224:
-            return  # SRTCP
+        if self._sessions is None or 192 <= data[1] < 224:
+            return  # it has overtaken the answer with its key; or it is SRTCP
         try:
-            assert self._sessions is not None
             self._sessions[1].unprotect(data)
-        except (AssertionError, pylibsrtp.Error):
+        except pylibsrtp.Error:
             self.forged += 1
         else:
             super().datagram_received(data, addr)
