@@ -53,12 +53,18 @@ class Registrar:
     """The bindings of all accounts."""
 
     def __init__(self) -> None:
+        self.changes = 0
+        """How often they have changed."""
         self._bindings: dict[str, Bindings] = {}
 
     def bindings(self, user: str, now: float) -> Bindings:
         """The phones of `user`, the preferred first, among equals the one that registered last."""
         live = tuple(binding for binding in self._bindings.get(user, ()) if binding.expires > now)
         return tuple(sorted(live, key=lambda one: (-one.preference, -one.expires)))
+
+    def restore(self, user: str, binding: Binding) -> None:
+        """Take back a binding of an earlier run."""
+        self._bindings[user] = (*self._bindings.get(user, ()), binding)[-MAX_BINDINGS:]
 
     def seen_at(self, contact: Uri) -> Peer | None:
         """Where the phone is that registered this Contact, if there is one."""
@@ -78,6 +84,7 @@ class Registrar:
             return refused.answer
         except FieldError as error:
             return Answer(400, f"Bad Request ({error})"[:80])
+        self.changes += 1
         if bindings:
             self._bindings[user] = bindings
         else:
