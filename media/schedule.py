@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 FRAME_SECONDS = 0.020
-PHASES = 10
+PHASES = 5
 """Calls are spread over this many moments of a frame: a common phase would make its own jitter."""
 TICK = FRAME_SECONDS / PHASES
 MAX_LATE = 2 * FRAME_SECONDS
@@ -19,7 +19,7 @@ class Tick(NamedTuple):
 
 
 class Schedule:
-    """Deadlines ``start + k * 2 ms`` that are never moved by being late."""
+    """Deadlines ``start + k * 4 ms`` that are never moved by being late."""
 
     def __init__(self, start: float) -> None:
         self._start = start
