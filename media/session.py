@@ -189,17 +189,21 @@ class Session:
 
         RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
         """
+        left: int | None = None
         if keys is None:
             self._srtp = None
         elif self._srtp is None:
             self._srtp = Srtp(keys)
         elif self._srtp.rekey(keys, now):
+            left = self._outbound.ssrc
             self._outbound.restart()
         inband = form.inband_keys and form.dtmf_payload_type is None
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._sends, self._receives = form if send else None, form if receive else None
         self.inbound.connect(remote, now)
         self.control.connect(remote, control, now)
+        if left is not None:
+            self.control.leave(left, now)
 
     @property
     def remote(self) -> Address | None:
