@@ -32,12 +32,11 @@ class Schedule:
 
     def due(self, now: float) -> Tick | None:
         """The next tick if its time has come."""
-        late = now - self.deadline
-        if late < 0:
+        behind = now - self.deadline
+        if behind < 0:
             return None
-        if late > MAX_LATE:
-            self._next += int((late - FRAME_SECONDS) / TICK)
-            late = now - self.deadline
-        tick = Tick(self._next % PHASES, self._next // PHASES, late)
+        if behind > MAX_LATE:
+            self._next += int((behind - FRAME_SECONDS) / TICK)
+        tick = Tick(self._next % PHASES, self._next // PHASES, behind)
         self._next += 1
         return tick

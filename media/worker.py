@@ -86,6 +86,8 @@ class Worker:
                 self._schedule = Schedule(time.monotonic())
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
+                if not self._take_orders():  # before sending: who says stop is obeyed in the slot that is due
+                    break
                 while tick := self._schedule.due(time.monotonic()):
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
