@@ -55,7 +55,6 @@ class Report(NamedTuple):
 class Counts:
     """Packets by what became of them."""
 
-    sent: int = 0
     skipped: int = 0
     malformed: int = 0
     foreign: int = 0
@@ -310,7 +309,6 @@ class Session:
             self.counts.skipped += owed - 1
             outbound.skip(owed - 1)
             owed = 1
-        self.counts.sent += owed
         packet, marks = self._packet(form, now)
         if owed == 1:
             return [packet], marks
@@ -352,4 +350,11 @@ class Session:
         playout = asdict(self.playout.stats)
         if self._srtp is not None:
             playout |= asdict(self._srtp.counts)
-        return asdict(self.counts) | jitter | playout | self.control.stats(self.inbound.jitter, self.inbound.reception)
+        sent = {"sent": self._outbound.packets}
+        return (
+            sent
+            | asdict(self.counts)
+            | jitter
+            | playout
+            | self.control.stats(self.inbound.jitter, self.inbound.reception)
+        )

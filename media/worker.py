@@ -229,16 +229,15 @@ class Worker:
         chunk = channel.chunk
         chunk += sound
         while len(chunk) >= CHUNK:
-            position = channel.session.playout.position
-            head = wire.SOUND.pack(now, position.utterance, position.samples)
+            ulaw = bytes(chunk[:CHUNK])
+            del chunk[:CHUNK]
             if len(self._out) < BACKLOG:
-                self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
+                self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
                 self._process.handover_dropped += CHUNK
             if tones := channel.session.inbound.tones:
-                for key in tones.receive(bytes(chunk[:CHUNK])):
+                for key in tones.receive(ulaw):
                     self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
-            del chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()
