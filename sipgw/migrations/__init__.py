@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-DECLARED = ("sipgw.store.tables", "sipgw.web.tables", "sipgw.dnc", "sipgw.jobs")
+DECLARED = ("sipgw.store.tables", "sipgw.web.tables", "sipgw.dnc", "sipgw.jobs", "sipgw.shared_counts")
 """Modules that declare tables."""
 FIRST = "0001"
 """The revision of the first release, which did not number its schema."""
