@@ -113,24 +113,30 @@ class Desk:
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
         """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
-        tape = self._begun(live)
-        live.call = call = begin(Hosting(self, live), tape)
-        ending = STOPPED
-        try:
-            ending = await call.run()
-        finally:
-            self._over(live, live.stopped or ending, call.stats | tape.as_dict())
+
+        def begun(tape: Tape) -> Held:
+            live.call = begin(Hosting(self, live), tape)
+            return live.call
+
+        await self._hold(live, begun)
 
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
         """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
+
+        def begun(tape: Tape) -> CallOut:
+            return CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
+
+        return await self._hold(live, begun)
+
+    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut]) -> Ending:
         tape = self._begun(live)
-        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
+        call = begin(tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
             ending = live.stopped or ending
-            self._over(live, ending, (live.call.stats if live.call else {}) | tape.as_dict())
+            self._over(live, ending, call.stats | tape.as_dict())
         return ending
 
     def _begun(self, live: LiveCall) -> Tape:
