@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent.ears import Onset, Transcript
+from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.providers import socket_ears
 from agent.providers.deepgram import DeepgramEars
@@ -147,7 +147,7 @@ def test_the_late_end_of_an_utterance_does_not_end_the_turn_after_it():
     assert results("one more.", 2.0, 2.5, speech_final=True).text == "And then one more."
     assert utterance_end(-1) is None
     assert not results("Bye", 3.0, 3.5).final
-    assert utterance_end(-1) == Transcript("Bye", True, True, 3.96)
+    assert utterance_end(-1) == Transcript("Bye", True, True, 3.96, (Word("Bye", 3.0, 3.5),))
     assert nova.ignored == 0
 
 
