@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 
 from sipgw import migrations
 from sipgw.jobs import Jobs
-from sipgw.store import Base, CallFilter, Store, StoreOptions
+from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
 
 FIRST = Path(__file__).parent / "data" / "store" / "first-release.db"
 """Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
@@ -101,6 +101,15 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monke
         database.execute("UPDATE calls SET turns = '[]'")
         database.commit()
     assert len(look(first)[0]) == 2
+
+
+def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
+    look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    with pytest.raises(StoreError, match=r"of a newer release \(schema 9999\); run that"):
+        look(first)
 
 
 def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:

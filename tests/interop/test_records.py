@@ -1,7 +1,6 @@
 """Records of a gateway that is killed, and in PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,14 @@ from sipgw.events import Watchers
 from sipgw.ledger import INTERRUPTED, Ledger
 from sipgw.sip.uri import Uri
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
-from tests.interop.postgresql import Server, postgresql, programs
+from tests.interop.postgresql import Server, postgresql, server, with_postgresql
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
 from tests.test_ledger import TURNS
 from tests.test_store import ten_calls
 
-with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with postgresql(tmp_path_factory.mktemp("server")) as running:
-        yield running
+__all__ = ["server"]
 
 
 def test_after_a_kill_the_call_has_its_record(tmp_path: Path) -> None:
