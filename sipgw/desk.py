@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
+from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.records import Outcome, Report, Used
@@ -241,9 +242,11 @@ class Hosting:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
-        briefing = Briefing(line, part.ears(), part.voice(), agent.config.turns.phrases)
+        turns = agent.config.turns
+        said = briefing_in(turns.languages[0] if turns.languages else "en")
+        briefing = Briefing(line, part.ears(), part.voice(), turns.phrases, said)
         await briefing.open()
-        verdict = await briefing.run(lambda: summary_of(part.model, history))
+        verdict = await briefing.run(lambda: summary_of(part.model, history, said))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def _values(self) -> dict[str, str]:

@@ -68,7 +68,7 @@ class Gate:
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
-        self._shared = SharedCounts(shared, self._caps.note) if shared else None
+        self._database = SharedCounts(shared, self._caps.note) if shared else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
 
     async def __aenter__(self) -> Self:
@@ -159,9 +159,9 @@ class Gate:
 
     def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
         """The turn in which a call is counted; where only this machine counts, the audit does."""
-        if self._shared is None or isinstance(judged, Refused) or judged.parsed is None:
+        if self._database is None or isinstance(judged, Refused) or judged.parsed is None:
             return contextlib.nullcontext(lambda number: None)
-        return self._shared.turn(now)
+        return self._database.turn(now)
 
     def _counted(self, case: Case) -> Permit | Refused:
         if case.parsed is None or case.dial.purpose == "transfer":
@@ -170,7 +170,7 @@ class Gate:
 
     def _take(self, line: dict[str, Any]) -> None:
         at = datetime.fromisoformat(line["at"])
-        if line["permitted"] and line["counts"] and self._shared is None:
+        if line["permitted"] and line["counts"] and self._database is None:
             self._caps.note(str(line["number"]), at)
         else:
             self._caps.seen(at)

@@ -68,6 +68,8 @@ class CallRecord(Base):
     """A word for statistics: see `sipgw.events.Ending`."""
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """A sentence for people."""
+    again: Mapped[datetime | None] = mapped_column(Moment)
+    """When it may be tried again, if the gate did not let it out now."""
     cost: Mapped[float | None]
     """What it cost in all, in the currency of the price table."""
     costs: Mapped[dict[str, Any] | None] = mapped_column(JSON)

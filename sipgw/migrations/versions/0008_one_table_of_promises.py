@@ -1,4 +1,4 @@
-"""Promised callbacks of the first releases become jobs; calls out are counted for all gateways of a database."""
+"""Promised callbacks of the first releases become jobs; gateways of a database count calls out; windows are kept."""
 
 from datetime import datetime
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
     for row in connection.execute(sa.select(CALLBACKS).order_by(CALLBACKS.c.id)).mappings().all():
         connection.execute(sa.insert(JOBS).values(_job(row)))
     op.drop_table("callbacks")
+    op.add_column("calls", sa.Column("again", sa.DateTime(timezone=True)))
     op.create_table(
         "dials",
         sa.Column("id", sa.Integer(), primary_key=True),
