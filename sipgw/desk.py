@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from sipgw.agents import DEFAULT, Agents, call_variables
 from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
 from sipgw.consent import notice_of, recording_tools, wanted
-from sipgw.cost import Bill, Expenses, models
+from sipgw.cost import Bill, Bridged, Expenses, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
     AnsweredBy,
@@ -45,7 +45,7 @@ from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.music import hold_music
 from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.outbound import Outbound
-from sipgw.party import called
+from sipgw.party import Party, called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.promises import Asking, callback_tool
@@ -222,13 +222,26 @@ class Hosting:
         return Ways(
             people=desk.people(live.trunk),
             dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
-            summon=lambda person: called(person, live.caller, desk.engine, desk.summons),
+            summon=self._summoned,
             brief=self.brief,
             music=hold_music(desk.agents.all[live.agent].config.transfer.music),
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             refused=self._refused,
             tell=self._transferred,
         )
+
+    @contextlib.asynccontextmanager
+    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
+        """See `sipgw.party.called`; what a trunk takes for it is put on the bill."""
+        desk, live = self.desk, self.live
+        async with called(person, live.caller, desk.engine, desk.summons) as party:
+            leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
+            if live.bill is not None and party.trunk:
+                live.bill.bridged.append(leg)
+            try:
+                yield party
+            finally:
+                leg.ended = datetime.now(UTC)
 
     async def _refused(self, number: str) -> str:
         """Why the gate does not let a transfer to `number` out; empty if it does."""
