@@ -7,12 +7,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sipgw import elsewhere
+from sipgw.call_out import Errand
+from sipgw.dialling import NoRoom, NotDialled
+from sipgw.elsewhere import found
 from sipgw.sip.leg import Leg
+from sipgw.store import StoreOptions
+from sipgw.web.accounts import Accounts
+from sipgw.web.options import WebOptions
+from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.interop.served import GATE, free_port, served
+from tests.test_call_out import calling_out
 
 MORE = """
 [web]
@@ -106,25 +118,54 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
     asyncio.run(people())
 
 
-def test_alone_or_beside_a_gateway_with_another_database_a_command_dials_itself(tmp_path: Path) -> None:
-    async def scenario(person: Callee, port: int) -> None:
-        status, _, errors = await ran(command(tmp_path, "call", "+14155550102", "--alone"))
-        assert (status, "by the gateway" in errors) == (10, False)
-        config = tmp_path / "gateway.toml"
-        config.write_text(config.read_text().replace("gateway.db", "other.db"))
-        status, _, errors = await ran(command(tmp_path, "call", "+14155550102"))
-        assert (status, "by the gateway" in errors) == (10, False)
-        assert port not in {leg.source.port for leg in person.legs}
+def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _):
+            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            theirs = replace(ours, store=StoreOptions(str(tmp_path / "other.db")))
+            async with found(ours) as running:
+                assert running is None, "nobody listens"
+            async with Dashboard(world.gateway, ours.web):
+                async with found(theirs) as running:
+                    assert running is None, "somebody else's gateway makes no calls for us"
+                async with found(ours) as running:
+                    assert running is not None
+                    assert [key.name for key in await Accounts(world.gateway.store).keys()] == ["command-line"]
+                    placed = running.place(Errand("+14155550100", "agent"))
+                    while not person.phones:
+                        await asyncio.sleep(0.02)
+                    placed.stop("enough")
+                    ending = await placed.ended()
+                    assert (ending.kind, ending.cause) == ("ended_here", "enough")
+                    refused = running.place(Errand("+14155550100", "agent", {"unknown": "x"}))
+                    with pytest.raises(NotDialled, match="unknown"):
+                        await refused.ended()
+                    world.gateway.admission.draining = True
+                    with pytest.raises(NoRoom, match="the gateway stops"):
+                        await running.place(Errand("+14155550100", "agent")).ended()
+            assert await Accounts(world.gateway.store).keys() == []
 
-    async def people() -> None:
-        async with callee(takes) as person:
-            more = MORE.format(web=free_port(), port=person.port) + GATE
-            loop = asyncio.get_running_loop()
+    asyncio.run(scenario())
 
-            def run() -> None:
-                with served(tmp_path, more) as gateway:
-                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
 
-            await asyncio.to_thread(run)
+def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "PATIENCE", 0.3)
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
 
-    asyncio.run(people())
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            async with contextlib.AsyncExitStack() as running:
+                await running.enter_async_context(Dashboard(world.gateway, ours.web))
+                async with found(ours) as there:
+                    assert there is not None
+                    placed = there.place(Errand("+14155550100", "agent"))
+                    while not person.legs:
+                        await asyncio.sleep(0.02)
+                    await running.aclose()
+                    ending = await placed.ended()
+                    assert ending == elsewhere.GONE
+                    with pytest.raises(NoRoom, match="does not answer"):
+                        await there.place(Errand("+14155550100", "agent")).ended()
+
+    asyncio.run(scenario())
