@@ -24,8 +24,10 @@ log = structlog.get_logger()
 class Party:
     """A person who has answered."""
 
-    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia) -> None:
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "") -> None:
+        """`trunk` is the one that they were called through, if any."""
         self.leg = leg
+        self.trunk = trunk
         self.line = line
         self.began = asyncio.get_running_loop().time()
         self._local = local
@@ -75,7 +77,7 @@ async def called(person: Person, shown: str, engine: MediaEngine, summons: Summo
                     line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
-                yield Party(made.leg, line, described)
+                yield Party(made.leg, line, described, made.trunk)
             finally:
                 made.leg.hangup()
     finally:
