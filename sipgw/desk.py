@@ -221,6 +221,7 @@ class Hosting:
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             refused=self._refused,
             tell=self._transferred,
+            give_back=live.give_back,
         )
 
     async def _refused(self, number: str) -> str:
