@@ -94,10 +94,6 @@ class BrowserCall:
             self.audience.hear(b"")
             await self._path.close()
 
-    async def hang_up(self) -> None:
-        """End it as the caller does."""
-        await self._path.close()
-
     async def _run(self) -> Ending:
         channel = await self._engine.open(self._on_media)
         with closing(channel):

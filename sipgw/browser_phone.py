@@ -73,10 +73,10 @@ class BrowserPhone:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._browsers = Browsers()
+        self._browsers = Browsers(house.config.browser.network)
         self._owners: dict[str, str] = {}
         """Who placed which call, or speaks in one."""
-        self._calls: dict[str, BrowserCall] = {}
+        self._ways: dict[str, Way] = {}
 
     @property
     def missing(self) -> str:
@@ -95,6 +95,7 @@ class BrowserPhone:
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         live = LiveCall(call, TRUNK, caller, agent=agent)
+        self._ways[call] = way
         self._house.begin(live, self._serve(live, read, way))
         return Placed(call, answer)
 
@@ -140,20 +141,19 @@ class BrowserPhone:
         """End the call if it is one of `who`; returns whether it is."""
         if not self.owned(call, who):
             return False
-        if call in self._calls:
-            await self._calls[call].hang_up()
+        if call in self._ways:
+            await self._ways[call].close()
         return True
 
     async def _serve(self, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
         desk = self._house.desk
 
         def call(host: Hosting, tape: Tape) -> BrowserCall:
-            self._calls[live.id] = BrowserCall(offer, way, desk.engine, host, tape, host.ways())
-            return self._calls[live.id]
+            return BrowserCall(offer, way, desk.engine, host, tape, host.ways())
 
         try:
             await desk.hold(live, call)
         finally:
-            self._calls.pop(live.id, None)
+            self._ways.pop(live.id, None)
             self._owners.pop(live.id, None)
             await way.close()

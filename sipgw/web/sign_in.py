@@ -47,7 +47,7 @@ async def sign_in(
 @router.post("/sign-out")
 async def sign_out(request: Request, app: Here, who: Viewer) -> Response:
     """End the session."""
-    app.entrance.sessions.close(request.cookies.get(COOKIE, ""))
+    await app.entrance.sign_out(request.cookies.get(COOKIE, ""))
     await app.entrance.accounts.note(who.name, "signed out", address=address(request))
     return Response(status_code=204, headers={"Set-Cookie": cookie_of("", request.url.scheme, 0)})
 

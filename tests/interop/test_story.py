@@ -37,6 +37,22 @@ def until_loud(page: Any, meter: str) -> None:
     page.wait_for_function("meter => Number(document.querySelector(meter).dataset.most) > 0.02", arg=meter)
 
 
+def looked_up(page: Any) -> list[str]:
+    """Open the page of the call from the phone's, which tells it all; returns what tshark says of its capture."""
+    from playwright.sync_api import expect
+
+    page.get_by_role("link", name="The record of this call").click()
+    expect(page.locator("[data-part=turns]")).to_contain_text("Go forward 10 meters", ignore_case=True)
+    expect(page.locator("[data-part=latency] svg.bars g.step").first).to_have_attribute(
+        "aria-label", re.compile(r"\d+ ms: .*hearing \d+ ms")
+    )
+    expect(page.locator("[data-part=events]")).to_contain_text("Transfer to you")
+    expect(page.locator("[data-part=why]")).to_contain_text("you ended the call")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="pcap").click()
+    return tshark(downloading.value.path(), "-o", "rtp.heuristic_rtp:TRUE", "-q", "-z", "rtp,streams").splitlines()
+
+
 def test_a_call_is_placed_watched_heard_taken_over_ended_and_looked_up(gateway: Served, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
@@ -79,17 +95,7 @@ def test_a_call_is_placed_watched_heard_taken_over_ended_and_looked_up(gateway: 
         expect(phone.locator("[data-state]")).to_contain_text("The call ended: you ended the call.")
         expect(board.locator("tr[data-call]")).to_have_count(0)
 
-        # The call's page tells it all.
-        phone.get_by_role("link", name="The record of this call").click()
-        expect(phone.locator("[data-part=turns]")).to_contain_text("Go forward 10 meters", ignore_case=True)
-        expect(phone.locator("[data-part=latency] svg.bars g.step").first).to_have_attribute(
-            "aria-label", re.compile(r"\d+ ms: .*hearing \d+ ms")
-        )
-        expect(phone.locator("[data-part=events]")).to_contain_text("Transfer to you")
-        expect(phone.locator("[data-part=why]")).to_contain_text("you ended the call")
-        with phone.expect_download() as downloading:
-            phone.get_by_role("link", name="pcap").click()
-        rows = tshark(downloading.value.path(), "-o", "rtp.heuristic_rtp:TRUE", "-q", "-z", "rtp,streams").splitlines()
+        rows = looked_up(phone)
     assert wrong == [[], []]
     assert (before["heard"], before["said"]) == ("audio/PCMU", "audio/PCMU")
     (record,) = gateway.calls(1)

@@ -143,7 +143,7 @@ class Visit:
 
 @contextlib.asynccontextmanager
 async def visit(folder: Path, toml: str = "") -> AsyncIterator[Visit]:
-    config = parse(toml, "test.toml", {"PASSWORD": "correct horse"})
+    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple"})
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         house = Standing(config, store)
         feed = Feed(lambda: house.calls)
