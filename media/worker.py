@@ -26,10 +26,10 @@ from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
-from media.session import Digit, Report
+from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
-from media.worker_channel import Channel
+from media.worker_channel import CHUNK, Channel
 
 ROUNDS = 64
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
@@ -81,6 +81,8 @@ class Worker:
                 self._schedule = Schedule(time.monotonic())
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
+                if not self._take_orders():  # before sending: who says stop is obeyed in the slot that is due
+                    break
                 while tick := self._schedule.due(time.monotonic()):
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
@@ -98,13 +100,14 @@ class Worker:
         for channel in self._phases[phase]:
             session = channel.session
             packets, marks = session.transmit(slot, now)
-            for packet in packets:
-                try:
-                    channel.ports.rtp.sendto(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
-                except OSError:
-                    session.counts.skipped += 1  # unreachable or full: the clock goes on
-                if channel.tap:
-                    channel.tap.take(now, packet, session.remote, out=True)  # type: ignore[arg-type]
+            if packets and (remote := session.remote):
+                for packet in packets:
+                    try:
+                        channel.ports.rtp.sendto(packet, remote)
+                    except OSError:
+                        session.counts.skipped += 1  # unreachable or full: the clock goes on
+                    if channel.tap:
+                        channel.tap.take(now, packet, remote, out=True)
             for mark in marks:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
@@ -167,21 +170,24 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
+        sender = sender[:2]
         clear = channel.session.unprotected(data, now)
         if channel.tap:
-            channel.tap.take(now, clear if clear and channel.tap.options.clear else data, sender[:2], out=False)
+            channel.tap.take(now, clear if clear and channel.tap.clear else data, sender, out=False)
         if clear is None:
             return
-        sound, event = channel.session.receive_clear(clear, sender[:2], now)
+        sound, event = channel.session.receive_clear(clear, sender, now)
         if sound:
             self._hand_up(channel, sound, now)
+        if event is None:
+            return
         if isinstance(event, Digit):
             self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, event.key.encode()))
             if channel.partner:
                 channel.partner.session.digits.send(event.key, TONE, PAUSE)
-        elif isinstance(event, Report):
+        else:
             arrived = time.monotonic() - waited(channel.ports.rtp)
-            channel.session.receive_control(data, sender[:2], arrived)
+            channel.session.receive_control(data, sender, arrived)
 
     def _receive_control(self, channel: Channel, now: float) -> None:
         try:
@@ -200,12 +206,12 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
-        for chunk in channel.gather(sound):
+        for ulaw in channel.gather(sound):
             if len(self._out) < BACKLOG:
-                self._tell(Kind.SOUND, channel.number, channel.sound(chunk, now))
+                self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
-                self._process.handover_dropped += len(chunk)
-            for key in channel.keys_in(chunk):
+                self._process.handover_dropped += CHUNK
+            for key in channel.keys_in(ulaw):
                 self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
@@ -311,7 +317,7 @@ class Worker:
         """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
         tap = self._taps.taps.get(message.channel)
         block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
-        body = wire.NUMBER.pack(block.number) + block.data if block else b""
+        body = wire.NUMBER.pack(block.number) + block.packed() if block else b""
         self._tell(Kind.TAPPED, message.channel, body)
 
     def _count(self, channel: Channel) -> None:

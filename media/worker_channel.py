@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from media import relay, wire
@@ -23,6 +23,20 @@ NO_RTP = (2.0, 10.0, 30.0)
 class Channel:
     """One call: its ports, its session, and the sound not handed up yet."""
 
+    __slots__ = (
+        "chunk",
+        "heard",
+        "number",
+        "partner",
+        "ports",
+        "quiet_since",
+        "rated",
+        "session",
+        "tap",
+        "tape",
+        "warned",
+        "watch_at",
+    )
     ports: PortPair
     """Set by the worker; a call that is played again has none."""
 
@@ -75,17 +89,16 @@ class Channel:
                 self.session.digits.send(*json.loads(body))
         return b""
 
-    def gather(self, sound: bytes) -> Iterator[bytes]:
-        """Take sound that was received; yields what is to be handed up."""
-        self.chunk += sound
-        while len(self.chunk) >= CHUNK:
-            chunk = bytes(self.chunk[:CHUNK])
-            del self.chunk[:CHUNK]
-            yield chunk
-
-    def sound(self, chunk: bytes, now: float) -> bytes:
-        """The body of the message that hands `chunk` up."""
-        return wire.SOUND.pack(now, *self.session.playout.position) + chunk
+    def gather(self, sound: bytes) -> Sequence[bytes]:
+        """Take sound that was received; returns what is to be handed up."""
+        chunk = self.chunk
+        chunk += sound
+        if len(chunk) < CHUNK:
+            return ()
+        whole = len(chunk) - len(chunk) % CHUNK
+        ready = [bytes(chunk[at : at + CHUNK]) for at in range(0, whole, CHUNK)]
+        del chunk[:whole]
+        return ready
 
     def keys_in(self, chunk: bytes) -> list[str]:
         """Keys that sound in it, if they are listened for."""

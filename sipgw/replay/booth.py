@@ -11,7 +11,7 @@ from media.channel import Channel, Sink
 from media.schedule import FRAME_SECONDS
 from media.session import Digit, Report
 from media.tap import Tapped
-from media.wire import DIGIT, MARK, SECONDS, Kind, Message
+from media.wire import DIGIT, MARK, SECONDS, SOUND, Kind, Message
 from media.worker import WATCH
 from sipgw.replay.clock import now
 
@@ -87,7 +87,7 @@ class Booth:
 
     def _hand_up(self, sound: bytes, at: float) -> None:
         for chunk in self._inside.gather(sound):
-            self._tell(Kind.SOUND, self._inside.sound(chunk, at))
+            self._tell(Kind.SOUND, SOUND.pack(at, *self._inside.session.playout.position) + chunk)
             for key in self._inside.keys_in(chunk):
                 self._tell(Kind.DIGIT, DIGIT.pack(at, key.encode()))
 

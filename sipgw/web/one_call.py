@@ -11,7 +11,7 @@ from sipgw.explain import Explained, explain, findings
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
 from sipgw.waveform import waveform
-from sipgw.web.state import App, Here, page
+from sipgw.web.state import App, Here, page, people
 from sipgw.web.who import Viewer
 
 router = APIRouter()
@@ -90,7 +90,8 @@ async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     """The page; its script fills it in."""
     found = await known(app, call)
     caller = str(found.get("caller") or "withheld")
-    shown = {"recorded": _recorded(found), "bundled": app.house.config.capture.bundles != "off"}
+    bundled = app.house.config.capture.bundles != "off"
+    shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
     return page(request, "call.html", title="Call", call=call, caller=caller, **shown)
 
 

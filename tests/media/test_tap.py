@@ -21,7 +21,7 @@ def tap(pool: Pool, number: int = 1, **options) -> Tap:
 
 
 def kept(tap: Tap) -> list:
-    return [packet for block in tap.blocks for packet in read(bytes(block.data))]
+    return [packet for block in tap.blocks for packet in read(block.packed())]
 
 
 def test_packets_that_were_packed_are_read_again():
