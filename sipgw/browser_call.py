@@ -15,7 +15,7 @@ from media import channel as media
 from media.browsers import PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.audience import Audience
-from sipgw.call import Host, Talk
+from sipgw.call import Host, Talk, sorting
 from sipgw.events import Ending, Sound
 from sipgw.phone_line import PhoneLine
 from sipgw.recordings import Tape
@@ -95,7 +95,7 @@ class BrowserCall:
             await self._path.close()
 
     async def _run(self) -> Ending:
-        channel = await self._engine.open(self._on_media)
+        channel = await self._engine.open(sorting(self._line, self.tape, self._host))
         with closing(channel):
             self._line.attach(channel)
             connect = self._connect if self._transfers.ways.people else None
@@ -157,11 +157,3 @@ class BrowserCall:
 
     async def _follow(self) -> None:
         self._line.end(await self._path.gone())
-
-    def _on_media(self, event: media.MediaEvent) -> None:
-        if isinstance(event, media.Recorded):
-            self.tape.on_recorded(event)
-        elif isinstance(event, media.Quality):
-            self._host.measured(event)
-        else:
-            self._line.on_media(event)

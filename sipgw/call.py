@@ -64,6 +64,20 @@ class Host(Protocol):
         """So the last seconds were received."""
 
 
+def sorting(line: PhoneLine, tape: Tape, host: Host) -> Callable[[media.MediaEvent], None]:
+    """What gives each event of a channel to whom it is for."""
+
+    def on_media(event: media.MediaEvent) -> None:
+        if isinstance(event, media.Recorded):
+            tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            host.measured(event)
+        else:
+            line.on_media(event)
+
+    return on_media
+
+
 class Call:
     """A call on a trunk: one that came in from its INVITE on, one that we made from its answer on; to its ending."""
 
@@ -132,7 +146,8 @@ class Call:
     async def _run(self) -> Ending:
         self.leg.ringing()
         try:
-            channel = await self._engine.open(self._on_media, ipv6=":" in self._described.address)
+            sort = sorting(self._line, self.tape, self._host)
+            channel = await self._engine.open(sort, ipv6=":" in self._described.address)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
@@ -194,14 +209,6 @@ class Call:
         for task in self._tasks:
             task.cancel()
         return ending
-
-    def _on_media(self, event: media.MediaEvent) -> None:
-        if isinstance(event, media.Recorded):
-            self.tape.on_recorded(event)
-        elif isinstance(event, media.Quality):
-            self._host.measured(event)
-        else:
-            self._line.on_media(event)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work)

@@ -99,6 +99,7 @@ class Jobs:
         at = now.timestamp()
         free = or_(Job.state == "planned", and_(Job.state == "dialling", Job.lease < at))
         due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
+        due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
         # Who comes second finds it no longer free: the condition is looked at again when the row is written.
         taken = (
             update(Job)
@@ -150,6 +151,13 @@ class Jobs:
         """Delete all jobs of these numbers; returns how many there were."""
         async with self._store.write() as session:
             gone = await session.execute(delete(Job).where(Job.number.in_(numbers)))
+            return int(getattr(gone, "rowcount", 0))
+
+    async def purge(self, before: datetime) -> int:
+        """Delete callbacks that are over and were due before; rows of campaigns stay, or they would be called again."""
+        over = Job.campaign == "", Job.state.in_(("done", "failed")), Job.due < before.timestamp()
+        async with self._store.write() as session:
+            gone = await session.execute(delete(Job).where(*over))
             return int(getattr(gone, "rowcount", 0))
 
     async def states(self) -> dict[str, dict[str, int]]:

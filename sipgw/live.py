@@ -152,6 +152,11 @@ class Placed:
     live: LiveCall
     _task: asyncio.Task[Ending]
 
+    @property
+    def id(self) -> str:
+        """The identity of the call."""
+        return self.live.id
+
     async def ended(self) -> Ending:
         """How it ended, once it has."""
         await asyncio.wait({self._task})

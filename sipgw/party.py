@@ -26,6 +26,8 @@ class Party:
 
     leg: Leg | None = None
     """What they were called by; None if they speak from a page."""
+    trunk = ""
+    """The one that they were called through, if any."""
     returns = False
     """Whether the agent goes on when they are gone."""
 
@@ -42,9 +44,10 @@ class Called(Party):
 
     leg: Leg
 
-    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia) -> None:
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "") -> None:
         super().__init__(line)
         self.leg = leg
+        self.trunk = trunk
         self._local = local
 
     async def follow(self) -> None:
@@ -92,7 +95,7 @@ async def called(person: Person, shown: str, engine: MediaEngine, summons: Summo
                     line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
-                yield Called(made.leg, line, described)
+                yield Called(made.leg, line, described, made.trunk)
             finally:
                 made.leg.hangup()
     finally:

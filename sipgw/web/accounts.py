@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -175,6 +175,12 @@ class Accounts:
         """What was done last, newest first."""
         async with self._store.read() as session:
             return list(await session.scalars(select(Deed).order_by(Deed.id.desc()).limit(limit)))
+
+    async def forget(self, numbers: Sequence[str]) -> None:
+        """Take these numbers out of the audit log; what was done stays."""
+        async with self._store.write() as session:
+            for column in (Deed.target, Deed.detail):
+                await session.execute(update(Deed).where(column.in_(numbers)).values({column: "forgotten"}))
 
     async def empty(self) -> bool:
         """Whether there is no user yet."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.steering import CannotSteer, Steering
 from sipgw.agents import VariableError
 from sipgw.call_out import Errand
-from sipgw.dialling import NotDialled
+from sipgw.dialling import NoRoom, NotDialled
 from sipgw.live import LiveCall
 from sipgw.store import CallFilter
 from sipgw.web import models
@@ -62,10 +62,13 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     """Make a call; an agent speaks when it is answered."""
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
     errand = Errand(
-        wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent
+        wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
+        ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
     )  # fmt: skip
     try:
         return models.Placed(id=app.house.place(errand).live.id)
+    except NoRoom as error:
+        raise HTTPException(503, str(error)) from None
     except (VariableError, NotDialled) as error:
         raise HTTPException(409, str(error)) from None
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import structlog
@@ -89,11 +89,16 @@ class Dashboard:
         await self._stack.aclose()
 
 
+def ports(options: WebOptions) -> Sequence[int]:
+    """The ports that are tried, in order."""
+    return range(PORT, PORT + TRIED) if options.port == PORT else (options.port,)
+
+
 def listen(options: WebOptions) -> socket.socket:
     """A listening socket; if the default port is taken, on the next free one. Raises `WebError`."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    ports = range(PORT, PORT + TRIED) if options.port == PORT else (options.port,)
-    for port in ports:
+    tried = ports(options)
+    for port in tried:
         made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -101,7 +106,7 @@ def listen(options: WebOptions) -> socket.socket:
             made.listen(128)
         except OSError as error:
             made.close()
-            if error.errno == errno.EADDRINUSE and port != ports[-1]:
+            if error.errno == errno.EADDRINUSE and port != tried[-1]:
                 continue
             advice = "set [web] port or host to another, or enabled to false"
             where = format_host_port(options.host, options.port)
