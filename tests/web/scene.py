@@ -17,7 +17,6 @@ from sipgw.jobs import Job, Jobs
 from sipgw.refusals import Refused
 from sipgw.store import CallRecord, Store, StoreOptions
 from sipgw.web.server import Dashboard
-from tests.keeping import add_call
 from tests.web.house import Held, Standing, Talking, live_call
 from tests.web.scene_calls import play
 
@@ -90,6 +89,7 @@ async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bo
                 conversation=Talking(state),
             )
         )  # fmt: skip
+    records = []
     for number in range(past):
         ending, cause = ENDINGS[number % len(ENDINGS)]
         began = datetime(2026, 11, 20, 16, 0, tzinfo=UTC) - timedelta(minutes=7 * number)
@@ -100,7 +100,9 @@ async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bo
             "ending": ending, "cause": SCRIPT if hostile else cause, "media": {"mos": 4.4 - number % 4 / 10},
             "identity": None, "cost": 0.0131 + number / 1000,
         }  # fmt: skip
-        await add_call(house.store, CallRecord(**values), [])
+        records.append(CallRecord(**values))
+    async with house.store.write() as session:
+        session.add_all(records)
     about = {"topic": SCRIPT if hostile else "the blue coat"}
     due = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
     job = Job(campaign="", key="k", number="+15550123", agent="agent", due=due, variables=about, call="past-1")
