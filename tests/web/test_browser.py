@@ -13,7 +13,7 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
-from tests.web.scene_calls import CALLS, LIVE, SLOW
+from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
 
 playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -146,6 +146,32 @@ def test_the_page_of_a_call_that_goes_on_has_what_an_operator_needs(tmp_path: Pa
             audience.hear(b"")
             await there.sees("dialog [data-said]", "The call is over.")
             await there.sees("[data-listen]", "Listen")
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_a_newcomer_reads_on_the_page_why_a_call_was_slow_silent_or_refused(tmp_path: Path) -> None:
+    told = {
+        SLOW: (
+            "mostly waiting for the language model's first word",
+            "2.1 of 3.0 s",
+            "a smaller or nearer [agent] model",
+        ),
+        SILENT: (
+            "No sound arrived from the caller",
+            "no sound arrived for 30 s",
+            "open the UDP ports of [media] port_range",
+        ),
+        REFUSED: ("The offered sound was not acceptable", "offers only G729", "Allow PCMU or PCMA at the carrier"),
+    }
+
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            for call, words in told.items():
+                await there.go(f"/calls/{call}")
+                why = await there.page.inner_text("[data-part=why]")
+                assert all(word in why for word in words), why
             assert there.wrong == []
 
     asyncio.run(look())
