@@ -1,4 +1,4 @@
-"""The process for browsers: ``python -m media.browser_worker FD NETWORK``, a child of the gateway that does not outlive it.
+"""The process for browsers: ``python -m media.browser_worker FD NETWORK``, a child that does not outlive the gateway.
 
 Orders and answers are lines of JSON, as `media.browsers` writes and reads them.
 """

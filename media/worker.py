@@ -34,7 +34,7 @@ from media.worker_channel import Channel
 
 CHUNK = 480
 """Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
-ROUNDS = 64
+ROUNDS = 128
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
