@@ -228,6 +228,7 @@ class Hosting:
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             refused=self._refused,
             tell=self._transferred,
+            give_back=live.give_back,
         )
 
     @contextlib.asynccontextmanager

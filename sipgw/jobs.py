@@ -169,6 +169,12 @@ class Jobs:
                 found.setdefault(campaign, {})[state] = count
         return found
 
+    async def failures(self, most: int) -> list[Job]:
+        """The latest jobs of campaigns that have failed for good."""
+        query = select(Job).where(Job.campaign != "", Job.state == "failed").order_by(Job.id.desc()).limit(most)
+        async with self._store.read() as session:
+            return list(await session.scalars(query))
+
     async def open(self, campaign: str) -> tuple[int, float]:
         """How many jobs are not over, and when the first of them is due (seconds since 1970; 0 if there is none)."""
         query = select(func.count(), func.min(Job.due)).where(

@@ -108,6 +108,7 @@ class LiveCall(BaseModel):
     agent: str
     trunk: str
     turn: str = Field(description="who has the floor, in words")
+    instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
     began: datetime
@@ -167,6 +168,14 @@ class Transfer(Given):
 
     to: Annotated[str, StringConstraints(max_length=200)] = Field(
         "", description="a name of [[people]]; empty: whoever is free"
+    )
+
+
+class TakeOver(Given):
+    """Who is called to take the agent's place."""
+
+    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)] = Field(
+        description="a name of [[people]], or a user of [[accounts]]"
     )
 
 

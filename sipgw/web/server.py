@@ -15,6 +15,7 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
+from sipgw.web.guard import BODY
 from sipgw.web.options import PORT, WebOptions
 from sipgw.web.state import House
 
@@ -65,7 +66,8 @@ class Dashboard:
         served = application(self._house, self._options, self._feed, entrance)
         config = uvicorn.Config(
             served, log_config=None, access_log=False, lifespan="off",
-            ws="websockets-sansio", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
+            ws="websockets-sansio", ws_max_size=BODY, ws_per_message_deflate=False,
+            limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False,
             # A TLS proxy on this machine tells who asks and that it is https.
             proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
