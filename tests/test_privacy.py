@@ -193,7 +193,7 @@ def test_the_default_takes_out_what_nobody_should_keep() -> None:
 
 def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Path) -> None:
     def change(config: Config) -> Config:
-        return replace(config, privacy=PrivacyOptions(redact=("cards", "aadhaar", "names"), at_provider=True))
+        return replace(config, privacy=PrivacyOptions(redact=("cards", "aadhaar", "emails"), at_provider=True))
 
     async def scenario() -> dict[str, str]:
         async with cloud(tmp_path, [], [], change=change) as world:
@@ -202,7 +202,7 @@ def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Pa
             return dict(world.ears.sessions[0].query)
 
     query = asyncio.run(scenario())
-    assert (query["redact_pii"], query["redact_pii_policies"]) == ("true", '["credit_card_number", "person_name"]')
+    assert (query["redact_pii"], query["redact_pii_policies"]) == ("true", '["credit_card_number", "email_address"]')
 
 
 def test_what_a_provider_is_told_by_hand_goes_before_the_policy() -> None:
