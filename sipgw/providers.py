@@ -31,6 +31,7 @@ from agent.providers.voices import (
 )
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
+from sipgw.provider_privacy import at_providers
 from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
 
 
@@ -176,6 +177,7 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
+    config = at_providers(config)
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
         if speech is None and "local" in (*choice.ears, *choice.voice):
