@@ -29,13 +29,16 @@ class Steering:
         agent: Agent,
         recite: Callable[[str], None],
         connect: Callable[[Outcome], None] | None,
+        noted: Callable[[], None],
     ) -> None:
-        """`recite` has the agent say a text; `connect` transfers the caller, None if there is nobody to transfer to."""
+        """`recite` has the agent say a text; `connect` transfers the caller, None if there is nobody to transfer to;
+        `noted` is told that there is another note in the agent's mind."""
         self._line = line
         self._floor = floor
         self._agent = agent
         self._recite = recite
         self._connect = connect
+        self._noted = noted
         self._wishes: deque[str] = deque()
 
     @property
@@ -69,9 +72,7 @@ class Steering:
         self._going_on()
         if not self._agent.history.note(text):
             raise CannotSteer("this agent has been told as much as it can keep in mind")
-        prepared, self._floor.prepared = self._floor.prepared, None
-        if prepared is not None:
-            prepared.cancel()  # it was thought of without the note
+        self._noted()
 
     def send_digits(self, keys: str) -> None:
         """Press `keys` (``0123456789*#ABCD``). Raises `ValueError` for others, `CannotSteer`."""
