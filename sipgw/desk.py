@@ -11,7 +11,9 @@ import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.conversation import Conversation
+from agent.duplex_conversation import DuplexConversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.providers.failover_duplex import FailoverDuplex
 from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
 from agent.tools import Tool
@@ -188,25 +190,30 @@ class Hosting:
         line.pressed = tape.pressed
         spoken = persona(options, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
-        live.conversation = Conversation(
-            line,
-            MeteredEars(part.ears(), self.report),
-            MeteredModel(part.model, self.report),
-            MeteredVoice(part.voice(), self.report),
-            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            tools=[
-                order_tool(desk.store),
-                self._callback_tool(),
-                *recording_tools(tape),
-                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
-                *agent.tools,
-            ],
-            options=agent.config.turns,
-            transfer=connect,
-            people=people.names if people else {},
-            observer=self.report,
-            call=live.id,
-        )
+        spoken = replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key))
+        tools = [
+            order_tool(desk.store),
+            self._callback_tool(),
+            *recording_tools(tape),
+            *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+            *agent.tools,
+        ]
+        common: dict[str, Any] = {
+            "tools": tools,
+            "options": agent.config.turns,
+            "transfer": connect,
+            "people": people.names if people else {},
+            "observer": self.report,
+            "call": live.id,
+        }
+        if part.duplex is not None:
+            session = FailoverDuplex(part.duplex, self.report)
+            live.conversation = DuplexConversation(line, session, spoken, **common)
+        else:
+            ears, model = MeteredEars(part.ears(), self.report), MeteredModel(part.model, self.report)
+            live.conversation = Conversation(
+                line, ears, model, MeteredVoice(part.voice(), self.report), spoken, **common
+            )
         return live.conversation
 
     def ways(self) -> Ways:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from agent.ears import Ears
@@ -13,6 +14,7 @@ from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
 from agent.providers.failover import FailoverModel, FailoverVoice
+from agent.providers.failover_duplex import Duplexes
 from agent.providers.failover_ears import FailoverEars
 from agent.providers.health import Health
 from agent.providers.local import models
@@ -21,6 +23,7 @@ from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesModel
+from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
 from agent.providers.voices import (
     AssemblyAIVoice,
     CartesiaVoice,
@@ -29,6 +32,7 @@ from agent.providers.voices import (
     OpenAIVoice,
     PollyVoice,
 )
+from agent.records import Part
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 
@@ -42,6 +46,13 @@ class Choice:
     model: tuple[str, ...]
     voice: tuple[str, ...]
     notes: tuple[str, ...]
+    duplex: tuple[str, ...] = ()
+    """Empty: ears, model and voice hold the conversation."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What holds the conversation."""
+        return ("duplex",) if self.duplex else ("ears", "model", "voice")
 
     def of(self, part: str) -> str:
         """Who was chosen for a part, in words."""
@@ -57,6 +68,8 @@ class Providers:
     voice: Callable[[], Voice]
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
+    duplex: Duplexes | None = None
+    """Who holds the conversation in the place of the three, if somebody does."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,18 @@ _VOICES = {
         False,
     ),
 }
+_DUPLEXES: dict[str, _Offer] = {
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY",
+        lambda c: bool(c.assemblyai_agent.api_key),
+        lambda c: partial(AssemblyAIVoiceAgent, c.assemblyai_agent),
+    ),
+    "openai": _Offer(
+        "OPENAI_API_KEY",
+        lambda c: bool(c.openai_realtime.api_key),
+        lambda c: partial(OpenAIRealtime, c.openai_realtime),
+    ),
+}
 _PARTS = {
     "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
     "model": (_MODELS, "thinking with the embedded demo brain (orders and callbacks only)"),
@@ -137,7 +162,8 @@ def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
-    return Choice(chosen["ears"], chosen["model"], chosen["voice"], tuple(notes))
+    duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
@@ -147,15 +173,23 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
         wanted = next((n for n, o in offers.items() if o.auto and o.has_key(config)), "local")
         if wanted == "local":
             notes.append(f"no {next(iter(offers.values())).variable}: {without}")
-    for name in (wanted, *backup):
+    return _keyed(config, part, (wanted, *backup))
+
+
+def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
+    offers = _PARTS[part][0] if part in _PARTS else _DUPLEXES
+    for name in names:
         if name != "local" and not offers[name].has_key(config):
             raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
-    return tuple(dict.fromkeys((wanted, *backup)))
+    return tuple(dict.fromkeys(names))
 
 
 def made(config: Config, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: an `Ears`, a `Model` or a `Voice`. Raises `KeyError`."""
-    return _PARTS[part][0][name].make(config)
+    """One provider of the cloud by itself: an `Ears`, a `Model`, a `Voice`, or what makes a `Duplex` of a `Brief`.
+
+    Raises `KeyError`.
+    """
+    return (_DUPLEXES if part == "duplex" else _PARTS[part][0])[name].make(config)
 
 
 def _hasty(config: Config) -> Config:
@@ -195,7 +229,8 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         def voice() -> Voice:
             return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, config.failover)
 
-        yield Providers(ears, model, voice, speech)
+        talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
+        yield Providers(ears, model, voice, speech, Duplexes(talking, config.failover) if talking else None)
 
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:

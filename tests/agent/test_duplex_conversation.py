@@ -1,82 +1,24 @@
 """Conversations with a speech-to-speech provider on virtual time, asserted to the word."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from agent.duplex import Reopened
 from agent.duplex_conversation import AGAIN, GO_ON, DuplexConversation
 from agent.errors import ProviderError
-from agent.line import Digit, Gone
-from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed, Report, Turn, TurnEnded
-from agent.tools import Tool, tool
-from agent.turns import State, TurnOptions
+from agent.line import Digit
+from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
+from agent.tools import tool
+from agent.turns import State
+from tests.agent.duplex_holding import gone, hold
 from tests.agent.holding import PERSONA
-from tests.fakes.line import LETTER, FakeLine, now, sound_of
-from tests.fakes.session import FakeSession, SpeakingCaller
-from tests.virtual import run
+from tests.fakes.line import LETTER, now, sound_of
 
 LONG = "Your order is out for delivery and it will be there today before six."
 SECONDS = LETTER / 8000
 """That a letter takes."""
-
-
-@dataclass
-class Held:
-    outcome: Outcome
-    line: FakeLine
-    session: FakeSession
-    conversation: DuplexConversation
-    reports: list[Report] = field(default_factory=list)
-
-    @property
-    def turns(self) -> list[Turn]:
-        return [report.turn for report in self.reports if isinstance(report, TurnEnded)]
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return self.conversation.steering.messages[1:]
-
-
-def hold(
-    plan: Callable[[SpeakingCaller, FakeSession], Awaitable[None]],
-    *,
-    tools: list[Tool] | None = None,
-    persona=PERSONA,
-    transfer: list[bool] | None = None,
-    refuses: Exception | None = None,
-    **options: Any,
-) -> Held:
-    async def call() -> Held:
-        line, session = FakeLine(), FakeSession()
-        session.refuses = refuses
-        reports: list[Report] = []
-
-        async def connect(_to: str) -> bool:
-            return transfer.pop(0) if transfer else False
-
-        conversation = DuplexConversation(
-            line, session, persona, tools=tools or (), observer=reports.append,
-            options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,
-        )  # fmt: skip
-        async with asyncio.TaskGroup() as group:
-            clock = group.create_task(line.play())
-            await conversation.open()
-            person = group.create_task(plan(SpeakingCaller(line, session), session))
-            outcome = await conversation.run()
-            clock.cancel()
-            person.cancel()
-        assert session.closed
-        return Held(outcome, line, session, conversation, reports)
-
-    return run(call())
-
-
-def gone(line: FakeLine) -> None:
-    line.incoming.put_nowait(Gone("the caller hung up"))
 
 
 def test_the_greeting_is_there_when_the_call_is_answered() -> None:
