@@ -64,6 +64,7 @@ class History:
         self._prompt = prompt
         self._entries: list[Asked | Said] = []
         self._notes: list[str] = []
+        self._known = ""
 
     @property
     def turns(self) -> int:
@@ -95,6 +96,10 @@ class History:
         self._notes.append(text)
         return True
 
+    def know(self, text: str) -> None:
+        """Let the model know a fact of this call, from its next reply on."""
+        self._known = text
+
     def say(self) -> Said:
         """A new entry for what the agent is about to say."""
         entry = Said()
@@ -117,7 +122,9 @@ class History:
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
         # The newest note stands last; not every model takes system messages in the middle.
-        prompt = "\n\n".join([self._prompt, *(f"{NOTE} {note}" for note in self._notes)])
+        prompt = "\n\n".join(
+            [self._prompt, *([self._known] if self._known else []), *(f"{NOTE} {note}" for note in self._notes)]
+        )
         messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
             if isinstance(entry, Asked):

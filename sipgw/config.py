@@ -13,6 +13,7 @@ from typing import Literal
 
 from dotenv import dotenv_values
 
+from agent.mcp_options import McpOptions
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
 from agent.providers.cartesia_ink import CartesiaOptions
@@ -39,6 +40,7 @@ from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.people import PersonOptions, TransferOptions
+from sipgw.prefetch_options import PrefetchOptions
 from sipgw.prices import CostOptions, PriceOptions
 from sipgw.privacy import PrivacyOptions
 from sipgw.promises import CallbackOptions
@@ -144,6 +146,10 @@ class Config:
     """What things cost, before the price table of the package."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
+    mcp: tuple[McpOptions, ...] = ()
+    """MCP servers that the agent has tools from, beside its file."""
+    prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
+    """What is looked up by the number of a call as it begins."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
     assemblyai_voice: AssemblyAIVoiceOptions = field(default_factory=AssemblyAIVoiceOptions)
     assemblyai_agent: VoiceAgentOptions = field(default_factory=VoiceAgentOptions)

@@ -49,12 +49,14 @@ from sipgw.outbound import Outbound
 from sipgw.party import called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
+from sipgw.prefetch import Prefetched
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
 from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
@@ -192,6 +194,7 @@ class Hosting:
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         spoken = replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key))
         tools = [
+            *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
             order_tool(desk.store),
             self._callback_tool(),
             *recording_tools(tape),
@@ -214,6 +217,9 @@ class Hosting:
             live.conversation = Conversation(
                 line, ears, model, MeteredVoice(part.voice(), self.report), spoken, **common
             )
+        ahead, number = agent.config.prefetch, live.other
+        if ahead.tool and is_number(number) and (calling or live.identity.verified or not ahead.verified):
+            return Prefetched(live.conversation, live.conversation.steering, ahead, number)
         return live.conversation
 
     def ways(self) -> Ways:

@@ -1,10 +1,13 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
 from agent.model import Model
@@ -35,6 +38,9 @@ from agent.providers.voices import (
 from agent.records import Part
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from agent.mcp_tools import McpServer
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Providers:
     """The embedded speech, if it is used."""
     duplex: Duplexes | None = None
     """Who holds the conversation in the place of the three, if somebody does."""
+    servers: tuple["McpServer", ...] = ()
+    """What there are further tools from."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,8 @@ _PARTS = {
 
 def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
+    if config.mcp and find_spec("mcp") is None:
+        raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
     duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
@@ -229,8 +239,13 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         def voice() -> Voice:
             return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, config.failover)
 
+        servers: tuple[McpServer, ...] = ()
+        if config.mcp:
+            # In a thread: the package takes seconds to be imported, and calls may go on.
+            mcp_tools = await asyncio.to_thread(import_module, "agent.mcp_tools")
+            servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
         talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
-        yield Providers(ears, model, voice, speech, Duplexes(talking, config.failover) if talking else None)
+        yield Providers(ears, model, voice, speech, Duplexes(talking, config.failover) if talking else None, servers)
 
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:

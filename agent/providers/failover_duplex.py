@@ -161,7 +161,8 @@ class FailoverDuplex:
         limit = self._duplexes.options.open_limit if len(makers) > 1 else OPEN
         problem = ProviderError("duplex", "there is no provider")
         for number in health.order(self._now()):
-            live = makers[number](self.brief())
+            brief = self.brief()
+            live = makers[number](brief)
             try:
                 with boundary(live.name):
                     try:
@@ -176,6 +177,8 @@ class FailoverDuplex:
                 continue
             health.worked(number, self._now())
             self._live, self._number, self._calls = live, number, set()
+            if (now_known := self.brief().instructions) != brief.instructions:
+                live.instruct(now_known)
             return
         raise problem
 
