@@ -296,7 +296,8 @@ class Hosting:
         live.bill.used(report)
         if live.conversation is None or not live.answered:
             return
-        most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
+        most = config.cost.per_call
+        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
         over = self.desk.limits.budget()
         cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
         cause = cause or (over.reason if over else "")
