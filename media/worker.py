@@ -31,7 +31,7 @@ from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
 from media.worker_channel import CHUNK, Channel
 
-ROUNDS = 64
+ROUNDS = 128
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
 WATCH = 0.5
 """Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""

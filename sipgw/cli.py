@@ -184,7 +184,7 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
 
 
 def _parts(choice: Choice) -> str:
-    return ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
+    return ", ".join(f"{part} {choice.of(part)}" for part in choice.parts)
 
 
 def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:

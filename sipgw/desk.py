@@ -12,7 +12,9 @@ import structlog
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
+from agent.duplex_conversation import DuplexConversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.providers.failover_duplex import FailoverDuplex
 from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
 from agent.tools import Tool
@@ -48,6 +50,7 @@ from sipgw.outbound import Outbound
 from sipgw.party import Party, called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
+from sipgw.prefetch import Prefetched
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
@@ -55,6 +58,7 @@ from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
@@ -198,6 +202,7 @@ class Hosting:
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         spoken = replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key))
         tools = [
+            *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
             order_tool(desk.store),
             self._callback_tool(),
             *recording_tools(tape),
@@ -205,20 +210,26 @@ class Hosting:
             *agent.tools,
         ]
         names, config = people.names if people else {}, agent.config
-        tell_setting(spoken, config.turns, config.failover, tools, names, can_transfer=connect is not None)
-        live.conversation = Conversation(
-            line,
-            MeteredEars(part.ears(), self.report),
-            MeteredModel(part.model, self.report),
-            MeteredVoice(part.voice(), self.report),
-            spoken,
-            tools=tools,
-            options=config.turns,
-            transfer=seen_transfer(connect) if connect else None,
-            people=names,
-            observer=self.report,
-            call=live.id,
-        )
+        common: dict[str, Any] = {
+            "tools": tools,
+            "options": config.turns,
+            "transfer": seen_transfer(connect) if connect else None,
+            "people": names,
+            "observer": self.report,
+            "call": live.id,
+        }
+        if part.duplex is not None:
+            session = FailoverDuplex(part.duplex, self.report)
+            live.conversation = DuplexConversation(line, session, spoken, **common)
+        else:
+            tell_setting(spoken, config.turns, config.failover, tools, names, can_transfer=connect is not None)
+            ears, model = MeteredEars(part.ears(), self.report), MeteredModel(part.model, self.report)
+            live.conversation = Conversation(
+                line, ears, model, MeteredVoice(part.voice(), self.report), spoken, **common
+            )
+        ahead, number = config.prefetch, live.other
+        if ahead.tool and is_number(number) and (calling or live.identity.verified or not ahead.verified):
+            return Prefetched(live.conversation, live.conversation.steering, ahead, number)
         return live.conversation
 
     def ways(self) -> Ways:
@@ -311,7 +322,8 @@ class Hosting:
         live.bill.used(report)
         if live.conversation is None or not live.answered:
             return
-        most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
+        most = config.cost.per_call
+        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
         over = self.desk.limits.budget()
         cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
         cause = cause or (over.reason if over else "")

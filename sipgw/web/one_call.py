@@ -11,6 +11,7 @@ from sipgw.explain import Explained, explain, findings
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
 from sipgw.waveform import waveform
+from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here, page, people
 from sipgw.web.who import Viewer
 
@@ -49,21 +50,24 @@ async def peaks(call: str, app: Here, _who: Viewer) -> Response:
 
 
 @router.get("/calls/{call:path}/recording")
-async def recording(call: str, app: Here, _who: Viewer, save: bool = False) -> Response:
+async def recording(request: Request, call: str, app: Here, who: Viewer, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
     path = await recording_of(app, call)
+    if request.headers.get("range", "bytes=0-") == "bytes=0-":  # not for each piece of it
+        await app.entrance.accounts.note(who.name, "heard the recording", call, address=address(request))
     kind = KINDS.get(path.suffix, "application/octet-stream")
     return FileResponse(path, media_type=kind, filename=f"{file_name(call)}{path.suffix}" if save else None)
 
 
 @router.get("/calls/{call:path}/pcap")
-async def pcap(call: str, app: Here, _who: Viewer) -> Response:
+async def pcap(request: Request, call: str, app: Here, who: Viewer) -> Response:
     """The capture file, for Wireshark."""
     pieces = app.house.evidence.pcap(call)
     try:
         first = await anext(pieces)
     except StopAsyncIteration:
         raise HTTPException(404, "nothing of this call is in memory any more") from None
+    await app.entrance.accounts.note(who.name, "fetched the capture", call, address=address(request))
 
     async def whole() -> Any:
         yield first
