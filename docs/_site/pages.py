@@ -51,7 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     del files
     here = page.file.src_uri
     origin = Path(BESIDE.get(here, f"docs/{here}")).parent
-    with_recipes = re.sub(r"<!-- recipe: (\w+) -->", lambda match: _recipe(match[1]), markdown)
+    with_recipes = re.sub(r"<!-- recipe: ([\w-]+) -->", lambda match: _recipe(match[1]), markdown)
     return _LINK.sub(
         lambda match: f"{match[1]}{_led(match[2], origin, here, str(config.repo_url))}{match[3]}", with_recipes
     )
