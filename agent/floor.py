@@ -6,6 +6,7 @@ from typing import Literal
 from agent.ears import Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.phrases import Phrases
 from agent.records import Outcome, Turn
 from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
@@ -15,8 +16,8 @@ from agent.vad import Activity, VoiceActivity
 class Floor:
     """Who has it, and what is being said."""
 
-    def __init__(self, options: TurnOptions) -> None:
-        self.turns = Turns(options, 0.0)
+    def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
+        self.turns = Turns(options, 0.0, phrases)
         self.turn: Turn | None = None
         self.first = 1
         """The first utterance of `turn`."""
@@ -29,7 +30,13 @@ class Floor:
 
     def start(self, now: float) -> None:
         """The call begins."""
-        self.turns = Turns(self.turns.options, now)
+        self.turns = Turns(self.turns.options, now, self.turns.phrases)
+
+    def unprepare(self) -> None:
+        """Throw away the reply that was prepared: it was thought of under other circumstances."""
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None:
+            prepared.cancel()
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

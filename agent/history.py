@@ -58,7 +58,10 @@ class History:
     """The messages of one call, as a chat model wants them."""
 
     def __init__(self, prompt: str) -> None:
-        self._prompt = prompt
+        self.prompt = prompt
+        """What the model is told; another agent that takes over has its own."""
+        self.manner = ""
+        """In which language it is to answer; empty for whichever it likes."""
         self._entries: list[Asked | Said] = []
         self._notes: list[str] = []
 
@@ -108,7 +111,8 @@ class History:
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
         # The newest note stands last; not every model takes system messages in the middle.
-        prompt = "\n\n".join([self._prompt, *(f"{NOTE} {note}" for note in self._notes)])
+        told = [self.prompt, *([self.manner] if self.manner else ()), *(f"{NOTE} {note}" for note in self._notes)]
+        prompt = "\n\n".join(told)
         messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
             if isinstance(entry, Asked):

@@ -87,6 +87,8 @@ class Agent:
     spawn: Spawn
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
+    opening: str = ""
+    """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
 
 class Preparation:
@@ -139,6 +141,9 @@ class Reply:
                 pieces, prepared = prepared.pieces(), None
             else:
                 pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas if left else ())
+            if opening := agent.opening:
+                agent.opening = ""
+                await self._say(said, opening)
             calls = await self._speak(said, pieces)
             if not calls or not left:
                 break

@@ -69,9 +69,7 @@ class Steering:
         self._going_on()
         if not self._agent.history.note(text):
             raise CannotSteer("this agent has been told as much as it can keep in mind")
-        prepared, self._floor.prepared = self._floor.prepared, None
-        if prepared is not None:
-            prepared.cancel()  # it was thought of without the note
+        self._floor.unprepare()
 
     def send_digits(self, keys: str) -> None:
         """Press `keys` (``0123456789*#ABCD``). Raises `ValueError` for others, `CannotSteer`."""

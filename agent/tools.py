@@ -154,11 +154,15 @@ class Toolbox:
     """The tools of one call."""
 
     def __init__(self, tools: Iterable[Tool], call: str = "") -> None:
-        self._tools = {one.name: one for one in tools}
         self._call = call
         """The identity of the call, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
         self._asked: dict[str, int] = {}
+        self.offer(tools)
+
+    def offer(self, tools: Iterable[Tool]) -> None:
+        """Let the model call these from now on, and no others; what was done stays done."""
+        self._tools = {one.name: one for one in tools}
         self.schemas = [one.schema for one in self._tools.values()]
 
     def get(self, name: str) -> Tool | None:

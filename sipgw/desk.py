@@ -12,7 +12,9 @@ import structlog
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
-from agent.records import Outcome, Report, Used
+from agent.phrases import phrases_of
+from agent.records import HandedOver, Outcome, Report, Used
+from agent.stage import Role
 from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
@@ -106,7 +108,7 @@ class Desk:
         def begin(host: Hosting, tape: Tape) -> Held:
             if declined.answer != "spoken":
                 return Rejection(leg, declined, options.retry_after)
-            voice = MeteredVoice(self.providers[live.agent].voice(), host.report)
+            voice = MeteredVoice(self.providers[live.agent].voice(""), host.report)
             return self._call(leg, live, Announcing(host, voice, options.sentence, declined), Tape())
 
         await self.hold(live, begin)
@@ -178,36 +180,48 @@ class Hosting:
     def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
         """See `sipgw.call.Host.converse`."""
         desk, live = self.desk, self.live
-        agent, part = desk.agents.all[live.agent], desk.providers[live.agent]
-        options = agent.config.agent
-        values = self._values()
-        calling = live.direction == "out"
-        about = about_call_out(live.identity, values) if calling else about_call(live.identity)
-        people = desk.people(live.trunk)
-        tape = live.tape or Tape()
-        line.pressed = tape.pressed
-        spoken = persona(options, values, about, calling=calling)
-        notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
+        part, people = desk.providers[live.agent], desk.people(live.trunk)
+        line.pressed = self._tape.pressed
         live.conversation = Conversation(
             line,
             MeteredEars(part.ears(), self.report),
-            MeteredModel(part.model, self.report),
-            MeteredVoice(part.voice(), self.report),
-            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            tools=[
-                order_tool(desk.store),
-                self._callback_tool(),
-                *recording_tools(tape),
-                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
-                *agent.tools,
-            ],
-            options=agent.config.turns,
+            self._role(live.agent),
+            cast=self._role,
+            options=desk.agents.all[live.agent].config.turns,
             transfer=connect,
             people=people.names if people else {},
             observer=self.report,
             call=live.id,
         )
         return live.conversation
+
+    @property
+    def _tape(self) -> Tape:
+        return self.live.tape or Tape()
+
+    def _role(self, name: str) -> Role:
+        """The agent of that name, as it speaks in this call."""
+        desk, live = self.desk, self.live
+        agent, part = desk.agents.all[name], desk.providers[name]
+        values, calling = self._values(name), live.direction == "out"
+        about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        spoken = persona(agent.config, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, self._tape.consent, spoken.notice)
+        return Role(
+            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
+            MeteredModel(part.model, self.report),
+            lambda language: MeteredVoice(part.voice(language), self.report),
+            name,
+            [
+                order_tool(desk.store),
+                self._callback_tool(),
+                *recording_tools(self._tape),
+                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+                *agent.tools,
+            ],
+            agent.config.codes,
+            {other: desk.agents.all[other].config.agent.about for other in agent.config.agent.hand_over},
+        )
 
     def ways(self) -> Ways:
         """The ways from this call to other people."""
@@ -235,14 +249,14 @@ class Hosting:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
-        briefing = Briefing(line, part.ears(), part.voice(), agent.config.turns.phrases)
+        briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes))
         await briefing.open()
         verdict = await briefing.run(lambda: summary_of(part.model, history))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
-    def _values(self) -> dict[str, str]:
+    def _values(self, agent: str) -> dict[str, str]:
         live = self.live
-        options = self.desk.agents.all[live.agent].config.agent
+        options = self.desk.agents.all[agent].config.agent
         return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
     def _callback_tool(self) -> Tool:
@@ -273,6 +287,8 @@ class Hosting:
         """Something happened in the conversation."""
         if isinstance(report, Used):
             self._charge(report)
+        elif isinstance(report, HandedOver):
+            self.live.agent = report.agent  # whose rules hold from now on
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
 
     def _charge(self, report: Used) -> None:
@@ -311,11 +327,11 @@ class Placing(Hosting):
         options = self.desk.agents.all[self.live.agent].config.agent
         if options.answering_machines == "ignore":
             return talk
-        message = voicemail(options, self._values())
+        message = voicemail(options, self._values(self.live.agent))
         made = self.desk.providers[self.live.agent].voice
 
         def voice() -> Voice:
-            return MeteredVoice(made(), self.report)
+            return MeteredVoice(made(""), self.report)
 
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
         return self.screened

@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
+from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent, bases
 
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
 
 U3_PAUSE = 0.1
 """Seconds of silence after which Universal-3 decodes the turn so far, unless told otherwise."""
+
+LANGUAGES = 10
+"""Languages told at most."""
 
 CONTEXT_LIMIT = 1500
 """Characters of `agent_context` sent; the server ends the session beyond 1750."""
@@ -64,8 +67,12 @@ class AssemblyAIOptions(ListenOptions):
 
     def session_url(self) -> str:
         """The URL of a session: mu-law at 8 kHz as it comes from the line."""
+        several = len(self.languages) > 1
+        model = self.model
+        if model == "universal-streaming-english" and self.languages not in ((), ("en",)):
+            model = "universal-streaming-multilingual"
         query = {
-            "speech_model": self.model,
+            "speech_model": model,
             "encoding": "pcm_mulaw",
             "sample_rate": str(SAMPLE_RATE),
         }
@@ -76,6 +83,10 @@ class AssemblyAIOptions(ListenOptions):
             query["keyterms_prompt"] = json.dumps(list(self.keyterms))
         if self.language:
             query["language"] = self.language
+        elif self.languages and self.takes_context:
+            query["language_codes"] = json.dumps(list(self.languages)[:LANGUAGES])
+        if several:
+            query["language_detection"] = "true"
         if self.redact:
             query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
             query["redact_pii_sub"] = "entity_name"
@@ -163,7 +174,11 @@ class Session(EarsSession):
             self._finished = order
             self.backlog.settle(end)
         stable = final or self._is_stable(fields, text, end)
-        return Transcript(text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE)
+        spoken, sure = fields.get("language_code"), fields.get("language_confidence")
+        return Transcript(
+            text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE,
+            bases([spoken]), sure if isinstance(sure, int | float) else 1.0,
+        )  # fmt: skip
 
     def _is_stable(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
         """Whether a partial will probably become the final.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.phrases import phrases_of
 from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
 
 OPTIONS = TurnOptions(max_duration=1000)
@@ -223,7 +224,7 @@ def test_after_an_announcement_that_nobody_spoke_into_comes_the_greeting() -> No
     ],
 )
 def test_the_mm_hmm_of_the_languages_spoken_does_not_interrupt(languages, text: str, then: State) -> None:
-    subject = Turns(TurnOptions(languages=languages), 0.0)
+    subject = Turns(OPTIONS, 0.0, phrases_of(languages))
     subject.state, subject.said = State.SPEAKING, "It is on its way."
     subject.hear(text, final=True, stable=False, now=1.0)
     assert subject.state is then
@@ -231,7 +232,7 @@ def test_the_mm_hmm_of_the_languages_spoken_does_not_interrupt(languages, text: 
 
 def test_a_language_without_words_is_an_error() -> None:
     with pytest.raises(ValueError, match="'tlh' is not one of de, en"):
-        TurnOptions(languages=("tlh",))
+        phrases_of(("tlh",))
 
 
 @pytest.mark.parametrize("state", [State.LISTENING, State.HEARING])
