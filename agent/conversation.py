@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import structlog
 
+from agent.collecting import Collecting
 from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
@@ -67,7 +68,9 @@ class Conversation:
         control = Control(people=people or {})
         history, mouth = History(role.persona.prompt), Mouth(line, self._stage.voices)
         self._agent = Agent(role.model, Toolbox((), call), history, mouth, control, "", self._report, self._spawn)
-        self._stage.enter(self._agent, control.tools(can_transfer=transfer is not None), self._recast)
+        self._collecting = Collecting(line, self._agent)
+        common = control.tools(can_transfer=transfer is not None)
+        self._stage.enter(self._agent, common, self._collecting.tool(), self._recast)
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
@@ -141,6 +144,8 @@ class Conversation:
                 self._started(utterance, at)
             case Finished():
                 self._agent.mouth.finished(event)
+            case Digit(key, _) if self._collecting.press(key):
+                pass
             case Digit(key, _) if tool := self._stage.persona.keys.get(key):
                 self._spawn(self.steering.press(tool, self._stage.persona.not_done))
             case Digit(key, _):

@@ -1,9 +1,10 @@
 """One reply: the model's words go sentence by sentence to the voice, its tool calls to the tools, and back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated
 
 from agent.ahead import Ahead, Spawn
@@ -73,6 +74,10 @@ class Control:
         return [hang_up, replace(transfer_to_one, name=transfer_to_human.name)]
 
 
+async def unsaid(text: str) -> None:
+    """What tools say while there is no reply."""
+
+
 @dataclass
 class Agent:
     """What all replies of one call share."""
@@ -87,6 +92,8 @@ class Agent:
     spawn: Spawn
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
+    say: Callable[[str], Awaitable[None]] = unsaid
+    """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
@@ -187,6 +194,10 @@ class Reply:
 
         await self._agent.mouth.speak(self._begin(said, text), on_sound)
 
+    async def _say_to_end(self, said: Said, text: str) -> None:
+        await self._say(said, text)
+        await self._agent.mouth.silent()
+
     def _begin(self, said: Said, text: str) -> Sentence:
         times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
@@ -199,6 +210,7 @@ class Reply:
     async def _run_tools(self, said: Said) -> None:
         agent = self._agent
         runs: dict[asyncio.Task[None], Tool | None] = {}
+        agent.say = partial(self._say_to_end, said)
         for call in said.calls:
             task = agent.spawn(self._run_tool(call, said))
             runs[task] = found = agent.toolbox.get(call.name)
@@ -210,7 +222,7 @@ class Reply:
             if slow:
                 slowest = runs[next(iter(slow))]
                 filler = (slowest.filler if slowest else "") or agent.filler
-                if filler:
+                if filler and not any(one is not None and one.waits_for_caller for one in runs.values()):
                     await self._say(said, filler)
                 await asyncio.wait(runs)
         except asyncio.CancelledError:

@@ -33,6 +33,8 @@ class Role:
     """Those that it speaks; it begins in the first."""
     colleagues: Mapping[str, str] = field(default_factory=dict)
     """The agents that it may hand the call over to, and what each is there for."""
+    collects: bool = False
+    """Whether it may have the caller key in digits."""
 
 
 Cast = Callable[[str], Role]
@@ -51,17 +53,19 @@ class Stage:
         self._ears = ears
         self._report = report
         self._common: Sequence[Tool] = ()
+        self._collect: Tool | None = None
         self._agent: Agent | None = None
         self._changed: Callable[[], None] = lambda: None
         self._handed: list[int] = []
         """In which turns of the caller the call was handed over."""
 
-    def enter(self, agent: Agent, common: Sequence[Tool], changed: Callable[[], None]) -> None:
-        """Play the first role: `agent` is made what it needs. `common` tools are those of every role.
+    def enter(self, agent: Agent, common: Sequence[Tool], collect: Tool, changed: Callable[[], None]) -> None:
+        """Play the first role: `agent` is made what it needs.
 
-        `changed` is called whenever what was prepared for the old role or language must not be said any more.
+        `common` tools are those of every role, `collect` is for those that may collect digits. `changed` is called
+        whenever what was prepared for the old role or language must not be said any more.
         """
-        self._agent, self._common, self._changed = agent, common, changed
+        self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
         self._perform()
 
     def hear(self, transcript: Transcript) -> None:
@@ -92,7 +96,7 @@ class Stage:
         return key, partial(self.role.voice, self.tongues.now)
 
     def _own_tools(self) -> list[Tool]:
-        tools = []
+        tools = [self._collect] if self._collect is not None and self.role.collects else []
         if len(self.tongues.known) > 1:
             tools.append(self._switch_language())
         if self._cast is not None and self.role.colleagues:

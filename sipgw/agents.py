@@ -94,9 +94,9 @@ class Agents:
             except ValueError as error:
                 raise ConfigError(f"agent {one.name}: transfer.{error}") from None
             for name in one.config.agent.hand_over:
-                if name not in self.all or name == one.name:
-                    there = ", ".join(sorted(set(self.all) - {one.name}))
-                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no other agent; there are: {there}")
+                if name not in self.all:
+                    there = ", ".join(sorted(self.all))
+                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")

@@ -95,6 +95,8 @@ class AgentOptions:
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
     apology: str = ""
     """Said when a provider fails; empty for a sentence in the caller's language."""
+    collect_digits: bool = False
+    """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
     about: str = ""
     """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
     hand_over: tuple[str, ...] = ()

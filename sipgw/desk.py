@@ -181,7 +181,7 @@ class Hosting:
         """See `sipgw.call.Host.converse`."""
         desk, live = self.desk, self.live
         part, people = desk.providers[live.agent], desk.people(live.trunk)
-        line.pressed = self._tape.pressed
+        line.pressed, line.on_secluded = self._tape.pressed, self._tape.seclude
         live.conversation = Conversation(
             line,
             MeteredEars(part.ears(), self.report),
@@ -203,7 +203,7 @@ class Hosting:
         """The agent of that name, as it speaks in this call."""
         desk, live = self.desk, self.live
         agent, part = desk.agents.all[name], desk.providers[name]
-        values, calling = self._values(name), live.direction == "out"
+        options, values, calling = agent.config.agent, self._values(name), live.direction == "out"
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, self._tape.consent, spoken.notice)
@@ -220,7 +220,8 @@ class Hosting:
                 *agent.tools,
             ],
             agent.config.codes,
-            {other: desk.agents.all[other].config.agent.about for other in agent.config.agent.hand_over},
+            {other: desk.agents.all[other].config.agent.about for other in options.hand_over if other != name},
+            options.collect_digits,
         )
 
     def ways(self) -> Ways:

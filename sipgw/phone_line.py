@@ -35,6 +35,9 @@ class PhoneLine:
         """The number of the last one that was said."""
         self.pressed: Callable[[str], None] = lambda key: None
         """Told each key that is pressed, before the conversation is."""
+        self.on_secluded: Callable[[bool], None] = lambda on: None
+        """Told when nothing may be recorded, and when it may again."""
+        self._secluded = False
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
@@ -77,8 +80,8 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                heard = SILENCE * len(ulaw) if self._held or self._aside else ulaw  # what is not meant for the agent
-                self._events.put_nowait(agent_line.Audio(heard, at))
+                unheard = self._held or self._aside or self._secluded  # what is not meant for the agent
+                self._events.put_nowait(agent_line.Audio(SILENCE * len(ulaw) if unheard else ulaw, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
             case media.Listened(stereo):
@@ -104,7 +107,8 @@ class PhoneLine:
             self.joined.send_digits(key)
         if self._aside:
             return
-        self.pressed(key)
+        if not self._secluded:
+            self.pressed(key)
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
@@ -162,6 +166,11 @@ class PhoneLine:
     def send_digits(self, keys: str) -> None:
         """See `agent.line.Line.send_digits`."""
         self._live.send_digits(keys)
+
+    def seclude(self, on: bool) -> None:
+        """See `agent.line.Line.seclude`."""
+        self._secluded = on
+        self.on_secluded(on)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

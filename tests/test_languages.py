@@ -89,8 +89,7 @@ def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
     assert set(Agents(main, {"billing": billing}).all) == {"agent", "billing"}
 
 
-@pytest.mark.parametrize("name", ["billing", "nobody"])
-def test_nobody_hands_over_to_themselves_or_to_a_stranger(name: str) -> None:
-    billing = parse_agent(f'hand_over = ["{name}"]', Path("agents/billing.toml"), config(""), KEYS)
-    with pytest.raises(ConfigError, match=f"hand_over: '{name}' is no other agent; there are: agent"):
+def test_nobody_hands_over_to_a_stranger() -> None:
+    billing = parse_agent('hand_over = ["nobody"]', Path("agents/billing.toml"), config(""), KEYS)
+    with pytest.raises(ConfigError, match="hand_over: 'nobody' is no agent; there are: agent, billing"):
         Agents(config(""), {"billing": billing})

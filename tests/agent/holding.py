@@ -56,6 +56,7 @@ class Setting:
     """Seconds that a transfer takes."""
     people: dict[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ("en",)
+    collects: bool = False
     cast: dict[str, Any] = field(default_factory=dict)
     """What distinguishes each of the other agents: the fields of its `Role`, and its `script`."""
     connected: Callable[[str], None] = lambda to: None
@@ -91,7 +92,9 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             return Role(played.pop("persona"), other, lambda language: spoken(f"{name} {language}"), name, **played)
 
         colleagues = dict.fromkeys(setting.cast, "")
-        role = Role(setting.persona, model, spoken, "agent", setting.tools, setting.languages, colleagues)
+        role = Role(
+            setting.persona, model, spoken, "agent", setting.tools, setting.languages, colleagues, setting.collects
+        )
         conversation = Conversation(
             line,
             ears,

@@ -25,6 +25,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
+        self.secluded: list[bool] = []
         self._queue: list[tuple[int, bytearray]] = []
         self._finished: set[int] = set()
         self._position = Heard(0, 0)
@@ -70,6 +71,9 @@ class FakeLine:
 
     def send_digits(self, keys: str) -> None:
         self.pressed += keys
+
+    def seclude(self, on: bool) -> None:
+        self.secluded.append(on)
 
     def pause(self) -> None:
         self._paused = True
