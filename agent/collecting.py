@@ -14,6 +14,8 @@ from agent.tools import Tool, tool
 
 LONGEST = 120.0
 """Seconds for all of it."""
+LINGER = 1.0
+"""Seconds for which a line stays secluded after the last key: its tone and its last packets come behind it."""
 
 
 class Collecting:
@@ -24,6 +26,7 @@ class Collecting:
         self._agent = agent
         self._going: Collection | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._opening: asyncio.TimerHandle | None = None
         self._pressed = asyncio.Event()
 
     def press(self, key: str) -> bool:
@@ -65,19 +68,26 @@ class Collecting:
         if self._going is not None:
             return {"status": "the caller is pressing keys already"}
         self._going = going = Collection(wanted, asyncio.get_running_loop().time() + LONGEST)
-        self._line.seclude(secret)
+        if secret:
+            self._seclude()
         try:
             await self._ask(question, going)
             await self._wait(going)
         finally:
             self._going = None
-            self._line.seclude(False)
+            if secret:
+                self._opening = asyncio.get_running_loop().call_later(LINGER, self._line.seclude, False)
         told: dict[str, Any] = {"status": going.state.value}
         if going.state is not State.COMPLETE:
             return told
         if secret:
             return told | {"reference": self._agent.toolbox.vault.keep(going.keys), "keys": len(going.keys)}
         return told | {"digits": going.keys}
+
+    def _seclude(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        self._line.seclude(True)
 
     async def _ask(self, question: str, going: Collection) -> None:
         """Put the question, as far as the caller lets us."""
