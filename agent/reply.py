@@ -20,6 +20,8 @@ ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
 CALLS = 8
 """Tool calls carried out at a time; more in one reply are dropped."""
+COVERED_AFTER = 2.0
+"""Seconds that the model may think about its first word until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
 
@@ -174,8 +176,15 @@ class Reply:
         calls: list[ToolCall] = []
         cutter = SentenceCutter()
         times = self.turn.times
-        async with aclosing(pieces):
-            async for piece in pieces:
+        ahead = Ahead(pieces, self._agent.spawn)
+        try:
+            if not self.turn.said and not await ahead.begins(COVERED_AFTER) and self._agent.filler:
+                await self._say(said, self._agent.filler)
+        except BaseException:
+            ahead.cancel()
+            raise
+        async with aclosing(ahead.pieces()) as read:
+            async for piece in read:
                 times.first_token = times.first_token or self._now()
                 if isinstance(piece, Text):
                     for sentence in cutter.feed(piece.delta):

@@ -247,7 +247,7 @@ class Turns:
         Returns the words that the decisions are about, and the decisions.
         """
         words = words_of(text)
-        murmur = not words or self._is_murmur(words)
+        murmur = not words or self._is_murmur(words, final=final)
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
         if not words:
@@ -360,7 +360,7 @@ class Turns:
         keys = self._keys.take()
         return self._final(f"[pressed {' '.join(keys)}]", now) if keys else ("", ())
 
-    def _is_murmur(self, words: list[str]) -> bool:
+    def _is_murmur(self, words: list[str], *, final: bool) -> bool:
         phrases = self.phrases
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
@@ -370,7 +370,8 @@ class Turns:
         if all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words):
             return True
         said = f" {' '.join(words_of(self.said))} "
-        return len(words) >= 2 and f" {' '.join(words)} " in said
+        # The first word of an echo may be the first of an interruption, too: what follows tells.
+        return len(words) >= 1 + final and f" {' '.join(words)} " in said
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions:

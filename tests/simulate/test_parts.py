@@ -63,7 +63,10 @@ def test_jitter_keeps_the_order_and_reordering_does_not() -> None:
         ("stepps = []", "x.toml:1: stepps: unknown key 'stepps'; did you mean 'steps'?"),
         ('[[steps]]\nsay = "hi"\n[network]\nlos = 1', "x.toml:4: network.los: unknown key 'los'; did you mean 'loss'?"),
         ("[[steps]]\nwait = 2", "x.toml:2: steps.0.wait: unknown key 'wait'"),
-        ('[[steps]]\nsay = "hi"\nwav = "x"', "a step has one of 'say', 'wav', 'press' and 'hang_up'"),
+        (
+            '[[steps]]\nsay = "hi"\nwav = "x"',
+            "a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'",
+        ),
         ("[[steps]]\npress = 'x'", "press holds digits"),
         ('[[steps]]\nsay = "hi"\npause = "2 weeks"', "expected a duration with its unit"),
         ("steps = []", "a scenario has from 1 to 200 steps"),
