@@ -1,11 +1,14 @@
 """The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
 
+import contextlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.audit import Audit, AuditError
 from sipgw.call_caps import Caps
@@ -23,6 +26,7 @@ from sipgw.gate_rules import (
     refusal,
     understood,
 )
+from sipgw.shared_counts import SharedCounts
 from sipgw.store import Store
 from sipgw.trunks import TrunkOptions
 
@@ -50,7 +54,9 @@ class Gate:
         own: OwnList,
         audit: Path,
         now: Callable[[], datetime] = _utc,
+        shared: Store | None = None,
     ) -> None:
+        """`shared` is a PostgreSQL database, by which all its gateways count together."""
         self.own = own
         self._options = options
         self._trunks = trunks
@@ -62,6 +68,7 @@ class Gate:
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
+        self._database = SharedCounts(shared, self._caps.note) if shared else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
 
     async def __aenter__(self) -> Self:
@@ -79,11 +86,19 @@ class Gate:
         now = self._now()
         judged = await self._judged(dial, now)
         try:
-            async with self._audit.turn(now) as write:
+            async with self._counting(judged, now) as count, self._audit.turn(now) as write:
                 verdict = judged if isinstance(judged, Refused) else self._counted(judged)
-                write(_line(dial, verdict, judged, now))
+                line = _line(dial, verdict, judged, now)
+                if line["counts"]:
+                    count(line["number"])
+                write(line)
         except AuditError as error:  # a call that is not written down is not made
             verdict = Refused("audit", str(error))
+        except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
+            verdict = Refused("failed", f"the database that counts calls out does not answer ({type(error).__name__})")
+            with contextlib.suppress(AuditError):
+                async with self._audit.turn(now) as write:
+                    write(_line(dial, verdict, judged, now))
         allowed = isinstance(verdict, Permit)
         log.info(
             "call permitted" if allowed else "call refused by the gate",
@@ -96,8 +111,12 @@ class Gate:
 
     async def judge(self, dial: Dial) -> Permit | Refused:
         """What `permit` would say now; nothing is counted or written down, and hooks are not asked."""
-        judged = await self._judged(dial, self._now(), ask=False)
-        return judged if isinstance(judged, Refused) else self._counted(judged)
+        now = self._now()
+        judged = await self._judged(dial, now, ask=False)
+        if isinstance(judged, Refused):
+            return judged
+        async with self._counting(judged, now):
+            return self._counted(judged)
 
     async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True) -> Case | Refused:
         """Everything but the caps."""
@@ -138,6 +157,12 @@ class Gate:
         reason = self._files.refusal(number)
         return Refused("do_not_call_file", reason) if reason else None
 
+    def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
+        """The turn in which a call is counted; where only this machine counts, the audit does."""
+        if self._database is None or isinstance(judged, Refused) or judged.parsed is None:
+            return contextlib.nullcontext(lambda number: None)
+        return self._database.turn(now)
+
     def _counted(self, case: Case) -> Permit | Refused:
         if case.parsed is None or case.dial.purpose == "transfer":
             return Permit(case.number)
@@ -145,7 +170,7 @@ class Gate:
 
     def _take(self, line: dict[str, Any]) -> None:
         at = datetime.fromisoformat(line["at"])
-        if line["permitted"] and line["counts"]:
+        if line["permitted"] and line["counts"] and self._database is None:
             self._caps.note(str(line["number"]), at)
         else:
             self._caps.seen(at)
@@ -184,4 +209,5 @@ def gate_of(
     def options() -> dict[str, GateOptions]:
         return {"": config.gate} | {name: one.gate for name, one in agents().items()}
 
-    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"))
+    shared = store if config.store.url else None
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared)

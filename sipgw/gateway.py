@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -27,6 +28,7 @@ from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
 from sipgw.gate import gate_of
+from sipgw.kept_phones import KeptPhones
 from sipgw.ledger import Ledger
 from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed
@@ -116,6 +118,7 @@ class Gateway:
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
+            await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = await enter(self._endpoint())
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)

@@ -1,7 +1,9 @@
 """The telephone as the agent's line: sound, keys and silence of one media channel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -23,6 +25,33 @@ SILENCE = b"\xff"
 """Mu-law."""
 
 
+class Keeper(Protocol):
+    """What records a call."""
+
+    def pressed(self, key: str) -> None:
+        """The caller presses a key."""
+
+    def seclude(self, on: bool) -> None:
+        """Keep nothing of what follows, or go on."""
+
+
+@dataclass
+class Apart:
+    """Why the agent does not hear the caller."""
+
+    held: bool = False
+    """They have put us on hold."""
+    aside: bool = False
+    """Somebody else speaks with them."""
+    secluded: bool = False
+    """They press what nobody may read."""
+
+    @property
+    def any(self) -> bool:
+        """Whether one of these is so."""
+        return self.held or self.aside or self.secluded
+
+
 class PhoneLine:
     """An `agent.line.Line` on a media channel."""
 
@@ -33,17 +62,13 @@ class PhoneLine:
         """Whether nobody is there any more."""
         self.utterance = 0
         """The number of the last one that was said."""
-        self.pressed: Callable[[str], None] = lambda key: None
-        """Told each key that is pressed, before the conversation is."""
-        self.on_secluded: Callable[[bool], None] = lambda on: None
-        """Told when nothing may be recorded, and when it may again."""
-        self._secluded = False
+        self.keeper: Keeper | None = None
+        """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._keys = Keys()
-        self._held = False
-        self._aside = False
+        self._apart = Apart()
         self.audience = Audience(lambda on: self._live.listen(on=on))
         """Who listens live."""
         self.joined: PhoneLine | None = None
@@ -60,10 +85,10 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Begin to exchange sound as `negotiated`, or go on so."""
-        if negotiated.on_hold is not self._held:
-            self._held = negotiated.on_hold
-            if not self._aside:
-                self._events.put_nowait(agent_line.Away(self._held))
+        if negotiated.on_hold is not self._apart.held:
+            self._apart.held = negotiated.on_hold
+            if not self._apart.aside:
+                self._events.put_nowait(agent_line.Away(self._apart.held))
         agreed = negotiated.srtp
         self._live.connect(
             Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
@@ -80,8 +105,8 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                unheard = self._held or self._aside or self._secluded  # what is not meant for the agent
-                self._events.put_nowait(agent_line.Audio(SILENCE * len(ulaw) if unheard else ulaw, at))
+                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # what is not meant for the agent
+                self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
             case media.Listened(stereo):
@@ -90,7 +115,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._held:
+            case media.NoRtp() if self._apart.held:
                 pass  # who holds us may play music, but need not
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
@@ -105,10 +130,10 @@ class PhoneLine:
             return
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
             self.joined.send_digits(key)
-        if self._aside:
+        if self._apart.aside:
             return
-        if not self._secluded:
-            self.pressed(key)
+        if self.keeper is not None and not self._apart.secluded:
+            self.keeper.pressed(key)
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
@@ -123,16 +148,16 @@ class PhoneLine:
     def step_aside(self, music: bytes = b"") -> None:
         """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
         self._live.music(music)
-        if not self._aside:
-            self._aside = True
+        if not self._apart.aside:
+            self._apart.aside = True
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
         self.part()
-        if self._aside:
-            self._aside = False
-            self._events.put_nowait(agent_line.Away(away=self._held))
+        if self._apart.aside:
+            self._apart.aside = False
+            self._events.put_nowait(agent_line.Away(away=self._apart.held))
 
     def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
         """Let the other sides of both lines speak with each other; `heard`, if this one's agent comes back later."""
@@ -169,8 +194,9 @@ class PhoneLine:
 
     def seclude(self, on: bool) -> None:
         """See `agent.line.Line.seclude`."""
-        self._secluded = on
-        self.on_secluded(on)
+        self._apart.secluded = on
+        if self.keeper is not None:
+            self.keeper.seclude(on)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

@@ -229,3 +229,13 @@ def test_kubernetes_runs_the_gateway_as_it_is() -> None:
     assert str(Path(file).parent) in mounts
     selectors = [KUBERNETES[kind]["spec"]["selector"]["matchLabels"] for kind in ("StatefulSet", "PodDisruptionBudget")]
     assert selectors == [KUBERNETES["StatefulSet"]["spec"]["template"]["metadata"]["labels"]] * 2
+
+
+def test_the_judges_of_these_files_accept_them() -> None:
+    tools = Path(sys.executable).parent
+    for command in (
+        [tools / "hadolint", *sorted(DOCKER.glob("Dockerfile*"))],
+        [tools / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *sorted(DOCKER.glob("compose*.yaml"))],
+    ):
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr

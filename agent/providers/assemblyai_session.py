@@ -8,7 +8,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.ears import Onset, Transcript
+from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent, bases
@@ -170,13 +170,15 @@ class Session(EarsSession):
         text = text.strip()
         if not text and (not final or not self.backlog.in_turn):
             return None
+        stable = final or self._is_stable(fields, text, end)
+        placed: tuple[Word, ...] = ()
         if final:
             self._finished = order
+            placed = self.backlog.words((w["text"], _seconds(w.get("start")), _seconds(w.get("end"))) for w in words)
             self.backlog.settle(end)
-        stable = final or self._is_stable(fields, text, end)
         spoken, sure = fields.get("language_code"), fields.get("language_confidence")
         return Transcript(
-            text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE,
+            text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed,
             bases([spoken]), sure if isinstance(sure, int | float) else 1.0,
         )  # fmt: skip
 
@@ -198,7 +200,11 @@ class Session(EarsSession):
         return paused and not text.endswith(("—", "-", ",", "…"))
 
     def _position(self, milliseconds: object) -> int | None:
-        return self.backlog.position(milliseconds / 1000) if isinstance(milliseconds, int | float) else None
+        return self.backlog.position(_seconds(milliseconds))
+
+
+def _seconds(milliseconds: object) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, int | float) else None
 
 
 def _are_words(words: object) -> bool:

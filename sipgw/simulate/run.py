@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
@@ -17,7 +17,7 @@ from agent.ulaw import level
 from sipgw.agents import DEFAULT
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
 from sipgw.config import Config
-from sipgw.events import CallBegan, CallEnded, CallReported, Event
+from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, Providers, opened
 from sipgw.simulate.acting import LETTER, Room, acting
@@ -153,9 +153,17 @@ def _show(report: Report, tell: Tell) -> None:
 
 
 async def simulate(
-    scenario: Scenario, folder: Path, tell: Tell, *, config: Config | None = None, target: Uri | None = None
+    scenario: Scenario,
+    folder: Path,
+    tell: Tell,
+    *,
+    config: Config | None = None,
+    target: Uri | None = None,
+    watch: Watcher | None = None,
 ) -> tuple[Verdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
+
+    `watch` is told what happens in that gateway.
 
     Raises `ScenarioError`, and what the gateway and the call raise.
     """
@@ -164,7 +172,7 @@ async def simulate(
         host, own = "0.0.0.0", target is None
         if target is None:
             config = scene.config if scenario.replies else config
-            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell))
+            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch))
             target, host = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port), "127.0.0.1"
         phone = await stack.enter_async_context(Phone(host))
         call = await dialled(phone, target, scene, host)
@@ -175,10 +183,15 @@ async def simulate(
 
 
 @contextlib.asynccontextmanager
-async def started(config: Config | None, scenes: Mapping[str, Scene], tell: Tell) -> AsyncIterator[SimulatedGateway]:
+async def started(
+    config: Config | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+) -> AsyncIterator[SimulatedGateway]:
     """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
     with tempfile.TemporaryDirectory() as store:
-        async with SimulatedGateway(trial(config, Path(store)), scenes, tell) as gateway:
+        gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
+        if watch:
+            gateway.watchers.add(watch)
+        async with gateway:
             yield gateway
 
 
@@ -209,8 +222,14 @@ async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
     """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
     if scenario.replies:
         return [trimmed(_sound(step, folder)) for step in scenario.steps]
+    heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
+    return [_sound(step, folder) if step.noise else sound for step, sound in zip(scenario.steps, heard, strict=True)]
+
+
+async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:
+    """The sound of each line: a sentence, which the embedded voice speaks, or a file. Raises `ScenarioError`."""
     made: dict[str, bytes] = {}
-    sentences = [step.say for step in scenario.steps if step.say]
+    sentences = [sentence for sentence, _ in lines if sentence]
     if sentences:
         async with LocalSpeech(LocalSpeechOptions()) as speech:
             speech.require()
@@ -219,7 +238,7 @@ async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
             for sentence in dict.fromkeys(sentences):
                 made[sentence] = with_noise(b"".join([piece async for piece in voice.speak(sentence)]))
             await voice.close()
-    return [made[step.say] if step.say else _sound(step, folder) for step in scenario.steps]
+    return [made[sentence] if sentence else _recorded(name, folder) for sentence, name in lines]
 
 
 def _recorded(name: str, folder: Path) -> bytes:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from sipgw.migrations import upgrade
+from sipgw.migrations import NewerSchemaError, upgrade
 
 WAIT = 5.0
 """Seconds that the database may take to let us in."""
@@ -98,6 +98,11 @@ class Database:
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
             self._file = self._identity()
+        except NewerSchemaError as error:
+            await self._engine.dispose()
+            raise StoreError(
+                f"the database is of a newer release (schema {error}); run that, or name another database in [store]"
+            ) from None
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
             await self._engine.dispose()
             raise StoreError(self._refusal(error)) from None

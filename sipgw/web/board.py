@@ -28,6 +28,7 @@ def row(live: LiveCall) -> Row:
         "agent": live.agent,
         "trunk": live.trunk.name,
         "turn": live.turn,
+        "instead": live.call.instead if live.call else "",
         "mos": round(live.mos, 1) or None,
         "cost": round(live.cost.total, 4) if live.cost else None,
         "began": live.began.isoformat(timespec="seconds"),

@@ -18,7 +18,7 @@ from tests.fakes.line import calls, says
 
 
 def said(text: str, *languages: str, confidence: float = 1.0, final: bool = True) -> Transcript:
-    return Transcript(text, final, False, 1.0, languages, confidence)
+    return Transcript(text, final, False, 1.0, (), languages, confidence)
 
 
 SPANISH = "Hola, quiero saber dónde está mi pedido"

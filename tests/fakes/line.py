@@ -240,7 +240,7 @@ class FakeCaller:
 
     def hear(self, text: str, *languages: str, confidence: float = 1.0) -> None:
         """Let the ears report a whole turn, in these languages."""
-        self._ears.heard.put_nowait(Transcript(text, True, False, self._given, languages, confidence))
+        self._ears.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
 
     def notice(self) -> None:
         self._ears.heard.put_nowait(Onset(self._given))

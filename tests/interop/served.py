@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +94,23 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Served]:
-    """Run a gateway until the block ends; it must stop in good order."""
+def served(
+    folder: Path,
+    more: str = "",
+    parts: str = "local",
+    template: str = CONFIG,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Served]:
+    """Run a gateway until the block ends; it must stop in good order. `variables` are put into its environment."""
     port = free_port()
     database = folder / "gateway.db"
     first = 20000 + port % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
-    config = CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports)
+    config = template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports)
     (folder / "gateway.toml").write_text(config)
     command = [sys.executable, "-m", "sipgw", "serve", "--config", str(folder / "gateway.toml")]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    environment |= variables or {}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
