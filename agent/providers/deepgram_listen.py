@@ -10,10 +10,22 @@ from typing import Any, ClassVar
 
 from agent.ears import Onset, Transcript, Word
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent, bases
+from agent.providers.hearing import (
+    SPELLED,
+    Begun,
+    EarsSession,
+    Fault,
+    ListenOptions,
+    SessionEvent,
+    asks_to_dictate,
+    bases,
+)
 
 KEYTERMS = 100
 """Key terms sent at most."""
+
+DICTATED = 0.85
+"""Flux: how sure it must be that a turn is over while something is dictated."""
 
 _GOODBYE = json.dumps({"type": "CloseStream"})
 
@@ -201,6 +213,7 @@ class FluxSession(_DeepgramSession):
         super().__init__(options)
         self._finished = -1  # turn_index of the session's last EndOfTurn
         self._text, self._end = "", 0
+        self._dictated = False
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -222,6 +235,17 @@ class FluxSession(_DeepgramSession):
         """Start a session; it counts its turns from 0."""
         super().begin()
         self._finished, self._text = -1, ""
+
+    def hint(self, said: str) -> str:
+        """Whoever dictates may pause for longer and spells; after the next sentence everything is as before."""
+        options, dictated = self._options, asks_to_dictate(said, self._options.languages)
+        if not dictated and not self._dictated:
+            return ""
+        self._dictated = dictated
+        sure = max(options.eot_threshold, DICTATED) if dictated else options.eot_threshold
+        terms = dict.fromkeys((*options.keyterms, *(SPELLED if dictated else ())))
+        told = {"thresholds": {"eot_threshold": sure}, "keyterms": list(terms)[:KEYTERMS]}
+        return json.dumps({"type": "Configure", **told})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
         """What a message means."""

@@ -6,13 +6,14 @@ Positions are samples since the first `hear`; a session of the provider counts f
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.ears import EarsEvent, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.phrases import phrases_of, words_of
 from agent.providers.faults import quoted
 
 FRAME_MAX = 8000
@@ -20,6 +21,9 @@ FRAME_MAX = 8000
 
 QUEUE = 5 * SAMPLE_RATE
 """Samples that may wait to be sent; beyond that the oldest are dropped and counted."""
+
+SPELLED = ("double", "triple", "zero", "dash", "underscore", "at", "dot", "slash")
+"""Key terms while something is dictated, beside those of the options."""
 
 KEPT = 5 * SAMPLE_RATE
 """Samples kept after they were sent, for another session."""
@@ -203,6 +207,11 @@ class Backlog:
         self._settled = max(self._settled, position)
         self._open_from = position if turn_goes_on else None
         return position
+
+
+def asks_to_dictate(said: str, languages: Sequence[str]) -> bool:
+    """Whether the agent has just asked for digits, letters or an address; `languages` are those it may have used."""
+    return not phrases_of(languages or ("en",)).dictated.isdisjoint(words_of(said))
 
 
 def bases(codes: Iterable[object]) -> tuple[str, ...]:

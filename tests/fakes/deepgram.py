@@ -126,6 +126,8 @@ class FakeDeepgram(SocketServer):
                 await hearing.close()
                 await session.connection.close(1000)
                 return False
+            if kind == "Configure" and isinstance(hearing, Flux):
+                return True
             if kind != "KeepAlive" or isinstance(hearing, Flux):
                 return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
             return True
