@@ -31,6 +31,7 @@ from sipgw.evaluation.command import eval_command
 from sipgw.gateway import Gateway
 from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
+from sipgw.replay.command import replay_command
 from sipgw.simulate.command import simulate_command
 from sipgw.web.server import Dashboard
 
@@ -98,6 +99,7 @@ app.command()(doctor)
 app.add_typer(campaigns, name="campaign")
 app.command()(support)
 app.command("simulate")(simulate_command)
+app.command("replay")(replay_command)
 app.command("load")(load_command)
 app.command("eval")(eval_command)
 

@@ -53,6 +53,7 @@ from sipgw.phone_line import PhoneLine
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
@@ -189,14 +190,17 @@ class Hosting:
         desk, live = self.desk, self.live
         part, people, tape = desk.providers[live.agent], desk.people(live.trunk), live.tape or Tape()
         line.keeper = tape
+        role, config = self._role(live.agent), desk.agents.all[live.agent].config
+        names, can, codes = people.names if people else {}, connect is not None, config.codes
+        tell_setting(role.persona, config.turns, config.failover, role.tools, names, can_transfer=can, languages=codes)
         live.conversation = Conversation(
             line,
             MeteredEars(part.ears(), self.report),
-            self._role(live.agent),
+            role,
             cast=self._role,
-            options=desk.agents.all[live.agent].config.turns,
-            transfer=connect,
-            people=people.names if people else {},
+            options=config.turns,
+            transfer=seen_transfer(connect) if connect else None,
+            people=names,
             observer=self.report,
             call=live.id,
         )
@@ -274,16 +278,13 @@ class Hosting:
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def _values(self, agent: str) -> dict[str, str]:
-        live = self.live
-        options = self.desk.agents.all[agent].config.agent
+        live, options = self.live, self.desk.agents.all[agent].config.agent
         return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
     def _callback_tool(self) -> Tool:
-        live = self.live
+        live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
         them = live.identity.dialled if live.direction == "out" else live.identity.number
-        jobs = Jobs(self.desk.store, "")
-        options = self.desk.agents.all[live.agent].config.callbacks
-        return callback_tool(jobs, Asking(live.id, live.agent, them, live.trunk), options)
+        return callback_tool(Jobs(self.desk.store, ""), Asking(live.id, live.agent, them, live.trunk), options)
 
     def answered(self) -> None:
         """See `sipgw.call.Host.answered`."""
@@ -352,6 +353,7 @@ class Placing(Hosting):
         def voice() -> Voice:
             return MeteredVoice(made(""), self.report)
 
+        tell_screening(message)
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
         return self.screened
 

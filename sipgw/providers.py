@@ -12,7 +12,7 @@ from agent.providers.cartesia import CartesiaEars
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
-from agent.providers.failover import FailoverModel, FailoverVoice
+from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
 from agent.providers.failover_ears import FailoverEars
 from agent.providers.health import Health
 from agent.providers.local import models
@@ -31,6 +31,8 @@ from agent.providers.voices import (
 )
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
+from sipgw.provider_privacy import at_providers
+from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
+    config = at_providers(config)
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
         if speech is None and "local" in (*choice.ears, *choice.voice):
@@ -187,20 +190,35 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        model = await _model(config, choice.model)
-        stack.push_async_callback(model.close)
         patient = _hearing(config if len(choice.ears) == 1 else _hasty(config))
         hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
-        ears_health = Health(len(hearing))
+        first = voices[config.codes[0]]
+        providers = assembled(hearing, await _models(config, choice.model), (), config.failover, speech)
+        stack.push_async_callback(providers.model.close)
+        yield replace(providers, voice=lambda language: voices.get(language, first).voice())
 
-        def ears() -> Ears:
-            return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, config.failover)
 
-        def voice(language: str) -> Voice:
-            return voices.get(language, voices[config.codes[0]]).voice()
+def assembled(
+    hearing: Sequence[Callable[[], Ears]],
+    thinking: Sequence[Model],
+    speaking: Sequence[Callable[[], Voice]],
+    options: FailoverOptions,
+    speech: LocalSpeech | None = None,
+) -> Providers:
+    """Single providers, put together: of each part the next one stands in where one fails."""
+    hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
+    thinking = list(map(WitnessedModel, thinking))
+    ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
 
-        yield Providers(ears, model, voice, speech)
+    def ears() -> Ears:
+        return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, options)
+
+    def voice(language: str) -> Voice:
+        return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)
+
+    model = thinking[0] if len(thinking) == 1 else FailoverModel(thinking, Health(len(thinking)), options)
+    return Providers(ears, model, voice, speech)
 
 
 class _Speaking:
@@ -210,7 +228,7 @@ class _Speaking:
         own = next((one.voice for one in config.languages if one.code == code), "")
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
-        self._makers = [_maker(_VOICES, name, config, local) for name in names]
+        self._makers = [seen_voice(_maker(_VOICES, name, config, local)) for name in names]
         self._health = Health(len(names))
         self._failover = config.failover
 
@@ -258,7 +276,7 @@ def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Calla
     return local if name == "local" else lambda: offers[name].make(config)
 
 
-async def _model(config: Config, names: Sequence[str]) -> Model:
+async def _models(config: Config, names: Sequence[str]) -> list[Model]:
     found: list[Model] = []
     for name in names:
         if name == "local":
@@ -268,4 +286,4 @@ async def _model(config: Config, names: Sequence[str]) -> Model:
             found.append(local)
         else:
             found.append(_MODELS[name].make(config))
-    return found[0] if len(found) == 1 else FailoverModel(found, Health(len(found)), config.failover)
+    return found
