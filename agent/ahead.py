@@ -19,16 +19,28 @@ class Ahead(Generic[T]):
 
     def __init__(self, stream: AsyncGenerator[T, None], spawn: Spawn) -> None:
         self._pieces: asyncio.Queue[T | ProviderError | None] = asyncio.Queue(AHEAD)
+        self._begun = asyncio.Event()
         self._task = spawn(self._read(stream))
+
+    async def begins(self, seconds: float) -> bool:
+        """Wait for the first piece, or the end; returns whether it came within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._begun.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _read(self, stream: AsyncGenerator[T, None]) -> None:
         end: ProviderError | None = None
         try:
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
+                    self._begun.set()
                     await self._pieces.put(piece)
         except ProviderError as error:
             end = error
+        self._begun.set()
         await self._pieces.put(end)
 
     async def pieces(self) -> AsyncGenerator[T, None]:

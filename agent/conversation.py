@@ -1,33 +1,32 @@
 """The conversation: listens, takes turns, answers. One for each call, the same for every line and provider."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import structlog
 
+from agent.collecting import Collecting
 from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.history import History
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
-from agent.model import Model
 from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
 from agent.persona import Persona
-from agent.phrases import words_of
+from agent.phrases import phrases_of, words_of
 from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
+from agent.stage import Cast, Role, Stage
 from agent.steering import Steering
-from agent.tools import Tool, Toolbox
+from agent.tools import Toolbox
 from agent.turns import Decision, Event, State, TurnOptions
-from agent.voice import Voice
 
 log = structlog.get_logger()
-
 KEPT_LIMIT = 5.0
 """Seconds that tools with a side effect have to finish after the call."""
 
@@ -41,44 +40,45 @@ class Conversation:
         self,
         line: Line,
         ears: Ears,
-        model: Model,
-        voice: Voice,
-        persona: Persona,
+        role: Role,
         *,
-        tools: Iterable[Tool] = (),
+        cast: Cast | None = None,
         options: TurnOptions | None = None,
         transfer: Callable[[str], Awaitable[bool]] | None = None,
         people: Mapping[str, str] | None = None,
         observer: Callable[[Report], None] | None = None,
         call: str = "",
     ) -> None:
-        """`transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
-        succeeded; None: there is nobody. `people` are the names, and what each is there for.
+        """`role` is who speaks first; `cast` finds those whom it may hand the call over to.
 
+        `transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
+        succeeded; None: there is nobody. `people` are the names, and what each is there for.
         `call` is the call's identity, which becomes a part of idempotency keys.
         """
         self._line = line
         self._ears = ears
-        self._voice = voice
-        self._persona = persona
+        self._stage = Stage(role, cast, ears, self._report)
         self._observer = observer
         self._transfer = transfer
         options = options or TurnOptions()
-        self._floor = Floor(replace(options, dictation_pause=0.0) if ears.patient else options)
+        options = replace(options, dictation_pause=0.0) if ears.patient else options
+        self._floor = Floor(options, phrases_of(role.languages))
         control = Control(people=people or {})
-        toolbox = Toolbox([*tools, *control.tools(can_transfer=transfer is not None)], call)
-        history, mouth = History(persona.prompt), Mouth(line, voice)
-        self._agent = Agent(model, toolbox, history, mouth, control, persona.filler, self._report, self._spawn)
+        history, mouth = History(role.persona.prompt), Mouth(line, self._stage.voices)
+        self._agent = Agent(role.model, Toolbox((), call), history, mouth, control, "", self._report, self._spawn)
+        self._collecting = Collecting(line, self._agent)
+        common = control.tools(can_transfer=transfer is not None)
+        self._stage.enter(self._agent, common, self._collecting.tool(), self._recast)
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        connect = None if transfer is None else self._hand_over
+        connect = transfer and self._hand_over
         self.steering = Steering(line, self._floor, self._agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
 
     async def open(self) -> None:
         """Get ears and voice ready; a failure is told to the caller by `run`."""
-        self._floor.broken = await open_parts(self._ears, self._voice)
+        self._floor.broken = await open_parts(self._ears, self._stage.voices)
 
     async def run(self) -> Outcome:
         """Talk until somebody hangs up; never raises but on cancellation."""
@@ -102,20 +102,18 @@ class Conversation:
 
     def _noted(self) -> None:
         """Forget what was thought of without the newest note."""
-        if self._floor.prepared is not None:
-            self._floor.prepared.cancel()
-            self._floor.prepared = None
+        self._floor.unprepare()
 
     def _begin(self) -> None:
-        if self._persona.notice:
+        if notice := self._stage.persona.notice:
             self._floor.turns.announce(self._now())
-            self._recite(self._persona.notice)
+            self._recite(notice)
         else:
             self._decide((Decision.GREET,), "")
 
     async def close(self) -> None:
         """End the providers' sessions; safe to call twice, and without `run`."""
-        await close_parts(self._ears, self._voice)
+        await close_parts(self._ears, self._stage.voices)
 
     async def _leave(self) -> None:
         kept = self._agent.kept
@@ -147,8 +145,10 @@ class Conversation:
                 self._started(utterance, at)
             case Finished():
                 self._agent.mouth.finished(event)
-            case Digit(key, _) if key in self._persona.keys:
-                self._spawn(self.steering.press(self._persona.keys[key], self._persona.not_done))
+            case Digit(key, _) if self._collecting.press(key):
+                pass
+            case Digit(key, _) if tool := self._stage.persona.keys.get(key):
+                self._spawn(self.steering.press(tool, self._stage.persona.not_done))
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)
@@ -190,10 +190,10 @@ class Conversation:
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
+        self._stage.hear(event)
         prepared = self._floor.prepared
         if prepared is not None and not event.final and words_of(prepared.text) != words_of(event.text):
-            prepared.cancel()  # the caller goes on
-            self._floor.prepared = None
+            self._floor.unprepare()  # the caller goes on
         turns = self._floor.turns
         text, decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
         self._decide(decisions, text)
@@ -209,13 +209,18 @@ class Conversation:
                 digits, decisions = floor.turns.handle_timer(self._now())
                 self._decide(decisions, digits)
 
+    def _recast(self) -> None:
+        """Another agent or another language: what was prepared is of the old one."""
+        self._noted()
+        self._floor.turns.phrases = phrases_of(self._stage.tongues.known)
+
     # What is decided
 
     def _handle(self, event: Event) -> None:
         self._decide(self._floor.turns.handle(event, self._now()), "")
 
     def _decide(self, decisions: tuple[Decision, ...], text: str) -> None:
-        persona = self._persona
+        persona = self._stage.persona
         for decision in decisions:
             match decision:
                 case Decision.PAUSE:
@@ -327,6 +332,7 @@ class Conversation:
         if turn is None:
             return
         turn.interrupted = interrupted
+        turn.agent, turn.language = self._stage.role.name, self._stage.tongues.now
         turn.heard = self._agent.history.heard_from(self._floor.first)
         if interrupted:
             self._report(Interrupted(turn.heard))
@@ -346,7 +352,7 @@ class Conversation:
         if connected:
             self._floor.end(outcome)
         elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
-            self._recite(self._persona.not_connected)
+            self._recite(self._stage.persona.not_connected)
 
     # What fails
 
@@ -364,11 +370,11 @@ class Conversation:
         self._spawn(self._apologise(outcome, by_voice=part in ("ears", "model")))
 
     async def _apologise(self, outcome: Outcome, *, by_voice: bool) -> None:
-        turn, text = Turn(), self._persona.apology
+        turn, text = Turn(), self._stage.persona.apology
         self._begin_turn(turn)
         try:
             if not by_voice:
-                raise ProviderError(self._voice.name, "not to be asked again")
+                raise ProviderError(self._stage.voices.name, "not to be asked again")
             await Reply(self._agent, turn, self._now).recite(text)
         except ProviderError:
             turn.said = ""

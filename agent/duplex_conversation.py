@@ -17,6 +17,7 @@ from agent.line import Line
 from agent.model import Message, Piece, ToolCall, ToolSchema
 from agent.persona import Persona
 from agent.records import CallerSaid, Report, Times, Turn, Used
+from agent.stage import Role
 from agent.tools import Tool
 from agent.turns import Event, State, TurnOptions
 
@@ -57,6 +58,9 @@ class Seat:
     def expect(self, said: str) -> None:
         """The provider knows what it has said."""
 
+    def attend(self, language: str) -> None:
+        """The provider knows what it hears."""
+
     def events(self) -> AsyncIterator[EarsEvent]:
         """The conversation asks the session itself."""
         raise NotImplementedError
@@ -89,8 +93,8 @@ class DuplexConversation(Conversation):
         """See `agent.conversation.Conversation`."""
         seat = Seat(session)
         super().__init__(
-            line, seat, seat, seat, persona,
-            tools=tools, options=options, transfer=transfer, people=people, observer=observer, call=call,
+            line, seat, Role(persona, seat, lambda _: seat, tools=tuple(tools)),
+            options=options, transfer=transfer, people=people, observer=observer, call=call,
         )  # fmt: skip
         self._agent.mouth = self._mouth = SessionMouth(line, session, seat)
         seat.deaf = lambda: self._floor.turns.state in DEAF

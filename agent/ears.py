@@ -33,6 +33,10 @@ class Transcript(NamedTuple):
     """Where the last word ends, in seconds of the audio given to `hear` since `open`."""
     words: tuple[Word, ...] = ()
     """Of a final text, if the provider tells where each of its words stands."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what was spoken, most of it first; empty if the provider does not tell."""
+    confidence: float = 1.0
+    """How sure the provider is of them, 0 to 1."""
 
 
 EarsEvent = Onset | Transcript
@@ -63,6 +67,13 @@ class Ears(Protocol):
 
     def expect(self, said: str) -> None:
         """Give the agent's last sentence, which hints at what the caller may say next."""
+        ...
+
+    def attend(self, language: str) -> None:
+        """Be told that `language` (ISO 639-1) is spoken from now on.
+
+        Ears that know only one at a time change over, and lose no words by it.
+        """
         ...
 
     def events(self) -> AsyncIterator[EarsEvent]:

@@ -5,6 +5,7 @@ import asyncio
 from agent.ears import Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
 from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
@@ -14,8 +15,8 @@ from agent.vad import HANGOVER, Activity, VoiceActivity
 class Floor:
     """Who has it, and what is being said."""
 
-    def __init__(self, options: TurnOptions) -> None:
-        self.turns = Turns(options, 0.0)
+    def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
+        self.turns = Turns(options, 0.0, phrases)
         self.turn: Turn | None = None
         self.first = 1
         """The first utterance of `turn`."""
@@ -28,7 +29,13 @@ class Floor:
 
     def start(self, now: float) -> None:
         """The call begins."""
-        self.turns = Turns(self.turns.options, now)
+        self.turns = Turns(self.turns.options, now, self.turns.phrases)
+
+    def unprepare(self) -> None:
+        """Throw away the reply that was prepared: it was thought of under other circumstances."""
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None:
+            prepared.cancel()
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

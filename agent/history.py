@@ -61,7 +61,10 @@ class History:
     """The messages of one call, as a chat model wants them."""
 
     def __init__(self, prompt: str) -> None:
-        self._prompt = prompt
+        self.prompt = prompt
+        """What the model is told; another agent that takes over has its own."""
+        self.manner = ""
+        """In which language it is to answer; empty for whichever it likes."""
         self._entries: list[Asked | Said] = []
         self._notes: list[str] = []
         self._known = ""
@@ -122,9 +125,8 @@ class History:
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
         # The newest note stands last; not every model takes system messages in the middle.
-        prompt = "\n\n".join(
-            [self._prompt, *([self._known] if self._known else []), *(f"{NOTE} {note}" for note in self._notes)]
-        )
+        told = [part for part in (self.prompt, self.manner, self._known) if part]
+        prompt = "\n\n".join([*told, *(f"{NOTE} {note}" for note in self._notes)])
         messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
             if isinstance(entry, Asked):

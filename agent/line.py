@@ -88,6 +88,13 @@ class Line(Protocol):
         """Press `keys` (``0123456789*#ABCD``), 100 ms each; what is being said waits. Raises `ValueError`."""
         ...
 
+    def seclude(self, on: bool) -> None:
+        """From now on, or no longer: what the caller does is for `Digit` events alone.
+
+        It is neither recorded nor captured nor listened to, and `Audio` is silence.
+        """
+        ...
+
     def pause(self) -> None:
         """Go silent within one 20 ms slot and keep what is queued."""
         ...

@@ -47,6 +47,10 @@ class MeteredEars:
         """See `Ears.expect`."""
         self._ears.expect(said)
 
+    def attend(self, language: str) -> None:
+        """See `Ears.attend`."""
+        self._ears.attend(language)
+
     def events(self) -> AsyncIterator[EarsEvent]:
         """See `Ears.events`."""
         return self._ears.events()

@@ -35,10 +35,16 @@ class Mouth:
         self._silent.set()
         self._ends_at = 0.0
         self._ahead: tuple[str, Ahead[bytes]] | None = None
+        self._language = "en"
+
+    def speak_in(self, language: str) -> None:
+        """What is said from now on is in `language` (ISO 639-1)."""
+        self.forget()
+        self._language = language
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
         """Have what will probably be the next sentence synthesised before it is wanted."""
-        if spoken := speakable(text):
+        if spoken := speakable(text, self._language):
             self.forget()
             self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
 
@@ -77,7 +83,7 @@ class Mouth:
             if ahead[0] == text:
                 return ahead[1].pieces()
             ahead[1].cancel()
-        spoken = speakable(text)
+        spoken = speakable(text, self._language)
         return self._synthesise(spoken) if spoken else None
 
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:

@@ -1,7 +1,12 @@
 """Who the agent is: what the model is told, and the sentences that are said without it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.stock import STOCK
+
+_EN = STOCK["en"]
 
 
 @dataclass(frozen=True)
@@ -13,16 +18,25 @@ class Persona:
     greeting: str
     notice: str = ""
     """Said before the greeting and not to be interrupted, e.g. that calls are recorded."""
-    filler: str = "One moment, please."
+    filler: str = _EN["filler"]
     """Said when a tool takes long."""
-    reprompt: str = "Are you still there?"
-    goodbye_silence: str = "I cannot hear you, so I will hang up now. Goodbye."
-    goodbye_overtime: str = "I am sorry, our time is up. Please call again. Goodbye."
-    apology: str = "I am sorry, I have a technical problem."
+    reprompt: str = _EN["reprompt"]
+    goodbye_silence: str = _EN["goodbye_silence"]
+    goodbye_overtime: str = _EN["goodbye_overtime"]
+    apology: str = _EN["apology"]
     """Said when a provider fails; then the caller is transferred, or the call ends."""
-    not_connected: str = "I am sorry, nobody can take your call at the moment. Can I help you with anything else?"
+    not_connected: str = _EN["not_connected"]
     """Said when a transfer failed; then the conversation goes on."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys that stand for a tool without arguments, by its name; the ``say`` of its result is said."""
-    not_done: str = "I am sorry, that did not work. Please tell me instead."
+    not_done: str = _EN["not_done"]
     """Said when such a tool fails."""
+    opening: str = ""
+    """Said when it takes a call over from another agent; empty: it goes on as if nothing had happened."""
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Sentences of these names in other languages, by ISO 639-1 code."""
+
+    def speaking(self, language: str) -> "Persona":
+        """The same agent in `language`, as far as there are translations."""
+        changes: dict[str, Any] = {**self.translations.get(language, {})}
+        return replace(self, **changes)

@@ -64,6 +64,10 @@ class Turn:
     heard: str = ""
     """What of it the caller heard."""
     interrupted: bool = False
+    agent: str = ""
+    """Who answered, at its end."""
+    language: str = ""
+    """What was spoken, an ISO 639-1 code."""
     tools: list[ToolRun] = field(default_factory=list)
     times: Times = field(default_factory=Times)
 
@@ -140,7 +144,35 @@ class Used(NamedTuple):
     amount: float
 
 
-Report = CallerSaid | AgentSays | ToolStarted | ToolDone | Interrupted | TurnEnded | ProviderFailed | Used
+class LanguageChanged(NamedTuple):
+    """The agent speaks `language` (ISO 639-1) from now on."""
+
+    language: str
+    why: str
+    """``detected`` or ``asked for``."""
+
+
+class HandedOver(NamedTuple):
+    """Another agent has taken the call over."""
+
+    agent: str
+    before: str
+    reason: str
+    """What the caller wants, in the words of the agent `before`."""
+
+
+Report = (
+    CallerSaid
+    | AgentSays
+    | ToolStarted
+    | ToolDone
+    | Interrupted
+    | TurnEnded
+    | ProviderFailed
+    | Used
+    | LanguageChanged
+    | HandedOver
+)
 
 
 def tell(observer: Callable[[Report], None] | None, report: Report) -> None:

@@ -1,9 +1,10 @@
 """One reply: the model's words go sentence by sentence to the voice, its tool calls to the tools, and back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any
 
 from agent.ahead import Ahead, Spawn
@@ -19,6 +20,8 @@ ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
 CALLS = 8
 """Tool calls carried out at a time; more in one reply are dropped."""
+COVERED_AFTER = 2.0
+"""Seconds that the model may think about its first word until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
 
@@ -73,6 +76,10 @@ class Control:
         return [hang_up, replace(transfer_to_one, name=transfer_to_human.name)]
 
 
+async def unsaid(text: str) -> None:
+    """What tools say while there is no reply."""
+
+
 @dataclass
 class Agent:
     """What all replies of one call share."""
@@ -87,6 +94,10 @@ class Agent:
     spawn: Spawn
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
+    say: Callable[[str], Awaitable[None]] = unsaid
+    """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
+    opening: str = ""
+    """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
 
 class Preparation:
@@ -139,6 +150,9 @@ class Reply:
                 pieces, prepared = prepared.pieces(), None
             else:
                 pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas if left else ())
+            if opening := agent.opening:
+                agent.opening = ""
+                await self._say(said, opening)
             calls = await self._speak(said, pieces)
             if not calls or not left:
                 break
@@ -162,8 +176,15 @@ class Reply:
         calls: list[ToolCall] = []
         cutter = SentenceCutter()
         times = self.turn.times
-        async with aclosing(pieces):
-            async for piece in pieces:
+        ahead = Ahead(pieces, self._agent.spawn)
+        try:
+            if not self.turn.said and not await ahead.begins(COVERED_AFTER) and self._agent.filler:
+                await self._say(said, self._agent.filler)
+        except BaseException:
+            ahead.cancel()
+            raise
+        async with aclosing(ahead.pieces()) as read:
+            async for piece in read:
                 times.first_token = times.first_token or self._now()
                 if isinstance(piece, Text):
                     for sentence in cutter.feed(piece.delta):
@@ -182,6 +203,10 @@ class Reply:
 
         await self._agent.mouth.speak(self._begin(said, text), on_sound)
 
+    async def _say_to_end(self, said: Said, text: str) -> None:
+        await self._say(said, text)
+        await self._agent.mouth.silent()
+
     def _begin(self, said: Said, text: str) -> Sentence:
         times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
@@ -194,6 +219,7 @@ class Reply:
     async def _run_tools(self, said: Said) -> None:
         agent = self._agent
         runs: dict[asyncio.Task[Any], Tool | None] = {}
+        agent.say = partial(self._say_to_end, said)
         for call in said.calls:
             task = agent.spawn(self._run_tool(call, said))
             runs[task] = found = agent.toolbox.get(call.name)
@@ -205,7 +231,7 @@ class Reply:
             if slow:
                 slowest = runs[next(iter(slow))]
                 filler = (slowest.filler if slowest else "") or agent.filler
-                if filler:
+                if filler and not any(one is not None and one.waits_for_caller for one in runs.values()):
                     await self._say(said, filler)
                 await asyncio.wait(runs)
         except asyncio.CancelledError:

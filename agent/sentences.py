@@ -12,7 +12,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
-_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|[。！？]|\n+")
+_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|[。！？।]|\n+")
 _CLAUSE = re.compile(r"[,;:—–](?=\s)")
 
 

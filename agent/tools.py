@@ -21,6 +21,7 @@ from pydantic_core import to_jsonable_python
 
 from agent.model import ToolSchema
 from agent.records import ToolRun
+from agent.secrets import Vault
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ class Tool:
     """Whether the same arguments may change something again in the same call."""
     cache: float = 0.0
     """Seconds for which a result is used again for the same arguments, in any call; 0 for never."""
+    waits_for_caller: bool = False
+    """Whether it takes long because the caller does: then nothing is said to cover it."""
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
     """Cached results by arguments, and until when they hold."""
 
@@ -94,6 +97,7 @@ def tool(
     confirm: bool = False,
     repeatable: bool = False,
     cache: float = 0.0,
+    waits_for_caller: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -105,11 +109,14 @@ def tool(
     confirm: bool = False,
     repeatable: bool = False,
     cache: float = 0.0,
+    waits_for_caller: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
 
     A parameter is described by ``Annotated[int, "How many."]``; one named ``idempotency_key`` is not the model's: it
-    gets a text that is the same for every try of the same order. What is returned is turned into JSON as pydantic does.
+    gets a text that is the same for every try of the same order. One of type `agent.secrets.Secret` gets what the
+    caller has keyed in, of which the model only knows a reference. What is returned is turned into JSON as pydantic
+    does.
     Raises `ToolFileError` when the function cannot be used.
     """
 
@@ -122,8 +129,9 @@ def tool(
         if changes and cache:
             raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
         return Tool(
-            function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable, cache
-        )
+            function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable,
+            cache, waits_for_caller,
+        )  # fmt: skip
 
     return make if function is None else make(function)
 
@@ -154,11 +162,16 @@ class Toolbox:
     """The tools of one call."""
 
     def __init__(self, tools: Iterable[Tool], call: str = "") -> None:
-        self._tools = {one.name: one for one in tools}
         self._call = call
         """The identity of the call, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
         self._asked: dict[str, int] = {}
+        self.vault = Vault()
+        self.offer(tools)
+
+    def offer(self, tools: Iterable[Tool]) -> None:
+        """Let the model call these from now on, and no others; what was done stays done."""
+        self._tools = {one.name: one for one in tools}
         self.schemas = [one.schema for one in self._tools.values()]
 
     def get(self, name: str) -> Tool | None:
@@ -169,6 +182,7 @@ class Toolbox:
         """Run a tool with the JSON that the model wrote in the `turn`-th turn; never raises but on cancellation."""
         began = asyncio.get_running_loop().time()
         done = await self._run(name, arguments, turn)
+        done.result, done.error = self.vault.scrub(done.result), self.vault.scrub(done.error)
         done.seconds = asyncio.get_running_loop().time() - began
         return done
 
@@ -187,7 +201,10 @@ class Toolbox:
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
         if found.confirm and key not in self._done and self._asked.setdefault(key, turn) >= turn:
             return ToolRun(name, dumped, result={"status": CONFIRM})
-        given = {one: getattr(values, one) for one in type(values).model_fields}
+        try:
+            given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
+        except KeyError:
+            return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
         if found.side_effect and not found.repeatable:

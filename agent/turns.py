@@ -6,7 +6,6 @@ is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on wh
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 
@@ -16,6 +15,7 @@ FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
 DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
+ENGLISH = phrases_of(("en",))
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,8 @@ class TurnOptions:
     """Keys taken at a time."""
     dictation_pause: float = 1.0
     """Silence that completes a number, code or address that the agent has asked for; 0 takes the ears' word for it."""
-    languages: tuple[str, ...] = ("en",)
-    """ISO 639-1 codes of the languages that callers speak: whose "mm-hmm" is no interruption."""
-
-    @cached_property
-    def phrases(self) -> Phrases:
-        """The small words of the languages."""
-        return phrases_of(self.languages)
 
     def __post_init__(self) -> None:
-        phrases_of(self.languages)
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
             raise ValueError("durations must be positive")
 
@@ -195,19 +187,28 @@ class Patience:
         return self.asked >= self.most
 
 
+@dataclass
+class Sound:
+    """The caller's, as far as it matters here."""
+
+    onset: float
+    quiet_since: float | None
+    """Since when neither a sound nor words come; None while there is a sound."""
+
+
 class Turns:
     """The turn-taking of one call."""
 
-    def __init__(self, options: TurnOptions, now: float) -> None:
+    def __init__(self, options: TurnOptions, now: float, phrases: Phrases = ENGLISH) -> None:
+        """`phrases` are the small words of the languages that the caller may speak."""
         self.options = options
+        self.phrases = phrases
         self.state = State.LISTENING
         self.said = ""
         """What the agent is saying or said last; the caller's echo of it is not an interruption."""
         self._since = now
         self._greeted = False
-        self._onset_at = now
-        self._quiet_since: float | None = now
-        """Since when neither a sound nor words come from the caller; None while there is a sound."""
+        self._sound = Sound(now, now)
         self._patience = Patience(options.reprompts)
         self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
@@ -218,10 +219,14 @@ class Turns:
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
         if event is E.ONSET:
-            self._onset_at, self._quiet_since = now, None
-        elif event is E.QUIET or (self._quiet_since is not None and event in (E.WORDS, E.STABLE)):
-            self._quiet_since = now
-        elif event is E.STARTED and self._quiet_since is None and now < self._onset_at + self.options.confirm_limit:
+            self._sound = Sound(now, None)
+        elif event is E.QUIET or (self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE)):
+            self._sound.quiet_since = now
+        elif (
+            event is E.STARTED
+            and self._sound.quiet_since is None
+            and now < self._sound.onset + self.options.confirm_limit
+        ):
             event = E.COLLIDED
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
@@ -242,13 +247,13 @@ class Turns:
         Returns the words that the decisions are about, and the decisions.
         """
         words = words_of(text)
-        murmur = not words or self._is_murmur(words)
+        murmur = not words or self._is_murmur(words, final=final)
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
         if not words:
             return text, self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
         if murmur:
-            if not self.options.phrases.assent.isdisjoint(words):
+            if not self.phrases.assent.isdisjoint(words):
                 self._assent = (text, now)
             return text, self.handle(E.FINAL_MURMUR, now)
         return self._final(text, now)
@@ -268,7 +273,7 @@ class Turns:
 
     def _is_part(self, text: str) -> bool:
         """Whether more may follow: the agent has asked for something that people dictate, and this looks like it."""
-        phrases = self.options.phrases
+        phrases = self.phrases
         if not self.options.dictation_pause or phrases.dictated.isdisjoint(words_of(self.said)):
             return False
         return is_dictated(text, phrases)
@@ -331,7 +336,7 @@ class Turns:
 
     def _state_ends(self) -> float | None:
         """When the state is over if nothing happens; the event that ends it stands in `TIMEOUTS`."""
-        options, quiet_since = self.options, self._quiet_since
+        options, quiet_since = self.options, self._sound.quiet_since
         match self.state:
             case S.LISTENING | S.HEARING if self._patience.away:
                 return None
@@ -355,8 +360,8 @@ class Turns:
         keys = self._keys.take()
         return self._final(f"[pressed {' '.join(keys)}]", now) if keys else ("", ())
 
-    def _is_murmur(self, words: list[str]) -> bool:
-        phrases = self.options.phrases
+    def _is_murmur(self, words: list[str], *, final: bool) -> bool:
+        phrases = self.phrases
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
         if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
@@ -365,7 +370,8 @@ class Turns:
         if all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words):
             return True
         said = f" {' '.join(words_of(self.said))} "
-        return len(words) >= 2 and f" {' '.join(words)} " in said
+        # The first word of an echo may be the first of an interruption, too: what follows tells.
+        return len(words) >= 1 + final and f" {' '.join(words)} " in said
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions:

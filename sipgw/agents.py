@@ -93,6 +93,10 @@ class Agents:
                 hold_music(one.config.transfer.music)
             except ValueError as error:
                 raise ConfigError(f"agent {one.name}: transfer.{error}") from None
+            for name in one.config.agent.hand_over:
+                if name not in self.all:
+                    there = ", ".join(sorted(self.all))
+                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
@@ -184,7 +188,7 @@ def _check_variables(one: AgentDefinition) -> None:
         raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
     if len(own) > MOST_VARIABLES:
         raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
-    for field in ("prompt", "greeting", "outbound_greeting", "voicemail", "notice"):
+    for field in ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening"):
         for name in _VARIABLE.findall(getattr(one.config.agent, field)):
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))

@@ -13,7 +13,8 @@ from sipgw.agents import Agents
 from sipgw.browser_call import BrowserCall
 from sipgw.browser_party import on_page
 from sipgw.config import Config
-from sipgw.desk import Desk, Hosting
+from sipgw.desk import Desk
+from sipgw.hosting import Hosting
 from sipgw.live import LiveCall
 from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity

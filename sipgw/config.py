@@ -36,6 +36,7 @@ from sipgw.browser_options import BrowserOptions
 from sipgw.capture import CaptureOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
+from sipgw.languages import LanguageOptions
 from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
@@ -102,8 +103,16 @@ class AgentOptions:
     """Who goes on speaking when `voice` fails, in this order."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
-    apology: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
-    """Said when a provider fails."""
+    apology: str = ""
+    """Said when a provider fails; empty for a sentence in the caller's language."""
+    collect_digits: bool = False
+    """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
+    about: str = ""
+    """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
+    hand_over: tuple[str, ...] = ()
+    """Names of the agents that it may hand a call over to, with all that was said; empty: none."""
+    opening: str = ""
+    """Said when another agent has handed a call over to this one; empty: it goes on without a word about that."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,8 @@ class Config:
     """What a call may cost."""
     prices: tuple[PriceOptions, ...] = ()
     """What things cost, before the price table of the package."""
+    languages: tuple[LanguageOptions, ...] = ()
+    """What the agent speaks, the first one first; empty is English."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
     mcp: tuple[McpOptions, ...] = ()
@@ -186,6 +197,7 @@ class Config:
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("accounts", [account.user for account in self.accounts]),
             ("webhooks", [webhook.name for webhook in self.webhooks]),
+            ("languages", [language.code for language in self.languages]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
@@ -204,6 +216,11 @@ class Config:
         for trunk in self.trunks:
             if trunk.proof == "digest" and trunk.name not in served:
                 raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The languages that are spoken, by ISO 639-1 code."""
+        return tuple(one.code for one in self.languages) or ("en",)
 
     @property
     def audit_folder(self) -> Path:

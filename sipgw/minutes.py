@@ -11,7 +11,9 @@ from typing import Any
 from agent.records import (
     AgentSays,
     CallerSaid,
+    HandedOver,
     Interrupted,
+    LanguageChanged,
     ProviderFailed,
     Report,
     ToolDone,
@@ -114,7 +116,10 @@ class Minutes:
                 return {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
             case CallerSaid() | ToolStarted():
                 return None
-            case Interrupted() | ProviderFailed():
+            case HandedOver(agent):
+                going.redact = self._redactor(agent)
+                return {"event": {"kind": _kind(report), "at": at, "about": kept_json(report._asdict(), going.redact)}}
+            case Interrupted() | ProviderFailed() | LanguageChanged():
                 about = kept_json(report._asdict(), going.redact)
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None

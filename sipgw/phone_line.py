@@ -1,9 +1,9 @@
 """The telephone as the agent's line: sound, keys and silence of one media channel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
-from typing import Any
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,6 +26,33 @@ SILENCE = b"\xff"
 """Mu-law."""
 
 
+class Keeper(Protocol):
+    """What records a call."""
+
+    def pressed(self, key: str) -> None:
+        """The caller presses a key."""
+
+    def seclude(self, on: bool) -> None:
+        """Keep nothing of what follows, or go on."""
+
+
+@dataclass
+class Apart:
+    """Why the agent does not hear the caller."""
+
+    held: bool = False
+    """They have put us on hold."""
+    aside: bool = False
+    """Somebody else speaks with them."""
+    secluded: bool = False
+    """They press what nobody may read."""
+
+    @property
+    def any(self) -> bool:
+        """Whether one of these is so."""
+        return self.held or self.aside or self.secluded
+
+
 class PhoneLine:
     """An `agent.line.Line` on a media channel."""
 
@@ -36,14 +63,13 @@ class PhoneLine:
         """Whether nobody is there any more."""
         self.utterance = 0
         """The number of the last one that was said."""
-        self.pressed: Callable[[str], None] = lambda key: None
-        """Told each key that is pressed, before the conversation is."""
+        self.keeper: Keeper | None = None
+        """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
         self._keys = Keys()
-        self._held = False
-        self._aside = False
+        self._apart = Apart()
         self.audience = Audience(lambda on: self._live.listen(on=on))
         """Who listens live."""
         self.joined: PhoneLine | None = None
@@ -60,10 +86,10 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Begin to exchange sound as `negotiated`, or go on so."""
-        if negotiated.on_hold is not self._held:
-            self._held = negotiated.on_hold
-            if not self._aside:
-                self._events.put_nowait(agent_line.Away(self._held))
+        if negotiated.on_hold is not self._apart.held:
+            self._apart.held = negotiated.on_hold
+            if not self._apart.aside:
+                self._events.put_nowait(agent_line.Away(self._apart.held))
         agreed = negotiated.srtp
         form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys)
         remote = [negotiated.remote_address, negotiated.remote_port]
@@ -83,7 +109,7 @@ class PhoneLine:
             case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
                 self.dropped += 1
             case media.Frames(ulaw, at):
-                heard = SILENCE * len(ulaw) if self._held or self._aside else ulaw  # what is not meant for the agent
+                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # what is not meant for the agent
                 self._events.put_nowait(agent_line.Audio(heard, at))
             case media.Digit(key, at):
                 self.press(key, "rtp", at)
@@ -93,7 +119,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Started(utterance, at))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._held:
+            case media.NoRtp() if self._apart.held:
                 pass  # who holds us may play music, but need not
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
@@ -104,15 +130,16 @@ class PhoneLine:
 
     def press(self, key: str, way: Way, at: float) -> None:
         """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
-        if way == "info":
+        if way == "info" and not self._apart.secluded:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
             self.joined.send_digits(key)
-        if self._aside:
+        if self._apart.aside:
             return
-        self.pressed(key)
+        if self.keeper is not None and not self._apart.secluded:
+            self.keeper.pressed(key)
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
@@ -129,17 +156,17 @@ class PhoneLine:
         """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
         self._note("step_aside")
         self._live.music(music)
-        if not self._aside:
-            self._aside = True
+        if not self._apart.aside:
+            self._apart.aside = True
             self._events.put_nowait(agent_line.Away(away=True, taken=True))
 
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
         self._note("step_back")
         self.part()
-        if self._aside:
-            self._aside = False
-            self._events.put_nowait(agent_line.Away(away=self._held))
+        if self._apart.aside:
+            self._apart.aside = False
+            self._events.put_nowait(agent_line.Away(away=self._apart.held))
 
     def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
         """Let the other sides of both lines speak with each other; `heard`, if this one's agent comes back later."""
@@ -174,6 +201,12 @@ class PhoneLine:
         """See `agent.line.Line.send_digits`."""
         self._note("sent", keys=keys)
         self._live.send_digits(keys)
+
+    def seclude(self, on: bool) -> None:
+        """See `agent.line.Line.seclude`."""
+        self._apart.secluded = on
+        if self.keeper is not None:
+            self.keeper.seclude(on)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

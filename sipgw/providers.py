@@ -73,7 +73,8 @@ class Providers:
 
     ears: Callable[[], Ears]
     model: Model
-    voice: Callable[[], Voice]
+    voice: Callable[[str], Voice]
+    """For a language (ISO 639-1); empty for the one that the agent begins in."""
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
     duplex: Duplexes | None = None
@@ -174,6 +175,10 @@ def choose(config: Config) -> Choice:
         raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
+    for one in config.languages:
+        if one.voice and (one.voice not in _VOICES or not _VOICES[one.voice].has_key(config)):
+            known = ", ".join(_VOICES)
+            raise ConfigError(f"[[languages]] voice = {one.voice!r} is none of {known}, or there is no key for it")
     duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
 
@@ -229,10 +234,11 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        patient = config if len(choice.ears) == 1 else _hasty(config)
+        patient = _hearing(config if len(choice.ears) == 1 else _hasty(config))
         hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
-        speaking = [_maker(_VOICES, name, config, local.voice) for name in choice.voice]
-        providers = assembled(hearing, await _models(config, choice.model), speaking, config.failover, speech)
+        voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
+        first = voices[config.codes[0]]
+        providers = assembled(hearing, await _models(config, choice.model), (), config.failover, speech)
         stack.push_async_callback(providers.model.close)
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
@@ -241,7 +247,11 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
             servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
         talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
         duplex = Duplexes(talking, config.failover) if talking else None
-        yield replace(providers, duplex=duplex, servers=servers)
+
+        def voice(language: str) -> Voice:
+            return voices.get(language, first).voice()
+
+        yield replace(providers, voice=voice, duplex=duplex, servers=servers)
 
 
 def assembled(
@@ -259,11 +269,62 @@ def assembled(
     def ears() -> Ears:
         return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, options)
 
-    def voice() -> Voice:
+    def voice(language: str) -> Voice:
         return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)
 
     model = thinking[0] if len(thinking) == 1 else FailoverModel(thinking, Health(len(thinking)), options)
     return Providers(ears, model, voice, speech)
+
+
+class _Speaking:
+    """The voices of one language."""
+
+    def __init__(self, config: Config, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
+        own = next((one.voice for one in config.languages if one.code == code), "")
+        names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
+        config = _speaking(config, code, names[0])
+        self._makers = [seen_voice(_maker(_VOICES, name, config, local)) for name in names]
+        self._health = Health(len(names))
+        self._failover = config.failover
+
+    def voice(self) -> Voice:
+        """A voice for a call."""
+        makers = self._makers
+        return makers[0]() if len(makers) == 1 else FailoverVoice(makers, self._health, self._failover)
+
+
+def _speaking(config: Config, code: str, first: str) -> Config:
+    """`config` with voices that speak the language of that code; its own voice is one of the provider `first`."""
+    one = next((one for one in config.languages if one.code == code), None)
+    if one is None:
+        return config
+    sections = {"elevenlabs": "language_code", "cartesia_voice": "language", "assemblyai_voice": "language"}
+    changed = {name: {key: code} for name, key in sections.items()}
+    if one.voice_id and first in _VOICE_KEYS:
+        section, key = _VOICE_KEYS[first]
+        changed.setdefault(section, {})[key] = one.voice_id
+    return replace(config, **{name: replace(getattr(config, name), **values) for name, values in changed.items()})
+
+
+_VOICE_KEYS = {
+    "elevenlabs": ("elevenlabs", "voice_id"),
+    "cartesia": ("cartesia_voice", "voice_id"),
+    "assemblyai": ("assemblyai_voice", "voice_id"),
+    "deepgram": ("deepgram_voice", "model"),
+    "polly": ("polly", "voice_id"),
+    "openai": ("openai_voice", "voice"),
+}
+"""Where the configuration names the voice of each provider."""
+
+
+def _hearing(config: Config) -> Config:
+    """Ears that know which languages to expect."""
+    parts = {
+        name: replace(getattr(config, name), languages=getattr(config, name).languages or config.codes)
+        for name in ("assemblyai", "cartesia", "deepgram")
+        if config.languages
+    }
+    return replace(config, **parts)
 
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:

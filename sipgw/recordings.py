@@ -86,19 +86,22 @@ class Tape:
         self._agreed = consent != "key"
         self._channel: Channel | None = None
         self._by_hand = False
+        self._secluded = False
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, channel: Channel) -> None:
         """Record what `channel` exchanges from now on, or from the caller's consent on."""
-        if self.path and self._channel is None:
+        if self._channel is None:
             self._channel = channel
-            self._start()
+            if self.path:
+                self._start()
 
     def pressed(self, key: str) -> None:
         """The caller presses keys: that may be consent, or a number that nobody should hear in the recording."""
         if not self._agreed and key == AGREE:
             self._agreed = True
-            self._start()
+            if self.path:
+                self._start()
         elif self.began is not None and self._channel:
             self._channel.pause_recording()
             if self._timer:
@@ -114,21 +117,31 @@ class Tape:
     def resume(self) -> None:
         """Keep sound again."""
         self._by_hand = False
-        if self.began is not None and self._channel and self._timer is None:
-            self._channel.resume_recording()
+        self._go_on()
+
+    def seclude(self, on: bool) -> None:
+        """Keep nothing at all of what follows, neither here nor in captures, whether there is a recording or not."""
+        self._secluded = on
+        if not on:
+            self._go_on()
+        elif self._channel:
+            self._channel.pause_recording()
+
+    def _go_on(self) -> None:
+        if self._channel and not (self._by_hand or self._secluded or self._timer):
+            with contextlib.suppress(MediaDown):  # the call is over
+                self._channel.resume_recording()
 
     def _start(self) -> None:
         if self._agreed and self._channel and self.began is None:
             self.began = datetime.now(UTC)
             self._channel.record(self.path)
-            if self._by_hand:
+            if self._by_hand or self._secluded:
                 self._channel.pause_recording()
 
     def _keys_done(self) -> None:
         self._timer = None
-        if not self._by_hand and self._channel:
-            with contextlib.suppress(MediaDown):  # the call is over
-                self._channel.resume_recording()
+        self._go_on()
 
     def on_recorded(self, event: Recorded) -> None:
         """The media process told the end."""

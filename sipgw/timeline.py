@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
+from agent.records import (
+    AgentSays,
+    CallerSaid,
+    HandedOver,
+    Interrupted,
+    LanguageChanged,
+    ProviderFailed,
+    Report,
+    ToolDone,
+    ToolStarted,
+    TurnEnded,
+)
+from agent.tongues import NAMES
 from sipgw.capture import Ladder
 from sipgw.events import (
     CallAnswered,
@@ -116,6 +128,10 @@ class Timeline:
                 self._note(now, "tool", f"{run.name} {told} after {run.seconds:.2f} s.")
             case ProviderFailed(part, cause):
                 self._note(now, "failure", f"The {part} failed: {cause}")
+            case LanguageChanged(language, why):
+                self._note(now, "language", f"The agent speaks {NAMES.get(language, language)} now ({why}).")
+            case HandedOver(agent, before, reason):
+                self._note(now, "hand_over", f"{before} handed over to {agent}: {self.redact(reason)}")
             case CallerSaid() | AgentSays():
                 pass  # it stands in the turn
 

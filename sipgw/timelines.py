@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import structlog
 
+from agent.records import HandedOver
 from sipgw.capture import Ladder
-from sipgw.events import CallBegan, CallEnded, Event
+from sipgw.events import CallBegan, CallEnded, CallReported, Event
 from sipgw.store.files import ENDING, file_name
 from sipgw.timeline import Timeline, ladder_as_dict
 
@@ -70,6 +71,8 @@ class Timelines:
         if isinstance(event, CallBegan):
             self._live[event.call] = Timeline(event, now, redact=self.redactor(event.agent))
         elif timeline := self._live.get(event.call):
+            if isinstance(event, CallReported) and isinstance(event.report, HandedOver):
+                timeline.redact = self.redactor(event.report.agent)
             timeline.tell(event, now)
             if isinstance(event, CallEnded):
                 if self._open and self._kept:

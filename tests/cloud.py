@@ -56,13 +56,14 @@ async def cloud(
     sip: EndpointOptions | None = None,
     recording: RecordingOptions | None = None,
     change: Callable[[Config], Config] = lambda config: config,
+    agents: Callable[[Config], dict[str, Config]] = lambda config: {},
     further: Sequence[Sequence[Said]] = (),
 ) -> AsyncIterator[Cloud]:
     """Run a gateway against fakes; `delays` are those of final transcript, first token and first sound.
 
     `said` is heard in the first session of the ears, `further` in the next ones.
 
-    `change` makes its configuration what the test needs.
+    `change` makes its configuration what the test needs; `agents` makes further agents of that.
     """
     final, token, sound = delays
     replies = [replace(reply, delay=reply.delay + token) for reply in replies]
@@ -81,7 +82,8 @@ async def cloud(
             openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
             elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
         )
-        gateway = Gateway(change(config))
+        changed = change(config)
+        gateway = Gateway(changed, agents(changed))
         gateway.watchers.add(reports(observer))
         async with gateway:
             yield Cloud(ears, model, voice, gateway)

@@ -146,7 +146,7 @@ def test_what_is_known_of_the_call_stands_in_prompt_and_greeting() -> None:
     options = AgentOptions(business="Harbour", prompt="{{caller}} rang {{ dialled }} on {{weekday}}.")
     at = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
     caller = Identity(number="+15550100", dialled="+15551234")
-    who = persona(options, call_variables(options, caller, "carrier", at))
+    who = persona(Config(options), call_variables(options, caller, "carrier", at))
     assert who.prompt == "+15550100 rang +15551234 on Saturday."
     assert who.greeting == "Hello, this is Harbour. How can I help you?"
 

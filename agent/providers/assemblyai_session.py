@@ -11,13 +11,28 @@ from typing import Any, ClassVar
 from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
+from agent.providers.hearing import (
+    SPELLED,
+    Begun,
+    EarsSession,
+    Fault,
+    ListenOptions,
+    SessionEvent,
+    asks_to_dictate,
+    bases,
+)
 
 FRAME_MIN = 400
 """Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
 
 U3_PAUSE = 0.1
 """Seconds of silence after which Universal-3 decodes the turn so far, unless told otherwise."""
+
+DICTATED_MIN, DICTATED_MAX = 500, 1800
+"""Milliseconds of silence that end a turn while something is dictated."""
+
+LANGUAGES = 10
+"""Languages told at most."""
 
 CONTEXT_LIMIT = 1500
 """Characters of `agent_context` sent; the server ends the session beyond 1750."""
@@ -62,10 +77,32 @@ class AssemblyAIOptions(ListenOptions):
         """Whether the model accepts `agent_context`: Universal-3.5 and later; for u3-rt-pro it is not documented."""
         return self.model.startswith("universal-3-")
 
+    def usual(self) -> dict[str, Any]:
+        """What a session is told to undo `dictation`."""
+        least, most = (100, 1000) if self.is_u3 else (400, 1280)
+        return {
+            "min_turn_silence": least if self.min_turn_silence is None else round(self.min_turn_silence * 1000),
+            "max_turn_silence": most if self.max_turn_silence is None else round(self.max_turn_silence * 1000),
+            "keyterms_prompt": list(self.keyterms),
+        }
+
+    def dictation(self) -> dict[str, Any]:
+        """What a session is told while something is dictated."""
+        usual = self.usual()
+        return {
+            "min_turn_silence": max(usual["min_turn_silence"], DICTATED_MIN),
+            "max_turn_silence": max(usual["max_turn_silence"], DICTATED_MAX),
+            "keyterms_prompt": list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100],
+        }
+
     def session_url(self) -> str:
         """The URL of a session: mu-law at 8 kHz as it comes from the line."""
+        several = len(self.languages) > 1
+        model = self.model
+        if model == "universal-streaming-english" and self.languages not in ((), ("en",)):
+            model = "universal-streaming-multilingual"
         query = {
-            "speech_model": self.model,
+            "speech_model": model,
             "encoding": "pcm_mulaw",
             "sample_rate": str(SAMPLE_RATE),
         }
@@ -76,6 +113,10 @@ class AssemblyAIOptions(ListenOptions):
             query["keyterms_prompt"] = json.dumps(list(self.keyterms))
         if self.language:
             query["language"] = self.language
+        elif self.languages and self.takes_context:
+            query["language_codes"] = json.dumps(list(self.languages)[:LANGUAGES])
+        if several:
+            query["language_detection"] = "true"
         if self.redact:
             query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
             query["redact_pii_sub"] = "entity_name"
@@ -100,6 +141,7 @@ class Session(EarsSession):
         super().__init__(options, FRAME_MIN)
         self._options = options
         self._finished = -1  # turn_order of the session's last final
+        self._dictated = False
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers; the key stands bare in its header."""
@@ -111,10 +153,18 @@ class Session(EarsSession):
         self._finished = -1
 
     def hint(self, said: str) -> str:
-        """The question as context of the answer, for the models that take it (`AssemblyAIOptions.takes_context`)."""
-        if not self._options.takes_context:
-            return ""
-        return json.dumps({"type": "UpdateConfiguration", "agent_context": said[-CONTEXT_LIMIT:]})
+        """The question as context of the answer, for the models that take it (`AssemblyAIOptions.takes_context`).
+
+        Whoever dictates may pause for longer and spells; after the next sentence everything is as before.
+        """
+        update: dict[str, Any] = {}
+        if self._options.takes_context:
+            update["agent_context"] = said[-CONTEXT_LIMIT:]
+        dictated = asks_to_dictate(said, self._options.languages)
+        if dictated or self._dictated:
+            update |= self._options.dictation() if dictated else self._options.usual()
+        self._dictated = dictated
+        return json.dumps({"type": "UpdateConfiguration", **update}) if update else ""
 
     def fault(self, loss: Fault) -> ProviderError:
         """The error for the end of a session; too many sessions are told apart by words only."""
@@ -165,7 +215,11 @@ class Session(EarsSession):
             self._finished = order
             placed = self.backlog.words((w["text"], _seconds(w.get("start")), _seconds(w.get("end"))) for w in words)
             self.backlog.settle(end)
-        return Transcript(text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed)
+        spoken, sure = fields.get("language_code"), fields.get("language_confidence")
+        return Transcript(
+            text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed,
+            bases([spoken]), sure if isinstance(sure, int | float) else 1.0,
+        )  # fmt: skip
 
     def _is_stable(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
         """Whether a partial will probably become the final.

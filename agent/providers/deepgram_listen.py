@@ -10,10 +10,22 @@ from typing import Any, ClassVar
 
 from agent.ears import Onset, Transcript, Word
 from agent.line import SAMPLE_RATE
-from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
+from agent.providers.hearing import (
+    SPELLED,
+    Begun,
+    EarsSession,
+    Fault,
+    ListenOptions,
+    SessionEvent,
+    asks_to_dictate,
+    bases,
+)
 
 KEYTERMS = 100
 """Key terms sent at most."""
+
+DICTATED = 0.85
+"""Flux: how sure it must be that a turn is over while something is dictated."""
 
 _GOODBYE = json.dumps({"type": "CloseStream"})
 
@@ -86,8 +98,8 @@ class _DeepgramSession(EarsSession):
         super().__init__(options)
         self._options = options
 
-    def _request(self, path: str, query: dict[str, str]) -> tuple[str, dict[str, str]]:
-        pairs = [("model", self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
+    def _request(self, path: str, query: dict[str, str], model: str = "") -> tuple[str, dict[str, str]]:
+        pairs = [("model", model or self._options.model), ("encoding", "mulaw"), ("sample_rate", str(SAMPLE_RATE))]
         pairs += [*query.items(), *(("keyterm", term) for term in self._options.keyterms)]
         pairs += [("redact", kind) for kind in self._options.redact]
         url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(pairs)}"
@@ -110,6 +122,18 @@ class NovaSession(_DeepgramSession):
         self._placed: list[Word] = []
         self._fixed: list[str] = []  # final results of the open turn; a new session does not hear them again
         self._turn_from: int | None = None
+        self._languages: tuple[str, ...] = ()
+        """Of the open turn."""
+        self._language = options.language or (options.languages[0] if len(options.languages) == 1 else "")
+        if not self._language and options.languages:
+            self._language = "multi" if options.model.startswith("nova-3") else options.languages[0]
+
+    def attend(self, language: str) -> str | None:
+        """Models of one language need another session."""
+        if self._language in ("", "multi", language):
+            return ""
+        self._language = language
+        return None
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -124,8 +148,8 @@ class NovaSession(_DeepgramSession):
         }
         if options.smart_format:
             query["smart_format"] = "true"
-        if options.language:
-            query["language"] = options.language
+        if self._language:
+            query["language"] = self._language
         return self._request("/v1/listen", query)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
@@ -151,6 +175,8 @@ class NovaSession(_DeepgramSession):
     def _results(self, fields: dict[str, Any]) -> Transcript | None:
         alternative = fields["channel"]["alternatives"][0]
         text, words = alternative["transcript"].strip(), alternative.get("words") or []
+        if text:
+            self._languages = bases([*self._languages, *(alternative.get("languages") or [])])
         until = self.backlog.position(fields["start"] + fields["duration"])
         end = self.backlog.position(words[-1]["end"]) if words else until
         if words:
@@ -173,10 +199,11 @@ class NovaSession(_DeepgramSession):
 
     def _finish(self, end: int | None) -> Transcript | None:
         text, words = " ".join(self._fixed), tuple(self._placed)
+        spoken, self._languages = self._languages, ()
         self._fixed, self._placed, self._turn_from = [], [], None
         if not text:
             return None
-        return Transcript(text, True, True, self.backlog.settle(end) / SAMPLE_RATE, words)
+        return Transcript(text, True, True, self.backlog.settle(end) / SAMPLE_RATE, words, spoken)
 
 
 class FluxSession(_DeepgramSession):
@@ -186,6 +213,7 @@ class FluxSession(_DeepgramSession):
         super().__init__(options)
         self._finished = -1  # turn_index of the session's last EndOfTurn
         self._text, self._end = "", 0
+        self._dictated = False
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -196,14 +224,28 @@ class FluxSession(_DeepgramSession):
         }
         if options.eager_eot_threshold is not None:
             query["eager_eot_threshold"] = f"{options.eager_eot_threshold:g}"
-        if options.language:
-            query["language_hint"] = options.language
-        return self._request("/v2/listen", query)
+        expected = (options.language,) if options.language else options.languages
+        if expected in ((), ("en",)) and not options.model.endswith("-multi"):
+            return self._request("/v2/listen", query)
+        url, headers = self._request("/v2/listen", query, "flux-general-multi")
+        hints = urllib.parse.urlencode([("language_hint", code) for code in expected])
+        return f"{url}&{hints}" if hints else url, headers
 
     def begin(self) -> None:
         """Start a session; it counts its turns from 0."""
         super().begin()
         self._finished, self._text = -1, ""
+
+    def hint(self, said: str) -> str:
+        """Whoever dictates may pause for longer and spells; after the next sentence everything is as before."""
+        options, dictated = self._options, asks_to_dictate(said, self._options.languages)
+        if not dictated and not self._dictated:
+            return ""
+        self._dictated = dictated
+        sure = max(options.eot_threshold, DICTATED) if dictated else options.eot_threshold
+        terms = dict.fromkeys((*options.keyterms, *(SPELLED if dictated else ())))
+        told = {"thresholds": {"eot_threshold": sure}, "keyterms": list(terms)[:KEYTERMS]}
+        return json.dumps({"type": "Configure", **told})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
         """What a message means."""
@@ -233,4 +275,5 @@ class FluxSession(_DeepgramSession):
             self.backlog.settle(end)
         if not text:
             return None
-        return Transcript(text, final, final or event == "EagerEndOfTurn", self._end / SAMPLE_RATE)
+        spoken = bases(fields.get("languages") or [])
+        return Transcript(text, final, final or event == "EagerEndOfTurn", self._end / SAMPLE_RATE, (), spoken)

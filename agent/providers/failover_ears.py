@@ -106,7 +106,7 @@ class FailoverEars:
         self._order: list[int] = []  # the present ears first; empty once closed
         self._ears: Ears | None = None
         self._base = 0  # position of the first sound that the present ears heard
-        self._said = ""
+        self._said = self._language = ""
         self._patience: asyncio.Timeout | None = None
         self._deaf = ""
         self.name = ""
@@ -130,6 +130,12 @@ class FailoverEars:
         self._said = said
         if self._ears is not None:
             self._ears.expect(said)
+
+    def attend(self, language: str) -> None:
+        """Be told which language is spoken."""
+        self._language = language
+        if self._ears is not None:
+            self._ears.attend(language)
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """Yield what is heard until `close`. Raises `ProviderError` when no ears are left."""
@@ -204,6 +210,8 @@ class FailoverEars:
         number = self._order[0]
         ears = self._makers[number]()
         self.name = ears.name
+        if self._language:
+            ears.attend(self._language)
         try:
             async with asyncio.timeout(self._options.open_limit):
                 await ears.open()

@@ -6,13 +6,14 @@ Positions are samples since the first `hear`; a session of the provider counts f
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.ears import EarsEvent, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
+from agent.phrases import phrases_of, words_of
 from agent.providers.faults import quoted
 
 FRAME_MAX = 8000
@@ -20,6 +21,9 @@ FRAME_MAX = 8000
 
 QUEUE = 5 * SAMPLE_RATE
 """Samples that may wait to be sent; beyond that the oldest are dropped and counted."""
+
+SPELLED = ("double", "triple", "zero", "dash", "underscore", "at", "dot", "slash")
+"""Key terms while something is dictated, beside those of the options."""
 
 KEPT = 5 * SAMPLE_RATE
 """Samples kept after they were sent, for another session."""
@@ -39,6 +43,10 @@ ABNORMAL = 1006
 """The close code for a connection that died without a close frame (RFC 6455 §7.1.5)."""
 
 
+CHANGING = 0
+"""Not a close code: we end the session ourselves, for one in another language."""
+
+
 @dataclass(frozen=True)
 class ListenOptions:
     """What the options of all streaming ears have in common."""
@@ -55,6 +63,8 @@ class ListenOptions:
     """How often in a row a connection is tried before the ears give up."""
     retry_pause: float = 0.2
     """Seconds before the second attempt; each further pause is as much longer."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of what callers speak; empty for those of the agent's [[languages]]."""
     silence_after: float = 0.5
     """Seconds without sound from the line after which silence is sent instead: without sound no turn would end."""
 
@@ -199,6 +209,17 @@ class Backlog:
         return position
 
 
+def asks_to_dictate(said: str, languages: Sequence[str]) -> bool:
+    """Whether the agent has just asked for digits, letters or an address; `languages` are those it may have used."""
+    return not phrases_of(languages or ("en",)).dictated.isdisjoint(words_of(said))
+
+
+def bases(codes: Iterable[object]) -> tuple[str, ...]:
+    """The languages (``en``) of BCP 47 tags (``en-IN``) in a message, each once, in their order."""
+    tags = [code for code in codes if isinstance(code, str)]
+    return tuple(dict.fromkeys(tag.replace("_", "-").partition("-")[0].lower() for tag in tags if tag))
+
+
 class EarsSession(ABC):
     """One provider's protocol: all sessions of one call. Never raises for what the server sends."""
 
@@ -218,6 +239,11 @@ class EarsSession(ABC):
         self.backlog = Backlog(options.chunk, frame_min)
         self.ignored = 0
         """Messages that made no sense."""
+
+    def attend(self, language: str) -> str | None:
+        """The message that says what is spoken from now on (ISO 639-1); empty if the session need not be told, None if
+        it takes another session."""
+        return ""
 
     @abstractmethod
     def request(self) -> tuple[str, dict[str, str]]:
@@ -260,6 +286,7 @@ class EarsSession(ABC):
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {
+    CHANGING: ("changing the language", "", True),
     1000: ("the server ended the session", "", True),
     1001: ("the server is going away", "", True),
     1006: ("connection lost", "", True),

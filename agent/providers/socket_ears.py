@@ -10,7 +10,7 @@ from agent.ears import EarsEvent, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.hearing import Begun, EarsSession, Fault
+from agent.providers.hearing import CHANGING, Begun, EarsSession, Fault
 from agent.providers.websocket import ConnectError, Socket, connect
 
 INBOX = 256
@@ -59,6 +59,14 @@ class SocketEars:
         """Hint at the answer by the question, where the model takes it."""
         self._hint = self._session.hint(said)
         self._send_hint()
+
+    def attend(self, language: str) -> None:
+        """Have the session hear another language; one that cannot is replaced, and what is not settled heard again."""
+        message = self._session.attend(language)
+        if message is None and self._begun:
+            self.lost(CHANGING, "another language")
+        elif message and self._begun and self._socket is not None:
+            self._socket.send(message)
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """Yield what is heard until `close`. Raises `ProviderError` when no further session can be had."""
@@ -123,7 +131,7 @@ class SocketEars:
     # Sessions.
 
     async def _replace(self, loss: Fault) -> None:
-        self._failures += 1
+        self._failures += loss.code != CHANGING
         fault = self._session.fault(loss)
         if not fault.temporary or self._failures > self._options.attempts:
             raise fault

@@ -24,7 +24,7 @@ def parrot() -> Providers:
     """Ears, model and voice of the parrot."""
     with as_file(files("sipgw") / "demo_voice" / REPLY) as path:
         sound = read_ulaw(path)
-    return Providers(ParrotEars, ParrotModel(), lambda: ParrotVoice(sound), None)
+    return Providers(ParrotEars, ParrotModel(), lambda _: ParrotVoice(sound), None)
 
 
 class ParrotEars:
@@ -54,6 +54,9 @@ class ParrotEars:
 
     def expect(self, said: str) -> None:
         """It expects nothing."""
+
+    def attend(self, language: str) -> None:
+        """It understands nothing anyway."""
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """See `agent.ears.Ears`."""

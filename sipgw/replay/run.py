@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
+from agent.stage import Role
 from media import channel as media
 from sipgw.call import NOT_HUMAN, Talk
 from sipgw.phone_line import PhoneLine
@@ -167,13 +168,12 @@ class Stage:
 
     def _talk(self) -> Talk:
         setting, script, providers = self._bundle.setting, self._script, self._providers()
+        tools, languages = tools_of(setting.tools, script), setting.languages
+        role = Role(setting.persona, providers.model, providers.voice, tools=tools, languages=languages)
         conversation = Conversation(
             self._line,
             providers.ears(),
-            providers.model,
-            providers.voice(),
-            setting.persona,
-            tools=tools_of(setting.tools, script),
+            role,
             options=setting.turns,
             transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
             people=setting.people,
@@ -182,7 +182,9 @@ class Stage:
         )
         if setting.voicemail is None:
             return conversation
-        screening = Screening(self._line, providers.voice, setting.voicemail, self._report, self._answered_by)
+        screening = Screening(
+            self._line, lambda: providers.voice(""), setting.voicemail, self._report, self._answered_by
+        )
         self._screened = Screened(conversation, screening)
         return self._screened
 

@@ -135,6 +135,9 @@ class RecordedEars:
         self._given.append((self._given[-1][0] + len(ulaw), now()))
         self._more.set()
 
+    def attend(self, language: str) -> None:
+        """It says what was heard, in whatever language."""
+
     def expect(self, said: str) -> None:
         """See `agent.ears.Ears`."""
 

@@ -26,6 +26,8 @@ class Setting:
     can_transfer: bool
     voicemail: str | None = None
     """In a call out: what is left on an answering machine, empty for nothing; None: nobody listens for one."""
+    languages: tuple[str, ...] = ("en",)
+    """What the agent spoke, the first one first."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -34,9 +36,8 @@ class Setting:
     @classmethod
     def of(cls, found: dict[str, Any]) -> "Setting":
         """Read it. Raises `TypeError`, `KeyError` or `ValueError` if that is none, or one of another version."""
-        turns: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in found["turns"].items()
-        }
+        turns = dict(found["turns"])
+        languages = turns.pop("languages", None) or found.get("languages") or ("en",)  # where they stood once
         return cls(
             Persona(**found["persona"]),
             TurnOptions(**turns),
@@ -45,6 +46,7 @@ class Setting:
             dict(found["people"]),
             bool(found["can_transfer"]),
             found["voicemail"],
+            tuple(languages),
         )
 
 
@@ -56,12 +58,14 @@ def tell_setting(
     people: Mapping[str, str],
     *,
     can_transfer: bool,
+    languages: tuple[str, ...],
 ) -> None:
     """Tell the witness of the call that we are in, if it has one, what the conversation is made of."""
     witness = WITNESS.get()
     if witness is not None:
         shown = tuple({name: getattr(one, name) for name in _TOOL} | _parameters(one) for one in tools)
-        witness.setting = Setting(persona, turns, failover, shown, dict(people), can_transfer).as_dict()
+        setting = Setting(persona, turns, failover, shown, dict(people), can_transfer, None, languages)
+        witness.setting = setting.as_dict()
 
 
 def tell_screening(voicemail: str) -> None:

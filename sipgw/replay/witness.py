@@ -174,6 +174,10 @@ class WitnessedEars:
         self._heard_at = _now()
         self._ears.hear(ulaw)
 
+    def attend(self, language: str) -> None:
+        """See `Ears.attend`."""
+        self._ears.attend(language)
+
     def expect(self, said: str) -> None:
         """See `Ears.expect`."""
         self._ears.expect(said)

@@ -21,7 +21,7 @@ def wrapped(providers: Providers, options: ProviderOptions, seed: int) -> Provid
         providers,
         ears=lambda: FaultyEars(providers.ears(), options),
         model=FaultyModel(providers.model, options),
-        voice=lambda: FaultyVoice(providers.voice(), options, next(chances)),
+        voice=lambda language: FaultyVoice(providers.voice(language), options, next(chances)),
     )
 
 
@@ -50,6 +50,10 @@ class FaultyEars:
     def expect(self, said: str) -> None:
         """See `agent.ears.Ears`."""
         self._ears.expect(said)
+
+    def attend(self, language: str) -> None:
+        """See `agent.ears.Ears`."""
+        self._ears.attend(language)
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """See `agent.ears.Ears`."""

@@ -1,52 +1,155 @@
 """One simulation: a gateway with faulty providers, or somebody else's; a caller behind a bad network; the verdict."""
 
+import asyncio
 import contextlib
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
-from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed
-from sipgw.caller import Call, Phone, with_noise
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
+from agent.ulaw import level
+from sipgw.agents import DEFAULT
+from sipgw.caller import AUDIBLE, Call, Phone, with_noise
 from sipgw.config import Config
-from sipgw.events import CallReported, Event, Watcher
+from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, Providers, opened
+from sipgw.simulate.acting import LETTER, Room, acting
+from sipgw.simulate.expect import differs, missed, remembered
 from sipgw.simulate.faults import wrapped
 from sipgw.simulate.follow import Steps
 from sipgw.simulate.relay import NetworkRelay
-from sipgw.simulate.scenario import ProviderOptions, Scenario, ScenarioError
+from sipgw.simulate.scenario import Scenario, ScenarioError, Step
 from sipgw.simulate.verdict import Verdict, judge
 from sipgw.sip.uri import Uri
 from sipgw.trial import trial
 from sipgw.wav import WavError, read_ulaw
 
+SLACK = 3.0
+"""How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""
+OVER = 10.0
+"""Seconds after the caller's end in which the gateway has ended the call, too."""
+WORDS = 2
+"""How many words more or fewer may be heard where the agent was cut off: packets are on their way."""
+NOISE = bytes([0x20, 0xA8, 0x24, 0xA1]) * 40
+
 Tell = Callable[[str, str], None]
 """Takes who (``caller``, ``agent``, ``fault``) and what was said."""
 
 
-class SimulatedGateway(Gateway):
-    """A gateway whose providers fail as the scenario says."""
+@dataclass
+class Scene:
+    """A scenario while it is played, on whatever line."""
 
-    def __init__(self, config: Config, faults: ProviderOptions, seed: int) -> None:
-        super().__init__(config)
-        self._faults = (faults, seed)
+    scenario: Scenario
+    folder: Path
+    steps: Steps
+    room: Room
+    memory: list[str] = field(default_factory=list)
+    """What the agent remembers in the end."""
+    ending: str = ""
+    """How the conversation ended."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the gateway knows that it has."""
+
+    @classmethod
+    async def of(cls, scenario: Scenario, folder: Path) -> "Scene":
+        """One that has not begun; the files of the scenario stand in `folder`. Raises `ScenarioError`."""
+        room = Room()
+
+        def speaks(step: Step, seconds: float) -> None:
+            room.spoken.append((step.say or step.words, seconds))
+
+        return cls(scenario, folder, Steps(scenario.steps, await sounds(scenario, folder), speaks), room)
+
+    @property
+    def config(self) -> Config:
+        """Who answers, if the scenario has replies."""
+        agent, tools = self.scenario.agent, self.scenario.agent.tools
+        agent = replace(agent, tools=str(self.folder / tools) if tools else "", ears="local", model="local")
+        agent = replace(agent, voice="local")
+        return Config(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
+
+    def providers(self) -> Providers:
+        """Those that act by the scenario, with what is wrong with them."""
+        return wrapped(acting(self.scenario.replies, self.room), self.scenario.providers, self.scenario.seed)
+
+    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> Verdict:
+        """How it was; waits may be `slack` times as long, and cuts `words` off what was expected."""
+        verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
+        faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
+        if wanted.memory and (fault := differs(wanted.memory, self.memory, words)):
+            faults.append(fault)
+        if wanted.ending and wanted.ending != self.ending:
+            faults.append(f"the conversation ended with {self.ending!r}, not {wanted.ending!r}")
+        return replace(verdict, missed=tuple(faults))
+
+
+class SimulatedGateway(Gateway):
+    """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
+
+    def __init__(self, config: Config, scenes: Mapping[str, Scene], tell: Tell) -> None:
+        others = {
+            name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
+            for name, one in scenes.items()
+            if name != DEFAULT
+        }
+        super().__init__(config, others)
+        self._scenes = scenes
+        self._tell = tell
+        self._agents: dict[str, str] = {}
+        """Who took each call."""
+        self.watchers.add(self._note)
 
     def open_providers(
         self, config: Config, choice: Choice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """See `Gateway.open_providers`."""
+        name = next(name for name, one in self.agents.all.items() if one.config is config)
+        scene = self._scenes.get(name) or next(iter(self._scenes.values()))
 
         @contextlib.asynccontextmanager
         async def faulty() -> AsyncIterator[Providers]:
+            if scene.scenario.replies:
+                yield scene.providers()
+                return
             async with opened(config, choice, speech) as providers:
-                yield wrapped(providers, *self._faults)
+                yield wrapped(providers, scene.scenario.providers, scene.scenario.seed)
 
         return faulty()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CallBegan):
+            self._agents[event.call] = event.agent
+        scene = self._scenes.get(self._agents.get(event.call, ""))
+        if scene is None:
+            return
+        if isinstance(event, CallReported):
+            scene.steps.tell(event.report, asyncio.get_running_loop().time())
+            _show(event.report, self._tell)
+        elif isinstance(event, CallEnded):
+            live = self.calls.get(event.call)
+            talk = live.conversation if live else None
+            scene.memory, scene.ending = remembered(talk.steering.messages if talk else ()), event.ending.kind
+            scene.over.set()
+
+
+def _show(report: Report, tell: Tell) -> None:
+    match report:
+        case CallerSaid(text, final=True):
+            tell("caller", text)
+        case AgentSays(text):
+            tell("agent", text)
+        case Interrupted(heard):
+            tell("fault", f"interrupted; heard: {heard}")
+        case ProviderFailed(part, cause):
+            tell("fault", f"{part}: {cause}")
 
 
 async def simulate(
@@ -64,43 +167,63 @@ async def simulate(
 
     Raises `ScenarioError`, and what the gateway and the call raise.
     """
-    steps = Steps(scenario.steps, await sounds(scenario, folder))
+    scene = await Scene.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
+        host, own = "0.0.0.0", target is None
         if target is None:
-            store = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            gateway = SimulatedGateway(trial(config, store), scenario.providers, scenario.seed)
-            gateway.watchers.add(lambda event: _watch(event, steps, tell))
-            if watch:
-                gateway.watchers.add(watch)
-            await stack.enter_async_context(gateway)
-            target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
-            host = "127.0.0.1"
-        else:
-            host = "0.0.0.0"
+            config = scene.config if scenario.replies else config
+            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch))
+            target, host = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port), "127.0.0.1"
         phone = await stack.enter_async_context(Phone(host))
-        relay = await stack.enter_async_context(NetworkRelay(scenario.network, scenario.seed, host))
-        call = await phone.call(target, steps, scenario.limit, relay=relay)
-    return judge(call, steps.done, steps.left), call
+        call = await dialled(phone, target, scene, host)
+        if own:
+            async with asyncio.timeout(OVER):
+                await scene.over.wait()
+    return scene.judged(call, SLACK, WORDS), call
 
 
-def _watch(event: Event, steps: Steps, tell: Tell) -> None:
-    if not isinstance(event, CallReported):
-        return
-    match event.report:
-        case CallerSaid(text, final=True):
-            tell("caller", text)
-        case AgentSays(text):
-            steps.words += f" {text}"
-            tell("agent", text)
-        case Interrupted(heard):
-            tell("fault", f"interrupted; heard: {heard}")
-        case ProviderFailed(part, cause):
-            tell("fault", f"{part}: {cause}")
+@contextlib.asynccontextmanager
+async def started(
+    config: Config | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+) -> AsyncIterator[SimulatedGateway]:
+    """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
+    with tempfile.TemporaryDirectory() as store:
+        gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
+        if watch:
+            gateway.watchers.add(watch)
+        async with gateway:
+            yield gateway
+
+
+async def dialled(phone: Phone, target: Uri, scene: Scene, host: str = "127.0.0.1") -> Call:
+    """Play a scene in a call to `target`."""
+    wanted = scene.scenario
+    async with NetworkRelay(wanted.network, wanted.seed, host) as relay:
+        return await phone.call(target, scene.steps, wanted.limit, relay=relay)
+
+
+def trimmed(ulaw: bytes) -> bytes:
+    """`ulaw` without what nobody hears at both ends: ears that know the words take all of it for speech."""
+    frames = range(0, len(ulaw), 160)
+    loud = [at for at in frames if level(ulaw[at : at + 160]) > AUDIBLE]
+    return ulaw[loud[0] : loud[-1] + 160] if loud else ulaw
+
+
+def _sound(step: Step, folder: Path) -> bytes:
+    """What a step sounds like to ears that know its words anyway."""
+    if step.wav:
+        return _recorded(step.wav, folder)
+    if step.noise:
+        return NOISE * round(step.noise * SAMPLE_RATE / len(NOISE))
+    return with_noise(LETTER * len(step.say))
 
 
 async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
     """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
-    return await spoken([(step.say, step.wav) for step in scenario.steps], folder)
+    if scenario.replies:
+        return [trimmed(_sound(step, folder)) for step in scenario.steps]
+    heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
+    return [_sound(step, folder) if step.noise else sound for step, sound in zip(scenario.steps, heard, strict=True)]
 
 
 async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:

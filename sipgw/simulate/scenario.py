@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sipgw.config import line_of
+from agent.turns import TurnOptions
+from sipgw.config import AgentOptions, line_of
+from sipgw.languages import LanguageOptions
 from sipgw.options import OptionError, build
 
 
@@ -70,22 +72,62 @@ class Step:
     press: str = ""
     """Keys: digits, ``*`` and ``#``."""
     hang_up: bool = False
+    noise: float = 0.0
+    """A cough or a slammed door: seconds of sound without words."""
+    silent: float = 0.0
+    """The caller says nothing for so long, whatever the agent does."""
+    words: str = ""
+    """What is said in `wav`, for the ears of a scenario that has replies."""
     hears: str = ""
     """Words that the agent must have said since the caller's last words; only for a gateway started here."""
     interrupts: float = 0.0
     """Do not wait for the end: act when the agent has been speaking for so long."""
+    interrupts_at: str = ""
+    """Do not wait for the end: act when the agent has said this word; only for a gateway started here."""
+    during: str = ""
+    """Act while the tool of that name runs; only for a gateway started here."""
+    goes_on: float = 0.0
+    """Do not wait for the agent at all: act so long after one's own last words."""
     pause: float = 0.0
     """How long the caller waits before this."""
     patience: float = 15.0
     """How long the caller waits for the agent; then the turn counts as broken and this is done all the same."""
 
+    within_ms: float = 0.0
+    """The agent must be heard within so many milliseconds after this; 0: whenever it likes."""
+    heard: tuple[str, ...] = ()
+    """What the agent must say after this, before the next step."""
+    absent: tuple[str, ...] = ()
+    """What it must not say then."""
+    tool_called: tuple[str, ...] | None = None
+    """Exactly the tools that must be called then, in order."""
+
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.say, self.wav, self.press, self.hang_up))) != 1:
-            raise ValueError("a step has one of 'say', 'wav', 'press' and 'hang_up'")
+        if sum(map(bool, (self.say, self.wav, self.press, self.hang_up, self.noise, self.silent))) != 1:
+            raise ValueError("a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'")
+        if sum(map(bool, (self.interrupts, self.interrupts_at, self.during, self.goes_on))) > 1:
+            raise ValueError("a step has one of 'interrupts', 'interrupts_at', 'during' and 'goes_on'")
         if set(self.press) - set("0123456789*#ABCD"):
             raise ValueError("press holds digits, * and #")
         if not (0 <= self.pause <= 300 and 0 <= self.interrupts <= 60 and 0 < self.patience <= 300):
             raise ValueError("pause and patience are at most 300 s, interrupts at most 60 s")
+
+
+@dataclass(frozen=True)
+class ReplyOptions:
+    """What the model says or does; the first reply that fits is given."""
+
+    to: str = ""
+    """A part of what the caller said last, or with `after` of the result; empty fits anything."""
+    after: str = ""
+    """The tool whose result it answers."""
+    says: str = ""
+    calls: str = ""
+    """The tool that is called then."""
+    arguments: str = "{}"
+    """For that, as JSON."""
+    delay: float = 0.0
+    """How much longer the model thinks."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +142,16 @@ class Scenario:
     """Longest call."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
     providers: ProviderOptions = field(default_factory=ProviderOptions)
+    replies: tuple[ReplyOptions, ...] = ()
+    """With these the model, the ears and the voice act by the scenario: the same call every time, and no key."""
+    agent: AgentOptions = field(default_factory=AgentOptions)
+    """Who answers in such a scenario; `tools` is a file beside it."""
+    turns: TurnOptions = field(default_factory=TurnOptions)
+    languages: tuple[LanguageOptions, ...] = ()
+    memory: tuple[str, ...] = ()
+    """What the agent remembers in the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: whatever."""
+    ending: str = ""
+    """How the conversation ends, such as ``silence``; empty: however."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.steps) <= 200:

@@ -45,11 +45,14 @@ class Verdict:
     left: int
     """Steps that were not reached."""
     ending: str
+    missed: tuple[str, ...] = ()
+    """What the scenario expects and did not happen."""
 
     @property
     def broken(self) -> list[str]:
         """Every reason why this call was not a good one."""
         faults = [f"{turn.did}: {turn.broken}" for turn in self.turns if turn.broken]
+        faults += self.missed
         if self.left:
             faults.append(f"{self.left} steps were not reached: {self.ending}")
         return faults
@@ -65,7 +68,7 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     spoken = list(call.utterances)
     for number, one in enumerate(done):
         until = done[number + 1].at if number + 1 < len(done) else call.ended or float("inf")
-        voiced = bool(one.step.say or one.step.wav)
+        voiced = bool(one.step.say or one.step.wav or one.step.noise)
         span = spoken.pop(0) if voiced and spoken else Span(one.at, one.at)
         broken = done[number + 1].broken if number + 1 < len(done) else ""
         waited = None if one.step.hang_up else _waited(speech, span, until)
@@ -88,6 +91,10 @@ def _did(done: Done) -> str:
     step = done.step
     if step.press:
         return f"pressed {step.press}"
+    if step.silent:
+        return f"was silent for {step.silent:g} s"
+    if step.noise:
+        return "made a noise"
     what = "hung up" if step.hang_up else f"said {step.say or step.wav!r}"
     return f"{what} over the agent" if done.interrupted and not step.hang_up else what
 

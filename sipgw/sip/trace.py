@@ -25,6 +25,16 @@ _KEY = re.compile(rb"(?<![^\r\n])(a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?
 """Shown is what does not hold key bits: base64 has no underscore."""
 
 
+_SIGNAL = re.compile(rb"(?im)^([ \t]*signal[ \t]*=)[^\r\n]*")
+_DTMF = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:[ \t]*application/dtmf\b")
+
+
 def redacted(data: bytes) -> bytes:
-    """`data` without what Authorization and Proxy-Authorization say, folded lines included, and without SRTP keys."""
+    """`data` without what Authorization and Proxy-Authorization say, folded lines included, and without SRTP keys.
+
+    Nor does it tell which key an INFO presses: it may be one of a card number.
+    """
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if body and _DTMF.search(head):
+        data = head + blank + (_SIGNAL.sub(rb"\1*", body) if b"=" in body else b"*")
     return _KEY.sub(rb"\1***", _SECRET.sub(rb"\1 ***\r", data))

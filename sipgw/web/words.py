@@ -5,7 +5,17 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolStarted, TurnEnded
+from agent.records import (
+    AgentSays,
+    CallerSaid,
+    HandedOver,
+    Interrupted,
+    LanguageChanged,
+    ProviderFailed,
+    Report,
+    ToolStarted,
+    TurnEnded,
+)
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, event
 
@@ -26,6 +36,10 @@ def told(report: Report) -> dict[str, Any] | None:
             return {"kind": "interrupted", "text": heard}
         case TurnEnded(turn):
             return {"kind": "turn", "latency_ms": turn.times.parts_ms().get("total")}
+        case HandedOver(agent, before, _):
+            return {"kind": "agent_changed", "text": f"{before} → {agent}"}
+        case LanguageChanged(language, _):
+            return {"kind": "language", "text": language}
         case ProviderFailed(part, cause):
             return {"kind": "failed", "text": f"{part}: {cause}"}
     return None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.conversation import Conversation, Persona
@@ -13,6 +13,7 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
+from agent.stage import Role
 from agent.tools import Tool
 from agent.turns import TurnOptions
 from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, Script, says
@@ -54,6 +55,10 @@ class Setting:
     ringing: float = 0.0
     """Seconds that a transfer takes."""
     people: dict[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ("en",)
+    collects: bool = False
+    cast: dict[str, Any] = field(default_factory=dict)
+    """What distinguishes each of the other agents: the fields of its `Role`, and its `script`."""
     connected: Callable[[str], None] = lambda to: None
     """Is told whom a transfer is to."""
     ears: dict[str, Any] = field(default_factory=dict)
@@ -75,13 +80,26 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             await asyncio.sleep(setting.ringing)
             return outcomes.pop(0) if outcomes else False
 
+        voices: list[FakeVoice] = []
+
+        def spoken(language: str) -> FakeVoice:
+            voices.append(replace(voice, language=language if setting.languages != ("en",) or " " in language else ""))
+            return voices[-1]
+
+        def cast(name: str) -> Role:
+            played = dict(setting.cast[name])
+            other = replace(model, script=played.pop("script", setting.script), name=name)
+            return Role(played.pop("persona"), other, lambda language: spoken(f"{name} {language}"), name, **played)
+
+        colleagues = dict.fromkeys(setting.cast, "")
+        role = Role(
+            setting.persona, model, spoken, "agent", setting.tools, setting.languages, colleagues, setting.collects
+        )
         conversation = Conversation(
             line,
             ears,
-            model,
-            voice,
-            setting.persona,
-            tools=setting.tools,
+            role,
+            cast=cast if setting.cast else None,
             options=setting.options,
             transfer=transfer if setting.can_transfer else None,
             people=setting.people,
@@ -98,8 +116,8 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             person.cancel()
         held = Held(outcome, line, ears, model, voice, reports)
         assert ears.closed
-        assert voice.closed
-        assert model.open_streams == voice.open_streams == 0, "a generator was left open"
+        assert all(one.closed for one in voices)
+        assert not model.open_streams + sum(one.open_streams for one in voices), "a generator was left open"
         return held
 
     return run(call())

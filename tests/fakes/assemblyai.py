@@ -26,6 +26,7 @@ class Said:
     text: str
     start_ms: int
     end_ms: int
+    language: str = "en"
 
     def words(self, final: bool, until_ms: float = float("inf")) -> list[dict[str, Any]]:
         texts = self.text.split()
@@ -265,5 +266,11 @@ class Transcriber:
                 "words": words,
                 "utterance": utterance,
                 "type": "Turn",
+                **self._language(),
             },
         )
+
+    def _language(self) -> dict[str, Any]:
+        if self._session.query.get("language_detection") != "true":
+            return {}
+        return {"language_code": self._turn.parts[-1].language, "language_confidence": 0.94}

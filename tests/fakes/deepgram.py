@@ -126,6 +126,8 @@ class FakeDeepgram(SocketServer):
                 await hearing.close()
                 await session.connection.close(1000)
                 return False
+            if kind == "Configure" and isinstance(hearing, Flux):
+                return True
             if kind != "KeepAlive" or isinstance(hearing, Flux):
                 return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
             return True
@@ -218,11 +220,16 @@ class Nova:
             is_final=final,
             speech_final=speech_final,
             from_finalize=False,
-            channel={"alternatives": [{"transcript": text, "confidence": 0.9, "words": heard}]},
+            channel={"alternatives": [{"transcript": text, "confidence": 0.9, "words": heard, **self._languages()}]},
             metadata={"request_id": "r1"},
         )
         if final:
             self._fixed_ms = until
+
+    def _languages(self) -> dict[str, Any]:
+        if self._session.query.get("language") != "multi":
+            return {}
+        return {"languages": [self._last.language] if self._last else []}
 
     async def _send(self, kind: str, **fields: Any) -> None:
         await self._server.send(self._session, {"type": kind, **fields})
@@ -289,9 +296,15 @@ class Flux:
                 "transcript": self._text,
                 "words": words,
                 "end_of_turn_confidence": 0.9 if event == "EndOfTurn" else 0.4,
+                **self._languages(),
                 **more,
             }
         )
+
+    def _languages(self) -> dict[str, Any]:
+        if not self._session.query["model"].endswith("-multi"):
+            return {}
+        return {"languages": list(dict.fromkeys(part.language for part in self._parts))}
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._server.send(self._session, {**message, "sequence_id": self._sequence})

@@ -25,6 +25,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
+        self.secluded: list[bool] = []
         self._queue: list[tuple[int, bytearray]] = []
         self._finished: set[int] = set()
         self._position = Heard(0, 0)
@@ -71,6 +72,9 @@ class FakeLine:
     def send_digits(self, keys: str) -> None:
         self.pressed += keys
 
+    def seclude(self, on: bool) -> None:
+        self.secluded.append(on)
+
     def pause(self) -> None:
         self._paused = True
 
@@ -98,6 +102,7 @@ class FakeEars:
     heard: asyncio.Queue[EarsEvent | Exception | None] = field(default_factory=asyncio.Queue)
     sound: int = 0
     expected: list[str] = field(default_factory=list)
+    attended: list[str] = field(default_factory=list)
     refuses: Exception | None = None
     deaf: Exception | None = None
     opened: int = 0
@@ -115,6 +120,9 @@ class FakeEars:
 
     def expect(self, said: str) -> None:
         self.expected.append(said)
+
+    def attend(self, language: str) -> None:
+        self.attended.append(language)
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         while True:
@@ -168,6 +176,9 @@ class FakeVoice:
     name: str = "fake-voice"
     delay: float = 0.1
     spoken: list[str] = field(default_factory=list)
+    in_tongues: list[tuple[str, str]] = field(default_factory=list)
+    """Every sentence with the language in which a voice was asked for."""
+    language: str = ""
     fails: Callable[[str], Exception | None] = lambda text: None
     refuses: Exception | None = None
     open_streams: int = 0
@@ -179,6 +190,7 @@ class FakeVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.spoken.append(text)
+        self.in_tongues.append((self.language, text))
         self.open_streams += 1
         try:
             await asyncio.sleep(self.delay)
@@ -225,6 +237,10 @@ class FakeCaller:
 
     def _hear(self, text: str, *, final: bool) -> None:
         self._ears.heard.put_nowait(Transcript(text, final=final, stable=False, end=self._given))
+
+    def hear(self, text: str, *languages: str, confidence: float = 1.0) -> None:
+        """Let the ears report a whole turn, in these languages."""
+        self._ears.heard.put_nowait(Transcript(text, True, False, self._given, (), languages, confidence))
 
     def notice(self) -> None:
         self._ears.heard.put_nowait(Onset(self._given))

@@ -63,7 +63,10 @@ def test_jitter_keeps_the_order_and_reordering_does_not() -> None:
         ("stepps = []", "x.toml:1: stepps: unknown key 'stepps'; did you mean 'steps'?"),
         ('[[steps]]\nsay = "hi"\n[network]\nlos = 1', "x.toml:4: network.los: unknown key 'los'; did you mean 'loss'?"),
         ("[[steps]]\nwait = 2", "x.toml:2: steps.0.wait: unknown key 'wait'"),
-        ('[[steps]]\nsay = "hi"\nwav = "x"', "a step has one of 'say', 'wav', 'press' and 'hang_up'"),
+        (
+            '[[steps]]\nsay = "hi"\nwav = "x"',
+            "a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'",
+        ),
         ("[[steps]]\npress = 'x'", "press holds digits"),
         ('[[steps]]\nsay = "hi"\npause = "2 weeks"', "expected a duration with its unit"),
         ("steps = []", "a scenario has from 1 to 200 steps"),
@@ -149,6 +152,7 @@ class Parts:
     async def close(self) -> None: ...
     def hear(self, ulaw: bytes) -> None: ...
     def expect(self, said: str) -> None: ...
+    def attend(self, language: str) -> None: ...
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         for number in range(4):
@@ -163,7 +167,7 @@ class Parts:
 
 
 def providers(options: ProviderOptions, seed: int = 1) -> Providers:
-    plain: Any = Providers(Parts, Parts(), Parts, None)  # type: ignore[arg-type]
+    plain: Any = Providers(Parts, Parts(), lambda _: Parts(), None)  # type: ignore[arg-type]
     return wrapped(plain, options, seed)
 
 
@@ -194,7 +198,7 @@ async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_aske
         return sound
 
     async def run(part: float, seed: int) -> list[int]:
-        voice = providers(ProviderOptions(tts_drop=part), seed).voice()
+        voice = providers(ProviderOptions(tts_drop=part), seed).voice("")
         return [len(await spoken(voice)) for _ in range(40)]
 
     assert set(await run(0, 1)) == {16}
@@ -209,7 +213,7 @@ async def test_a_voice_breaks_off_in_the_middle_of_as_many_sentences_as_was_aske
 async def test_one_provider_is_down_and_the_others_are_not(part: str) -> None:
     parts = providers(ProviderOptions(down=part))  # type: ignore[arg-type]
     refused = set()
-    for name, attempt in (("ears", parts.ears().open), ("voice", parts.voice().open)):
+    for name, attempt in (("ears", parts.ears().open), ("voice", parts.voice("").open)):
         try:
             await attempt()
         except ProviderError:

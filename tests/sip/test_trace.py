@@ -33,3 +33,18 @@ def test_a_challenge_is_shown() -> None:
 def test_keys_are_masked_and_the_suite_is_shown(line: str, shown: str, newline: str) -> None:
     message = newline.join(("INVITE sip:h SIP/2.0", "", "m=audio 4 RTP/SAVP 0", "{}", "a=ptime:20", ""))
     assert redacted(message.format(line).encode()).decode() == message.format(shown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "shown"),
+    [
+        ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", "Signal=*\r\nDuration=160\r\n"),
+        ("application/dtmf-relay", "Duration=160\nsignal = 5", "Duration=160\nsignal =*"),
+        ("application/dtmf", "5", "*"),
+        ("text/plain", "Signal=5", "Signal=5"),
+    ],
+)
+def test_which_key_an_info_presses_is_not_shown(kind: str, body: str, shown: str) -> None:
+    """It may be one of a card number."""
+    head = f"INFO sip:h SIP/2.0\r\nContent-Type: {kind}\r\n\r\n"
+    assert redacted((head + body).encode()).decode() == head + shown

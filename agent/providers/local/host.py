@@ -296,6 +296,9 @@ class LocalEars:
         if self._number:
             self._speech.send(Kind.EXPECT, self._number, said.encode())
 
+    def attend(self, language: str) -> None:
+        """It knows English only."""
+
     async def events(self) -> AsyncIterator[EarsEvent]:
         """Yield onsets and transcripts until `close`. Raises `ProviderError` when the process dies."""
         if self._inbox is None:

@@ -143,7 +143,7 @@ def test_universal_streaming_counts_words_as_they_come(model):
 
 def test_context_goes_only_to_models_that_take_it_and_is_clipped():
     async def scenario(ears, _events):
-        ears.expect("x" * 2000 + " What is your order number?")
+        ears.expect("x" * 2000 + " Where do you live?")
 
     fake = FakeAssemblyAI()
     session(fake, scenario)
@@ -153,7 +153,7 @@ def test_context_goes_only_to_models_that_take_it_and_is_clipped():
     update, _ = newer.sessions[0].messages
     assert update["type"] == "UpdateConfiguration"
     assert len(update["agent_context"]) == 1500
-    assert update["agent_context"].endswith("What is your order number?")
+    assert update["agent_context"].endswith("Where do you live?")
 
 
 # Losses within the call.

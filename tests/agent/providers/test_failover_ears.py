@@ -60,6 +60,9 @@ class FakeEars:
     def expect(self, said: str) -> None:
         self.said.append(said)
 
+    def attend(self, language: str) -> None:
+        self.said.append(language)
+
     async def events(self):
         while (item := await self._queue.get()) is not None:
             if isinstance(item, Exception):

@@ -1,0 +1,152 @@
+"""Who speaks in a call, and in which language: both may change while it goes on, and the memory stays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated
+
+from agent.ears import Ears, Transcript
+from agent.model import Model
+from agent.persona import Persona
+from agent.records import HandedOver, LanguageChanged, Report
+from agent.reply import Agent
+from agent.tongues import NAMES, Tongues
+from agent.tools import Tool, ToolError, tool
+from agent.voice import Voice
+from agent.voices import Voices
+
+MOST = 5
+"""Hand-overs in one call."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """One agent, as a call needs it."""
+
+    persona: Persona
+    model: Model
+    voice: Callable[[str], Voice]
+    """Makes its voice for a language (ISO 639-1)."""
+    name: str = "agent"
+    tools: Sequence[Tool] = ()
+    languages: tuple[str, ...] = ("en",)
+    """Those that it speaks; it begins in the first."""
+    colleagues: Mapping[str, str] = field(default_factory=dict)
+    """The agents that it may hand the call over to, and what each is there for."""
+    collects: bool = False
+    """Whether it may have the caller key in digits."""
+
+
+Cast = Callable[[str], Role]
+"""Finds the agent of that name."""
+
+
+class Stage:
+    """The agent that speaks, and those that may take its place."""
+
+    def __init__(self, role: Role, cast: Cast | None, ears: Ears, report: Callable[[Report], None]) -> None:
+        self.role = role
+        self.tongues = Tongues(role.languages)
+        self.voices = Voices(*self._voice())
+        self.persona = role.persona.speaking(self.tongues.now)
+        self._cast = cast
+        self._ears = ears
+        self._report = report
+        self._common: Sequence[Tool] = ()
+        self._collect: Tool | None = None
+        self._agent: Agent | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._handed: list[int] = []
+        """In which turns of the caller the call was handed over."""
+
+    def enter(self, agent: Agent, common: Sequence[Tool], collect: Tool, changed: Callable[[], None]) -> None:
+        """Play the first role: `agent` is made what it needs.
+
+        `common` tools are those of every role, `collect` is for those that may collect digits. `changed` is called
+        whenever what was prepared for the old role or language must not be said any more.
+        """
+        self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
+        self._perform()
+
+    def hear(self, transcript: Transcript) -> None:
+        """Take what the caller said: it may tell their language."""
+        if self.tongues.hear(transcript):
+            self._speak("detected")
+
+    def _speak(self, why: str) -> None:
+        self._ears.attend(self.tongues.now)
+        self._report(LanguageChanged(self.tongues.now, why))
+        self._perform()
+
+    def _perform(self) -> None:
+        """Make the agent what role and language want it to be."""
+        agent, role = self._agent, self.role
+        if agent is None:
+            return
+        self.persona = role.persona.speaking(self.tongues.now)
+        agent.model, agent.filler = role.model, self.persona.filler
+        agent.toolbox.offer([*role.tools, *self._common, *self._own_tools()])
+        agent.history.prompt, agent.history.manner = role.persona.prompt, self.tongues.manner
+        agent.mouth.speak_in(self.tongues.now)
+        self.voices.change(*self._voice())
+        self._changed()
+
+    def _voice(self) -> tuple[tuple[str, str], Callable[[], Voice]]:
+        key = (self.role.name, self.tongues.now)
+        return key, partial(self.role.voice, self.tongues.now)
+
+    def _own_tools(self) -> list[Tool]:
+        tools = [self._collect] if self._collect is not None and self.role.collects else []
+        if len(self.tongues.known) > 1:
+            tools.append(self._switch_language())
+        if self._cast is not None and self.role.colleagues:
+            tools.append(self._hand_over())
+        return tools
+
+    def _switch_language(self) -> Tool:
+        known = ", ".join(f"{code} ({NAMES[code]})" for code in self.tongues.known)
+
+        @tool(side_effect=True, repeatable=True)
+        async def switch_language(language: Annotated[str, f"One of: {known}"]) -> dict[str, str]:
+            """Speak another language, when the caller asks for it. Say nothing before; go on in that language."""
+            before = self.tongues.now
+            if not self.tongues.ask(language.strip().lower()):
+                raise ToolError(f"you only speak {known}")
+            if self.tongues.now != before:
+                self._speak("asked for")
+            return {"status": f"you are speaking {NAMES[self.tongues.now]} now"}
+
+        return switch_language
+
+    def _hand_over(self) -> Tool:
+        known = "; ".join(f"{name}: {about}" if about else name for name, about in self.role.colleagues.items())
+
+        @tool(side_effect=True, repeatable=True)
+        async def hand_over(
+            to: Annotated[str, f"Whom, by name. There are: {known}"],
+            reason: Annotated[str, "What the caller wants, in one sentence, for your colleague."] = "",
+        ) -> dict[str, str]:
+            """Let another agent go on with the caller, who is better at what they want. It knows all that was said."""
+            return self._take_over(to.strip().lower(), reason)
+
+        return hand_over
+
+    def _take_over(self, name: str, reason: str) -> dict[str, str]:
+        agent, before = self._agent, self.role
+        if agent is None or self._cast is None or name not in before.colleagues:
+            raise ToolError(f"you cannot hand over to that; there are: {', '.join(before.colleagues)}")
+        turn = agent.history.turns
+        if turn in self._handed or len(self._handed) >= MOST:
+            raise ToolError("the call has just been handed over, or too often; help the caller yourself")
+        self._handed.append(turn)
+        spoken, self.role = self.tongues.now, self._cast(name)
+        self.tongues.learn(self.role.languages)
+        if self.tongues.now != spoken:
+            self._ears.attend(self.tongues.now)
+        self._report(HandedOver(name, before.name, reason))
+        self._perform()
+        agent.opening = self.persona.opening
+        told = f"You are {name} now and have taken the call over from {before.name}. Go on with the caller at once."
+        if agent.opening:
+            told += f' You are just saying "{agent.opening}"; go on behind that.'
+        return {"status": told, "reason": reason}

@@ -1,0 +1,287 @@
+"""The desk as the host of one call: its agent, its people, its bill, what is told of it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.briefing import Briefing, Verdict, summary_of
+from agent.briefing_phrases import briefing_in
+from agent.conversation import Conversation
+from agent.duplex_conversation import DuplexConversation
+from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.phrases import phrases_of
+from agent.providers.failover_duplex import FailoverDuplex
+from agent.records import HandedOver, Outcome, Report, Used
+from agent.stage import Role
+from agent.steering import CannotSteer
+from agent.tools import Tool
+from agent.voice import Voice
+from media.channel import Quality
+from sipgw.agents import call_variables
+from sipgw.call import Call, Connect, Talk
+from sipgw.consent import notice_of, recording_tools
+from sipgw.cost import Bridged
+from sipgw.events import (
+    AnsweredBy,
+    CallAnswered,
+    CallMeasured,
+    CallReported,
+    CallRinging,
+    CallTransferred,
+)
+from sipgw.gate_rules import Dial, Refused
+from sipgw.jobs import Jobs
+from sipgw.live import LiveCall
+from sipgw.music import hold_music
+from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
+from sipgw.party import Party, called
+from sipgw.people import Person
+from sipgw.phone_line import PhoneLine
+from sipgw.prefetch import Prefetched
+from sipgw.promises import Asking, callback_tool
+from sipgw.recordings import Tape
+from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
+from sipgw.screening import Screened, Screening
+from sipgw.sip.dialog import peer_of
+from sipgw.sip.identity import is_number
+from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.offer_answer import LocalMedia
+from sipgw.stop_calling import stop_keys, stop_tools
+from sipgw.transfer import Ways, dialling
+from sipgw.trunks import TrunkOptions
+from sipgw.who_answered import Who
+
+if TYPE_CHECKING:
+    from sipgw.desk import Desk
+
+
+@dataclass
+class Hosting:
+    """The desk as the host of one call."""
+
+    desk: "Desk"
+    live: LiveCall
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
+        """See `sipgw.call.Host.converse`."""
+        desk, live = self.desk, self.live
+        part, people, tape = desk.providers[live.agent], desk.people(live.trunk), live.tape or Tape()
+        line.keeper = tape
+        role, config = self._role(live.agent), desk.agents.all[live.agent].config
+        names = people.names if people else {}
+        common: dict[str, Any] = {
+            "options": config.turns, "people": names, "observer": self.report, "call": live.id,
+            "transfer": seen_transfer(connect) if connect else None,
+        }  # fmt: skip
+        if part.duplex is not None:
+            session = FailoverDuplex(part.duplex, self.report)
+            live.conversation = DuplexConversation(line, session, role.persona, tools=role.tools, **common)
+        else:
+            can, codes = connect is not None, config.codes
+            setting = (role.persona, config.turns, config.failover, role.tools, names)
+            tell_setting(*setting, can_transfer=can, languages=codes)
+            ears = MeteredEars(part.ears(), self.report)
+            live.conversation = Conversation(line, ears, role, cast=self._role, **common)
+        ahead, number = config.prefetch, live.other
+        known = live.direction == "out" or live.identity.verified or not ahead.verified
+        if ahead.tool and is_number(number) and known:
+            return Prefetched(live.conversation, live.conversation.steering, ahead, number)
+        return live.conversation
+
+    def _role(self, name: str) -> Role:
+        """The agent of that name, as it speaks in this call."""
+        desk, live = self.desk, self.live
+        agent, part, tape = desk.agents.all[name], desk.providers[name], live.tape or Tape()
+        options, values, calling = agent.config.agent, self._values(name), live.direction == "out"
+        about = about_call_out(live.identity, values) if calling else about_call(live.identity)
+        spoken = persona(agent.config, values, about, calling=calling)
+        notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
+        return Role(
+            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
+            MeteredModel(part.model, self.report),
+            lambda language: MeteredVoice(part.voice(language), self.report),
+            name,
+            [
+                *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
+                order_tool(desk.store),
+                self._callback_tool(),
+                *recording_tools(tape),
+                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+                *agent.tools,
+            ],
+            agent.config.codes,
+            {other: desk.agents.all[other].config.agent.about for other in options.hand_over if other != name},
+            options.collect_digits,
+        )
+
+    def ways(self) -> Ways:
+        """The ways from this call to other people."""
+        desk, live = self.desk, self.live
+        return Ways(
+            people=desk.people(live.trunk),
+            dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
+            summon=self._summoned,
+            brief=self.brief,
+            music=hold_music(desk.agents.all[live.agent].config.transfer.music),
+            operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
+            refused=self._refused,
+            tell=self._transferred,
+            give_back=live.give_back,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
+        """See `sipgw.party.called`; what a trunk takes for it is put on the bill."""
+        desk, live = self.desk, self.live
+        async with called(person, live.caller, desk.engine, desk.summons) as party:
+            leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
+            if live.bill is not None and party.trunk:
+                live.bill.bridged.append(leg)
+            try:
+                yield party
+            finally:
+                leg.ended = datetime.now(UTC)
+
+    async def _refused(self, number: str) -> str:
+        """Why the gate does not let a transfer to `number` out; empty if it does."""
+        gate, live = self.desk.outbound.gate, self.live
+        if gate is None:
+            return ""
+        judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
+        return judged.reason if isinstance(judged, Refused) else ""
+
+    async def brief(self, line: PhoneLine) -> str:
+        """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
+        agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
+        history = self.live.conversation.steering.messages if self.live.conversation else []
+        said = briefing_in(agent.config.codes[0])
+        briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
+        await briefing.open()
+        verdict = await briefing.run(lambda: summary_of(part.model, history, said))
+        return "" if verdict is Verdict.ACCEPTED else verdict.value
+
+    def _values(self, agent: str) -> dict[str, str]:
+        live, options = self.live, self.desk.agents.all[agent].config.agent
+        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
+
+    def _callback_tool(self) -> Tool:
+        live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
+        them = live.identity.dialled if live.direction == "out" else live.identity.number
+        return callback_tool(Jobs(self.desk.store, ""), Asking(live.id, live.agent, them, live.trunk), options)
+
+    def answered(self) -> None:
+        """See `sipgw.call.Host.answered`."""
+        live = self.live
+        live.answered = datetime.now(UTC)
+        if live.bill is not None:
+            live.bill.trunk, live.bill.answered = live.trunk.name, live.answered
+        sound = live.call.sound if live.call else None
+        self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
+
+    def measured(self, quality: Quality) -> None:
+        """See `sipgw.call.Host.measured`."""
+        self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
+
+    def _transferred(self, to: Person, done: Referred) -> None:
+        tried = CallTransferred(self.live.id, datetime.now(UTC), to.called, done.accepted, done.status, done.reason)
+        self.desk.watchers.tell(tried)
+
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
+        if isinstance(report, Used):
+            self._charge(report)
+        elif isinstance(report, HandedOver):
+            self.live.agent = report.agent  # whose rules hold from now on
+        self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
+
+    def _charge(self, report: Used) -> None:
+        """Put it on the bill; a call that is too dear is ended with a goodbye."""
+        live, config = self.live, self.desk.agents.all[self.live.agent].config
+        if live.bill is None:
+            return
+        live.bill.used(report)
+        if live.conversation is None or not live.answered:
+            return
+        most = config.cost.per_call
+        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
+        over = self.desk.limits.budget()
+        cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
+        cause = cause or (over.reason if over else "")
+        if cause:
+            # Not at once: whoever reports is in the midst of what the goodbye breaks off.
+            asyncio.get_running_loop().call_soon(self._dismiss, config.cost.goodbye, Outcome("over_budget", cause))
+
+    def _dismiss(self, goodbye: str, outcome: Outcome) -> None:
+        if self.live.conversation is not None:
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                self.live.conversation.steering.dismiss(goodbye, outcome)
+
+
+@dataclass
+class Placing(Hosting):
+    """The desk as the host of one call that it makes."""
+
+    tape: Tape
+    screened: Screened | None = None
+    """What finds out whether a human has answered."""
+
+    def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
+        """See `sipgw.call.Host.converse`."""
+        talk = super().converse(line, connect)
+        options = self.desk.agents.all[self.live.agent].config.agent
+        if options.answering_machines == "ignore":
+            return talk
+        message = voicemail(options, self._values(self.live.agent))
+        made = self.desk.providers[self.live.agent].voice
+
+        def voice() -> Voice:
+            return MeteredVoice(made(""), self.report)
+
+        tell_screening(message)
+        self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
+        return self.screened
+
+    def hears(self, ulaw: bytes) -> None:
+        """See `sipgw.call_out.Caller.hears`."""
+        if self.screened is not None:
+            self.screened.hear(ulaw)
+
+    def report(self, report: Report) -> None:
+        """Something happened in the conversation."""
+        super().report(report)
+        if self.screened is not None:
+            self.screened.understand(report)
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
+
+    def tries(self, trunk: TrunkOptions) -> str:
+        """See `sipgw.call_out.Caller.tries`."""
+        self.live.trunk = trunk
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        return self.desk.endpoint.contact_host(peer_of(there))
+
+    def ringing(self) -> None:
+        """See `sipgw.call_out.Caller.ringing`."""
+        self.desk.watchers.tell(CallRinging(self.live.id, datetime.now(UTC), self.live.trunk.name))
+
+    @property
+    def can_transfer(self) -> bool:
+        """See `sipgw.call_out.Caller.can_transfer`."""
+        return self.desk.people(self.live.trunk) is not None
+
+    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
+        """See `sipgw.call_out.Caller.picked_up`."""
+        desk, trunk = self.desk, self.live.trunk
+        leg.authenticate(trunk.credentials)
+        if trunk.accept_refer:
+            leg.let_refer()
+        self.live.call = call = Call(
+            leg, desk.engine, self, address=described.address, ways=self.ways(),
+            tape=self.tape, line=line, described=described,
+        )  # fmt: skip
+        return call

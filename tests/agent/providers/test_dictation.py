@@ -1,0 +1,59 @@
+"""While a number, a code or an address is dictated the ears wait for longer and know how people spell; then no more."""
+
+import asyncio
+
+import pytest
+
+from agent.providers.hearing import SPELLED
+from tests.agent.providers.listening import listen, sound
+from tests.agent.providers.test_ears_languages import assemblyai, deepgram
+from tests.fakes.assemblyai import FakeAssemblyAI
+from tests.fakes.deepgram import FakeDeepgram
+
+ASKED = ("How can I help you?", "What is your order number?", "Thank you.", "Anything else?")
+
+
+def told(fake, make, said=ASKED, **more) -> list:
+    """What a session is told when the agent says these sentences."""
+
+    async def scenario(ears, events):
+        for sentence in said:
+            ears.expect(sentence)
+            ears.hear(sound(100))
+            await asyncio.sleep(0.02)
+
+    async def run():
+        async with fake:
+            await listen(make(fake, **more), scenario)
+
+    asyncio.run(run())
+    assert len(fake.sessions) == 1, "nothing was refused"
+    return [message for message in fake.sessions[0].messages if message["type"] not in ("Terminate", "CloseStream")]
+
+
+@pytest.mark.parametrize(("model", "usual"), [("u3-rt-pro", (100, 1000)), ("universal-streaming-english", (400, 1280))])
+def test_assemblyai_is_patient_while_a_number_is_dictated_and_as_before_afterwards(model, usual) -> None:
+    raised, restored = told(FakeAssemblyAI(), assemblyai, model=model, keyterms=("Sipgw",))
+    assert raised["keyterms_prompt"] == ["Sipgw", *SPELLED]
+    assert raised["min_turn_silence"] == 500
+    assert raised["max_turn_silence"] == 1800
+    assert restored["keyterms_prompt"] == ["Sipgw"]
+    assert (restored["min_turn_silence"], restored["max_turn_silence"]) == usual
+
+
+def test_limits_above_ours_are_kept() -> None:
+    raised, restored = told(FakeAssemblyAI(), assemblyai, min_turn_silence=0.7, max_turn_silence=3.0)
+    for message in (raised, restored):
+        assert (message["min_turn_silence"], message["max_turn_silence"]) == (700, 3000)
+
+
+def test_flux_must_be_surer_that_the_turn_is_over() -> None:
+    raised, restored = told(FakeDeepgram(), deepgram, keyterms=("Sipgw",))
+    assert raised == {"type": "Configure", "thresholds": {"eot_threshold": 0.85}, "keyterms": ["Sipgw", *SPELLED]}
+    assert restored == {"type": "Configure", "thresholds": {"eot_threshold": 0.7}, "keyterms": ["Sipgw"]}
+
+
+def test_what_is_asked_for_in_another_language_is_noticed() -> None:
+    said = ("¿Cuál es su número de pedido?", "Gracias.")
+    assert len(told(FakeAssemblyAI(), assemblyai, said, languages=("es",))) == 2
+    assert told(FakeAssemblyAI(), assemblyai, said, languages=("de",)) == []

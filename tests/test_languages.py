@@ -1,0 +1,95 @@
+"""Languages and hand-over in configuration: what may be written, which voice each language gets."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sipgw.agents import Agents, parse_agent
+from sipgw.config import Config, ConfigError, parse
+from sipgw.orders import GREETINGS, persona
+from sipgw.providers import choose, opened
+
+KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
+TWO = """
+[agent]
+apology = "Sorry!"
+[elevenlabs]
+voice_id = "anna"
+[[languages]]
+code = "en"
+[[languages]]
+code = "es"
+voice_id = "lucia"
+reprompt = "¿Hola?"
+[[languages]]
+code = "hi"
+voice = "cartesia"
+voice_id = "priya"
+"""
+
+
+def config(text: str) -> Config:
+    return parse(text, "sipgw.toml", KEYS)
+
+
+def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
+    async def run():
+        two = config(TWO)
+        async with opened(two, choose(two)) as providers:
+            named = {code: providers.voice(code) for code in ("en", "es", "hi", "", "it")}
+            return named, providers.ears()
+
+    voices, ears = asyncio.run(run())
+    options = {code: voice._options for code, voice in voices.items() if code != "hi"}
+    assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
+        ("anna", "en"),
+        ("lucia", "es"),
+    ]
+    assert options[""].voice_id == options["it"].voice_id == "anna", "that of the first language"
+    assert voices["hi"].name.startswith("cartesia/"), "and the agent's own stands in for it"
+    assert ears._session._options.languages == ("en", "es", "hi")
+
+
+def test_sentences_are_those_of_the_language_unless_changed() -> None:
+    two = config(TWO)
+    values = dict.fromkeys(("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic"), "")
+    who = persona(two, values)
+    assert who.speaking("en").apology == "Sorry!"
+    assert who.speaking("es").reprompt == "¿Hola?"
+    assert who.speaking("es").apology.startswith("Lo siento")
+    german = persona(config('[[languages]]\ncode = "de"'), values | {"business": "Müller"})
+    assert german.greeting == GREETINGS["de"].replace("{{business}}", "Müller")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[languages]]\ncode = "tlh"', "'tlh' is not one of de, en"),
+        ('[[languages]]\ncode = "en"\n[[languages]]\ncode = "en"', "two languages are called 'en'"),
+        ('[[languages]]\ncode = "en"\nvoices = "x"', "did you mean 'voice'?"),
+    ],
+)
+def test_what_cannot_be_a_language_is_an_error_of_the_configuration(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace("?", r"\?")):
+        config(text)
+
+
+def test_a_voice_without_a_key_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="'deepgram' is none of"):
+        choose(config('[[languages]]\ncode = "en"\nvoice = "deepgram"'))
+
+
+def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
+    main = config("")
+    text = 'hand_over = ["agent"]\nabout = "invoices"\nopening = "Billing."\n[[languages]]\ncode = "es"\n'
+    billing = parse_agent(text, Path("agents/billing.toml"), main, KEYS)
+    assert billing.codes == ("es",)
+    assert billing.agent.hand_over == ("agent",)
+    assert set(Agents(main, {"billing": billing}).all) == {"agent", "billing"}
+
+
+def test_nobody_hands_over_to_a_stranger() -> None:
+    billing = parse_agent('hand_over = ["nobody"]', Path("agents/billing.toml"), config(""), KEYS)
+    with pytest.raises(ConfigError, match="hand_over: 'nobody' is no agent; there are: agent, billing"):
+        Agents(config(""), {"billing": billing})

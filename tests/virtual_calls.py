@@ -1,0 +1,94 @@
+"""Plays a scenario on virtual time: the same caller, agent and providers as over RTP, with a line in memory."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.conversation import Conversation
+from agent.line import Audio, Digit, Gone
+from agent.stage import Role
+from agent.tools import load_tools
+from sipgw.agents import call_variables
+from sipgw.caller import Call, HangUp, Press, Say, Span
+from sipgw.orders import persona
+from sipgw.simulate.expect import remembered
+from sipgw.simulate.run import Scene
+from sipgw.simulate.scenario import Scenario
+from sipgw.simulate.verdict import Verdict
+from sipgw.sip.identity import Identity
+from tests.fakes.line import FakeLine
+from tests.virtual import run
+
+STEP = 0.02
+CHUNK = 480
+KEY = 0.2
+
+
+class VirtualCaller:
+    """Hears what the line plays, and does what the script says."""
+
+    def __init__(self, line: FakeLine, scene: Scene, call: Call) -> None:
+        self._line, self._scene, self._call = line, scene, call
+        self._sound = bytearray()
+        self._played = 0
+
+    async def live(self) -> None:
+        loop = asyncio.get_running_loop()
+        ticks = 0
+        while True:
+            await asyncio.sleep(STEP)
+            ticks += 1
+            now, ear = loop.time(), self._call.ear
+            if len(self._line.played) > self._played:
+                ear.hear(bytes(self._line.played[self._played :]), now)
+                self._played = len(self._line.played)
+            match self._scene.steps.next(now, ear):
+                case Say(sound):
+                    self._sound += sound
+                    ear.spoken_until = now + len(sound) / 8000
+                    self._call.utterances.append(Span(now, ear.spoken_until))
+                case Press(keys):
+                    for number, key in enumerate(keys):
+                        loop.call_later(number * KEY, self._line.incoming.put_nowait, Digit(key, now + number * KEY))
+                    ear.spoken_until = now + KEY * len(keys)
+                case HangUp():
+                    self._line.incoming.put_nowait(Gone("the caller hung up"))
+            if ticks % 3 == 0:
+                chunk = bytes(self._sound[:CHUNK]).ljust(CHUNK, b"\xff")
+                del self._sound[:CHUNK]
+                self._line.incoming.put_nowait(Audio(chunk, now))
+
+
+def play(scenario: Scenario, folder: Path) -> Verdict:
+    """Hold the call of `scenario`, whose files stand in `folder`."""
+
+    async def held() -> Verdict:
+        loop = asyncio.get_running_loop()
+        scene, line, call = await Scene.of(scenario, folder), FakeLine(), Call()
+        config, parts = scene.config, scene.providers()
+        values = call_variables(config.agent, Identity(), "", datetime(2026, 11, 21, tzinfo=UTC))
+        tools = load_tools(Path(config.agent.tools)) if config.agent.tools else []
+        role = Role(
+            persona(config, values), parts.model, parts.voice, "agent", tools, config.codes, {},
+            config.agent.collect_digits,
+        )  # fmt: skip
+        conversation = Conversation(
+            line,
+            parts.ears(),
+            role,
+            options=config.turns,
+            observer=lambda report: scene.steps.tell(report, loop.time()),
+        )
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(line.play()), group.create_task(VirtualCaller(line, scene, call).live())]
+            await conversation.open()
+            call.dialled = call.answered = call.ear.spoken_until = loop.time()
+            async with asyncio.timeout(scenario.limit):
+                outcome = await conversation.run()
+            for task in others:
+                task.cancel()
+        call.ended, call.ending = loop.time(), outcome.text
+        scene.memory, scene.ending = remembered(conversation.steering.messages), outcome.kind
+        return scene.judged(call)
+
+    return run(held())
