@@ -201,7 +201,7 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
         out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
-    for name, registration in gateway.registrations.items():
+    for name, registration in gateway.watch.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)
 

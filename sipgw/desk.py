@@ -21,6 +21,7 @@ from media.engine import MediaEngine
 from sipgw.agents import DEFAULT, Agents, call_variables
 from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
+from sipgw.cluster.limits import SharedLimits
 from sipgw.consent import notice_of, recording_tools, wanted
 from sipgw.cost import Bill, Expenses, models
 from sipgw.dnc import OwnList
@@ -39,7 +40,7 @@ from sipgw.events import (
 from sipgw.gate_rules import Dial, Refused
 from sipgw.jobs import Jobs
 from sipgw.limits import Caller as CallerIn
-from sipgw.limits import Declined, Limits
+from sipgw.limits import Declined
 from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.music import hold_music
 from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
@@ -82,21 +83,21 @@ class Desk:
     summons: Summons
     people: Callable[[TrunkOptions], People | None]
     own_list: OwnList
-    limits: Limits
+    limits: SharedLimits
     expenses: Expenses
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
         caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
-        declined = self.limits.admit(caller, asyncio.get_running_loop().time())
+        declined = await self.limits.admit(caller, live.id, live.trunk)
         if declined is not None:
             await self._turn_away(leg, live, declined)
             return
         try:
             await self.hold(live, lambda host, tape: self._call(leg, live, host, tape, host.ways()))
         finally:
-            self.limits.over(caller)
+            await self.limits.over(caller, live.id)
 
     async def _turn_away(self, leg: Leg, live: LiveCall, declined: Declined) -> None:
         """Answer a call that the limits do not let in: with a status, or with one sentence."""
@@ -284,7 +285,7 @@ class Hosting:
         if live.conversation is None or not live.answered:
             return
         most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
-        over = self.desk.limits.budget()
+        over = self.desk.limits.own.budget()
         cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
         cause = cause or (over.reason if over else "")
         if cause:

@@ -9,6 +9,8 @@ import structlog
 
 from sipgw.audit import Audit, AuditError
 from sipgw.call_caps import Caps
+from sipgw.cluster.caps import SharedCaps
+from sipgw.cluster.cluster import Cluster
 from sipgw.config import Config
 from sipgw.dnc import FileLists, OwnList
 from sipgw.gate_hook import Hook
@@ -39,8 +41,8 @@ class Gate:
     """Judges every dial. Use it as an async context manager.
 
     `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
-    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
-    for a hook that cannot be used.
+    what was reloaded holds. `audit` is the folder of the audit unless they name another. In a `cluster` the calls of
+    all gateways count. Raises `gate_hook.HookError` for a hook that cannot be used.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Gate:
         own: OwnList,
         audit: Path,
         now: Callable[[], datetime] = _utc,
+        cluster: Cluster | None = None,
     ) -> None:
         self.own = own
         self._options = options
@@ -62,6 +65,7 @@ class Gate:
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
+        self._shared = SharedCaps(cluster, self._caps, now) if cluster else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
 
     async def __aenter__(self) -> Self:
@@ -80,7 +84,7 @@ class Gate:
         judged = await self._judged(dial, now)
         try:
             async with self._audit.turn(now) as write:
-                verdict = judged if isinstance(judged, Refused) else self._counted(judged)
+                verdict = judged if isinstance(judged, Refused) else await self._counted_by_all(judged)
                 write(_line(dial, verdict, judged, now))
         except AuditError as error:  # a call that is not written down is not made
             verdict = Refused("audit", str(error))
@@ -139,9 +143,16 @@ class Gate:
         return Refused("do_not_call_file", reason) if reason else None
 
     def _counted(self, case: Case) -> Permit | Refused:
-        if case.parsed is None or case.dial.purpose == "transfer":
+        if not _counts(case):
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
+
+    async def _counted_by_all(self, case: Case) -> Permit | Refused:
+        """`_counted`, with the calls of the other gateways of a cluster."""
+        verdict = self._counted(case)
+        if isinstance(verdict, Refused) or self._shared is None or not _counts(case):
+            return verdict
+        return await self._shared.refusal(case.number, case.options, case.now) or verdict
 
     def _take(self, line: dict[str, Any]) -> None:
         at = datetime.fromisoformat(line["at"])
@@ -151,6 +162,11 @@ class Gate:
             self._caps.seen(at)
 
 
+def _counts(case: Case) -> bool:
+    """Whether a call counts: not to extensions, not to people of ours."""
+    return case.parsed is not None and case.dial.purpose != "transfer"
+
+
 def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
     number = judged.number if isinstance(judged, Case) else dial.number[:64]
@@ -158,7 +174,7 @@ def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: da
         "at": now.isoformat(),
         "number": number,
         "permitted": permitted,
-        "counts": permitted and isinstance(judged, Case) and judged.parsed is not None and dial.purpose != "transfer",
+        "counts": permitted and isinstance(judged, Case) and _counts(judged),
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,
@@ -177,6 +193,7 @@ def gate_of(
     agents: Callable[[], Mapping[str, Config]],
     store: Store,
     trunks: Callable[[str], TrunkOptions | None],
+    cluster: Cluster | None = None,
 ) -> Gate:
     """The gate of a configuration and of those of its agents, by name, as they are at each dial."""
     own = OwnList(store, "" if config.store.url else config.store.path)
@@ -184,4 +201,4 @@ def gate_of(
     def options() -> dict[str, GateOptions]:
         return {"": config.gate} | {name: one.gate for name, one in agents().items()}
 
-    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"))
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), cluster=cluster)

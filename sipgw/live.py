@@ -17,6 +17,7 @@ from sipgw.sip.identity import Identity
 from sipgw.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+Row = dict[str, Any]
 STOPPED = Ending("gateway_stopped", "the gateway was stopped")
 
 
@@ -153,3 +154,19 @@ class Placed:
         """End it, whether it rings or somebody speaks."""
         self.live.stopped = self.live.stopped or Ending("cancelled", cause)
         self._task.cancel()
+
+
+def row(live: LiveCall) -> Row:
+    """A call as the board shows it."""
+    return {
+        "state": live.state,
+        "direction": live.direction,
+        "caller": live.caller,
+        "called": live.identity.dialled,
+        "agent": live.agent,
+        "trunk": live.trunk.name,
+        "turn": live.turn,
+        "mos": round(live.mos, 1) or None,
+        "cost": round(live.cost.total, 4) if live.cost else None,
+        "began": live.began.isoformat(timespec="seconds"),
+    }

@@ -269,10 +269,11 @@ class Endpoint:
         self._after(registration.register)
         return registration
 
-    def unregister(self) -> None:
-        """Give up all registrations: nobody is to send calls here any more."""
-        while self._registrations:
-            self._after(self._registrations.pop().close)
+    def unregister(self, only: Registration | None = None) -> None:
+        """Give up all registrations, or one: nobody is to send calls here any more."""
+        for registration in [one for one in self._registrations if only in (None, one)]:
+            self._registrations.remove(registration)
+            self._after(registration.close)
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
