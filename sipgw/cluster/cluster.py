@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+import structlog
+
 from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Places
 from sipgw.cluster.shared import Shared, Unreachable
 
+log = structlog.get_logger()
+
 BEAT = 1.0
 """Seconds between two beats."""
-FAREWELL = 1.0
-"""Seconds that the last beat may take."""
 
 
 class Cluster:
@@ -28,20 +30,19 @@ class Cluster:
         self.parts: list[Callable[[], Awaitable[None]]] = []
         """Called at each beat, whether Redis answers or not; may raise `Unreachable`."""
         self._soon = asyncio.Event()
+        self._leaving = False
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self.shared.close)
         await self.shared.check()
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        beating = group.create_task(self._beat(), name="cluster")
-        self._stack.callback(beating.cancel)
+        group.create_task(self._beat(), name="cluster")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL):
-                await self._once()
+        self._leaving = True
+        self.hurry()
         await self._stack.aclose()
 
     def hurry(self) -> None:
@@ -49,15 +50,20 @@ class Cluster:
         self._soon.set()
 
     async def _beat(self) -> None:
-        while True:
+        while not self._leaving:
             await self._once()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
                     await self._soon.wait()
             self._soon.clear()
+        await self._once()
 
     async def _once(self) -> None:
         await self.shared.check()
         for part in self.parts:
-            with contextlib.suppress(Unreachable):
+            try:
                 await part()
+            except Unreachable:
+                continue
+            except Exception:  # the observer boundary: calls go on
+                log.exception("a part of the cluster failed")

@@ -56,8 +56,8 @@ class Leases:
                 self._is(name, ours=full is None)
 
     def _is(self, name: str, *, ours: bool) -> None:
-        if self._ours.get(name) is not ours:
-            self._ours[name] = ours
+        before, self._ours[name] = self._ours.get(name, False), ours
+        if before is not ours:
             log.info("lease", name=name, ours=ours)
             self._wanted[name](ours)
 

@@ -63,7 +63,7 @@ class Shared:
                 log.warning("redis does not answer: this gateway is by itself", cause=str(error))
         else:
             if not self.up:
-                log.info("redis answers")
+                log.info("redis is there")
             self.up, self._told = True, False
         self._told = not self.up
         return self.up
@@ -83,6 +83,8 @@ class Shared:
     async def _asked(self, what: Callable[["Redis"], Awaitable[T]]) -> T:
         from redis.exceptions import RedisError
 
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(2 * LIMIT):
                 return await what(self._redis)
@@ -90,6 +92,9 @@ class Shared:
             self.lost += self.up
             self.up = False
             raise Unreachable(str(error) or type(error).__name__) from None
+        finally:
+            if task and task.cancelling() > cancelled:  # redis 8 makes a TimeoutError of it, or nothing at all
+                raise asyncio.CancelledError
 
     async def close(self) -> None:
         """Close the connections."""

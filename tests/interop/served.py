@@ -100,18 +100,27 @@ def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Serve
     database = folder / "gateway.db"
     first = 20000 + port % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
-    config = CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports)
-    (folder / "gateway.toml").write_text(config)
-    command = [sys.executable, "-m", "sipgw", "serve", "--config", str(folder / "gateway.toml")]
+    file = folder / "gateway.toml"
+    file.write_text(CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
+    with running(file, port, range(first, first + 399), database) as gateway:
+        yield gateway
+
+
+@contextlib.contextmanager
+def running(
+    file: Path, port: int, rtp_ports: range, database: Path, *options: str, module: str = "sipgw", **more: str
+) -> Iterator[Served]:
+    """``sipgw serve`` with a configuration file, `more` in its environment."""
+    command = [sys.executable, "-m", module, "serve", "--config", str(file), *options]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment | {"PYTHONUNBUFFERED": "1"},
+        env=environment | {"PYTHONUNBUFFERED": "1"} | more,
     )
-    gateway = Served(process, port, range(first, first + 399), database)
+    gateway = Served(process, port, rtp_ports, database)
     ready = threading.Event()
 
     def read() -> None:

@@ -1,0 +1,162 @@
+"""docker/compose.full.yaml as plain processes: Kamailio, two gateways, Redis, PostgreSQL, and a carrier beside them."""
+
+import asyncio
+import contextlib
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sipgw.jobs import Job, Jobs
+from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer
+from sipgw.store import CallFilter, Store, StoreOptions
+from tests.callee import Callee
+from tests.interop import postgresql as database
+from tests.interop import redis as memory
+from tests.interop.kamailio_edge import DOCKER, LIMIT, Edge, swapped
+from tests.interop.served import GATE, Served, free_port, running
+
+MORE = """
+[agent]
+ears = "local"
+model = "local"
+voice = "local"
+greeting = "Hello."
+[callbacks]
+dial = true
+[[trunks]]
+name = "carrier"
+mode = "register"
+registrar = "sip:127.0.0.2:{carrier}"
+user = "gateway"
+caller_id = "+14155550199"
+calls_per_second = 50
+"""
+
+
+@dataclass
+class Stack:
+    """The running parts."""
+
+    folder: Path
+    postgresql: database.Server
+    redis: memory.Server
+    carrier: int
+    ports: list[int]
+    webs: list[int]
+    edge: Edge
+    gateways: list[Served] = field(default_factory=list)
+    _lives: list[contextlib.ExitStack] = field(default_factory=lambda: [contextlib.ExitStack(), contextlib.ExitStack()])
+
+    def start(self, at: int) -> None:
+        """Start the gateway number `at` as docker/gateway1.toml or docker/gateway2.toml says, on free ports."""
+        folder = self.folder / str(at)
+        folder.mkdir(exist_ok=True)
+        first = (40000, 42000)[at]
+        places = (
+            (("port = 5070", "port = 5072")[at], f"port = {self.ports[at]}"),
+            (("[16384, 24575]", "[24576, 32766]")[at], f"[{first}, {first + 1999}]"),
+            (("port = 8081", "port = 8082")[at], f"port = {self.webs[at]}"),
+            ("/var/lib/sipgw", str(folder)),
+        )
+        file = folder / "gateway.toml"
+        text = swapped((DOCKER / f"gateway{at + 1}.toml").read_text(), *places)
+        file.write_text(text + MORE.format(carrier=self.carrier) + GATE)
+        variables = {"PUBLIC_ADDRESS": "127.0.0.1", "DATABASE_URL": self.postgresql.url, "REDIS_URL": self.redis.url}
+        made = running(
+            file, self.ports[at], range(first, first + 2000), folder, module="tests.interop.parrot", **variables
+        )
+        gateway = self._lives[at].enter_context(made)
+        self.gateways[at : at + 1] = [gateway]
+
+    def again(self, at: int) -> None:
+        """Start a gateway that has died."""
+        self._lives[at].close()
+        self.start(at)
+
+    def kill(self, at: int) -> None:
+        self.gateways[at].kill()
+        self.gateways[at].process.wait(LIMIT)
+
+    def close(self) -> None:
+        for life in self._lives:
+            life.close()
+
+    def ask(self, at: int, path: str) -> Any:
+        """The answer of a gateway's REST interface."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.webs[at]}{path}", timeout=LIMIT) as answer:
+            return json.load(answer)
+
+    @contextlib.asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        """The one database of both gateways."""
+        options = StoreOptions(url=self.postgresql.url, path=str(self.folder / "test.db"))
+        async with Store(options) as store:
+            yield store
+
+    async def records(self, count: int, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
+        """The records of ended calls, once there are so many."""
+        async with self.store() as store, asyncio.timeout(LIMIT):
+            while len(found := await store.calls(wanted)) < count:
+                await asyncio.sleep(0.1)
+            return found
+
+    async def plan(self, key: str, number: str) -> int:
+        """Promise to call a number back now."""
+        async with self.store() as store:
+            job = Job(campaign="", key=key, number=number, agent="agent", trunk="carrier", due=1.0, consent=True)
+            return (await Jobs(store, "test").add(job))[0]
+
+
+@contextlib.contextmanager
+def stack(folder: Path) -> Iterator[Stack]:
+    """Run everything until the block ends."""
+    with database.postgresql(folder) as postgresql, memory.redis(folder) as redis:
+        ports = [free_port() for _ in range(5)]
+        edge = Edge(folder, ports[:2])
+        one = Stack(folder, postgresql, redis, ports[4], ports[:2], ports[2:4], edge)
+        try:
+            with edge.running():
+                for at in range(2):
+                    one.start(at)
+                yield one
+        finally:
+            one.close()
+
+
+@dataclass
+class Carrier(Callee):
+    """Where the gateways register, and whom they call through it."""
+
+    registered: list[tuple[float, int, int]] = field(default_factory=list)
+    """When, from which port, for how many seconds; 0 takes it back."""
+
+    def register(self, request: Request, source: Peer, at: float) -> Answer:
+        seconds = int(request.headers.get("expires") or 0)
+        self.registered.append((at, source.port, seconds))
+        contact = request.headers.get("contact") or ""
+        return Answer(200, headers=(("Contact", f"{contact};expires={seconds}"),))
+
+    @property
+    def here(self) -> set[int]:
+        """The ports that calls would be sent to."""
+        last = {port: seconds for _, port, seconds in self.registered}
+        return {port for port, seconds in last.items() if seconds}
+
+
+@contextlib.asynccontextmanager
+async def carrier(port: int, takes: Any = Callee.pick_up) -> AsyncIterator[Carrier]:
+    """A carrier until the block ends."""
+    one = Carrier(takes)
+    options = EndpointOptions("127.0.0.2", port, tcp=False)
+    endpoint = Endpoint(options, one._on_invite, lambda *_: None, register=one.register)
+    async with endpoint, asyncio.TaskGroup() as group:
+        one.port, one._group = endpoint.port, group
+        yield one
+        for leg in one.legs:
+            leg.hangup()
