@@ -308,6 +308,6 @@ async def test_who_is_cancelled_while_asking_is_cancelled(redis: Server) -> None
             asking = group.create_task(one.places.take("a", [Bound("x", 1, 60)]))
             await asyncio.sleep(0.05)
             asking.cancel()
-            done, _ = await asyncio.wait({asking})
+            await asyncio.wait({asking})
         assert asking.cancelled()
         redis.thaw()

@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from tests.interop import postgresql as database
 from tests.interop import redis as memory
 from tests.interop.kamailio_edge import DOCKER, LIMIT, Edge, swapped
 from tests.interop.served import GATE, Served, free_port, running
+from tests.interop.test_cluster import answered_by
+from tests.phone import Phone
 
 MORE = """
 [agent]
@@ -50,7 +56,7 @@ class Stack:
     ports: list[int]
     webs: list[int]
     edge: Edge
-    gateways: list[Served] = field(default_factory=list)
+    gateways: dict[int, Served] = field(default_factory=dict)
     _lives: list[contextlib.ExitStack] = field(default_factory=lambda: [contextlib.ExitStack(), contextlib.ExitStack()])
 
     def start(self, at: int) -> None:
@@ -63,6 +69,7 @@ class Stack:
             (("[16384, 24575]", "[24576, 32766]")[at], f"[{first}, {first + 1999}]"),
             (("port = 8081", "port = 8082")[at], f"port = {self.webs[at]}"),
             ("/var/lib/sipgw", str(folder)),
+            ('limit = "5m"', 'limit = "5s"'),
         )
         file = folder / "gateway.toml"
         text = swapped((DOCKER / f"gateway{at + 1}.toml").read_text(), *places)
@@ -72,7 +79,7 @@ class Stack:
             file, self.ports[at], range(first, first + 2000), folder, module="tests.interop.parrot", **variables
         )
         gateway = self._lives[at].enter_context(made)
-        self.gateways[at : at + 1] = [gateway]
+        self.gateways[at] = gateway
 
     def again(self, at: int) -> None:
         """Start a gateway that has died."""
@@ -82,6 +89,22 @@ class Stack:
     def kill(self, at: int) -> None:
         self.gateways[at].kill()
         self.gateways[at].process.wait(LIMIT)
+
+    async def at(self, phone: Phone) -> int:
+        """Which gateway has the call of `phone`."""
+        gateways = [self.gateways[0], self.gateways[1]]
+        return gateways.index(await answered_by(phone, gateways))
+
+    def kill_media(self, at: int) -> None:
+        """Kill the process that has the sound."""
+        gateway = self.gateways[at].process.pid
+        children = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
+        (media,) = [int(one) for one in children if b"media" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        os.kill(media, signal.SIGKILL)
+
+    def pause(self, at: int, *, go_on: bool = False) -> None:
+        """Let a gateway stand still, or go on."""
+        self.gateways[at].process.send_signal(signal.SIGCONT if go_on else signal.SIGSTOP)
 
     def close(self) -> None:
         for life in self._lives:
@@ -109,7 +132,8 @@ class Stack:
     async def plan(self, key: str, number: str) -> int:
         """Promise to call a number back now."""
         async with self.store() as store:
-            job = Job(campaign="", key=key, number=number, agent="agent", trunk="carrier", due=1.0, consent=True)
+            due = datetime.now(UTC).timestamp()
+            job = Job(campaign="", key=key, number=number, agent="agent", trunk="carrier", due=due, consent=True)
             return (await Jobs(store, "test").add(job))[0]
 
 
@@ -121,9 +145,9 @@ def stack(folder: Path) -> Iterator[Stack]:
         edge = Edge(folder, ports[:2])
         one = Stack(folder, postgresql, redis, ports[4], ports[:2], ports[2:4], edge)
         try:
+            with ThreadPoolExecutor() as starting:
+                list(starting.map(one.start, range(2)))
             with edge.running():
-                for at in range(2):
-                    one.start(at)
                 yield one
         finally:
             one.close()
