@@ -40,6 +40,7 @@ from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.handover import Link
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
@@ -214,6 +215,10 @@ class Gateway:
         """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
         self.admission.draining = True
         self.watch.stop(self.endpoint)
+
+    def hand_over(self, link: Link) -> None:
+        """Let the next process have the sockets: new calls go there, those that go on stay here."""
+        self.endpoint.hand_over(link)
 
     def running(self) -> int:
         """How many calls go on."""

@@ -43,6 +43,11 @@ class StoreOptions:
         return Path(f"{self.path}.calls")
 
     @property
+    def handover(self) -> Path:
+        """Where the next process asks for the sockets of SIP."""
+        return Path(f"{self.path}.handover")
+
+    @property
     def spool_folder(self) -> Path:
         """Where records wait for the database."""
         return Path(self.spool or f"{self.path}.spool")

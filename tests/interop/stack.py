@@ -5,8 +5,9 @@ import contextlib
 import json
 import os
 import signal
+import threading
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class Stack:
     folder: Path
     postgresql: database.Server
     redis: memory.Server
-    carrier: int
+    carrier: "Carrier"
     ports: list[int]
     webs: list[int]
     edge: Edge
@@ -73,7 +74,7 @@ class Stack:
         )
         file = folder / "gateway.toml"
         text = swapped((DOCKER / f"gateway{at + 1}.toml").read_text(), *places)
-        file.write_text(text + MORE.format(carrier=self.carrier) + GATE)
+        file.write_text(text + MORE.format(carrier=self.carrier.port) + GATE)
         variables = {"PUBLIC_ADDRESS": "127.0.0.1", "DATABASE_URL": self.postgresql.url, "REDIS_URL": self.redis.url}
         made = running(
             file, self.ports[at], range(first, first + 2000), folder, module="tests.interop.parrot", **variables
@@ -137,13 +138,58 @@ class Stack:
             return (await Jobs(store, "test").add(job))[0]
 
 
+class Carrier(threading.Thread):
+    """Where the gateways register, and whom they call through it; in a thread, for all tests."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port = port
+        self.callee = Callee(Callee.pick_up)
+        self.registered: list[tuple[float, int, int]] = []
+        """When, from which port, for how many seconds; 0 takes it back."""
+        self.loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+
+    def run(self) -> None:
+        self.loop.run_until_complete(self._run())
+
+    async def _run(self) -> None:
+        options = EndpointOptions("127.0.0.2", self.port, tcp=False)
+        one = self.callee
+        endpoint = Endpoint(options, one._on_invite, lambda *_: None, register=self._register)
+        async with endpoint, asyncio.TaskGroup() as one._group:
+            await self._stop.wait()
+            for leg in one.legs:
+                leg.hangup()
+
+    def stop(self) -> None:
+        self.soon(self._stop.set)
+        self.join(10)
+
+    def soon(self, act: Callable[[], object]) -> None:
+        """Do something in its thread."""
+        self.loop.call_soon_threadsafe(act)
+
+    def _register(self, request: Request, source: Peer, at: float) -> Answer:
+        seconds = int(request.headers.get("expires") or 0)
+        self.registered.append((at, source.port, seconds))
+        return Answer(200, headers=(("Contact", f"{request.headers.get('contact')};expires={seconds}"),))
+
+    @property
+    def here(self) -> set[int]:
+        """The ports that calls would be sent to."""
+        last = {port: seconds for _, port, seconds in list(self.registered)}
+        return {port for port, seconds in last.items() if seconds}
+
+
 @contextlib.contextmanager
 def stack(folder: Path) -> Iterator[Stack]:
     """Run everything until the block ends."""
     with database.postgresql(folder) as postgresql, memory.redis(folder) as redis:
         ports = [free_port() for _ in range(5)]
-        edge = Edge(folder, ports[:2])
-        one = Stack(folder, postgresql, redis, ports[4], ports[:2], ports[2:4], edge)
+        world, edge = Carrier(ports[4]), Edge(folder, ports[:2])
+        world.start()
+        one = Stack(folder, postgresql, redis, world, ports[:2], ports[2:4], edge)
         try:
             with ThreadPoolExecutor() as starting:
                 list(starting.map(one.start, range(2)))
@@ -151,36 +197,4 @@ def stack(folder: Path) -> Iterator[Stack]:
                 yield one
         finally:
             one.close()
-
-
-@dataclass
-class Carrier(Callee):
-    """Where the gateways register, and whom they call through it."""
-
-    registered: list[tuple[float, int, int]] = field(default_factory=list)
-    """When, from which port, for how many seconds; 0 takes it back."""
-
-    def register(self, request: Request, source: Peer, at: float) -> Answer:
-        seconds = int(request.headers.get("expires") or 0)
-        self.registered.append((at, source.port, seconds))
-        contact = request.headers.get("contact") or ""
-        return Answer(200, headers=(("Contact", f"{contact};expires={seconds}"),))
-
-    @property
-    def here(self) -> set[int]:
-        """The ports that calls would be sent to."""
-        last = {port: seconds for _, port, seconds in self.registered}
-        return {port for port, seconds in last.items() if seconds}
-
-
-@contextlib.asynccontextmanager
-async def carrier(port: int, takes: Any = Callee.pick_up) -> AsyncIterator[Carrier]:
-    """A carrier until the block ends."""
-    one = Carrier(takes)
-    options = EndpointOptions("127.0.0.2", port, tcp=False)
-    endpoint = Endpoint(options, one._on_invite, lambda *_: None, register=one.register)
-    async with endpoint, asyncio.TaskGroup() as group:
-        one.port, one._group = endpoint.port, group
-        yield one
-        for leg in one.legs:
-            leg.hangup()
+            world.stop()

@@ -21,7 +21,7 @@ from tests.interop import redis as memory
 from tests.interop.kamailio_edge import LIMIT
 from tests.interop.postgresql import programs
 from tests.interop.sipp_load import load
-from tests.interop.stack import Stack, carrier, stack
+from tests.interop.stack import Stack, stack
 from tests.interop.test_cluster import more_sound
 from tests.phone import Phone, calling
 
@@ -123,7 +123,9 @@ def test_a_gateway_is_killed(running: Stack) -> None:
 
     async def scenario() -> float:
         began = datetime.now(UTC)
-        async with carrier(running.carrier, takes) as world, contextlib.AsyncExitStack() as talking:
+        world, legs = running.carrier, running.carrier.callee.legs
+        world.callee.takes = takes
+        async with contextlib.AsyncExitStack() as talking:
             await until(lambda: len(world.here) == 1)
             (holder,) = world.here
             dead = running.ports.index(holder)
@@ -134,7 +136,7 @@ def test_a_gateway_is_killed(running: Stack) -> None:
             running.pause(1 - dead)  # so that the one that is to die takes the jobs
             for key, number in (("answered", "+14155550100"), ("ringing", "+14155550101")):
                 await running.plan(key, number)
-            await due_now(running, lambda: len(world.legs) == 2)
+            await due_now(running, lambda: len(legs) == 2)
             await job_is(running, "answered", "done")
             await job_is(running, "ringing", "dialling")
             running.pause(1 - dead, go_on=True)
@@ -148,14 +150,15 @@ def test_a_gateway_is_killed(running: Stack) -> None:
             async with calling(running.edge.agent, speaking) as phone:
                 await more_sound(phone, 5)
             await leases_run_out(running)
-            await due_now(running, lambda: len(world.legs) == 3)
+            await due_now(running, lambda: len(legs) == 3)
             await asyncio.sleep(2)  # two looks for jobs: nobody else is called
-            called = [str(leg.request.uri.user) for leg in world.legs]
+            called = [str(leg.request.uri.user) for leg in legs]
             assert sorted(called) == ["+14155550100", "+14155550101", "+14155550101"], (
                 "the answered one is not called again"
             )
-            world.legs[2].reject(603)
+            world.soon(lambda: legs[2].reject(603))
             assert (await job_is(running, "ringing", "failed")).attempts == 2
+            world.registered[:] = [one for one in world.registered if one[1] != holder]  # as if its time had run out
             running.again(dead)
             while await served_by(running) != dead:  # the edge has found out that it is back
                 pass
@@ -198,19 +201,21 @@ def test_redis_is_gone_under_load(running: Stack, tmp_path: Path, how: str) -> N
     """No caller notices, and nobody is called out until it is back: then the promise is kept, once."""
 
     async def scenario() -> None:
-        async with carrier(running.carrier) as world:
-            await until(lambda: len(world.here) == 1)
-            before = set(world.here)
-            (running.redis.kill if how == "killed" else running.redis.freeze)()
-            await running.plan(f"redis {how}", "+14155550100")
-            await asyncio.to_thread(callers.counts)
-            job = (await jobs_of(running))[f"redis {how}"]
-            assert not world.legs and job.state in ("planned", "dialling"), "not called while the caps are unknown"
-            assert world.here == before, "no registration is given up or doubled"
-            (running.redis.start if how == "killed" else running.redis.thaw)()
-            await due_now(running, lambda: world.legs)
-            await job_is(running, f"redis {how}", "done")
-            assert len(world.legs) == 1
+        world, legs = running.carrier, running.carrier.callee.legs
+        legs.clear()
+        world.callee.takes = Callee.pick_up
+        await until(lambda: len(world.here) == 1)
+        before = set(world.here)
+        (running.redis.kill if how == "killed" else running.redis.freeze)()
+        await running.plan(f"redis {how}", "+14155550100")
+        await asyncio.to_thread(callers.counts)
+        job = (await jobs_of(running))[f"redis {how}"]
+        assert not legs and job.state in ("planned", "dialling"), "not called while the caps are unknown"
+        assert world.here == before, "no registration is given up or doubled"
+        (running.redis.start if how == "killed" else running.redis.thaw)()
+        await due_now(running, lambda: legs)
+        await job_is(running, f"redis {how}", "done")
+        assert len(legs) == 1
 
     began = datetime.now(UTC)
     with load(tmp_path / "sipp", running.edge.port, 16, 4, 3) as callers:
