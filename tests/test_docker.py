@@ -234,3 +234,15 @@ def test_kubernetes_runs_the_gateway_as_it_is() -> None:
     assert str(Path(file).parent) in mounts
     selectors = [KUBERNETES[kind]["spec"]["selector"]["matchLabels"] for kind in ("StatefulSet", "PodDisruptionBudget")]
     assert selectors == [KUBERNETES["StatefulSet"]["spec"]["template"]["metadata"]["labels"]] * 2
+
+
+def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
+    scaled = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
+    assert scaled["scaleTargetRef"]["name"] == KUBERNETES["StatefulSet"]["metadata"]["name"]
+    (told,) = scaled["metrics"]
+    assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "metrics.py").read_text()
+    assert int(told["pods"]["target"]["averageValue"]) == config.admission.max_calls * 3 / 4
+    assert scaled["minReplicas"] == KUBERNETES["StatefulSet"]["spec"]["replicas"]

@@ -46,7 +46,9 @@ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class Served:
     """A running gateway."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, rtp_ports: range, database: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, rtp_ports: range, database: Path, file: Path) -> None:
+        self.file = file
+        """Its configuration."""
         self.process = process
         self.port = port
         self.rtp_ports = rtp_ports
@@ -58,6 +60,12 @@ class Served:
         """As the kernel kills what takes too much memory."""
         self.killed = True
         self.process.kill()
+
+    @contextlib.contextmanager
+    def next(self, *options: str, module: str = "sipgw") -> Iterator["Served"]:
+        """Another process with the same configuration."""
+        with running(self.file, self.port, self.rtp_ports, self._database, *options, module=module) as gateway:
+            yield gateway
 
     def calls(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
         """The records of ended calls, once there are `count`."""
@@ -94,7 +102,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Served]:
+def served(folder: Path, more: str = "", parts: str = "local", module: str = "sipgw") -> Iterator[Served]:
     """Run a gateway until the block ends; it must stop in good order."""
     port = free_port()
     database = folder / "gateway.db"
@@ -102,7 +110,7 @@ def served(folder: Path, more: str = "", parts: str = "local") -> Iterator[Serve
     ports = {"port": port, "first": first, "last": first + 398}
     file = folder / "gateway.toml"
     file.write_text(CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
-    with running(file, port, range(first, first + 399), database) as gateway:
+    with running(file, port, range(first, first + 399), database, module=module) as gateway:
         yield gateway
 
 
@@ -120,7 +128,7 @@ def running(
         text=True,
         env=environment | {"PYTHONUNBUFFERED": "1"} | more,
     )
-    gateway = Served(process, port, rtp_ports, database)
+    gateway = Served(process, port, rtp_ports, database, file)
     ready = threading.Event()
 
     def read() -> None:

@@ -148,7 +148,7 @@ class Carrier(threading.Thread):
         self.registered: list[tuple[float, int, int]] = []
         """When, from which port, for how many seconds; 0 takes it back."""
         self.loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
+        self._over = asyncio.Event()
 
     def run(self) -> None:
         self.loop.run_until_complete(self._run())
@@ -158,12 +158,12 @@ class Carrier(threading.Thread):
         one = self.callee
         endpoint = Endpoint(options, one._on_invite, lambda *_: None, register=self._register)
         async with endpoint, asyncio.TaskGroup() as one._group:
-            await self._stop.wait()
+            await self._over.wait()
             for leg in one.legs:
                 leg.hangup()
 
     def stop(self) -> None:
-        self.soon(self._stop.set)
+        self.soon(self._over.set)
         self.join(10)
 
     def soon(self, act: Callable[[], object]) -> None:
