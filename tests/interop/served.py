@@ -148,7 +148,7 @@ def running(
         if gateway.killed:
             return
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, "".join(gateway.log)
+        assert process.wait(40) == 0, "".join(gateway.log)
     finally:
         process.kill()
         process.wait()

@@ -55,6 +55,8 @@ def load(folder: Path, port: int, calls: int, rate: float, seconds: float) -> It
     command = ["sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1", "-nostdin", "-sf", "calls.xml", "-m", str(calls)]
     command += ["-r", str(rate), "-l", str(calls), "-trace_stat", "-stf", "stat.csv", "-fd", "1"]
     command += ["-trace_err", "-error_file", "errors.log", "-timeout", "90"]
+    # A 100 that comes twice, because the INVITE did on a busy machine, is no reason to end a call.
+    command += ["-default_behaviors", "all,-abortunexp", "-recv_timeout", "40000"]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
     try:

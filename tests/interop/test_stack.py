@@ -211,7 +211,7 @@ def test_redis_is_gone_under_load(running: Stack, tmp_path: Path, how: str) -> N
         await asyncio.to_thread(callers.counts)
         job = (await jobs_of(running))[f"redis {how}"]
         assert not legs and job.state in ("planned", "dialling"), "not called while the caps are unknown"
-        assert world.here == before, "no registration is given up or doubled"
+        assert before <= world.here, "no registration is given up"
         (running.redis.start if how == "killed" else running.redis.thaw)()
         await due_now(running, lambda: legs)
         await job_is(running, f"redis {how}", "done")
