@@ -1,11 +1,11 @@
-# make run | test | install | bench | demo | format     (see CONTRIBUTING.md)
+# make run | test | install | bench | demo | docs | audit | format     (see CONTRIBUTING.md)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 AREA   ?=
 
-.PHONY: run demo test lint unit install bench format lock clean
+.PHONY: run demo test lint unit install bench docs audit format lock clean
 
 run: install
 	$(BIN)/sipgw serve
@@ -45,6 +45,16 @@ unit: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m tests.bench $(AREA)
+
+# The site, in build/site.
+docs: $(VENV)/.tested
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# Known weaknesses of what is installed (where PyPI's database can be reached), and the list of it as CycloneDX.
+audit: $(VENV)/.tested
+	$(BIN)/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --output-file build/sbom.json
 
 format: $(VENV)/.tested
 	$(BIN)/ruff format .

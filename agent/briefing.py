@@ -6,12 +6,12 @@ A small conversation of its own on the person's line. They accept by a word or k
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import structlog
 
+from agent.briefing_phrases import BriefingPhrases
 from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
 from agent.limits import boundary, think
@@ -34,10 +34,6 @@ SUMMARY_LIMIT = 8.0
 """Seconds that the model has for its sentence; after that the person is only told that somebody wants them."""
 LETTERS = 400
 """Characters of the summary that are said."""
-SUMMARISE = (
-    "You hand the caller over to a colleague. Tell the colleague, in one short plain sentence that is spoken on the "
-    "telephone, who calls and what they want, without greeting. Say nothing else."
-)
 
 
 class Verdict(Enum):
@@ -50,19 +46,9 @@ class Verdict(Enum):
     FAILED = "could not be briefed"
 
 
-@dataclass(frozen=True)
-class BriefingPhrases:
-    """What is said to the person."""
-
-    opening: str = "A caller for you."
-    question: str = "Say yes or press 1 to take the call, say no or press 2 to decline."
-    accepted: str = "I connect you."
-    declined: str = "All right. Goodbye."
-
-
-async def summary_of(model: Model, messages: Sequence[Message]) -> str:
+async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
-    asked: list[Message] = [*messages, {"role": "system", "content": SUMMARISE}]
+    asked: list[Message] = [*messages, {"role": "system", "content": said.summarise}]
     text = ""
     try:
         async with asyncio.timeout(SUMMARY_LIMIT):

@@ -183,7 +183,7 @@ class Conversation:
             return
         self._listening.note(event)
         if words_of(event.text):
-            self._report(CallerSaid(event.text, event.final))
+            self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
         prepared = self._floor.prepared
         if prepared is not None and not event.final and words_of(prepared.text) != words_of(event.text):
             prepared.cancel()  # the caller goes on

@@ -10,6 +10,14 @@ class Onset(NamedTuple):
     at: float
 
 
+class Word(NamedTuple):
+    """A word and where it stands, in seconds of the audio given to `hear` since `open`."""
+
+    text: str
+    start: float
+    end: float
+
+
 class Transcript(NamedTuple):
     """Words of the current turn, cumulative: each replaces the one before it.
 
@@ -23,6 +31,8 @@ class Transcript(NamedTuple):
     stable: bool
     end: float
     """Where the last word ends, in seconds of the audio given to `hear` since `open`."""
+    words: tuple[Word, ...] = ()
+    """Of a final text, if the provider tells where each of its words stands."""
 
 
 EarsEvent = Onset | Transcript

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Literal
 
-from agent.ears import Transcript
+from agent.ears import Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.records import Outcome, Turn
+from agent.records import Outcome, Spoken, Turn
 from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
 from agent.vad import Activity, VoiceActivity
@@ -57,5 +57,13 @@ class Listening:
         self._end = transcript.end
 
     def stopped_at(self) -> float:
-        """When the sound of the last word arrived: sound is continuous, so its age is its distance from the end."""
-        return self._arrived - max(0.0, self._given / SAMPLE_RATE - self._end)
+        """When the sound of the last word arrived."""
+        return self._at(self._end)
+
+    def ago(self, words: tuple[Word, ...], now: float) -> tuple[Spoken, ...]:
+        """How long ago the sound of these words arrived."""
+        return tuple(Spoken(word.text, now - self._at(word.start), now - self._at(word.end)) for word in words)
+
+    def _at(self, place: float) -> float:
+        """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""
+        return self._arrived - max(0.0, self._given / SAMPLE_RATE - place)

@@ -71,11 +71,21 @@ class Turn:
         return record | {"latency_ms": self.times.parts_ms()}
 
 
+class Spoken(NamedTuple):
+    """A word, and how many seconds before the report its sound began and ended to arrive."""
+
+    text: str
+    began: float
+    ended: float
+
+
 class CallerSaid(NamedTuple):
     """Words of the caller; `final` once the turn is complete."""
 
     text: str
     final: bool
+    words: tuple[Spoken, ...] = ()
+    """Where each of them stands, if the ears tell; only when `final`."""
 
 
 class AgentSays(NamedTuple):

@@ -1,17 +1,19 @@
-"""The process for browsers: ``python -m media.browser_worker FD``, a child of the gateway that does not outlive it.
+"""The process for browsers: ``python -m media.browser_worker FD NETWORK``, a child of the gateway that does not outlive it.
 
 Orders and answers are lines of JSON, as `media.browsers` writes and reads them.
 """
 
 import asyncio
 import contextlib
+import errno
 import json
+import random
 import signal
 import socket
 import sys
 from typing import Any
 
-from media.browsers import PathFailed
+from media.browsers import Network, PathFailed
 from media.priority import raise_priority
 from media.webrtc import BrowserPath
 
@@ -22,8 +24,9 @@ PRIORITY = 5
 class BrowserWorker:
     """The paths of all calls."""
 
-    def __init__(self, answers: asyncio.StreamWriter) -> None:
+    def __init__(self, answers: asyncio.StreamWriter, network: Network) -> None:
         self._answers = answers
+        self._network = network
         self._paths: dict[int, BrowserPath] = {}
         self._group = asyncio.TaskGroup()
 
@@ -48,7 +51,7 @@ class BrowserWorker:
     async def _do(self, way: int, what: str, values: list[Any]) -> Any:
         path = self._paths.get(way)
         if what == "gather":
-            path = self._paths[way] = BrowserPath()
+            path = self._paths[way] = BrowserPath(self._network)
             return await path.gather()
         if path is None:
             return None
@@ -70,14 +73,39 @@ class BrowserWorker:
         self._answers.write(json.dumps({"way": way, "do": what} | said).encode() + b"\n")
 
 
-async def main(pipe: socket.socket) -> None:
+class Ranged(asyncio.SelectorEventLoop):
+    """An event loop whose UDP sockets have ports of a range: ICE's own library asks for any port."""
+
+    def __init__(self, ports: tuple[int, int] | None) -> None:
+        super().__init__()
+        self._ports = ports
+
+    async def create_datagram_endpoint(self, protocol_factory: Any, local_addr: Any = None, **more: Any) -> Any:
+        """See `asyncio.loop.create_datagram_endpoint`."""
+        if not (self._ports and local_addr and local_addr[1] == 0):
+            return await super().create_datagram_endpoint(protocol_factory, local_addr, **more)
+        ports = range(self._ports[0], self._ports[1] + 1)
+        start = random.randrange(len(ports))
+        for port in (*ports[start:], *ports[:start]):
+            try:
+                return await super().create_datagram_endpoint(protocol_factory, (local_addr[0], port), **more)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, f"every port from {ports[0]} to {ports[-1]} is in use")
+
+
+async def main(pipe: socket.socket, network: Network) -> None:
     """Run the worker."""
     orders, answers = await asyncio.open_connection(sock=pipe)
-    await BrowserWorker(answers).run(orders)
+    await BrowserWorker(answers, network).run(orders)
     answers.close()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
     raise_priority(PRIORITY)
-    asyncio.run(main(socket.socket(fileno=int(sys.argv[1]))))
+    ports, addresses, stun = json.loads(sys.argv[2])
+    known = Network(ports and tuple(ports), tuple(addresses), stun)
+    with asyncio.Runner(loop_factory=lambda: Ranged(known.ports)) as runner:
+        runner.run(main(socket.socket(fileno=int(sys.argv[1])), known))

@@ -20,6 +20,17 @@ PARTING = 2.0
 HUNG_UP = "the browser hung up"
 
 
+class Network(NamedTuple):
+    """Where browsers reach us."""
+
+    ports: tuple[int, int] | None = None
+    """First and last UDP port; None: any."""
+    addresses: tuple[str, ...] = ()
+    """Further addresses of our ports."""
+    stun: str = ""
+    """A server that tells another, as host and port."""
+
+
 class LocalEnd(NamedTuple):
     """What a browser has to be told."""
 
@@ -91,6 +102,8 @@ class Way:
             self.told(what, None, cause)
 
     async def _ask(self, what: str, *values: Any) -> Any:
+        if self.closed and what != "close":
+            raise PathFailed(HUNG_UP)
         answer = self._answers[what] = asyncio.get_running_loop().create_future()
         self._order({"way": self._number, "do": what, "with": values})
         try:
@@ -108,7 +121,8 @@ def _settle(future: asyncio.Future[str], value: str) -> None:
 class Browsers(asyncio.Protocol):
     """All ways, and their process while there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network = Network()) -> None:  # noqa: B008  it cannot be changed
+        self._network = network
         self._ways: dict[int, Way] = {}
         self._number = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -158,7 +172,7 @@ class Browsers(asyncio.Protocol):
         with theirs:
             ours.setblocking(False)
             self._rest = b""
-            command = (sys.executable, "-m", "media.browser_worker", str(theirs.fileno()))
+            command = (sys.executable, "-m", "media.browser_worker", str(theirs.fileno()), json.dumps(self._network))
             self._process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
 

@@ -106,6 +106,7 @@ class Control:
         self._cname = f"{random_bits(96):024x}"  # RFC 7022 §4.2: one per session that tells nothing
         self._report_at = float("inf")
         self._sent_before = (0, 0)
+        self._left: list[int] = []
 
     def connect(self, media: Address, control: Address | None, now: float) -> None:
         """Begin to report, or follow a re-INVITE."""
@@ -114,6 +115,11 @@ class Control:
         if self._report_at == float("inf"):
             self._report_at = now + FIRST * self._spread()
         self.deadline = min(self._report_at, self.meter.deadline)
+
+    def leave(self, ssrc: int, now: float) -> None:
+        """A stream of ours goes on under another SSRC: take leave of this one at once (RFC 3550 §6.3.7)."""
+        self._left = [*self._left[-29:], ssrc]  # with ours a BYE has room for 31
+        self._report_at = self.deadline = now
 
     def receive(self, data: bytes, sender: Address, media: Address, ssrc: int, now: float) -> bool:
         """Take a datagram; `media` is where the sound comes from, `ssrc` is ours. True if it is believed."""
@@ -145,7 +151,8 @@ class Control:
         """The last compound, sent at once (RFC 3550 §6.3.7)."""
         self.account.follow(reception)
         self.counts.rtcp_sent += 1
-        return rtcp.encode([*self._reports(now, sent, jitter), Bye((sent.ssrc,))])
+        self._left.append(sent.ssrc)
+        return rtcp.encode(self._reports(now, sent, jitter))
 
     def stats(self, jitter: JitterBuffer, reception: Reception) -> dict[str, Any]:
         """The quality of the call so far, as numbers; what is not known is left out. Times are in seconds."""
@@ -186,6 +193,9 @@ class Control:
                 concealed=self.meter.concealed,
             )
             packets.append(ExtendedReport(sent.ssrc, (metrics,)))
+        if self._left:
+            packets.append(Bye(tuple(self._left)))
+            self._left.clear()
         return packets
 
     def _ntp(self, now: float) -> int:

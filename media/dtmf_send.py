@@ -69,22 +69,22 @@ class _Press(NamedTuple):
 class DigitSender:
     """The keys of one call that wait or sound. Time is counted in slots of 20 ms."""
 
+    __slots__ = ("_duration", "_press", "_slot", "_started", "_waiting", "active")
+
     def __init__(self) -> None:
+        self.active = False
+        """Whether the next slot belongs to a key."""
         self._waiting: deque[_Press] = deque()
         self._press: _Press | None = None
         self._slot = 0
         self._started = self._duration = 0
-
-    @property
-    def active(self) -> bool:
-        """Whether the next slot belongs to a key."""
-        return self._press is not None or bool(self._waiting)
 
     def send(self, keys: str, tone: float, pause: float) -> None:
         """Press `keys`, each for `tone` seconds with `pause` seconds after it; beyond `WAITING` they are dropped."""
         sounding, quiet = (ceil(seconds / FRAME_SECONDS - 1e-6) for seconds in (tone, pause))
         for key in keys[: WAITING - len(self._waiting)]:
             self._waiting.append(_Press(key, sounding, sounding + quiet))
+            self.active = True
 
     def take(self, timestamp: int) -> Beat:
         """What the slot with this `timestamp` carries; only to be called while `active`."""
@@ -94,7 +94,7 @@ class DigitSender:
         press, slot = self._press, self._slot
         self._slot += 1
         if self._slot == press.slots:
-            self._press = None
+            self._press, self.active = None, bool(self._waiting)
         stage = Stage.TONE if slot < press.tone else Stage.END if slot < press.tone + ENDS else Stage.GAP
         if stage is Stage.TONE:  # by the clock, which may have skipped slots
             self._duration = min(timestamp - self._started + FRAME, 0xFFFF)

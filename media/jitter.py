@@ -43,7 +43,7 @@ SETTLE = 0.5
 """Seconds after a stall in which it shows whether the sender's clock had stopped or the network had."""
 
 
-@dataclass
+@dataclass(slots=True)
 class JitterStats:
     """What happened, each kind of loss by itself. Times are in samples."""
 
@@ -63,6 +63,21 @@ class JitterStats:
 
 class JitterBuffer:
     """The receiving half of one call. `put` what arrives, `poll` regularly; both return sound that is ready."""
+
+    __slots__ = (
+        "_ahead",
+        "_bad_sequence",
+        "_heard_at",
+        "_hole_wait",
+        "_sequence",
+        "_sound_at",
+        "_stall",
+        "_started",
+        "_timestamp",
+        "_waiting",
+        "losses",
+        "stats",
+    )
 
     def __init__(self) -> None:
         self.stats = JitterStats()
@@ -87,16 +102,25 @@ class JitterBuffer:
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
+        stats, stall = self.stats, self._stall
         if (
             timestamp == self._timestamp & 0xFFFFFFFF
             and sequence == self._sequence & 0xFFFF
             and payload
             and self._started
-            and self._stall.settled
-            and not self._waiting
-        ):
-            return self._next(payload, now)
-        stats = self.stats
+            and not (stall.debt or stall.uncertain_until or self._waiting)
+        ):  # nearly always: it follows the last without a gap and nothing is owed, so it has the shortest way
+            stats.received += 1
+            since = now - self._sound_at
+            if since > stats.longest_stall:
+                stats.longest_stall = max(stats.longest_stall, now - self._heard_at)
+            self._heard_at = self._sound_at = now
+            self._sequence += 1
+            self._timestamp += len(payload)
+            ahead = self._ahead + len(payload) / RATE - since
+            self._ahead = ahead = ahead - ahead * SKEW * (min(1.0, since))
+            stall.follow(payload, now, since, ahead)
+            return payload
         stats.received += 1
         stats.longest_stall = max(stats.longest_stall, now - (self._heard_at or now))
         self._heard_at = now
@@ -122,21 +146,6 @@ class JitterBuffer:
             self.stats.reordered += 1
         self._waiting[at] = (timestamp, payload, now)
         return self._release(now)
-
-    def _next(self, payload: bytes, now: float) -> bytes:
-        """Sound that follows the last without a gap, nothing owed: nearly every packet, so it has the shortest way."""
-        stats, stall = self.stats, self._stall
-        stats.received += 1
-        since = now - self._sound_at
-        if since > stats.longest_stall:
-            stats.longest_stall = max(stats.longest_stall, now - self._heard_at)
-        self._heard_at = self._sound_at = now
-        self._sequence += 1
-        self._timestamp += len(payload)
-        ahead = self._ahead + len(payload) / RATE - since
-        self._ahead = ahead - ahead * SKEW * min(since, 1.0)
-        stall.follow(payload, now, since, self._ahead)
-        return payload
 
     def poll(self, now: float) -> bytes:
         """Give up holes that were waited for long enough; lend silence when nothing comes."""
@@ -241,6 +250,8 @@ class JitterBuffer:
 class Stall:
     """The watchdog's memory: since when no sound has come, how much silence was lent for it, what is still owed."""
 
+    __slots__ = ("_ahead", "_lent_now", "_shifted", "_spread", "debt", "last", "lost", "sound_at", "uncertain_until")
+
     def __init__(self) -> None:
         self.sound_at = 0.0
         """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
@@ -253,20 +264,16 @@ class Stall:
         self._spread = FRAME / RATE
         self._ahead = 0.0
         self._shifted = 0.0
-        self._uncertain_until = 0.0
+        self.uncertain_until = 0.0
+        """Until when it is not known if the last stall was the network's or the sender's; 0 if it is."""
 
     @property
     def quiet(self) -> bool:
         """Whether the last sound was a pause of the speaker."""
         return level(self.last) < QUIET_LEVEL
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is owed and nothing is in doubt."""
-        return not self.debt and not self._uncertain_until
-
     def follow(self, payload: bytes, now: float, since: float, ahead: float) -> None:
-        """Note sound that follows the last without a gap while `settled`: `sound` with all that cannot be left out."""
+        """Note sound that follows the last without a gap while nothing is owed or in doubt: the short of `sound`."""
         spread = self._spread * 0.995
         self._spread = spread if since < spread else min(since, QUIET_WAIT[1])
         self.sound_at, self.last, self._lent_now, self._ahead = now, payload, 0, ahead
@@ -274,7 +281,7 @@ class Stall:
     @property
     def uncertain(self) -> bool:
         """Whether it is not known yet if the last stall was the network's or the sender's."""
-        return self._uncertain_until > 0.0
+        return self.uncertain_until > 0.0
 
     def lend(self, now: float, hole_wait: float) -> int:
         """Samples of silence to put out now because nothing comes."""
@@ -312,18 +319,18 @@ class Stall:
         self._lent_now = 0
         forgiven = False
         if since >= HOLD and self.debt:
-            self._shifted, self._uncertain_until = self._ahead, now + SETTLE
+            self._shifted, self.uncertain_until = self._ahead, now + SETTLE
         elif self.uncertain and ahead >= self._shifted - HOLD / 2:
-            self._uncertain_until = 0.0
-        elif self.uncertain and now >= self._uncertain_until:
-            self.debt, self._uncertain_until, forgiven = 0, 0.0, True
+            self.uncertain_until = 0.0
+        elif self.uncertain and now >= self.uncertain_until:
+            self.debt, self.uncertain_until, forgiven = 0, 0.0, True
         if not self.uncertain:
             self._ahead = 0.0 if forgiven else ahead
         return forgiven
 
     def restart(self) -> None:
         """The next sound is of another stream, whose hole the wall clock tells."""
-        self._uncertain_until = 0.0
+        self.uncertain_until = 0.0
         self.lost = 0
 
     def wall_clock_hole(self, now: float) -> int:

@@ -27,6 +27,8 @@ class Pattern(NamedTuple):
 class Losses:
     """Fed with runs of lost packets, so that it costs nothing while none are lost."""
 
+    __slots__ = ("_begin", "_closed", "_end", "_given_up", "_lost")
+
     def __init__(self) -> None:
         self._closed = Pattern()
         self._begin = self._end = -GMIN

@@ -1,6 +1,7 @@
 """Playout: what the agent says, cut into 20 ms frames, with exact positions."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +27,10 @@ class Mark(NamedTuple):
     begins: bool
 
 
-@dataclass
+NO_MARKS: Sequence[Mark] = ()
+
+
+@dataclass(slots=True)
 class PlayoutStats:
     """What went wrong."""
 
@@ -38,6 +42,21 @@ class PlayoutStats:
 
 class Playout:
     """The queue of one call. Time is counted in frames taken, so an hour of call needs no clock."""
+
+    __slots__ = (
+        "_edge",
+        "_finished",
+        "_offset",
+        "_queue",
+        "_rise",
+        "_samples",
+        "_sounding",
+        "_told",
+        "_utterance",
+        "_waiting",
+        "paused",
+        "stats",
+    )
 
     def __init__(self) -> None:
         self.stats = PlayoutStats()
@@ -56,11 +75,11 @@ class Playout:
     @property
     def position(self) -> Heard:
         """How far it came."""
-        return Heard(self._utterance, self._samples)
+        return Heard(self._utterance, self._samples + self._offset)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """Queue mu-law sound; `utterance` never decreases."""
-        room = CAPACITY - self._waiting
+        room = CAPACITY - self.waiting
         if len(ulaw) > room:
             self.stats.refused += len(ulaw) - room
             ulaw = ulaw[:room]
@@ -83,13 +102,14 @@ class Playout:
         """Go on at the sample where `pause` stopped."""
         self.paused = False
         self._edge = None
-        self._rise = bool(self._samples and self._queue and not self._sounding)
+        self._rise = bool((self._samples or self._offset) and self._queue and not self._sounding)
 
     def stop(self) -> Heard:
         """Discard the queue; be silent from the next frame on, after a short fade; tell how far it came."""
         edge = self._edge if self.paused else self._fade_out()
         last = self._queue[-1][0] if self._queue else self._utterance
         self._queue.clear()
+        self._samples += self._offset
         self._offset = self._waiting = 0
         self._told = self._finished = max(self._finished, last)
         self.paused = False
@@ -99,26 +119,27 @@ class Playout:
     @property
     def waiting(self) -> int:
         """Samples in the queue."""
-        return self._waiting
+        return self._waiting - self._offset
 
-    def take(self) -> tuple[bytes, list[Mark]]:
+    def take(self) -> tuple[bytes, Sequence[Mark]]:
         """The next 20 ms frame, always 160 bytes, and the marks that fall into it."""
-        if self._queue and self._sounding and not self.paused and self._edge is None:
-            utterance, sound = self._queue[0]
-            end = self._offset + FRAME
-            if utterance == self._utterance and end < len(sound):  # nearly always: in the middle of a piece
-                frame = sound[self._offset : end]
-                self._offset = end
-                self._waiting -= FRAME
-                self._samples += FRAME
-                return frame, []
+        if self._sounding:
+            if self._queue and self._edge is None and not self.paused:
+                utterance, sound = self._queue[0]
+                offset = self._offset
+                end = offset + FRAME
+                if end < len(sound) and utterance == self._utterance:  # nearly always: in the middle of a piece
+                    self._offset = end
+                    return sound[offset:end], NO_MARKS
+        elif not self._queue and self._finished <= self._told and self._edge is None:  # or nothing is said
+            return SILENCE, NO_MARKS
         if self._edge is not None:
             edge, self._edge = self._edge, None
             self._sounding = False
-            return edge, []
+            return edge, NO_MARKS
         if self.paused:
             self._count_underrun()
-            return SILENCE, []
+            return SILENCE, NO_MARKS
         return self._take_sound()
 
     def _take_sound(self) -> tuple[bytes, list[Mark]]:
@@ -127,7 +148,7 @@ class Playout:
         need = FRAME
         while need and self._queue:
             utterance, sound = self._queue[0]
-            if utterance > self._finished and self._waiting < need:
+            if utterance > self._finished and self.waiting < need:
                 break  # a partial frame of an utterance that goes on is held, so that its sound stays in one piece
             if utterance != self._utterance:
                 marks += self._finish_marks()
@@ -136,11 +157,11 @@ class Playout:
             piece = sound[self._offset : self._offset + need]
             parts.append(piece)
             need -= len(piece)
-            self._waiting -= len(piece)
             self._offset += len(piece)
-            self._samples += len(piece)
             if self._offset == len(sound):
                 self._queue.popleft()
+                self._samples += len(sound)
+                self._waiting -= len(sound)
                 self._offset = 0
         marks += self._finish_marks()
         if not parts:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 FRAME_SECONDS = 0.020
-PHASES = 10
+PHASES = 5
 """Calls are spread over this many moments of a frame: a common phase would make its own jitter."""
 TICK = FRAME_SECONDS / PHASES
 MAX_LATE = 2 * FRAME_SECONDS
@@ -19,7 +19,7 @@ class Tick(NamedTuple):
 
 
 class Schedule:
-    """Deadlines ``start + k * 2 ms`` that are never moved by being late."""
+    """Deadlines ``start + k * 4 ms`` that are never moved by being late."""
 
     def __init__(self, start: float) -> None:
         self._start = start
@@ -32,12 +32,11 @@ class Schedule:
 
     def due(self, now: float) -> Tick | None:
         """The next tick if its time has come."""
-        late = now - self.deadline
-        if late < 0:
+        behind = now - self.deadline
+        if behind < 0:
             return None
-        if late > MAX_LATE:
-            self._next += int((late - FRAME_SECONDS) / TICK)
-            late = now - self.deadline
-        tick = Tick(self._next % PHASES, self._next // PHASES, late)
+        if behind > MAX_LATE:
+            self._next += int((behind - FRAME_SECONDS) / TICK)
+        tick = Tick(self._next % PHASES, self._next // PHASES, behind)
         self._next += 1
         return tick

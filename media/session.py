@@ -1,22 +1,23 @@
 """The media of one call: datagrams in, sound and digits out; sound in, datagrams out. Sans-IO."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from media.clocked import ClockedBuffer
-from media.control import Control, Sent
+from media.control import Control
 from media.dtmf import DigitReceiver
 from media.dtmf_inband import ToneReceiver
-from media.dtmf_send import Beat, DigitSender, Stage
-from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
+from media.dtmf_send import DigitSender, Stage
+from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
-from media.playout import Mark, Playout
+from media.outbound import Outbound
+from media.playout import NO_MARKS, Mark, Playout
 from media.reception import Reception
 from media.recording import Recording
 from media.relay import Relay
 from media.rtcp import is_rtcp
-from media.rtp import Packet, build, parse
+from media.rtp import Packet, parse
 from media.source import Address, Source
 from media.srtp import Keys, Srtp
 
@@ -50,11 +51,10 @@ class Report(NamedTuple):
     """A datagram of RTCP on the port of the sound: it is for `Session.receive_control`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Counts:
     """Packets by what became of them."""
 
-    sent: int = 0
     skipped: int = 0
     malformed: int = 0
     foreign: int = 0
@@ -63,58 +63,21 @@ class Counts:
     ssrc_changes: int = 0
 
 
-class Outbound:
-    """The sequence of packets of one SSRC: numbers and timestamps that never lie (RFC 3550 §5.1)."""
-
-    def __init__(self, random_bits: Callable[[int], int]) -> None:
-        self._random_bits = random_bits
-        self._timestamp = random_bits(32)
-        self.slot = -1
-        """The last 20 ms of the call that were sent, or passed over."""
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin a new stream, with an SSRC of its own, at the same moment of the sound."""
-        self.ssrc = self._random_bits(32)
-        self._sequence = self._random_bits(15)  # no early wrap, which loss could hide from SRTP (RFC 3711 §3.3.1)
-        self._first = True
-        self._packets = self._octets = 0
-
-    def packet(self, payload_type: int, payload: bytes) -> bytes:
-        """The next packet; the marker is on the first only, for sound is continuous (RFC 3551 §4.1)."""
-        data = build(payload_type, self._first, self._sequence, self._timestamp, self.ssrc, payload)
-        self._first = False
-        self._sequence += 1
-        self._timestamp += FRAME
-        self._packets += 1
-        self._octets += len(payload)
-        return data
-
-    def event(self, payload_type: int, beat: Beat) -> bytes:
-        """The next packet, of a telephone event: its marker is on its first, its timestamp stays (RFC 4733 §2.1)."""
-        slot, self._timestamp = self._timestamp, beat.started
-        self._first = beat.slot == 0
-        data = self.packet(payload_type, beat.payload())
-        self._timestamp = slot + FRAME
-        return data
-
-    @property
-    def timestamp(self) -> int:
-        """Of the next slot, not wrapped."""
-        return self._timestamp
-
-    @property
-    def sent(self) -> Sent:
-        """What a sender report tells, at the moment of the last packet."""
-        return Sent(self.ssrc, self._timestamp - FRAME, self._packets, self._octets)
-
-    def skip(self, frames: int) -> None:
-        """Let time pass without packets."""
-        self._timestamp += frames * FRAME
-
-
 class Inbound:
     """The remote stream: its source, its SSRC, its digits and its jitter buffers."""
+
+    __slots__ = (
+        "_digits",
+        "_fresh",
+        "_next",
+        "_ssrc",
+        "heard_at",
+        "jitter",
+        "listener",
+        "reception",
+        "source",
+        "tones",
+    )
 
     def __init__(self) -> None:
         self.jitter = JitterBuffer()
@@ -162,11 +125,11 @@ class Inbound:
         self.listener = ClockedBuffer()
         return self.listener
 
-    def put(self, packet: Packet, payload: bytes | None, now: float) -> bytes:
-        """Take the sound of `packet`, None for one without; returns what is ready for the recogniser."""
+    def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
+        """Take the sound of a packet, None for one without; returns what is ready for the recogniser."""
         if self.listener:
-            self.listener.put(packet.sequence, packet.timestamp, payload, now)
-        return self.jitter.put(packet.sequence, packet.timestamp, payload, now)
+            self.listener.put(sequence, timestamp, payload, now)
+        return self.jitter.put(sequence, timestamp, payload, now)
 
     def digit(self, packet: Packet) -> str | None:
         """The key that begins with `packet`, if any."""
@@ -175,6 +138,21 @@ class Inbound:
 
 class Session:
     """One call. The owner calls `receive` per datagram, `transmit` and `poll` every 20 ms, and keeps `deadline`."""
+
+    __slots__ = (
+        "_outbound",
+        "_receives",
+        "_sends",
+        "_srtp",
+        "control",
+        "counts",
+        "digits",
+        "inbound",
+        "live",
+        "playout",
+        "recording",
+        "relay",
+    )
 
     def __init__(self, random_bits: Callable[[int], int], epoch: float = 0.0) -> None:
         """`epoch` is the Unix time at which the owner's clock was 0."""
@@ -190,8 +168,10 @@ class Session:
         self.control = Control(random_bits, epoch, concealed=CONCEALED)
         self._outbound = Outbound(random_bits)
         self._srtp: Srtp | None = None
-        self._format: Format | None = None
-        self._directions = (False, False)
+        self._sends: Format | None = None
+        """What we agreed to send, if anything."""
+        self._receives: Format | None = None
+        """The same of what we receive."""
 
     def connect(
         self,
@@ -208,18 +188,21 @@ class Session:
 
         RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for RTP's own.
         """
+        left: int | None = None
         if keys is None:
             self._srtp = None
         elif self._srtp is None:
             self._srtp = Srtp(keys)
         elif self._srtp.rekey(keys, now):
+            left = self._outbound.ssrc
             self._outbound.restart()
-        self._format = form
         inband = form.inband_keys and form.dtmf_payload_type is None
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
-        self._directions = (send, receive)
+        self._sends, self._receives = form if send else None, form if receive else None
         self.inbound.connect(remote, now)
         self.control.connect(remote, control, now)
+        if left is not None:
+            self.control.leave(left, now)
 
     @property
     def remote(self) -> Address | None:
@@ -229,7 +212,7 @@ class Session:
     @property
     def receiving(self) -> bool:
         """Whether the other side agreed to send."""
-        return self._format is not None and self._directions[1]
+        return self._receives is not None
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | Report | None]:
         """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
@@ -245,8 +228,8 @@ class Session:
                 return b"", Report()
             self.counts.malformed += 1
             return nothing
-        form, inbound = self._format, self.inbound
-        if form is None or not self._directions[1]:
+        form, inbound = self._receives, self.inbound
+        if form is None:
             self.counts.unasked += 1
             return nothing
         if inbound.source is None or not inbound.source.accept(sender, packet, now):
@@ -255,20 +238,21 @@ class Session:
         if not inbound.stream_of(packet, self.counts):
             return nothing
         inbound.heard_at = now
-        kind = packet.payload_type
+        kind, _, sequence, timestamp, _, payload = packet
         if kind == form.payload_type:
-            inbound.reception.receive(packet.sequence, packet.timestamp, now)
-            payload = packet.payload if form.encoding == "PCMU" else packet.payload.translate(ALAW_TO_ULAW)
-            return inbound.put(packet, payload, now), None
+            inbound.reception.receive(sequence, timestamp, now)
+            if form.encoding != "PCMU":
+                payload = payload.translate(ALAW_TO_ULAW)
+            return inbound.put(sequence, timestamp, payload, now), None
         if kind == form.dtmf_payload_type:
-            inbound.reception.count(packet.sequence)
+            inbound.reception.count(sequence)
             key = inbound.digit(packet)
-            ready = inbound.put(packet, None, now)
+            ready = inbound.put(sequence, timestamp, None, now)
             return ready, Digit(key) if key else None
-        inbound.reception.receive(packet.sequence, packet.timestamp, now)
+        inbound.reception.receive(sequence, timestamp, now)
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
-        return inbound.put(packet, None, now), None
+        return inbound.put(sequence, timestamp, None, now), None
 
     def receive_control(self, data: bytes, sender: Address, now: float) -> bool:
         """Take a datagram of RTCP; True if it is the other side's."""
@@ -307,49 +291,46 @@ class Session:
         """Sound that became ready by waiting. On hold too: the recogniser's clock goes on."""
         return self.inbound.jitter.poll(now)
 
-    def transmit(self, slot: int, now: float = 0.0) -> tuple[list[bytes], list[Mark]]:
+    def transmit(self, slot: int, now: float = 0.0) -> tuple[list[bytes], Sequence[Mark]]:
         """Packets and marks due in 20 ms slot number `slot` of this call, at `now`.
 
         One frame late is caught up; more is skipped in time, and the queued sound moves rather than vanishes.
         """
-        form, outbound = self._format, self._outbound
+        form, outbound = self._sends, self._outbound
         owed = slot - outbound.slot if outbound.slot >= 0 else 1
         if slot > outbound.slot:
             outbound.slot = slot
-        if form is None or not self._directions[0] or owed <= 0:
+        if form is None or owed <= 0:
             outbound.skip(max(owed, 0))
             if self.relay and owed > 0:
                 self.relay.take(now)  # who does not listen now does not hear it later
-            return [], []
+            return [], NO_MARKS
         if owed > CATCH_UP:
             self.counts.skipped += owed - 1
             outbound.skip(owed - 1)
             owed = 1
-        marks: list[Mark] = []
-        packets = [self._packet(form, marks, now)]
-        if owed == CATCH_UP:
-            packets.append(self._packet(form, marks, now))
-        self.counts.sent += owed
-        return packets, marks
+        packet, marks = self._packet(form, now)
+        if owed == 1:
+            return [packet], marks
+        second, more = self._packet(form, now)
+        return [packet, second], [*marks, *more]
 
-    def _packet(self, form: Format, marks: list[Mark], now: float) -> bytes:
+    def _packet(self, form: Format, now: float) -> tuple[bytes, Sequence[Mark]]:
         relayed = self.relay.take(now) if self.relay else None
-        frame = SILENCE
+        frame, marks = SILENCE, NO_MARKS
         if self.digits.active:
             packet = self._key_packet(form)
         else:
-            if relayed is not None:
-                frame = relayed
+            if relayed is None:
+                frame, marks = self.playout.take()
             else:
-                frame, marked = self.playout.take()
-                if marked:
-                    marks += marked
+                frame = relayed
             packet = self._sound_packet(form, frame)
         if self.recording:
             self.recording.agent(frame)
         if self.live:
             self.live.agent(frame)
-        return packet if self._srtp is None else self._srtp.protect(packet)
+        return packet if self._srtp is None else self._srtp.protect(packet), marks
 
     def _sound_packet(self, form: Format, frame: bytes) -> bytes:
         if form.encoding != "PCMU":
@@ -369,4 +350,11 @@ class Session:
         playout = asdict(self.playout.stats)
         if self._srtp is not None:
             playout |= asdict(self._srtp.counts)
-        return asdict(self.counts) | jitter | playout | self.control.stats(self.inbound.jitter, self.inbound.reception)
+        sent = {"sent": self._outbound.packets}
+        return (
+            sent
+            | asdict(self.counts)
+            | jitter
+            | playout
+            | self.control.stats(self.inbound.jitter, self.inbound.reception)
+        )

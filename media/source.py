@@ -30,6 +30,8 @@ STALE = 0.2
 class Source:
     """The remote address of one call."""
 
+    __slots__ = ("_announced", "_at", "_last", "_runs", "_until", "address", "locked")
+
     def __init__(self, announced: Address, now: float) -> None:
         self.address = announced
         """Where our packets go."""

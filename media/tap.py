@@ -56,22 +56,38 @@ class Tapped(NamedTuple):
 class Block:
     """Packets one after the other, with the addresses that they name."""
 
-    __slots__ = ("addresses", "data", "number", "since")
+    __slots__ = ("addresses", "length", "number", "parts", "since")
 
     def __init__(self, number: int, since: float) -> None:
         self.number = number
         self.since = since
-        self.data = bytearray()
+        self.parts: list[bytes] = []
+        """Until it is full or asked for: a list takes a packet without copying it."""
+        self.length = 0
         self.addresses: dict[tuple[str, int], int] = {}
+
+    def add(self, record: bytes, data: bytes) -> None:
+        """Append the record of a packet and what is kept of it."""
+        self.parts.append(record)
+        self.parts.append(data)
+        self.length += len(record) + len(data)
+
+    def packed(self) -> bytes:
+        """All of it, from now on in one piece."""
+        whole = b"".join(self.parts)
+        self.parts = [whole]
+        return whole
 
     @property
     def size(self) -> int:
         """Bytes that it takes, roughly."""
-        return len(self.data) + OVERHEAD
+        return self.length + OVERHEAD
 
 
 class Tap:
     """The packets of one call."""
+
+    __slots__ = ("_block", "_count", "_headers", "_options", "_pool", "_until", "blocks", "muted", "number")
 
     def __init__(self, pool: "Pool", number: int, options: TapOptions) -> None:
         self.number = number
@@ -80,6 +96,7 @@ class Tap:
         self.blocks: deque[Block] = deque()
         self._pool = pool
         self._options = options
+        self._headers = options.keep == "headers"
         self._count = 0
         self._block: Block | None = None
         self._until = 0.0
@@ -87,7 +104,7 @@ class Tap:
     def take(self, now: float, data: bytes, remote: tuple[str, int], *, out: bool, control: bool = False) -> None:
         """Keep a packet that was sent to `remote` or came from there."""
         block = self._block
-        if block is None or len(block.data) >= BLOCK or now >= self._until:
+        if block is None or block.length >= BLOCK or now >= self._until:
             block = self._begin(now)
         number = block.addresses.get(remote)
         if number is None:
@@ -95,10 +112,9 @@ class Tap:
             if number < MAX_ADDRESSES:  # beyond that it is a flood, and who sent each packet matters no more
                 block.addresses[remote] = number
                 name = f"{remote[0]} {remote[1]}".encode()
-                block.data += _RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)) + name
-        whole = control or not (self.muted or self._options.keep == "headers")
-        kept = data if whole else data[:HEADER]
-        block.data += _RECORD.pack(now, out | control << 1, number, len(data), len(kept)) + kept
+                block.add(_RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)), name)
+        kept = data if control or not (self.muted or self._headers) else data[:HEADER]
+        block.add(_RECORD.pack(now, out | control << 1, number, len(data), len(kept)), kept)
 
     def after(self, number: int) -> Block | None:
         """The first block whose number is above `number`."""
@@ -150,6 +166,7 @@ class Pool:
 
     def add(self, tap: Tap, block: Block) -> None:
         """Count a block that is complete, and make room for it."""
+        block.packed()
         self.size += block.size
         self._live[block] = tap
         while self.size > self.limit and (held := self._ended or self._live):

@@ -12,12 +12,13 @@ that have them.
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 
-from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceGatherer, RTCIceParameters
+from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceGatherer, RTCIceParameters, RTCIceServer
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport, candidate_to_aioice
 
-from media.browsers import HUNG_UP, LIMIT, LocalEnd, PathFailed
+from media.browsers import HUNG_UP, LIMIT, LocalEnd, Network, PathFailed
 
 LARGEST = 2048
 """Bytes of a datagram."""
@@ -44,9 +45,10 @@ class _Dtls(RTCDtlsTransport):
 class BrowserPath:
     """One call's way: `gather`, then `connect`, `attach` to a channel's port and `carry` until the browser is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
         self.closed = False
-        self._gatherer = RTCIceGatherer(iceServers=[])  # none: the browser reaches us, or nothing does
+        self._network = network
+        self._gatherer = RTCIceGatherer(iceServers=[RTCIceServer(f"stun:{network.stun}")] if network.stun else [])
         self._ice = RTCIceTransport(self._gatherer)
         self._certificate = RTCCertificate.generateCertificate()
         self._dtls = _Dtls(self._ice, [self._certificate])
@@ -55,14 +57,20 @@ class BrowserPath:
         self._ice.on("statechange", self._look)
 
     async def gather(self) -> LocalEnd:
-        """Open ports on every interface; returns what the browser needs to reach them."""
+        """Open ports on every interface; returns what the browser needs to reach them. Raises `PathFailed`."""
         await self._gatherer.gather()
-        told = self._gatherer.getLocalParameters()
+        told, ours = self._gatherer.getLocalParameters(), self._gatherer.getLocalCandidates()
+        if not ours:
+            raise PathFailed("no UDP port is free on any interface; see [browser] port_range")
+        candidates = [candidate_to_aioice(one).to_sdp() for one in ours]
+        for address in self._network.addresses:
+            same = [one for one in ours if one.type == "host" and (":" in str(one.ip)) == (":" in address)]
+            candidates += [candidate_to_aioice(replace(one, ip=address)).to_sdp() for one in same]
         return LocalEnd(
             told.usernameFragment or "",
             told.password or "",
             tuple((one.algorithm, one.value) for one in self._dtls.getLocalParameters().fingerprints),
-            tuple(candidate_to_aioice(one).to_sdp() for one in self._gatherer.getLocalCandidates()),
+            tuple(candidates),
         )
 
     async def connect(self, user: str, password: str, fingerprints: tuple[tuple[str, str], ...]) -> None:

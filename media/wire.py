@@ -60,6 +60,7 @@ POSITION = struct.Struct("!II")
 """Utterance, and samples of it that have left."""
 SOUND = struct.Struct("!dII")
 """Arrival of the last sample (monotonic seconds), then the playout position at that moment; mu-law follows."""
+_SOUND_MESSAGE = struct.Struct("!BIIdII")
 MARK = struct.Struct("!dIB")
 """Time, utterance, 1 if it begins and 0 if it has ended."""
 DIGIT = struct.Struct("!dc")
@@ -71,6 +72,11 @@ in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, a
 NUMBER = struct.Struct("!I")
 BRIDGE = struct.Struct("!IB")
 """The other channel, 0 for none; 1 if the gateway still gets the sound."""
+
+
+def sound(channel: int, at: float, utterance: int, samples: int, ulaw: bytes) -> bytes:
+    """A whole message of `Kind.SOUND`, of which there are more than of all others."""
+    return _SOUND_MESSAGE.pack(Kind.SOUND, channel, SOUND.size + len(ulaw), at, utterance, samples) + ulaw
 
 
 def pack_json(value: Any) -> bytes:

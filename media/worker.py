@@ -26,7 +26,7 @@ from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
-from media.session import Digit, Format, Report
+from media.session import Digit, Format
 from media.srtp import Keys
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
@@ -86,6 +86,8 @@ class Worker:
                 self._schedule = Schedule(time.monotonic())
             else:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
+                if not self._take_orders():  # before sending: who says stop is obeyed in the slot that is due
+                    break
                 while tick := self._schedule.due(time.monotonic()):
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
@@ -103,13 +105,14 @@ class Worker:
         for channel in self._phases[phase]:
             session = channel.session
             packets, marks = session.transmit(slot, now)
-            for packet in packets:
-                try:
-                    channel.ports.rtp.sendto(packet, session.remote)  # type: ignore[arg-type]  # packets only when connected
-                except OSError:
-                    session.counts.skipped += 1  # unreachable or full: the clock goes on
-                if channel.tap:
-                    channel.tap.take(now, packet, session.remote, out=True)  # type: ignore[arg-type]
+            if packets and (remote := session.remote):
+                for packet in packets:
+                    try:
+                        channel.ports.rtp.sendto(packet, remote)
+                    except OSError:
+                        session.counts.skipped += 1  # unreachable or full: the clock goes on
+                    if channel.tap:
+                        channel.tap.take(now, packet, remote, out=True)
             for mark in marks:
                 self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
             if sound := session.poll(now):
@@ -190,18 +193,21 @@ class Worker:
             data, sender = channel.ports.rtp.recvfrom(MAX_PACKET + 1)
         except OSError:  # an ICMP error of an earlier packet
             return
+        sender = sender[:2]
         if channel.tap:
-            channel.tap.take(now, data, sender[:2], out=False)
-        sound, event = channel.session.receive(data, sender[:2], now)
+            channel.tap.take(now, data, sender, out=False)
+        sound, event = channel.session.receive(data, sender, now)
         if sound:
             self._hand_up(channel, sound, now)
+        if event is None:
+            return
         if isinstance(event, Digit):
             self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, event.key.encode()))
             if channel.partner:
                 channel.partner.session.digits.send(event.key, TONE, PAUSE)
-        elif isinstance(event, Report):
+        else:
             arrived = time.monotonic() - waited(channel.ports.rtp)
-            channel.session.receive_control(data, sender[:2], arrived)
+            channel.session.receive_control(data, sender, arrived)
 
     def _receive_control(self, channel: Channel, now: float) -> None:
         try:
@@ -223,16 +229,15 @@ class Worker:
         chunk = channel.chunk
         chunk += sound
         while len(chunk) >= CHUNK:
-            position = channel.session.playout.position
-            head = wire.SOUND.pack(now, position.utterance, position.samples)
+            ulaw = bytes(chunk[:CHUNK])
+            del chunk[:CHUNK]
             if len(self._out) < BACKLOG:
-                self._tell(Kind.SOUND, channel.number, head + chunk[:CHUNK])
+                self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
                 self._process.handover_dropped += CHUNK
             if tones := channel.session.inbound.tones:
-                for key in tones.receive(bytes(chunk[:CHUNK])):
+                for key in tones.receive(ulaw):
                     self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
-            del chunk[:CHUNK]
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()
@@ -357,7 +362,7 @@ class Worker:
         """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
         tap = self._taps.taps.get(message.channel)
         block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
-        body = wire.NUMBER.pack(block.number) + block.data if block else b""
+        body = wire.NUMBER.pack(block.number) + block.packed() if block else b""
         self._tell(Kind.TAPPED, message.channel, body)
 
     def _count(self, channel: Channel) -> None:

@@ -12,6 +12,21 @@ from media.tap import Tap
 class Channel:
     """One call: its ports, its session, and the sound not handed up yet."""
 
+    __slots__ = (
+        "chunk",
+        "heard",
+        "number",
+        "partner",
+        "ports",
+        "quiet_since",
+        "rated",
+        "session",
+        "tap",
+        "tape",
+        "warned",
+        "watch_at",
+    )
+
     def __init__(self, number: int, ports: PortPair) -> None:
         self.number = number
         self.ports = ports

@@ -1,7 +1,8 @@
 """Bleeps: what is private in what was said is covered by a tone in the recording, too, soon after it was said.
 
-Recognisers do not tell where each word stands, so the whole of a turn is covered on the side that said it: the caller's
-from the end of the turn before to their last word, the agent's from the sentence to the end of the turn.
+Of the caller's words those are covered that are private, where the ears tell where each word stands (AssemblyAI,
+Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
+of the turn.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.bleep import Span
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.live import LiveCall
-from sipgw.privacy import PrivacyOptions, find
+from sipgw.privacy import Found, PrivacyOptions, find
 
 log = structlog.get_logger()
 
@@ -26,21 +27,30 @@ AFTER = 4.0
 """Seconds until what was said is in the file: the recorder holds back one, and writes by the second."""
 MARGIN = timedelta(seconds=0.5)
 """What is covered before and behind: the clocks of speech, events and recording are not the same."""
+WORD_MARGIN = timedelta(seconds=0.25)
+"""The same for a word whose place is known."""
 TOGETHER = 3
-"""Turns of the caller that may hold a number together."""
+"""Times that the caller may speak to say one number."""
 WAITING = 1000
 LIMIT = 60.0
 """Seconds for one file."""
 
 
+class _Piece(NamedTuple):
+    """Something that was said: a word, or all that lies between two moments."""
+
+    text: str
+    since: datetime
+    until: datetime
+
+
 @dataclass
 class _Words:
-    """What is known of the turn that goes on, and where the caller spoke before it."""
+    """What is known of the turn that goes on, and what the caller said last."""
 
     since: datetime
-    last_word: datetime | None = None
     first_private: datetime | None = None
-    before: tuple[tuple[str, datetime, datetime], ...] = ()
+    before: tuple[list[_Piece], ...] = ()
 
 
 class _Job(NamedTuple):
@@ -81,31 +91,49 @@ class Bleeps:
         elif isinstance(event, CallReported) and (words := self._words.get(event.call)):
             match event.report:
                 case CallerSaid(_, True):
-                    words.last_word = event.at
+                    self._caller_said(event.call, event.at, event.report, words)
                 case AgentSays(text) if words.first_private is None and self._private(event.call, text):
                     words.first_private = event.at
-                case TurnEnded(turn):
-                    self._turn_ended(event.call, event.at, turn.caller, words)
+                case TurnEnded():
+                    if words.first_private is not None:
+                        self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+                    words.since, words.first_private = event.at, None
 
-    def _turn_ended(self, call: str, at: datetime, caller: str, words: _Words) -> None:
-        spans: list[tuple[str, datetime, datetime]] = []
-        if words.last_word is not None:
-            words.before = (*words.before[1 - TOGETHER :], (caller, words.since, words.last_word))
-            for count in range(1, len(words.before) + 1):
-                some = words.before[-count:]
-                if self._private(call, " ".join(text for text, _, _ in some)):
-                    spans += [("L", since, until) for _, since, until in some]
-                    break
-        if words.first_private is not None:
-            spans.append(("R", words.first_private, at))
-        words.since, words.last_word, words.first_private = at, None, None
-        if spans:
-            self._cover(call, spans)
+    def _caller_said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
+        placed = [
+            _Piece(one.text, at - timedelta(seconds=one.began) - WORD_MARGIN,
+                   at - timedelta(seconds=one.ended) + WORD_MARGIN)
+            for one in said.words
+        ]  # fmt: skip
+        if not placed or (self._private(call, said.text) and not self._private(call, _text(placed))):
+            placed = [_Piece(said.text, words.since - MARGIN, at + MARGIN)]
+        words.since, words.before = at, (*words.before[1 - TOGETHER :], placed)
+        for count in range(1, len(words.before) + 1):
+            earlier = [piece for some in words.before[-count:-1] for piece in some]
+            if private := self._private_pieces(call, earlier, placed):
+                self._cover(call, [("L", piece.since, piece.until) for piece in private])
+                break
 
-    def _private(self, call: str, text: str) -> bool:
+    def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
+        """What is private in these together, if it reaches into the latest."""
+        pieces = [*earlier, *latest]
+        known = len(_text(earlier))
+        found = [one for one in self._found(call, _text(pieces)) if one.end > known]
+        private, start = [], 0
+        for piece in pieces:
+            end = start + len(piece.text)
+            if any(one.start < end and start < one.end for one in found):
+                private.append(piece)
+            start = end + 1
+        return private
+
+    def _found(self, call: str, text: str) -> list[Found]:
         live = self._live(call)
         policy = self._policy(live.agent if live else "")
-        return policy.bleep and bool(find(text, policy.redact, policy.country))
+        return find(text, policy.redact, policy.country) if policy.bleep else []
+
+    def _private(self, call: str, text: str) -> bool:
+        return bool(self._found(call, text))
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
         live = self._live(call)
@@ -114,8 +142,7 @@ class Bleeps:
             return
         zero = tape.began
         places = [
-            Span(side, (since - MARGIN - zero).total_seconds(), (until + MARGIN - zero).total_seconds())
-            for side, since, until in spans
+            Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
         ]
         if not tape.path.endswith(".wav"):
             log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
@@ -133,6 +160,10 @@ class Bleeps:
             problem = await _run(job)
             if problem:
                 log.error("recording not bleeped", file=job.path, cause=problem)
+
+
+def _text(pieces: list[_Piece]) -> str:
+    return " ".join(piece.text for piece in pieces)
 
 
 async def _run(job: _Job) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from agent.records import Outcome
-from agent.steering import CannotSteer
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.audience import Audience
@@ -25,7 +24,7 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdes import SECRET, Policy
-from sipgw.transfer import Transfers, Ways, closing
+from sipgw.transfer import Summon, Transfers, Ways, closing
 
 log = structlog.get_logger()
 
@@ -63,6 +62,20 @@ class Host(Protocol):
 
     def measured(self, quality: media.Quality) -> None:
         """So the last seconds were received."""
+
+
+def sorting(line: PhoneLine, tape: Tape, host: Host) -> Callable[[media.MediaEvent], None]:
+    """What gives each event of a channel to whom it is for."""
+
+    def on_media(event: media.MediaEvent) -> None:
+        if isinstance(event, media.Recorded):
+            tape.on_recorded(event)
+        elif isinstance(event, media.Quality):
+            host.measured(event)
+        else:
+            line.on_media(event)
+
+    return on_media
 
 
 class Call:
@@ -133,7 +146,8 @@ class Call:
     async def _run(self) -> Ending:
         self.leg.ringing()
         try:
-            channel = await self._engine.open(self._on_media, ipv6=":" in self._described.address)
+            sort = sorting(self._line, self.tape, self._host)
+            channel = await self._engine.open(sort, ipv6=":" in self._described.address)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
@@ -195,14 +209,6 @@ class Call:
         for task in self._tasks:
             task.cancel()
         return ending
-
-    def _on_media(self, event: media.MediaEvent) -> None:
-        if isinstance(event, media.Recorded):
-            self.tape.on_recorded(event)
-        elif isinstance(event, media.Quality):
-            self._host.measured(event)
-        else:
-            self._line.on_media(event)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work)
@@ -318,24 +324,18 @@ class Call:
         """Transfer the caller to somebody; returns whether that succeeded."""
         return await self.transfers.connect(self.leg, to)
 
-    async def take_over(self, who: str) -> bool:
-        """Call an operator, who takes the agent's place when they answer; returns whether they did.
-
-        Raises `CannotSteer` if there is nobody of that name, or if somebody else has the call.
-        """
-        person = self.transfers.ways.operator(who)
-        if person is None:
-            raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
-        if self._channel is None or not self.transfers.possible:
-            raise CannotSteer("somebody else has this call, or is being called for it")
-        ringing = self._spawn(self.transfers.take_over(self.leg, person))
-        await asyncio.wait({ringing})
-        return not ringing.cancelled() and ringing.result()
+    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
+        """See `sipgw.live.Held.take_over`."""
+        return await self.transfers.take_over(self.leg, who, summon)
 
     def give_back(self) -> None:
-        """Let the agent speak again, in the place of the operator. Raises `CannotSteer` if there is none."""
-        if not self.transfers.give_back():
-            raise CannotSteer("nobody has taken this call over")
+        """See `sipgw.live.Held.give_back`."""
+        self.transfers.give_back()
+
+    @property
+    def instead(self) -> str:
+        """See `sipgw.transfer.Transfers.instead`."""
+        return self.transfers.instead
 
     @property
     def audience(self) -> Audience:
@@ -344,12 +344,11 @@ class Call:
 
     async def _finish(self, outcome: Outcome, spoke: str) -> Ending:
         """Say how it ended; `spoke` is how long they did with the person whom they were joined with."""
-        person, done = self.transfers.person, self.transfers.outcome
-        told = f"to {person.called}: {spoke or f'{done.status} {done.reason}'}" if person and done else ""
-        if person and done and done.accepted:
+        person, told = self.transfers.person, self.transfers.told(spoke)
+        if person and self.transfers.moved(spoke):
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
-            return Ending("transferred", f"taken over: {told}" if self.transfers.taken else told)
+            return Ending("transferred", told)
         if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return Ending("caller_hung_up", str(self._ended))
         if outcome.kind == "failed" and told:

@@ -1,7 +1,6 @@
 """How often people are called: counts of the calls that were let out within the last day and week. Sans-IO."""
 
 from collections import deque
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sipgw.gate_rules import GateOptions, Refused
@@ -20,11 +19,6 @@ class Caps:
         self._today: deque[datetime] = deque()
         self._numbers: dict[str, deque[datetime]] = {}
         self._latest: datetime | None = None
-
-    @property
-    def calls(self) -> Iterable[tuple[datetime, str]]:
-        """When which number was called, oldest first."""
-        return tuple(self._calls)
 
     def note(self, number: str, at: datetime) -> None:
         """A call was let out."""

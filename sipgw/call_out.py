@@ -4,16 +4,16 @@ channel and providers are opened → INVITE, with an offer for each trunk that i
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_bytes
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.call import Call, Host, Talk
+from sipgw.call import Call, Host, Talk, sorting
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending
 from sipgw.gate_rules import Purpose
@@ -88,6 +88,11 @@ class CallOut:
         self._call: Call | None = None
         self._rang = False
 
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Counts and quality of the sound, in the end."""
+        return self._call.stats if self._call else {}
+
     async def run(self) -> Ending:
         """Make and hold the call; never raises but on cancellation, and always leaves leg and ports free."""
         try:
@@ -98,7 +103,7 @@ class CallOut:
 
     async def _run(self) -> Ending:
         try:
-            channel = await self._engine.open(self._on_media)
+            channel = await self._engine.open(self._hearing(sorting(self._line, self._tape, self._caller)))
         except (media.PortsExhausted, media.MediaDown) as error:
             return Ending("failed", str(error))
         with closing(channel):
@@ -142,15 +147,13 @@ class CallOut:
             self._rang = True
             self._caller.ringing()
 
-    def _on_media(self, event: media.MediaEvent) -> None:
-        if isinstance(event, media.Recorded):
-            self._tape.on_recorded(event)
-        elif isinstance(event, media.Quality):
-            self._caller.measured(event)
-        else:
+    def _hearing(self, sort: Callable[[media.MediaEvent], None]) -> Callable[[media.MediaEvent], None]:
+        def on_media(event: media.MediaEvent) -> None:
             if isinstance(event, media.Frames):
                 self._caller.hears(event.ulaw)
-            self._line.on_media(event)
+            sort(event)
+
+        return on_media
 
     async def _connect(self, to: str) -> bool:
         return self._call is not None and await self._call.connect(to)

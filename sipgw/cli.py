@@ -28,6 +28,7 @@ from sipgw.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, 
 from sipgw.demo import hold_demo
 from sipgw.doctor.command import doctor
 from sipgw.drain import drain
+from sipgw.evaluation.command import eval_command
 from sipgw.gateway import Gateway
 from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
@@ -36,7 +37,6 @@ from sipgw.sip.handover import Offer
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
-app.add_typer(records, name="records")
 app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 app.add_typer(dnc, name="dnc")
@@ -109,6 +109,7 @@ app.add_typer(campaigns, name="campaign")
 app.command()(support)
 app.command("simulate")(simulate_command)
 app.command("load")(load_command)
+app.command("eval")(eval_command)
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 

@@ -1,8 +1,9 @@
-"""``sipgw call``: one call, shown as it goes on, by a process of its own."""
+"""``sipgw call``: one call, shown as it goes on, by the gateway that runs here or by a process of its own."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,10 +16,13 @@ from sipgw.agents import DEFAULT, VariableError
 from sipgw.call_out import RING_TIMEOUT, Errand
 from sipgw.config import Config
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.dialler import Places
 from sipgw.dialling import NotDialled
+from sipgw.elsewhere import found
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
 from sipgw.gateway import Gateway
 
+Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
         "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20}  # fmt: skip
 """Exit statuses of calls in which nobody spoke; every other ending is 0."""
@@ -32,9 +36,10 @@ def call(
     caller_id: Annotated[str, typer.Option(help="The number to show; one of the trunk's.")] = "",
     consent: Annotated[bool, typer.Option("--consent", help="The person has asked to be called.")] = False,
     ring: Annotated[float, typer.Option(min=1, max=300, help="Seconds that it may ring.")] = RING_TIMEOUT,
+    alone: Alone = False,
     config: ConfigFile = None,
 ) -> None:
-    """Call somebody and let the agent talk with them.
+    """Call somebody and let the agent talk with them: by the gateway that runs on this machine, or without one.
 
     Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
@@ -47,8 +52,8 @@ def call(
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(log.LogOptions(level="warning"))
-        ending = asyncio.run(_call(Gateway(unregistered(settings), agents), errand))
-    raise typer.Exit(EXIT.get(ending.kind, 0))
+        ending = asyncio.run(_call(settings, agents, errand, alone=alone))
+    raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -79,17 +84,30 @@ def unregistered(config: Config) -> Config:
     )
 
 
-async def _call(gateway: Gateway, errand: Errand) -> Ending:
-    gateway.watchers.add(show)
-    async with gateway:
+@contextlib.asynccontextmanager
+async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) -> AsyncIterator[Places]:
+    """The gateway that runs here, which is told; without one a gateway in this process."""
+    async with contextlib.AsyncExitStack() as stack:
+        running = None if alone else await stack.enter_async_context(found(config))
+        if running is not None:
+            err.print(f"by the gateway that runs at {running.url}", soft_wrap=True)
+            yield running
+        else:
+            yield await stack.enter_async_context(Gateway(unregistered(config), agents))
+
+
+async def _call(config: Config, agents: Mapping[str, Config], errand: Errand, *, alone: bool) -> Ending | None:
+    """How it ended; None if it could not be made."""
+    async with placing(config, agents, alone=alone) as places:
+        places.watchers.add(show)
         try:
-            placed = gateway.place(errand)
+            placed = places.place(errand)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, placed.stop)
+            return await placed.ended()
         except (NotDialled, VariableError) as error:
             err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, placed.stop)
-        return await placed.ended()
+            return None
 
 
 def show(event: Event) -> None:

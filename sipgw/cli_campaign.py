@@ -1,10 +1,10 @@
-"""``sipgw campaign``: calls everybody in a CSV file, by a process of its own, and tells how far campaigns are."""
+"""``sipgw campaign``: calls everybody in a CSV file, and tells how far campaigns are."""
 
 import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +18,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sipgw import log
 from sipgw.agents import DEFAULT
 from sipgw.campaign import Broken, FileError, Row, columns, read, unused
-from sipgw.cli_call import unregistered
+from sipgw.cli_call import Alone, placing, unregistered
 from sipgw.config import Config
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.dialler import LOOK, Dialler, Pace, new_holder
-from sipgw.gateway import Gateway
 from sipgw.jobs import Job, Jobs
 from sipgw.retries import RetryOptions
 from sipgw.store import Store
@@ -48,25 +47,26 @@ def run(
     busy: Annotated[float, typer.Option(min=10, help="Seconds until a busy number is called again.")] = 300,
     no_answer: Annotated[float, typer.Option(min=10, help="Seconds until one that did not answer is.")] = 1800,
     consent: Annotated[bool, typer.Option("--consent", help="They have asked to be called.")] = False,
+    alone: Alone = False,
     config: ConfigFile = None,
 ) -> None:
     """Call every row of FILE; run it again after Ctrl-C or a crash, and it goes on where it was.
 
-    The first Ctrl-C lets the calls that are up come to their end, the second ends them.
+    The gateway that runs on this machine makes the calls; where none does, this process. The first Ctrl-C lets
+    the calls that are up come to their end, the second ends them.
     """
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(log.LogOptions(level="warning"))
-        gateway = Gateway(unregistered(settings), agents)
         retry = RetryOptions(attempts, busy, no_answer)
         try:
             name = _name(name or file.stem)
-            planned = plan(gateway, file, name, agent, trunk, consent=consent)
+            planned = plan(settings, agents, file, name, agent, trunk, consent=consent)
         except FileError as error:
             err.print(f"[red]error:[/] {escape(f'{file}: {error}')}", soft_wrap=True)
             raise typer.Exit(2) from None
         rate = per_second or next((one.calls_per_second for one in settings.trunks if trunk in ("", one.name)), 1.0)
-        asyncio.run(_run(gateway, name, planned, Pace(retry, concurrent, rate)))
+        asyncio.run(_run(settings, agents, name, planned, Pace(retry, concurrent, rate), alone=alone))
 
 
 @campaigns.command()
@@ -87,15 +87,17 @@ def _name(text: str) -> str:
     return text
 
 
-def plan(gateway: Gateway, file: Path, campaign: str, agent: str, trunk: str, *, consent: bool) -> list[Job]:
+def plan(
+    config: Config, agents: Mapping[str, Config], file: Path, campaign: str, agent: str, trunk: str, *, consent: bool
+) -> list[Job]:
     """Read `file`, tell what is wrong with it, and return the rest as jobs. Raises `FileError`."""
-    definition = gateway.agents.all.get(agent)
+    definition = {**agents, DEFAULT: config}.get(agent)
     if definition is None:
-        raise FileError(f"there is no agent {agent!r}; there are {', '.join(sorted(gateway.agents.all))}")
-    ways = [one for one in gateway.config.trunks if one.domain_uri is not None and trunk in ("", one.name)]
+        raise FileError(f"there is no agent {agent!r}; there are {', '.join(sorted({*agents, DEFAULT}))}")
+    ways = [one for one in unregistered(config).trunks if one.domain_uri is not None and trunk in ("", one.name)]
     if not ways:
         raise FileError(f"there is no trunk {trunk!r}" if trunk else "there is no trunk to call through")
-    options = definition.config.agent
+    options = definition.agent
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             names, _ = columns(lines.readline().rstrip("\r\n"))
@@ -122,15 +124,21 @@ def plan(gateway: Gateway, file: Path, campaign: str, agent: str, trunk: str, *,
     ]  # fmt: skip
 
 
-async def _run(gateway: Gateway, campaign: str, planned: Sequence[Job], pace: Pace) -> None:
-    async with gateway, asyncio.TaskGroup() as group:
-        jobs = Jobs(gateway.store, new_holder())
+async def _run(
+    config: Config, agents: Mapping[str, Config], campaign: str, planned: Sequence[Job], pace: Pace, *, alone: bool
+) -> None:
+    async with (
+        placing(config, agents, alone=alone) as places,
+        Store(config.store) as store,
+        asyncio.TaskGroup() as group,
+    ):
+        jobs = Jobs(store, new_holder())
         try:
             new = await jobs.add_all(campaign, planned)
         except IntegrityError:  # another process has just planned the same
             new = await jobs.add_all(campaign, planned)
         out.print(f"{escape(campaign)}: {new} new rows, {len(planned) - new} of an earlier run", soft_wrap=True)
-        dialler = Dialler(jobs, gateway, campaign, pace)
+        dialler = Dialler(jobs, places, campaign, pace)
         dialling = group.create_task(dialler.run(until_done=True))
         showing = group.create_task(_show(jobs, campaign))
 
@@ -141,8 +149,7 @@ async def _run(gateway: Gateway, campaign: str, planned: Sequence[Job], pace: Pa
             asyncio.get_running_loop().add_signal_handler(number, interrupted)
         await asyncio.wait({dialling})
         showing.cancel()
-    async with Store(gateway.config.store) as store:
-        counts = (await Jobs(store, "").states()).get(campaign, {})
+        counts = (await jobs.states()).get(campaign, {})
     out.print(f"{escape(campaign)}: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
 

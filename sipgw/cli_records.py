@@ -12,9 +12,10 @@ import typer
 from sipgw.agents import Agents
 from sipgw.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.export import as_csv, as_json
-from sipgw.jobs import Jobs
+from sipgw.forgetting import forget_everywhere
 from sipgw.store import CallFilter, Store
-from sipgw.store.retention import RetentionOptions, forget, purge, spellings
+from sipgw.store.retention import RetentionOptions
+from sipgw.upkeep import delete_old
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
@@ -63,7 +64,7 @@ def forget_number(
     config: ConfigFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete all of a caller: records, what was said, recordings, promised callbacks."""
+    """Delete all of a caller: records, what was said, recordings, planned calls; only the do-not-call list stays."""
     if not yes:
         typer.confirm(f"Delete all records and recordings of {number}?", abort=True)
     with one_line_errors():
@@ -71,9 +72,16 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget(store, number, settings.capture.folder)
-                gone.callbacks += await Jobs(store, "").forget(spellings(number))
-                out.print(f"deleted: {gone.calls} calls, {gone.recordings} recordings, {gone.callbacks} callbacks")
+                gone = await forget_everywhere(store, settings, number)
+                calls, recordings = gone.removed.calls, gone.removed.recordings
+                out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
+                out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
+                for entry in gone.kept:
+                    out.print(
+                        f"kept: {entry.number} is on the do-not-call list {entry}, as the law wants; without it they "
+                        "could be called again",
+                        soft_wrap=True,
+                    )
 
         asyncio.run(run())
 
@@ -89,7 +97,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await purge(store, settings.retention, datetime.now(UTC), settings.capture.folder)
+                gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folder)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
 
         asyncio.run(run())

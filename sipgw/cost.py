@@ -1,7 +1,7 @@
 """The cost of calls, live: the bill of each, and what the day has taken."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -38,6 +38,20 @@ def models(config: Config) -> dict[tuple[str, str], str]:
 
 
 @dataclass
+class Bridged:
+    """A second leg, to somebody whom the caller was handed over to."""
+
+    trunk: str
+    number: str
+    answered: datetime
+    ended: datetime | None = None
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has lasted."""
+        return max(0.0, ((self.ended or now) - self.answered).total_seconds())
+
+
+@dataclass
 class Bill:
     """What one call has used."""
 
@@ -50,6 +64,7 @@ class Bill:
     trunk: str = ""
     answered: datetime | None = None
     ended: datetime | None = None
+    bridged: list[Bridged] = field(default_factory=list)
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def used(self, report: Used) -> None:
@@ -66,12 +81,12 @@ class Bill:
         """What it has cost until now."""
         parts: dict[Part, float] = {"trunk": 0.0, "ears": 0.0, "model": 0.0, "voice": 0.0}
         unknown = []
-        if self.answered:
-            price = self.prices.of("trunk", self.trunk, "seconds", self.began, self.direction, self.number)
+        for trunk, direction, number, seconds in self._legs(now):
+            price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)
             if price is None:
-                unknown.append(f"trunk {self.trunk} {self.direction}")
+                unknown.append(f"trunk {trunk} {direction}")
             else:
-                parts["trunk"] = price.charged(self.seconds(now)) * price.price / price.per
+                parts["trunk"] += price.charged(seconds) * price.price / price.per
         used: Any
         for used, amount in self._amounts.items():
             part, name, unit = used
@@ -84,9 +99,20 @@ class Bill:
                 parts[part] += amount * price.price / price.per
         return Cost(sum(parts.values()), parts, tuple(unknown), self._used(now))
 
+    def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
+        """Trunk, direction, number and seconds of each leg that a carrier charges."""
+        if self.answered:
+            yield self.trunk, self.direction, self.number, self.seconds(now)
+        for leg in self.bridged:
+            yield leg.trunk, "out", leg.number, leg.seconds(now)
+
     def _used(self, now: datetime) -> dict[str, float]:
-        amounts = {f"{part} {name} {unit}": round(amount, 2) for (part, name, unit), amount in self._amounts.items()}
-        return {f"trunk {self.trunk} seconds": round(self.seconds(now), 2)} | amounts if self.answered else amounts
+        used: dict[str, float] = defaultdict(float)
+        for number, (trunk, _, _, seconds) in enumerate(self._legs(now)):
+            used[f"trunk {trunk} {'bridged ' if number else ''}seconds"] += seconds
+        for (part, name, unit), amount in self._amounts.items():
+            used[f"{part} {name} {unit}"] += amount
+        return {name: round(amount, 2) for name, amount in used.items()}
 
 
 @dataclass(frozen=True)

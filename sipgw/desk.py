@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
+from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.records import Outcome, Report, Used
@@ -23,7 +24,7 @@ from sipgw.call import Call, Connect, Host, Talk
 from sipgw.call_out import CallOut, Errand
 from sipgw.cluster.limits import SharedLimits
 from sipgw.consent import notice_of, recording_tools, wanted
-from sipgw.cost import Bill, Expenses, models
+from sipgw.cost import Bill, Bridged, Expenses, models
 from sipgw.dnc import OwnList
 from sipgw.events import (
     AnsweredBy,
@@ -45,7 +46,7 @@ from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.music import hold_music
 from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.outbound import Outbound
-from sipgw.party import called
+from sipgw.party import Party, called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.promises import Asking, callback_tool
@@ -114,24 +115,30 @@ class Desk:
 
     async def hold(self, live: LiveCall, begin: Callable[["Hosting", Tape], Held]) -> None:
         """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
-        tape = self._begun(live)
-        live.call = call = begin(Hosting(self, live), tape)
-        ending = STOPPED
-        try:
-            ending = await call.run()
-        finally:
-            self._over(live, live.stopped or ending, call.stats | tape.as_dict())
+
+        def begun(tape: Tape) -> Held:
+            live.call = begin(Hosting(self, live), tape)
+            return live.call
+
+        await self._hold(live, begun)
 
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
         """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
+
+        def begun(tape: Tape) -> CallOut:
+            return CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
+
+        return await self._hold(live, begun)
+
+    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut]) -> Ending:
         tape = self._begun(live)
-        call = CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
+        call = begin(tape)
         ending = STOPPED
         try:
             ending = await call.run()
         finally:
             ending = live.stopped or ending
-            self._over(live, ending, (live.call.stats if live.call else {}) | tape.as_dict())
+            self._over(live, ending, call.stats | tape.as_dict())
         return ending
 
     def _begun(self, live: LiveCall) -> Tape:
@@ -216,13 +223,27 @@ class Hosting:
         return Ways(
             people=desk.people(live.trunk),
             dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
-            summon=lambda person: called(person, live.caller, desk.engine, desk.summons),
+            summon=self._summoned,
             brief=self.brief,
             music=hold_music(desk.agents.all[live.agent].config.transfer.music),
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             refused=self._refused,
             tell=self._transferred,
+            give_back=live.give_back,
         )
+
+    @contextlib.asynccontextmanager
+    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
+        """See `sipgw.party.called`; what a trunk takes for it is put on the bill."""
+        desk, live = self.desk, self.live
+        async with called(person, live.caller, desk.engine, desk.summons) as party:
+            leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
+            if live.bill is not None and party.trunk:
+                live.bill.bridged.append(leg)
+            try:
+                yield party
+            finally:
+                leg.ended = datetime.now(UTC)
 
     async def _refused(self, number: str) -> str:
         """Why the gate does not let a transfer to `number` out; empty if it does."""
@@ -236,9 +257,11 @@ class Hosting:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
-        briefing = Briefing(line, part.ears(), part.voice(), agent.config.turns.phrases)
+        turns = agent.config.turns
+        said = briefing_in(turns.languages[0] if turns.languages else "en")
+        briefing = Briefing(line, part.ears(), part.voice(), turns.phrases, said)
         await briefing.open()
-        verdict = await briefing.run(lambda: summary_of(part.model, history))
+        verdict = await briefing.run(lambda: summary_of(part.model, history, said))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def _values(self) -> dict[str, str]:

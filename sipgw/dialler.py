@@ -16,7 +16,7 @@ from sipgw.call_out import Errand
 from sipgw.dialling import NoRoom, NotDialled
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.jobs import LEASE, Job, Jobs, Settled
-from sipgw.live import STOPPED, Placed
+from sipgw.live import STOPPED
 from sipgw.retries import NOT_TRIED, RetryOptions
 
 log = structlog.get_logger()
@@ -43,12 +43,28 @@ class Pace:
     """Seconds after which a job is too old to be dialled; 0: never."""
 
 
+class Made(Protocol):
+    """A call that is made: a `sipgw.live.Placed`, or one of `sipgw.elsewhere`."""
+
+    @property
+    def id(self) -> str:
+        """The identity of the call; empty as long as it has none."""
+        ...
+
+    async def ended(self) -> Ending:
+        """See `sipgw.live.Placed.ended`."""
+        ...
+
+    def stop(self, cause: str = "") -> None:
+        """See `sipgw.live.Placed.stop`."""
+
+
 class Places(Protocol):
-    """What makes calls: a `sipgw.gateway.Gateway`."""
+    """What makes calls: a `sipgw.gateway.Gateway`, or a `sipgw.elsewhere.Elsewhere`."""
 
     watchers: Watchers
 
-    def place(self, errand: Errand) -> Placed:
+    def place(self, errand: Errand) -> Made:
         """See `sipgw.gateway.Gateway.place`."""
 
 
@@ -69,7 +85,7 @@ class Dialler:
         self._pace = pace
         self._now = now
         self._room = asyncio.Semaphore(pace.concurrent)
-        self._held: dict[int, Placed | None] = {}
+        self._held: dict[int, Made | None] = {}
         self._reached: set[int] = set()
         """The jobs for which somebody has answered, of those that are held."""
         self._finishing = asyncio.Event()
@@ -131,7 +147,7 @@ class Dialler:
             return 1
 
     async def _dial(self, job: Job) -> None:
-        placed: Placed | None = None
+        placed: Made | None = None
         ending = STOPPED
         try:
             refused = self._outdated(job)
@@ -147,7 +163,7 @@ class Dialler:
         finally:
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
-            await self._settle(job, self._judge(job, ending), placed.live.id if placed else "")
+            await self._settle(job, self._judge(job, ending), placed.id if placed else "")
             self._held.pop(job.id, None)
             self._reached.discard(job.id)
             self._room.release()
@@ -188,7 +204,7 @@ class Dialler:
     def _watch(self, event: Event) -> None:
         if isinstance(event, CallAnswered):
             for job, placed in self._held.items():
-                if placed is not None and placed.live.id == event.call:
+                if placed is not None and placed.id == event.call:
                     self._reached.add(job)
                     self._group.create_task(self._answered(job, event.call))
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sipgw.numbers import NumberError, e164, shaped
 from sipgw.sip.digest import Credentials
@@ -87,6 +87,13 @@ class Dialling:
     def first(self, only: str = "") -> str:
         """The name of the trunk that stands first among those that `attempts` would try; empty if there is none."""
         return next((trunk.name for trunk in self._trunks if only in ("", trunk.name)), "")
+
+    def onward(self, attempt: Attempt, target: Uri, now: float) -> Attempt:
+        """`attempt` again, at the place that its trunk has sent it on to. Raises `NotDialled`."""
+        wait = self._turn(attempt.trunk, now)
+        if wait is None:
+            raise NotDialled(f"more than {attempt.trunk.calls_per_second:g} calls a second")
+        return replace(attempt, target=target, wait=wait)
 
     def failed(self, attempt: Attempt, status: int, now: float, retry_after: float = PENALTY) -> bool:
         """Note how an attempt ended; returns whether the next one is to be made."""

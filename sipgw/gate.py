@@ -1,16 +1,17 @@
 """The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
 
+import contextlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.audit import Audit, AuditError
 from sipgw.call_caps import Caps
-from sipgw.cluster.caps import SharedCaps
-from sipgw.cluster.cluster import Cluster
 from sipgw.config import Config
 from sipgw.dnc import FileLists, OwnList
 from sipgw.gate_hook import Hook
@@ -25,6 +26,7 @@ from sipgw.gate_rules import (
     refusal,
     understood,
 )
+from sipgw.shared_counts import SharedCounts
 from sipgw.store import Store
 from sipgw.trunks import TrunkOptions
 
@@ -41,8 +43,8 @@ class Gate:
     """Judges every dial. Use it as an async context manager.
 
     `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
-    what was reloaded holds. `audit` is the folder of the audit unless they name another. In a `cluster` the calls of
-    all gateways count. Raises `gate_hook.HookError` for a hook that cannot be used.
+    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
+    for a hook that cannot be used.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Gate:
         own: OwnList,
         audit: Path,
         now: Callable[[], datetime] = _utc,
-        cluster: Cluster | None = None,
+        shared: Store | None = None,
     ) -> None:
+        """`shared` is a PostgreSQL database, by which all its gateways count together."""
         self.own = own
         self._options = options
         self._trunks = trunks
@@ -65,7 +68,7 @@ class Gate:
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
-        self._shared = SharedCaps(cluster, self._caps, now) if cluster else None
+        self._database = SharedCounts(shared, self._caps.note) if shared else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
 
     async def __aenter__(self) -> Self:
@@ -83,11 +86,19 @@ class Gate:
         now = self._now()
         judged = await self._judged(dial, now)
         try:
-            async with self._audit.turn(now) as write:
-                verdict = judged if isinstance(judged, Refused) else await self._counted_by_all(judged)
-                write(_line(dial, verdict, judged, now))
+            async with self._counting(judged, now) as count, self._audit.turn(now) as write:
+                verdict = judged if isinstance(judged, Refused) else self._counted(judged)
+                line = _line(dial, verdict, judged, now)
+                if line["counts"]:
+                    count(line["number"])
+                write(line)
         except AuditError as error:  # a call that is not written down is not made
             verdict = Refused("audit", str(error))
+        except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
+            verdict = Refused("failed", f"the database that counts calls out does not answer ({type(error).__name__})")
+            with contextlib.suppress(AuditError):
+                async with self._audit.turn(now) as write:
+                    write(_line(dial, verdict, judged, now))
         allowed = isinstance(verdict, Permit)
         log.info(
             "call permitted" if allowed else "call refused by the gate",
@@ -100,8 +111,12 @@ class Gate:
 
     async def judge(self, dial: Dial) -> Permit | Refused:
         """What `permit` would say now; nothing is counted or written down, and hooks are not asked."""
-        judged = await self._judged(dial, self._now(), ask=False)
-        return judged if isinstance(judged, Refused) else self._counted(judged)
+        now = self._now()
+        judged = await self._judged(dial, now, ask=False)
+        if isinstance(judged, Refused):
+            return judged
+        async with self._counting(judged, now):
+            return self._counted(judged)
 
     async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True) -> Case | Refused:
         """Everything but the caps."""
@@ -142,29 +157,23 @@ class Gate:
         reason = self._files.refusal(number)
         return Refused("do_not_call_file", reason) if reason else None
 
+    def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
+        """The turn in which a call is counted; where only this machine counts, the audit does."""
+        if self._database is None or isinstance(judged, Refused) or judged.parsed is None:
+            return contextlib.nullcontext(lambda number: None)
+        return self._database.turn(now)
+
     def _counted(self, case: Case) -> Permit | Refused:
-        if not _counts(case):
+        if case.parsed is None or case.dial.purpose == "transfer":
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
 
-    async def _counted_by_all(self, case: Case) -> Permit | Refused:
-        """`_counted`, with the calls of the other gateways of a cluster."""
-        verdict = self._counted(case)
-        if isinstance(verdict, Refused) or self._shared is None or not _counts(case):
-            return verdict
-        return await self._shared.refusal(case.number, case.options, case.now) or verdict
-
     def _take(self, line: dict[str, Any]) -> None:
         at = datetime.fromisoformat(line["at"])
-        if line["permitted"] and line["counts"]:
+        if line["permitted"] and line["counts"] and self._database is None:
             self._caps.note(str(line["number"]), at)
         else:
             self._caps.seen(at)
-
-
-def _counts(case: Case) -> bool:
-    """Whether a call counts: not to extensions, not to people of ours."""
-    return case.parsed is not None and case.dial.purpose != "transfer"
 
 
 def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
@@ -174,7 +183,7 @@ def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: da
         "at": now.isoformat(),
         "number": number,
         "permitted": permitted,
-        "counts": permitted and isinstance(judged, Case) and _counts(judged),
+        "counts": permitted and isinstance(judged, Case) and judged.parsed is not None and dial.purpose != "transfer",
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,
@@ -193,7 +202,6 @@ def gate_of(
     agents: Callable[[], Mapping[str, Config]],
     store: Store,
     trunks: Callable[[str], TrunkOptions | None],
-    cluster: Cluster | None = None,
 ) -> Gate:
     """The gate of a configuration and of those of its agents, by name, as they are at each dial."""
     own = OwnList(store, "" if config.store.url else config.store.path)
@@ -201,4 +209,5 @@ def gate_of(
     def options() -> dict[str, GateOptions]:
         return {"": config.gate} | {name: one.gate for name, one in agents().items()}
 
-    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), cluster=cluster)
+    shared = store if config.store.url else None
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared)

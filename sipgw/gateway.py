@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -30,6 +31,7 @@ from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
 from sipgw.gate import gate_of
+from sipgw.kept_phones import KeptPhones
 from sipgw.ledger import Ledger
 from sipgw.limits import Limits
 from sipgw.live import LiveCall, Placed, row
@@ -105,11 +107,12 @@ class Gateway:
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
+            await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = await enter(self._endpoint())
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
-            gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named, cluster))
+            gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(

@@ -99,6 +99,7 @@ class Jobs:
         at = now.timestamp()
         free = or_(Job.state == "planned", and_(Job.state == "dialling", Job.lease < at))
         due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
+        due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
         # Who comes second finds it no longer free: the condition is looked at again when the row is written.
         taken = (
             update(Job)
@@ -152,6 +153,13 @@ class Jobs:
             gone = await session.execute(delete(Job).where(Job.number.in_(numbers)))
             return int(getattr(gone, "rowcount", 0))
 
+    async def purge(self, before: datetime) -> int:
+        """Delete callbacks that are over and were due before; rows of campaigns stay, or they would be called again."""
+        over = Job.campaign == "", Job.state.in_(("done", "failed")), Job.due < before.timestamp()
+        async with self._store.write() as session:
+            gone = await session.execute(delete(Job).where(*over))
+            return int(getattr(gone, "rowcount", 0))
+
     async def states(self) -> dict[str, dict[str, int]]:
         """How many jobs each campaign has in each state; the callbacks have the name ``""``."""
         found: dict[str, dict[str, int]] = {}
@@ -160,6 +168,12 @@ class Jobs:
             for campaign, state, count in await session.execute(counted):
                 found.setdefault(campaign, {})[state] = count
         return found
+
+    async def failures(self, most: int) -> list[Job]:
+        """The latest jobs of campaigns that have failed for good."""
+        query = select(Job).where(Job.campaign != "", Job.state == "failed").order_by(Job.id.desc()).limit(most)
+        async with self._store.read() as session:
+            return list(await session.scalars(query))
 
     async def open(self, campaign: str) -> tuple[int, float]:
         """How many jobs are not over, and when the first of them is due (seconds since 1970; 0 if there is none)."""

@@ -14,6 +14,7 @@ from sipgw.cost import Bill, Cost
 from sipgw.events import Ending, Sound
 from sipgw.recordings import Tape
 from sipgw.sip.identity import Identity
+from sipgw.transfer import Summon
 from sipgw.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
@@ -37,12 +38,17 @@ class Held(Protocol):
         """Who listens live."""
         ...
 
-    async def take_over(self, who: str) -> bool:
-        """Call an operator, who takes the agent's place when they answer; returns whether they did."""
+    @property
+    def instead(self) -> str:
+        """Who speaks with the caller in the agent's place; empty if nobody does."""
+        ...
+
+    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
+        """See `sipgw.transfer.Transfers.take_over`."""
         ...
 
     def give_back(self) -> None:
-        """Let the agent speak again, in the place of the operator."""
+        """Let the agent speak again, in the place of the operator. Raises `CannotSteer` if there is none."""
 
     @property
     def sound(self) -> Sound | None:
@@ -99,6 +105,8 @@ class LiveCall:
     @property
     def turn(self) -> str:
         """Who has the floor, in words; empty before the conversation begins."""
+        if self.call and self.call.instead:
+            return f"with {self.call.instead}"
         return self.conversation.steering.state.value if self.conversation and self.answered else ""
 
     @property
@@ -112,15 +120,15 @@ class LiveCall:
             raise CannotSteer("the call is not answered yet")
         return self.call.audience.listen()
 
-    async def take_over(self, who: str) -> bool:
+    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
         """Call `who`, one of ``[[people]]`` or ``[[accounts]]``: when they answer, they take the agent's place.
 
         The agent talks on until then, hears nothing while they have the call, and goes on if they `give_back`. Returns
-        whether they answered. Raises `CannotSteer`.
+        whether they answered. `summon` is how they come if they are not called. Raises `CannotSteer`.
         """
         if self.call is None or self.answered is None:
             raise CannotSteer("the call is not answered yet")
-        return await self.call.take_over(who)
+        return await self.call.take_over(who, summon)
 
     def give_back(self, note: str = GIVEN_BACK) -> None:
         """Let the agent speak again, who is told `note`; the operator is hung up. Raises `CannotSteer`."""
@@ -145,6 +153,11 @@ class Placed:
     live: LiveCall
     _task: asyncio.Task[Ending]
 
+    @property
+    def id(self) -> str:
+        """The identity of the call."""
+        return self.live.id
+
     async def ended(self) -> Ending:
         """How it ended, once it has."""
         await asyncio.wait({self._task})
@@ -166,6 +179,7 @@ def row(live: LiveCall) -> Row:
         "agent": live.agent,
         "trunk": live.trunk.name,
         "turn": live.turn,
+        "instead": live.call.instead if live.call else "",
         "mos": round(live.mos, 1) or None,
         "cost": round(live.cost.total, 4) if live.cost else None,
         "began": live.began.isoformat(timespec="seconds"),

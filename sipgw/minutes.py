@@ -141,6 +141,8 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
     }
     if isinstance(recording := event.media.get("recording"), dict):
         changed["recording"] = text(recording.get("file", ""), 1000)
+    if event.ending.again is not None:
+        changed["again"] = event.ending.again.isoformat()
     if event.cost is not None:
         changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
     if event.replaced_by:

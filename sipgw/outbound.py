@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +13,16 @@ import structlog
 from sipgw.dialling import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.events import Ending
 from sipgw.gate_rules import Dial, Permit, Purpose, Refused
+from sipgw.redirects import MAX_TRIES, number_of, onward
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
+from sipgw.sip.uri import Uri
 from sipgw.trunks import TrunkOptions
 
 log = structlog.get_logger()
+
+Answered = tuple[Leg, bytes | None]
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,8 @@ class Outbound:
         """
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
-        if self.gate is not None:
-            judged = await self.gate.permit(Dial(number, self.first(trunk), agent, purpose, consent, campaign))
-            if isinstance(judged, Refused):
-                raise NotPermitted(judged)
-            number = judged.number
+        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign)
+        number = await self._permitted(dial)
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -107,9 +108,10 @@ class Outbound:
         for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
             self._calls[attempt.trunk.name] += 1
             try:
-                await asyncio.sleep(attempt.wait)
                 try:
-                    leg, answer = await self._send(attempt, offer(attempt.trunk), ring_timeout, early)
+                    leg, answer = await self._try(
+                        attempt, dial, lambda one: self._send(one, offer, ring_timeout, early)
+                    )
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
@@ -122,13 +124,60 @@ class Outbound:
                 self._calls[attempt.trunk.name] -= 1
         raise failure or NotDialled("no trunk was left to try")
 
+    async def _permitted(self, dial: Dial) -> str:
+        """The number as it may be called. Raises `NotPermitted`."""
+        if self.gate is None:
+            return dial.number
+        judged = await self.gate.permit(dial)
+        if isinstance(judged, Refused):
+            raise NotPermitted(judged)
+        return judged.number
+
+    async def _try(self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]) -> Answered:
+        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4). Raises `CallFailed`."""
+        contacts: list[Uri] = []
+        tried = {attempt.target}
+        following: Attempt | None = attempt
+        while True:
+            if following is not None:
+                await asyncio.sleep(following.wait)
+                try:
+                    return await send(following)
+                except CallFailed as failed:
+                    failure = failed
+                    contacts[:0] = failed.ended.contacts
+            if not contacts or len(tried) >= MAX_TRIES or failure.ended.status >= 600:
+                raise failure
+            following = await self._redirected(attempt, contacts.pop(0), dial, tried)
+
+    async def _redirected(self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]) -> Attempt | None:
+        """The call as it goes on to `contact`; None, and why in the log, if it does not."""
+        trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
+        target = onward(attempt.target, contact, number, trunk)
+        try:
+            if target is None or target in tried:
+                raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
+            tried.add(target)
+            if number != number_of(attempt.target, trunk):
+                await self._permitted(dial._replace(number=number, trunk=trunk.name))
+            following = self._dialling.onward(attempt, target, asyncio.get_running_loop().time())
+        except NotDialled as refused:
+            log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))
+            return None
+        log.info("redirect followed", trunk=trunk.name, host=target.host)
+        return following
+
     async def _send(
-        self, attempt: Attempt, offer: bytes, ring_timeout: float, early: Callable[[Leg, CallEvent], None]
-    ) -> tuple[Leg, bytes | None]:
+        self,
+        attempt: Attempt,
+        offer: Callable[[TrunkOptions], bytes],
+        ring_timeout: float,
+        early: Callable[[Leg, CallEvent], None],
+    ) -> Answered:
         return await self._endpoint.invite(
             attempt.target,
             attempt.from_,
-            offer,
+            offer(attempt.trunk),
             credentials=attempt.credentials,
             proxy=attempt.proxy,
             fields=attempt.fields,

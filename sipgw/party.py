@@ -1,4 +1,4 @@
-"""Somebody whom we have called so that they speak with the caller: a leg, ports and a line of their own."""
+"""Somebody who is to speak with the caller: on a line of their own, called by us or on a page of the dashboard."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,32 @@ log = structlog.get_logger()
 
 
 class Party:
-    """A person who has answered."""
+    """Somebody on a line of their own."""
 
-    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia) -> None:
-        self.leg = leg
+    leg: Leg | None = None
+    """What they were called by; None if they speak from a page."""
+    trunk = ""
+    """The one that they were called through, if any."""
+    returns = False
+    """Whether the agent goes on when they are gone."""
+
+    def __init__(self, line: PhoneLine) -> None:
         self.line = line
         self.began = asyncio.get_running_loop().time()
+
+    async def follow(self) -> None:
+        """Follow what they do, to the end of the line."""
+
+
+class Called(Party):
+    """A person who has answered."""
+
+    leg: Leg
+
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "") -> None:
+        super().__init__(line)
+        self.leg = leg
+        self.trunk = trunk
         self._local = local
 
     async def follow(self) -> None:
@@ -53,7 +73,7 @@ class Party:
 
 
 @contextlib.asynccontextmanager
-async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Party]:
+async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Called]:
     """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
 
     Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
@@ -75,7 +95,7 @@ async def called(person: Person, shown: str, engine: MediaEngine, summons: Summo
                     line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
-                yield Party(made.leg, line, described)
+                yield Called(made.leg, line, described, made.trunk)
             finally:
                 made.leg.hangup()
     finally:

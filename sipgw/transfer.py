@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from secrets import token_bytes
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from agent.steering import CannotSteer
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
 from sipgw.dialling import NotDialled
@@ -62,7 +63,9 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
     return dial
 
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+DASHBOARD = Uri("sip", host="dashboard")
+"""Where an operator is who speaks from a page."""
+Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
 Summon = Callable[[Person], contextlib.AbstractAsyncContextManager[Party]]
 """Calls a person; see `sipgw.party.called`."""
@@ -87,10 +90,12 @@ class Ways:
     """Says why a number that the other side sends us to is not called, empty if it may be; without it all may be."""
     tell: Callable[[Person, Referred], None] = lambda person, done: None
     """Is told of every try."""
+    give_back: Callable[[], None] = lambda: None
+    """Lets the agent speak again and tells it, when an operator on a page is gone."""
 
 
 class Transfers:
-    """The transfers of one call."""
+    """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
 
     def __init__(self, engine: MediaEngine, ways: Ways, local: LocalMedia, line: PhoneLine, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
@@ -116,7 +121,24 @@ class Transfers:
         """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
         return self.party is None and not self._ringing
 
-    async def connect(self, leg: Leg, to: str = "") -> bool:
+    @property
+    def instead(self) -> str:
+        """Who speaks with the caller in the agent's place; empty if nobody does."""
+        return (self.person.name or str(self.person.uri)) if self.party and self.person else ""
+
+    def moved(self, spoke: str) -> bool:
+        """Whether the caller went to somebody else, `spoke` being what `last` returned."""
+        return self.outcome is not None and self.outcome.accepted and (bool(spoke) or not self.taken)
+
+    def told(self, spoke: str) -> str:
+        """What the record says of the last try, `spoke` being what `last` returned; empty if there was none."""
+        person, done = self.person, self.outcome
+        if person is None or done is None:
+            return ""
+        to = f"to {person.called}: {spoke or f'{done.status} {done.reason}'}"
+        return f"taken over: {to}" if self.taken else to
+
+    async def connect(self, leg: Leg | None, to: str = "") -> bool:
         """Connect the other side of `leg` with somebody called `to`, or with anybody: with the first who can.
 
         Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
@@ -129,26 +151,38 @@ class Transfers:
         self._ringing = bool(people)
         try:
             for person in people:
-                if person.bridged:
+                if leg is None or person.bridged:
                     self._line.step_aside(self.ways.music)
                 if connected := await self._tried(leg, person):
                     break
         finally:
             self._ringing = False
-            if not connected and any(person.bridged for person in people):
+            if not connected and any(leg is None or person.bridged for person in people):
                 self._line.step_back()
         return connected
 
-    async def take_over(self, leg: Leg, person: Person) -> bool:
+    async def take_over(self, leg: Leg | None, who: str, summon: Summon | None = None) -> bool:
         """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
 
-        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it.
+        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `summon`
+        is how they come if they are not called. Raises `CannotSteer` if there is nobody of that name, or if somebody
+        else has the call.
         """
+        person = Person(DASHBOARD, "bridge", name=who) if summon else self.ways.operator(who)
+        if person is None:
+            raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
+        if not self.possible or self._line.gone.is_set():
+            raise CannotSteer("somebody else has this call, or is being called for it")
+        taking = self._spawn(self._take(leg, person, summon))
+        await asyncio.wait({taking})
+        return not taking.cancelled() and bool(taking.result())
+
+    async def _take(self, leg: Leg | None, person: Person, summon: Summon | None) -> bool:
         if not self.possible:
             return False
         self._ringing = True
         try:
-            if not await self._tried(leg, replace(person, mode="bridge"), taken=True):
+            if not await self._tried(leg, replace(person, mode="bridge"), taken=True, summon=summon):
                 return False
         finally:
             self._ringing = False
@@ -159,30 +193,37 @@ class Transfers:
 
     async def _until_gone(self, party: Party, person: Person) -> None:
         await party.line.gone.wait()
-        if self.party is party:
+        if self.party is not party:
+            return
+        if party.returns:
+            self.ways.give_back()
+        else:
             self._line.end(f"{person.called} hung up")
 
-    def give_back(self) -> bool:
-        """Hang up the operator and let the agent speak again; False if none has taken the call."""
+    def give_back(self) -> None:
+        """Hang up the operator and let the agent speak again. Raises `CannotSteer` if none has taken the call."""
         if self.party is None or not self.taken:
-            return False
+            raise CannotSteer("nobody has taken this call over")
         self.party, self.person, self.outcome, self.taken = None, None, None, False
         self._line.step_back()
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
         self._spawn(stack.aclose())
-        return True
 
-    async def _tried(self, leg: Leg, person: Person, *, taken: bool = False) -> bool:
+    async def _tried(
+        self, leg: Leg | None, person: Person, *, taken: bool = False, summon: Summon | None = None
+    ) -> bool:
         self.person = person
-        self.outcome = done = await self._try(leg, person, taken=taken)
+        self.outcome = done = await self._try(leg, person, taken=taken, summon=summon or self.ways.summon)
         log.info("transfer", to=person.called, done=done.accepted, status=done.status, reason=done.reason)
         self.ways.tell(person, done)
         return done.accepted
 
-    async def _try(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
+    async def _try(self, leg: Leg | None, person: Person, *, taken: bool, summon: Summon | None) -> Referred:
         try:
-            if person.bridged:
-                return await self._bridge(leg, person, taken=taken)
+            if leg is None or person.bridged:
+                if summon is None:
+                    return Referred(False, 403, "no calls are made here")
+                return await self._bridge(leg, person, summon, taken=taken)
             return await (self._consult(leg, person) if person.mode == "attended" else leg.refer(person.uri))
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
@@ -191,17 +232,17 @@ class Transfers:
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
 
-    async def _bridge(self, leg: Leg, person: Person, *, taken: bool) -> Referred:
+    async def _bridge(self, leg: Leg | None, person: Person, summon: Summon, *, taken: bool) -> Referred:
         """Call the person, have them briefed if that is wanted, and join the two calls."""
         async with contextlib.AsyncExitStack() as stack:
-            party = await stack.enter_async_context(self._summoned(person))
+            party = await stack.enter_async_context(summon(person))
             self._spawn(party.follow())
             refused = await self.ways.brief(party.line) if person.mode == "warm" and self.ways.brief else ""
             if refused:
                 return Referred(False, 603, refused)
             if party.line.gone.is_set() or self._line.gone.is_set():
                 return Referred(False, 487, "hung up before the calls were joined")
-            if person.by_refer:
+            if person.by_refer and leg and party.leg:
                 done = await leg.refer(party.leg.target, party.leg)
                 if done.accepted:
                     return done
@@ -213,18 +254,13 @@ class Transfers:
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
 
-    @contextlib.asynccontextmanager
-    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
-        if self.ways.summon is None:
-            raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
-        async with self.ways.summon(person) as party:
-            yield party
-
     async def last(self) -> str:
         """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""
         party = self.party
         if party is None or self.person is None:
             return ""
+        if self.taken and not (self._line.gone.is_set() or party.line.gone.is_set()):
+            return ""  # the call was ended here while an operator had it
         async with asyncio.TaskGroup() as group:
             waits = [group.create_task(line.gone.wait()) for line in (self._line, party.line)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -79,6 +79,9 @@ class TrunkOptions:
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
+    redirect_to: tuple[str, ...] = ()
+    """Hosts that this trunk may send our calls on to (302), beside its own domain, its registrar and what is in
+    `networks`. A number that it names passes the gate first; whatever else it names is not followed."""
     transfer_to: str = ""
     """The person that callers are transferred to: a number, which `refer_to` or the trunk's domain and format
     complete, a SIP or tel URI, or ``sip:USER`` of one of the accounts; empty: no transfers."""

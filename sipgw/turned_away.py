@@ -14,6 +14,7 @@ from sipgw.events import Ending
 from sipgw.limits import Declined
 from sipgw.phone_line import PhoneLine
 from sipgw.sip.leg import Leg
+from sipgw.transfer import Summon
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Rejection:
 
     mos = 0.0
     sound = None
+    instead = ""
 
     def __init__(self, leg: Leg, declined: Declined, retry_after: float) -> None:
         self.stats: dict[str, Any] = {}
@@ -51,7 +53,7 @@ class Rejection:
         self._declined = declined
         self._headers = (("Retry-After", f"{retry_after:.0f}"),) if declined.status == 503 else ()
 
-    async def take_over(self, who: str) -> bool:
+    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
         """There is nothing to take."""
         raise CannotSteer(f"the call was turned away before {who!r} could take it")
 

@@ -3,18 +3,27 @@
 import asyncio
 import contextlib
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.jobs import Jobs
 from sipgw.store import Store
-from sipgw.store.retention import RetentionOptions, purge
+from sipgw.store.retention import Removed, RetentionOptions, purge
 
 log = structlog.get_logger()
 
 EVERY = 3600.0
+
+
+async def delete_old(store: Store, options: RetentionOptions, now: datetime, captures: str) -> Removed:
+    """Delete what is older than it may be, callbacks that were made or given up included; as `purge`."""
+    removed = await purge(store, options, now, captures)
+    if options.calls:
+        removed.callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls))
+    return removed
 
 
 class Upkeep:
@@ -39,8 +48,8 @@ class Upkeep:
     async def _keep_up(self) -> None:
         while self._options != RetentionOptions():
             try:
-                removed = await purge(self._store, self._options, datetime.now(UTC), self._captures)
-                if removed != type(removed)():
+                removed = await delete_old(self._store, self._options, datetime.now(UTC), self._captures)
+                if removed != Removed():
                     log.info("old records deleted", **asdict(removed))
             except (SQLAlchemyError, OSError) as error:
                 log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])

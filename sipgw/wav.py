@@ -32,23 +32,33 @@ def read_ulaw(path: Path) -> bytes:
 
 def write_mono(path: Path, ulaw: bytes) -> None:
     """Write one mu-law signal."""
-    _write(path, ulaw, 1)
+    path.write_bytes(mono(ulaw))
 
 
 def write_stereo(path: Path, left: bytes, right: bytes) -> None:
     """Write two mu-law signals as the channels of one file; the shorter one ends in silence."""
+    path.write_bytes(stereo(left, right))
+
+
+def mono(ulaw: bytes) -> bytes:
+    """The file of one mu-law signal."""
+    return _file(ulaw, 1)
+
+
+def stereo(left: bytes, right: bytes) -> bytes:
+    """The file of two mu-law signals; the shorter one ends in silence."""
     length = max(len(left), len(right))
     sound = bytearray(2 * length)
     sound[0::2] = left.ljust(length, b"\xff")
     sound[1::2] = right.ljust(length, b"\xff")
-    _write(path, bytes(sound), 2)
+    return _file(bytes(sound), 2)
 
 
-def _write(path: Path, sound: bytes, channels: int) -> None:
+def _file(sound: bytes, channels: int) -> bytes:
     form = struct.pack("<HHIIHHH", _ULAW, channels, 8000, 8000 * channels, channels, 8, 0)
     fact = struct.pack("<I", len(sound) // channels)
     padded = (b"data", sound + bytes(len(sound) % 2))
     chunks = b"".join(
         name + len(body).to_bytes(4, "little") + body for name, body in ((b"fmt ", form), (b"fact", fact), padded)
     )
-    path.write_bytes(b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WAVE" + chunks)
+    return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WAVE" + chunks

@@ -9,6 +9,7 @@ from enum import Enum
 
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
+from sipgw.machine_phrases import STRONG, WEAK
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -36,17 +37,8 @@ LONGEST = 90.0
 CALLING, ANSWERING = 1100.0, 2100.0
 """Hz of the tones of fax machines (ITU-T T.30 §4.1: CNG, CED)."""
 
-_STRONG = re.compile(
-    r"(?:after|at|until|wait for) (?:the|a) (?:beep|tone|signal)|voice ?mail|mail ?box|answering (?:machine|service)"
-    r"|(?:person|party|customer|number|subscriber) you"
-    r"(?:'re|'ve| are| have| were)? ?(?:trying|called|dialled|dialed|calling)"
-    r"|record your (?:message|name)|(?:can't|cannot|can not|unable to) (?:come to|get to|take|answer) (?:the|your|my)"
-    r"(?: phone| call)?|been forwarded|press (?:1|one|pound|hash)|leave (?:me|us) (?:a|your)"
-)
-_WEAK = re.compile(
-    r"you(?:'ve| have) reached|not available|unavailable|away from|get back to you|return your call|call you back"
-    r"|leave (?:a|your)(?: name| brief| short| detailed)?(?: message| name| number)|as soon as|thank you for calling"
-)
+_STRONG = re.compile("|".join(STRONG.values()))
+_WEAK = re.compile("|".join(WEAK.values()))
 _ASKED = re.compile(r"(?:do you want to|would you like to|want to|can you|could you|shall i) (?:leave|record)")
 
 

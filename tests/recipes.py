@@ -45,15 +45,18 @@ async def configured(
     origin: str = "com",
     trunk: Callable[[TrunkOptions], TrunkOptions] = lambda trunk: trunk,
     deaf: bool = False,
+    ca: str = "",
 ) -> AsyncIterator[Cloud]:
     """Run the gateway with this configuration; its names lead to the loopback by a DNS of its own, its public address
-    is the loopback, and a carrier's networks are the one that it is played from."""
+    is the loopback, a carrier's networks are the one that it is played from, and `ca` is whom it believes."""
 
     def change(base: Config) -> Config:
         trunks = tuple(
             trunk(replace(one, networks=(f"{carrier.host}/32",) if one.networks else ())) for one in config.trunks
         )
-        sip = replace(base.sip, dns=(server.address,), public_address="127.0.0.1" if config.sip.public_address else "")
+        public = "127.0.0.1" if config.sip.public_address else ""
+        tls = replace(config.sip.tls, port=0, ca=ca)
+        sip = replace(base.sip, dns=(server.address,), public_address=public, tls=tls)
         gate = replace(config.gate, windows=ALWAYS, extensions=("2??",), per_number_per_day=99)
         return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip, gate=gate)
 

@@ -4,16 +4,20 @@ import asyncio
 import gzip
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
 from media.bleep import TONE, Span, bleep
 from media.wav import HEADER, header
 from sipgw import bleeps, recordings
+from sipgw.bleeps import Bleeps
 from sipgw.consent import must_know, notice_of, recording_tools, wanted
+from sipgw.events import CallAnswered, CallReported, Watchers
+from sipgw.privacy import PrivacyOptions
 from sipgw.recordings import RecordingOptions, Tape
 from sipgw.sip.identity import Identity
 from tests.cloud import cloud
@@ -75,31 +79,98 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The words before and behind it stay: AssemblyAI tells where each of them stands."""
     monkeypatch.setattr(bleeps, "AFTER", 3.0)
+    card = "four" + " one" * 15
+    words = f"Please note down my new card {card} and please send me the usual bill."
 
-    async def scenario() -> tuple[dict[str, object], Path, timedelta]:
-        said = [Said("My card is four" + " one" * 15, 3000, 5000)]
+    async def scenario() -> tuple[dict[str, object], Path]:
         options = RecordingOptions(str(tmp_path / "calls"))
-        async with cloud(tmp_path, said, [Reply("Thank you.")], recording=options) as world:
+        async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
             async with calling(world.target, lambda _: LOUD * 160):
                 while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).tape):
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(9)
-                began = tape.began
+                await asyncio.sleep(11)
             (record,) = await records(world.gateway)
-        assert began
-        return record, Path(tape.path), record["turns"][-1]["at"] - began
+        return record, Path(tape.path)
 
-    record, path, ended = asyncio.run(scenario())
+    record, path = asyncio.run(scenario())
     turns = record["turns"]
     assert isinstance(turns, list)
-    assert any(turn["caller"] == "My card is [card ••1111]" for turn in turns)
+    (said,) = (turn["caller"] for turn in turns if "card" in turn["caller"])
+    assert said == words.replace(card, "[card ••1111]")
     (timeline,) = (tmp_path / "cloud.db.calls").glob("*.json.gz")
     assert b"one one" not in gzip.decompress(timeline.read_bytes())
     left, _ = sides(path)
-    spoken = left[round(8000 * 4.0) : round(8000 * 4.9)]
-    assert set(spoken) <= set(TONE), "all of it"
-    assert LOUD * 4000 in left[: round(8000 * ended.total_seconds()) + 32000], "and not all of the call"
+    each = 6.0 / len(words.split())
+    first, last = 1.0 + 6 * each, 1.0 + 22 * each
+    covered = [at / 8000 for at in range(0, len(left) - 80, 80) if set(left[at : at + 80]) == set(TONE)]
+    assert covered, "there is a tone"
+    assert min(covered) == pytest.approx(first, abs=0.6) and max(covered) == pytest.approx(last, abs=0.6)
+    assert len(covered) == pytest.approx(100 * (max(covered) - min(covered)), rel=0.02), "without a gap"
+
+
+def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float, Report]]) -> None:
+    """Let `Bleeps` watch a call of these reports, by the second at which each came; `spans` gets what it covers."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def scenario() -> None:
+        watchers = Watchers()
+        watched = Bleeps(watchers, lambda _: None, lambda _: PrivacyOptions())
+        watched._cover = lambda call, found: spans.append(  # type: ignore[method-assign]
+            [(side, (since - start).total_seconds(), (until - start).total_seconds()) for side, since, until in found]
+        )
+        async with watched:
+            watchers.tell(CallAnswered("call", start))
+            for at, report in reports:
+                watchers.tell(CallReported("call", start + timedelta(seconds=at), report))
+
+    asyncio.run(scenario())
+
+
+ENDED = TurnEnded(Turn())
+
+
+def spoken(words: str, first: float, at: float) -> CallerSaid:
+    """Words of a second each, the first at `first`, reported at `at`."""
+    texts = words.split()
+    placed = [Spoken(text, at - first - number, at - first - number - 1) for number, text in enumerate(texts)]
+    return CallerSaid(words, True, tuple(placed))
+
+
+def test_a_number_that_is_said_in_parts_is_covered_where_it_was_said() -> None:
+    spans: list[list[tuple[str, float, float]]] = []
+    heard(
+        spans,
+        [
+            (11.0, spoken("it is four one one one one one one one", 1, 11.0)),
+            (12.0, ENDED),
+            (24.0, spoken("one one one one one one one one thanks", 13, 24.0)),
+            (25.0, ENDED),
+            (30.0, spoken("a good day", 26, 30.0)),
+        ],
+    )
+    (once,) = spans
+    assert len(once) == 16
+    assert once[0] == ("L", 2.75, 4.25), "not the two words before"
+    assert once[-1] == ("L", 19.75, 21.25), "not the word behind"
+
+
+def test_without_places_of_words_the_whole_of_what_was_said_is_covered() -> None:
+    card = "four" + " one" * 15
+    spans: list[list[tuple[str, float, float]]] = []
+    heard(spans, [(3.0, CallerSaid("hello", True)), (4.0, ENDED), (9.0, CallerSaid(f"it is {card}", True))])
+    assert spans == [[("L", 3.5, 9.5)]]
+    spans.clear()
+    misplaced = CallerSaid("it is 4111 1111 1111 1111", True, (Spoken("it", 4.0, 3.5), Spoken("is", 3.0, 2.0)))
+    heard(spans, [(9.0, misplaced)])
+    assert spans == [[("L", -0.5, 9.5)]], "words that are not those of the text say nothing about it"
+
+
+def test_the_agents_sentence_is_covered_to_the_end_of_the_turn() -> None:
+    spans: list[list[tuple[str, float, float]]] = []
+    heard(spans, [(2.0, AgentSays("I have noted 4111 1111 1111 1111.")), (3.0, AgentSays("Right?")), (6.0, ENDED)])
+    assert spans == [[("R", 1.5, 6.5)]]
 
 
 # Consent

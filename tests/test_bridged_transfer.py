@@ -15,6 +15,7 @@ from agent.conversation import Persona
 from media.g711 import FRAME
 from sipgw.events import CallTransferred, Event
 from sipgw.people import PersonOptions
+from sipgw.prices import PriceOptions
 from sipgw.sip.leg import Ended
 from sipgw.trunks import TrunkOptions
 from tests.callee import Callee, callee, rejecting
@@ -57,6 +58,10 @@ def numbers(phone: Phone, number: Callable[[bytes], int | None]) -> list[int]:
     return [one for one in found if one is not None]
 
 
+FREE = PriceOptions("trunk", "pbx", "seconds", 0.0, 60)
+DEAR = PriceOptions("trunk", "carrier", "seconds", 0.30, 60, direction="out", rounding="60/60")
+
+
 def heard(phone: Phone, number: Callable[[bytes], int | None], count: int = 100) -> bool:
     """Whether that many were heard, nearly all of them one behind the other."""
     found = numbers(phone, number)
@@ -84,7 +89,10 @@ def world(
     said=ASKED,
 ):
     replies = replies or [connecting(), Reply(text=["Yes?"])]
-    return cloud(folder, said, replies, trunks=ways, change=lambda config: replace(config, people=tuple(people)))
+    return cloud(
+        folder, said, replies, trunks=ways,
+        change=lambda config: replace(config, people=tuple(people), prices=(FREE, DEAR)),
+    )  # fmt: skip
 
 
 def told(gateway: Cloud) -> list[CallTransferred]:
@@ -129,6 +137,8 @@ def test_a_caller_speaks_with_a_person_until_one_of_them_hangs_up(tmp_path: Path
                 (record,) = await records(gateway.gateway)
                 await until(lambda: nothing_left(gateway))
         assert record["ending"] == "transferred"
+        assert record["costs"]["trunk"] == pytest.approx(0.30), "the second leg is paid for, too"
+        assert record["costs"]["used"]["trunk carrier bridged seconds"] > 0
         assert record["cause"].startswith(f"to billing (tel:{NUMBER}): ")
         assert record["cause"].endswith(f" s, {first} hung up")
         assert [(one.to, one.accepted) for one in tries] == [(f"billing (tel:{NUMBER})", True)]

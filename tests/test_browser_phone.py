@@ -1,6 +1,7 @@
 """Calls from a browser, played by aiortc's own peer connection, on the cloud providers' protocols."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
 from media.browsers import Way
@@ -248,6 +250,106 @@ def test_an_offer_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path,
             assert not world.gateway.calls
 
     asyncio.run(scenario())
+
+
+def free_ports(count: int) -> tuple[int, int]:
+    """The first and last of some UDP ports that nobody has."""
+    with contextlib.ExitStack() as stack:
+        probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        probe.bind(("0.0.0.0", 0))
+        first = min(int(probe.getsockname()[1]), 60_000)
+        return first, first + count - 1
+
+
+def candidates(sdp: str) -> list[list[str]]:
+    return [line.split(":", 1)[1].split() for line in sdp.splitlines() if line.startswith("a=candidate")]
+
+
+def test_browsers_are_told_ports_of_the_range_and_further_addresses(tmp_path: Path) -> None:
+    ports, public = free_ports(40), "203.0.113.9"
+    options = BrowserOptions(2, ports, (public,))
+
+    async def scenario():
+        async with cloud(tmp_path, [], [], change=lambda config: replace(config, browser=options)) as world:
+            phone, browser = phone_of(world), Browser()
+            await browser.place(phone)
+            async with asyncio.timeout(30):
+                while not browser.heard:
+                    await asyncio.sleep(0.05)
+            await phone.hang_up(browser.call)
+            await records(world.gateway)
+            await browser.close()
+            return candidates(browser.answer)
+
+    found = asyncio.run(scenario())
+    assert found and all(ports[0] <= int(one[5]) <= ports[1] for one in found)
+    here = {(one[4], one[5]) for one in found}
+    assert {port for address, port in here if address == public} == {
+        port for address, port in here if ":" not in address
+    }
+
+
+def test_a_stun_server_tells_the_public_address(tmp_path: Path) -> None:
+    """One that always says the same, as RFC 8489 §14.2 has it."""
+
+    class Stun(asyncio.DatagramProtocol):
+        def connection_made(self, transport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr) -> None:
+            request = parse_message(data)
+            answer = Message(Method.BINDING, Class.RESPONSE, transaction_id=request.transaction_id)
+            answer.attributes["XOR-MAPPED-ADDRESS"] = ("203.0.113.7", 4000)
+            self.transport.sendto(bytes(answer), addr)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        server, _ = await loop.create_datagram_endpoint(Stun, ("0.0.0.0", 0))
+        options = BrowserOptions(stun=f"127.0.0.1:{server.get_extra_info('sockname')[1]}")
+        async with cloud(tmp_path, [], [], change=lambda config: replace(config, browser=options)) as world:
+            phone, browser = phone_of(world), Browser()
+            placed = await phone.place(await browser.offer(), "agent")
+            await phone.hang_up(placed.call)  # before anything has begun
+            (record,) = await records(world.gateway)
+            assert record["ending"] == "caller_hung_up"
+            await browser.close()
+        server.close()
+        return candidates(placed.answer)
+
+    assert ["203.0.113.7", "4000"] in [one[4:6] for one in asyncio.run(scenario())]
+
+
+def test_ports_that_are_all_in_use_are_told(tmp_path: Path) -> None:
+    ports = free_ports(2)
+
+    async def scenario():
+        async with cloud(
+            tmp_path, [], [], change=lambda config: replace(config, browser=BrowserOptions(2, ports))
+        ) as world:
+            with contextlib.ExitStack() as stack:
+                for port in range(ports[0], ports[1] + 1):
+                    for family, every in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                        taken = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                        with contextlib.suppress(OSError):  # IPv6 may be off, and then needs no taking
+                            if family == socket.AF_INET6:
+                                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                            taken.bind((every, port))
+                browser = Browser()
+                with pytest.raises(NoCall, match="no UDP port is free"):
+                    await phone_of(world).place(await browser.offer(), "agent")
+                await browser.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_calls": -1}, {"port_range": (9, 2000)}, {"port_range": (5000, 5000)}, {"addresses": ("example.com",)},
+     {"stun": ":3478"}, {"stun": "example.com:x"}],
+)  # fmt: skip
+def test_options_that_cannot_work_are_told_at_the_start(wrong) -> None:
+    with pytest.raises(ValueError):
+        BrowserOptions(**wrong)
 
 
 def test_too_many_calls_and_unknown_agents_are_told_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.records import Outcome
 from sipgw.events import Ending
-from sipgw.party import Party
+from sipgw.party import Called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
@@ -306,13 +306,13 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
     people = People((), world.trunk, lambda: Person(world.third.uri, "warm", name="anna", by_refer=True))
 
     @contextlib.asynccontextmanager
-    async def summon(one: Person) -> AsyncIterator[Party]:
+    async def summon(one: Person) -> AsyncIterator[Called]:
         local = LocalMedia("127.0.0.1", 20_100)
         leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
         line = PhoneLine()
         line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
         try:
-            yield Party(leg, line, local)
+            yield Called(leg, line, local)
         finally:
             leg.hangup()
             did.append("hung up")

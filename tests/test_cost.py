@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.records import Used
-from sipgw.cost import Bill, Expenses
+from sipgw.cost import Bill, Bridged, Expenses
 from sipgw.limits import Spent
 from sipgw.options import OptionError, build
 from sipgw.prices import PriceOptions, PriceTable, packaged
@@ -43,6 +43,23 @@ def test_a_carrier_never_charges_less_than_was_spoken_nor_a_step_more(seconds: f
     charged = PriceOptions("trunk", "x", "seconds", 1, rounding=f"{first}/{step}").charged(seconds)
     assert charged >= max(first, seconds) - 1e-6
     assert charged <= max(first, seconds + step)
+
+
+def test_calls_out_and_those_that_a_caller_is_handed_over_to_are_charged_by_what_they_are() -> None:
+    own = (
+        PriceOptions("trunk", "carrier", "seconds", 0.06, 60, direction="in"),
+        PriceOptions("trunk", "carrier", "seconds", 0.60, 60, direction="out", rounding="1/1"),
+        PriceOptions("trunk", "other", "seconds", 6.00, 60, direction="out", prefix="+44"),
+    )
+    out = Bill(PriceTable(own), MODELS, "out", "+14155550100", NOON, "carrier", NOON)
+    assert out.cost(NOON + timedelta(seconds=30)).parts["trunk"] == pytest.approx(0.30)
+    handed = Bill(PriceTable(own), MODELS, "in", "+14155550100", NOON, "carrier", NOON)
+    began, over = NOON + timedelta(seconds=30), NOON + timedelta(seconds=75)
+    handed.bridged += [Bridged("other", "+442079460000", began, over), Bridged("other", "+14155550101", began)]
+    cost = handed.cost(NOON + timedelta(seconds=90))
+    assert cost.parts["trunk"] == pytest.approx(0.12 + 6.00), "two minutes in, one minute to London"
+    assert cost.unpriced == ("trunk other out",), "and who has no price is named"
+    assert cost.used["trunk other bridged seconds"] == 45 + 60
 
 
 def test_the_bill_of_a_call_while_it_goes_on_and_in_its_parts() -> None:

@@ -14,8 +14,9 @@ from sipgw.jobs import LEASE, Job, Jobs, Settled
 from sipgw.promises import Asking, CallbackOptions, callback_tool
 from sipgw.retries import SOON, RetryOptions
 from sipgw.store import Store, StoreOptions
-from sipgw.store.retention import spellings
+from sipgw.store.retention import RetentionOptions, spellings
 from sipgw.trunks import TrunkOptions
+from sipgw.upkeep import delete_old
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -206,6 +207,25 @@ def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Pa
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone 'Berlin'"):
         CallbackOptions(time_zone="Berlin")
+
+
+def test_a_callback_that_was_made_is_kept_for_its_days_and_rows_of_campaigns_are_not_called_again(
+    tmp_path: Path,
+) -> None:
+    async def act(store: Store) -> list[str]:
+        jobs = Jobs(store, "one")
+        for key, state, age, campaign in (
+            ("old", "done", 10, ""), ("given up", "failed", 10, ""), ("new", "done", 1, ""), ("row", "done", 10, "c"),
+            ("still to be made", "planned", 10, ""),
+        ):  # fmt: skip
+            one = job(key, NOW - timedelta(days=age), campaign)
+            one.state = state
+            await jobs.add(one)
+        removed = await delete_old(store, RetentionOptions(calls=5), NOW, "")
+        assert removed.callbacks == 2
+        return [one.key for one in (*await jobs.all(""), *await jobs.all("c"))]
+
+    assert with_store(tmp_path, act) == ["new", "still to be made", "row"]
 
 
 def test_who_is_forgotten_is_not_called_back(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from sipgw import migrations
-from sipgw.store import Base, CallFilter, Store, StoreOptions
+from sipgw.jobs import Jobs
+from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
 
 FIRST = Path(__file__).parent / "data" / "store" / "first-release.db"
 """Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
@@ -28,7 +29,7 @@ def first(tmp_path: Path) -> Path:
 def look(path: Path):
     async def run():
         async with Store(StoreOptions(str(path))) as store:
-            return await store.calls(), await store.callbacks(), await store.order("7346")
+            return await store.calls(), await Jobs(store, "").all(""), await store.order("7346")
 
     return asyncio.run(run())
 
@@ -62,12 +63,23 @@ def test_a_database_of_the_first_release_keeps_all_that_was_in_it(first: Path) -
         {"item": "a blue raincoat"},
     )
     assert (two["id"], two["ending"], two["turns"], two["recording"]) == ("call-2", "refused", [], "")
-    assert callback["topic"] == "order 7346"
+    assert (callback.number, callback.variables, callback.state) == ("4155550123", {"topic": "order 7346"}, "failed")
+    assert callback.reason == "promised by an earlier release for 'tomorrow at five': call by hand"
     assert order and order["item"] == "a blue raincoat"
 
 
+def test_a_promise_whose_moment_is_beyond_doubt_is_dialled_by_this_release(first: Path) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE callbacks SET due = '2026-12-01T17:00:00+01:00'")
+        database.commit()
+    _, (callback,), _ = look(first)
+    moment = datetime(2026, 12, 1, 16, tzinfo=UTC)
+    assert (callback.state, callback.due, callback.agent) == ("planned", moment.timestamp(), "agent")
+
+
 def test_it_is_migrated_once(first: Path) -> None:
-    assert look(first) == look(first)
+    assert look(first)[0] == look(first)[0]
+    assert len(look(first)[1]) == 1
     assert len(look(first)[0]) == 2
 
 
@@ -89,6 +101,15 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monke
         database.execute("UPDATE calls SET turns = '[]'")
         database.commit()
     assert len(look(first)[0]) == 2
+
+
+def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
+    look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    with pytest.raises(StoreError, match=r"of a newer release \(schema 9999\); run that"):
+        look(first)
 
 
 def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:

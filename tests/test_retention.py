@@ -13,9 +13,14 @@ from typer.testing import CliRunner
 
 from sipgw.cli import app
 from sipgw.config import ConfigError, parse
-from sipgw.store import Callback, CallFilter, CallRecord, EventRecord, Store, StoreOptions
+from sipgw.dnc import OwnList
+from sipgw.gate import Permit
+from sipgw.jobs import Job
+from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge
+from sipgw.web.accounts import Accounts
+from tests.gating import CALIFORNIA, World
 from tests.keeping import START, add_call
 
 DAY = timedelta(days=1)
@@ -38,7 +43,7 @@ async def fill(store: Store, folder: Path) -> None:
         await add_call(store, record, turns)
     async with store.write() as session:
         session.add(EventRecord(call="call-3", at=START, kind="ringing", about={}))
-        session.add(Callback(phone_number="14155550123", due="x", topic="x", call="call-1", made=START))
+        session.add(Job(campaign="", key="x", number="+14155550123", agent="agent", due=0.0))
         going = CallRecord(id="going", trunk="pbx", caller="+14155550123", called="100", began=START - 20 * DAY)
         session.add(going)
 
@@ -84,12 +89,11 @@ def test_each_kind_is_kept_for_its_days(
 def test_a_caller_is_forgotten_and_nothing_of_them_is_left_in_the_file(tmp_path: Path, number: str) -> None:
     async def look(store: Store):
         removed = await forget(store, number)
-        return removed, [call["id"] for call in await store.calls()], await store.callbacks()
+        return removed, [call["id"] for call in await store.calls()]
 
-    removed, kept, promised = filled(tmp_path, look)
+    removed, kept = filled(tmp_path, look)
     assert (removed.calls, removed.recordings) == (5, 5)
     assert sorted(kept) == [f"call-{age}" for age in (0, 2, 4, 6, 8)]
-    assert promised == []
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == [f"{age}.wav" for age in (0, 2, 4, 6, 8)]
     left = b"".join(path.read_bytes() for path in tmp_path.glob("x.db*"))
     assert [age for age in range(10) if f"UNIQUE-{age}".encode() in left] == [0, 2, 4, 6, 8]
@@ -182,7 +186,41 @@ def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
 def test_forgetting_asks_first(command) -> None:
     assert command("forget", "+14155550123").exit_code == 1
     told = command("forget", "+14155550123", "--yes")
-    assert told.stdout == "deleted: 5 calls, 5 recordings, 1 callbacks\n"
+    assert told.stdout.splitlines() == [
+        "deleted: 5 calls, 5 recordings, 1 planned calls",
+        "made unreadable: 0 lines of the gate's audit",
+    ]
+
+
+def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, tmp_path: Path) -> None:
+    """The law wants both: the promise not to call stays, and the rest goes."""
+    number = "+14155550123"
+
+    async def scene(world: World) -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await Accounts(store).note("operator", "made a call", number, "agent")
+            await OwnList(store).add(number, "caller")
+        async with world.up(per_day=3):
+            return isinstance(await world.dial(number), Permit) and isinstance(await world.dial(), Permit)
+
+    world = World(tmp_path)
+    assert asyncio.run(scene(world))
+    (tmp_path / "audit").rename(tmp_path / "x.db.gate")
+    told = command("forget", number, "--yes")
+    assert "made unreadable: 1 lines of the gate's audit" in told.stdout
+    assert f"kept: {number} is on the do-not-call list since" in told.stdout
+    audit = b"".join(path.read_bytes() for path in (tmp_path / "x.db.gate").iterdir())
+    assert number.encode() not in audit and b'"+xxxxxxxxxxx"' in audit
+    assert CALIFORNIA.encode() in audit, "only theirs"
+    (tmp_path / "x.db.gate").rename(tmp_path / "audit")
+
+    async def later() -> tuple[str, str, list[str]]:
+        async with world.up(per_day=3):
+            full = [(await world.dial(f"+1415555013{last}")) for last in range(2)]
+            entry = await OwnList(Store(StoreOptions(str(tmp_path / "x.db")))).find(number)
+        return type(full[0]).__name__, type(full[1]).__name__, [entry.number if entry else ""]
+
+    assert asyncio.run(later()) == ("Permit", "Refused", [number]), "the day's cap still counts what was masked"
 
 
 def test_purging_deletes_what_is_old(command) -> None:

@@ -1,4 +1,4 @@
-"""Orders, promises and records in a real SQLite file."""
+"""Orders and records in a real SQLite file."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -36,17 +36,6 @@ def test_sample_orders_are_there_once(tmp_path: Path) -> None:
     }
     assert nothing is None
     assert with_store(path, look)[0] == found
-
-
-def test_the_same_promise_counts_once_in_a_call(tmp_path: Path) -> None:
-    async def promise(store: Store):
-        numbers = [await store.add_callback("4155550123", "tomorrow", "order", "call-1") for _ in range(2)]
-        numbers.append(await store.add_callback("4155550123", "tomorrow", "order", "call-2"))
-        return numbers, await store.callbacks()
-
-    numbers, kept = with_store(tmp_path / "x.db", promise)
-    assert numbers == [1, 1, 2]
-    assert [row["call"] for row in kept] == ["call-1", "call-2"]
 
 
 def test_records_survive(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from glob import glob
 from pathlib import Path
 
 from agent import briefing
+from agent.briefing_phrases import BriefingPhrases
 from sipgw.config import parse
 from sipgw.people import TransferOptions
 
@@ -24,7 +25,7 @@ def test_its_configuration_is_valid() -> None:
 
 def test_what_is_said_to_a_person_is_what_the_page_says() -> None:
     plain = " ".join(TEXT.split())
-    assert f'hears "{briefing.BriefingPhrases().opening}"' in plain
+    assert f'hears "{BriefingPhrases().opening}"' in plain
     assert f"takes more than {briefing.SUMMARY_LIMIT:.0f} s" in plain
 
 

@@ -25,8 +25,8 @@ def test_its_configuration_is_valid() -> None:
 
 
 def test_its_recipes_are_all_there_are() -> None:
-    rows = re.findall(r"^\| (`[a-z0-9`, ]+`) \|", TEXT.partition("## Who")[0], re.MULTILINE)
-    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(RECIPES)
+    rows = re.findall(r"^\| (`[a-z0-9`, -]+`) \|", TEXT.partition("## Who")[0], re.MULTILINE)
+    assert sorted(re.findall(r"`([\w-]+)`", " ".join(rows))) == sorted(RECIPES)
     readme = (ROOT / "README.md").read_text()
     assert all(recipe in readme for recipe in RECIPES)
 

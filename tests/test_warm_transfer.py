@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.briefing import BriefingPhrases
+from agent.briefing_phrases import BriefingPhrases, briefing_in
 from sipgw.people import PersonOptions
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
@@ -30,11 +30,15 @@ def spoken(phone: Phone, text: str) -> bool:
     return sound_of(text).strip(b"\xff") in phone.heard()
 
 
-def brief(folder: Path, person: Callee, answer: Sequence[Said] = (), replies: Sequence[Reply] = ()):
+def brief(
+    folder: Path, person: Callee, answer: Sequence[Said] = (), replies: Sequence[Reply] = (), language: str = "en"
+):
     replies = replies or [connecting(), Reply(text=[SUMMARY]), Reply(text=["Yes?"])]
     return cloud(
         folder, ASKED, replies, trunks=trunks(person), further=[answer],
-        change=lambda config: replace(config, people=(WARM,)),
+        change=lambda config: replace(
+            config, people=(WARM,), turns=replace(config.turns, languages=(language, "en"))
+        ),
     )  # fmt: skip
 
 
@@ -42,23 +46,27 @@ def press(key: str) -> Callable[[Leg], None]:
     return lambda leg: leg.send_info_digit(key)
 
 
-@pytest.mark.parametrize("by", ["a word", "a key"])
-def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(tmp_path: Path, by: str) -> None:
+@pytest.mark.parametrize(("by", "language"), [("a word", "en"), ("a key", "de")])
+def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(
+    tmp_path: Path, by: str, language: str
+) -> None:
+    said = briefing_in(language)
+
     async def scenario() -> None:
         answer = [Said("Yes, go ahead.", 4000, 5000)] if by == "a word" else []
-        async with callee(sound=loud) as person, brief(tmp_path, person, answer) as gateway:
+        async with callee(sound=loud) as person, brief(tmp_path, person, answer, language=language) as gateway:
             tries = told(gateway)
             async with calling(gateway.target, murmur) as caller:
-                await until(lambda: person.phones and spoken(person.phones[0], SAID.opening))
+                await until(lambda: person.phones and spoken(person.phones[0], said.opening))
                 (phone,) = person.phones
                 assert not heard(phone, murmured, 1), "the caller is not heard before"
                 if by == "a key":
                     await until(lambda: spoken(phone, SUMMARY))
                     press("1")(person.legs[0])
-                await until(lambda: spoken(phone, SAID.accepted))
+                await until(lambda: spoken(phone, said.accepted))
                 await until(lambda: heard(phone, murmured))
                 await until(lambda: heard(caller, number_of))
-                assert not any(spoken(caller, text) for text in (SAID.opening, SUMMARY)), (
+                assert not any(spoken(caller, text) for text in (said.opening, SUMMARY)), (
                     "nothing of it is for the caller"
                 )
                 music = len({packet.payload for _, packet in caller.received})
@@ -68,7 +76,7 @@ def test_a_person_who_accepts_is_told_what_it_is_about_and_gets_the_caller(tmp_p
         assert record["ending"] == "transferred"
         assert [one.accepted for one in tries] == [True]
         asked = gateway.model.requests[1]["messages"]
-        assert "colleague" in asked[-1]["content"]
+        assert asked[-1]["content"] == said.summarise
         assert any(message["content"] == "A person please." for message in asked)
 
     asyncio.run(scenario())

@@ -99,6 +99,18 @@ def test_fax_machines_are_told_by_their_tones(sound: bytes, why: str) -> None:
         "Hi, you have reached Anna. I'm not available",
         "the mailbox is full",
         "leave a message and I'll get back to you",
+        "Por favor, deje su mensaje después de la señal",
+        "Le atiende el buzón de voz de",
+        "Bonjour, vous êtes bien chez Anne, je suis absente. Laissez un message après le bip.",
+        "Vous êtes sur la messagerie de",
+        "Sie haben die Mailbox von",
+        "Bitte hinterlassen Sie eine Nachricht nach dem Signalton",
+        "Der gewünschte Gesprächspartner ist zurzeit nicht erreichbar",
+        "Sua chamada está sendo encaminhada para a caixa postal",
+        "Deixe seu recado após o sinal",
+        "Risponde la segreteria telefonica di",
+        "Lasciate un messaggio dopo il segnale acustico",
+        "कृपया बीप के बाद अपना संदेश छोड़ें",
     ],
 )
 def test_what_machines_say(words: str) -> None:
@@ -116,6 +128,14 @@ def test_what_machines_say(words: str) -> None:
         "Who is this?",
         "I am busy, can I call you back?",
         "You've reached the right person.",
+        "Hola, dígame",
+        "No está disponible, ¿quiere dejar un mensaje?",
+        "Allô ? Voulez-vous laisser un message pour elle ?",
+        "Er ist leider nicht da. Möchten Sie eine Nachricht hinterlassen?",
+        "Schmidt, guten Tag. Wie kann ich Ihnen helfen?",
+        "Ele não está, quer deixar recado?",
+        "Pronto? Vuole lasciare un messaggio?",
+        "हैलो, कौन बोल रहा है?",
     ],
 )
 def test_what_humans_say(words: str) -> None:

@@ -8,7 +8,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.ears import Onset, Transcript
+from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
@@ -159,11 +159,13 @@ class Session(EarsSession):
         text = text.strip()
         if not text and (not final or not self.backlog.in_turn):
             return None
+        stable = final or self._is_stable(fields, text, end)
+        placed: tuple[Word, ...] = ()
         if final:
             self._finished = order
+            placed = self.backlog.words((w["text"], _seconds(w.get("start")), _seconds(w.get("end"))) for w in words)
             self.backlog.settle(end)
-        stable = final or self._is_stable(fields, text, end)
-        return Transcript(text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE)
+        return Transcript(text, final, stable, (self.backlog.sent if end is None else end) / SAMPLE_RATE, placed)
 
     def _is_stable(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
         """Whether a partial will probably become the final.
@@ -183,7 +185,11 @@ class Session(EarsSession):
         return paused and not text.endswith(("—", "-", ",", "…"))
 
     def _position(self, milliseconds: object) -> int | None:
-        return self.backlog.position(milliseconds / 1000) if isinstance(milliseconds, int | float) else None
+        return self.backlog.position(_seconds(milliseconds))
+
+
+def _seconds(milliseconds: object) -> float | None:
+    return milliseconds / 1000 if isinstance(milliseconds, int | float) else None
 
 
 def _are_words(words: object) -> bool:

@@ -8,7 +8,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.ears import Onset, Transcript
+from agent.ears import Onset, Transcript, Word
 from agent.line import SAMPLE_RATE
 from agent.providers.hearing import Begun, EarsSession, Fault, ListenOptions, SessionEvent
 
@@ -107,6 +107,7 @@ class NovaSession(_DeepgramSession):
 
     def __init__(self, options: DeepgramOptions) -> None:
         super().__init__(options)
+        self._placed: list[Word] = []
         self._fixed: list[str] = []  # final results of the open turn; a new session does not hear them again
         self._turn_from: int | None = None
 
@@ -159,6 +160,8 @@ class NovaSession(_DeepgramSession):
         final = fields["is_final"] is True
         if final and text:
             self._fixed.append(text)
+            named = ((word.get("punctuated_word") or word["word"], word["start"], word["end"]) for word in words)
+            self._placed += self.backlog.words(named)
         if final and fields.get("speech_final") is True:
             return self._finish(end)
         if final:
@@ -169,10 +172,11 @@ class NovaSession(_DeepgramSession):
         return Transcript(so_far, False, False, (self.backlog.sent if end is None else end) / SAMPLE_RATE)
 
     def _finish(self, end: int | None) -> Transcript | None:
-        text, self._fixed, self._turn_from = " ".join(self._fixed), [], None
+        text, words = " ".join(self._fixed), tuple(self._placed)
+        self._fixed, self._placed, self._turn_from = [], [], None
         if not text:
             return None
-        return Transcript(text, True, True, self.backlog.settle(end) / SAMPLE_RATE)
+        return Transcript(text, True, True, self.backlog.settle(end) / SAMPLE_RATE, words)
 
 
 class FluxSession(_DeepgramSession):

@@ -161,7 +161,10 @@ class FailoverEars:
 
     def _shifted(self, event: EarsEvent) -> EarsEvent:
         base = self._base / SAMPLE_RATE
-        return Onset(event.at + base) if isinstance(event, Onset) else event._replace(end=event.end + base)
+        if isinstance(event, Onset):
+            return Onset(event.at + base)
+        words = tuple(word._replace(start=word.start + base, end=word.end + base) for word in event.words)
+        return event._replace(end=event.end + base, words=words)
 
     async def _next(self, stream: AsyncIterator[EarsEvent]) -> EarsEvent | None:
         """The next event, None at the end. Raises `ProviderError`, also when the ears turn out to be deaf."""

@@ -6,11 +6,11 @@ Positions are samples since the first `hear`; a session of the provider counts f
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from agent.ears import EarsEvent
+from agent.ears import EarsEvent, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import quoted
@@ -175,6 +175,16 @@ class Backlog:
                 return min(position + sample - start, limit)
             limit = position
         return None
+
+    def words(self, spoken: Iterable[tuple[str, object, object]]) -> tuple[Word, ...]:
+        """Words by text, start and end in seconds of the session; none if one of them has no place."""
+        found: list[Word] = []
+        for text, start, end in spoken:
+            since, until = self.position(start), self.position(end)
+            if since is None or until is None:
+                return ()
+            found.append(Word(text, since / SAMPLE_RATE, until / SAMPLE_RATE))
+        return tuple(found)
 
     def open_turn(self, position: int | None) -> None:
         """The caller's words begin at `position`, unless they had begun before."""

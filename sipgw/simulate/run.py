@@ -3,7 +3,7 @@
 import contextlib
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -13,7 +13,7 @@ from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed
 from sipgw.caller import Call, Phone, with_noise
 from sipgw.config import Config
-from sipgw.events import CallReported, Event
+from sipgw.events import CallReported, Event, Watcher
 from sipgw.gateway import Gateway
 from sipgw.providers import Choice, Providers, opened
 from sipgw.simulate.faults import wrapped
@@ -50,9 +50,17 @@ class SimulatedGateway(Gateway):
 
 
 async def simulate(
-    scenario: Scenario, folder: Path, tell: Tell, *, config: Config | None = None, target: Uri | None = None
+    scenario: Scenario,
+    folder: Path,
+    tell: Tell,
+    *,
+    config: Config | None = None,
+    target: Uri | None = None,
+    watch: Watcher | None = None,
 ) -> tuple[Verdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
+
+    `watch` is told what happens in that gateway.
 
     Raises `ScenarioError`, and what the gateway and the call raise.
     """
@@ -62,6 +70,8 @@ async def simulate(
             store = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             gateway = SimulatedGateway(trial(config, store), scenario.providers, scenario.seed)
             gateway.watchers.add(lambda event: _watch(event, steps, tell))
+            if watch:
+                gateway.watchers.add(watch)
             await stack.enter_async_context(gateway)
             target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
             host = "127.0.0.1"
@@ -90,8 +100,13 @@ def _watch(event: Event, steps: Steps, tell: Tell) -> None:
 
 async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
     """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
+    return await spoken([(step.say, step.wav) for step in scenario.steps], folder)
+
+
+async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:
+    """The sound of each line: a sentence, which the embedded voice speaks, or a file. Raises `ScenarioError`."""
     made: dict[str, bytes] = {}
-    sentences = [step.say for step in scenario.steps if step.say]
+    sentences = [sentence for sentence, _ in lines if sentence]
     if sentences:
         async with LocalSpeech(LocalSpeechOptions()) as speech:
             speech.require()
@@ -100,7 +115,7 @@ async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
             for sentence in dict.fromkeys(sentences):
                 made[sentence] = with_noise(b"".join([piece async for piece in voice.speak(sentence)]))
             await voice.close()
-    return [made[step.say] if step.say else _recorded(step.wav, folder) for step in scenario.steps]
+    return [made[sentence] if sentence else _recorded(name, folder) for sentence, name in lines]
 
 
 def _recorded(name: str, folder: Path) -> bytes:

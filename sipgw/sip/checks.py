@@ -44,6 +44,12 @@ def unusable(request: Request) -> Refusal | None:
     return None
 
 
+def secure(request: Request) -> bool:
+    """Whether the answer to `request` must have a ``sips`` Contact (§12.1.1)."""
+    via = request.record_routes[:1] or request.contacts[:1]
+    return "sips" in (request.uri.scheme, *(one.uri.scheme for one in via))
+
+
 def unsupported(request: Request) -> Refusal | None:
     """420 if `request` requires an extension that we do not have (§8.2.2.3)."""
     unknown = [tag for tag in request.require if tag not in EXTENSIONS]

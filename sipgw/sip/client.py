@@ -21,6 +21,9 @@ from sipgw.sip.usage import Usage
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
+MAX_CONTACTS = 5
+"""Contacts of a redirection that are looked at."""
+
 
 class InviteClient(Usage):
     """Our INVITE, and the call that comes of it."""
@@ -170,7 +173,8 @@ class InviteClient(Usage):
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {retry_after[:20]}"
-        self.finish(self._cancel or Ended("caller", str(response.status), text, response.status), now)
+        ended = Ended("caller", str(response.status), text, response.status, elsewhere(response))
+        self.finish(self._cancel or ended, now)
 
     def _rang_long_enough(self, now: float) -> None:
         self._timer = None
@@ -210,6 +214,13 @@ class InviteClient(Usage):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def elsewhere(response: Response) -> tuple[Uri, ...]:
+    """Where a redirection leads, the preferred first; 305 and 380 ask for something else than another try."""
+    if response.status not in (300, 301, 302):
+        return ()
+    return tuple(one.uri for one in sorted(response.contacts, key=lambda one: -one.preference)[:MAX_CONTACTS])
 
 
 def renumber(request: Request) -> Request:

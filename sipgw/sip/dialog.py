@@ -106,6 +106,13 @@ class Dialog:
             return self.source
         return peer_of(self.target, self.source)
 
+    @property
+    def others(self) -> Peer | None:
+        """The domain that `next_hop` is one server of: should that fail, its others are asked (RFC 3263 §4.3)."""
+        uri = self.routes[0].uri if self.routes else self.target
+        named = self.source.name and uri.host.lower() == self.source.name
+        return peer_of(uri) if named else None
+
     def in_order(self, request: Request) -> bool:
         """Whether a request of the other side is not older than the last one (§12.2.2)."""
         number = request.cseq.number

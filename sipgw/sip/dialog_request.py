@@ -46,9 +46,9 @@ class DialogRequest:
         """Send it."""
         if self._request.method == "INVITE" and self._limit is None:
             self._limit = self._agent.timers.at(now + INVITE_LIMIT, lambda at: self._over(None, at))
-        self._hunt = self._agent.start(
-            self._request, self._hunt.peer if self._hunt else self._peer, self._answered, now
-        )
+        # Where we were challenged our nonce is known.
+        peer, others = (self._hunt.peer, None) if self._hunt else (self._peer, self._dialog.others)
+        self._hunt = self._agent.clients.hunt(self._request, peer, self._answered, now, others=others)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
         if isinstance(response, Request) or (response is not None and response.status < 200):

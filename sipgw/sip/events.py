@@ -87,6 +87,8 @@ class Ended(NamedTuple):
     text: str = ""
     """What the other side said about it (Reason header, RFC 3326)."""
     status: int = 0
+    contacts: tuple[Uri, ...] = ()
+    """Where a 300, 301 or 302 says that the other side is instead, best first (RFC 3261 §8.1.3.4)."""
 
     def __str__(self) -> str:
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")

@@ -3,6 +3,7 @@
 What a peer sent is echoed byte for byte: branches, tags and Record-Route parameters are never re-encoded.
 """
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +15,7 @@ _UNQUOTED = TOKEN | {" ", "\t"}
 _BREAKING = frozenset(map(chr, range(33))) | frozenset('<>",\x7f')
 """Characters that a parameter's value may only have in quotes; other oddities, as ``=`` in a tag, are let through."""
 MAX_CSEQ = 2**31 - 1
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class FieldError(ValueError):
@@ -154,6 +156,12 @@ class NameAddr:
     def tag(self) -> str:
         """The tag parameter, or an empty string."""
         return param(self.params, "tag") or ""
+
+    @property
+    def preference(self) -> float:
+        """The `q` of a Contact (RFC 3261 §20.10), from 0 to 1: higher is tried first."""
+        text = param(self.params, "q") or "1"
+        return float(text) if _QVALUE.fullmatch(text) else 1.0
 
     def with_tag(self, tag: str) -> "NameAddr":
         """The same address with another tag."""

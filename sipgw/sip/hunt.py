@@ -9,7 +9,7 @@ from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
 from sipgw.sip.matching import COOKIE
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.surroundings import Packet, Surroundings
+from sipgw.sip.surroundings import Located, Packet, Surroundings
 from sipgw.sip.timers import Timer, Timers
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, State, Tell, Transaction, cancel_of, event_of
 from sipgw.sip.uri import Uri
@@ -30,10 +30,12 @@ class Clients:
     def __init__(self, world: Surroundings, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
         self.health = Health()
         self._world = world
-        self._timers = timers
+        self.timers = timers
         self._send = send
         self._name = name
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
+        self._repeated: set[Transaction] = set()
+        """Those whose connection was lost, and whose request was sent again over a new one."""
         self.hunting: set[Hunt] = set()
         """Those that wait for a final response."""
 
@@ -53,30 +55,50 @@ class Clients:
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
 
-    def hunt(self, request: Request, target: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> "Hunt":
-        """Send `request` to the first address of `target` that answers, with a Via and the Contact for each."""
-        hunt = Hunt(self, self._timers, request, target, tell)
+    def hunt(
+        self,
+        request: Request,
+        target: Peer,
+        tell: Tell,
+        now: float,
+        prefer: Peer | None = None,
+        others: Peer | None = None,
+    ) -> "Hunt":
+        """Send `request` to the first address of `target` that answers, with a Via and the Contact for each.
+
+        `prefer` is asked first if it is one of them; if none answers, those of `others` are asked too.
+        """
+        hunt = Hunt(self, request, target, tell, others)
         self.hunting.add(hunt)
 
         def located(hops: tuple[Peer, ...], at: float) -> None:
             if hops:
                 hunt.begin(self.health.order(hops, at, prefer), at)
             else:  # not told from here: whoever started this does not hold the hunt yet
-                self._timers.at(at, hunt.nowhere)
+                self.timers.at(at, hunt.nowhere)
 
         self._world.locate(target, located, now)
         return hunt
 
+    def further(self, domain: Peer, located: Located, now: float) -> None:
+        """Find the addresses of `domain`, the good ones first."""
+        self._world.locate(domain, lambda hops, at: located(tuple(self.health.order(hops, at)), at), now)
+
     def begin(self, request: Request, hop: Peer, tell: Tell, now: float) -> Transaction:
         """Send a request that has its Via in a client transaction."""
         key = (request.via.branch, request.method)
+
+        def ended(transaction: Transaction) -> None:
+            self._running.pop(key, None)
+            self._repeated.discard(transaction)
+
         transaction = Transaction(
             INVITE_CLIENT if request.method == "INVITE" else CLIENT,
             request,
-            self._timers,
+            self.timers,
             lambda message: self._send(Packet(message.to_bytes(), hop)),
             tell,
-            lambda _: self._running.pop(key, None) and None,
+            ended,
             reliable=hop.transport != "udp",
         )
         self._running[key] = (transaction, hop)
@@ -115,10 +137,21 @@ class Clients:
                 transaction.fire(Event.UNREACHABLE, now)
 
     def lost(self, peer: Peer, now: float) -> None:
-        """The connection to `peer` is gone. A request that nobody has answered went with it; an idle one is no loss."""
-        running = self._running.values()
-        if any(hop[:3] == peer[:3] and one.state in (State.CALLING, State.TRYING) for one, hop in running):
-            self.unreachable(peer, "connection lost", now)
+        """The connection to `peer` is gone, and with it requests that nobody has answered; an idle one is no loss.
+
+        Each is sent again as it was, over a new connection: who has seen it takes it for a retransmission. If that is
+        lost too, nobody is there.
+        """
+        for transaction, hop in list(self._running.values()):
+            ours = hop.connection == peer.connection if hop.connection else hop[:3] == peer[:3]
+            if not ours or transaction.state not in (State.CALLING, State.TRYING):
+                continue
+            if transaction not in self._repeated:
+                self._repeated.add(transaction)
+                transaction.fire(Event.RESEND, now)
+            else:
+                self.health.failed(hop, "connection lost", now)
+                transaction.fire(Event.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
         """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""
@@ -133,13 +166,22 @@ class Clients:
 
     def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
         ours = NameAddr.parse(contact)
-        return str(replace(ours, uri=self.contact(hop, ours.uri.user, request.uri.scheme)))
+        # RFC 3261 §8.1.1.8: who is asked for by a secure URI, or through one, is told a secure one.
+        secure = "sips" in (request.uri.scheme, *(route.uri.scheme for route in request.routes[:1]))
+        return str(replace(ours, uri=self.contact(hop, ours.uri.user, "sips" if secure else "sip")))
 
 
 class Hunt:
     """One request, and the transactions in which it is tried."""
 
-    def __init__(self, clients: Clients, timers: Timers, request: Request, target: Peer, tell: Tell) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        request: Request,
+        target: Peer,
+        tell: Tell,
+        others: Peer | None = None,
+    ) -> None:
         self.request = request
         """As it was last sent."""
         self.peer = target
@@ -147,10 +189,10 @@ class Hunt:
         self.failure = ""
         """Why nobody could be asked; empty if somebody could, but did not answer."""
         self._clients = clients
-        self._timers = timers
         self._plain = request
         self._tell = tell
         self._hops: deque[Peer] = deque()
+        self._others = others
         self._tries: list[Transaction] = []
         self._current: Transaction | None = None
         self._patience: Timer | None = None
@@ -178,6 +220,7 @@ class Hunt:
     def stay(self) -> None:
         """Try no further address."""
         self._hops.clear()
+        self._others = None
         self._be_patient()
 
     def abandon(self) -> None:
@@ -202,13 +245,33 @@ class Hunt:
         transaction = self._current = self._clients.begin(request, hop, told, now)
         self._tries.append(transaction)
         self._be_patient()
-        if self._hops and request.method in IMPATIENT:
-            self._patience = self._timers.at(now + PATIENCE, lambda at: self._failed(hop, NO_ANSWER, at))
+        if (self._hops or self._others) and request.method in IMPATIENT:
+            self._patience = self._clients.timers.at(now + PATIENCE, lambda at: self._lost_patience(hop, at))
 
-    def _failed(self, hop: Peer, cause: str, now: float) -> None:
+    def _lost_patience(self, hop: Peer, now: float) -> None:
+        self._failed(hop, NO_ANSWER, now)
+
+    def _failed(self, hop: Peer, cause: str, now: float) -> bool:
+        """Go on to the next address; returns whether there may be one."""
         self._clients.health.failed(hop, cause, now)
+        domain = self._others
         if self._hops:
             self._next(now)
+        elif domain is not None:
+            self._others = None
+            self._clients.further(domain, lambda hops, at: self._further(hop, hops, at), now)
+        else:
+            return False
+        return True
+
+    def _further(self, failed: Peer, hops: tuple[Peer, ...], now: float) -> None:
+        """Other servers of the same domain were found, or none, after `failed` has failed."""
+        hops = tuple(hop for hop in hops if hop[:3] != failed[:3])
+        if self.running and hops:
+            self.begin(list(hops), now)
+        elif self.running and self._current is not None and not self._current.running:
+            self._end(over=False)
+            self._tell(None, now)
 
     def _told(self, transaction: Transaction, hop: Peer, message: Request | Response | None, now: float) -> None:
         if self._over:
@@ -218,8 +281,7 @@ class Hunt:
         elif transaction is self._current:
             self._be_patient()
             self.failure = self._clients.health.reason(hop, now)
-            self._failed(hop, self.failure or NO_ANSWER, now)
-            if transaction is self._current:
+            if not self._failed(hop, self.failure or NO_ANSWER, now):
                 self._end(over=False)
                 self._tell(None, now)
 

@@ -1,7 +1,6 @@
 """Keys by INFO (RFC 6086 §1 calls it legacy use): how older PBXs send DTMF, and how they want it sent."""
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sipgw.sip.events import KeyPressed
@@ -56,7 +55,7 @@ class KeySender:
 
     def __init__(self, usage: "Usage") -> None:
         self._usage = usage
-        self._waiting: deque[KeyPressed] = deque(maxlen=QUEUED)
+        self._waiting: list[KeyPressed] = []
         self._sending = False
 
     def press(self, key: str, seconds: float, now: float) -> None:
@@ -75,6 +74,6 @@ class KeySender:
         if not self._sending:
             self._waiting.clear()
             return
-        key, seconds = self._waiting.popleft()
+        key, seconds = self._waiting.pop(0)
         body = f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n".encode()
         self._usage.request("INFO", now, fields=(("Content-Type", RELAY),), body=body, tell=self._next)

@@ -1,7 +1,6 @@
 """A call leg as the gateway holds it: the core's `Usage` with events that can be awaited."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from sipgw.sip.client import InviteClient
@@ -46,10 +45,11 @@ class Leg:
         self._usage = usage
         self._clock = clock
         self._flush = flush
-        self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
+        self._events: list[CallEvent] = []
+        self._news: asyncio.Future[None] | None = None
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
-        self._over = asyncio.Event()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         usage.tell = self._told
 
     @property
@@ -89,17 +89,18 @@ class Leg:
     async def events(self) -> AsyncIterator[CallEvent]:
         """Yield what happens, `Ended` last. To be iterated once."""
         while True:
-            event = await self._events.get()
+            while not self._events:
+                self._news = asyncio.get_running_loop().create_future()
+                await self._news
+            event = self._events.pop(0)
             yield event
             if isinstance(event, Ended):
                 return
 
     async def over(self, limit: float) -> bool:
         """Wait until the call has ended, `limit` seconds at most; returns whether it has."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit):
-                await self._over.wait()
-        return self._over.is_set()
+        await asyncio.wait((self._over,), timeout=limit)
+        return self._over.done()
 
     def ringing(self) -> None:
         """Tell the caller that it rings."""
@@ -218,7 +219,9 @@ class Leg:
         elif isinstance(event, Changed):
             if self._changed is not None and not self._changed.done():
                 self._changed.set_result(event)
-        elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
-            self._events.put_nowait(event)
-        if isinstance(event, Ended):
-            self._over.set()
+        elif len(self._events) < EVENTS_KEPT or isinstance(event, Ended):
+            self._events.append(event)
+            if self._news is not None and not self._news.done():
+                self._news.set_result(None)
+        if isinstance(event, Ended) and not self._over.done():
+            self._over.set_result(None)

@@ -16,6 +16,18 @@ COMPACT = {
 }  # fmt: skip
 """Compact header names (IANA registry of SIP header fields)."""
 
+COMMON = {
+    name: name
+    for name in (
+        "Accept", "Allow", "Authorization", "Call-ID", "Contact", "Content-Length", "Content-Type", "CSeq", "Diversion",
+        "Event", "Expires", "From", "Max-Forwards", "Min-SE", "P-Asserted-Identity", "Privacy", "Proxy-Authenticate",
+        "Proxy-Authorization", "Reason", "Record-Route", "Refer-To", "Require", "Route", "Server", "Session-Expires",
+        "Subscription-State", "Supported", "To", "User-Agent", "Via", "WWW-Authenticate",
+    )
+}  # fmt: skip
+"""Names as most spell them: one string for all messages, since every open call keeps a few of these."""
+_FULL = {name: name.lower() for name in COMMON} | COMPACT
+
 LISTS = frozenset(
     {
         "accept",
@@ -64,8 +76,7 @@ REASONS = {
 
 def full_name(name: str) -> str:
     """The lower-case full form of a header name."""
-    name = name.lower()
-    return COMPACT.get(name, name)
+    return _FULL.get(name) or COMPACT.get(name.lower(), name.lower())
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,11 @@ class Headers:
     def _values(self) -> dict[str, list[str]]:
         values: dict[str, list[str]] = {}
         for name, value in self.fields:
-            values.setdefault(full_name(name), []).append(value)
+            full = full_name(name)
+            if full in values:
+                values[full].append(value)
+            else:
+                values[full] = [value]
         return values
 
     def get(self, name: str) -> str | None:

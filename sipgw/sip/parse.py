@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from sipgw.sip.fields import TOKEN, FieldError
-from sipgw.sip.message import Headers, Message, Request, Response, full_name
+from sipgw.sip.message import COMMON, Headers, Message, Request, Response, full_name
 from sipgw.sip.uri import Uri, UriError
 
 MAX_HEAD = 64 * 1024
@@ -95,12 +95,14 @@ def _parse_head(head: bytes) -> Request | Response:
             _fold(fields, line)
             continue
         name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        if not colon or not name or not TOKEN.issuperset(name):
-            raise ParseError(400, "Bad Request (a line that is no header)")
+        known = COMMON.get(name)
+        if known is None or not colon:
+            known = name.rstrip(" \t")
+            if not colon or not known or not TOKEN.issuperset(known):
+                raise ParseError(400, "Bad Request (a line that is no header)")
         if len(fields) >= MAX_FIELDS:
             raise ParseError(400, "Bad Request (too many headers)")
-        fields.append((name, value.strip(" \t")))
+        fields.append((known, value.strip(" \t")))
     headers = Headers(tuple(fields))
     if start[:4].upper() == "SIP/":
         return _status_line(start, headers)

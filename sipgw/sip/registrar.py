@@ -3,7 +3,6 @@
 Who may register for whom has been decided before: a request comes here with the user that it has proven to be.
 """
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +19,6 @@ LONGEST = 3600
 MAX_BINDINGS = 10
 """Phones of one account; for one more the one that expires first makes way."""
 LONGEST_CONTACT = 512
-_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class Answer(NamedTuple):
@@ -55,12 +53,18 @@ class Registrar:
     """The bindings of all accounts."""
 
     def __init__(self) -> None:
+        self.changes = 0
+        """How often they have changed."""
         self._bindings: dict[str, Bindings] = {}
 
     def bindings(self, user: str, now: float) -> Bindings:
         """The phones of `user`, the preferred first, among equals the one that registered last."""
         live = tuple(binding for binding in self._bindings.get(user, ()) if binding.expires > now)
         return tuple(sorted(live, key=lambda one: (-one.preference, -one.expires)))
+
+    def restore(self, user: str, binding: Binding) -> None:
+        """Take back a binding of an earlier run."""
+        self._bindings[user] = (*self._bindings.get(user, ()), binding)[-MAX_BINDINGS:]
 
     def seen_at(self, contact: Uri) -> Peer | None:
         """Where the phone is that registered this Contact, if there is one."""
@@ -80,6 +84,7 @@ class Registrar:
             return refused.answer
         except FieldError as error:
             return Answer(400, f"Bad Request ({error})"[:80])
+        self.changes += 1
         if bindings:
             self._bindings[user] = bindings
         else:
@@ -115,7 +120,7 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
                 _in_order(binding, request)
         bindings = tuple(one for one in bindings if not one.contact.equivalent(contact.uri))
         if seconds:
-            new = Binding(contact.uri, source, now + seconds, request.call_id, request.cseq.number, _q(contact))
+            new = Binding(contact.uri, source, now + seconds, request.call_id, request.cseq.number, contact.preference)
             bindings = (*bindings, new)
     # The one that would end first makes way: phones that forget to unregister leave such behind.
     return tuple(sorted(bindings, key=lambda one: one.expires)[-MAX_BINDINGS:])
@@ -135,8 +140,3 @@ def _seconds(contact: NameAddr, request: Request) -> int:
     if 0 < seconds < SHORTEST:
         raise _Refused(Answer(423, headers=(("Min-Expires", str(SHORTEST)),)))
     return min(seconds, LONGEST)
-
-
-def _q(contact: NameAddr) -> float:
-    text = param(contact.params, "q") or "1"
-    return float(text) if _QVALUE.fullmatch(text) else 1.0

@@ -33,7 +33,8 @@ class InviteServer(Usage):
         self.source = source
         self.replaced = replaced
         """The call that this one is to take the place of (RFC 3891)."""
-        self._transaction = transaction
+        self.transaction = transaction
+        """That of the INVITE."""
         self._hang_up_on_ack: Ended | None = None
         self._final: bytes | None = None
         self._minute: Timer | None = None
@@ -61,12 +62,12 @@ class InviteServer(Usage):
 
     def _progress(self, status: int, sdp: bytes, now: float) -> None:
         self._stop_minute()
-        response = self.agent.response(self._transaction, status, tag=self.tag, sdp=sdp, contact=True)
+        response = self.agent.response(self.transaction, status, tag=self.tag, sdp=sdp, contact=True)
         if self._is_reliable:
             self._reliable.send(response, now)
             sdp = b""  # it was told
         else:
-            self._transaction.respond(response, now)
+            self.transaction.respond(response, now)
         self._minute = self.agent.timers.at(now + MINUTE, lambda at: self._progress(status, sdp, at))
 
     @property
@@ -114,14 +115,14 @@ class InviteServer(Usage):
             self.session.owed = 0 if self.invite.body else self.invite.cseq.number
         self.session.learn(self.invite)
         fields = self.session.timer.granted(self.invite, now)
-        response = self.agent.response(self._transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
-        self._transaction.respond(response, now)
-        self.agent.resend_until_ack(self, self._transaction, response, now)
+        response = self.agent.response(self.transaction, 200, tag=self.tag, headers=fields, sdp=sdp, contact=True)
+        self.transaction.respond(response, now)
+        self.agent.resend_until_ack(self, self.transaction, response, now)
 
     def reject(self, status: int, now: float, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse the call."""
         if self._unanswered:
-            self.agent.respond(self._transaction, status, now, reason=reason, tag=self.tag, headers=headers)
+            self.agent.respond(self.transaction, status, now, reason=reason, tag=self.tag, headers=headers)
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str) -> None:
@@ -152,7 +153,7 @@ class InviteServer(Usage):
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
         if self._unanswered:
-            self.agent.respond(self._transaction, 487, now, tag=self.tag)
+            self.agent.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
         self._stop_minute()
         super().finish(ended, now)

@@ -70,7 +70,7 @@ class Told(NamedTuple):
     unreachable: Callable[[Peer, str], None]
     """No connection could be opened, and why."""
     lost: Callable[[Peer], None]
-    """A connection that we had opened is gone."""
+    """A connection is gone."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """There is work that takes a while."""
 
@@ -117,8 +117,7 @@ class Streams:
         place = Place.of(stream.peer)
         if self._leading.get(place) == stream.peer.connection:
             del self._leading[place]
-        if not stream.accepted:
-            self.told.lost(stream.peer)
+        self.told.lost(stream.peer)
 
     def find(self, peer: Peer) -> "Stream | None":
         """An open connection that reaches `peer`."""

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sipgw.sip.checks import CAPABILITIES, Refusal, unusable
+from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
@@ -183,6 +183,8 @@ class UserAgent:
             self._calls.pop(dialog.id, None)
             self._unacked.forget(dialog.id)
             self._replaceable.over(dialog.id)
+        if isinstance(usage, InviteServer):
+            self._invited.pop(usage.transaction, None)
 
     def response(
         self,
@@ -199,7 +201,7 @@ class UserAgent:
         fields = [*headers]
         if contact:
             request = transaction.request
-            ours = self.clients.contact(sender_of(request), "agent", request.uri.scheme)
+            ours = self.clients.contact(sender_of(request), "agent", "sips" if secure(request) else "sip")
             fields.append(("Contact", f"<{ours}>"))
             fields += CAPABILITIES
         if status >= 200:

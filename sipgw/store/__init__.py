@@ -3,13 +3,12 @@
 from sipgw.store.calls import CallFilter, Page
 from sipgw.store.engine import StoreError, StoreOptions
 from sipgw.store.store import Store
-from sipgw.store.tables import Base, Callback, CallRecord, EventRecord, Moment, Order, ToolCallRecord, TurnRecord
+from sipgw.store.tables import Base, CallRecord, EventRecord, Moment, Order, ToolCallRecord, TurnRecord
 
 __all__ = [
     "Base",
     "CallFilter",
     "CallRecord",
-    "Callback",
     "EventRecord",
     "Moment",
     "Order",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from sipgw.migrations import upgrade
+from sipgw.migrations import NewerSchemaError, upgrade
 
 WAIT = 5.0
 """Seconds that the database may take to let us in."""
@@ -103,6 +103,11 @@ class Database:
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
             self._file = self._identity()
+        except NewerSchemaError as error:
+            await self._engine.dispose()
+            raise StoreError(
+                f"the database is of a newer release (schema {error}); run that, or name another database in [store]"
+            ) from None
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
             await self._engine.dispose()
             raise StoreError(self._refusal(error)) from None
@@ -137,12 +142,22 @@ class Database:
 def _engine(options: StoreOptions) -> AsyncEngine:
     if options.url:
         url = _POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
-        limits = {"timeout": WAIT, "command_timeout": 30.0}
+        limits = {"timeout": WAIT, "command_timeout": 30.0, "async_creator_fn": _connected}
         return create_async_engine(url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=limits)
     engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
     event.listen(engine.sync_engine, "connect", _on_connect)
     event.listen(engine.sync_engine, "begin", _on_begin)
     return engine
+
+
+async def _connected(*given: Any, **more: Any) -> Any:
+    """A connection to PostgreSQL. A server that is away is an error of the database, as whoever asks it expects."""
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(*given, **more)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OperationalError("connect", None, error) from error
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.store.files import ENDING, file_name
 from sipgw.store.store import Store
-from sipgw.store.tables import Callback, CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
+from sipgw.store.tables import CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
 
 log = structlog.get_logger()
 
@@ -74,12 +74,9 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
 
 
 async def forget(store: Store, number: str, captures: str = "") -> Removed:
-    """Delete all of somebody who called or was called: records, recordings, promises. Calls that go on are left."""
+    """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
     removed = Removed()
     same = spellings(number)
-    async with store.write() as session:
-        promised = await session.execute(delete(Callback).where(Callback.phone_number.in_(same)))
-        removed.callbacks = getattr(promised, "rowcount", 0)
     call = CallRecord
     while calls := await _some(store, or_(call.caller.in_(same), call.called.in_(same))):
         removed.recordings += _unlink(calls)
@@ -152,6 +149,4 @@ async def _delete(store: Store, calls: Sequence[CallRecord]) -> None:
     _unlink_timelines(store, calls)
     async with store.write() as session:
         await _delete_words(session, calls)
-        ids = [call.id for call in calls]
-        await session.execute(delete(Callback).where(Callback.call.in_(ids)))
-        await session.execute(delete(CallRecord).where(CallRecord.id.in_(ids)))
+        await session.execute(delete(CallRecord).where(CallRecord.id.in_([call.id for call in calls])))

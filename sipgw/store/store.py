@@ -1,7 +1,6 @@
-"""The store: sample orders, promised callbacks and the record of every call, in one database (SQLAlchemy 2)."""
+"""The store: sample orders and the record of every call, in one database (SQLAlchemy 2)."""
 
 import contextlib
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from sqlalchemy import func, select
@@ -9,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sipgw.store.calls import CallFilter, Page, events_of, page_of, whole
 from sipgw.store.engine import Database
-from sipgw.store.tables import Callback, CallRecord, Order, columns
+from sipgw.store.tables import CallRecord, Order, columns
 
 SAMPLE_ORDERS = (
     Order(number="7346", item="a blue raincoat", status="out for delivery", expected="today before six p.m."),
@@ -35,24 +34,6 @@ class Store(Database):
         async with self.read() as session:
             found = await session.get(Order, number)
             return None if found is None else columns(found)
-
-    async def add_callback(self, phone_number: str, due: str, topic: str, call: str) -> int:
-        """Keep the promise of a call back; returns its number. In one call the same promise counts once."""
-        async with self.write() as session:
-            same = select(Callback).where(
-                Callback.call == call, Callback.phone_number == phone_number, Callback.due == due
-            )
-            kept = await session.scalar(same)
-            if kept is None:
-                kept = Callback(phone_number=phone_number, due=due, topic=topic, call=call, made=datetime.now(UTC))
-                session.add(kept)
-                await session.flush()
-            return kept.id
-
-    async def callbacks(self) -> list[dict[str, Any]]:
-        """All promised callbacks, oldest first."""
-        async with self.read() as session:
-            return [columns(row) for row in await session.scalars(select(Callback).order_by(Callback.id))]
 
     async def calls(self, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
         """All wanted calls with their turns and tools, oldest first; without a wish those that have ended."""

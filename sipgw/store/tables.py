@@ -48,18 +48,6 @@ class Order(Base):
     expected: Mapped[str] = mapped_column(String(100))
 
 
-class Callback(Base):
-    """A promise to call somebody back."""
-
-    __tablename__ = "callbacks"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    phone_number: Mapped[str] = mapped_column(String(32))
-    due: Mapped[str] = mapped_column(String(100))
-    topic: Mapped[str] = mapped_column(String(500))
-    call: Mapped[str] = mapped_column(String(ID))
-    made: Mapped[datetime] = mapped_column(Moment)
-
-
 class CallRecord(Base):
     """A call, from its INVITE to the reason why it ended."""
 
@@ -80,6 +68,8 @@ class CallRecord(Base):
     """A word for statistics: see `sipgw.events.Ending`."""
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
     """A sentence for people."""
+    again: Mapped[datetime | None] = mapped_column(Moment)
+    """When it may be tried again, if the gate did not let it out now."""
     cost: Mapped[float | None]
     """What it cost in all, in the currency of the price table."""
     costs: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sipgw.store.spool import Entry, Place
 from sipgw.store.tables import ID, Base, CallRecord, EventRecord, SpoolRecord, ToolCallRecord, TurnRecord
 
-MOMENTS = ("at", "began", "answered", "ended")
+MOMENTS = ("at", "began", "answered", "ended", "again")
 
 
 class Rows:

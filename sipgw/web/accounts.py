@@ -1,22 +1,24 @@
-"""Users, keys and the audit log in the database."""
+"""Users, their sessions, keys and the audit log in the database."""
 
 import asyncio
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.store import Store
-from sipgw.web.tables import ApiKey, Deed, User
+from sipgw.web.sessions import Session
+from sipgw.web.tables import ApiKey, Deed, KeptSession, User
 from sipgw.web.who import ROLES, SCOPES, Role
 
 log = structlog.get_logger()
@@ -48,7 +50,7 @@ class Key:
 
 
 class Accounts:
-    """Users, keys and deeds."""
+    """Users, sessions, keys and deeds."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -60,7 +62,7 @@ class Accounts:
             return {user.name: user.role for user in await session.scalars(select(User).order_by(User.name))}
 
     async def set_user(self, name: str, role: Role, password: str) -> None:
-        """Make or change a user. Raises `AccountError`."""
+        """Make or change a user, which ends their sessions. Raises `AccountError`."""
         if not _NAME.fullmatch(name):
             raise AccountError("a name has 1 to 64 letters, digits and . _ @ + -")
         if role not in ROLES:
@@ -71,6 +73,7 @@ class Accounts:
             hashed = await asyncio.to_thread(_HASHER.hash, password)
         async with self._store.write() as session:
             await session.merge(User(name=name, role=role, password=hashed))
+            await session.execute(delete(KeptSession).where(KeptSession.name == name))
 
     async def check(self, name: str, password: str) -> Role | None:
         """The role of a user whose password this is, or None."""
@@ -79,6 +82,40 @@ class Accounts:
         async with self._hashing:
             right = await asyncio.to_thread(_matches, user.password if user else _NOBODY, password[:MOST])
         return next((role for role in ROLES if user and right and role == user.role), None)
+
+    async def sessions(self, idle: float, limit: float) -> list[Session]:
+        """The sessions that still count, the one that was used longest ago first; others are erased."""
+        now = datetime.now(UTC).timestamp()
+        async with self._store.write() as session:
+            old = or_(KeptSession.used < now - idle, KeptSession.began < now - limit)
+            await session.execute(delete(KeptSession).where(old))
+            found = await session.scalars(select(KeptSession).order_by(KeptSession.used))
+            return [
+                Session(one.name, role, one.csrf, one.began, one.used, one.token, one.since, one.last)
+                for one in found
+                for role in ROLES
+                if role == one.role
+            ]
+
+    async def begin(self, session: Session) -> None:
+        """Keep a new session."""
+        async with self._store.write() as database:
+            database.add(KeptSession(name=session.name, role=session.role, began=session.began, **_changing(session)))
+
+    async def keep(self, session: Session) -> bool:
+        """Keep how a session is now; False if it was ended elsewhere, by a new password for example."""
+        try:
+            async with self._store.write() as database:
+                mine = update(KeptSession).where(KeptSession.csrf == session.csrf).values(**_changing(session))
+                return bool(getattr(await database.execute(mine), "rowcount", 0))
+        except SQLAlchemyError as error:
+            log.warning("session not kept", cause=str(error).splitlines()[0])
+            return True
+
+    async def end(self, session: Session) -> None:
+        """Erase a session."""
+        async with self._store.write() as database:
+            await database.execute(delete(KeptSession).where(KeptSession.csrf == session.csrf))
 
     async def add_key(self, name: str, scopes: Collection[str]) -> str:
         """Make a key; it is told here and never again. Raises `AccountError`."""
@@ -139,10 +176,20 @@ class Accounts:
         async with self._store.read() as session:
             return list(await session.scalars(select(Deed).order_by(Deed.id.desc()).limit(limit)))
 
+    async def forget(self, numbers: Sequence[str]) -> None:
+        """Take these numbers out of the audit log; what was done stays."""
+        async with self._store.write() as session:
+            for column in (Deed.target, Deed.detail):
+                await session.execute(update(Deed).where(column.in_(numbers)).values({column: "forgotten"}))
+
     async def empty(self) -> bool:
         """Whether there is no user yet."""
         async with self._store.read() as session:
             return not await session.scalar(select(func.count()).select_from(User))
+
+
+def _changing(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in ("csrf", "used", "token", "since", "last")}
 
 
 def _matches(hashed: str, password: str) -> bool:

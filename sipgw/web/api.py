@@ -12,8 +12,8 @@ from agent.steering import CannotSteer, Steering
 from sipgw.agents import VariableError
 from sipgw.call_out import Errand
 from sipgw.cluster.shared import Unreachable
-from sipgw.dialling import NotDialled
-from sipgw.live import row
+from sipgw.dialling import NoRoom, NotDialled
+from sipgw.live import LiveCall, row
 from sipgw.store import CallFilter
 from sipgw.web import models
 from sipgw.web.sign_in import address
@@ -76,10 +76,13 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     """Make a call; an agent speaks when it is answered."""
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
     errand = Errand(
-        wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent
+        wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
+        ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
     )  # fmt: skip
     try:
         return models.Placed(id=app.house.place(errand).live.id)
+    except NoRoom as error:
+        raise HTTPException(503, str(error)) from None
     except (VariableError, NotDialled) as error:
         raise HTTPException(409, str(error)) from None
 
@@ -122,6 +125,32 @@ async def transfer(
     return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
+@router.post("/calls/{id:path}/take-over", tags=["live calls"], responses=problems(404, 409))
+async def take_over(
+    request: Request, app: Here, who: Controller, id: Id, what: models.TakeOver  # noqa: A002
+) -> models.Done:  # fmt: skip
+    """Call an operator, who takes the agent's place when they answer; waits for that."""
+    try:
+        taken = await _going_on(app, id).take_over(what.who)
+    except CannotSteer as error:
+        raise HTTPException(409, str(error)) from None
+    if not taken:
+        raise HTTPException(409, f"{what.who} did not answer")
+    await _note(request, app, who, "had it taken over", id, what.who)
+    return models.Done(id=id)
+
+
+@router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
+async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
+    """Let the agent speak again, in the place of an operator."""
+    try:
+        _going_on(app, id).give_back()
+    except CannotSteer as error:
+        raise HTTPException(409, str(error)) from None
+    await _note(request, app, who, "gave back", id, "")
+    return models.Done(id=id)
+
+
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
     """Hang up."""
@@ -143,14 +172,17 @@ def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
     return models.LiveCall(id=call, **values)
 
 
+def _going_on(app: App, call: str) -> LiveCall:
+    if (live := app.house.calls.get(call)) is None:
+        raise HTTPException(404, "this call is not going on")
+    return live
+
+
 async def _steer(
     request: Request, app: App, who: Who, call: str, action: str, detail: str, act: Callable[[Steering], None]
 ) -> models.Done:
-    live = app.house.calls.get(call)
-    if live is None:
-        raise HTTPException(404, "this call is not going on")
     try:
-        act(live.steering)
+        act(_going_on(app, call).steering)
     except CannotSteer as error:
         raise HTTPException(409, str(error)) from None
     await _note(request, app, who, action, call, detail)

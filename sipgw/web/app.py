@@ -24,6 +24,7 @@ from sipgw.web import (
     phone,
     providers,
     sign_in,
+    steer,
     trunks,
 )
 from sipgw.web.entrance import Entrance
@@ -42,7 +43,7 @@ PAGES = (
     Page("Outbound", "/outbound", outbound.router),
     Page("Configuration", "/configuration", configuration.router),
 )
-OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router)
+OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router)
 """Routers of pages without an entry in the navigation."""
 
 

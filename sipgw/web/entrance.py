@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import secrets
+from datetime import UTC, datetime
 
 from sipgw.networks import site
 from sipgw.sip.buckets import Bucket, Buckets
@@ -18,6 +19,10 @@ TRIES_OF_ALL = 30
 """From everywhere together; then one every two seconds. A hash costs 50 ms of a core."""
 
 
+KEEP_EVERY = 60.0
+"""Seconds after which it is put down that a session is in use, and looked whether it was ended elsewhere."""
+
+
 class TooManyTries(Exception):  # noqa: N818  a state, not a fault
     """Somebody has tried too often; they may try again later."""
 
@@ -31,15 +36,22 @@ class Entrance:
         self.setup = ""
         """The token of the link with which the first password is set; empty if there is one."""
         self.sessions = Sessions(options.session_idle, options.session_limit, lambda: secrets.token_urlsafe(32))
-        self._password = options.password
+        self._options = options
         self._here = Who("you", "admin", secrets.token_urlsafe(32), ALL, signed_in=False)
         self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
         self._tries_of_all = Bucket(0.5, TRIES_OF_ALL)
 
     async def prepare(self) -> None:
-        """Look whether the first password has yet to be set."""
-        if not self.open and not self._password and await self.accounts.empty():
+        """Set the configured password, look whether the first one has yet to be set, and who is still signed in."""
+        options, accounts = self._options, self.accounts
+        if self.open:
+            return
+        if options.password:
+            if await accounts.check(ADMIN, options.password) != "admin":
+                await accounts.set_user(ADMIN, "admin", options.password)
+        elif await accounts.empty():
             self.setup = secrets.token_urlsafe(24)
+        self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
 
     async def who(self, cookie: str, authorization: str) -> tuple[Who, str]:
         """Who sends a request, and a new token for their cookie if it is time for one."""
@@ -49,21 +61,29 @@ class Entrance:
             return (Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY), ""
         if self.open:
             return self._here, ""
-        session = self.sessions.find(cookie, _now()) if cookie else None
-        if session is None:
+        now = _today()
+        signed = self.sessions.find(cookie, now) if cookie else None
+        if signed is None:
             return NOBODY, ""
-        return Who.signed(session[0].name, session[0].role, session[0].csrf), session[1]
+        session, token = signed
+        if token or now - session.kept >= KEEP_EVERY:
+            session.kept = now
+            if not await self.accounts.keep(session):
+                self.sessions.end(session)
+                return NOBODY, ""
+        return Who.signed(session.name, session.role, session.csrf), token
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Returns the token for the cookie of who has that password, or None. Raises `TooManyTries`."""
         self._try(address)
-        role: Role | None
-        if self._password and name == ADMIN:
-            role = "admin" if hmac.compare_digest(self._password.encode(), password.encode()) else None
-        else:
-            role = await self.accounts.check(name, password)
+        role = await self.accounts.check(name, password)
         await self.accounts.note(name, "signed in" if role else "was not let in", address=address)
-        return self.sessions.open(name, role, _now()) if role else None
+        return await self._open(name, role) if role else None
+
+    async def sign_out(self, cookie: str) -> None:
+        """End a session."""
+        if session := self.sessions.close(cookie):
+            await self.accounts.end(session)
 
     async def set_up(self, token: str, password: str, address: str) -> str | None:
         """Set the first password, once; returns the token for the cookie, or None if `token` is not the right one.
@@ -76,7 +96,12 @@ class Entrance:
         await self.accounts.set_user(ADMIN, "admin", password)
         self.setup = ""
         await self.accounts.note(ADMIN, "set the first password", address=address)
-        return self.sessions.open(ADMIN, "admin", _now())
+        return await self._open(ADMIN, "admin")
+
+    async def _open(self, name: str, role: Role) -> str:
+        session, token = self.sessions.open(name, role, _today())
+        await self.accounts.begin(session)
+        return token
 
     def _try(self, address: str) -> None:
         try:
@@ -89,3 +114,8 @@ class Entrance:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _today() -> float:
+    """Seconds since 1970: sessions outlive the gateway."""
+    return datetime.now(UTC).timestamp()

@@ -4,7 +4,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from sipgw.live import row
-from sipgw.web.state import Here, page
+from sipgw.web.state import Here, page, people
 from sipgw.web.who import Viewer
 
 router = APIRouter()
@@ -14,7 +14,7 @@ router = APIRouter()
 async def live(request: Request, app: Here, _who: Viewer) -> Response:
     """The page; scripts keep it up to date."""
     rows = {call: row(live) for call, live in app.house.calls.items()}
-    return page(request, "live.html", title="Live", rows=rows)
+    return page(request, "live.html", title="Live", rows=rows, people=people(app))
 
 
 @router.get("/live/events")

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from sipgw.call_out import RING_TIMEOUT
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(max_length=40)]
@@ -74,6 +76,7 @@ class CallSummary(BaseModel):
     ended: datetime | None
     ending: str = Field(description="a word for statistics, like caller_hung_up")
     cause: str = Field(description="a sentence for people")
+    again: datetime | None = Field(None, description="when the gate lets a call out that it has not let out now")
     cost: float | None
 
 
@@ -105,6 +108,7 @@ class LiveCall(BaseModel):
     agent: str
     trunk: str
     turn: str = Field(description="who has the floor, in words")
+    instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
     began: datetime
@@ -133,7 +137,9 @@ class Cluster(BaseModel):
 class Place(Given):
     """A call to be made."""
 
-    to: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{3,20}$")] = Field(description="the number to call")
+    to: Annotated[str, StringConstraints(pattern=r"^(\+?[0-9]{1,20}|[A-Za-z][A-Za-z0-9._-]{0,31})$")] = Field(
+        description="the number to call, or an extension of a PBX"
+    )
     agent: Annotated[str, StringConstraints(max_length=40)] = Field("agent", description="who speaks")
     variables: dict[Name, Value] = Field(
         {}, max_length=50, description="what {{name}} stands for in the agent's prompt and greeting"
@@ -141,6 +147,10 @@ class Place(Given):
     trunk: Annotated[str, StringConstraints(max_length=64)] = Field("", description="empty: the first that takes it")
     caller_id: Annotated[str, StringConstraints(max_length=20)] = ""
     consent: bool = Field(False, description="whether the person has asked to be called")
+    ring: Annotated[float, Field(ge=1, le=300)] = Field(RING_TIMEOUT, description="seconds that it may ring")
+    campaign: Annotated[str, StringConstraints(max_length=64)] = Field(
+        "", description="the campaign that it is a part of; the gate has rules of their own for these"
+    )
 
 
 class Placed(BaseModel):
@@ -172,6 +182,14 @@ class Transfer(Given):
 
     to: Annotated[str, StringConstraints(max_length=200)] = Field(
         "", description="a name of [[people]]; empty: whoever is free"
+    )
+
+
+class TakeOver(Given):
+    """Who is called to take the agent's place."""
+
+    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)] = Field(
+        description="a name of [[people]], or a user of [[accounts]]"
     )
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from sipgw.explain import Explained, explain, findings
 from sipgw.store.files import file_name
 from sipgw.waveform import waveform
-from sipgw.web.state import App, Here, page
+from sipgw.web.state import App, Here, page, people
 from sipgw.web.who import Viewer
 
 router = APIRouter()
@@ -78,7 +78,9 @@ async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     """The page; its script fills it in."""
     found = await known(app, call)
     caller = str(found.get("caller") or "withheld")
-    return page(request, "call.html", title="Call", call=call, caller=caller, recorded=_recorded(found))
+    return page(
+        request, "call.html", title="Call", call=call, caller=caller, recorded=_recorded(found), people=people(app)
+    )
 
 
 async def known(app: App, call: str) -> dict[str, Any]:

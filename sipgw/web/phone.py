@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
 
 from sipgw.agents import DEFAULT
 from sipgw.browser_phone import BrowserPhone, NoCall
@@ -17,7 +18,7 @@ from sipgw.web.words import words
 router = APIRouter()
 
 
-def _phone(request: Request) -> BrowserPhone:
+def _phone(request: HTTPConnection) -> BrowserPhone:
     found: BrowserPhone = request.app.state.phone
     return found
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import structlog
@@ -15,6 +15,7 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
+from sipgw.web.guard import BODY
 from sipgw.web.options import PORT, WebOptions
 from sipgw.web.state import House
 
@@ -65,7 +66,8 @@ class Dashboard:
         served = application(self._house, self._options, self._feed, entrance)
         config = uvicorn.Config(
             served, log_config=None, access_log=False, lifespan="off",
-            ws="websockets-sansio", limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
+            ws="websockets-sansio", ws_max_size=BODY, ws_per_message_deflate=False,
+            limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GOODBYE_LIMIT,
             server_header=False,
             # A TLS proxy on this machine tells who asks and that it is https.
             proxy_headers=True, forwarded_allow_ips=["127.0.0.1", "::1"],
@@ -91,11 +93,16 @@ class Dashboard:
         await self.close()
 
 
+def ports(options: WebOptions) -> Sequence[int]:
+    """The ports that are tried, in order."""
+    return range(PORT, PORT + TRIED) if options.port == PORT else (options.port,)
+
+
 def listen(options: WebOptions) -> socket.socket:
     """A listening socket; if the default port is taken, on the next free one. Raises `WebError`."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    ports = range(PORT, PORT + TRIED) if options.port == PORT else (options.port,)
-    for port in ports:
+    tried = ports(options)
+    for port in tried:
         made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -103,7 +110,7 @@ def listen(options: WebOptions) -> socket.socket:
             made.listen(128)
         except OSError as error:
             made.close()
-            if error.errno == errno.EADDRINUSE and port != ports[-1]:
+            if error.errno == errno.EADDRINUSE and port != tried[-1]:
                 continue
             advice = "set [web] port or host to another, or enabled to false"
             where = format_host_port(options.host, options.port)

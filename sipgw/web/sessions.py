@@ -6,7 +6,7 @@ still sends the last one, because two requests crossed, is let in for a minute.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sipgw.web.who import Role
@@ -21,7 +21,7 @@ MOST = 1000
 
 @dataclass
 class Session:
-    """Somebody who is signed in. Times are in seconds."""
+    """Somebody who is signed in. Times are in seconds since 1970: a session outlives the gateway."""
 
     name: str
     role: Role
@@ -34,10 +34,12 @@ class Session:
     """When that token was made."""
     last: str = ""
     """Hash of the token before it."""
+    kept: float = 0.0
+    """When it was last looked after in the database."""
 
 
 class Sessions:
-    """All sessions of one gateway; they end with it."""
+    """All sessions of one gateway."""
 
     def __init__(self, idle: float, limit: float, token: Callable[[], str]) -> None:
         self._idle = idle
@@ -45,14 +47,21 @@ class Sessions:
         self._token = token
         self._all: OrderedDict[str, Session] = OrderedDict()
 
-    def open(self, name: str, role: Role, now: float) -> str:
-        """Somebody signs in; returns the token for the cookie."""
+    def open(self, name: str, role: Role, now: float) -> tuple[Session, str]:
+        """Somebody signs in; returns the session, and the token for the cookie."""
         token = self._token()
-        session = Session(name, role, self._token(), now, now, _hash(token), now)
-        self._all[session.token] = session
+        session = Session(name, role, self._token(), now, now, _hash(token), now, kept=now)
+        self.restore([session])
+        return session, token
+
+    def restore(self, sessions: Iterable[Session]) -> None:
+        """Go on with sessions, the one that was used longest ago first."""
+        for session in sessions:
+            self._all[session.token] = session
+            if session.last:
+                self._all[session.last] = session
         while len(self._all) > MOST:
-            self._end(next(iter(self._all.values())))
-        return token
+            self.end(next(iter(self._all.values())))
 
     def find(self, token: str, now: float) -> tuple[Session, str] | None:
         """The session of a token, and a new token if it is time for one."""
@@ -62,7 +71,7 @@ class Sessions:
             return None
         replaced = key == session.last and now - session.since > CROSSING
         if now - session.used > self._idle or now - session.began > self._limit:
-            self._end(session)
+            self.end(session)
             return None
         if replaced:
             return None
@@ -76,12 +85,14 @@ class Sessions:
             return session, new
         return session, ""
 
-    def close(self, token: str) -> None:
-        """Somebody signs out."""
+    def close(self, token: str) -> Session | None:
+        """Somebody signs out; returns the session that they had."""
         if session := self._all.get(_hash(token)):
-            self._end(session)
+            self.end(session)
+        return session
 
-    def _end(self, session: Session) -> None:
+    def end(self, session: Session) -> None:
+        """It counts no more."""
         self._all.pop(session.token, None)
         self._all.pop(session.last, None)
 

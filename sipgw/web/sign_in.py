@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.requests import HTTPConnection
 
 from sipgw.web.accounts import LEAST, MOST, AccountError
 from sipgw.web.entrance import TooManyTries
@@ -46,7 +47,7 @@ async def sign_in(
 @router.post("/sign-out")
 async def sign_out(request: Request, app: Here, who: Viewer) -> Response:
     """End the session."""
-    app.entrance.sessions.close(request.cookies.get(COOKIE, ""))
+    await app.entrance.sign_out(request.cookies.get(COOKIE, ""))
     await app.entrance.accounts.note(who.name, "signed out", address=address(request))
     return Response(status_code=204, headers={"Set-Cookie": cookie_of("", request.url.scheme, 0)})
 
@@ -75,7 +76,7 @@ async def setup(request: Request, app: Here, token: Annotated[str, Form()], pass
     return page(request, "setup.html", status=400, title="Welcome", token=token, problem=problem, least=LEAST)
 
 
-def address(request: Request) -> str:
+def address(request: HTTPConnection) -> str:
     """Where a request comes from."""
     return request.client.host if request.client else ""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import HTTPConnection
 
 from sipgw import __version__, browser_phone
 from sipgw.admission import Admission
@@ -82,7 +83,7 @@ class App:
     templates: Environment
 
     @staticmethod
-    def of(request: Request) -> "App":
+    def of(request: HTTPConnection) -> "App":
         """The one that serves this request."""
         found: App = request.app.state.app
         return found
@@ -112,6 +113,11 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         now=datetime.now(UTC), **values,
     )  # fmt: skip
     return HTMLResponse(text, status)
+
+
+def people(app: App) -> list[str]:
+    """Whom callers can be transferred to by name."""
+    return list(dict.fromkeys(one.name for one in app.house.config.people))
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, Float, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.store import Base, Moment
@@ -16,6 +16,21 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(String(200))
     """Its Argon2id hash."""
+
+
+class KeptSession(Base):
+    """Somebody who is signed in; see `sipgw.web.sessions.Session`. Times are in seconds since 1970."""
+
+    __tablename__ = "sessions"
+    csrf: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Does not change while the session lasts; worth nothing without its cookie."""
+    name: Mapped[str] = mapped_column(String(64), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    began: Mapped[float] = mapped_column(Float)
+    used: Mapped[float] = mapped_column(Float)
+    token: Mapped[str] = mapped_column(String(64))
+    since: Mapped[float] = mapped_column(Float)
+    last: Mapped[str] = mapped_column(String(64), default="")
 
 
 class ApiKey(Base):

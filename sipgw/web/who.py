@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException
+from starlette.requests import HTTPConnection
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -30,7 +31,7 @@ class Who:
     """False where nobody has to sign in."""
 
     @staticmethod
-    def of(request: Request) -> "Who":
+    def of(request: HTTPConnection) -> "Who":
         """Who sent this request; the guard has found that out."""
         found: Who = request.scope["who"]
         return found
@@ -48,10 +49,10 @@ class Who:
 NOBODY = Who("", "nobody", "", frozenset(), signed_in=False)
 
 
-def needs(scope: Scope) -> Callable[[Request], Who]:
+def needs(scope: Scope) -> Callable[[HTTPConnection], Who]:
     """A dependency that lets those through who have `scope`."""
 
-    def check(request: Request) -> Who:
+    def check(request: HTTPConnection) -> Who:
         who = Who.of(request)
         if scope not in who.scopes:
             raise HTTPException(403, f"this needs the scope {scope}")
@@ -60,8 +61,8 @@ def needs(scope: Scope) -> Callable[[Request], Who]:
     return check
 
 
-def _at_least(role: Role) -> Callable[[Request], Who]:
-    def check(request: Request) -> Who:
+def _at_least(role: Role) -> Callable[[HTTPConnection], Who]:
+    def check(request: HTTPConnection) -> Who:
         who = Who.of(request)
         if not who.may(role):
             raise HTTPException(403, f"this needs the role {role}; you are {who.role}")

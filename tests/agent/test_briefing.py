@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from agent.briefing import ANSWER, LETTERS, Briefing, BriefingPhrases, Verdict, summary_of, verdict_of
+from agent.briefing import ANSWER, LETTERS, Briefing, Verdict, summary_of, verdict_of
+from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
 from tests.fakes.line import FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, says
@@ -145,8 +146,15 @@ def test_a_model_that_fails_makes_no_summary(script) -> None:
     assert run_summary(FakeModel(script), []) == ""
 
 
+def test_each_language_has_its_words_and_its_sentences() -> None:
+    assert BRIEFINGS.keys() == PHRASES.keys()
+    for code, said in BRIEFINGS.items():
+        assert "1" in said.question and "2" in said.question, code
+        assert said.language in said.summarise
+
+
 def run_summary(model: FakeModel, messages: list) -> str:
     async def scenario() -> str:
-        return await summary_of(model, messages)
+        return await summary_of(model, messages, SAID)
 
     return run(scenario())

@@ -5,7 +5,7 @@ import sys
 
 AREAS = {
     "sip": ("sip",),
-    "media": ("media", "jitter", "plc", "words", "recording", "srtp", "keys"),
+    "media": ("media", "exact", "jitter", "plc", "words", "recording", "srtp", "keys"),
     "conversation": ("conversation",),
     "browser": ("browser",),
     "calls": ("admission", "records"),

@@ -11,21 +11,27 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from statistics import median
 
 from media import rtp
 from media.g711 import FRAME, RATE, SILENCE
+from media.priority import raise_priority
 
 SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("qq")
 PHASES = 20
+READING = 100
+"""Milliseconds between two looks at a socket; the stamps do not mind."""
 SETTLE = 0.5
 """Seconds at the beginning that are not judged."""
 TONE = bytes(range(FRAME))
+PRIORITY = 5
+"""Below that of the media process: with a thousand calls this process, too, has to be on time."""
 
 
 class Stream:
-    """One call: what it sends, and the arrivals it keeps as (stamp, sequence, timestamp, silent)."""
+    """One call: what it sends, and what arrives as (stamp of the kernel, header, silent), read when it is over."""
 
     def __init__(self) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -34,7 +40,7 @@ class Stream:
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.port = self.sock.getsockname()[1]
         self.sent = 0
-        self.arrivals: list[tuple[float, int, int, bool]] = []
+        self.arrivals: list[tuple[bytes, bytes, bool]] = []
 
     def send(self) -> None:
         self.sock.send(rtp.build(0, self.sent == 0, self.sent, self.sent * FRAME, self.port, TONE))
@@ -46,16 +52,19 @@ class Stream:
                 data, ancillary, _, _ = self.sock.recvmsg(2048, 64)
             except OSError:
                 return
-            seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
-            packet = rtp.parse(data)
-            if packet is not None:
-                silent = packet.payload == SILENCE
-                self.arrivals.append((seconds + nanoseconds / 1e9, packet.sequence, packet.timestamp, silent))
+            self.arrivals.append((ancillary[0][2], data[:12], data[12:] == SILENCE))
+
+    def read(self) -> Iterator[tuple[float, int, int, bool]]:
+        """Stamp, sequence number and timestamp of each RTP packet, and whether it is silent."""
+        for stamp, header, silent in self.arrivals:
+            seconds, nanoseconds = STAMP.unpack(stamp)
+            if packet := rtp.parse(header):
+                yield seconds + nanoseconds / 1e9, packet.sequence, packet.timestamp, silent
 
     def judge(self) -> dict[str, list[float] | int]:
         """Send-time errors in ms against the grid of the RTP timestamps, and what broke."""
-        begin = self.arrivals[0][0] + SETTLE if self.arrivals else 0.0
-        kept = [arrival for arrival in self.arrivals if arrival[0] >= begin]
+        arrivals = list(self.read())
+        kept = [arrival for arrival in arrivals if arrival[0] >= arrivals[0][0] + SETTLE]
         result: dict[str, list[float] | int] = {"errors": [], "lost": 0, "duplicate": 0, "breaks": 0, "silent": 0}
         if not kept:
             return result | {"lost": self.sent}
@@ -72,16 +81,20 @@ class Stream:
 
 
 def exchange(streams: list[Stream], seconds: float) -> None:
-    """Send on an absolute grid of 1 ms, the streams spread over it, and read in passing."""
+    """Send on an absolute grid of 1 ms, the streams spread over it, and read some packets at a time in passing."""
     start = time.monotonic()
     for tick in range(int(seconds * 1000)):
         time.sleep(max(0.0, start + tick / 1000 - time.monotonic()))
         for stream in streams[tick % PHASES :: PHASES]:
             stream.send()
+        for stream in streams[tick % READING :: READING]:
             stream.drain()
+    for stream in streams:
+        stream.drain()
 
 
 def main() -> None:
+    raise_priority(PRIORITY)
     streams = [Stream() for _ in range(int(sys.argv[1]))]
     print(json.dumps([stream.port for stream in streams]), flush=True)
     for stream, port in zip(streams, json.loads(sys.stdin.readline()), strict=True):

@@ -9,7 +9,7 @@ from media import rtp
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME
 from media.session import Format
-from media.srtp import PROFILES, Keys, Srtp
+from media.srtp import PROFILES, Keys, Srtp, _session
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu
 
@@ -19,6 +19,8 @@ GOAL = 2.0
 SHARE_GOAL = 8.0
 """Percent of a core that 500 calls add, both ways."""
 PACKETS = 20_000
+SESSIONS = 1_000
+"""Of 500 calls, one for each direction."""
 ROUNDS = 7
 CALLS = 100
 SECONDS = 6.0
@@ -29,9 +31,9 @@ def best(run: Callable[[], None]) -> float:
     """Microseconds per packet of the fastest of some runs, which is the one that nobody disturbed."""
     times = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        begun = time.process_time()
         run()
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     return min(times) / PACKETS * 1e6
 
 
@@ -54,6 +56,22 @@ def packet_gates(suite: str) -> list[Gate]:
 
     costs = (("protect", best(protect)), ("unprotect", best(unprotect)))
     return [Gate(AREA, f"{suite} {name}", f"{cost:.2f} us", f"<= {GOAL} us", cost <= GOAL) for name, cost in costs]
+
+
+def floor() -> float:
+    """Microseconds of libsrtp's own ``srtp_protect``, one packet of each of the sessions of 500 calls in turn."""
+    from pylibsrtp._binding import ffi, lib  # what pylibsrtp calls; not for the product
+
+    suite = next(iter(PROFILES))
+    sessions = [_session(suite, bytes(LENGTHS[suite]), "SSRC_ANY_OUTBOUND") for _ in range(SESSIONS)]
+    packets = [rtp.build(0, False, at, at * FRAME, 7, bytes(FRAME)) for at in range(PACKETS // SESSIONS)]
+    data, length = ffi.new("char[]", 1500), ffi.new("int *")
+    view, begun = ffi.buffer(data), time.process_time()
+    for packet in packets:
+        for session in sessions:
+            view[0 : len(packet)], length[0] = packet, len(packet)
+            lib.srtp_protect(session._srtp[0], data, length)
+    return (time.process_time() - begun) / (len(packets) * SESSIONS) * 1e6
 
 
 async def load(suite: str) -> float:
@@ -81,5 +99,7 @@ def gates() -> list[Gate]:
     plain, secure = (min(column) for column in zip(*rounds, strict=True))
     added = (secure - plain) * 500 / CALLS * 100
     name = f"{suite}: added by 500 calls both ways (measured with {CALLS})"
-    found.append(Gate(AREA, name, f"{added:.1f} % of a core", f"<= {SHARE_GOAL} %", added <= SHARE_GOAL))
+    bare = min(floor() for _ in range(3))
+    figures = f"{added:.1f} % of a core (50,000 times libsrtp's srtp_protect alone, {bare:.2f} us: {bare * 5:.1f} %)"
+    found.append(Gate(AREA, name, figures, f"<= {SHARE_GOAL} %", added <= SHARE_GOAL))
     return found

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from media.g711 import FRAME, RATE, from_linear, to_linear
+from sipgw.evaluation.words import wrong_words
 from sipgw.wav import read_ulaw
 from tests.bench.gate import Gate
 from tests.bench.plc import PROMPTS, SPEECH, Condition, Fill, pattern, repeated, silent, two_sided
@@ -34,16 +35,6 @@ def corpus() -> tuple[str, list[bytes]]:
 
 def omitted(ulaw: bytes, lost: list[bool]) -> bytes:
     return b"".join(ulaw[at * FRAME : (at + 1) * FRAME] for at, gone in enumerate(lost) if not gone)
-
-
-def wrong(heard: list[str], said: list[str]) -> int:
-    """Words to put in, take out or exchange (Levenshtein)."""
-    row = list(range(len(said) + 1))
-    for at, word in enumerate(heard, start=1):
-        before, row[0] = row[0], at
-        for place, other in enumerate(said, start=1):
-            before, row[place] = row[place], min(before + (word != other), row[place] + 1, row[place - 1] + 1)
-    return row[-1]
 
 
 FILLS: dict[str, Fill] = {"omitted": omitted, "silence": silent, "repetition": repeated, "concealed": two_sided}
@@ -71,7 +62,7 @@ def gates() -> Iterator[Gate]:
         for fill, conceal in FILLS.items():
             errors = 0
             for number, (sound, said) in enumerate(zip(sounds, truth, strict=True)):
-                errors += wrong(understand(conceal(sound, pattern(len(sound) // FRAME, condition, number))), said)
+                errors += wrong_words(understand(conceal(sound, pattern(len(sound) // FRAME, condition, number))), said)
             rates[fill] = 100 * errors / total
         figures = ", ".join(f"{fill} {rate:.1f} %" for fill, rate in rates.items()) + f" of {total} words ({name})"
         ours, best = rates["concealed"], min(rates.values())

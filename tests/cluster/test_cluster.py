@@ -1,22 +1,18 @@
-"""What gateways share: places, leases, limits, caps and calls, with a real Redis that dies and comes back."""
+"""What gateways share: places, leases, limits and calls, with a real Redis that dies and comes back."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sipgw.call_caps import Caps
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
-from sipgw.cluster.caps import SETTLE, SharedCaps
 from sipgw.cluster.cluster import BEAT, Cluster
 from sipgw.cluster.leases import LEASE, Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
-from sipgw.gate_rules import GateOptions
 from sipgw.limits import Caller, LimitOptions, Limits
 from sipgw.options import OptionError, build
 from sipgw.trunks import TrunkOptions
@@ -25,7 +21,6 @@ from tests.interop.redis import Server
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=3)
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
 BOB = Caller("+14155550101", "+14155550199", "192.0.2.1")
-NOW = datetime.now(UTC)
 
 
 def joined(redis: Server, name: str = "one") -> Cluster:
@@ -201,62 +196,6 @@ async def test_a_redis_that_hangs_costs_the_first_call_a_moment_and_the_next_not
         redis.thaw()
         await back(one)
         assert await one.places.take("a", [Bound("x", 1, 60)]) is None
-
-
-def caps(cluster: Cluster) -> SharedCaps:
-    return SharedCaps(cluster, Caps(), lambda: NOW)
-
-
-async def settled(*all_caps: SharedCaps) -> None:
-    """Until the gateways have told Redis what they know."""
-    await all_caps[0]._cluster.shared.ask(lambda it: it.set("sipgw:memory", str(NOW.timestamp() - 2 * SETTLE)))
-    for one in all_caps:
-        await one._beat()
-
-
-async def test_caps_count_over_all_gateways(redis: Server) -> None:
-    one, two = joined(redis), joined(redis)
-    both = [caps(one), caps(two)]
-    options = GateOptions(per_number_per_day=2, per_number_per_week=3, per_day=4)
-    async with still(one, two):
-        await settled(*both)
-        asked = [await both[at % 2].refusal("+1", options, NOW + timedelta(seconds=at)) for at in range(3)]
-        assert asked[:2] == [None, None]
-        assert asked[2]
-        assert asked[2].rule == "cap_number"
-        assert asked[2].reason == ("+1 was called 2 times by all gateways together; [gate] per_number_per_day is 2")
-        assert asked[2].again is not None and timedelta(hours=23) < asked[2].again - NOW < timedelta(hours=25)
-        assert await both[0].refusal("+2", options, NOW) is None
-        assert await both[1].refusal("+3", options, NOW) is None
-        last = await both[0].refusal("+4", options, NOW)
-        assert last and last.rule == "cap_day"
-
-
-async def test_nobody_is_called_while_redis_is_gone_or_does_not_know_yet(redis: Server) -> None:
-    one, two = joined(redis), joined(redis)
-    both = [caps(one), caps(two)]
-    options = GateOptions(per_number_per_day=1)
-    async with still(one, two):
-        unknown = await both[0].refusal("+1", options, NOW)
-        assert unknown and unknown.rule == "shared" and unknown.again, "it is tried again later"
-        await settled(*both)
-        assert await both[0].refusal("+1", options, NOW) is None
-        both[0]._own.note("+1", NOW)
-        redis.kill()
-        assert (gone := await both[1].refusal("+2", options, NOW)) and gone.rule == "shared"
-        redis.start()
-        await back(one, two)
-        for each in both:
-            await each._beat()
-        assert (early := await both[1].refusal("+1", options, NOW)) and early.rule == "shared", (
-            "others may not have told"
-        )
-        await settled(*both)
-        later = NOW + timedelta(seconds=1)
-        assert (known := await both[1].refusal("+1", options, later)) and known.rule == "cap_number", (
-            "it was told again"
-        )
-        assert await both[1].refusal("+2", options, NOW) is None
 
 
 async def test_any_gateway_lists_the_calls_of_all(redis: Server) -> None:

@@ -26,15 +26,15 @@ def needed() -> None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
 
 
-def microphone(folder: Path, *parts: float | Path) -> Path:
+def microphone(folder: Path, *parts: float | Path, name: str = "microphone") -> Path:
     """A file for Chromium to speak once: numbers are seconds of silence."""
     sound = b"".join(b"\xff" * int(8000 * part) if isinstance(part, float) else read_ulaw(part) for part in parts)
-    with wave.open(str(folder / "microphone.wav"), "wb") as file:
+    with wave.open(str(folder / f"{name}.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8000)
         file.writeframes(to_linear(sound))
-    return folder / "microphone.wav"
+    return folder / f"{name}.wav"
 
 
 def address(gateway: Served) -> str:
@@ -48,18 +48,28 @@ def address(gateway: Served) -> str:
 @contextlib.contextmanager
 def browsing(microphone: Path | None, *, allow: bool = True) -> Iterator:
     """A Playwright context; without a file there is no microphone at all."""
+    with people(microphone, allow=allow) as (context,):
+        yield context
+
+
+@contextlib.contextmanager
+def people(*microphones: Path | None, allow: bool = True) -> Iterator[list]:
+    """A Playwright context for each, in a browser of its own."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-    if microphone:
-        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
-    flags += ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=flags)
-        context = browser.new_context()
-        context.add_init_script(KEEP)
-        context.set_default_timeout(30_000)
-        try:
-            yield context
-        finally:
-            browser.close()
+    with sync_playwright() as playwright, contextlib.ExitStack() as stack:
+        contexts = []
+        for microphone in microphones:
+            flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+            if microphone:
+                flags += [
+                    "--use-fake-device-for-media-stream",
+                    f"--use-file-for-fake-audio-capture={microphone}%noloop",
+                ]
+            flags += ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
+            browser = playwright.chromium.launch(executable_path=PROGRAM, args=flags)
+            stack.callback(browser.close)
+            contexts.append(browser.new_context())
+            contexts[-1].add_init_script(KEEP)
+            contexts[-1].set_default_timeout(30_000)
+        yield contexts

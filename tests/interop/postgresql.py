@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.interop.served import free_port
 
 
@@ -73,3 +75,13 @@ def postgresql(folder: Path) -> Iterator[Server]:
     finally:
         with contextlib.suppress(AssertionError):
             server.stop()
+
+
+with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the tests of one module."""
+    with postgresql(tmp_path_factory.mktemp("server")) as running:
+        yield running

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,31 +102,45 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(folder: Path, more: str = "", parts: str = "local", module: str = "sipgw") -> Iterator[Served]:
-    """Run a gateway until the block ends; it must stop in good order."""
+def served(
+    folder: Path,
+    more: str = "",
+    parts: str = "local",
+    template: str = CONFIG,
+    variables: Mapping[str, str] | None = None,
+    module: str = "sipgw",
+) -> Iterator[Served]:
+    """Run a gateway until the block ends; it must stop in good order. `variables` are put into its environment."""
     port = free_port()
     database = folder / "gateway.db"
     first = 20000 + port % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
     file = folder / "gateway.toml"
-    file.write_text(CONFIG.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
-    with running(file, port, range(first, first + 399), database, module=module) as gateway:
+    file.write_text(template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
+    with running(file, port, range(first, first + 399), database, module=module, variables=variables) as gateway:
         yield gateway
 
 
 @contextlib.contextmanager
 def running(
-    file: Path, port: int, rtp_ports: range, database: Path, *options: str, module: str = "sipgw", **more: str
+    file: Path,
+    port: int,
+    rtp_ports: range,
+    database: Path,
+    *options: str,
+    module: str = "sipgw",
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """``sipgw serve`` with a configuration file, `more` in its environment."""
+    """``sipgw serve`` with a configuration file; `variables` are put into its environment."""
     command = [sys.executable, "-m", module, "serve", "--config", str(file), *options]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    environment |= variables or {}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment | {"PYTHONUNBUFFERED": "1"} | more,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
     )
     gateway = Served(process, port, rtp_ports, database, file)
     ready = threading.Event()

@@ -77,7 +77,7 @@ class Stack:
         file.write_text(text + MORE.format(carrier=self.carrier.port) + GATE)
         variables = {"PUBLIC_ADDRESS": "127.0.0.1", "DATABASE_URL": self.postgresql.url, "REDIS_URL": self.redis.url}
         made = running(
-            file, self.ports[at], range(first, first + 2000), folder, module="tests.interop.parrot", **variables
+            file, self.ports[at], range(first, first + 2000), folder, module="tests.interop.parrot", variables=variables
         )
         gateway = self._lives[at].enter_context(made)
         self.gateways[at] = gateway

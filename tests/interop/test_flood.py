@@ -52,5 +52,5 @@ def test_a_flood_of_strangers_fails_no_call(sources: int) -> None:
     assert run.failed == 0
     assert run.succeeded == 100
     # Nearly all of it is not even read; what the socket's buffer lost under the load of this machine is not counted.
-    assert run.agent["unread"] > 10 * (run.agent["read"] - run.succeeded * 3), run  # type: ignore[operator]
+    assert run.agent["unread"] > 2 * run.agent["read"], run  # type: ignore[operator]
     assert run.agent["mib"] < 120  # type: ignore[operator]

@@ -1,7 +1,6 @@
 """Records of a gateway that is killed, and in PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,14 @@ from sipgw.events import Watchers
 from sipgw.ledger import INTERRUPTED, Ledger
 from sipgw.sip.uri import Uri
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
-from tests.interop.postgresql import Server, postgresql, programs
+from tests.interop.postgresql import Server, postgresql, server, with_postgresql
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
 from tests.test_ledger import TURNS
 from tests.test_store import ten_calls
 
-with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with postgresql(tmp_path_factory.mktemp("server")) as running:
-        yield running
+__all__ = ["server"]
 
 
 def test_after_a_kill_the_call_has_its_record(tmp_path: Path) -> None:
@@ -57,16 +50,14 @@ def test_postgresql_keeps_what_sqlite_keeps(server: Server, tmp_path: Path) -> N
             pages = [await store.page(CallFilter(trunk="telnyx"), 3)]
             pages.append(await store.page(CallFilter(trunk="telnyx"), 3, pages[0].next))
             words = await store.page(CallFilter(words="NUMBER 6, 50% off_", number="+1415555000*"))
-            promises = [await store.add_callback("4155550123", "tomorrow", "x", "c") for _ in range(2)]
             every = len(await store.calls(CallFilter()))
             order = await store.order("7346")
-        return whole, [call["id"] for page in (*pages, words) for call in page.calls], promises, every, order
+        return whole, [call["id"] for page in (*pages, words) for call in page.calls], every, order
 
-    whole, found, promises, every, order = asyncio.run(scenario())
+    whole, found, every, order = asyncio.run(scenario())
     assert whole
     assert (whole["ended"], whole["turns"][1]["tools"][0]["result"]) == (at(60), {"item": "a blue raincoat"})
     assert found == [f"call-{number}" for number in (9, 7, 5, 3, 1, 6)]
-    assert promises[0] == promises[1]
     assert every == 14
     assert order
 

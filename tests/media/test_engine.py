@@ -5,13 +5,14 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from media import rtp
-from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, PortsExhausted, Started
+from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
 from media.session import Format
@@ -141,6 +142,32 @@ def test_ports_come_in_pairs_and_run_out_politely():
         probe.bind(("127.0.0.1", 0))
         first = probe.getsockname()[1] // 2 * 2 - 8
     with_engine(scenario, MediaOptions("127.0.0.1", (first, first + 3)))
+
+
+def test_a_gateway_that_stands_still_does_not_stop_the_sound_that_is_queued():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            channel.say(1, SPEECH * 40)
+            assert (await phone.until(Started)).utterance == 1
+            time.sleep(0.7)
+            heard = []
+            with contextlib.suppress(BlockingIOError):
+                while packet := rtp.parse(phone.sock.recv(2000)):
+                    heard.append(packet)
+            spoken = [at for at, packet in enumerate(heard) if packet.payload == SPEECH]
+            assert len(spoken) >= 30
+            assert spoken == list(range(spoken[0], spoken[0] + len(spoken))), "not one frame of silence between"
+
+    with_engine(scenario)
+
+
+def test_who_is_not_heard_although_they_agreed_to_speak_is_told():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            assert 2.0 <= (await phone.until(NoRtp)).seconds < 10.0
+            assert (await channel.stats())["sent"] > 80, "so it is not our direction that is dead"
+
+    with_engine(scenario)
 
 
 def test_a_killed_media_process_ends_its_calls_and_the_next_call_works():

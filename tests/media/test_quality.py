@@ -12,24 +12,24 @@ from media.quality import INTERVAL, KEPT, Meter, burst_ratio, judge, mos, rating
 from media.xr import GMIN
 from tests.media.far_end import Listener, Speaker
 
-
-@pytest.mark.parametrize(
-    ("percent", "burstiness", "milliseconds", "concealed", "r", "score"),
-    [
-        (0, 1, 20, True, 92.72, 4.40),
-        (1, 1, 20, True, 89.08, 4.32),
-        (3, 1, 20, True, 82.58, 4.12),
-        (5, 1, 20, True, 76.94, 3.90),
-        (10, 1, 20, True, 65.65, 3.39),
-        (0, 1, 150, True, 89.60, 4.33),
-        (3, 1, 150, True, 79.46, 4.00),
-        (0, 1, 250, True, 79.20, 3.99),
-        (5, 1, 250, True, 63.42, 3.28),
-        (1, 1, 20, False, 74.80, 3.81),
-        (3, 1, 20, False, 53.68, 2.77),
-        (3, 2, 100, True, 80.09, 4.03),
-    ],
+VECTORS = (
+    (0, 1, 20, True, 92.72, 4.40),
+    (1, 1, 20, True, 89.08, 4.32),
+    (3, 1, 20, True, 82.58, 4.12),
+    (5, 1, 20, True, 76.94, 3.90),
+    (10, 1, 20, True, 65.65, 3.39),
+    (0, 1, 150, True, 89.60, 4.33),
+    (3, 1, 150, True, 79.46, 4.00),
+    (0, 1, 250, True, 79.20, 3.99),
+    (5, 1, 250, True, 63.42, 3.28),
+    (1, 1, 20, False, 74.80, 3.81),
+    (3, 1, 20, False, 53.68, 2.77),
+    (3, 2, 100, True, 80.09, 4.03),
 )
+"""Percent lost, burst ratio, milliseconds and whether losses are concealed; the R factor and the score."""
+
+
+@pytest.mark.parametrize(("percent", "burstiness", "milliseconds", "concealed", "r", "score"), VECTORS)
 def test_the_vectors_of_g107(percent, burstiness, milliseconds, concealed, r, score):
     rated = rating(percent / 100, burstiness, milliseconds / 1000, concealed=concealed)
     assert rated == pytest.approx(r, abs=0.01)

@@ -105,7 +105,7 @@ def test_time_goes_on_while_the_peer_wants_nothing():
 
 
 def test_nothing_is_sent_before_the_address_is_known():
-    assert Session(random.Random(1).getrandbits).transmit(0) == ([], [])
+    assert Session(random.Random(1).getrandbits).transmit(0) == ([], ())
 
 
 # The schedule

@@ -126,6 +126,27 @@ def test_only_authentic_packets_latch() -> None:
     assert (call.session.remote, heard) == (NAT, 16)
 
 
+def test_ten_thousand_spoofed_packets_a_second_divert_nothing_and_are_counted() -> None:
+    """Three strangers, during set-up and in mid-call; one noise, one with a key of its own, one repeats what it saw."""
+    call, chance, heard, seen = Call(keys()), random.Random(9), 0, b""
+    foreign = [("203.0.113.9", 1000 + at) for at in range(3)]
+    stranger = Srtp(keys(theirs=9, ours=9))
+    forged = [stranger.protect(rtp.build(0, False, number, number * FRAME, 7, b"forged" * 26)) for number in range(600)]
+    for number in range(300):
+        now = number * 0.02
+        for at in range(200):
+            noise = b"\x80\x00" + chance.randbytes(180)
+            data = (noise, forged[number + at], seen or noise)[at % 3]
+            assert call.session.receive(data, foreign[at % 3], now + 0.001) == (b"", None)
+        seen = call.sound()
+        heard += call.hear(seen, now=now + 0.002)
+        assert call.session.remote == SDP
+    counts = call.session.stats()
+    assert heard == 300
+    assert counts["unauthentic"] + counts["replayed"] == 300 * 200
+    assert counts["received"] == 300
+
+
 def test_what_is_no_rtp_is_counted_as_that() -> None:
     """Linphone sends STUN (RFC 7983) to the ports of the sound."""
     call = Call(keys())
@@ -236,6 +257,22 @@ def test_a_new_key_begins_a_stream_whose_rollover_counter_nobody_can_mistake() -
     assert first.marker
     assert rtp.signed(first.timestamp - before.timestamp, 32) == FRAME
     assert rtp.signed(last.timestamp - first.timestamp, 32) == 99 * FRAME
+
+
+def test_a_stream_that_is_left_for_another_says_bye_under_the_new_key() -> None:
+    """RFC 3550 §6.3.7: at once, at the end of a full compound; and only once."""
+    call = Call(keys())
+    left = call.sent(range(50))[-1].ssrc
+    call.session.handle_timer(1.0)
+    after = keys(ours=4)
+    call.session.connect(FORMAT, SDP, 1.01, keys=after)
+    taken_on = call.sent(range(50, 52), Srtp(swapped(after)))[0].ssrc
+    assert call.session.deadline <= 1.04
+    data, _ = call.session.handle_timer(1.04)
+    report, *_, bye = rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(data, 0.0) or b"") or ()
+    assert (report.ssrc, bye) == (taken_on, rtcp.Bye((left,)))
+    last, _ = call.session.bye(20.0)
+    assert rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(last, 0.0) or b"")[-1] == rtcp.Bye((taken_on,))
 
 
 def test_old_keys_are_not_taken_for_ever() -> None:

@@ -21,7 +21,7 @@ def tap(pool: Pool, number: int = 1, **options) -> Tap:
 
 
 def kept(tap: Tap) -> list:
-    return [packet for block in tap.blocks for packet in read(bytes(block.data))]
+    return [packet for block in tap.blocks for packet in read(block.packed())]
 
 
 def talk(tap: Tap, seconds: float, since: float = 0.0) -> None:

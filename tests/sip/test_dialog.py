@@ -3,8 +3,10 @@
 import pytest
 
 from sipgw.sip.client import InviteClient
+from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Offered, Phase
+from sipgw.sip.fields import NameAddr
 from sipgw.sip.message import Request, response_to
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
@@ -165,3 +167,15 @@ def test_a_contact_that_leads_nowhere_is_reached_where_the_call_came_from() -> N
     call.hangup(wire.now)
     wire.run(0.1)
     assert [peer for _, host, peer, m in wire.trace if isinstance(m, Request) and m.method == "BYE"] == [A]
+
+
+def test_a_strict_router_gets_itself_as_the_request_uri_and_the_target_last() -> None:
+    """RFC 3261 §12.2.1.1, for proxies of RFC 2543; §16.12 has the example."""
+    here, there = (NameAddr.parse(f"<sip:{user}@h>;tag=1") for user in "ab")
+    routes = (NameAddr.parse("<sip:strict.example;x=1>"), NameAddr.parse("<sip:loose.example;lr>"))
+    target = Uri.parse("sip:b@10.0.0.2:5070")
+    dialog = Dialog("id", here, there, target, routes, Peer("udp", "10.0.0.9", 5060), 1)
+    bye = dialog.request("BYE", "<sip:a@10.0.0.1>")
+    assert str(bye.uri) == "sip:strict.example;x=1"
+    assert bye.headers.all("route") == ["<sip:loose.example;lr>", "<sip:b@10.0.0.2:5070>"]
+    assert dialog.next_hop == Peer("", "strict.example", 0)

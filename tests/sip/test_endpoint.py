@@ -78,31 +78,6 @@ def test_a_call_over_the_network(transport: str) -> None:
     run(call)
 
 
-def test_a_bye_whose_connection_is_gone_goes_over_a_new_one_to_where_the_contact_says() -> None:
-    async def call() -> None:
-        taken: list[Leg] = []
-
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
-        async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
-            target = Uri.parse(f"sip:agent@127.0.0.1:{agent.port};transport=tcp")
-            leg, _ = await phone.invite(target, "<sip:me@127.0.0.1>", OFFER)
-            while taken[0].phase is not Phase.CONFIRMED:
-                await asyncio.sleep(0.01)
-            streams_of = agent._transports._streams
-            (stream,) = streams_of._open.values()
-            stream.close()
-            while streams_of._open:
-                await asyncio.sleep(0.01)
-            taken[0].hangup()
-            assert (await last(leg)).how == "BYE"
-            assert [one.accepted for one in streams_of._open.values()] == [False]
-
-    run(call)
-
-
 def test_a_host_name_is_looked_up_and_one_that_is_none_hurts_nobody() -> None:
     async def call() -> None:
         async with Endpoint(LOCAL, pick_up, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:

@@ -23,7 +23,12 @@ class Calling:
     """We call a domain that has two servers; each picks up unless told otherwise."""
 
     def __init__(
-        self, wire: Wire, hosts: tuple[str, ...] = (FIRST, SECOND), offer: bytes = OFFER, credentials=None
+        self,
+        wire: Wire,
+        hosts: tuple[str, ...] = (FIRST, SECOND),
+        offer: bytes = OFFER,
+        credentials=None,
+        transport: str = "",
     ) -> None:
         self.wire = wire
         self.agent = wire.parties[US].agent
@@ -36,7 +41,7 @@ class Calling:
         wire.parties[US].locate = locate
         for host in (FIRST, SECOND):
             wire.parties[host].on_call = lambda call, now: call.answer(ANSWER, now)
-        target = Uri.parse(f"sip:x@{NAME}")
+        target = Uri.parse(f"sip:x@{NAME}{transport and ';transport='}{transport}")
         self.client = InviteClient.to(self.agent, target, "<sip:me@10.0.0.1>", offer, credentials=credentials)
         self.client.tell = lambda event: None if isinstance(event, Progress) else self.events.append(event)
         self.client.start(wire.now)
@@ -283,15 +288,52 @@ def test_the_memory_for_failures_is_bounded() -> None:
     assert not health.good(Peer("udp", f"h{3 * MAX_KEPT - 1}", 5060), 1.0)
 
 
-def test_a_connection_lost_with_a_request_on_it_is_told_and_an_idle_one_is_not_held_against_anybody(wire: Wire) -> None:
-    call = Calling(wire, (FIRST,))
+def test_a_request_on_a_lost_connection_goes_over_a_new_one_and_if_that_is_lost_too_nobody_is_there(wire: Wire) -> None:
+    call = Calling(wire, (FIRST,), transport="tcp")
     silence(wire, FIRST)
     wire.run(0.1)
-    clients, peer = call.agent.clients, Peer("udp", FIRST, 5060)
-    clients.lost(Peer("udp", SECOND, 5060), wire.now)
+    clients, peer = call.agent.clients, Peer("tcp", FIRST, 5060)
+    clients.lost(Peer("tcp", SECOND, 5060), wire.now)
+    wire.run(0.1)
+    assert len(call.asked()) == 1
+    clients.lost(peer, wire.now)
+    wire.run(0.1)
+    first, again = (one for _, host, _, one in wire.trace if host == US)
+    assert first.to_bytes() == again.to_bytes(), "whoever has seen it takes it for a retransmission"
     assert call.events == []
     clients.lost(peer, wire.now)
     assert call.events == [Ended("network", "unreachable", "connection lost", 503)]
     clients.health.answered(peer)
     clients.lost(peer, wire.now)
-    assert clients.health.good(peer, wire.now)
+    assert clients.health.good(peer, wire.now), "an idle connection is not held against anybody"
+
+
+@pytest.mark.parametrize(("method", "after"), [("BYE", PATIENCE), ("UPDATE", 32.0)])
+def test_a_dialog_whose_server_dies_goes_on_with_another_of_its_domain(wire: Wire, method: str, after: float) -> None:
+    """RFC 3263 §4.3, RFC 3261 §12.2.1.1: its route set names the domain."""
+    call = Calling(wire)
+    wire.run(1)
+    dialog = call.client.dialog
+    dialog.target = Uri.parse(f"sip:x@{NAME}")
+    silence(wire, FIRST)
+    came: list[object] = []
+    call.client.request(method, wire.now, tell=lambda response, now: came.append(response))
+    wire.run(after + 1)
+    sent = [(round(at), host) for at, source, host, one in wire.trace if source == US and _method(one) == method]
+    assert sent[0] == (1, FIRST)
+    assert (1 + round(after), SECOND) in sent
+    assert [one.status for one in came] == [481], "which is what that one knows; the call is over for a reason"
+    call.client.hangup(wire.now)
+    wire.run(80)
+    assert wire.parties[US].agent.open == 0
+
+
+def test_a_dialog_whose_only_server_dies_is_told(wire: Wire) -> None:
+    call = Calling(wire, (FIRST,))
+    wire.run(1)
+    call.client.dialog.target = Uri.parse(f"sip:x@{NAME}")
+    silence(wire, FIRST)
+    came: list[object] = []
+    call.client.request("UPDATE", wire.now, tell=lambda response, now: came.append(response))
+    wire.run(34)
+    assert came == [None]

@@ -59,6 +59,22 @@ def test_three_hours_of_call_stay_up_by_refreshes(asking: str, method: str) -> N
     nothing_left(wire)
 
 
+@pytest.mark.parametrize("asking", [A, B], ids=["the caller asks", "the callee asks"])
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_three_hours_with_a_timer_of_90_s_stay_up_though_a_tenth_of_all_messages_is_lost(
+    asking: str, method: str
+) -> None:
+    wire = Wire(session=(asking, 90), lost=0.1, doubled=0.05)
+    call = Talk(wire).answered()
+    if method == "INVITE":
+        without_update(call)
+    wire.run(HOURS)
+    assert (call.client.phase, call.server.phase) == (Phase.CONFIRMED, Phase.CONFIRMED)
+    assert len(set(refreshes(wire, asking, method))) >= HOURS / 45 - 20
+    call.client.hangup(wire.now)
+    nothing_left(wire)
+
+
 def test_a_reinvite_that_refreshes_repeats_the_description_byte_for_byte() -> None:
     """§7.4; and the other side's unchanged answer is no news."""
     wire = Wire(session=(B, 90))

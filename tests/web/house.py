@@ -13,6 +13,7 @@ from agent.steering import CannotSteer
 from agent.turns import State
 from sipgw.admission import Admission, AdmissionOptions
 from sipgw.agents import Agents
+from sipgw.audience import Audience
 from sipgw.call_out import Errand
 from sipgw.capture import CaptureOptions
 from sipgw.cluster.calls import GatewayCalls
@@ -23,6 +24,7 @@ from sipgw.evidence import Evidence
 from sipgw.live import LiveCall, Placed, row
 from sipgw.sip.identity import Identity
 from sipgw.store import Store, StoreOptions
+from sipgw.transfer import Summon
 from sipgw.trunk_watch import TrunkStatus
 from sipgw.trunks import TrunkOptions
 from sipgw.web.accounts import Accounts
@@ -62,6 +64,22 @@ class Held:
     """Stands for a call's media."""
 
     mos: float = 4.3
+    instead: str = ""
+    audience: Audience = field(default_factory=lambda: Audience(lambda on: None))
+    asked: list[str] = field(default_factory=list)
+    """Who was asked to take the call over."""
+
+    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
+        self.asked.append(who)
+        if who != "anna":
+            return False
+        self.instead = who
+        return True
+
+    def give_back(self) -> None:
+        if not self.instead:
+            raise CannotSteer("nobody has taken this call over")
+        self.instead = ""
 
 
 def live_call(number: int = 1, caller: str = "+15550100", **changes: Any) -> LiveCall:
@@ -129,7 +147,7 @@ class Visit:
 
 @contextlib.asynccontextmanager
 async def visit(folder: Path, toml: str = "") -> AsyncIterator[Visit]:
-    config = parse(toml, "test.toml", {"PASSWORD": "correct horse"})
+    config = parse(toml, "test.toml", {"PASSWORD": "correct horse", "ANOTHER": "battery staple"})
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         house = Standing(config, store)
         feed = Feed(lambda: house.calls)

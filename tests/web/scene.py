@@ -103,11 +103,27 @@ async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> Non
     due = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
     job = Job(campaign="", key="k", number="+15550123", agent="agent", due=due, variables=about, call="past-1")
     await Jobs(house.store, "").add(job)
+    await _campaign(house.store, SCRIPT if hostile else "busy: 486 Busy Here", huge=past > 60)
     _turns(house, SCRIPT if hostile else "ElevenLabs: no sound for 2.5 s")
     refusals, at = house.admission.refusals, asyncio.get_running_loop().time()
     refusals.note("office", Refused(at - 300, "10.0.0.7", "INVITE", 503, "the trunk has 30 calls, its max_calls"))
     for last in (66, 67, 91):
         refusals.note("", Refused(at - last, f"203.0.113.{last}", "INVITE", 0, ""))
+
+
+async def _campaign(store: Store, reason: str, *, huge: bool) -> None:
+    """Winter appointments: some are over."""
+    states = ["done"] * 31 + ["failed"] * 4 + ["dialling"] * 2 + ["planned"] * 83
+    jobs = [
+        Job(
+            campaign="winter appointments" if not huge else f"{'winter' * 9} {line % 3}", key=f"{line}", line=line + 2,
+            number=f"+1555{line:07}", agent="agent", due=0.0, state=state, attempts=3 * (state == "failed"),
+            reason=reason if state == "failed" else "",
+        )
+        for line, state in enumerate(states * (40 if huge else 1))
+    ]  # fmt: skip
+    async with store.write() as session:
+        session.add_all(jobs)
 
 
 def _turns(house: Standing, cause: str) -> None:

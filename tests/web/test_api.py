@@ -95,6 +95,26 @@ def test_everything_of_one_call(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            there.house.begin(live_call())
+            post = there.browser.post
+            take, back = "/api/v1/calls/call-1/take-over", "/api/v1/calls/call-1/give-back"
+            assert (await post(back)).status_code == 409
+            silent = await post(take, json={"who": "bob"})
+            assert (silent.status_code, silent.json()["detail"]) == (409, "bob did not answer")
+            assert (await post(take, json={"who": "anna"})).status_code == 200
+            (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
+            assert (call["instead"], call["turn"]) == ("anna", "with anna")
+            assert (await post(back)).status_code == 200
+            assert (await post("/api/v1/calls/nobody/give-back")).status_code == 404
+            deeds = await there.entrance.accounts.deeds()
+            assert [deed.action for deed in deeds] == ["gave back", "had it taken over"]
+
+    asyncio.run(look())
+
+
 ORDERS = [
     ("say", {"text": "Hello"}, ("say", "Hello")),
     ("instruct", {"text": "Be brief"}, ("instruct", "Be brief")),

@@ -174,7 +174,7 @@ def test_an_operator_speaks_into_a_call_and_ends_it(tmp_path: Path) -> None:
             ]  # fmt: skip
             talking.ending = True
             await there.page.click("[data-act]")
-            await there.page.click("dialog button[data-do=transfer]")
+            await there.page.click("form[data-do=transfer] button")
             await there.sees("dialog [data-said]", "the call is ending")
 
     asyncio.run(look())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.jobs import Job
 from sipgw.store import CallRecord
 from sipgw.web.app import PAGES
 from sipgw.web.calls import ROWS
@@ -150,6 +151,23 @@ def test_what_the_gate_decided_is_shown_with_its_reason(tmp_path: Path) -> None:
             assert text.count(">refused<") == 1
             assert "&lt;script&gt;" in text
             assert SCRIPT not in text
+
+    asyncio.run(look())
+
+
+def test_how_far_campaigns_are_and_why_numbers_failed(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            async with there.house.store.write() as session:
+                for number, (state, reason) in enumerate([("done", ""), ("failed", SCRIPT), ("planned", "")]):
+                    session.add(Job(campaign="winter", key=f"{number}", number="+15550100", agent="agent", due=0.0,
+                                    state=state, reason=reason, attempts=1, call="a@b"))  # fmt: skip
+                session.add(Job(campaign="", key="x", number="+15550111", agent="agent", due=0.0, state="failed"))
+            text = (await there.browser.get("/outbound")).text
+            assert '<progress max="3" value="2"' in text
+            assert "<dt>failed</dt><dd>1</dd>" in text
+            assert text.count("&lt;script&gt;") == 1 and SCRIPT not in text
+            assert '<a href="/calls/a%40b">call</a>' in text
 
     asyncio.run(look())
 

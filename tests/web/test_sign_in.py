@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sipgw.web import entrance
 from sipgw.web.accounts import AccountError
 from sipgw.web.guard import COOKIE
 from sipgw.web.options import WebOptions
@@ -168,6 +169,54 @@ def test_what_cannot_be_a_user_or_key(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+def test_a_restart_signs_nobody_out_and_who_signed_out_stays_out(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            await sign_in(there, "ann", "battery staple")
+            ann = there.browser.cookies[COOKIE]
+            await sign_in(there)
+            admin = dict(there.browser.cookies)
+            assert (await there.browser.post("/sign-out", headers=await there.token())).status_code == 204
+        async with visit(tmp_path, PASSWORD) as there:
+            there.browser.cookies.set(COOKIE, ann)
+            assert "ann" in (await there.browser.get("/")).text
+            assert (await there.browser.post("/sign-out")).status_code == 403  # its own token is needed as before
+            assert (await there.browser.get("/configuration")).status_code == 403
+            there.browser.cookies.clear()
+            there.browser.cookies.update(admin)
+            assert (await there.browser.get("/")).status_code == 303
+        async with visit(tmp_path, PASSWORD + "\nsession_idle = 1e-6") as there:
+            there.browser.cookies.set(COOKIE, ann)
+            assert (await there.browser.get("/")).status_code == 303
+
+    asyncio.run(look())
+
+
+def test_a_new_password_ends_sessions_also_if_another_process_sets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await there.entrance.accounts.set_user("ann", "operator", "battery staple")
+            await sign_in(there, "ann", "battery staple")
+            await there.entrance.accounts.set_user("ann", "viewer", "battery staple")
+            assert (await there.browser.get("/")).status_code == 200  # nobody has looked yet
+            monkeypatch.setattr(entrance, "KEEP_EVERY", 0.0)
+            assert (await there.browser.get("/")).status_code == 303
+            await sign_in(there, "ann", "battery staple")
+            assert (await there.browser.get("/")).status_code == 200
+            await sign_in(there)
+            admin = there.browser.cookies[COOKIE]
+        async with visit(tmp_path, '[web]\npassword = "${ANOTHER}"') as there:  # from now on it is admin's
+            there.browser.cookies.set(COOKIE, admin)
+            assert (await there.browser.get("/")).status_code == 303
+            assert (await sign_in(there)).status_code == 401
+            assert (await sign_in(there, password="battery staple")).status_code == 303
+
+    asyncio.run(look())
+
+
 class Tokens:
     def __init__(self) -> None:
         self.made = 0
@@ -179,17 +228,17 @@ class Tokens:
 
 def test_a_session_ends_when_idle_and_in_any_case() -> None:
     sessions = Sessions(100, 250, Tokens())
-    token = sessions.open("ann", "viewer", 0)
+    _, token = sessions.open("ann", "viewer", 0)
     assert sessions.find(token, 100)
     assert sessions.find(token, 200)
     assert sessions.find(token, 251) is None
-    other = sessions.open("ann", "viewer", 300)
+    _, other = sessions.open("ann", "viewer", 300)
     assert sessions.find(other, 401) is None
 
 
 def test_a_token_is_replaced_every_hour_and_counts_a_minute_longer() -> None:
     sessions = Sessions(10 * ROTATE, 100 * ROTATE, Tokens())
-    old = sessions.open("ann", "viewer", 0)
+    _, old = sessions.open("ann", "viewer", 0)
     found = sessions.find(old, ROTATE)
     assert found
     new = found[1]

@@ -1,10 +1,10 @@
 // The browser phone: one call at a time over WebRTC; the answer comes with one request. Text is only ever set as text.
 
 import { duration, send } from "./base.js";
+import { microphone, offer, reason, watchLevel } from "./sound.js";
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 const TEST_SECONDS = 3, GATHER_MS = 2000;
-const SOUND = { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } };
 let call = null;
 
 function show(name, text) { $(name).textContent = text; }
@@ -12,36 +12,6 @@ function show(name, text) { $(name).textContent = text; }
 function problem(text) {
   $("problem").textContent = text;
   $("problem").hidden = !text;
-}
-
-/** Why the microphone cannot be had, and what to do about it. */
-function reason(error) {
-  switch (error.name) {
-    case "NotAllowedError": return "The microphone is blocked for this page. Allow it beside the address, then call again.";
-    case "NotFoundError": return "No microphone was found. Plug one in, or choose one in the browser's settings.";
-    case "NotReadableError": return "The microphone is in use by another program. Close that, then call again.";
-    default: return error.message || String(error);
-  }
-}
-
-async function microphone() {
-  if (!window.isSecureContext || !navigator.mediaDevices)
-    throw new Error(`Browsers give the microphone only to secure pages: open http://localhost:${location.port || 80}/phone on the machine itself, or put HTTPS in front.`);
-  return navigator.mediaDevices.getUserMedia(SOUND);
-}
-
-/** Shows on `meter` how loud `stream` is; returns what ends that. */
-function watchLevel(context, stream, meter) {
-  const analyser = context.createAnalyser(), samples = new Float32Array(analyser.fftSize);
-  const source = context.createMediaStreamSource(stream);
-  source.connect(analyser);
-  const timer = setInterval(() => {
-    analyser.getFloatTimeDomainData(samples);
-    const level = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
-    meter.value = Math.min(1, level * 4);
-    meter.dataset.most = Math.max(meter.dataset.most || 0, level);
-  }, 100);
-  return () => { clearInterval(timer); source.disconnect(); meter.value = 0; };
 }
 
 // Words
@@ -80,14 +50,6 @@ function follow(id) {
 
 // The call
 
-async function gathered(connection) {
-  if (connection.iceGatheringState === "complete") return;
-  await new Promise((done) => {
-    connection.addEventListener("icegatheringstatechange", () => connection.iceGatheringState === "complete" && done());
-    setTimeout(done, GATHER_MS);
-  });
-}
-
 function calling(is) {
   $("call").hidden = $("agent").disabled = $("test").disabled = is;
   $("hang-up").hidden = !is;
@@ -120,12 +82,9 @@ async function begin() {
       if (connection.connectionState === "failed") end("The connection was lost.");
     });
     show("state", "Calling …");
-    await connection.setLocalDescription(await connection.createOffer());
-    await gathered(connection);
+    const sdp = await offer(connection);
     if (mine.ended) return;
-    if (!connection.localDescription.sdp.includes("a=candidate"))
-      throw new Error("The browser has no network address to call from; it does not call over loopback. Connect this machine to any network, then call again.");
-    const answer = await send("POST", "/api/phone/calls", { sdp: connection.localDescription.sdp, agent: $("agent").value });
+    const answer = await send("POST", "/api/phone/calls", { sdp, agent: $("agent").value });
     mine.id = answer.call;
     if (mine.ended) return leave(mine);
     const events = follow(mine.id);

@@ -1,10 +1,32 @@
-// What an operator does to a live call: say, whisper, press keys, transfer, hang up.
+// What an operator does to a live call: listens, says, whispers, presses keys, takes over, transfers, hangs up.
 
 import { send } from "./base.js";
+import { listen, takeOver } from "./ears.js";
+import { reason } from "./sound.js";
 
 const dialog = document.querySelector("dialog[data-steer]");
-const said = dialog.querySelector("[data-said]");
-let call = "";
+const $ = (name) => dialog.querySelector(`[data-${name}]`);
+const said = $("said");
+let call = "", deaf = null, back = null;
+
+function tell(text, good = true) {
+  said.hidden = false;
+  said.className = good ? "notice good" : "notice bad";
+  said.textContent = text;
+}
+
+function listening(stop) {
+  deaf = stop;
+  $("listen").textContent = stop ? "Stop listening" : "Listen";
+  $("levels").hidden = !stop;
+}
+
+function speaking(stop) {
+  back = stop;
+  $("take").textContent = stop ? "Give back to the agent" : "Take over";
+  $("own").hidden = !stop;
+  $("close").disabled = Boolean(stop);
+}
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
@@ -16,21 +38,45 @@ document.addEventListener("click", (event) => {
   dialog.showModal();
 });
 
-dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+$("close").addEventListener("click", () => dialog.close());
+dialog.addEventListener("cancel", (event) => { if (back) { event.preventDefault(); tell("You have the call: give it back or hang up first.", false); } });
+dialog.addEventListener("close", () => { deaf?.(); back?.(); listening(null); speaking(null); });
+
+$("listen").addEventListener("click", async () => {
+  if (deaf) { deaf(); listening(null); return; }
+  try {
+    listening(await listen(call, [$("level=caller"), $("level=agent")], (why) => { listening(null); tell(why, false); }));
+    said.hidden = true;
+  } catch (error) {
+    tell(reason(error), false);
+  }
+});
+
+$("take").addEventListener("click", async ({ currentTarget: button }) => {
+  if (back) { back(); speaking(null); tell("The agent speaks again."); return; }
+  button.disabled = true;
+  tell("Asking for the microphone …");
+  try {
+    speaking(await takeOver(call, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
+    deaf?.();
+    listening(null);
+    tell("You speak with the caller; the agent is silent.");
+  } catch (error) {
+    tell(reason(error), false);
+  }
+  button.disabled = false;
+});
 
 const DONE = { say: "It will be said.", instruct: "The agent knows.", digits: "Pressed.", transfer: "Transferring …", end: "Ended." };
 
 async function act(what, body) {
-  said.hidden = false;
   try {
     await send("POST", `/api/v1/calls/${encodeURIComponent(call)}/${what}`, body);
-    said.className = "notice good";
-    said.textContent = DONE[what];
+    tell(DONE[what]);
     if (what === "end") setTimeout(() => dialog.close(), 800);
     return true;
   } catch (error) {
-    said.className = "notice bad";
-    said.textContent = error.message;
+    tell(error.message, false);
     return false;
   }
 }
@@ -42,12 +88,10 @@ for (const form of dialog.querySelectorAll("form[data-do]")) {
     if (await act(form.dataset.do, { [field.name]: field.value })) form.reset();
   });
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (event.key === "Enter" && !event.shiftKey && field.tagName !== "SELECT") {
       event.preventDefault();
       form.requestSubmit();
     }
   });
 }
-for (const button of dialog.querySelectorAll("button[data-do]")) {
-  button.addEventListener("click", () => act(button.dataset.do, {}));
-}
+dialog.querySelector("button[data-do=end]").addEventListener("click", () => act("end", {}));

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent.ears import Ears, Transcript
+from agent.ears import Ears, Transcript, Word
 from agent.errors import ProviderError
+from tests.fakes.assemblyai import Said
 
 
 def sound(milliseconds: int) -> bytes:
@@ -71,3 +72,9 @@ async def refused(ears: Ears) -> ProviderError:
         await ears.open()
     await ears.close()
     return caught.value
+
+
+def placed(*said: Said) -> tuple[Word, ...]:
+    """The words of what is said, each in its place."""
+    words = (word for one in said for word in one.words(final=True))
+    return tuple(Word(word["text"], word["start"] / 1000, word["end"] / 1000) for word in words)

@@ -9,7 +9,7 @@ from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from tests.agent.providers.listening import listen, sound
+from tests.agent.providers.listening import listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 
 KEY = "aai-key"
@@ -94,7 +94,7 @@ def test_a_finished_sentence_is_final_once_with_its_place_in_the_sound():
     assert onset == Onset(0.5)
     assert not partial.final
     assert not partial.stable
-    assert final == Transcript("Where is my order?", True, True, 2.0)
+    assert final == Transcript("Where is my order?", True, True, 2.0, placed(ORDER))
 
 
 def test_a_partial_in_a_pause_is_stable_and_the_silence_ends_the_turn():
@@ -105,8 +105,12 @@ def test_a_partial_in_a_pause_is_stable_and_the_silence_ends_the_turn():
             ears.hear(sound(100))
         return [*pause, await events.next()]
 
-    heard = session(FakeAssemblyAI([Said("My name", 200, 700)]), scenario, chunk=0.1)
-    assert heard == [Onset(0.2), Transcript("My name", False, True, 0.7), Transcript("My name", True, True, 0.7)]
+    said = Said("My name", 200, 700)
+    assert session(FakeAssemblyAI([said]), scenario, chunk=0.1) == [
+        Onset(0.2),
+        Transcript("My name", False, True, 0.7),
+        Transcript("My name", True, True, 0.7, placed(said)),
+    ]
 
 
 def test_a_turn_that_goes_on_after_a_pause_stays_one_turn():
@@ -116,7 +120,8 @@ def test_a_turn_that_goes_on_after_a_pause_stays_one_turn():
         ears.hear(sound(3000))
         return [await events.final()]
 
-    assert session(FakeAssemblyAI(script), scenario) == [Transcript("My name is Sonny.", True, True, 2.1)]
+    heard = session(FakeAssemblyAI(script), scenario)
+    assert heard == [Transcript("My name is Sonny.", True, True, 2.1, placed(*script))]
 
 
 @pytest.mark.parametrize("model", ["universal-streaming-english", "universal-streaming-multilingual"])
@@ -132,7 +137,7 @@ def test_universal_streaming_counts_words_as_they_come(model):
         Transcript("Where", False, False, 0.6),
         Transcript("Where is", False, False, 1.08),
         Transcript("Where is my order?", False, True, 2.0),
-        Transcript("Where is my order?", True, True, 2.0),
+        Transcript("Where is my order?", True, True, 2.0, placed(ORDER)),
     ]
 
 
@@ -178,7 +183,10 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
         return [*heard, await events.final()]
 
     heard = session(fake, scenario)
-    assert heard == [Transcript("Hello.", True, True, 1.0), Transcript("Where is my order?", True, True, 3.5)]
+    assert heard == [
+        Transcript("Hello.", True, True, 1.0, placed(first)),
+        Transcript("Where is my order?", True, True, 3.5, placed(second)),
+    ]
     replayed = bytes(fake.sessions[1].audio)
     assert ulaw[12000:].startswith(replayed[: len(ulaw) - 12000])
 

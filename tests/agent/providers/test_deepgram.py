@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from agent.ears import Onset, Transcript
+from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
 from agent.providers import socket_ears
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
-from tests.agent.providers.listening import listen, refused, sound
+from tests.agent.providers.listening import listen, placed, refused, sound
 from tests.fakes.assemblyai import Said
 from tests.fakes.deepgram import FakeDeepgram, Faults
 
@@ -109,18 +109,20 @@ def test_nova_tells_onset_words_and_the_end():
     assert session(FakeDeepgram([ORDER]), scenario, model="nova-3") == [
         Onset(0.5),
         Transcript("Where", False, False, 0.875),
-        Transcript("Where is my order?", True, True, 2.0),
+        Transcript("Where is my order?", True, True, 2.0, placed(ORDER)),
     ]
 
 
 def test_nova_puts_the_final_results_of_a_turn_together():
     script = [Said("My name is", 200, 1200), Said("Sonny.", 1400, 1900)]  # the gap is shorter than the endpointing
-    assert session(FakeDeepgram(script), speaking(2400), model="nova-3").text == "My name is Sonny."
+    heard = session(FakeDeepgram(script), speaking(2400), model="nova-3")
+    assert (heard.text, heard.words) == ("My name is Sonny.", placed(*script))
 
 
 def test_a_turn_whose_silence_is_hidden_by_noise_ends_with_the_words():
     fake = FakeDeepgram([ORDER], faults=Faults(sessions=0, no_endpoint=True))
-    assert session(fake, speaking(3200), model="nova-3") == Transcript("Where is my order?", True, True, 2.0)
+    heard = session(fake, speaking(3200), model="nova-3")
+    assert heard == Transcript("Where is my order?", True, True, 2.0, placed(ORDER))
 
 
 def test_the_late_end_of_an_utterance_does_not_end_the_turn_after_it():
@@ -145,7 +147,7 @@ def test_the_late_end_of_an_utterance_does_not_end_the_turn_after_it():
     assert results("one more.", 2.0, 2.5, speech_final=True).text == "And then one more."
     assert utterance_end(-1) is None
     assert not results("Bye", 3.0, 3.5).final
-    assert utterance_end(-1) == Transcript("Bye", True, True, 3.96)
+    assert utterance_end(-1) == Transcript("Bye", True, True, 3.96, (Word("Bye", 3.0, 3.5),))
     assert nova.ignored == 0
 
 

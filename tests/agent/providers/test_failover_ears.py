@@ -13,7 +13,7 @@ from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_ears import FailoverEars
 from agent.providers.health import Health
-from tests.agent.providers.listening import Reader, listen, sound
+from tests.agent.providers.listening import Reader, listen, placed, sound
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai import Faults as AssemblyAIFaults
 from tests.fakes.deepgram import FakeDeepgram
@@ -248,4 +248,8 @@ def test_deepgram_goes_on_where_assemblyai_is_cut_off():
 
             return await listen(FailoverEars(makers, Health(2), OPTIONS), scenario)
 
-    assert asyncio.run(work()) == [final("Hello.", 1.0), final("Where is my order?", 3.5)]
+    hello, order = Said("Hello.", 500, 1000), Said("Where is my order?", 2000, 3500)
+    assert asyncio.run(work()) == [
+        final("Hello.", 1.0)._replace(words=placed(hello)),
+        final("Where is my order?", 3.5)._replace(words=placed(order)),
+    ], "words keep their places in the call, whoever heard them"

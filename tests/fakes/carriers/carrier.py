@@ -29,9 +29,12 @@ class Rtp(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.received += 1
         if self.received % 5 == 1:
-            number = self.received.to_bytes(4, "big")
-            head = b"\x80\x00" + number[2:] + (self.received * 160).to_bytes(4, "big") + b"\0\0\0\7"
-            self._transport.sendto(head + b"\xff" * 160, addr)
+            self._transport.sendto(self.packet(self.received), addr)
+
+    def packet(self, number: int) -> bytes:
+        """20 ms of silence."""
+        head = b"\x80\x00" + number.to_bytes(4, "big")[2:] + (number * 160).to_bytes(4, "big") + b"\0\0\0\7"
+        return head + b"\xff" * 160
 
     def close(self) -> None:
         self._transport.close()
@@ -60,10 +63,12 @@ class Carrier(asyncio.DatagramProtocol):
     realm = "carrier"
     domain = "carrier.example"
     users = {"user": "password"}  # noqa: RUF012
+    transport = "UDP"
     contact = ""
     """Of our side; empty: our address."""
     methods = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "NOTIFY", "UPDATE")
     hangs_up_after_transfer = False
+    media: type[Rtp] = Rtp
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -79,10 +84,15 @@ class Carrier(asyncio.DatagramProtocol):
         self._transport: Any = None
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, (self.host, 0))
         await self._tasks.__aenter__()
+        self._transport = await self.opened()
         return self
+
+    async def opened(self) -> Any:
+        """What messages are sent through."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: self, (self.host, 0))
+        return transport
 
     async def __aexit__(self, *_: object) -> None:
         for call in self.calls.values():
@@ -246,13 +256,14 @@ class Carrier(asyncio.DatagramProtocol):
     async def accept(self, request: Request, addr: Any) -> None:
         """Ring and answer a call of the gateway."""
         rtp = await self._rtp()
+        sdp = self.answer_sdp(request.body, rtp)
         self.calls[request.call_id] = Call(
             request.call_id, self.token(), request.from_.tag, str(request.contacts[0].uri), rtp
         )
         self.reply(request, addr, 100)
         self.reply(request, addr, 180)
         headers = (("Contact", f"<{self._contact}>"), *((("Record-Route", self._route),) if self.contact else ()))
-        self.reply(request, addr, 200, headers=headers, body=self.sdp(rtp.port))
+        self.reply(request, addr, 200, headers=headers, body=sdp)
 
     # Calls into the gateway
 
@@ -265,8 +276,12 @@ class Carrier(asyncio.DatagramProtocol):
         self._addr = addr
         target = uri
         lines = (
-            ("Via", f"SIP/2.0/UDP {self.place};branch=z9hG4bK{self.token()};rport"),
-            *((("Via", "SIP/2.0/UDP 172.18.5.1:5060;rport=5060;branch=z9hG4bKinner+1"),) if self.contact else ()),
+            ("Via", f"SIP/2.0/{self.transport} {self.place};branch=z9hG4bK{self.token()};rport"),
+            *(
+                (("Via", f"SIP/2.0/{self.transport} 172.18.5.1:5060;rport=5060;branch=z9hG4bKinner+1"),)
+                if self.contact
+                else ()
+            ),
             *((("Record-Route", self._route),) if self.contact else ()),
             ("From", f"<sip:{caller}@{self.domain}>;tag={call.ours}"),
             ("To", f"<{uri}>"),
@@ -278,13 +293,14 @@ class Carrier(asyncio.DatagramProtocol):
             ("Content-Type", "application/sdp"),
         )
         self.calls[call.call_id] = call
-        response = await self._exchange("INVITE", target, lines, self.sdp(rtp.port), call.call_id, 1)
+        response = await self._exchange("INVITE", target, lines, self.offer_sdp(rtp), call.call_id, 1)
         call.theirs = response.to.tag
         if response.status < 300:
             call.target = str(response.contacts[0].uri)
+            self.agreed(rtp, response.body)
         ack = [(name, value) for name, value in lines if name not in ("CSeq", "To", "Content-Type", "Record-Route")]
         if response.status < 300:  # the ACK of a 2xx is a request of its own
-            ack[0] = ("Via", f"SIP/2.0/UDP {self.place};branch=z9hG4bK{self.token()};rport")
+            ack[0] = ("Via", f"SIP/2.0/{self.transport} {self.place};branch=z9hG4bK{self.token()};rport")
         ack += [("CSeq", "1 ACK"), ("To", str(response.to))]
         self._send("ACK", call.target if response.status < 300 else target, tuple(ack), b"")
         return response.status, call
@@ -295,7 +311,7 @@ class Carrier(asyncio.DatagramProtocol):
         """A request inside a call."""
         number = next(call.numbers)
         lines = (
-            ("Via", f"SIP/2.0/UDP {self.place};branch=z9hG4bK{self.token()};rport"),
+            ("Via", f"SIP/2.0/{self.transport} {self.place};branch=z9hG4bK{self.token()};rport"),
             ("From", f"<sip:carrier@{self.domain}>;tag={call.ours}"),
             ("To", f"<sip:gateway@127.0.0.1>;tag={call.theirs}"),
             ("Call-ID", call.call_id),
@@ -336,10 +352,10 @@ class Carrier(asyncio.DatagramProtocol):
 
     @property
     def _route(self) -> str:
-        return f"<sip:{self.place};lr>"
+        return f"<sip:{self.place};transport={self.transport.lower()};lr>"
 
     async def _rtp(self) -> Rtp:
-        _, rtp = await asyncio.get_running_loop().create_datagram_endpoint(Rtp, (self.host, 0))
+        _, rtp = await asyncio.get_running_loop().create_datagram_endpoint(self.media, (self.host, 0))
         return rtp
 
     def sdp(self, port: int) -> bytes:
@@ -349,6 +365,17 @@ class Carrier(asyncio.DatagramProtocol):
             "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-16", "a=ptime:20", "a=maxptime:20", "a=sendrecv",
         )  # fmt: skip
         return "\r\n".join((*lines, "")).encode()
+
+    def offer_sdp(self, rtp: Rtp) -> bytes:
+        """What a call of ours offers."""
+        return self.sdp(rtp.port)
+
+    def answer_sdp(self, offer: bytes, rtp: Rtp) -> bytes:
+        """What a call of the gateway is answered with."""
+        return self.sdp(rtp.port)
+
+    def agreed(self, rtp: Rtp, answer: bytes) -> None:
+        """The gateway has answered our offer."""
 
     async def until(self, condition: Any, what: str, seconds: float = 20) -> None:
         """Wait until something has happened."""

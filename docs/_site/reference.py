@@ -1,0 +1,184 @@
+"""The pages that are drawn from the code: configuration, commands, REST, modules, prices."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import subprocess
+import sys
+import textwrap
+import tomllib
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import grimp
+from fastapi.openapi.utils import get_openapi
+
+from sipgw import __version__
+from sipgw.config import KEYS, Config
+from sipgw.web import api
+
+ROOT = Path(__file__).parent.parent.parent
+_WORDS = {str: "text", int: "whole number", bool: "true or false", float: "number or duration"}
+
+
+def configuration() -> str:
+    """Every table of `sipgw.toml`: key, what it takes, its default, what it means; from the option classes."""
+    head = """# Configuration
+
+Every table and key of `sipgw.toml`, drawn from the code. All of it may be left out. `sipgw check` names file, line and
+key of what is wrong. Durations are numbers of seconds or `"600ms"`, `"8s"`, `"30m"`, `"1h"`; `"${NAME}"` takes a value
+from the environment or `.env`, and secrets are only taken so. A file of `agents/` may change most tables for its agent.
+"""
+    names = "\n".join(f"| `{name}` | {', '.join(f'`{place}`' for place in places)} |" for name, places in KEYS.items())
+    return "\n".join(
+        [
+            head,
+            *_tables(Config, "", many=False),
+            "## Names in the environment",
+            "",
+            "These fill in a key that the file does not give.",
+            "",
+            "| name | key |",
+            "|---|---|",
+            names,
+            "",
+        ]
+    )
+
+
+def _tables(kind: type, name: str, *, many: bool) -> Iterator[str]:
+    meant = _meant(kind)
+    hints = typing.get_type_hints(kind)
+    rows, below = [], []
+    for field in dataclasses.fields(kind):
+        if not field.init:
+            continue
+        inner = _table_of(hints[field.name])
+        if inner:
+            below.append((*inner, f"{name}.{field.name}".lstrip("."), meant.get(field.name, "")))
+        else:
+            takes = "secret" if not field.repr else _takes(hints[field.name])
+            rows.append(f"| `{field.name}` | {takes} | {_default(field)} | {_cell(meant.get(field.name, ''))} |")
+    if name:
+        title = f"[[{name}]]" if many else f"[{name}]"
+        yield f"## `{title}`\n\n{inspect.getdoc(kind)}\n"
+        if rows:
+            yield "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
+    for one, repeated, path, _ in below:
+        yield from _tables(one, path, many=repeated)
+
+
+def _table_of(hint: Any) -> tuple[type, bool] | None:
+    """The option class of a table or, with True, of an array of tables."""
+    if dataclasses.is_dataclass(hint):
+        return typing.cast(type, hint), False
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and dataclasses.is_dataclass(args[0]):
+        return typing.cast(type, args[0]), True
+    return None
+
+
+def _takes(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _takes(next(arg for arg in args if arg is not type(None)))
+    if origin is Literal:
+        return ", ".join(f'`"{arg}"`' for arg in args)
+    if origin is tuple:
+        return f"list of {_takes(args[0])}" if args[-1] is Ellipsis else ", ".join(map(_takes, args))
+    return _WORDS.get(hint, str(hint))
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if field.default is dataclasses.MISSING:
+        return "required" if field.default_factory is dataclasses.MISSING else "empty"
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
+    if value is None or value in ("", []):
+        return "empty"
+    return f"`{_cell(json.dumps(value, ensure_ascii=False))}`"
+
+
+def _meant(kind: type) -> dict[str, str]:
+    """The sentences below each field of an option class and of the classes it inherits."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__[:-1]):
+        body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(one))).body[0])
+        for field, said in zip(body.body, body.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, ast.Expr):
+                found[field.target.id] = inspect.cleandoc(str(ast.literal_eval(said.value)))
+    return found
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("{{", "&#123;&#123;").replace("``", "`")
+
+
+def commands() -> str:
+    """Every command with its options, as Typer documents them."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "typer", "sipgw.cli", "utils", "docs", "--name", "sipgw", "--title", "Commands"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return ran.stdout
+
+
+def openapi() -> str:
+    """The description of the REST interface as the gateway serves it."""
+    return json.dumps(get_openapi(title="sipgw", version=__version__, routes=api.router.routes))
+
+
+def prices() -> str:
+    """The price table of the package, for the calculator."""
+    table = tomllib.loads((ROOT / "sipgw" / "prices.toml").read_text(encoding="utf-8"))
+    return json.dumps(table["prices"])
+
+
+def code() -> str:
+    """Who imports whom, as a diagram; then every module with its first sentence."""
+    graph = grimp.build_graph("sipgw", "media", "agent", cache_dir=None)
+    parts = sorted({_part(module) for module in graph.modules} - {"sipgw", "media", "agent"})
+    arrows = sorted(
+        {
+            (_part(importer), _part(imported))
+            for importer in graph.modules
+            for imported in graph.find_modules_directly_imported_by(importer)
+            if _part(importer) != _part(imported)
+        }
+    )
+    packages = [part for part in parts if (ROOT / part.replace(".", "/")).is_dir()]
+    drawn = [
+        f"    {a.replace('.', '_')}[{a}] --> {b.replace('.', '_')}[{b}]"
+        for a, b in arrows
+        if {a, b} <= {*packages, "sipgw.call", "sipgw.gateway", "sipgw.desk", "media", "agent"}
+    ]
+    lines = [
+        "# Code",
+        "",
+        "Drawn from the imports of the code. The plan behind it is [the architecture](../architecture.md).",
+        "",
+        "```mermaid",
+        "flowchart TD",
+        *drawn,
+        "```",
+        "",
+    ]
+    for top in ("sipgw", "media", "agent"):
+        lines += [f"## {top}", "", "| module | what it is |", "|---|---|"]
+        for path in sorted((ROOT / top).rglob("*.py")):
+            said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            if said and "migrations" not in path.parts:
+                lines.append(f"| `{path.relative_to(ROOT)}` | {_cell(said.split(chr(10) + chr(10))[0])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _part(module: str) -> str:
+    return ".".join(module.split(".")[:2])

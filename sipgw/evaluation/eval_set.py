@@ -1,0 +1,111 @@
+"""What is evaluated: utterances with what was said in them, calls with what is expected of them. From a TOML file."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sipgw.config import line_of
+from sipgw.options import OptionError, build
+
+Kind = Literal["name", "code", "amount", "date", "address", "other"]
+
+
+class EvalError(Exception):
+    """An evaluation cannot be made; the message is one line that says where and what."""
+
+
+@dataclass(frozen=True)
+class EntityOptions:
+    """Something in an utterance that must not be misheard."""
+
+    kind: Kind
+    value: tuple[str, ...]
+    """Forms that are right; one of them must be heard. Digits count however they are written or said."""
+
+    def __post_init__(self) -> None:
+        if not any(map(str.strip, self.value)):
+            raise ValueError("an entity needs a value")
+
+
+@dataclass(frozen=True)
+class UtteranceOptions:
+    """One thing that a caller says."""
+
+    text: str
+    """Every word of it, as it was said."""
+    wav: str = ""
+    """A mu-law WAV file with 8000 samples a second, beside the set or among those of `sipgw demo`; without one the
+    embedded voice speaks `text`."""
+    entities: tuple[EntityOptions, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.text.strip() or len(self.text) > 1000:
+            raise ValueError("text has from 1 to 1000 characters")
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """One call, and what is expected of it."""
+
+    scenario: str
+    """A scenario of `sipgw simulate`, beside the set; what breaks there is not as expected here either."""
+    tools: tuple[str, ...] = ()
+    """Tools that must have been called, and have returned."""
+    says: tuple[str, ...] = ()
+    """Words that the agent must have said."""
+    never: tuple[str, ...] = ()
+    """Words that it must not have said, beside those of the whole set."""
+    handed_over: bool | None = None
+    """Whether the caller must have been handed over to a person; without it either will do."""
+    within: float = 0.0
+    """Longest wait for an answer; 0 is any."""
+    rubric: str = ""
+    """What a judge, a language model, is asked about the conversation; it must answer yes. Only with ``--judge``."""
+
+
+@dataclass(frozen=True)
+class GoalOptions:
+    """What must be reached over the whole set; 1 is anything."""
+
+    words: float = 1.0
+    """Part of the words that may be wrong."""
+    entities: float = 1.0
+    """Part of the entities that may be wrong."""
+    calls: float = 0.0
+    """Part of the calls that may not be as expected."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value <= 1 for value in (self.words, self.entities, self.calls)):
+            raise ValueError("goals are parts from 0 to 1")
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """The whole of it."""
+
+    name: str = "evaluation"
+    utterances: tuple[UtteranceOptions, ...] = ()
+    calls: tuple[CallOptions, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    """Words that the agent must not say in any call."""
+    goals: GoalOptions = field(default_factory=GoalOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.utterances) + len(self.calls) <= 5000:
+            raise ValueError("a set has from 1 to 5000 utterances and calls")
+
+
+def read_set(path: Path) -> EvalSet:
+    """Read a set. Raises `EvalError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return build(EvalSet, tomllib.loads(text), {})
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvalError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise EvalError(f"{path}: {error}") from None
+    except OptionError as error:
+        key, line = ".".join(map(str, error.path)), line_of(text, error.path)
+        where = f"{path}:{line}" if line else str(path)
+        raise EvalError(f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}") from None

@@ -1,0 +1,112 @@
+"""The phones of accounts outlive a restart: their bindings stand in a file beside the database."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.registrar import LONGEST, Binding, Registrar
+from sipgw.sip.uri import Uri
+
+log = structlog.get_logger()
+
+WRITTEN_EVERY = 5.0
+"""Seconds between two writings; a gateway that is killed forgets what came after the last one."""
+LARGEST = 16 << 20
+"""Bytes of a file that is read."""
+
+
+class KeptPhones:
+    """Keeps the bindings of `registrar` in `file`. Use it as an async context manager.
+
+    Of what it finds there it takes the phones of `users` that have not expired. A file that cannot be read or written
+    is logged and costs no more than the registrations: phones come back by themselves.
+    """
+
+    def __init__(self, registrar: Registrar, file: Path, users: Collection[str]) -> None:
+        self._registrar = registrar
+        self._file = file
+        self._users = users
+        self._written = 0
+        self._group = asyncio.TaskGroup()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        if self._users:
+            self._read()
+            self._task = self._group.create_task(self._keep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._write()
+        await self._group.__aexit__(None, None, None)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(WRITTEN_EVERY)
+            self._write()
+
+    def _read(self) -> None:
+        now, wall = asyncio.get_running_loop().time(), datetime.now(UTC).timestamp()
+        try:
+            if self._file.stat().st_size > LARGEST:
+                raise ValueError(f"more than {LARGEST >> 20} MiB")
+            lines = [json.loads(line) for line in self._file.read_text().splitlines()]
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            log.warning("registered phones not read", file=str(self._file), cause=str(error)[:200])
+            return
+        for line in lines:
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # one spoilt line is one phone
+                left = float(line["expires"]) - wall
+                if line["user"] in self._users and 0 < left <= LONGEST:
+                    self._registrar.restore(line["user"], _binding(line, now + left))
+
+    def _write(self) -> None:
+        if self._written == self._registrar.changes:
+            return
+        self._written = self._registrar.changes
+        now, wall = asyncio.get_running_loop().time(), datetime.now(UTC).timestamp()
+        lines = [
+            json.dumps(_line(user, binding, wall + binding.expires - now)) + "\n"
+            for user in self._users
+            for binding in self._registrar.bindings(user, now)
+        ]
+        fresh = self._file.with_name(self._file.name + ".new")
+        try:
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                out.writelines(lines)
+            fresh.replace(self._file)
+        except OSError as error:
+            log.warning("registered phones not kept", file=str(self._file), cause=error.strerror)
+
+
+def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:
+    peer = binding.peer
+    where = None if peer.connection else [peer.transport, peer.host, peer.port]
+    return {
+        "user": user, "contact": str(binding.contact), "peer": where, "expires": expires, "call_id": binding.call_id,
+        "number": binding.number, "preference": binding.preference,
+    }  # fmt: skip
+
+
+def _binding(line: dict[str, Any], expires: float) -> Binding:
+    """Raises `KeyError`, `TypeError` and `ValueError`."""
+    contact = Uri.parse(line["contact"])
+    # A connection does not outlive us: then the phone is where it says it is, until it registers anew.
+    peer = peer_of(contact)
+    if line["peer"] is not None:
+        transport, host, port = line["peer"]
+        peer = Peer(str(transport), str(host), int(port))
+    return Binding(contact, peer, expires, str(line["call_id"]), int(line["number"]), float(line["preference"]))

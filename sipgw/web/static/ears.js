@@ -1,0 +1,73 @@
+// An operator's ears and voice in a live call: listens over a websocket, speaks over WebRTC in the agent's place.
+
+import { microphone, offer, watchLevel, watchNode } from "./sound.js";
+
+const AGAIN = 4000;
+
+function socketOf(call, what) {
+  return new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/live/${encodeURIComponent(call)}/${what}`);
+}
+
+const why = (event) => event.reason || "The connection to the gateway was lost.";
+
+/** Play what is said in `call`, shown on two meters, until `stop` of what this resolves to or until `ended(why)`. */
+export async function listen(call, meters, ended) {
+  const context = new AudioContext({ sampleRate: 8000 });
+  let socket = null, over = false;
+  const stop = () => { over = true; socket?.close(); if (context.state !== "closed") context.close(); for (const undo of undoing) undo(); };
+  const undoing = [];
+  await context.audioWorklet.addModule(new URL("./player.js", import.meta.url));
+  const player = new AudioWorkletNode(context, "player", { numberOfInputs: 0, outputChannelCount: [2] });
+  const sides = context.createChannelSplitter(2);
+  player.connect(context.destination);
+  player.connect(sides);
+  meters.forEach((meter, side) => {
+    const one = context.createGain();
+    sides.connect(one, side);
+    undoing.push(watchNode(context, one, meter));
+  });
+  const open = () => {
+    socket = socketOf(call, "listen");
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => player.port.postMessage(data, [data]);
+    socket.onclose = (event) => {
+      if (over) return;
+      if (event.code === AGAIN) { open(); return; }
+      stop();
+      ended(why(event));
+    };
+  };
+  open();
+  return stop;
+}
+
+/** Speak with the caller in the agent's place; resolves when they hear us, to what gives the call back. */
+export async function takeOver(call, audio, meter, ended) {
+  const undoing = [];
+  let over = false;
+  const stop = () => { over = true; for (const undo of undoing.splice(0)) undo(); };
+  try {
+    const stream = await microphone(), context = new AudioContext(), connection = new RTCPeerConnection();
+    undoing.push(() => stream.getTracks().forEach((track) => track.stop()), watchLevel(context, stream, meter), () => context.close(), () => connection.close());
+    connection.addTrack(stream.getAudioTracks()[0], stream);
+    connection.addEventListener("track", ({ track }) => { audio.srcObject = new MediaStream([track]); });
+    const sdp = await offer(connection), socket = socketOf(call, "take-over");
+    undoing.push(() => socket.close());
+    await new Promise((taken, failed) => {
+      socket.onopen = () => socket.send(JSON.stringify({ sdp }));
+      socket.onmessage = ({ data }) => {
+        const told = JSON.parse(data);
+        if (told.sdp) connection.setRemoteDescription({ type: "answer", sdp: told.sdp }).catch(failed);
+        if (told.taken) taken();
+      };
+      socket.onclose = (event) => {
+        failed(new Error(why(event)));
+        if (!over) { stop(); ended(why(event)); }
+      };
+    });
+    return stop;
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}

@@ -1,0 +1,134 @@
+"""What an operator does to a live call with their ears and their voice: listens, takes it over, gives it back."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, WebSocket
+from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from agent.steering import CannotSteer
+from sipgw.audience import Full
+from sipgw.browser_phone import NoCall
+from sipgw.live import LiveCall
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.web.phone import Phone, Wish
+from sipgw.web.sign_in import address
+from sipgw.web.state import Here
+from sipgw.web.who import Operator
+
+router = APIRouter()
+
+LISTEN_LIMIT = 600.0
+"""Seconds of one stream. The page asks for another at once, and is let in only if it still may."""
+TAKE_LIMIT = 7200.0
+"""Seconds that an operator may have a call; then the agent goes on."""
+OFFER_LIMIT = 10.0
+"""Seconds that a page has for its offer."""
+
+
+class Close(NamedTuple):
+    """Why a socket is closed."""
+
+    code: int
+    reason: str
+
+
+AGAIN = Close(4000, "")
+OVER = Close(4001, "The call is over.")
+BACK = Close(4002, "The agent has the call again.")
+REFUSED = 4003
+
+
+def _live(call: str, app: Here) -> LiveCall | None:
+    return app.house.calls.get(call)
+
+
+Live = Annotated[LiveCall | None, Depends(_live)]
+
+
+@router.websocket("/api/live/{call:path}/listen")
+async def listen(socket: WebSocket, app: Here, who: Operator, live: Live) -> None:
+    """Blocks of 100 ms of mu-law, left the caller, right who speaks to them; who is slow loses the oldest."""
+    await socket.accept()
+    if live is not None:
+        await app.entrance.accounts.note(who.name, "listened", live.id, address=address(socket))
+    await _close(socket, await _while_there(socket, _listening(socket, live)))
+
+
+async def _listening(socket: WebSocket, live: LiveCall | None) -> Close:
+    try:
+        if live is not None:
+            with live.listen() as blocks:
+                async with asyncio.timeout(LISTEN_LIMIT):
+                    async for block in blocks:
+                        await socket.send_bytes(block)
+    except (CannotSteer, Full) as error:
+        return Close(REFUSED, str(error))
+    except TimeoutError:
+        return AGAIN
+    return OVER
+
+
+@router.websocket("/api/live/{call:path}/take-over")
+async def take_over(socket: WebSocket, app: Here, calls: Phone, who: Operator, live: Live) -> None:
+    """Takes an offer as a call from a browser does, gives its answer, and tells when the operator speaks.
+
+    The agent goes on when the socket is closed.
+    """
+    await socket.accept()
+    try:
+        async with asyncio.timeout(OFFER_LIMIT):
+            sdp = Wish.model_validate_json(await socket.receive_text()).sdp
+    except (TimeoutError, ValidationError, WebSocketDisconnect, KeyError):
+        await _close(socket, Close(REFUSED, "The browser made no offer."))
+        return
+
+    async def operating() -> Close:
+        if live is None:
+            return OVER
+        try:
+            async with calls.operating(sdp, who.name) as page, asyncio.timeout(TAKE_LIMIT):
+                await socket.send_json({"sdp": page.answer})
+                if not await live.take_over(who.name, page.summon):
+                    return Close(REFUSED, "The browser could not be connected.")
+                await app.entrance.accounts.note(who.name, "took over", live.id, address=address(socket))
+                await socket.send_json({"taken": live.id})
+                await page.gone()
+        except (CannotSteer, NoCall, NotAcceptable) as error:
+            return Close(REFUSED, str(error))
+        except TimeoutError:
+            return BACK
+        return BACK if live.id in app.house.calls else OVER
+
+    await _close(socket, await _while_there(socket, operating()))
+
+
+async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, Close]) -> Close | None:
+    """Work until that is done or the page is left; None then."""
+    async with asyncio.TaskGroup() as group:
+        doing, leaving = group.create_task(_to_the_end(work)), group.create_task(_left(socket))
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        doing.cancel()
+        leaving.cancel()
+    return None if doing.cancelled() else doing.result()
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Close]) -> Close | None:
+    try:
+        return await work
+    except WebSocketDisconnect:
+        return None
+
+
+async def _left(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _close(socket: WebSocket, close: Close | None) -> None:
+    if close is not None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it was left in the same moment
+            await socket.close(close.code, close.reason[:100])

@@ -1,0 +1,210 @@
+"""`sipgw eval`: what counts as heard, as expected, as judged; the project's own set with the embedded parts."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.ears import Transcript
+from agent.errors import ProviderError
+from agent.model import Piece, Text
+from agent.providers.local import models
+from agent.ulaw import from_linear
+from sipgw.cli import app
+from sipgw.evaluation.conversing import Happened, unexpected
+from sipgw.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
+from sipgw.evaluation.hearing import hear
+from sipgw.evaluation.judge import judged
+from sipgw.evaluation.words import compared, plain
+from sipgw.simulate.verdict import Turn, Verdict
+from tests.virtual import run
+
+HERE = Path(__file__).parent
+TONE = from_linear(b"\x00\x20\x00\xe0" * 4000)
+"""One second."""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Seven 34, please.", "7 3 4 please"),
+        ("order 7-3-4-6", "order 7 3 4 6"),
+        ("the third of March", "the 3 of march"),
+        ("the 3rd of March", "the 3 of march"),
+        ("two hundred and fifty dollars", "2 5 0 dollars"),
+        ("$250", "2 5 0 dollars"),
+        ("That's it", "thats it"),
+        ("", ""),
+    ],
+)
+def test_numbers_are_the_same_however_they_are_written(text: str, words: str) -> None:
+    assert " ".join(plain(text)) == words
+
+
+def test_words_and_entities_that_are_wrong() -> None:
+    code, name = EntityOptions("code", ("7346",)), EntityOptions("name", ("Anna Schmidt", "Anna Schmid"))
+    right = compared("Anna Schmidt, seven three four six", "anna schmid 7346", (code, name))
+    assert (right.wrong, right.words, right.missed) == (1, 6, ())
+    wrong = compared("Anna Schmidt, seven three four six", "a smith, 7 3 9 6 then", (code, name))
+    assert wrong.missed == (code, name)
+    assert wrong.wrong == 4
+    assert compared("yes", "", ()).wrong == 1
+
+
+VERDICT = Verdict(0.1, 0.2, (Turn("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100, 0, "BYE")
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (CallOptions("x", tools=("cancel",)), "cancel was not called"),
+        (CallOptions("x", says=("refund",)), "the agent never said 'refund'"),
+        (CallOptions("x", never=("order",)), "the agent said 'order'"),
+        (CallOptions("x", handed_over=True), "the caller was not handed over"),
+        (CallOptions("x", within=1.0), "said 'hi': answered after 1.20 s, not within 1 s"),
+        (CallOptions("x"), "the agent said 'guarantee'"),
+    ],
+)
+def test_what_is_not_as_expected(options: CallOptions, fault: str) -> None:
+    happened = Happened([("agent", "Your order comes, I guarantee."), ("caller", "refund")], ["get_order_status"])
+    assert fault in unexpected(options, happened, VERDICT, ("guarantee",))
+
+
+def test_what_is_as_expected() -> None:
+    happened = Happened([("agent", "Your reorder comes."), ("caller", "guarantee")], ["get_order_status"])
+    options = CallOptions("x", ("get_order_status",), ("comes",), ("order",), False, 1.5)
+    assert unexpected(options, happened, VERDICT, ("guarantee",)) == []
+
+
+class Says:
+    name = "judge"
+
+    def __init__(self, *pieces: str | ProviderError) -> None:
+        self.pieces, self.asked = pieces, list[Any]()
+
+    async def reply(self, messages: Sequence[Any], tools: Sequence[Any]) -> AsyncGenerator[Piece, None]:
+        self.asked = list(messages)
+        for piece in self.pieces:
+            if isinstance(piece, ProviderError):
+                raise piece
+            yield Text(piece)
+
+    async def close(self) -> None: ...
+
+
+def test_the_judge_says_yes_or_why_not() -> None:
+    model = Says('```json\n{"yes": tr', 'ue, "reason": "it did"}\n```')
+    assert asyncio.run(judged(model, "Did it greet?", "agent: hello")) == ""
+    assert "Did it greet?" in model.asked[-1]["content"] and "agent: hello" in model.asked[-1]["content"]
+    assert asyncio.run(judged(Says('{"yes": false, "reason": "It was rude."}'), "?", "")) == "It was rude."
+    assert asyncio.run(judged(Says('{"yes": "true"}'), "?", "")) == "no"
+
+
+@pytest.mark.parametrize("said", ["yes, surely", "[]", '{"no": 1}', ""])
+def test_a_judge_that_does_not_judge_is_no_verdict(said: str) -> None:
+    with pytest.raises(EvalError, match="did not answer in JSON"):
+        asyncio.run(judged(Says(said), "?", ""))
+    with pytest.raises(EvalError, match="failed: judge: quota"):
+        asyncio.run(judged(Says(ProviderError("judge", "quota", temporary=False)), "?", ""))
+
+
+class Scripted:
+    """Ears that understand after so many seconds of sound."""
+
+    name, patient = "scripted", False
+
+    def __init__(self, finals: dict[float, str], fault: str = "") -> None:
+        self.finals, self.fault, self.heard = finals, fault, 0
+        self.queue: asyncio.Queue[Transcript | None] = asyncio.Queue()
+
+    async def open(self) -> None:
+        if self.fault:
+            raise ProviderError(self.name, self.fault, temporary=False)
+
+    def hear(self, ulaw: bytes) -> None:
+        before, self.heard = self.heard / 8000, self.heard + len(ulaw)
+        for at, text in self.finals.items():
+            if before < at <= self.heard / 8000:
+                self.queue.put_nowait(Transcript(text, True, False, at))
+
+    def expect(self, said: str) -> None: ...
+
+    async def events(self) -> Any:
+        while event := await self.queue.get():
+            yield event
+
+    async def close(self) -> None:
+        self.queue.put_nowait(None)
+
+
+def test_an_utterance_that_is_cut_in_two_is_put_together_and_timed_to_the_last_word() -> None:
+    ears = Scripted({0.6: "seven three", 1.9: "four six"})
+    found = run(hear(lambda: ears, UtteranceOptions("seven three four six"), TONE + b"\xff" * 4000))
+    assert found.heard.text == "seven three four six" and found.heard.wrong == 0
+    assert found.seconds == pytest.approx(0.9, abs=0.07)
+    assert found.listened == pytest.approx(1.9 + 1.5, abs=0.2)
+
+
+def test_ears_that_hear_nothing_or_fail_are_no_endless_wait() -> None:
+    found = run(hear(lambda: Scripted({}), UtteranceOptions("yes"), TONE))
+    assert (found.seconds, found.heard.wrong, found.fault) == (None, 1, "")
+    assert found.listened < 15
+    found = run(hear(lambda: Scripted({}, "no such key"), UtteranceOptions("yes"), TONE))
+    assert found.fault == "scripted: no such key"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "a set has from 1 to 5000"),
+        ('[[utterances]]\ntxt = "a"', "eval.toml:2: utterances.0.txt: unknown key 'txt'; did you mean 'text'?"),
+        ('[[calls]]\nscenario = "nowhere.toml"', "cannot read"),
+        ('[[utterances]]\ntext = "a"\nwav = "nowhere.wav"', "nowhere.wav"),
+        ("[[", "eval.toml: "),
+    ],
+)
+def test_a_set_that_cannot_be_used_is_one_line_and_exit_2(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "eval.toml").write_text(text)
+    ran = CliRunner().invoke(app, ["eval", str(tmp_path / "eval.toml")], env={"COLUMNS": "300"})
+    assert ran.exit_code == 2
+    assert told in ran.output and ran.output.strip().count("\n") == 0
+
+
+def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goals(tmp_path: Path) -> None:
+    if models.missing() is not None:
+        pytest.skip("the embedded models are not installed")
+    wanted = read_set(HERE / "phone.toml")
+    assert len(wanted.utterances) >= 30
+    assert {entity.kind for one in wanted.utterances for entity in one.entities} >= {"name", "code", "amount", "date"}
+    (tmp_path / "embedded.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"\n')
+    report = tmp_path / "report.html"
+    ran = CliRunner().invoke(
+        app, ["eval", str(HERE / "phone.toml"), "-c", str(tmp_path / "embedded.toml"), "--json", "--at-once", "8",
+              "--html", str(report)],
+    )  # fmt: skip
+    found = json.loads(ran.stdout)
+    (one,) = found["contestants"]
+    assert ran.exit_code == 0, (one["short_of"], [call["faults"] for call in one["calls"]])
+    assert one["words_wrong"] > 0, "nobody hears everything: the comparison does not compare"
+    assert one["ears_per_minute"] == 0 == one["call_per_minute"]
+    (call,) = one["calls"]
+    assert "blue raincoat" in call["conversation"] and call["tools"][0] == "get_order_status"
+    page = report.read_text()
+    assert page.count("<audio") == len(wanted.utterances) + 1
+    assert "http" not in page
+
+
+def test_the_set_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    text = (HERE.parent.parent / "docs" / "eval.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "set.toml").write_text(block)
+    found = read_set(tmp_path / "set.toml")
+    assert found.calls[0].within == 2.0
+    assert found.utterances[1].entities[0].kind == "name"
+    for kind in get_args(Kind):
+        assert f"`{kind}`" in text

@@ -1,0 +1,171 @@
+"""Commands beside a gateway that runs: it makes their calls, from the port that its carrier knows."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipgw import elsewhere
+from sipgw.call_out import Errand
+from sipgw.dialling import NoRoom, NotDialled
+from sipgw.elsewhere import found
+from sipgw.sip.leg import Leg
+from sipgw.store import StoreOptions
+from sipgw.web.accounts import Accounts
+from sipgw.web.options import WebOptions
+from sipgw.web.server import Dashboard
+from tests.callee import Callee, callee
+from tests.interop.served import GATE, free_port, served
+from tests.test_call_out import calling_out
+
+MORE = """
+[web]
+port = {web}
+[[trunks]]
+name = "carrier"
+mode = "peer"
+networks = ["127.0.0.1/32"]
+domain = "127.0.0.1:{port}"
+caller_id = "+14155550199"
+calls_per_second = 20
+"""
+
+
+def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    whole = [sys.executable, "-m", "sipgw", *arguments, "--config", str(folder / "gateway.toml")]
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.Popen(
+        whole, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+async def ran(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    told = await asyncio.to_thread(process.communicate, timeout=60)
+    return process.returncode, *told
+
+
+def rows(folder: Path, query: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def takes(person: Callee, leg: Leg) -> None:
+    """Some pick up for two seconds, the others are busy."""
+    if str(leg.request.uri.user).endswith("1"):
+        leg.ringing()
+        person.after(0.3, person.pick_up, leg)
+        person.after(3.0, Leg.hangup, leg)
+    else:
+        leg.reject(486)
+
+
+def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -> None:
+    async def scenario(person: Callee, port: int) -> None:
+        status, shown, errors = await ran(command(tmp_path, "call", "+14155550101"))
+        assert status == 0, shown + errors
+        assert "by the gateway that runs at http://127.0.0.1:" in errors
+        lines = [line.split(maxsplit=1)[0] for line in shown.splitlines()]
+        assert [line for line in lines if line in ("calling", "ringing", "answered", "ended")] == [
+            "calling", "ringing", "answered", "ended",
+        ]  # fmt: skip
+        assert "Hello, this is" in shown
+        status, shown, _ = await ran(command(tmp_path, "call", "+14155550102"))
+        assert (status, "ended     busy" in shown) == (10, True)
+        status, _, errors = await ran(command(tmp_path, "call", "+14155550101", "--agent", "nobody"))
+        assert (status, "there is no agent 'nobody'" in errors) == (2, True)
+        status, shown, _ = await ran(command(tmp_path, "call", "+442079460000"))
+        assert (status, "not permitted" in shown) == (14, True)
+
+        (tmp_path / "people.csv").write_text("number\n+14155550101\n+14155550111\n+14155550121\n")
+        campaign = command(tmp_path, "campaign", "run", str(tmp_path / "people.csv"), "--consent", "--concurrent", "3")
+        states: dict[str, str] = {}
+        async with asyncio.timeout(60):
+            while list(states.values()) != ["planned", "done", "done"]:
+                await asyncio.sleep(0.2)
+                states = dict(rows(tmp_path, "SELECT number, state FROM jobs ORDER BY number"))
+        campaign.send_signal(signal.SIGINT)
+        status, shown, errors = await ran(campaign)
+        assert (status, "people: 2 done, 1 planned" in shown) == (0, True), shown + errors
+        ((reason, attempts, wait),) = rows(
+            tmp_path, "SELECT reason, attempts, due - unixepoch() FROM jobs WHERE state = 'planned'"
+        )
+        assert "was called 1 times within 24 hours" in reason, "one day's cap holds for whoever makes the call"
+        assert (attempts, 23 < wait / 3600 < 24) == (0, True), "and it is called again when the gate lets it out"
+        assert {leg.source.port for leg in person.legs} == {port}, "all of it came from the port that the carrier knows"
+        assert rows(tmp_path, "SELECT id FROM api_keys") == [], "no key is left"
+
+    async def people() -> None:
+        async with callee(takes) as person:
+            more = MORE.format(web=free_port(), port=person.port) + GATE.replace(
+                "[gate]", "[gate]\nper_number_per_day = 1"
+            )
+            loop = asyncio.get_running_loop()
+
+            def run() -> None:
+                with served(tmp_path, more) as gateway:
+                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
+
+            await asyncio.to_thread(run)
+
+    asyncio.run(people())
+
+
+def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _):
+            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            theirs = replace(ours, store=StoreOptions(str(tmp_path / "other.db")))
+            async with found(ours) as running:
+                assert running is None, "nobody listens"
+            async with Dashboard(world.gateway, ours.web):
+                async with found(theirs) as running:
+                    assert running is None, "somebody else's gateway makes no calls for us"
+                async with found(ours) as running:
+                    assert running is not None
+                    assert [key.name for key in await Accounts(world.gateway.store).keys()] == ["command-line"]
+                    placed = running.place(Errand("+14155550100", "agent"))
+                    while not person.phones:
+                        await asyncio.sleep(0.02)
+                    placed.stop("enough")
+                    ending = await placed.ended()
+                    assert (ending.kind, ending.cause) == ("ended_here", "enough")
+                    refused = running.place(Errand("+14155550100", "agent", {"unknown": "x"}))
+                    with pytest.raises(NotDialled, match="unknown"):
+                        await refused.ended()
+                    world.gateway.admission.draining = True
+                    with pytest.raises(NoRoom, match="the gateway stops"):
+                        await running.place(Errand("+14155550100", "agent")).ended()
+            assert await Accounts(world.gateway.store).keys() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "PATIENCE", 0.3)
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            async with contextlib.AsyncExitStack() as running:
+                await running.enter_async_context(Dashboard(world.gateway, ours.web))
+                async with found(ours) as there:
+                    assert there is not None
+                    placed = there.place(Errand("+14155550100", "agent"))
+                    while not person.legs:
+                        await asyncio.sleep(0.02)
+                    await running.aclose()
+                    ending = await placed.ended()
+                    assert ending == elsewhere.GONE
+                    with pytest.raises(NoRoom, match="does not answer"):
+                        await there.place(Errand("+14155550100", "agent")).ended()
+
+    asyncio.run(scenario())

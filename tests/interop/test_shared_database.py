@@ -1,0 +1,163 @@
+"""Several gateways share a PostgreSQL database: no job is dialled twice, caps hold for all, webhooks come once."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sipgw import deliveries, ledger
+from sipgw.deliveries import Deliveries
+from sipgw.dialler import Dialler, Pace
+from sipgw.dnc import OwnList
+from sipgw.events import Watchers
+from sipgw.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.jobs import Job, Jobs
+from sipgw.ledger import Ledger
+from sipgw.sip.leg import Leg
+from sipgw.store import Store, StoreOptions
+from tests.callee import Callee, callee
+from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
+from tests.interop.postgresql import Server, server, with_postgresql
+from tests.keeping import a_call
+from tests.test_call_out import calling_out
+from tests.test_webhooks import TARGET, TURNS, WHOLE, World
+
+__all__ = ["server"]
+pytestmark = with_postgresql
+
+
+async def emptied(server: Server) -> None:
+    async with Store(StoreOptions(url=server.url)) as store, store.write() as session:
+        await session.execute(text("TRUNCATE jobs, dials, deliveries, do_not_call, calls, turns, tool_calls, events"))
+
+
+@pytest.fixture(autouse=True)
+def fresh(server: Server) -> None:
+    asyncio.run(emptied(server))
+
+
+def test_a_crowd_claims_each_job_once(server: Server) -> None:
+    async def scenario() -> None:
+        now = datetime.now(UTC)
+        taken: Counter[int] = Counter()
+
+        async def take(store: Store, name: str) -> None:
+            jobs = Jobs(store, name)
+            while job := await jobs.claim("c", now):
+                taken[job.id] += 1
+
+        async with Store(StoreOptions(url=server.url)) as one, Store(StoreOptions(url=server.url)) as two:
+            planned = [
+                Job(campaign="c", key=str(key), number="+14155550100", agent="agent", due=0.0) for key in range(60)
+            ]
+            assert await Jobs(one, "").add_all("c", planned) == 60
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+                for name in range(8):
+                    group.create_task(take((one, two)[name % 2], str(name)))
+        assert len(taken) == 60, "who comes second takes the next, and nobody stops early"
+        assert set(taken.values()) == {1}
+
+    asyncio.run(scenario())
+
+
+def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, tmp_path: Path) -> None:
+    """With folders of their own, as on two machines; what they share is the database."""
+    count = 14
+
+    def declines(person: Callee, leg: Leg) -> None:
+        leg.ringing()
+        person.after(0.1, lambda one: one.reject(603), leg)
+
+    async def scenario() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            person = await stack.enter_async_context(callee(declines))
+            worlds = []
+            for name in ("one", "two"):
+                (tmp_path / name).mkdir()
+                kept = StoreOptions(str(tmp_path / name / "x.db"), server.url)
+                out = calling_out(tmp_path / name, person, change=lambda config, kept=kept: replace(config, store=kept))
+                worlds.append((await stack.enter_async_context(out))[0])
+            jobs = [
+                Job(campaign="c", key=number, number=number, agent="agent", due=0.0, consent=True)
+                for number in (f"+1415555{at:04}" for at in range(count))
+            ]
+            await Jobs(worlds[0].gateway.store, "").add_all("c", jobs)
+            pace = Pace(per_second=50.0, concurrent=2)
+            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+                for name, world in enumerate(worlds):
+                    each = Dialler(Jobs(world.gateway.store, str(name)), world.gateway, "c", pace)
+                    group.create_task(each.run(until_done=True))
+            called = Counter(leg.request.uri.user for leg in person.legs)
+            assert called == {f"+1415555{number:04}": 1 for number in range(count)}
+            assert await Jobs(worlds[1].gateway.store, "").states() == {"c": {"failed": count}}
+        audits = [next((tmp_path / name / "x.db.gate").glob("gate-*.jsonl")) for name in ("one", "two")]
+        decisions = [len(audit.read_bytes().splitlines()) for audit in audits]
+        assert sum(decisions) == count
+        assert min(decisions) > 0, "both had their share"
+
+    asyncio.run(scenario())
+
+
+def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> None:
+    options = GateOptions(consent="never", windows=ALWAYS, per_number_per_day=2, per_day=4)
+
+    async def scenario() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            gates = []
+            for name in ("one", "two"):
+                store = await stack.enter_async_context(Store(StoreOptions(url=server.url)))
+                gate = Gate(
+                    lambda: {"": options}, TRUNKS.get, OwnList(store), tmp_path / name, lambda: NOON, shared=store
+                )
+                gates.append(await stack.enter_async_context(gate))
+            one, two = gates
+            dial = Dial(CALIFORNIA, "us")
+            assert isinstance(await one.permit(dial), Permit)
+            assert isinstance(await two.permit(dial), Permit)
+            for gate in gates:
+                refused = await gate.permit(dial)
+                assert isinstance(refused, Refused)
+                assert refused.rule == "cap_number"
+                assert isinstance(await gate.judge(dial), Refused)
+            crowd = [Dial(f"+141555501{number:02}", "us") for number in range(20)]
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(gates[number % 2].permit(one)) for number, one in enumerate(crowd)]
+            assert sum(isinstance(each.result(), Permit) for each in asked) == 2, "of four a day two are left"
+            await asyncio.to_thread(server.stop)
+            away = await one.permit(Dial("+14155550199", "us"))
+            assert isinstance(away, Refused)
+            assert away.rule == "failed", "who cannot count does not call"
+            await asyncio.to_thread(server.start)
+
+    asyncio.run(scenario())
+
+
+def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "GATHER", 0.005)
+    monkeypatch.setattr(deliveries, "GOODBYE", 0.5)
+
+    async def scenario(world: World) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            watchers = []
+            for name in ("one", "two"):
+                store = await stack.enter_async_context(Store(StoreOptions(url=server.url, spool=str(tmp_path / name))))
+                queue = await stack.enter_async_context(Deliveries(store, (TARGET,), send=world.send, now=world.now))
+                watchers.append(Watchers())
+                await stack.enter_async_context(Ledger(store, watchers[-1], deliveries=queue))
+            for number in range(20):
+                for event in a_call(f"call-{number}", TURNS):
+                    watchers[number % 2].tell(event)
+            async with asyncio.timeout(30):
+                while len(world.took) < 20 * len(WHOLE):
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+
+    asyncio.run(scenario(world := World()))
+    assert all(world.of(f"call-{number}") == WHOLE for number in range(20))

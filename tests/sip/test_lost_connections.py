@@ -1,0 +1,89 @@
+"""Connections that are gone when a call wants to say something: real sockets of the loopback (RFC 3261 §18)."""
+
+import asyncio
+
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.events import Phase
+from sipgw.sip.leg import Leg
+from sipgw.sip.uri import Uri
+from tests.sip.test_endpoint import LOCAL, admit_all, last, pick_up, run
+from tests.sip.wire import OFFER
+
+CALL = """{method} sip:agent@127.0.0.1 SIP/2.0
+Via: SIP/2.0/TCP 127.0.0.1:{port};branch=z9hG4bK{method}
+From: <sip:a@h>;tag=1
+To: <sip:agent@127.0.0.1>{tag}
+Call-ID: x
+CSeq: 1 {method}
+Max-Forwards: 70
+Contact: <sip:a@127.0.0.1:{port};transport=tcp>
+Content-Length: 0
+
+"""
+
+
+def test_a_bye_that_dies_with_its_connection_is_sent_again_over_a_new_one() -> None:
+    """RFC 3261 §18: with the same branch, so that whoever has seen the first takes it for a retransmission."""
+
+    async def head(reader: asyncio.StreamReader, wanted: str) -> str:
+        while True:
+            message = (await reader.readuntil(b"\r\n\r\n")).decode()
+            await reader.readexactly(int(message.partition("Content-Length: ")[2].partition("\r")[0]))
+            if message.startswith(wanted):
+                return message
+
+    async def call() -> None:
+        taken: list[Leg] = []
+        again: asyncio.Queue[str] = asyncio.Queue()
+
+        async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            bye = await head(reader, "BYE")
+            again.put_nowait(bye)
+            lines = bye.split("\r\n")
+            kept = [line for line in lines if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
+            writer.write("\r\n".join(("SIP/2.0 200 OK", *kept, "Content-Length: 0", "", "")).encode())
+
+        def take(leg: Leg) -> None:
+            taken.append(leg)
+            pick_up(leg)
+
+        server = await asyncio.start_server(listening, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Endpoint(LOCAL, take, admit_all) as agent:
+            reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
+            writer.write(CALL.format(method="INVITE", port=port, tag="").replace("\n", "\r\n").encode())
+            tag = (await head(reader, "SIP/2.0 200")).partition("To: ")[2].partition(";tag=")[2].partition("\r")[0]
+            writer.write(CALL.format(method="ACK", port=port, tag=f";tag={tag}").replace("\n", "\r\n").encode())
+            while taken[0].phase is not Phase.CONFIRMED:
+                await asyncio.sleep(0.01)
+            taken[0].hangup()
+            bye = await head(reader, "BYE")
+            writer.close()
+            assert await again.get() == bye
+
+    run(call)
+
+
+def test_a_bye_whose_connection_is_gone_goes_over_a_new_one_to_where_the_contact_says() -> None:
+    async def call() -> None:
+        taken: list[Leg] = []
+
+        def take(leg: Leg) -> None:
+            taken.append(leg)
+            pick_up(leg)
+
+        async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+            target = Uri.parse(f"sip:agent@127.0.0.1:{agent.port};transport=tcp")
+            leg, _ = await phone.invite(target, "<sip:me@127.0.0.1>", OFFER)
+            while taken[0].phase is not Phase.CONFIRMED:
+                await asyncio.sleep(0.01)
+            streams_of = agent._transports._streams
+            (stream,) = streams_of._open.values()
+            stream.close()
+            while streams_of._open:
+                await asyncio.sleep(0.01)
+            taken[0].hangup()
+            assert (await last(leg)).how == "BYE"
+            assert [one.accepted for one in streams_of._open.values()] == [False]
+
+    run(call)

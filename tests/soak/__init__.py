@@ -1,0 +1,1 @@
+"""Long runs that look for leaks: ``python -m tests.soak media --minutes 60 --calls 100``."""

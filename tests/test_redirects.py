@@ -1,0 +1,171 @@
+"""Where a trunk may send a call on to by 302 (RFC 3261 §8.1.3.4), and what it costs nobody."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sipgw.dialling import Dialling
+from sipgw.gate_rules import Dial, Permit, Refused
+from sipgw.outbound import Outbound
+from sipgw.redirects import onward
+from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.message import Request
+from sipgw.sip.registrar import Registrar
+from sipgw.sip.uri import Uri
+from sipgw.trunks import TrunkOptions
+from tests.fakes.carriers.carrier import Carrier
+from tests.recipes import OFFER
+
+NUMBER, OTHER = "+14155550122", "+14155550133"
+
+
+def trunk(domain: str = "carrier.example", **more: Any) -> TrunkOptions:
+    values = {"domain": domain, "networks": ("203.0.113.0/24",), "calls_per_second": 100} | more
+    return TrunkOptions("one", "peer", **values)
+
+
+def led(contact: str, number: str = OTHER, target: str = f"sip:{NUMBER}@carrier.example", **more: Any) -> str:
+    there = onward(Uri.parse(target), Uri.parse(contact), number, trunk(**more))
+    return str(there) if there else ""
+
+
+@pytest.mark.parametrize(
+    ("contact", "there"),
+    [
+        (f"sip:{OTHER}@carrier.example", f"sip:{OTHER}@carrier.example"),
+        (f"sip:{OTHER}@N2.Carrier.Example:5080;transport=tcp", f"sip:{OTHER}@N2.Carrier.Example:5080;transport=tcp"),
+        (f"sip:{OTHER}@203.0.113.9", f"sip:{OTHER}@203.0.113.9"),
+        (f"sip:{OTHER}@partner.example", f"sip:{OTHER}@partner.example"),
+        (f"tel:{OTHER}", f"sip:{OTHER}@carrier.example"),
+        (f"sip:{OTHER}@evil.example", ""),
+        (f"sip:{OTHER}@evilcarrier.example", ""),
+        (f"sip:{OTHER}@198.51.100.1", ""),
+        (f"sip:{OTHER}@carrier.example;maddr=198.51.100.1", f"sip:{OTHER}@carrier.example"),
+        (f"sip:{OTHER}@carrier.example?Replaces=1", f"sip:{OTHER}@carrier.example"),
+        (f"h323:{OTHER}@carrier.example", ""),
+    ],
+)  # fmt: skip
+def test_a_trunk_sends_calls_on_within_itself(contact: str, there: str) -> None:
+    assert led(contact, redirect_to=("partner.example",)) == there
+
+
+def test_the_same_number_keeps_what_a_number_database_has_added() -> None:
+    dipped = f"sip:{NUMBER};npdi;rn=+14155550000@carrier.example"
+    assert led(dipped, NUMBER) == dipped
+
+
+def test_the_number_goes_out_as_the_gate_has_read_it() -> None:
+    assert led(f"sip:{OTHER};phone-context=evil@carrier.example") == f"sip:{OTHER}@carrier.example"
+    assert led("sip:anna@carrier.example", "anna") == ""
+
+
+def test_a_secure_call_stays_secure() -> None:
+    assert led(f"sip:{OTHER}@carrier.example", target=f"sips:{NUMBER}@carrier.example") == ""
+    assert led(f"sips:{OTHER}@carrier.example", target=f"sips:{NUMBER}@carrier.example")
+
+
+class Node(Carrier):
+    """Answers with what stands in `answers`, call by call; then it takes the call."""
+
+    domain = "carrier.example"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[tuple[int, str]] = []
+        self.dialled: list[str] = []
+
+    def on_invite(self, request: Request, addr: Any) -> None:
+        self.dialled.append(str(request.uri))
+        if self.answers:
+            status, contact = self.answers.pop(0)
+            self.reply(request, addr, status, headers=(("Contact", contact),) if contact else ())
+        else:
+            self._tasks.create_task(self.accept(request, addr))
+
+
+class Second(Node):
+    host = "127.0.9.2"
+
+
+@dataclass
+class Gate:
+    """Lets everybody be called but `never`."""
+
+    never: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    async def permit(self, dial: Dial) -> Permit | Refused:
+        self.asked.append(dial.number)
+        return Refused("never", "not that one") if dial.number == self.never else Permit(dial.number)
+
+
+async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
+    """What came of a call through a trunk at `node`: ``answered``, or the status."""
+    options = EndpointOptions("127.0.0.1", 0)
+    ways = Dialling([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
+    async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
+        out = Outbound(endpoint, ways, Registrar(), Counter(), gate)
+        try:
+            async with out.dial(NUMBER, lambda trunk: OFFER) as made:
+                made.leg.hangup()
+                await made.leg.over(5)
+                return "answered"
+        except CallFailed as failed:
+            return str(failed.ended.status)
+
+
+def test_a_call_follows_to_the_next_node_and_to_the_number_that_the_gate_permits() -> None:
+    async def scenario() -> None:
+        async with Node() as first, Second() as second:
+            gate = Gate()
+            first.answers = [(302, f"<sip:{OTHER}@{second.place}>;q=0.5, <sip:{NUMBER}@127.0.9.66>;q=0.9")]
+            assert await dialled(first, gate) == "answered"
+            assert gate.asked == [NUMBER, OTHER]
+            assert second.dialled == [f"sip:{OTHER}@{second.place}"]
+            assert not [*first.faults, *second.faults]
+
+    asyncio.run(scenario())
+
+
+def test_a_number_that_the_gate_refuses_is_not_called() -> None:
+    async def scenario() -> None:
+        async with Node() as node:
+            node.answers = [(302, f"<sip:{OTHER}@{node.place}>")]
+            gate = Gate(never=OTHER)
+            assert await dialled(node, gate) == "302"
+            assert gate.asked == [NUMBER, OTHER]
+            assert len(node.dialled) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_the_next_place_says_counts_and_a_circle_ends() -> None:
+    async def scenario() -> None:
+        async with Node() as node, Second() as second:
+            node.answers = [(302, f"<sip:{NUMBER}@{second.place}>")]
+            second.answers = [(486, "")]
+            assert await dialled(node, Gate()) == "486"
+            node.answers = [(302, f"<sip:{NUMBER}@{second.place}>")] * 9
+            second.answers = [(302, f"<sip:{NUMBER}@{node.place}>")] * 9
+            assert await dialled(node, Gate()) == "302"
+            assert len(second.dialled) == 2
+            numbers = [f"<sip:+1415555{last:04}@{second.place}>" for last in range(20)]
+            node.answers, second.answers = [(302, numbers[0])], [(302, number) for number in numbers[1:]]
+            assert await dialled(node, Gate()) == "302"
+            assert len(second.dialled) == 2 + 4, "five places and no more"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [305, 380])
+def test_another_proxy_or_service_is_not_another_try(status: int) -> None:
+    async def scenario() -> None:
+        async with Node() as node, Second() as second:
+            node.answers = [(status, f"<sip:{NUMBER}@{second.place}>")]
+            assert await dialled(node, Gate()) == str(status)
+            assert not second.dialled
+
+    asyncio.run(scenario())

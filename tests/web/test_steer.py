@@ -1,0 +1,171 @@
+"""Who may listen to a live call and take it over, by websocket; whole calls are in tests/test_browser_operator.py."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from sipgw.audience import MOST
+from sipgw.config import parse
+from sipgw.store import Store, StoreOptions
+from sipgw.web import steer
+from sipgw.web.accounts import Accounts
+from sipgw.web.server import Dashboard
+from tests.web.house import Standing, live_call
+
+BLOCK = bytes(range(200)) * 8
+
+
+@contextlib.asynccontextmanager
+async def dashboard(folder: Path, toml: str = "") -> AsyncIterator[tuple[Standing, str]]:
+    config = parse(f"[web]\nport = 0\n{toml}", "x", {"PASSWORD": "correct horse"})
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        house = Standing(config, store)
+        async with Dashboard(house, config.web) as served:
+            yield house, served.url.rstrip("/")
+
+
+def socket(url: str, what: str, call: str = "call-1", **options: Any) -> connect:
+    return connect(f"ws{url.removeprefix('http')}/api/live/{call}/{what}", compression=None, **options)
+
+
+async def closed(socket: ClientConnection) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as why:
+        while True:
+            async with asyncio.timeout(5):
+                await socket.recv()
+    assert why.value.rcvd
+    return why.value.rcvd.code, why.value.rcvd.reason
+
+
+async def until_heard(house: Standing, listeners: int) -> Any:
+    audience = house.calls["call-1"].call.audience  # type: ignore[union-attr]
+    async with asyncio.timeout(5):
+        while len(audience._queues) < listeners:
+            await asyncio.sleep(0.01)
+    return audience
+
+
+def test_several_listen_until_the_call_is_over(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            house.begin(live_call())
+            async with socket(url, "listen") as one, socket(url, "listen") as other:
+                audience = await until_heard(house, 2)
+                audience.hear(BLOCK)
+                assert await one.recv() == await other.recv() == BLOCK
+                audience.hear(b"")
+                assert await closed(one) == await closed(other) == (4001, "The call is over.")
+            assert not audience._queues
+            deeds = await Accounts(house.store).deeds()
+            assert [(deed.who, deed.action, deed.target) for deed in deeds] == [("you", "listened", "call-1")] * 2
+
+    asyncio.run(look())
+
+
+def test_who_leaves_is_listened_for_no_more(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            house.begin(live_call())
+            async with socket(url, "listen"):
+                audience = await until_heard(house, 1)
+            async with asyncio.timeout(5):
+                while audience._queues:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(look())
+
+
+def test_a_stream_is_limited_so_that_who_signed_out_hears_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steer, "LISTEN_LIMIT", 0.1)
+
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            house.begin(live_call())
+            async with socket(url, "listen") as one:
+                assert await closed(one) == (4000, "")
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("what", ["listen", "take-over"])
+def test_a_call_that_is_over_or_rings_cannot_be_heard(tmp_path: Path, what: str) -> None:
+    offer = '{"sdp": "v=0"}'
+
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            async with socket(url, what) as one:
+                await one.send(offer)
+                assert await closed(one) == (4001, "The call is over.")
+            house.begin(live_call(answered=None))
+            async with socket(url, what) as one:
+                await one.send(offer)
+                code, reason = await closed(one)
+                assert code == 4003
+                assert reason in ("the call is not answered yet", "the offer has no media at all")
+
+    asyncio.run(look())
+
+
+def test_an_audience_that_is_full_says_so(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            audience: Any = house.begin(live_call()).call.audience  # type: ignore[union-attr]
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(MOST):
+                    stack.enter_context(audience.listen())
+                async with socket(url, "listen") as one:
+                    assert await closed(one) == (4003, "20 people listen already")
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("wrong", ["", "{}", "[" * 1000, '{"sdp": 7}', b"\x00", "x" * 300_000])
+def test_an_offer_that_is_none_is_refused(tmp_path: Path, wrong: str | bytes) -> None:
+    async def look() -> None:
+        async with dashboard(tmp_path) as (house, url):
+            house.begin(live_call())
+            async with socket(url, "take-over") as one:
+                await one.send(wrong)
+                code, reason = await closed(one)
+                assert code == 1009 or (code, reason) == (4003, "The browser made no offer.")
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("what", ["listen", "take-over"])
+def test_only_operators_from_a_page_of_ours_come_in(tmp_path: Path, what: str) -> None:
+    async def refused(url: str, **options: Any) -> int:
+        with pytest.raises(InvalidStatus) as why:
+            async with socket(url, what, **options):
+                pass
+        return int(why.value.response.status_code)
+
+    async def look() -> None:
+        async with dashboard(tmp_path, 'password = "${PASSWORD}"') as (house, url):
+            house.begin(live_call())
+            accounts, cookies = Accounts(house.store), {}
+            for name in ("viewer", "operator"):
+                await accounts.set_user(name, name, "battery staple")  # type: ignore[arg-type]
+                async with httpx.AsyncClient(base_url=url) as browser:
+                    await browser.post("/sign-in", data={"name": name, "password": "battery staple"})
+                    cookies[name] = {"Cookie": f"sipgw_session={browser.cookies['sipgw_session']}"}
+            key = {"Authorization": f"Bearer {await accounts.add_key('crm', ['calls:control'])}"}
+            assert await refused(url) == 401
+            assert await refused(url, additional_headers=cookies["viewer"]) == 403
+            assert await refused(url, additional_headers=key) in (401, 403)
+            assert await refused(url, additional_headers=cookies["operator"], origin="http://evil.example") == 403
+            host = {"Host": "evil.example"}
+            assert await refused(url, additional_headers=cookies["operator"] | host) in (400, 421)
+            async with socket(url, what, additional_headers=cookies["operator"], origin=url):
+                pass
+
+    asyncio.run(look())
