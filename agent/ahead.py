@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from agent.errors import ProviderError
 
 T = TypeVar("T")
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[None]]
 
 AHEAD = 1000
 """Pieces that may wait; then the stream is read no further until somebody takes them."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -19,7 +19,7 @@ from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
 from agent.persona import Persona
 from agent.phrases import words_of
-from agent.records import CallerSaid, Interrupted, Outcome, ProviderFailed, Report, Times, Turn, TurnEnded, tell
+from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
 from agent.steering import Steering
 from agent.tools import Tool, Toolbox
@@ -73,7 +73,7 @@ class Conversation:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         connect = None if transfer is None else self._hand_over
-        self.steering = Steering(line, self._floor, self._agent, self._recite, connect)
+        self.steering = Steering(line, self._floor, self._agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
 
     async def open(self) -> None:
@@ -99,6 +99,12 @@ class Conversation:
         finally:
             await self.close()
         return outcome
+
+    def _noted(self) -> None:
+        """Forget what was thought of without the newest note."""
+        if self._floor.prepared is not None:
+            self._floor.prepared.cancel()
+            self._floor.prepared = None
 
     def _begin(self) -> None:
         if self._persona.notice:
@@ -340,11 +346,11 @@ class Conversation:
         if connected:
             self._floor.end(outcome)
         elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
-            self._reply(Turn(), lambda reply: reply.recite(self._persona.not_connected))
+            self._recite(self._persona.not_connected)
 
     # What fails
 
-    def _fail(self, part: Literal["ears", "model", "voice"], error: ProviderError) -> None:
+    def _fail(self, part: Part, error: ProviderError) -> None:
         """Apologise, then transfer or hang up."""
         if self._floor.turns.state in (State.CLOSING, State.ENDED):
             return
@@ -355,7 +361,7 @@ class Conversation:
         self._fall_silent()
         outcome = Outcome("transfer" if self._transfer else "failed", f"{part} failed: {error}")
         self._agent.control.outcome = outcome
-        self._spawn(self._apologise(outcome, by_voice=part != "voice"))
+        self._spawn(self._apologise(outcome, by_voice=part in ("ears", "model")))
 
     async def _apologise(self, outcome: Outcome, *, by_voice: bool) -> None:
         turn, text = Turn(), self._persona.apology

@@ -1,8 +1,8 @@
 """Speech to speech: one provider that hears, thinks and speaks. One object per call."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from agent.ears import Onset, Transcript
 from agent.model import ToolCall, ToolSchema
@@ -18,6 +18,10 @@ class Brief:
     """What is said first, word for word; empty: the caller begins."""
     tools: Sequence[ToolSchema] = ()
     """As for a `agent.model.Model`."""
+
+
+class Answering(NamedTuple):
+    """The provider takes the caller's turn for complete, or does what it was asked to: a reply follows."""
 
 
 class Speech(NamedTuple):
@@ -45,14 +49,33 @@ class ReplyEnded(NamedTuple):
     complete: bool
 
 
-DuplexEvent = Onset | Transcript | Speech | Words | ReplyEnded | ToolCall
+class Consumed(NamedTuple):
+    """Something that is charged for, since the last time."""
+
+    unit: Literal["tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
+    amount: int
+
+
+class Reopened(NamedTuple):
+    """Another session has taken the place of one that was lost. It knows what the brief says, and is silent."""
+
+
+DuplexEvent = Onset | Transcript | Answering | Speech | Words | ReplyEnded | ToolCall | Consumed | Reopened
 """After `Onset` the line should fall silent and `cut` be told how far the reply had come."""
+
+
+def exactly(text: str) -> str:
+    """The instructions to say `text` word for word."""
+    return f"Say exactly this, and nothing else: {text}"
 
 
 class Duplex(Protocol):
     """A live speech-to-speech session."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
 
     async def open(self) -> None:
         """Begin the session. Raises `agent.errors.ProviderError` when refused or too slow."""
@@ -70,14 +93,40 @@ class Duplex(Protocol):
         """Note that of `reply` only `samples` were played; nothing more of it is reported."""
         ...
 
+    def hush(self) -> None:
+        """Make no more of the reply that is being made, if the caller has not interrupted it anyhow."""
+        ...
+
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:
         """Give the result of a tool call, as JSON text; the reply goes on when all of them are answered."""
         ...
 
-    def prompt(self, instructions: str) -> None:
-        """Have something said now, such as a reminder that somebody is waiting."""
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """Have something said now, such as a reminder that somebody is waiting.
+
+        `aside` is for what is said while a tool runs, and belongs to no turn.
+        """
+        ...
+
+    def tell(self, text: str) -> None:
+        """Take `text` as what the caller said, such as the keys they pressed; a reply follows."""
+        ...
+
+    def instruct(self, instructions: str) -> None:
+        """Change the system prompt from the next reply on."""
         ...
 
     async def close(self) -> None:
         """End the session politely; safe to call twice and after a failure."""
+        ...
+
+
+class Session(Duplex, Protocol):
+    """What hears and speaks in one call: another session of a provider follows one that is lost."""
+
+    brief: Callable[[], Brief]
+    """What the next session is to be; to be set before `open`."""
+
+    def give_up(self, problem: str) -> None:
+        """Take the present session for lost, because of `problem`."""
         ...

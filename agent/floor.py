@@ -1,15 +1,14 @@
 """What one conversation is at: whose turn it is, what is being said, and how the caller's sound arrived."""
 
 import asyncio
-from typing import Literal
 
 from agent.ears import Transcript, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.records import Outcome, Spoken, Turn
+from agent.records import Outcome, Part, Spoken, Turn
 from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
-from agent.vad import Activity, VoiceActivity
+from agent.vad import HANGOVER, Activity, VoiceActivity
 
 
 class Floor:
@@ -22,7 +21,7 @@ class Floor:
         """The first utterance of `turn`."""
         self.replying: asyncio.Task[None] | None = None
         self.prepared: Preparation | None = None
-        self.broken: tuple[Literal["ears", "voice"], ProviderError] | None = None
+        self.broken: tuple[Part, ProviderError] | None = None
         """What could not be opened."""
         self.changed = asyncio.Event()
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -42,6 +41,8 @@ class Listening:
 
     def __init__(self) -> None:
         self.activity = VoiceActivity()
+        self.silent_since = 0.0
+        """When the last loud sound arrived, if it has ended."""
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
@@ -50,7 +51,10 @@ class Listening:
         """Take sound whose last sample arrived `at`; returns the changes of activity."""
         self._given += len(ulaw)
         self._arrived = at
-        return self.activity.feed(ulaw)
+        changes = self.activity.feed(ulaw)
+        if changes and not changes[-1].onset:
+            self.silent_since = at - changes[-1].ago - HANGOVER
+        return changes
 
     def note(self, transcript: Transcript) -> None:
         """Remember where the last word ended."""

@@ -23,6 +23,8 @@ class Sentence:
     utterance: int
     text: str
     samples: int = 0
+    timed: list[tuple[int, int]] = field(default_factory=list)
+    """How many letters are spoken after how many samples, if the provider says so."""
     complete: bool = False
     heard: str | None = None
     """What of it the caller heard once that is decided; None while it counts as heard."""
@@ -51,7 +53,8 @@ class Said:
 class Asked:
     """What the caller said."""
 
-    text: str
+    text: str = ""
+    """Empty as long as nobody has written it down."""
 
 
 class History:
@@ -61,6 +64,7 @@ class History:
         self._prompt = prompt
         self._entries: list[Asked | Said] = []
         self._notes: list[str] = []
+        self._known = ""
 
     @property
     def turns(self) -> int:
@@ -69,15 +73,21 @@ class History:
 
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
+        asked = self.asked()
+        asked.text = f"{asked.text} {text}".strip()
+        return asked.text
+
+    def asked(self) -> Asked:
+        """The entry for what the caller says now; they may have got no answer yet."""
         while self._entries and isinstance(last := self._entries[-1], Said) and not last.calls:
             if any(sentence.counted for sentence in last.sentences):
                 break
             self._entries.pop()
-        if self._entries and isinstance(last := self._entries[-1], Asked):
-            last.text = f"{last.text} {text}"
-            return last.text
-        self._entries.append(Asked(text))
-        return text
+        if not (self._entries and isinstance(self._entries[-1], Asked)):
+            self._entries.append(Asked())
+        last = self._entries[-1]
+        assert isinstance(last, Asked)  # noqa: S101  it was made sure of
+        return last
 
     def note(self, text: str) -> bool:
         """Let the model know `text`, which nobody says; returns whether there was room for it."""
@@ -85,6 +95,10 @@ class History:
             return False
         self._notes.append(text)
         return True
+
+    def know(self, text: str) -> None:
+        """Let the model know a fact of this call, from its next reply on."""
+        self._known = text
 
     def say(self) -> Said:
         """A new entry for what the agent is about to say."""
@@ -108,11 +122,13 @@ class History:
     def messages(self, asked: str = "") -> list[Message]:
         """The whole conversation; with `asked`, as if the caller had said that now."""
         # The newest note stands last; not every model takes system messages in the middle.
-        prompt = "\n\n".join([self._prompt, *(f"{NOTE} {note}" for note in self._notes)])
+        prompt = "\n\n".join(
+            [self._prompt, *([self._known] if self._known else []), *(f"{NOTE} {note}" for note in self._notes)]
+        )
         messages: list[Message] = [{"role": "system", "content": prompt}]
         for entry in self._entries:
             if isinstance(entry, Asked):
-                messages.append({"role": "user", "content": entry.text})
+                messages += [{"role": "user", "content": entry.text}] if entry.text else []
             else:
                 messages += _said_messages(entry)
         if asked:
@@ -135,8 +151,9 @@ def heard_part(sentence: Sentence, samples: int) -> str:
     whole = sentence.samples if sentence.complete else max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text))
     if sentence.complete and samples >= whole > 0:
         return sentence.text
-    share = samples / whole if whole else 0.0
-    letters = int(share * len(sentence.text))
+    letters = int((samples / whole if whole else 0.0) * len(sentence.text))
+    if sentence.timed:
+        letters = max((spoken for spoken, until in sentence.timed if until <= samples), default=0)
     if letters <= 0:
         return ""
     # A word counts as heard when its last letter was reached.

@@ -37,7 +37,10 @@ Piece = Text | ToolCall | Usage
 class Model(Protocol):
     """A language model. One object serves every call."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
 
     def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream the reply to `messages`; closing the generator cancels it upstream.

@@ -1,18 +1,18 @@
 """Ears and voice of one conversation, got ready and put away together."""
 
 import asyncio
-from typing import Literal
 
 import structlog
 
 from agent.ears import Ears
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
+from agent.records import Part
 from agent.voice import Voice
 
 log = structlog.get_logger()
 
-Broken = tuple[Literal["ears", "voice"], ProviderError]
+Broken = tuple[Part, ProviderError]
 """Which of them cannot be used, and why."""
 
 
@@ -20,7 +20,7 @@ async def open_parts(ears: Ears, voice: Voice) -> Broken | None:
     """Get both ready at the same time; returns which failed, if one did."""
     broken: list[Broken] = []
 
-    async def ready(part: Literal["ears", "voice"], provider: Ears | Voice) -> None:
+    async def ready(part: Part, provider: Ears | Voice) -> None:
         try:
             with boundary(provider.name):
                 async with asyncio.timeout(OPEN):

@@ -8,6 +8,9 @@ import structlog
 
 log = structlog.get_logger()
 
+Part = Literal["ears", "model", "voice", "duplex"]
+"""A part of the agent; `duplex` is one provider that hears, thinks and speaks."""
+
 
 @dataclass
 class ToolRun:
@@ -122,17 +125,17 @@ class TurnEnded(NamedTuple):
 class ProviderFailed(NamedTuple):
     """A part of the agent failed."""
 
-    part: Literal["ears", "model", "voice"]
+    part: Part
     cause: str
 
 
 class Used(NamedTuple):
     """Something that costs was used."""
 
-    part: Literal["ears", "model", "voice"]
+    part: Part
     name: str
     """The provider."""
-    unit: Literal["seconds", "tokens_in", "tokens_out", "characters"]
+    unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
     """Seconds of sound heard, tokens, or characters spoken."""
     amount: float
 

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from agent.ahead import Ahead, Spawn
 from agent.history import History, Said, Sentence
 from agent.limits import think
 from agent.model import Model, Piece, Text, ToolCall
 from agent.mouth import Mouth
-from agent.records import AgentSays, Outcome, Report, ToolDone, ToolStarted, Turn
+from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
 from agent.sentences import SentenceCutter
 from agent.tools import Tool, Toolbox, result_text, tool
 
@@ -193,7 +193,7 @@ class Reply:
 
     async def _run_tools(self, said: Said) -> None:
         agent = self._agent
-        runs: dict[asyncio.Task[None], Tool | None] = {}
+        runs: dict[asyncio.Task[Any], Tool | None] = {}
         for call in said.calls:
             task = agent.spawn(self._run_tool(call, said))
             runs[task] = found = agent.toolbox.get(call.name)
@@ -214,9 +214,10 @@ class Reply:
                     task.cancel()
             raise
 
-    async def _run_tool(self, call: ToolCall, said: Said) -> None:
+    async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:
         self._agent.report(ToolStarted(call.name, call.arguments))
         run = await self._agent.toolbox.run(call.name, call.arguments, self._agent.history.turns)
         said.results[call.id] = result_text(run)
         self.turn.tools.append(run)
         self._agent.report(ToolDone(run))
+        return run

@@ -1,4 +1,4 @@
-"""The process for browsers: ``python -m media.browser_worker FD NETWORK``, a child of the gateway that does not outlive it.
+"""The process for browsers: ``python -m media.browser_worker FD NETWORK``, a child that does not outlive the gateway.
 
 Orders and answers are lines of JSON, as `media.browsers` writes and reads them.
 """
@@ -80,7 +80,9 @@ class Ranged(asyncio.SelectorEventLoop):
         super().__init__()
         self._ports = ports
 
-    async def create_datagram_endpoint(self, protocol_factory: Any, local_addr: Any = None, **more: Any) -> Any:
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Any, local_addr: Any = None, **more: Any
+    ) -> Any:
         """See `asyncio.loop.create_datagram_endpoint`."""
         if not (self._ports and local_addr and local_addr[1] == 0):
             return await super().create_datagram_endpoint(protocol_factory, local_addr, **more)

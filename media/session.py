@@ -216,12 +216,18 @@ class Session:
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | Report | None]:
         """Take a datagram; returns the mu-law sound that is ready and the key that was pressed, if any."""
+        clear = self.unprotected(data, now)
+        return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
+
+    def unprotected(self, data: bytes, now: float) -> bytes | None:
+        """A datagram of sound without its encryption, None if it is not authentic; RTCP stays as it is."""
+        if self._srtp is None or is_rtcp(data):  # only what is authentic may latch, be counted or heard
+            return data
+        return self._srtp.unprotect(data, now)
+
+    def receive_clear(self, data: bytes, sender: Address, now: float) -> tuple[bytes, Digit | Report | None]:
+        """Take a datagram that is not encrypted any more: see `receive`."""
         nothing = (b"", None)
-        if self._srtp is not None and not is_rtcp(data):  # only what is authentic may latch, be counted or heard
-            clear = self._srtp.unprotect(data, now)
-            if clear is None:
-                return nothing
-            data = clear
         packet = parse(data)
         if packet is None:
             if is_rtcp(data):

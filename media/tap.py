@@ -2,12 +2,12 @@
 
 A tap writes packets into blocks, each of which can be read without the others; all blocks of all calls share one
 `Pool`. Where it is full, the oldest block of the call that ended first goes, then the oldest of all. Keys of SRTP are
-never here: its packets are kept as they were sent, encrypted.
+never here: its packets are kept as they were sent, encrypted, unless calls are to be played again.
 """
 
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -36,6 +36,8 @@ class TapOptions:
     """Seconds of a call that `recent` keeps."""
     limit: int = 64 << 20
     """Bytes that all calls together may take, those that have ended included."""
+    clear: bool = False
+    """Whether what came by SRTP is kept as it was before it was encrypted, so that it can be played again."""
 
 
 class Tapped(NamedTuple):
@@ -87,7 +89,7 @@ class Block:
 class Tap:
     """The packets of one call."""
 
-    __slots__ = ("_block", "_count", "_headers", "_options", "_pool", "_until", "blocks", "muted", "number")
+    __slots__ = ("_block", "_count", "_headers", "_options", "_pool", "_until", "blocks", "clear", "muted", "number")
 
     def __init__(self, pool: "Pool", number: int, options: TapOptions) -> None:
         self.number = number
@@ -95,6 +97,8 @@ class Tap:
         """Whether sound and keys are left out for now: what must not be recorded must not be captured."""
         self.blocks: deque[Block] = deque()
         self._pool = pool
+        self.clear = options.clear
+        """Whether SRTP is kept without its encryption."""
         self._options = options
         self._headers = options.keep == "headers"
         self._count = 0
@@ -189,6 +193,21 @@ class Pool:
             del self._ended[block]
             if not tap.blocks:
                 del self.taps[tap.number]
+
+
+def packed(packets: Iterable[Tapped]) -> bytes:
+    """What `read` makes `packets` of."""
+    addresses: dict[tuple[str, int], int] = {}
+    data = bytearray()
+    for packet in packets:
+        number = addresses.get(packet.remote)
+        if number is None:
+            number = addresses[packet.remote] = min(len(addresses), MAX_ADDRESSES)
+            name = f"{packet.remote[0]} {packet.remote[1]}".encode()
+            data += _RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)) + name
+        flags = packet.out | packet.control << 1
+        data += _RECORD.pack(packet.at, flags, number, packet.size, len(packet.data)) + packet.data
+    return bytes(data)
 
 
 def read(block: bytes) -> Iterator[Tapped]:

@@ -26,18 +26,13 @@ from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule
-from media.session import Digit, Format
-from media.srtp import Keys
+from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
-from media.worker_channel import Channel
+from media.worker_channel import CHUNK, Channel
 
-CHUNK = 480
-"""Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
-ROUNDS = 64
+ROUNDS = 128
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
-NO_RTP = (2.0, 10.0, 30.0)
-"""Seconds without a packet at which the gateway is told."""
 WATCH = 0.5
 """Seconds at most between two looks at a call: whether it still receives, and whether a report is due."""
 LIVE = (RATE // 5, RATE // 10)
@@ -126,19 +121,6 @@ class Worker:
                     self._report(channel, *session.handle_timer(now))
                 channel.watch_at = min(now + WATCH, session.deadline)
                 self._watch(channel, now)
-                self._rate(channel)
-
-    def _watch(self, channel: Channel, now: float) -> None:
-        """Tell when nothing has been received for a while, which names a dead direction."""
-        if not channel.session.receiving:
-            channel.quiet_since, channel.warned = now, 0
-            return
-        silent = now - max(channel.session.inbound.heard_at or 0.0, channel.quiet_since)
-        if channel.warned and silent < NO_RTP[channel.warned - 1]:
-            channel.warned = 0
-        elif channel.warned < len(NO_RTP) and silent >= NO_RTP[channel.warned]:
-            channel.warned += 1
-            self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
 
     def _report(self, channel: Channel, report: bytes, remote: tuple[str, int] | None) -> None:
         """Send RTCP."""
@@ -150,17 +132,12 @@ class Worker:
             if channel.tap:
                 channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
-    def _rate(self, channel: Channel) -> None:
-        """Tell when the call's quality is known better."""
-        control = channel.session.control
-        latest, inbound = control.meter.latest, channel.session.inbound
-        rated = control.far.delay, control.meter.deadline
-        if rated != channel.rated:
-            ended, channel.rated = channel.rated[1] < rated[1], rated
-            scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
-            buffer = inbound.reception.jitter / RATE, inbound.jitter.hole_wait
-            body = wire.QUALITY.pack(ended, rated[0], *scores, *buffer, self._process.late_max)
-            self._tell(Kind.QUALITY, channel.number, body)
+    def _watch(self, channel: Channel, now: float) -> None:
+        """Tell when nothing has been received for a while, and when the call's quality is known better."""
+        if silent := channel.silent_for(now):
+            self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
+        if rated := channel.rate(self._process.late_max):
+            self._tell(Kind.QUALITY, channel.number, rated)
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""
@@ -194,9 +171,12 @@ class Worker:
         except OSError:  # an ICMP error of an earlier packet
             return
         sender = sender[:2]
+        clear = channel.session.unprotected(data, now)
         if channel.tap:
-            channel.tap.take(now, data, sender, out=False)
-        sound, event = channel.session.receive(data, sender, now)
+            channel.tap.take(now, clear if clear and channel.tap.clear else data, sender, out=False)
+        if clear is None:
+            return
+        sound, event = channel.session.receive_clear(clear, sender, now)
         if sound:
             self._hand_up(channel, sound, now)
         if event is None:
@@ -226,18 +206,13 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
-        chunk = channel.chunk
-        chunk += sound
-        while len(chunk) >= CHUNK:
-            ulaw = bytes(chunk[:CHUNK])
-            del chunk[:CHUNK]
+        for ulaw in channel.gather(sound):
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
                 self._process.handover_dropped += CHUNK
-            if tones := channel.session.inbound.tones:
-                for key in tones.receive(ulaw):
-                    self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
+            for key in channel.keys_in(ulaw):
+                self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
     def _tell(self, kind: Kind, channel: int, body: bytes = b"") -> None:
         self._out += Message(kind, channel, body).encode()
@@ -265,8 +240,6 @@ class Worker:
         match message.kind:
             case Kind.CONNECT:
                 self._connect(channel, json.loads(body))
-            case Kind.DIGITS:
-                channel.session.digits.send(*json.loads(body))
             case Kind.STATS:
                 self._count(channel)
             case Kind.BRIDGE:
@@ -282,21 +255,8 @@ class Worker:
             case Kind.CLOSE:
                 self._close(channel)
             case kind:
-                self._play(channel, kind, body)
-
-    def _play(self, channel: Channel, kind: int, body: bytes) -> None:
-        playout = channel.session.playout
-        match kind:
-            case Kind.SAY:
-                playout.say(wire.NUMBER.unpack_from(body)[0], body[wire.NUMBER.size :])
-            case Kind.FINISH:
-                playout.finish(*wire.NUMBER.unpack(body))
-            case Kind.PAUSE:
-                self._tell(Kind.HALTED, channel.number, wire.POSITION.pack(*playout.pause()))
-            case Kind.RESUME:
-                playout.resume()
-            case Kind.STOP:
-                playout.stop()
+                if halted := channel.play(kind, body):
+                    self._tell(Kind.HALTED, channel.number, halted)
 
     def _open(self, message: Message) -> None:
         wanted = json.loads(message.body)
@@ -305,7 +265,8 @@ class Worker:
         except (PortsExhaustedError, OSError) as error:
             self._tell(Kind.REFUSED, message.channel, str(error).encode())
             return
-        channel = Channel(message.channel, ports)
+        channel = Channel(message.channel)
+        channel.ports = ports
         channel.quiet_since = time.monotonic()
         self._channels[message.channel] = channel
         channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
@@ -317,13 +278,7 @@ class Worker:
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
     def _connect(self, channel: Channel, wanted: dict[str, Any]) -> None:
-        now = channel.quiet_since = time.monotonic()
-        remote = (wanted["host"], wanted["port"])
-        form = Format(**wanted["format"])
-        control = tuple(wanted["control"]) if wanted["control"] else None
-        keys = Keys.decode(wanted["keys"]) if wanted["keys"] else None
-        directions = {"send": wanted["send"], "receive": wanted["receive"]}
-        channel.session.connect(form, remote, now, control=control, keys=keys, **directions)
+        channel.connect(wanted, time.monotonic())
         waited(channel.ports.rtp if channel.session.control.route.muxed else channel.ports.rtcp)
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 

@@ -1,12 +1,23 @@
 """One call in the media process."""
 
+import json
 import random
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from media import relay
+from media import relay, wire
+from media.g711 import RATE
 from media.ports import PortPair
-from media.session import Session
+from media.session import Format, Session
+from media.srtp import Keys
 from media.tap import Tap
+from media.wire import Kind
+
+CHUNK = 480
+"""Bytes of sound handed up at a time (60 ms: the least multiple of 20 ms that AssemblyAI accepts)."""
+NO_RTP = (2.0, 10.0, 30.0)
+"""Seconds without a packet at which the gateway is told."""
 
 
 class Channel:
@@ -26,10 +37,11 @@ class Channel:
         "warned",
         "watch_at",
     )
+    ports: PortPair
+    """Set by the worker; a call that is played again has none."""
 
-    def __init__(self, number: int, ports: PortPair) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.ports = ports
         self.session = Session(
             random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
         )
@@ -45,6 +57,78 @@ class Channel:
         """The other side of a bridge."""
         self.heard = True
         """Whether the gateway gets the sound."""
+
+    def connect(self, wanted: dict[str, Any], now: float) -> None:
+        """Exchange sound as the gateway wants it: see `media.channel.Channel.connect`."""
+        self.quiet_since = now
+        self.session.connect(
+            Format(**wanted["format"]),
+            (wanted["host"], wanted["port"]),
+            now,
+            control=tuple(wanted["control"]) if wanted["control"] else None,
+            keys=Keys.decode(wanted["keys"]) if wanted["keys"] else None,
+            send=wanted["send"],
+            receive=wanted["receive"],
+        )
+
+    def play(self, kind: int, body: bytes) -> bytes:
+        """Obey an order about what is said; returns where it halted, if it was one to halt."""
+        playout = self.session.playout
+        match kind:
+            case Kind.SAY:
+                playout.say(wire.NUMBER.unpack_from(body)[0], body[wire.NUMBER.size :])
+            case Kind.FINISH:
+                playout.finish(*wire.NUMBER.unpack(body))
+            case Kind.PAUSE:
+                return wire.POSITION.pack(*playout.pause())
+            case Kind.RESUME:
+                playout.resume()
+            case Kind.STOP:
+                playout.stop()
+            case Kind.DIGITS:
+                self.session.digits.send(*json.loads(body))
+        return b""
+
+    def gather(self, sound: bytes) -> Sequence[bytes]:
+        """Take sound that was received; returns what is to be handed up."""
+        chunk = self.chunk
+        chunk += sound
+        if len(chunk) < CHUNK:
+            return ()
+        whole = len(chunk) - len(chunk) % CHUNK
+        ready = [bytes(chunk[at : at + CHUNK]) for at in range(0, whole, CHUNK)]
+        del chunk[:whole]
+        return ready
+
+    def keys_in(self, chunk: bytes) -> list[str]:
+        """Keys that sound in it, if they are listened for."""
+        tones = self.session.inbound.tones
+        return list(tones.receive(chunk)) if tones else []
+
+    def silent_for(self, now: float) -> float:
+        """Seconds without a packet when the gateway is to be told, else 0: it names a dead direction."""
+        if not self.session.receiving:
+            self.quiet_since, self.warned = now, 0
+            return 0.0
+        silent = now - max(self.session.inbound.heard_at or 0.0, self.quiet_since)
+        if self.warned and silent < NO_RTP[self.warned - 1]:
+            self.warned = 0
+        elif self.warned < len(NO_RTP) and silent >= NO_RTP[self.warned]:
+            self.warned += 1
+            return silent
+        return 0.0
+
+    def rate(self, late_max: float) -> bytes:
+        """The body of the message that tells the quality, if it is known better than before."""
+        control, inbound = self.session.control, self.session.inbound
+        latest = control.meter.latest
+        rated = control.far.delay, control.meter.deadline
+        if rated == self.rated:
+            return b""
+        ended, self.rated = self.rated[1] < rated[1], rated
+        scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
+        buffer = inbound.reception.jitter / RATE, inbound.jitter.hole_wait
+        return wire.QUALITY.pack(ended, rated[0], *scores, *buffer, late_max)
 
     def bridge(self, other: "Channel | None", *, heard: bool) -> None:
         """Join with `other`, or with nobody any more; `heard`, whether the gateway still gets the sound of both."""

@@ -32,6 +32,7 @@ from sipgw.evaluation.command import eval_command
 from sipgw.gateway import Gateway
 from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
+from sipgw.replay.command import replay_command
 from sipgw.simulate.command import simulate_command
 from sipgw.sip.handover import Offer
 from sipgw.web.server import Dashboard
@@ -108,6 +109,7 @@ app.command()(doctor)
 app.add_typer(campaigns, name="campaign")
 app.command()(support)
 app.command("simulate")(simulate_command)
+app.command("replay")(replay_command)
 app.command("load")(load_command)
 app.command("eval")(eval_command)
 
@@ -198,7 +200,7 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
 
 
 def _parts(choice: Choice) -> str:
-    return ", ".join(f"{part} {choice.of(part)}" for part in ("ears", "model", "voice"))
+    return ", ".join(f"{part} {choice.of(part)}" for part in choice.parts)
 
 
 def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:

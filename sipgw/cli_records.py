@@ -97,7 +97,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folder)
+                gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folders)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
 
         asyncio.run(run())

@@ -13,6 +13,7 @@ from typing import Literal
 
 from dotenv import dotenv_values
 
+from agent.mcp_options import McpOptions
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
 from agent.providers.cartesia_ink import CartesiaOptions
@@ -25,6 +26,8 @@ from agent.providers.local.host import LocalSpeechOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_speak import OpenAIVoiceOptions
 from agent.providers.polly import PollyOptions
+from agent.providers.realtime_session import RealtimeOptions
+from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
 from sipgw.accounts import AccountOptions
@@ -38,6 +41,7 @@ from sipgw.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
 from sipgw.people import PersonOptions, TransferOptions
+from sipgw.prefetch_options import PrefetchOptions
 from sipgw.prices import CostOptions, PriceOptions
 from sipgw.privacy import PrivacyOptions
 from sipgw.promises import CallbackOptions
@@ -52,6 +56,7 @@ from sipgw.webhooks import WebhookOptions
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]
 VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
+DuplexName = Literal["assemblyai", "openai"]
 
 DEFAULT_FILE = Path("sipgw.toml")
 
@@ -85,6 +90,11 @@ class AgentOptions:
     """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
     voice: Literal["auto", VoiceName] = "auto"
     """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
+    duplex: Literal["", DuplexName] = ""
+    """Speech to speech: one provider that hears, thinks and speaks, in the place of `ears`, `model` and `voice`. These
+    then only brief colleagues and leave messages on answering machines."""
+    duplex_backup: tuple[DuplexName, ...] = ()
+    """Who goes on when `duplex` fails, in this order."""
     ears_backup: tuple[EarsName, ...] = ()
     """Who goes on hearing when `ears` fail, in this order."""
     model_backup: tuple[ModelName, ...] = ()
@@ -137,8 +147,14 @@ class Config:
     """What things cost, before the price table of the package."""
     routes: tuple[RouteOptions, ...] = ()
     """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
+    mcp: tuple[McpOptions, ...] = ()
+    """MCP servers that the agent has tools from, beside its file."""
+    prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
+    """What is looked up by the number of a call as it begins."""
     assemblyai: AssemblyAIOptions = field(default_factory=AssemblyAIOptions)
     assemblyai_voice: AssemblyAIVoiceOptions = field(default_factory=AssemblyAIVoiceOptions)
+    assemblyai_agent: VoiceAgentOptions = field(default_factory=VoiceAgentOptions)
+    """Speech to speech: AssemblyAI's Voice Agent."""
     cartesia: CartesiaOptions = field(default_factory=CartesiaOptions)
     cartesia_voice: CartesiaVoiceOptions = field(default_factory=CartesiaVoiceOptions)
     deepgram: DeepgramOptions = field(default_factory=DeepgramOptions)
@@ -147,6 +163,8 @@ class Config:
     openai_backup: OpenAIOptions = field(default_factory=OpenAIOptions)
     """A second server or model, for `model_backup`."""
     openai_voice: OpenAIVoiceOptions = field(default_factory=OpenAIVoiceOptions)
+    openai_realtime: RealtimeOptions = field(default_factory=RealtimeOptions)
+    """Speech to speech: OpenAI Realtime."""
     polly: PollyOptions = field(default_factory=PollyOptions)
     elevenlabs: ElevenLabsOptions = field(default_factory=ElevenLabsOptions)
     failover: FailoverOptions = field(default_factory=FailoverOptions)
@@ -238,7 +256,7 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = {
-    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_voice.api_key"),
+    "ASSEMBLYAI_API_KEY": ("assemblyai.api_key", "assemblyai_voice.api_key", "assemblyai_agent.api_key"),
     "AWS_ACCESS_KEY_ID": ("polly.api_key",),
     "AWS_REGION": ("polly.region",),
     "AWS_SECRET_ACCESS_KEY": ("polly.secret_key",),
@@ -246,7 +264,7 @@ KEYS = {
     "CARTESIA_API_KEY": ("cartesia.api_key", "cartesia_voice.api_key"),
     "CARTESIA_VOICE_ID": ("cartesia_voice.voice_id",),
     "DEEPGRAM_API_KEY": ("deepgram.api_key", "deepgram_voice.api_key"),
-    "OPENAI_API_KEY": ("openai.api_key", "openai_voice.api_key"),
+    "OPENAI_API_KEY": ("openai.api_key", "openai_voice.api_key", "openai_realtime.api_key"),
     "OPENAI_BASE_URL": ("openai.base_url",),
     "OPENAI_MODEL": ("openai.model",),
     "ELEVENLABS_API_KEY": ("elevenlabs.api_key",),

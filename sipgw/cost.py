@@ -24,6 +24,8 @@ FREE = ("local", "embedded")
 def models(config: Config) -> dict[tuple[str, str], str]:
     """The model of each provider of an agent, by part and provider."""
     return {
+        ("duplex", "assemblyai"): "voice-agent",
+        ("duplex", "openai"): config.openai_realtime.model,
         ("ears", "assemblyai"): config.assemblyai.model,
         ("ears", "deepgram"): config.deepgram.model,
         ("ears", "cartesia"): config.cartesia.model,
@@ -96,7 +98,7 @@ class Bill:
             if price is None:
                 unknown.append(f"{part} {name} {unit}")
             else:
-                parts[part] += amount * price.price / price.per
+                parts[part] = parts.get(part, 0.0) + amount * price.price / price.per
         return Cost(sum(parts.values()), parts, tuple(unknown), self._used(now))
 
     def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:

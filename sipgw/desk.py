@@ -12,7 +12,9 @@ import structlog
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
+from agent.duplex_conversation import DuplexConversation
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.providers.failover_duplex import FailoverDuplex
 from agent.records import Outcome, Report, Used
 from agent.steering import CannotSteer
 from agent.tools import Tool
@@ -49,12 +51,15 @@ from sipgw.outbound import Outbound
 from sipgw.party import Party, called
 from sipgw.people import People, Person
 from sipgw.phone_line import PhoneLine
+from sipgw.prefetch import Prefetched
 from sipgw.promises import Asking, callback_tool
 from sipgw.providers import Providers
 from sipgw.recordings import Tape
+from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia, media_host
 from sipgw.sip.registrar import Registrar
@@ -196,25 +201,36 @@ class Hosting:
         line.pressed = tape.pressed
         spoken = persona(options, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
-        live.conversation = Conversation(
-            line,
-            MeteredEars(part.ears(), self.report),
-            MeteredModel(part.model, self.report),
-            MeteredVoice(part.voice(), self.report),
-            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            tools=[
-                order_tool(desk.store),
-                self._callback_tool(),
-                *recording_tools(tape),
-                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
-                *agent.tools,
-            ],
-            options=agent.config.turns,
-            transfer=connect,
-            people=people.names if people else {},
-            observer=self.report,
-            call=live.id,
-        )
+        spoken = replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key))
+        tools = [
+            *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
+            order_tool(desk.store),
+            self._callback_tool(),
+            *recording_tools(tape),
+            *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+            *agent.tools,
+        ]
+        names, config = people.names if people else {}, agent.config
+        common: dict[str, Any] = {
+            "tools": tools,
+            "options": config.turns,
+            "transfer": seen_transfer(connect) if connect else None,
+            "people": names,
+            "observer": self.report,
+            "call": live.id,
+        }
+        if part.duplex is not None:
+            session = FailoverDuplex(part.duplex, self.report)
+            live.conversation = DuplexConversation(line, session, spoken, **common)
+        else:
+            tell_setting(spoken, config.turns, config.failover, tools, names, can_transfer=connect is not None)
+            ears, model = MeteredEars(part.ears(), self.report), MeteredModel(part.model, self.report)
+            live.conversation = Conversation(
+                line, ears, model, MeteredVoice(part.voice(), self.report), spoken, **common
+            )
+        ahead, number = config.prefetch, live.other
+        if ahead.tool and is_number(number) and (calling or live.identity.verified or not ahead.verified):
+            return Prefetched(live.conversation, live.conversation.steering, ahead, number)
         return live.conversation
 
     def ways(self) -> Ways:
@@ -307,7 +323,8 @@ class Hosting:
         live.bill.used(report)
         if live.conversation is None or not live.answered:
             return
-        most, total = config.cost.per_call, live.bill.cost(datetime.now(UTC)).total
+        most = config.cost.per_call
+        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
         over = self.desk.limits.own.budget()
         cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
         cause = cause or (over.reason if over else "")
@@ -341,6 +358,7 @@ class Placing(Hosting):
         def voice() -> Voice:
             return MeteredVoice(made(), self.report)
 
+        tell_screening(message)
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
         return self.screened
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
 from media.engine import MediaEngine
+from sipgw.agents import Agents
 from sipgw.capture import CaptureOptions, SipCapture
+from sipgw.config import Config
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, Watcher
 from sipgw.pcap import Pcap
+from sipgw.replay.keeping import Bundles
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.store.files import file_name
@@ -41,17 +44,16 @@ class Evidence:
         self,
         options: CaptureOptions,
         also: Tracer | None = None,
-        redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
+        agents: Agents | None = None,
     ) -> None:
-        """`also` is told of every SIP message too.
-
-        `redactor` tells for an agent's name what takes private things out of what is kept of words.
-        """
+        """`also` is told of every SIP message too; `agents` know what must not be kept of words."""
         self.options = options
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
         self.tracers = [self.sip.trace] + ([also] if also else [])
         """All are told every SIP message."""
-        self.timelines = Timelines(self.sip.of, options.timelines, redactor)
+        agents = agents or Agents(Config(), {})
+        self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
+        self.bundles = Bundles(options, agents, self.sip.of)
         self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
         self._sounds: dict[str, Sound] = {}
         self._engine: MediaEngine | None = None
@@ -65,8 +67,8 @@ class Evidence:
         self._engine, self._endpoint = engine, endpoint
         if self.options.traces and (traced := tracing()):
             self._watchers.append(traced)
-        if self.options.folder:
-            await asyncio.to_thread(Path(self.options.folder).mkdir, mode=0o700, parents=True, exist_ok=True)
+        for one in self.options.folders:
+            await asyncio.to_thread(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
         async with self.timelines.kept_in(folder), self._group:
             yield self
 
@@ -88,9 +90,20 @@ class Evidence:
             self._sounds[event.call] = event.sound
             while len(self._sounds) > CALLS:
                 del self._sounds[next(iter(self._sounds))]
-        elif isinstance(event, CallEnded) and self.options.folder and self._writing < WRITERS:
-            self._writing += 1
-            self._group.create_task(self._write(event.call))
+        elif isinstance(event, CallEnded) and self.options.folder:
+            self._spawn(self._write(event.call))
+        if self.bundles.watch(event):
+            self._spawn(self.bundles.keep(event.call, self._engine))
+
+    def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
+        if self._writing >= WRITERS:
+            writing.close()
+            return
+        self._writing += 1
+        self._group.create_task(writing).add_done_callback(self._written)
+
+    def _written(self, _: object) -> None:
+        self._writing -= 1
 
     async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
         """The capture file of a call, in pieces; nothing if nothing of it is kept."""
@@ -115,6 +128,10 @@ class Evidence:
             piece += self._message(file, message, offset)
         yield bytes(piece)
 
+    async def bundle(self, call: str) -> bytes:
+        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.replay.keeping.NotKept`."""
+        return await self.bundles.bundle(call, self._engine)
+
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
         here = self._endpoint
         ours = (here.contact_host(message.peer), here.port) if here else ("", 0)
@@ -134,5 +151,3 @@ class Evidence:
                 await asyncio.to_thread(file.close)
         except OSError as error:
             log.warning("capture not written", file=str(path), cause=error.strerror)
-        finally:
-            self._writing -= 1

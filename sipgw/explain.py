@@ -37,10 +37,16 @@ STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in 
 SLOW = 1.5
 """Seconds of a typical answer above which people talk over the agent."""
 PARTS = {
-    "hearing": ("the recogniser to notice that the caller had finished", "Ears with a semantic end of turn."),
-    "thinking": ("the language model's first word", "A smaller or nearer model, a shorter prompt, fewer tools."),
-    "phrasing": ("the model's first sentence to be complete", "Ask for short first sentences in the prompt."),
-    "voicing": ("the first sound of the voice", "A faster voice model, or a region nearer to this machine."),
+    "hearing": (
+        "the recogniser to notice that the caller had finished",
+        "Choose [agent] ears that know the end of a turn.",
+    ),
+    "thinking": (
+        "the language model's first word",
+        "Choose a smaller or nearer [agent] model; a shorter prompt and fewer tools help too.",
+    ),
+    "phrasing": ("the model's first sentence to be complete", "Ask for short first sentences in [agent] prompt."),
+    "voicing": ("the first sound of the voice", "Choose a faster [agent] voice, or a region nearer to this machine."),
     "sending": ("the sound to leave", "The machine is overloaded: see the media metrics."),
 }  # fmt: skip
 
@@ -48,11 +54,11 @@ PARTS = {
 def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Explained:
     """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call."""
     status = _final_status(list(messages))
-    shown = (f"SIP: {status[1]}",) if status else ()
+    shown = (f"Last answer to the INVITE: {status[1]}",) if status else ()
     if ending is None:
         return _by_status(status) if status else Explained("The call is going on.", (), "", bad=False)
     kind, cause = str(ending.get("kind", "")), str(ending.get("cause", ""))
-    evidence = (*((f"Told: {cause}",) if cause else ()), *shown)
+    evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *shown)
     for rule in RULES:
         if rule.kind == kind and re.search(rule.pattern, cause, re.IGNORECASE):
             return Explained(rule.what, evidence, rule.fix, bad=bool(rule.fix))
@@ -66,9 +72,9 @@ def _by_status(status: tuple[int, str, bool]) -> Explained:
     number, line, ours = status
     who = "We refused the call" if ours else "The other side refused the call"
     if number < 300:
-        return Explained("The call was answered.", (f"SIP: {line}",), "", bad=False)
+        return Explained("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
     what, fix = STATUSES.get(number, ("", "See the ladder below."))
-    return Explained(f"{who}: {number}. {what}".strip(), (f"SIP: {line}",), fix)
+    return Explained(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
 
 
 def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | None:
@@ -95,13 +101,14 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
     quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
     if timeline.get("answered") is None:
         return
-    if quality and not any(entry[1] for entry in quality):
+    given_up = "no sound arrived" in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
+    if quality and not given_up and not any(entry[1] for entry in quality):
         yield Explained(
             "Nothing was received from the other side: one-way sound.",
             (f"No packet in {len(quality)} measurements of five seconds.",),
             "Open the UDP ports of [media] port_range, and set [sip] public_address behind NAT.",
         )
-    elif quality and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
+    elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
         yield Explained(
             "Sound arrived, but no word was recognised in it.",
             (f"{len(turns)} turns without a word of the caller.",),
@@ -126,7 +133,10 @@ def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
     shares = {part: median(latency.get(part, 0) for latency in latencies) / 1000 for part in PARTS}
     worst = max(shares, key=shares.__getitem__)
     waited, fix = PARTS[worst]
-    evidence = f"{shares[worst]:.1f} of {typical:.1f} s, the median of {len(latencies)} turns."
+    evidence = (
+        f"{shares[worst]:.1f} of {typical:.1f} s from the caller's last word to the answer, the median of "
+        f"{len(latencies)} turns; above {SLOW} s people talk over the agent."
+    )
     yield Explained(f"The agent answered slowly, mostly waiting for {waited}.", (evidence,), fix)
 
 

@@ -39,5 +39,5 @@ async def forget_everywhere(store: Store, config: Config, number: str) -> Forgot
     await Accounts(store).forget(same)
     masked = audit.mask(config.audit_folder, same)
     listed = [await OwnList(store).find(one) for one in same]
-    removed = await forget(store, number, config.capture.folder)  # the last, as it scrubs the file
+    removed = await forget(store, number, config.capture.folders)  # the last, as it scrubs the file
     return Forgotten(removed, jobs, masked, tuple(one for one in listed if one is not None))

@@ -78,7 +78,7 @@ class Gateway:
         self.config = config
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers()
-        self.evidence = Evidence(config.capture, trace, self.agents.redact("records"))
+        self.evidence = Evidence(config.capture, trace, self.agents)
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -101,7 +101,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention, config.capture.folder))
+            await enter(Upkeep(store, config.retention, config.capture.folders))
             await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}

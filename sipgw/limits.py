@@ -186,7 +186,10 @@ class Limits:
 
     def budget(self) -> Declined | None:
         """Why nobody is let in any more today, or None."""
-        options, spent = self._options, self._spent()
+        options = self._options
+        if not (options.minutes_per_day or options.money_per_day):
+            return None  # the sum over all calls is not for nothing
+        spent = self._spent()
         for name, used in (("minutes_per_day", spent.minutes), ("money_per_day", spent.money)):
             if 0 < getattr(options, name) <= used:
                 return Declined(

@@ -1,7 +1,8 @@
 """Turns a TOML table into frozen option dataclasses, and says exactly what is wrong when it cannot.
 
 Any floor declares its options as a plain frozen dataclass; this module needs nothing from it but the type hints.
-A `str` field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference.
+A `str` field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
+hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``.
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
@@ -132,8 +133,15 @@ def _substitute(text: str, environment: Mapping[str, str], path: tuple[str | int
     return _REFERENCE.sub(value_of, text)
 
 
-def _secret(_hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> str:
-    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
+def _secret(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_secret_in(item, environment, (*path, at)) for at, item in enumerate(value))
+    return _secret_in(value, environment, path, whole=True)
+
+
+def _secret_in(value: Any, environment: Mapping[str, str], path: tuple[str | int, ...], *, whole: bool = False) -> str:
+    found = isinstance(value, str) and (_REFERENCE.fullmatch(value) if whole else _REFERENCE.search(value))
+    if not found:
         # The value is not repeated: it may be the secret itself.
         raise OptionError(path, 'secrets stand in the environment or in .env; write a reference here, like "${MY_KEY}"')
     return _substitute(value, environment, path)
@@ -147,6 +155,8 @@ def secrets_of(options: Any) -> frozenset[str]:
         if isinstance(value, str) and not one.repr and value:
             found.add(value)
         for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, str) and not one.repr and item:
+                found.add(item.partition(": ")[2] or item.partition("=")[2] or item)
             if dataclasses.is_dataclass(item):
                 found |= secrets_of(item)
     return frozenset(found)

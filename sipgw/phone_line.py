@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import Any
 
 import structlog
 
@@ -11,6 +13,7 @@ from media.session import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.audience import Audience
 from sipgw.keys import Keys, Way
+from sipgw.replay.witness import WITNESS
 from sipgw.sip.offer_answer import Negotiated
 
 log = structlog.get_logger()
@@ -62,8 +65,11 @@ class PhoneLine:
             if not self._aside:
                 self._events.put_nowait(agent_line.Away(self._held))
         agreed = negotiated.srtp
+        form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys)
+        remote = [negotiated.remote_address, negotiated.remote_port]
+        self._note("exchange", format=asdict(form), remote=remote, direction=negotiated.direction)
         self._live.connect(
-            Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys),
+            form,
             (negotiated.remote_address, negotiated.remote_port),
             control=negotiated.control,
             keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
@@ -98,6 +104,8 @@ class PhoneLine:
 
     def press(self, key: str, way: Way, at: float) -> None:
         """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
+        if way == "info":
+            self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
@@ -110,6 +118,7 @@ class PhoneLine:
 
     def end(self, cause: str) -> None:
         """Tell the agent that nobody is there any more."""
+        self._note("end", cause=cause)
         self.gone.set()
         self.audience.hear(b"")
         self._events.put_nowait(agent_line.Gone(cause))
@@ -118,6 +127,7 @@ class PhoneLine:
 
     def step_aside(self, music: bytes = b"") -> None:
         """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
+        self._note("step_aside")
         self._live.music(music)
         if not self._aside:
             self._aside = True
@@ -125,6 +135,7 @@ class PhoneLine:
 
     def step_back(self) -> None:
         """Let the agent hear and speak again."""
+        self._note("step_back")
         self.part()
         if self._aside:
             self._aside = False
@@ -161,19 +172,28 @@ class PhoneLine:
 
     def send_digits(self, keys: str) -> None:
         """See `agent.line.Line.send_digits`."""
+        self._note("sent", keys=keys)
         self._live.send_digits(keys)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""
+        self._note("pause")
         self._live.pause()
 
     def resume(self) -> None:
         """See `agent.line.Line.resume`."""
+        self._note("resume")
         self._live.resume()
 
     def stop(self) -> agent_line.Heard:
         """See `agent.line.Line.stop`."""
+        self._note("stop")
         return agent_line.Heard(*self._live.stop())
+
+    def _note(self, do: str, **values: Any) -> None:
+        """Tell the witness of the call that we are in, if it has one."""
+        if (witness := WITNESS.get()) is not None:
+            witness.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 
     @property
     def _live(self) -> media.Channel:

@@ -11,8 +11,8 @@ from typing import Literal
 
 from sipgw.options import build
 
-Part = Literal["trunk", "ears", "model", "voice"]
-Unit = Literal["seconds", "tokens_in", "tokens_out", "characters"]
+Part = Literal["trunk", "ears", "model", "voice", "duplex"]
+Unit = Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class PriceOptions:
     """One line of the price table. Lines of the configuration go before those of the package."""
 
     part: Part
-    """``trunk``, ``ears`` (seconds of sound), ``model`` (tokens), ``voice`` (characters)."""
+    """``trunk``, ``ears`` (seconds of sound), ``model`` (tokens), ``voice`` (characters), ``duplex`` (seconds, and
+    tokens)."""
     name: str
     """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-4.1-mini"``; ``*`` stands for
     anything."""

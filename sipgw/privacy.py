@@ -52,6 +52,8 @@ class PrivacyOptions:
     """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
     bleep: bool = True
     """Whether a tone covers in the recording what is taken out of the transcript."""
+    at_provider: bool = False
+    """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
 
     def __post_init__(self) -> None:
         if "names" in self.redact and find_spec("presidio_analyzer") is None:

@@ -1,9 +1,13 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
 from agent.model import Model
@@ -12,7 +16,8 @@ from agent.providers.cartesia import CartesiaEars
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.elevenlabs_ws import ElevenLabsVoice
-from agent.providers.failover import FailoverModel, FailoverVoice
+from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
+from agent.providers.failover_duplex import Duplexes
 from agent.providers.failover_ears import FailoverEars
 from agent.providers.health import Health
 from agent.providers.local import models
@@ -21,6 +26,7 @@ from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesModel
+from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
 from agent.providers.voices import (
     AssemblyAIVoice,
     CartesiaVoice,
@@ -29,8 +35,14 @@ from agent.providers.voices import (
     OpenAIVoice,
     PollyVoice,
 )
+from agent.records import Part
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
+from sipgw.provider_privacy import at_providers
+from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
+
+if TYPE_CHECKING:
+    from agent.mcp_tools import McpServer
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,13 @@ class Choice:
     model: tuple[str, ...]
     voice: tuple[str, ...]
     notes: tuple[str, ...]
+    duplex: tuple[str, ...] = ()
+    """Empty: ears, model and voice hold the conversation."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What holds the conversation."""
+        return ("duplex",) if self.duplex else ("ears", "model", "voice")
 
     def of(self, part: str) -> str:
         """Who was chosen for a part, in words."""
@@ -57,6 +76,10 @@ class Providers:
     voice: Callable[[], Voice]
     speech: LocalSpeech | None
     """The embedded speech, if it is used."""
+    duplex: Duplexes | None = None
+    """Who holds the conversation in the place of the three, if somebody does."""
+    servers: tuple["McpServer", ...] = ()
+    """What there are further tools from."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +149,18 @@ _VOICES = {
         False,
     ),
 }
+_DUPLEXES: dict[str, _Offer] = {
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY",
+        lambda c: bool(c.assemblyai_agent.api_key),
+        lambda c: partial(AssemblyAIVoiceAgent, c.assemblyai_agent),
+    ),
+    "openai": _Offer(
+        "OPENAI_API_KEY",
+        lambda c: bool(c.openai_realtime.api_key),
+        lambda c: partial(OpenAIRealtime, c.openai_realtime),
+    ),
+}
 _PARTS = {
     "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
     "model": (_MODELS, "thinking with the embedded demo brain (orders and callbacks only)"),
@@ -135,9 +170,12 @@ _PARTS = {
 
 def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
+    if config.mcp and find_spec("mcp") is None:
+        raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
-    return Choice(chosen["ears"], chosen["model"], chosen["voice"], tuple(notes))
+    duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
@@ -147,15 +185,23 @@ def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
         wanted = next((n for n, o in offers.items() if o.auto and o.has_key(config)), "local")
         if wanted == "local":
             notes.append(f"no {next(iter(offers.values())).variable}: {without}")
-    for name in (wanted, *backup):
+    return _keyed(config, part, (wanted, *backup))
+
+
+def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
+    offers = _PARTS[part][0] if part in _PARTS else _DUPLEXES
+    for name in names:
         if name != "local" and not offers[name].has_key(config):
             raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
-    return tuple(dict.fromkeys((wanted, *backup)))
+    return tuple(dict.fromkeys(names))
 
 
 def made(config: Config, part: str, name: str) -> Any:
-    """One provider of the cloud by itself: an `Ears`, a `Model` or a `Voice`. Raises `KeyError`."""
-    return _PARTS[part][0][name].make(config)
+    """One provider of the cloud by itself: an `Ears`, a `Model`, a `Voice`, or what makes a `Duplex` of a `Brief`.
+
+    Raises `KeyError`.
+    """
+    return (_DUPLEXES if part == "duplex" else _PARTS[part][0])[name].make(config)
 
 
 def _hasty(config: Config) -> Config:
@@ -175,6 +221,7 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
 
     Raises `agent.errors.ProviderError` when something cannot be started.
     """
+    config = at_providers(config)
     async with contextlib.AsyncExitStack() as stack:
         # Without the speech packages the gateway still starts; each call then hears an apology.
         if speech is None and "local" in (*choice.ears, *choice.voice):
@@ -182,27 +229,48 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
             if models.missing() is None:
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
-        model = await _model(config, choice.model)
-        stack.push_async_callback(model.close)
         patient = config if len(choice.ears) == 1 else _hasty(config)
         hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
         speaking = [_maker(_VOICES, name, config, local.voice) for name in choice.voice]
-        ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
+        providers = assembled(hearing, await _models(config, choice.model), speaking, config.failover, speech)
+        stack.push_async_callback(providers.model.close)
+        servers: tuple[McpServer, ...] = ()
+        if config.mcp:
+            # In a thread: the package takes seconds to be imported, and calls may go on.
+            mcp_tools = await asyncio.to_thread(import_module, "agent.mcp_tools")
+            servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
+        talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
+        duplex = Duplexes(talking, config.failover) if talking else None
+        yield replace(providers, duplex=duplex, servers=servers)
 
-        def ears() -> Ears:
-            return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, config.failover)
 
-        def voice() -> Voice:
-            return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, config.failover)
+def assembled(
+    hearing: Sequence[Callable[[], Ears]],
+    thinking: Sequence[Model],
+    speaking: Sequence[Callable[[], Voice]],
+    options: FailoverOptions,
+    speech: LocalSpeech | None = None,
+) -> Providers:
+    """Single providers, put together: of each part the next one stands in where one fails."""
+    hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
+    thinking = list(map(WitnessedModel, thinking))
+    ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
 
-        yield Providers(ears, model, voice, speech)
+    def ears() -> Ears:
+        return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, options)
+
+    def voice() -> Voice:
+        return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)
+
+    model = thinking[0] if len(thinking) == 1 else FailoverModel(thinking, Health(len(thinking)), options)
+    return Providers(ears, model, voice, speech)
 
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:
     return local if name == "local" else lambda: offers[name].make(config)
 
 
-async def _model(config: Config, names: Sequence[str]) -> Model:
+async def _models(config: Config, names: Sequence[str]) -> list[Model]:
     found: list[Model] = []
     for name in names:
         if name == "local":
@@ -212,4 +280,4 @@ async def _model(config: Config, names: Sequence[str]) -> Model:
             found.append(local)
         else:
             found.append(_MODELS[name].make(config))
-    return found[0] if len(found) == 1 else FailoverModel(found, Health(len(found)), config.failover)
+    return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 EVERY = 3600.0
 
 
-async def delete_old(store: Store, options: RetentionOptions, now: datetime, captures: str) -> Removed:
+async def delete_old(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str]) -> Removed:
     """Delete what is older than it may be, callbacks that were made or given up included; as `purge`."""
     removed = await purge(store, options, now, captures)
     if options.calls:
@@ -29,8 +30,8 @@ async def delete_old(store: Store, options: RetentionOptions, now: datetime, cap
 class Upkeep:
     """Deletes what is too old as long as it is entered. An async context manager."""
 
-    def __init__(self, store: Store, options: RetentionOptions, captures: str = "") -> None:
-        """`captures` is the folder of captured packets; empty for none."""
+    def __init__(self, store: Store, options: RetentionOptions, captures: Sequence[str] = ()) -> None:
+        """`captures` are the folders of captured packets and bundles."""
         self._captures = captures
         self._store = store
         self._options = options

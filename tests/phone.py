@@ -56,7 +56,11 @@ class Phone(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def calling(
-    target: Uri, sound: Callable[[int], bytes], fields: tuple[tuple[str, str], ...] = (), host: str = "127.0.0.1"
+    target: Uri,
+    sound: Callable[[int], bytes],
+    fields: tuple[tuple[str, str], ...] = (),
+    host: str = "127.0.0.1",
+    caller: str = "phone",
 ) -> AsyncIterator[Phone]:
     """Call `target` on loopback and talk until the block ends, then hang up; `fields` are headers of the INVITE.
 
@@ -68,7 +72,7 @@ async def calling(
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
         local = LocalMedia(host, transport.get_extra_info("sockname")[1])
         offer = make_offer(local)
-        phone.leg, reply = await endpoint.invite(target, "<sip:phone@127.0.0.1>", offer, fields=fields)
+        phone.leg, reply = await endpoint.invite(target, f"<sip:{caller}@127.0.0.1>", offer, fields=fields)
         negotiated = accept_answer(offer, reply or b"", local)
         phone.remote = (negotiated.remote_address, negotiated.remote_port)
         async with asyncio.TaskGroup() as group:

@@ -8,12 +8,14 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from tests.web.scene import served
+from tests.web.scene_calls import REFUSED, SILENT, SLOW
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
 PAGES = {
     "live": "/", "calls": "/calls", "trunks": "/trunks", "providers": "/providers", "outbound": "/outbound",
-    "configuration": "/configuration", "phone": "/phone",
+    "configuration": "/configuration", "phone": "/phone", "call": f"/calls/{SLOW}", "silent": f"/calls/{SILENT}",
+    "refused": f"/calls/{REFUSED}",
 }  # fmt: skip
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
 
@@ -29,8 +31,12 @@ async def main(folder: Path, wanted: list[str]) -> None:
                 for name, path in PAGES.items():
                     if not wanted or name in wanted:
                         await page.goto(url + path)
-                        await page.wait_for_timeout(400)
-                        await page.screenshot(path=folder / f"{name}-{theme}.png")
+                        await page.wait_for_timeout(600)
+                        await page.screenshot(path=folder / f"{name}-{theme}.png", full_page="/calls/" in path)
+                if not wanted or "operator" in wanted:
+                    await page.goto(url)
+                    await page.click("[data-act]")
+                    await page.screenshot(path=folder / f"operator-{theme}.png")
             page = await browser.new_page(viewport=NARROW, locale="en-GB")
             await page.goto(url)
             await page.wait_for_timeout(400)

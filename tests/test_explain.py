@@ -113,7 +113,7 @@ def message(status: int, method: str = "INVITE", *, out: bool = True) -> dict[st
 def test_a_refused_invite_is_explained_by_its_status(status: int) -> None:
     explained = explain(None, [message(100), message(status), message(200, "BYE")])
     assert explained.what.startswith(f"We refused the call: {status}.")
-    assert explained.evidence == (f"SIP: {status} Because",)
+    assert explained.evidence == (f"Last answer to the INVITE: {status} Because",)
     assert explain(None, [message(status, out=False)]).what.startswith("The other side refused")
 
 
@@ -121,7 +121,7 @@ def test_an_unknown_status_and_hostile_messages_are_no_fault() -> None:
     assert "699" in explain(None, [message(699)]).what
     for hostile in ({}, {"start": "SIP/2.0 999", "text": None}, {"start": None}, {"start": "\xff" * 1000}):
         assert explain(None, [hostile]).what
-    assert explain({"kind": "<script>", "cause": "<script>"}).evidence == ("Told: <script>",)
+    assert explain({"kind": "<script>", "cause": "<script>"}).evidence == ("What the gateway noted: <script>",)
 
 
 def turn(caller: str = "hello", said: str = "hi", heard: str = "hi", **latency: int) -> dict[str, Any]:

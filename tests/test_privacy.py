@@ -1,7 +1,10 @@
 """What is private is taken out of texts, however it was said; what only looks like it stays."""
 
+import asyncio
 import random
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -9,9 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import luhn, verhoeff
 
-from sipgw.config import ConfigError, parse
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.deepgram_listen import DeepgramOptions
+from sipgw.config import Config, ConfigError, parse
 from sipgw.digits import enough, runs
 from sipgw.privacy import PrivacyOptions, redacted
+from sipgw.provider_privacy import at_providers
+from tests.cloud import cloud
+from tests.phone import calling
 
 ALL = ("cards", "aadhaar", "ssn", "iban", "phones", "emails")
 
@@ -178,3 +186,31 @@ class Span(NamedTuple):
 
 def test_the_default_takes_out_what_nobody_should_keep() -> None:
     assert PrivacyOptions().of("records")("4111111111111111, +14155552671") == "[card ••1111], +14155552671"
+
+
+# At the provider
+
+
+def test_providers_take_out_what_they_can_before_the_agent_hears_it(tmp_path: Path) -> None:
+    def change(config: Config) -> Config:
+        return replace(config, privacy=PrivacyOptions(redact=("cards", "aadhaar", "emails"), at_provider=True))
+
+    async def scenario() -> dict[str, str]:
+        async with cloud(tmp_path, [], [], change=change) as world:
+            async with calling(world.target, lambda _: b"\xff" * 160):
+                await world.ears.until(lambda: world.ears.sessions)
+            return dict(world.ears.sessions[0].query)
+
+    query = asyncio.run(scenario())
+    assert (query["redact_pii"], query["redact_pii_policies"]) == ("true", '["credit_card_number", "email_address"]')
+
+
+def test_what_a_provider_is_told_by_hand_goes_before_the_policy() -> None:
+    config = Config(privacy=PrivacyOptions(at_provider=True))
+    assert at_providers(config).deepgram.redact == (), "Flux cannot"
+    nova = replace(config, deepgram=DeepgramOptions(model="nova-3"))
+    assert at_providers(nova).deepgram.redact == ("pci", "ssn")
+    by_hand = replace(config, assemblyai=AssemblyAIOptions(redact=("drug",)))
+    assert at_providers(by_hand).assemblyai.redact == ("drug",)
+    off = Config()
+    assert at_providers(off) is off

@@ -17,7 +17,7 @@ from sipgw.dnc import OwnList
 from sipgw.gate import Permit
 from sipgw.jobs import Job
 from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
-from sipgw.store.files import ENDING, file_name
+from sipgw.store.files import BUNDLE, ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge
 from sipgw.web.accounts import Accounts
 from tests.gating import CALIFORNIA, World
@@ -112,6 +112,21 @@ def test_with_the_words_goes_what_the_page_of_the_call_is_made_of(
             await purge(store, options, START - timedelta(seconds=1))
         else:
             await forget(store, "+14155550123")
+        return {age for age, file in files.items() if file.exists()}
+
+    assert filled(tmp_path, look) == ({0, 1, 2, 3, 4, 5} if options else {0, 2, 4, 6, 8})
+
+
+@pytest.mark.parametrize("options", [RetentionOptions(calls=5), RetentionOptions(transcripts=5), None])
+def test_with_the_words_goes_the_bundle_of_the_call(tmp_path: Path, options: RetentionOptions | None) -> None:
+    async def look(store: Store) -> set[int]:
+        files = {age: tmp_path / f"{file_name(f'call-{age}')}{BUNDLE}" for age in range(10)}
+        for file in files.values():
+            file.write_bytes(b"words")
+        if options:
+            await purge(store, options, START - timedelta(seconds=1), (str(tmp_path),))
+        else:
+            await forget(store, "+14155550123", (str(tmp_path),))
         return {age for age, file in files.items() if file.exists()}
 
     assert filled(tmp_path, look) == ({0, 1, 2, 3, 4, 5} if options else {0, 2, 4, 6, 8})

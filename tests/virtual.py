@@ -1,38 +1,12 @@
-"""An asyncio event loop whose clock jumps to the next timer when there is nothing to do."""
+"""Tests on virtual time."""
 
 import asyncio
-import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from sipgw.replay.clock import VirtualLoop
+
 T = TypeVar("T")
-
-
-class _Jump(selectors.SelectSelector):
-    """Instead of waiting, moves the loop's clock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("nothing will ever happen again: a deadlock")
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Ten minutes of call take milliseconds, every time the same. No threads, no sockets, no processes."""
-
-    def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
-
-    def time(self) -> float:
-        return self._jump.now
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

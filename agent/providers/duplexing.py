@@ -90,12 +90,24 @@ class DuplexSession(ABC):
         """Of `reply` only `samples` were played."""
 
     @abstractmethod
+    def hush(self) -> None:
+        """Have no more made of the reply that is being made."""
+
+    @abstractmethod
     def answer(self, call: str, result: str, *, failed: bool) -> None:
         """The result of a tool call."""
 
     @abstractmethod
-    def prompt(self, instructions: str) -> None:
-        """Have something said now."""
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """Have something said now; `aside` while a tool runs."""
+
+    @abstractmethod
+    def tell(self, text: str) -> None:
+        """Take `text` as what the caller said."""
+
+    @abstractmethod
+    def instruct(self, instructions: str) -> None:
+        """Change the system prompt."""
 
     def receive(self, message: str | bytes) -> list[SessionEvent]:
         """What one message of the server means. Nonsense is counted in `ignored`."""

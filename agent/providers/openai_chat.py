@@ -10,8 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-import openai
-
 from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolSchema, Usage
 from agent.providers.dialect import limit_name
@@ -91,11 +89,11 @@ class OpenAIModel:
         return request
 
     async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        """Chunks as objects of the SDK, or the one body of a server that does not stream; closing is up to `stack`."""
-        response = await self._answer(stack, request)
+        """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
+        create = self._client.sdk.chat.completions.with_streaming_response.create
+        response = await self._client.answer(stack, create, request)
         if "json" not in response.headers.get("content-type", ""):
-            stream = await response.parse()
-            async for chunk in stream:
+            async for chunk in self._client.events(response):
                 yield chunk
             return
         body = b""
@@ -104,17 +102,6 @@ class OpenAIModel:
             if len(body) > MAX_BODY:
                 raise ProviderError(self.name, "sent a body beyond 1 MiB")
         yield json.loads(body)
-
-    async def _answer(self, stack: AsyncExitStack, request: dict[str, Any]) -> Any:
-        """The response to `request`, if need be without what the server refuses."""
-        create = self._client.sdk.chat.completions.with_streaming_response.create
-        while True:
-            spoken = self._client.dialect.spoken(request)
-            try:
-                return await stack.enter_async_context(create(**spoken))
-            except openai.APIStatusError as error:
-                if not self._client.learns(spoken, error):
-                    raise
 
     async def _next(self, chunks: AsyncGenerator[Any, None], deadline: float, limit: float, finish: str) -> Any:
         """The next chunk, None at the end. A reply that is already complete (`finish`) cannot fail any more."""

@@ -1,7 +1,9 @@
 """What both ways to an OpenAI-compatible model share: options, connections, time limits and the meaning of errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ from openai import AsyncOpenAI
 from agent.errors import ProviderError
 from agent.providers.dialect import Dialect
 from agent.providers.faults import http_fault, quoted, seconds_of
+from agent.providers.sse import DONE, Events, TooLongError
 
 MAX_TEXT = 20_000
 """Characters of one reply; nobody listens to more than 20 minutes."""
@@ -88,6 +91,37 @@ class OpenAIClient:
         """Close the connections."""
         await self.sdk.close()
 
+    async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:
+        """The response to `request`, if need be without what the server refuses; `stack` closes it.
+
+        `create` is a method of the SDK. It gets what is long as its extra body: for its own parameters it looks at
+        every part of every message and tool by their type hints, which takes longer than all the rest.
+        """
+        while True:
+            spoken = self.dialect.spoken(request)
+            body = {key: spoken.pop(key) for key in ("messages", "input", "tools") if key in spoken}
+            empty: dict[str, Any] = {key: [] for key in body if key != "tools"}
+            try:
+                return await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
+            except openai.APIStatusError as error:
+                if not self.learns(spoken, error):
+                    raise
+
+    async def events(self, response: Any) -> AsyncGenerator[Any, None]:
+        """The events of a streamed response, as plain JSON: the SDK would make objects of every token."""
+        found = Events()
+        try:
+            async for data in response.iter_bytes():
+                for text in found.feed(data):
+                    if text.startswith(DONE):
+                        return
+                    yield json.loads(text)
+            for text in found.end():
+                if not text.startswith(DONE):
+                    yield json.loads(text)
+        except TooLongError:
+            raise ProviderError(self.name, "sent an event beyond 1 MiB") from None
+
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
         try:
@@ -95,12 +129,12 @@ class OpenAIClient:
                 return await anext(stream, None)
         except ProviderError:
             raise
-        except (TimeoutError, openai.APITimeoutError):
+        except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
             words, wait = self.quoted(field_of(error.body, "message") or ""), error.response.headers.get("retry-after")
             raise http_fault(self.name, error.status_code, words, seconds_of(wait)) from None
-        except openai.APIConnectionError:
+        except (openai.APIConnectionError, httpx2.TransportError):
             raise ProviderError(self.name, "connection failed") from None
         except openai.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
@@ -125,5 +159,5 @@ class OpenAIClient:
 
 
 def field_of(thing: Any, name: str) -> Any:
-    """A field of an SDK object, which is built without validation, or of plain JSON; None if it is not there."""
-    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)
+    """A field of JSON; None if it is not there."""
+    return thing.get(name) if isinstance(thing, dict) else None

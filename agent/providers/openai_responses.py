@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-import openai
-
 from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
@@ -82,16 +80,8 @@ class ResponsesModel:
 
     async def _events(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
         create = self._client.sdk.responses.with_streaming_response.create
-        while True:
-            spoken = self._client.dialect.spoken(request)
-            try:
-                response = await stack.enter_async_context(create(**spoken))
-                break
-            except openai.APIStatusError as error:
-                if not self._client.learns(spoken, error):
-                    raise
-        stream = await response.parse()
-        async for event in stream:
+        response = await self._client.answer(stack, create, request)
+        async for event in self._client.events(response):
             yield event
 
     def _pieces(self, event: Any) -> tuple[list[Piece], bool]:

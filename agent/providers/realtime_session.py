@@ -10,13 +10,15 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from agent.duplex import Brief, ReplyEnded, Speech, Words
+from agent.duplex import Answering, Brief, Consumed, ReplyEnded, Speech, Words, exactly
 from agent.ears import Onset, Transcript
 from agent.line import SAMPLE_RATE
 from agent.model import ToolCall
 from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault, SessionEvent, text_of
 
 SOUND = {"type": "audio/pcmu"}
+ITEMS = 8
+"""Of the caller, whose transcript may still come."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class RealtimeSession(DuplexSession):
         self._unanswered: set[str] = set()
         self._owed = False  # whether a response has to be asked for, tool results having been given
         self._partial = ("", "")  # the caller's item and its words so far
+        self._begun = False
+        self._hearing = False  # whether the caller speaks, and the server waits for the end of it
+        self._ends: dict[str, float] = {}  # where each item of the caller ends, in seconds of the sound
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -69,6 +74,7 @@ class RealtimeSession(DuplexSession):
     def begin(self) -> None:
         """Wait for session.created: it is answered with the configuration."""
         self.backlog.begin()
+        self._begun = False
 
     def frame(self, ulaw: bytes) -> str:
         """Sound for the input buffer."""
@@ -84,16 +90,32 @@ class RealtimeSession(DuplexSession):
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
         """The result of a tool call; the reply goes on after the last of them."""
-        output = json.dumps({"error": result}) if failed else result
-        item = {"type": "function_call_output", "call_id": call, "output": output}
+        item = {"type": "function_call_output", "call_id": call, "output": result}
         self.send("conversation.item.create", item=item)
         self._unanswered.discard(call)
         self._owed = True
         self._go_on()
 
-    def prompt(self, instructions: str) -> None:
-        """A response with instructions of its own."""
-        self.send("response.create", response={"instructions": instructions})
+    def hush(self) -> None:
+        """Cancel the response; one that the caller speaks into is cancelled by the server."""
+        if self._response and not self._hearing:
+            self.send("response.cancel")
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """A response with instructions of its own; one aside is not part of the conversation."""
+        more = {"conversation": "none"} if aside else {}
+        self.send("response.create", response={"instructions": instructions, **more})
+
+    def tell(self, text: str) -> None:
+        """What the caller wrote, so to speak."""
+        content = [{"type": "input_text", "text": text}]
+        self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        self._owed = True
+        self._go_on()
+
+    def instruct(self, instructions: str) -> None:
+        """An update of nothing else."""
+        self.send("session.update", session={"type": "realtime", "instructions": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
         """What a message means."""
@@ -101,14 +123,15 @@ class RealtimeSession(DuplexSession):
             case "session.created":
                 self.send("session.update", session=self._session())
             case "session.updated":
-                if self.brief.greeting:
-                    self.prompt(f"Say exactly this, and nothing else: {self.brief.greeting}")
-                return [Begun()]
+                return self._updated()
             case "response.created":
-                self._response = text_of(fields["response"]["id"])
+                # It answers all that was said and sent before it.
+                self._response, self._hearing, self._owed = text_of(fields["response"]["id"]), False, False
+                return [Answering()]
             case "response.output_item.added" if fields["item"].get("type") == "message":
-                self._item = text_of(fields["item"]["id"])
+                before, self._item = self._item, text_of(fields["item"]["id"])
                 self._items[self._item] = 0
+                return [ReplyEnded(before, True)] if before else []
             case "response.output_item.done" if fields["item"].get("type") == "function_call":
                 item = fields["item"]
                 self._unanswered.add(text_of(item["call_id"]))
@@ -123,21 +146,37 @@ class RealtimeSession(DuplexSession):
                 return self._input(kind, fields)
         return []
 
+    def _updated(self) -> list[SessionEvent]:
+        if self._begun:
+            return []
+        self._begun = True
+        if self.brief.greeting:
+            self.prompt(exactly(self.brief.greeting))
+        return [Begun()]
+
     def _input(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
         """What was heard of the caller."""
         now = self.backlog.sent / SAMPLE_RATE
         match kind:
             case "input_audio_buffer.speech_started":
-                at = self.backlog.position(fields["audio_start_ms"] / 1000)
-                return [Onset(now if at is None else at / SAMPLE_RATE)]
+                self._hearing = True
+                return [Onset(self._position(fields["audio_start_ms"]))]
+            case "input_audio_buffer.speech_stopped":
+                self._ends[text_of(fields["item_id"])] = self._position(fields["audio_end_ms"])
+                self._ends = dict(list(self._ends.items())[-ITEMS:])
             case "conversation.item.input_audio_transcription.delta":
                 item, said = text_of(fields["item_id"]), text_of(fields["delta"])
                 self._partial = (item, self._partial[1] + said if self._partial[0] == item else said)
                 return [Transcript(self._partial[1].strip(), False, False, now)] if self._partial[1].strip() else []
             case "conversation.item.input_audio_transcription.completed":
                 text = text_of(fields["transcript"]).strip()
-                return [Transcript(text, True, True, now)] if text else []
+                return [Transcript(text, True, True, self._ends.get(fields["item_id"], now))]
         return []
+
+    def _position(self, ms: float) -> float:
+        """Seconds of the sound given to us, for milliseconds of what the server has received."""
+        at = self.backlog.position(ms / 1000)
+        return (self.backlog.sent if at is None else at) / SAMPLE_RATE
 
     def _output(self, kind: str, item: str, delta: str) -> list[SessionEvent]:
         if item not in self._items:
@@ -152,13 +191,16 @@ class RealtimeSession(DuplexSession):
         item, self._item, self._response = self._item, "", ""
         status = response["status"]
         self._go_on()
+        events: list[SessionEvent] = [*_consumed(response.get("usage"))]
         error = (response.get("status_details") or {}).get("error")
         if status == "failed" and isinstance(error, dict) and error.get("code") in self.faults:
-            return [Fault(error["code"], str(error.get("message") or "")[:1000])]
-        return [ReplyEnded(item, status == "completed")] if item else []
+            events.append(Fault(error["code"], str(error.get("message") or "")[:1000]))
+        elif item:
+            events.append(ReplyEnded(item, status == "completed"))
+        return events
 
     def _go_on(self) -> None:
-        if self._owed and not self._unanswered and not self._response:
+        if self._owed and not self._unanswered and not self._response and not self._hearing:
             self._owed = False
             self.send("response.create")
 
@@ -188,3 +230,20 @@ class RealtimeSession(DuplexSession):
             "tools": [{"type": "function", **tool["function"]} for tool in self.brief.tools],
             "tool_choice": "auto",
         }
+
+
+def _consumed(usage: object) -> list[Consumed]:
+    """The tokens of a response; nothing if the server does not tell."""
+    if not isinstance(usage, dict):
+        return []
+    found = []
+    for way, sound, text in (
+        ("input_token_details", "audio_tokens_in", "tokens_in"),
+        ("output_token_details", "audio_tokens_out", "tokens_out"),
+    ):
+        details = usage.get(way)
+        for key, unit in (("audio_tokens", sound), ("text_tokens", text)):
+            amount = details.get(key) if isinstance(details, dict) else None
+            if isinstance(amount, int) and 0 < amount < 10**9:
+                found.append(Consumed(unit, amount))  # type: ignore[arg-type]
+    return found

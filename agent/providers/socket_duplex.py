@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import structlog
 
@@ -73,14 +74,30 @@ class SocketDuplex:
         self._session.cut(reply, samples)
         self._flush()
 
+    def hush(self) -> None:
+        """Have no more made of the reply that is being made."""
+        self._session.hush()
+        self._flush()
+
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:
         """Give the result of a tool call."""
         self._session.answer(call, result, failed=failed)
         self._flush()
 
-    def prompt(self, instructions: str) -> None:
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
         """Have something said now."""
-        self._session.prompt(instructions)
+        self._session.prompt(instructions, aside=aside)
+        self._flush()
+
+    def tell(self, text: str) -> None:
+        """Take `text` as what the caller said."""
+        self._session.tell(text)
+        self._flush()
+
+    def instruct(self, instructions: str) -> None:
+        """Change the system prompt, also of a session that has to be resumed."""
+        self._session.brief = replace(self._session.brief, instructions=instructions)
+        self._session.instruct(instructions)
         self._flush()
 
     async def close(self) -> None:

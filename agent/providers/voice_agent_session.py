@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent.duplex import Brief, ReplyEnded, Speech, Words
+from agent.duplex import Answering, Brief, ReplyEnded, Speech, Words
 from agent.ears import Onset, Transcript
 from agent.line import SAMPLE_RATE
 from agent.model import ToolCall
@@ -57,6 +57,7 @@ class VoiceAgentSession(DuplexSession):
         self._session_id = ""
         self._live: set[str] = set()  # replies that were neither cut nor ended
         self._begun = False
+        self._hearing = False  # whether the caller speaks: then the server cancels by itself
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -88,9 +89,22 @@ class VoiceAgentSession(DuplexSession):
         """The result of a tool call."""
         self.send("tool.result", call_id=call, result=result, is_error=failed)
 
-    def prompt(self, instructions: str) -> None:
+    def hush(self) -> None:
+        """Cancel what is being said; what the caller speaks into is cancelled by the server."""
+        for reply in self._live if not self._hearing else ():
+            self.send("reply.cancel", reply_id=reply)
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
         """A reply with instructions of its own."""
         self.send("reply.create", instructions=instructions)
+
+    def tell(self, text: str) -> None:
+        """A reply to it: a `conversation.message` was seen not to reach the model."""
+        self.prompt(f"The caller did not say this, but it came from them: {text} Answer it.")
+
+    def instruct(self, instructions: str) -> None:
+        """An update of nothing else."""
+        self.send("session.update", session={"system_prompt": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
         """What a message means."""
@@ -102,7 +116,11 @@ class VoiceAgentSession(DuplexSession):
             case "session.error":
                 return self._error(fields)
             case "input.speech.started":
+                self._hearing = True
                 return [Onset(now)]
+            case "input.speech.stopped":
+                self._hearing = False
+                return []
             case "transcript.user.delta" | "transcript.user":
                 text, final = text_of(fields["text"]).strip(), kind == "transcript.user"
                 return [Transcript(text, final, final, now)] if text else []
@@ -113,7 +131,8 @@ class VoiceAgentSession(DuplexSession):
                 return [ToolCall(text_of(fields["call_id"]), text_of(fields["name"]), json.dumps(arguments))]
             case "reply.started":
                 self._live.add(text_of(fields["reply_id"]))
-                return []
+                self._hearing = False
+                return [Answering()]
         return self._reply(kind, fields)
 
     def _reply(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from importlib.resources import as_file, files
 from itertools import pairwise
 
+from agent.duplex import Brief, Duplex, ReplyEnded, Speech
 from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
 from agent.model import Model, Text
@@ -26,7 +27,8 @@ AFTER = 2.0
 """Seconds of silence after the test sentence, which end its turn."""
 LIMIT = 20.0
 """Seconds that one request may take."""
-SLOW = {"ears": 2.0, "model": 1.5, "voice": 1.0}
+_SECTIONS = {"assemblyai": "[assemblyai_agent]", "openai": "[openai_realtime]"}
+SLOW = {"ears": 2.0, "model": 1.5, "voice": 1.0, "duplex": 2.0}
 """Seconds until the first answer (of ears: after the sentence) from which on a caller notices."""
 SPEECH_LIKE = 0.35
 """Correlation of neighbouring samples that 8 kHz speech exceeds and misread formats do not (measured, see tests)."""
@@ -41,7 +43,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     except ConfigError as error:
         yield bad("provider.missing", "providers", str(error), section=error)
         return
-    for part in ("ears", "model", "voice"):
+    for part in choice.parts:
         for name in getattr(choice, part):
             if name != "local":
                 yield await _examined(config, part, name)
@@ -50,11 +52,16 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
 async def _examined(config: Config, part: str, name: str) -> Finding:
     about, section = f"{name} ({part})", f"[{name}]"
     provider = made(config, part, name)
+    if part == "duplex":
+        section = _SECTIONS[name]
+        provider = provider(Brief("You are tested. Answer in one short sentence.", SENTENCE))
     try:
         async with asyncio.timeout(LIMIT):
             match part:
                 case "ears":
                     return await _ears(provider, about, section)
+                case "duplex":
+                    return await _duplex(provider, about, section)
                 case "model":
                     return await _model(provider, about, section)
                 case _:
@@ -103,13 +110,31 @@ async def _voice(voice: Voice, about: str, section: str) -> Finding:
         if len(sound) >= MOST_SOUND:
             break
     await stream.aclose()
+    return _spoken("voice", about, section, first, sound)
+
+
+async def _duplex(duplex: Duplex, about: str, section: str) -> Finding:
+    """It says a sentence as a greeting."""
+    loop = asyncio.get_running_loop()
+    start, first, sound = loop.time(), 0.0, b""
+    await duplex.open()
+    async for event in duplex.events():
+        if isinstance(event, Speech):
+            first = first or loop.time() - start
+            sound += event.ulaw
+        if isinstance(event, ReplyEnded) or len(sound) >= MOST_SOUND:
+            break
+    return _spoken("duplex", about, section, first, sound)
+
+
+def _spoken(part: str, about: str, section: str, first: float, sound: bytes) -> Finding:
     if not sound:
         return bad("provider.silent", about, "no sound came", section=section)
     fault = misread(sound)
     evidence = f"first sound after {first * 1000:.0f} ms, {len(sound) / 8000:.1f} s of it"
     if fault:
         return bad("provider.format", about, f"{evidence}; {fault}", section=section)
-    return _timed("voice", about, section, first, evidence)
+    return _timed(part, about, section, first, evidence)
 
 
 def misread(ulaw: bytes) -> str:

@@ -143,7 +143,7 @@ class Clients:
         lost too, nobody is there.
         """
         for transaction, hop in list(self._running.values()):
-            ours = hop.connection == peer.connection if hop.connection else hop[:3] == peer[:3]
+            ours = hop[:3] == peer[:3] or (hop.connection and hop.connection == peer.connection)
             if not ours or transaction.state not in (State.CALLING, State.TRYING):
                 continue
             if transaction not in self._repeated:

@@ -89,24 +89,29 @@ class Headers:
         return iter(self.fields)
 
     @cached_property
-    def _values(self) -> dict[str, list[str]]:
-        values: dict[str, list[str]] = {}
+    def _values(self) -> dict[str, str | list[str]]:
+        """A list only where there is more than one: the messages of open calls are kept."""
+        values: dict[str, str | list[str]] = {}
         for name, value in self.fields:
             full = full_name(name)
-            if full in values:
-                values[full].append(value)
+            before = values.get(full)
+            if before is None:
+                values[full] = value
+            elif isinstance(before, str):
+                values[full] = [before, value]
             else:
-                values[full] = [value]
+                before.append(value)
         return values
 
     def get(self, name: str) -> str | None:
         """The first value of a header, or None."""
         values = self._values.get(name.lower())
-        return values[0] if values else None
+        return values if values is None or isinstance(values, str) else values[0]
 
     def lines(self, name: str) -> list[str]:
         """The values of a header as they stood in lines."""
-        return self._values.get(name.lower(), [])
+        values = self._values.get(name.lower(), [])
+        return [values] if isinstance(values, str) else values
 
     def all(self, name: str) -> list[str]:
         """Every value of a header; those that may be joined by commas are taken apart. Raises `FieldError`."""

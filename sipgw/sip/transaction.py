@@ -218,6 +218,8 @@ class Transaction:
         if self._table is INVITE_SERVER and self.state is S.COMPLETED:
             self._running.append(self._timers.at(now + TIMEOUT, lambda at: self.fire(E.TIMEOUT, at)))  # H
             self._arm_resend(now)  # G
+        elif self.state is S.ACCEPTED:
+            self._last = None  # RFC 6026 §7: what is resent now is the business of the transaction user
         elif self._table is CLIENT and self.state is S.PROCEEDING:
             self._interval = T2
             return

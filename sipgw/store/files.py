@@ -5,6 +5,10 @@ import re
 
 ENDING = ".json.gz"
 """Of the timeline of a call."""
+PACKETS = ".pcap"
+"""Of its capture file."""
+BUNDLE = ".call.zip"
+"""Of its bundle: see `sipgw.replay`."""
 
 
 def file_name(call: str) -> str:

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.store.files import ENDING, file_name
+from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
 from sipgw.store.store import Store
 from sipgw.store.tables import CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
 
@@ -45,15 +45,15 @@ class Removed:
     callbacks: int = 0
 
 
-async def purge(store: Store, options: RetentionOptions, now: datetime, captures: str = "") -> Removed:
-    """Delete what is older than it may be; `captures` is the folder of captured packets."""
+async def purge(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str] = ()) -> Removed:
+    """Delete what is older than it may be; `captures` are the folders of captured packets and bundles."""
     removed = Removed()
     call = CallRecord
     if options.recordings:
         old = call.began < now - timedelta(days=options.recordings), call.recording != ""
         while calls := await _some(store, *old):
             removed.recordings += _unlink(calls)
-            _unlink_packets(captures, calls)
+            _unlink_captures(captures, calls)
             await _blank(store, calls)
     if options.transcripts:
         old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
@@ -61,26 +61,27 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
         aged = call.began < now - timedelta(days=options.transcripts)
         while calls := await _some(store, aged, or_(old_turn, old_run)):
             _unlink_timelines(store, calls)
+            _unlink_captures(captures, calls, (BUNDLE,))
             async with store.write() as session:
                 await _delete_words(session, calls)
             removed.transcripts += len(calls)
     if options.calls:
         while calls := await _some(store, call.began < now - timedelta(days=options.calls)):
             removed.recordings += _unlink(calls)
-            _unlink_packets(captures, calls)
+            _unlink_captures(captures, calls)
             await _delete(store, calls)
             removed.calls += len(calls)
     return removed
 
 
-async def forget(store: Store, number: str, captures: str = "") -> Removed:
+async def forget(store: Store, number: str, captures: Sequence[str] = ()) -> Removed:
     """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
     removed = Removed()
     same = spellings(number)
     call = CallRecord
     while calls := await _some(store, or_(call.caller.in_(same), call.called.in_(same))):
         removed.recordings += _unlink(calls)
-        _unlink_packets(captures, calls)
+        _unlink_captures(captures, calls)
         await _delete(store, calls)
         removed.calls += len(calls)
     await store.scrub()
@@ -104,10 +105,14 @@ def _unlink(calls: Sequence[CallRecord]) -> int:
     return sum(_gone(Path(call.recording)) for call in calls if call.recording)
 
 
-def _unlink_packets(captures: str, calls: Sequence[CallRecord]) -> None:
-    """Delete what was captured of calls: it has their sound."""
-    for call in calls if captures else ():
-        _gone(Path(captures) / f"{file_name(call.id)}.pcap")
+def _unlink_captures(
+    folders: Sequence[str], calls: Sequence[CallRecord], endings: tuple[str, ...] = (PACKETS, BUNDLE)
+) -> None:
+    """Delete what was captured of calls: it has their sound, bundles their words too."""
+    for folder in folders:
+        for call in calls:
+            for ending in endings:
+                _gone(Path(folder) / f"{file_name(call.id)}{ending}")
 
 
 def _gone(path: Path) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from agent.records import ProviderFailed, TurnEnded
+from agent.records import Part, ProviderFailed, TurnEnded
 from sipgw.events import CallBegan, CallEnded, CallReported, Event
 
 TURNS = 500
 """Of each agent, the latest, that percentiles are taken of."""
-PARTS = {"ears": "hearing", "model": "thinking", "voice": "voicing"}
+PARTS: dict[Part, str] = {"ears": "hearing", "model": "thinking", "voice": "voicing", "duplex": "thinking"}
 """Each part of an agent and its share of a turn's latency; see `agent.records.Times.parts_ms`."""
 
 

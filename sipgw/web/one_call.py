@@ -8,8 +8,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.explain import Explained, explain, findings
-from sipgw.store.files import file_name
+from sipgw.replay.keeping import NotKept
+from sipgw.store.files import BUNDLE, file_name
 from sipgw.waveform import waveform
+from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here, page, people
 from sipgw.web.who import Viewer
 
@@ -48,21 +50,24 @@ async def peaks(call: str, app: Here, _who: Viewer) -> Response:
 
 
 @router.get("/calls/{call:path}/recording")
-async def recording(call: str, app: Here, _who: Viewer, save: bool = False) -> Response:
+async def recording(request: Request, call: str, app: Here, who: Viewer, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
     path = await recording_of(app, call)
+    if request.headers.get("range", "bytes=0-") == "bytes=0-":  # not for each piece of it
+        await app.entrance.accounts.note(who.name, "heard the recording", call, address=address(request))
     kind = KINDS.get(path.suffix, "application/octet-stream")
     return FileResponse(path, media_type=kind, filename=f"{file_name(call)}{path.suffix}" if save else None)
 
 
 @router.get("/calls/{call:path}/pcap")
-async def pcap(call: str, app: Here, _who: Viewer) -> Response:
+async def pcap(request: Request, call: str, app: Here, who: Viewer) -> Response:
     """The capture file, for Wireshark."""
     pieces = app.house.evidence.pcap(call)
     try:
         first = await anext(pieces)
     except StopAsyncIteration:
         raise HTTPException(404, "nothing of this call is in memory any more") from None
+    await app.entrance.accounts.note(who.name, "fetched the capture", call, address=address(request))
 
     async def whole() -> Any:
         yield first
@@ -73,14 +78,25 @@ async def pcap(call: str, app: Here, _who: Viewer) -> Response:
     return StreamingResponse(whole(), media_type="application/vnd.tcpdump.pcap", headers=headers)
 
 
+@router.get("/calls/{call:path}/bundle")
+async def bundle(call: str, app: Here, _who: Viewer) -> Response:
+    """The call as a file, for `sipgw replay`."""
+    try:
+        content = await app.house.evidence.bundle(call)
+    except NotKept as reason:
+        raise HTTPException(404, f"there is no bundle: {reason}") from None
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
+    return Response(content, media_type="application/zip", headers=headers)
+
+
 @router.get("/calls/{call:path}")
 async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Response:
     """The page; its script fills it in."""
     found = await known(app, call)
     caller = str(found.get("caller") or "withheld")
-    return page(
-        request, "call.html", title="Call", call=call, caller=caller, recorded=_recorded(found), people=people(app)
-    )
+    bundled = app.house.config.capture.bundles != "off"
+    shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
+    return page(request, "call.html", title="Call", call=call, caller=caller, **shown)
 
 
 async def known(app: App, call: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sipgw.agents import DEFAULT
 from sipgw.browser_phone import BrowserPhone, NoCall
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
+from sipgw.web.sign_in import address
 from sipgw.web.state import Here, page
 from sipgw.web.who import Operator, Viewer
 from sipgw.web.words import words
@@ -43,7 +44,7 @@ async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Respo
 
 
 @router.post("/api/phone/calls", status_code=201)
-async def place(wish: Wish, calls: Phone, who: Operator) -> dict[str, str]:
+async def place(request: Request, wish: Wish, app: Here, calls: Phone, who: Operator) -> dict[str, str]:
     """Begin a call; the browser gets its answer, and connects."""
     try:
         placed = await calls.place(wish.sdp, wish.agent, who.name)
@@ -51,6 +52,7 @@ async def place(wish: Wish, calls: Phone, who: Operator) -> dict[str, str]:
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
     except NoCall as error:
         raise HTTPException(error.status, str(error)) from None
+    await app.entrance.accounts.note(who.name, "called from a page", placed.call, wish.agent, address(request))
     return {"call": placed.call, "sdp": placed.answer}
 
 

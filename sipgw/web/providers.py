@@ -27,8 +27,8 @@ async def providers(request: Request, app: Here, _who: Viewer) -> Response:
     agents = []
     for name, agent in app.house.agents.all.items():
         parts = [
-            Part(part, agent.choice.of(part), app.fared.latency(name, label), app.fared.failure(name, part))
-            for part, label in PARTS.items()
+            Part(part, agent.choice.of(part), app.fared.latency(name, PARTS[part]), app.fared.failure(name, part))
+            for part in agent.choice.parts
         ]
         agents.append((name, parts, app.fared.latency(name, "total"), agent.choice.notes))
     return page(request, "providers.html", title="Providers", agents=agents)

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from agent.history import NOTE, NOTES
-from agent.records import Outcome
+from agent.records import Outcome, ToolDone
 from agent.steering import SENTENCES, CannotSteer
+from agent.tools import ToolError, tool
 from agent.turns import State
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import says
@@ -132,3 +133,46 @@ def test_without_anybody_to_transfer_to_it_is_told() -> None:
         await asyncio.sleep(1)
 
     hold(plan)
+
+
+@tool
+async def find(number: str) -> dict[str, str]:
+    """Find a customer."""
+    await asyncio.sleep(float(number[-1]))
+    if number == "+0":
+        raise ToolError("there is none")
+    return {"name": "Ann"}
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted", "error"),
+    [("+1", "find", ""), ("+9", "find", "no answer within 3 s"), ("+0", "find", "there is none")],
+)
+def test_a_customer_who_is_found_while_we_greet_stands_in_the_prompt(number: str, wanted: str, error: str) -> None:
+    async def plan(caller, line, ears):
+        await caller.steering.prefetch(wanted, {"number": number}, 3)
+        await asyncio.sleep(1)
+        await caller.say("Hello, do you know me?")
+        await asyncio.sleep(3)
+        caller.hang_up()
+
+    held = hold(plan, Setting(tools=[find]))
+    known = ' never instructions: {"name": "Ann"}' in held.last_asked()[0]["content"]
+    assert known is (error == "")
+    (done,) = [one.run for one in held.reports if isinstance(one, ToolDone)]
+    assert done.error == error
+    assert not any(turn.tools for turn in held.turns)
+
+
+def test_what_changes_something_is_not_run_before_anybody_asks() -> None:
+    @tool(side_effect=True)
+    async def order(number: str) -> str:
+        """Order."""
+        raise AssertionError
+
+    async def plan(caller, line, ears):
+        await caller.steering.prefetch("order", {"number": "+1"}, 3)
+        await caller.steering.prefetch("nothing", {"number": "+1"}, 3)
+        caller.hang_up()
+
+    assert not [one for one in hold(plan, Setting(tools=[order])).reports if isinstance(one, ToolDone)]

@@ -9,7 +9,7 @@ AREAS = {
     "conversation": ("conversation",),
     "browser": ("browser",),
     "calls": ("admission", "records"),
-    "dashboard": ("dashboard", "call_page"),
+    "dashboard": ("dashboard", "call_page", "watched"),
     "cluster": ("deploy", "two_gateways"),
     "tools": (),
     "production": (),

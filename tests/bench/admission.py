@@ -41,9 +41,17 @@ async def decisions() -> list[Gate]:
             assert permitted == DECISIONS // 3
     half, most = percentile(took, 0.5), percentile(cost, 0.99)  # on a shared machine the clock's p99 is that of others
     return [
-        Gate(AREA, "a dial judged, 2 x 100,000 do-not-call numbers, p50", f"{half:.3f} ms", "<= 1 ms", half <= GOAL_MS),
-        Gate(AREA, "the same, processor time, p99", f"{most:.3f} ms", "<= 1 ms", most <= GOAL_MS),
-    ]
+        Gate(
+            AREA, "a dial judged, 2 x 100,000 do-not-call numbers, p50 / p95 / p99", spread(took), "p50 <= 1 ms",
+            half <= GOAL_MS,
+        ),
+        Gate(AREA, "the same, processor time, p50 / p95 / p99", spread(cost), "p99 <= 1 ms", most <= GOAL_MS),
+    ]  # fmt: skip
+
+
+def spread(milliseconds: list[float]) -> str:
+    """The middle and the ends."""
+    return " / ".join(f"{percentile(milliseconds, q):.3f}" for q in (0.5, 0.95, 0.99)) + " ms"
 
 
 def memory() -> Gate:

@@ -26,15 +26,25 @@ TURNS = [
 def gates() -> Iterator[Gate]:
     """Measure."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds, waits = asyncio.run(_measure(Path(folder)))
+        before = time.process_time()
+        seconds, waits, walls = asyncio.run(_measure(Path(folder)))
+        cost = 1000 * (time.process_time() - before) / CALLS
     rate = CALLS / seconds
     yield Gate("calls", "records_endings_per_s_sqlite", f"{rate:.0f}", f">= {RATE}", rate >= RATE)
+    yield Gate("calls", "records_cpu_of_an_ending_ms", f"{cost:.1f}", f"<= {1000 / RATE:.0f}", cost <= 1000 / RATE)
     wait = 1e6 * percentile(waits, 0.99)
-    yield Gate("calls", "records_cpu_of_an_event_p99_us", f"{wait:.0f}", "<= 1000", wait <= 1000)
+    yield Gate("calls", "records_cpu_of_an_event_p50_p95_p99_us", _spread(waits), "p99 <= 1000", wait <= 1000)
+    half = 1e6 * percentile(walls, 0.5)  # the clock's p99 is that of whoever else uses the machine
+    yield Gate("calls", "records_an_event_p50_p95_p99_us", _spread(walls), "p50 <= 1000", half <= 1000)
 
 
-async def _measure(folder: Path) -> tuple[float, list[float]]:
-    watchers, waits, policy = Watchers(), [], PrivacyOptions()
+def _spread(seconds: list[float]) -> str:
+    return " / ".join(f"{1e6 * percentile(seconds, q):.0f}" for q in (0.5, 0.95, 0.99))
+
+
+async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
+    watchers, policy = Watchers(), PrivacyOptions()
+    waits, walls = list[float](), list[float]()
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,
         Ledger(store, watchers, lambda agent: policy.of("records")) as ledger,
@@ -42,11 +52,12 @@ async def _measure(folder: Path) -> tuple[float, list[float]]:
         began = time.perf_counter()
         for number in range(CALLS):
             for event in a_call(f"call-{number}", TURNS):
-                before = time.thread_time()
+                begun, before = time.perf_counter(), time.thread_time()
                 watchers.tell(event)
                 waits.append(time.thread_time() - before)
+                walls.append(time.perf_counter() - begun)
             await asyncio.sleep(0)
         await ledger.written()
         seconds = time.perf_counter() - began
         assert len(await store.calls()) == CALLS
-    return seconds, waits
+    return seconds, waits, walls

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -10,6 +11,7 @@ from agent.errors import ProviderError
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
+from agent.providers.realtime_session import RealtimeOptions
 from agent.ulaw import to_linear
 from sipgw.config import AgentOptions, Config
 from sipgw.doctor import providers
@@ -18,6 +20,7 @@ from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.elevenlabs import FakeElevenLabs
 from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.realtime import FakeRealtime
 
 VOICES = Path("sipgw/demo_voice")
 SOUND = read_ulaw(VOICES / "ask_order.wav")
@@ -61,6 +64,18 @@ async def test_a_sound_cascade_and_wrong_keys() -> None:
 @on_loop
 async def test_the_embedded_providers_are_not_asked() -> None:
     assert not await examined(Config(agent=AgentOptions(ears="local", model="local", voice="local")))
+
+
+@on_loop
+async def test_speech_to_speech_says_a_sentence() -> None:
+    async with FakeRealtime(key="k") as fake:
+        config = Config(agent=AgentOptions(duplex="openai"), openai_realtime=RealtimeOptions(api_key="k", url=fake.url))
+        with patch("tests.fakes.duplex.sound_of", lambda text: SOUND):
+            assert await examined(config) == {"openai": "provider.ok"}
+        assert await examined(config) == {"openai": "provider.format"}, "the fake's own sound is no speech"
+        wrong = replace(config, openai_realtime=RealtimeOptions(api_key="no", url=fake.url))
+        assert await examined(wrong) == {"openai": "provider.key"}
+        assert await examined(Config(agent=AgentOptions(duplex="openai"))) == {"providers": "provider.missing"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in VOICES.glob("*.wav")))

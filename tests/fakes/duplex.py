@@ -62,6 +62,8 @@ class DuplexServer(SocketServer):
         self.said, self.replies = list(said), list(replies)
         self.cuts: list[dict[str, Any]] = []
         self.results: list[dict[str, Any]] = []
+        self.told: list[str] = []
+        """Texts and changed instructions."""
 
     async def serve(self, session: Session) -> None:
         faulty = len(self.sessions) <= self.faults.sessions

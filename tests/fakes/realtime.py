@@ -51,17 +51,26 @@ class RealtimeTalk(Talk):
 
     async def obey(self, fields: dict[str, Any]) -> bool:
         match fields["type"]:
+            case "session.update" if self._configured:
+                await self._update(fields["session"])
             case "session.update":
                 await self._configure(fields["session"])
             case "input_audio_buffer.append" if self._configured:
                 await self.hear(fields["audio"])
             case "response.create" if self.speaking:
                 await self._complain("conversation_already_has_active_response", "wait")
-            case "response.create" if self._calls:
+            case "response.create" if self._calls and fields.get("response", {}).get("conversation") != "none":
                 await self._complain("missing_tool_output", f"No tool output found for {self._calls}")
             case "response.create":
                 instructions = fields.get("response", {}).get("instructions", "")
                 await self.reply(instructions.partition("nothing else: ")[2])
+            case "response.cancel" if self.speaking:
+                self.stop()
+                await self._done("cancelled", status_details={"type": "cancelled", "reason": "client_cancelled"})
+            case "response.cancel":
+                await self._complain("response_cancel_not_active", "nothing to cancel")
+            case "conversation.item.create" if fields["item"]["type"] == "message":
+                self.server.told.append(fields["item"]["content"][0]["text"])
             case "conversation.item.create" if fields["item"]["call_id"] in self._calls:
                 self._calls.discard(fields["item"]["call_id"])
                 self.server.results.append({"call": fields["item"]["call_id"], "result": fields["item"]["output"]})
@@ -82,6 +91,12 @@ class RealtimeTalk(Talk):
             await self.refuse("missing_required_parameter", "session.tools[0].name")
             return
         self._configured = True
+        await self.send("session.updated", session=session)
+
+    async def _update(self, session: dict[str, Any]) -> None:
+        if session.get("type") != "realtime" or set(session) - {"type", "instructions"}:
+            await self._complain("invalid_value", "only the instructions change here")
+        self.server.told.append(session["instructions"])
         await self.send("session.updated", session=session)
 
     async def _truncate(self, fields: dict[str, Any]) -> None:

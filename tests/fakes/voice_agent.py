@@ -32,6 +32,12 @@ class AgentTalk(Talk):
         match fields["type"]:
             case "session.update" if not self.ready:
                 await self._configure(fields["session"])
+            case "session.update" if set(fields["session"]) == {"system_prompt"}:
+                self.server.told.append(fields["session"]["system_prompt"])
+                await self.send("session.updated", config={}, timestamp=1)
+            case "reply.cancel" if self.speaking and fields["reply_id"] == f"reply{self.count}":
+                self.stop()
+                await self.interrupted()
             case "session.resume" if not self.ready:
                 known = [f"sess{number}" for number in range(1, len(self.server.sessions))]
                 if fields["session_id"] not in known:
@@ -44,7 +50,8 @@ class AgentTalk(Talk):
                 self.server.results.append({"call": fields["call_id"], "result": fields["result"]})
                 await self.reply()
             case "reply.create":
-                await self.reply()
+                self.server.told.append(fields.get("instructions", ""))
+                await self.reply(fields.get("instructions", "").partition("nothing else: ")[2])
             case "session.end":
                 await self.send("session.ended", session_duration_seconds=1, audio_duration_seconds=1)
                 await self.session.connection.close(1000)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.briefing_phrases import BriefingPhrases
 from media.g711 import FRAME, RATE, from_linear, to_linear
 from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
@@ -22,7 +23,7 @@ from tests.interop.phones import baresip
 from tests.interop.served import free_port
 from tests.interop.test_sipp_uas import listening
 from tests.phone import Phone, calling
-from tests.test_bridged_transfer import ASKED, connecting, nothing_left, told, trunks, until
+from tests.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
 from tests.test_cloud_call import records
 
 ANNA = AccountOptions("anna", "annas-password")
@@ -123,6 +124,43 @@ def test_baresip_with_an_account_gets_the_caller(tmp_path: Path, first: str) -> 
             linear = heard.readframes(heard.getnframes())
         middle = len(linear) // 2 & ~1
         assert share(linear[middle - 16_000 : middle + 8000], CALLER) > 0.9, "what the person heard is the caller"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("key", ["1", "2"])
+def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: Path, key: str) -> None:
+    async def scenario() -> None:
+        people = (PersonOptions("anna", "sip:anna", mode="warm"),)
+        admission = AdmissionOptions(algorithms=("MD5",))
+        replies = [connecting(), Reply(text=["They want to know where their order is."]), Reply(text=["Yes?"])]
+        async with (
+            cloud(
+                tmp_path, ASKED, replies, trunks=trunks(None), further=[[]],
+                change=lambda config: replace(config, people=people, accounts=(ANNA,), admission=admission),
+            ) as world,
+            baresip(
+                tmp_path / "phone", world.gateway.endpoint.port, "anna", ANNA.password,
+                answers=True, says=tone(PERSON, 60),
+            ) as phone,
+        ):  # fmt: skip
+            tries = told(world)
+            now = asyncio.get_running_loop().time
+            await until(lambda: world.gateway.registrar.bindings("anna", now()))
+            async with calling(world.target, lambda _: QUIET) as caller:
+                await phone.says("Call established")
+                await until(lambda: BriefingPhrases().question in world.voice.texts)
+                assert share(lately(caller, 1), PERSON) < 0.1, "the caller does not hear the person yet"
+                phone.type(key)
+                if key == "1":
+                    await until(lambda: share(lately(caller, 1), PERSON) > 0.9)
+                else:
+                    await until(lambda: SORRY in caller.heard())
+                assert [one.accepted for one in tries] == [key == "1"]
+            await phone.says("terminated")
+            (record,) = await records(world.gateway)
+            await until(lambda: nothing_left(world))
+        assert record["ending"] == ("transferred" if key == "1" else "caller_hung_up")
 
     asyncio.run(scenario())
 

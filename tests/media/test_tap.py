@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from media.engine import MediaEngine, MediaOptions
-from media.rtp import parse
-from media.srtp import Keys
-from media.tap import HEADER, Pool, Tap, TapOptions, read
+from media.rtp import build, parse
+from media.srtp import Keys, Srtp
+from media.tap import HEADER, Pool, Tap, TapOptions, packed, read
 from tests.media.test_engine import FORMAT, OPTIONS, SPEECH, Phone, call
 
 HERE = ("192.0.2.9", 4000)
@@ -22,6 +22,16 @@ def tap(pool: Pool, number: int = 1, **options) -> Tap:
 
 def kept(tap: Tap) -> list:
     return [packet for block in tap.blocks for packet in read(block.packed())]
+
+
+def test_packets_that_were_packed_are_read_again():
+    one = tap(Pool(), keep="always")
+    for number in range(600):
+        one.take(number / 50, PACKET, ("192.0.2.9", 4000 + number), out=number % 2 == 0)
+    whole = kept(one)
+    again = list(read(packed(whole)))
+    assert [packet[:3] + packet[4:] for packet in again] == [packet[:3] + packet[4:] for packet in whole]
+    assert [packet.remote for packet in again[:255]] == [packet.remote for packet in whole[:255]]
 
 
 def talk(tap: Tap, seconds: float, since: float = 0.0) -> None:
@@ -159,6 +169,28 @@ def test_srtp_is_captured_as_it_was_sent_encrypted():
         phone.sock.close()
 
     run(scenario, TapOptions(keep="always"))
+
+
+def test_what_came_by_srtp_is_kept_clear_only_for_calls_that_are_to_be_played_again():
+    async def scenario(engine: MediaEngine) -> None:
+        phone = Phone()
+        channel = await engine.open(phone.events.put_nowait)
+        ours, theirs = bytes(range(30)), bytes(range(30, 60))
+        channel.connect(FORMAT, phone.sock.getsockname(), keys=Keys("AES_CM_128_HMAC_SHA1_80", ours, theirs))
+        clear = build(0, True, 1, 2, 3, SPEECH[:160])
+        phone.sock.sendto(
+            Srtp(Keys("AES_CM_128_HMAC_SHA1_80", theirs, ours)).protect(clear), ("127.0.0.1", channel.port)
+        )
+        phone.sock.sendto(b"\x80\x00 forged", ("127.0.0.1", channel.port))
+        for _ in range(10):
+            await asyncio.get_running_loop().sock_recv(phone.sock, 2000)
+        seen = [packet async for packet in engine.packets(channel.number) if not packet.control]
+        assert [packet.data for packet in seen if not packet.out] == [clear, b"\x80\x00 forged"]
+        assert all(parse(packet.data) is None or SPEECH[:160] not in packet.data for packet in seen if packet.out)
+        channel.close()
+        phone.sock.close()
+
+    run(scenario, TapOptions(keep="always", clear=True))
 
 
 def test_without_a_tap_nothing_is_handed_up():

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from sipgw.sip.endpoint import Endpoint
+import pytest
+
+from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.uri import Uri
@@ -85,5 +87,27 @@ def test_a_bye_whose_connection_is_gone_goes_over_a_new_one_to_where_the_contact
             taken[0].hangup()
             assert (await last(leg)).how == "BYE"
             assert [one.accepted for one in streams_of._open.values()] == [False]
+
+    run(call)
+
+
+def test_a_request_that_is_lost_with_two_connections_fails_at_once() -> None:
+    """Not only after 32 s: who takes connections and closes them is not there."""
+
+    async def call() -> None:
+        taken = 0
+
+        async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal taken
+            taken += 1
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(close, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Endpoint(LOCAL, pick_up, admit_all) as phone:
+            with pytest.raises(CallFailed, match="connection lost"):
+                await phone.invite(Uri.parse(f"sip:x@127.0.0.1:{port};transport=tcp"), "<sip:me@127.0.0.1>", OFFER)
+        assert taken == 2
 
     run(call)

@@ -1,1 +1,1 @@
-"""Long runs that look for leaks: ``python -m tests.soak media --minutes 60 --calls 100``."""
+"""Long runs, too long for CI: ``python -m tests.soak media`` or ``sip``."""

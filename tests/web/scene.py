@@ -17,8 +17,8 @@ from sipgw.refusals import Refused
 from sipgw.store import CallRecord, Store, StoreOptions
 from sipgw.trunk_watch import TrunkStatus
 from sipgw.web.server import Dashboard
-from tests.keeping import add_call
 from tests.web.house import Held, Standing, Talking, live_call
+from tests.web.scene_calls import play
 
 TOML = """
 [agent]
@@ -78,9 +78,10 @@ class Busy(Standing):
         ]
 
 
-async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> None:
-    now = datetime.now(UTC)
-    for number, (caller, agent, state, mos) in enumerate(HOUSE):
+async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bool = False) -> None:
+    now, past = datetime.now(UTC), 2000 if huge else 60
+    play(house, folder, SCRIPT if hostile else "word " * 2000 if huge else "", 300 if huge else 1)
+    for number, (caller, agent, state, mos) in enumerate(HOUSE * (100 if huge else 1)):
         began = now - timedelta(seconds=40 + 97 * number)
         house.begin(
             live_call(
@@ -88,6 +89,7 @@ async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> Non
                 conversation=Talking(state),
             )
         )  # fmt: skip
+    records = []
     for number in range(past):
         ending, cause = ENDINGS[number % len(ENDINGS)]
         began = datetime(2026, 11, 20, 16, 0, tzinfo=UTC) - timedelta(minutes=7 * number)
@@ -98,7 +100,9 @@ async def fill(house: Standing, *, hostile: bool = False, past: int = 60) -> Non
             "ending": ending, "cause": SCRIPT if hostile else cause, "media": {"mos": 4.4 - number % 4 / 10},
             "identity": None, "cost": 0.0131 + number / 1000,
         }  # fmt: skip
-        await add_call(house.store, CallRecord(**values), [])
+        records.append(CallRecord(**values))
+    async with house.store.write() as session:
+        session.add_all(records)
     about = {"topic": SCRIPT if hostile else "the blue coat"}
     due = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
     job = Job(campaign="", key="k", number="+15550123", agent="agent", due=due, variables=about, call="past-1")
@@ -138,14 +142,14 @@ def _turns(house: Standing, cause: str) -> None:
 
 @contextlib.asynccontextmanager
 async def served(
-    folder: Path, *, busy: bool = True, hostile: bool = False, more: str = ""
+    folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, more: str = ""
 ) -> AsyncIterator[tuple[Standing, str]]:
     """A dashboard on a port of its own; yields the house and the address."""
     config = parse(f'{TOML}[gate]\naudit = "{folder}"\n[web]\nport = 0\n{more}', "scene.toml", KEYS)
     (folder / "gate-2026-11.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in DECISIONS if busy))
     async with Store(StoreOptions(str(folder / "scene.db"))) as store:
         house = Busy(config, store)
-        async with Dashboard(house, config.web) as dashboard:
+        async with house.evidence.timelines.kept_in(folder / "calls"), Dashboard(house, config.web) as dashboard:
             if busy:
-                await fill(house, hostile=hostile)
+                await fill(house, folder, hostile=hostile, huge=huge)
             yield house, dashboard.url.rstrip("/")

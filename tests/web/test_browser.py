@@ -13,17 +13,23 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
+from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
 
 playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium")
 
 AXE = (Path(__file__).parent.parent / "data" / "axe" / "axe.min.js").read_text()
-FAULTS = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}))
+RULES = '{preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}'
+"""Preloading makes styles in the page, which its policy forbids."""
+FAULTS = (
+    f"async () => (await axe.run(document, {RULES}))"
+    """
     .violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(" ")).join(", ")}`)"""
+)
 SIGNED = 'password = "${TRUNK_PASSWORD}"'
-CALL = "/calls/past-1@10.0.0.5"
-PATHS = [*(page.path for page in PAGES), CALL, "/configuration/audit", "/nowhere", "/sign-in"]
+OF_CALLS = ["/calls/past-1@10.0.0.5", *(f"/calls/{call}" for call in CALLS)]
+PATHS = [*(page.path for page in PAGES), *OF_CALLS, "/configuration/audit", "/nowhere", "/sign-in"]
 
 
 class Window:
@@ -40,6 +46,8 @@ class Window:
 
     async def go(self, path: str) -> None:
         await self.page.goto(self.url + path)
+        if await self.page.locator("[data-one-call]").count():
+            await self.page.wait_for_selector("[data-ready]")
 
     async def sees(self, selector: str, text: str) -> None:
         """Wait until the first element there has that text."""
@@ -48,10 +56,10 @@ class Window:
 
 @contextlib.asynccontextmanager
 async def window(
-    folder: Path, *, busy: bool = True, hostile: bool = False, toml: str = "", **options: Any
+    folder: Path, *, busy: bool = True, hostile: bool = False, huge: bool = False, toml: str = "", **options: Any
 ) -> AsyncIterator[Window]:
     async with (
-        served(folder, busy=busy, hostile=hostile, more=toml) as (house, url),
+        served(folder, busy=busy, hostile=hostile, huge=huge, more=toml) as (house, url),
         playwright.async_playwright() as play,
     ):
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
@@ -70,19 +78,101 @@ def test_every_page_is_accessible_and_quiet(tmp_path: Path, theme: str, busy: bo
                 await there.go(path)
                 await there.page.evaluate(AXE)
                 assert await there.page.evaluate(FAULTS) == [], path
-                absent = path == "/nowhere" or (path == CALL and not busy)
+                absent = path == "/nowhere" or (path in OF_CALLS and not busy)
                 assert len(there.wrong) == absent, there.wrong
                 there.wrong.clear()
 
     asyncio.run(look())
 
 
-def test_no_page_is_wider_than_a_phone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", ["usual", "hostile", "huge"])
+def test_no_page_is_wider_than_a_phone_whatever_is_in_it(tmp_path: Path, data: str) -> None:
     async def look() -> None:
-        async with window(tmp_path, hostile=True, viewport={"width": 360, "height": 700}) as there:
+        size = {"width": 360, "height": 700}
+        async with window(tmp_path, hostile=data == "hostile", huge=data == "huge", viewport=size) as there:
             for path in PATHS:
                 await there.go(path)
-                assert await there.page.evaluate("document.documentElement.scrollWidth") <= 360, path
+                wide = await there.page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= 360, f"{path} is {wide} wide"
+            assert len(there.wrong) == 1, there.wrong  # the page that is nowhere
+
+    asyncio.run(look())
+
+
+def test_everything_is_done_by_keyboard(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            page = there.page
+            await there.go("/")
+            await page.keyboard.press("Tab")
+            assert await page.evaluate("document.activeElement.textContent") == "Skip to content"
+            await page.keyboard.press("Enter")
+            while not await page.evaluate("'act' in document.activeElement.dataset"):
+                await page.keyboard.press("Tab")
+            await page.keyboard.press("Enter")
+            await there.sees("dialog h2", "Call of +15550100")
+            for _ in range(30):  # a Tab goes round in the dialog, or to the browser's own bar
+                await page.keyboard.press("Tab")
+                assert await page.evaluate(
+                    "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+                )
+            await page.keyboard.press("Escape")
+            assert await page.evaluate("'act' in document.activeElement.dataset"), "back where it was"
+            await there.go(f"/calls/{SLOW}")
+            for part, shown in (("ladder", "[data-message]:not([hidden])"), ("latency", "audio")):
+                await page.focus(f"[data-part={part}] g.step")
+                outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert outline != "none", "one sees where one is"
+                await page.keyboard.press("Enter")
+                await page.wait_for_selector(shown)
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_the_page_of_a_call_that_goes_on_has_what_an_operator_needs(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            await there.go(f"/calls/{LIVE}")
+            await there.page.click("[data-when-live]")
+            await there.page.fill("form[data-do=instruct] textarea", "Offer ten percent.")
+            await there.page.press("form[data-do=instruct] textarea", "Enter")
+            await there.sees("dialog [data-said]", "The agent knows.")
+            await there.page.click("[data-listen]")
+            await there.sees("[data-listen]", "Stop listening")
+            audience: Any = there.house.calls[LIVE].call.audience  # type: ignore[union-attr]
+            while not audience._queues:
+                await asyncio.sleep(0.01)
+            audience.hear(b"")
+            await there.sees("dialog [data-said]", "The call is over.")
+            await there.sees("[data-listen]", "Listen")
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_a_newcomer_reads_on_the_page_why_a_call_was_slow_silent_or_refused(tmp_path: Path) -> None:
+    told = {
+        SLOW: (
+            "mostly waiting for the language model's first word",
+            "2.1 of 3.0 s",
+            "a smaller or nearer [agent] model",
+        ),
+        SILENT: (
+            "No sound arrived from the caller",
+            "no sound arrived for 30 s",
+            "open the UDP ports of [media] port_range",
+        ),
+        REFUSED: ("The offered sound was not acceptable", "offers only G729", "Allow PCMU or PCMA at the carrier"),
+    }
+
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            for call, words in told.items():
+                await there.go(f"/calls/{call}")
+                why = await there.page.inner_text("[data-part=why]")
+                assert all(word in why for word in words), why
+            assert there.wrong == []
 
     asyncio.run(look())
 
@@ -93,6 +183,8 @@ def test_what_others_wrote_is_shown_as_text_and_does_nothing(tmp_path: Path) -> 
             for path in PATHS:
                 await there.go(path)
                 assert await there.page.locator("img[src=x], main script").count() == 0, path
+                if path in OF_CALLS[1:3]:
+                    assert SCRIPT in await there.page.inner_text("main")
             await there.go("/")
             there.house.begin(live_call(99, SCRIPT))
             await there.sees('tr[data-call="call-99"] td:nth-child(2)', SCRIPT)  # this row came by an event

@@ -130,7 +130,7 @@ def test_an_invite_that_was_refused_has_a_page_of_its_messages(tmp_path: Path) -
 
 def test_nothing_is_known_of_a_call_that_never_was(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
-        for path in ("", "/timeline.json", "/pcap", "/recording", "/waveform.json"):
+        for path in ("", "/timeline.json", "/pcap", "/bundle", "/recording", "/waveform.json"):
             assert (await visitor.browser.get(f"/calls/never{path}")).status_code == 404
 
     looking(tmp_path, look)

@@ -26,7 +26,7 @@ function why(explained) {
 function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
   const entries = { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
-    Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), MOS: call.media?.mos, Ending: call.ending?.kind };
+    Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
@@ -78,7 +78,7 @@ function draw(call) {
   put("latency", whole.turns, () => latency(whole.turns, seek));
   put("ladder", whole.sip, () => ladder(whole.sip, show));
   put("quality", whole.quality, () => quality(whole.quality));
-  put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.text)) : [html("li", { class: "faint" }, "None.")]);
+  put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.kind === "ended" ? event.text.replace(/^\w+: /, "Ended: ") : event.text)) : [html("li", { class: "faint" }, "None.")]);
   root.querySelector("[data-wait]").hidden = true;
   document.querySelector("[data-when-live]")?.toggleAttribute("hidden", !whole.live);
   if (whole.recorded && !audio) location.reload(); // it ended while we looked, and now there is something to hear

@@ -7,7 +7,7 @@ const STEP = 34, TOP = 34, LANE = 260, EDGE = 130, MOST = 5;
 /** Draw the messages of a call; `show` is called with the one that is pressed. */
 export function ladder(sip, show) {
   const messages = sip.messages;
-  if (!messages.length) return html("p", { class: "faint" }, "No SIP message of this call is kept.");
+  if (!messages.length) return html("p", { class: "faint" }, "No SIP message of this call is kept; a call from a browser has none.");
   const peers = [...new Set(messages.map((message) => message.peer))].slice(0, MOST);
   const wide = EDGE * 2 + LANE * peers.length, tall = TOP + STEP * messages.length + 10;
   const lane = (peer) => EDGE + LANE * (1 + Math.max(0, peers.indexOf(peer) < 0 ? peers.length - 1 : peers.indexOf(peer)));
@@ -35,5 +35,5 @@ export function ladder(sip, show) {
     drawing.append(drawn);
   });
   const left = sip.left_out ? html("p", { class: "faint" }, `${sip.left_out} messages are left out in between.`) : null;
-  return html("div", {}, drawing, left);
+  return html("div", {}, html("p", { class: "faint" }, "Press a message to read it."), drawing, left);
 }

@@ -2,7 +2,8 @@
 
 import { at, begins, html, svg } from "./draw.js";
 
-export const PARTS = ["hearing", "thinking", "phrasing", "voicing", "sending"];
+const MEANS = { hearing: "until the last word was understood", thinking: "until the model's first word", phrasing: "until its first sentence", voicing: "until the first sound of it", sending: "until that left" };
+export const PARTS = Object.keys(MEANS);
 const ROW = 24, LEFT = 70, RIGHT = 60, WIDE = 900;
 
 /** Draw `turns`; `seek` is called with the turn that is pressed. */
@@ -31,6 +32,6 @@ export function latency(turns, seek) {
     step.append(svg("text", { x: x + 6, y: y + 16 }, turn.latency_ms.total));
     drawing.append(step);
   });
-  const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), part)));
-  return html("div", {}, html("p", {}, `Median ${(median / 1000).toFixed(2)} s, slowest ${(most / 1000).toFixed(2)} s.`), legend, drawing);
+  const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", {}, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
+  return html("div", {}, html("p", {}, `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(most / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`), legend, drawing);
 }

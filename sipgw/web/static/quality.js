@@ -19,6 +19,6 @@ function line(entries, [name, column, low, high, say]) {
 export function quality(entries) {
   if (!entries.length) return html("p", { class: "faint" }, "Nothing was measured: the call was too short, or its measurements are not kept.");
   const heard = entries.filter((entry) => entry[1] > 0), silent = entries.length - heard.length;
-  const told = silent ? html("p", {}, `Nothing was received in ${silent} of ${entries.length} measurements.`) : null;
+  const told = silent ? html("p", {}, `Nothing was received in ${silent} of ${entries.length} measurements, one every five seconds.`) : html("p", { class: "faint" }, "MOS rates it from 1, bad, to 4.4, as good as a telephone gets.");
   return html("div", {}, told, heard.length ? html("div", { class: "small" }, ...LINES.map((each) => line(heard, each))) : null);
 }

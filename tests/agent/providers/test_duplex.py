@@ -249,7 +249,7 @@ def test_realtime_answers_all_calls_before_the_reply_goes_on():
         duplex.hear(sound(2600))
         await events.until(ToolCall)
         await events.until(ToolCall)
-        duplex.answer("c1", "no such order", failed=True)
+        duplex.answer("c1", '{"error": "no such order"}', failed=True)
         duplex.answer("c2", "{}")
         return await events.until(ReplyEnded)
 

@@ -1,4 +1,4 @@
-"""Long calls, for real: ``python -m tests.soak sip [MINUTES]``. Too long for CI; by default 30 minutes.
+"""Two long calls with session timers, for real.
 
 Two calls to a gateway on the loopback, with sound both ways and a session timer of 90 s: PJSIP refreshes its own, the
 gateway that of SIPp. Both must stay up to the end, with every refresh answered 200.
@@ -43,7 +43,11 @@ async def run(folder: Path, *command: str) -> tuple[int, list[str]]:
 
 async def pjsip(folder: Path, port: int, seconds: float) -> list[str]:
     """A call that the phone refreshes; what was wrong with it."""
-    phone = [str(Path(__file__).parent / "interop" / "pjsua_lasting.py"), f"sip:agent@127.0.0.1:{port}", str(seconds)]
+    phone = [
+        str(Path(__file__).parent.parent / "interop" / "pjsua_lasting.py"),
+        f"sip:agent@127.0.0.1:{port}",
+        str(seconds),
+    ]
     status, printed = await run(folder, sys.executable, *phone, str(wav(folder / "said.wav", SAID)))
     refreshes = [line for line in printed if line.startswith("refreshed")]
     heard = [line.split() for line in printed if line.startswith("sound")]
@@ -75,6 +79,7 @@ def unlike(record: dict[str, Any], seconds: float) -> list[str]:
 
 async def sip(minutes: float) -> int:
     """Hold both calls; returns the number of faults."""
+    log.configure(LogOptions(level="error"))
     seconds = minutes * 60
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -89,9 +94,3 @@ async def sip(minutes: float) -> int:
     found += [fault for record in records for fault in unlike(record, seconds)]
     print("faults:", *(found or ["none"]), sep="\n  ")
     return len(found)
-
-
-if __name__ == "__main__":
-    assert sys.argv[1:2] == ["sip"], "python -m tests.soak sip [MINUTES]"
-    log.configure(LogOptions(level="error"))
-    sys.exit(bool(asyncio.run(sip(float(sys.argv[2]) if len(sys.argv) > 2 else 30))))

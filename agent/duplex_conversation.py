@@ -1,0 +1,221 @@
+"""The conversation of a speech-to-speech provider: it takes the turns, we hold the line, the tools and the memory.
+
+The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
+what was not played is forgotten on both sides. All else is `agent.conversation`: limits, silence, keys, transfer.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
+from agent.conversation import Conversation
+from agent.duplex import Answering, Brief, Consumed, DuplexEvent, Reopened, ReplyEnded, Session, Speech, Words, exactly
+from agent.duplex_reply import SessionMouth, SessionReply
+from agent.ears import EarsEvent, Onset, Transcript
+from agent.errors import ProviderError
+from agent.history import Asked
+from agent.limits import boundary
+from agent.line import Line
+from agent.model import Message, Piece, ToolCall, ToolSchema
+from agent.persona import Persona
+from agent.records import CallerSaid, Report, Times, Turn, Used
+from agent.tools import Tool
+from agent.turns import Event, State, TurnOptions
+
+RECAP = 6000
+"""Letters of what was said that a session is told which takes the place of another."""
+GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
+AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
+DEAF = (State.ANNOUNCING, State.CLOSING)
+"""States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
+
+
+class Seat:
+    """Sits where a cascade has ears, model and voice."""
+
+    patient = True
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.deaf: Callable[[], bool] = lambda: False
+
+    @property
+    def name(self) -> str:
+        """Who hears, thinks and speaks."""
+        return self._session.name
+
+    async def open(self) -> None:
+        """Begin the session."""
+        await self._session.open()
+
+    async def close(self) -> None:
+        """End the session."""
+        await self._session.close()
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take the caller's sound."""
+        self._session.hear(b"\xff" * len(ulaw) if self.deaf() else ulaw)
+
+    def expect(self, said: str) -> None:
+        """The provider knows what it has said."""
+
+    def events(self) -> AsyncIterator[EarsEvent]:
+        """The conversation asks the session itself."""
+        raise NotImplementedError
+
+    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """The session is prompted instead."""
+        raise NotImplementedError
+
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """The session replies unasked."""
+        raise NotImplementedError
+
+
+class DuplexConversation(Conversation):
+    """One call's conversation with a provider that hears, thinks and speaks."""
+
+    def __init__(
+        self,
+        line: Line,
+        session: Session,
+        persona: Persona,
+        *,
+        tools: Iterable[Tool] = (),
+        options: TurnOptions | None = None,
+        transfer: Callable[[str], Awaitable[bool]] | None = None,
+        people: Mapping[str, str] | None = None,
+        observer: Callable[[Report], None] | None = None,
+        call: str = "",
+    ) -> None:
+        """See `agent.conversation.Conversation`."""
+        seat = Seat(session)
+        super().__init__(
+            line, seat, seat, seat, persona,
+            tools=tools, options=options, transfer=transfer, people=people, observer=observer, call=call,
+        )  # fmt: skip
+        self._agent.mouth = self._mouth = SessionMouth(line, session, seat)
+        seat.deaf = lambda: self._floor.turns.state in DEAF
+        self._session = session
+        session.brief = self._brief
+        self._opening = persona.notice or persona.greeting
+        """What the session says by itself when it begins, as long as nobody has asked for it."""
+        self._current: SessionReply | None = None
+        self._onset: float | None = None
+        """Where in the sound the caller began, if nothing has been answered since."""
+        self._words = ""
+        """What the caller said, until it is answered."""
+        self._answered: tuple[Asked, SessionReply] | None = None
+        """What was answered last, and the answer."""
+
+    async def open(self) -> None:
+        """Begin the session; a failure is told to the caller by `run`."""
+        try:
+            await self._session.open()
+        except ProviderError as error:
+            self._floor.broken = ("duplex", error)
+
+    def _brief(self) -> Brief:
+        prompt, *said = self._agent.history.messages()
+        recap = "\n".join(_line_of(message) for message in said)[-RECAP:]
+        if recap:
+            prompt = {"content": f"{prompt['content']}\n\nYou are in the midst of this call. Until now:\n{recap}"}
+        return Brief(prompt["content"], "" if recap else self._opening, self._agent.toolbox.schemas)
+
+    def _noted(self) -> None:
+        self._session.instruct(self._agent.history.messages()[0]["content"])
+
+    # What the session tells
+
+    async def _hear(self) -> None:
+        try:
+            with boundary(self._session.name):
+                async for event in self._session.events():
+                    self._happen(event)
+                raise ProviderError(self._session.name, "it ended the session")
+        except ProviderError as error:
+            self._fail("duplex", error)
+
+    def _happen(self, event: DuplexEvent) -> None:
+        match event:
+            case Onset(at):
+                self._onset = at
+                self._handle(Event.WORDS)
+            case Transcript():
+                self._written_down(event)
+            case Answering():
+                if self._onset is not None:
+                    self._handle(Event.FINAL)
+            case Consumed(unit, amount):
+                self._report(Used("duplex", self._session.name, unit, amount))
+            case Reopened():
+                self._go_on()
+            case Speech() | Words() | ReplyEnded() | ToolCall():
+                self._output(event)
+
+    def _written_down(self, heard: Transcript) -> None:
+        """The words may come before the reply or, since they are written down by another model, after it."""
+        self._report(CallerSaid(heard.text, heard.final))
+        if not heard.final:
+            return
+        if self._answered is not None and (self._onset is None or heard.end <= self._onset):
+            asked, reply = self._answered
+            asked.text = reply.turn.caller = f"{asked.text} {heard.text}".strip()
+            reply.worded.set()
+            return
+        self._words = heard.text
+        self._handle(Event.FINAL)
+
+    def _output(self, event: Speech | Words | ReplyEnded | ToolCall) -> None:
+        current = self._current if self._floor.replying is not None else None
+        if current is None:
+            if isinstance(event, ReplyEnded) or self._floor.turns.state in (State.CLOSING, State.ENDED):
+                return
+            if self._onset is not None and not isinstance(event, ToolCall):
+                return  # the caller has interrupted what it belongs to
+            current = self._begin_reply(Turn())
+            current.worded.set()
+        current.take(event)
+
+    # What the table decides
+
+    def _answer(self, text: str) -> None:
+        """The provider answers by itself what it has heard; `text` is what it has not: keys."""
+        words, self._words = self._words, ""
+        if text:
+            self._session.tell(text)
+        now = self._now()
+        asked = self._agent.history.asked()
+        asked.text = f"{asked.text} {text or words}".strip()
+        stopped = min(self._listening.silent_since or now, now)
+        self._onset = None
+        self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
+
+    def _recite(self, text: str) -> None:
+        if text != self._opening:
+            self._session.prompt(exactly(text))
+        self._opening = ""
+        self._begin_reply(Turn()).worded.set()
+
+    def _begin_reply(self, turn: Turn) -> SessionReply:
+        current = self._current = SessionReply(self._agent, turn, self._now, self._session, self._mouth)
+        self._reply(turn, lambda _: current.follow())
+        return current
+
+    def _go_on(self) -> None:
+        """Another session has begun, which knows the conversation, but not what is due now."""
+        current = self._current if self._floor.replying is not None else None
+        owed = current is not None and current.owed
+        if current is not None:
+            current.break_off(owed=owed)
+        if owed:
+            self._session.prompt(GO_ON)
+        elif self._onset is not None:
+            self._session.prompt(AGAIN)
+            self._onset = None
+
+
+def _line_of(message: Message) -> str:
+    who = {"user": "Caller", "assistant": "You", "tool": "Result of a tool"}.get(message["role"], "Note")
+    called = ", ".join(
+        f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls", ())
+    )
+    return f"{who}: {message['content'] or ''}{f' [called {called}]' if called else ''}"

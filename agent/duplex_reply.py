@@ -1,0 +1,207 @@
+"""A reply of a speech-to-speech session: sound for the line, words for the memory, calls of tools."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from agent.duplex import ReplyEnded, Session, Speech, Words, exactly
+from agent.history import Said, Sentence
+from agent.limits import FIRST_TOKEN, GAP
+from agent.line import Finished, Heard, Line
+from agent.model import ToolCall
+from agent.mouth import Mouth
+from agent.records import AgentSays, Turn
+from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
+from agent.sentences import SentenceCutter
+from agent.voice import Voice
+
+MOST_CALLS = CALLS * ROUNDS
+"""Tool calls in one turn; more are refused."""
+WORDS_LATE = 2.0
+"""Seconds that the words of the caller may come after the end of the reply to them."""
+REFUSED = '{"error": "too many tool calls; answer without them"}'
+
+
+class SessionMouth(Mouth):
+    """Plays what the session makes; each of its replies is one utterance of the line."""
+
+    def __init__(self, line: Line, session: Session, voice: Voice) -> None:
+        super().__init__(line, voice)
+        self._out = line
+        self._session = session
+        self._replies: dict[str, Sentence] = {}
+
+    @property
+    def speaking(self) -> bool:
+        """Whether something begun is not played yet."""
+        return not self._silent.is_set()
+
+    def reply(self, reply: str) -> Sentence:
+        """A new reply, whose words and sound are to come."""
+        sentence = self._replies[reply] = self.begin("")
+        return sentence
+
+    def sound(self, sentence: Sentence, ulaw: bytes) -> None:
+        """The next piece of it."""
+        sentence.samples += len(ulaw)
+        self._out.say(sentence.utterance, ulaw)
+
+    def ended(self, sentence: Sentence) -> None:
+        """All of it has come."""
+        sentence.text = sentence.text.rstrip()
+        sentence.complete = True
+        self._out.finish(sentence.utterance)
+
+    def finished(self, event: Finished) -> None:
+        """The line has played an utterance to its end: the session need not hear of it any more."""
+        super().finished(event)
+        self._replies = {reply: one for reply, one in self._replies.items() if one.utterance > event.utterance}
+
+    def stop(self) -> Heard:
+        """Discard what is not played, and have the session forget it."""
+        heard = super().stop()
+        self._session.hush()
+        replies, self._replies = self._replies, {}
+        for reply, sentence in replies.items():
+            if sentence.utterance >= heard.utterance:
+                self._session.cut(reply, heard.samples if sentence.utterance == heard.utterance else 0)
+        return heard
+
+
+class SessionReply(Reply):
+    """What the session says in one turn, and the tools that it calls. Cancelling `follow` ends it for us."""
+
+    def __init__(
+        self, agent: Agent, turn: Turn, now: Callable[[], float], session: Session, mouth: SessionMouth
+    ) -> None:
+        super().__init__(agent, turn, now)
+        self._session = session
+        self._mouth = mouth
+        self._said = Said()
+        self._open: dict[str, tuple[Sentence, SentenceCutter]] = {}
+        self._running = 0
+        self._called = 0
+        self._due = True
+        """Whether something is to come."""
+        self._changed = asyncio.Event()
+        self.worded = asyncio.Event()
+        """Whether it is known what the caller said, if they said something."""
+        if turn.caller:
+            self.worded.set()
+
+    @property
+    def owed(self) -> bool:
+        """Whether the caller waits for something that the session has not said."""
+        return self._due or bool(self._open) or self._running > 0
+
+    async def follow(self) -> None:
+        """Wait until all is said and heard. A session that falls silent is given up."""
+        while True:
+            while self.owed:
+                limit = None if self._running else GAP if self._open else FIRST_TOKEN
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout(limit):
+                        await self._changed.wait()
+                except TimeoutError:
+                    self._session.give_up(f"nothing came for {limit:g} s")
+                    self.break_off(owed=True)
+            await self._mouth.silent()
+            if not self.owed:
+                break
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WORDS_LATE):
+                await self.worded.wait()
+
+    def knows(self, reply: str) -> bool:
+        """Whether it is one of these."""
+        return reply in self._open
+
+    def take(self, event: Speech | Words | ReplyEnded | ToolCall) -> None:
+        """Take what comes of it."""
+        match event:
+            case Speech(reply, ulaw):
+                self.turn.times.first_sound = self.turn.times.first_sound or self._now()
+                self._mouth.sound(self._part(reply)[0], ulaw)
+            case Words(reply, text, until):
+                self._words(reply, text, until)
+            case ReplyEnded(reply, _):
+                if reply in self._open:
+                    self._end(reply)
+            case ToolCall():
+                self._call(event)
+        self._changed.set()
+
+    def break_off(self, *, owed: bool) -> None:
+        """Nothing more comes of what was begun; whether something else does."""
+        for reply in list(self._open):
+            self._end(reply)
+        self._due = owed
+        self._changed.set()
+
+    def _part(self, reply: str) -> tuple[Sentence, SentenceCutter]:
+        if reply not in self._open:
+            times = self.turn.times
+            times.first_token = times.first_token or self._now()
+            self._due = False
+            if self._said.calls or not self._said.sentences:
+                self._said = self._agent.history.say()
+            self._open[reply] = (self._mouth.reply(reply), SentenceCutter())
+            self._said.sentences.append(self._open[reply][0])
+        return self._open[reply]
+
+    def _words(self, reply: str, text: str, until: int | None) -> None:
+        sentence, cutter = self._part(reply)
+        sentence.text = (sentence.text + text).lstrip()
+        if until is not None:
+            sentence.timed.append((len(sentence.text.rstrip()), until))
+        self._tell(cutter.feed(text))
+
+    def _end(self, reply: str) -> None:
+        sentence, cutter = self._open.pop(reply)
+        self._tell(cutter.flush())
+        self._mouth.ended(sentence)
+
+    def _tell(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            self.turn.said = f"{self.turn.said} {sentence}".strip()
+            self._agent.report(AgentSays(sentence))
+
+    # Tools
+
+    def _call(self, call: ToolCall) -> None:
+        self._due = False
+        self._called += 1
+        if self._called > MOST_CALLS:
+            self._session.answer(call.id, REFUSED, failed=True)
+            return
+        said = self._said
+        if len(said.results) == len(said.calls) and (said.calls or not said.sentences):
+            said = self._said = self._agent.history.say()
+        said.calls.append(call)
+        self._running += 1
+        task, found = self._agent.spawn(self._carry(call, said)), self._agent.toolbox.get(call.name)
+        if found is not None and found.side_effect:
+            self._agent.kept.add(task)
+            task.add_done_callback(self._agent.kept.discard)
+
+    async def _carry(self, call: ToolCall, said: Said) -> None:
+        """Run a tool to its end, whatever the caller says meanwhile: the session waits for its result."""
+        filling = self._agent.spawn(self._fill(call.name))
+        try:
+            run = await self._run_tool(call, said)
+        finally:
+            filling.cancel()
+            self._running -= 1
+        if self._agent.control.outcome is None or not self.turn.said:
+            self._due = True
+            self._session.answer(call.id, said.results[call.id], failed=bool(run.error))
+        self._changed.set()
+
+    async def _fill(self, tool: str) -> None:
+        """Say that it takes a moment, if it does."""
+        await asyncio.sleep(FILLER_AFTER)
+        found = self._agent.toolbox.get(tool)
+        filler = (found.filler if found else "") or self._agent.filler
+        if filler and not self._mouth.speaking:
+            self._session.prompt(exactly(filler), aside=True)

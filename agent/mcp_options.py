@@ -1,0 +1,43 @@
+"""Which MCP servers an agent has its tools from; `agent.mcp_tools`, which needs the package, speaks with them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class McpOptions:
+    """One server, and what of it an agent may use."""
+
+    name: str
+    """For logs and errors."""
+    tools: tuple[str, ...]
+    """The tools that the agent may call, by the server's names; ``"*"`` is all of them."""
+    command: tuple[str, ...] = ()
+    """Program and arguments of a server that is run here and spoken with by stdio."""
+    env: tuple[str, ...] = field(default=(), repr=False)
+    """Its environment beside PATH, HOME and the like, as ``"CRM_KEY=${CRM_KEY}"``."""
+    url: str = ""
+    """Address of a server that is spoken with by streamable HTTP."""
+    headers: tuple[str, ...] = field(default=(), repr=False)
+    """Headers of every request, as ``"Authorization: Bearer ${CRM_TOKEN}"``."""
+    changes: tuple[str, ...] = ()
+    """Tools that change something: in one call the same arguments run them once. Those that the server itself says this
+    of need not be named."""
+    confirm: tuple[str, ...] = ()
+    """Tools that the caller must say yes to first."""
+    timeout: float = 8.0
+    """Seconds until a call of a tool is given up."""
+    connect_limit: float = 5.0
+    """Seconds that the server has to be ready."""
+
+    def __post_init__(self) -> None:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("an MCP server has either a command or a url")
+        if not self.tools:
+            raise ValueError('name the tools that the agent may call, or "*" for all of them')
+        if self.url and not self.url.startswith(("https://", "http://")):
+            raise ValueError("url must begin with https:// or http://")
+        if min(self.timeout, self.connect_limit) <= 0:
+            raise ValueError("time limits must be positive")
+        for text, mark in (*((one, "=") for one in self.env), *((one, ":") for one in self.headers)):
+            if mark not in text:
+                raise ValueError(f"a line of env is NAME=value, a line of headers Name: value; {mark!r} is missing")

@@ -1,0 +1,241 @@
+"""MCP servers as a source of tools, by the official client (https://modelcontextprotocol.io, optional extra ``mcp``).
+
+A server is connected to once, for all calls of an agent, and again when it is lost; meanwhile its tools fail in words.
+What the model writes is validated by the tool's own JSON schema before it leaves.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+import httpx2
+import jsonschema
+import mcp
+import referencing
+import structlog
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import RootModel, model_validator
+
+from agent.mcp_options import McpOptions
+from agent.tools import KEY, Tool, ToolError
+
+log = structlog.get_logger()
+
+REFRESH = 60.0
+"""Seconds after which the server is asked again what tools it has, which also shows whether it is there."""
+RETRY_FIRST, RETRY_LONGEST = 0.5, 30.0
+"""Seconds until it is connected to again; they double with each failure in a row."""
+MOST_TOOLS = 100
+"""Tools that are taken of one server."""
+MOST_SCHEMA = 20_000
+"""Characters of the schema of a tool; one with more is left out."""
+MOST_TEXT = 1000
+"""Characters of a description."""
+
+
+class McpServer:
+    """The connection to one server, as long as `keep` runs."""
+
+    def __init__(self, options: McpOptions) -> None:
+        self.tools: list[Tool] = []
+        """What may be called; those known from before while the server is away."""
+        self._options = options
+        self._client: Any = None
+        self._connected = asyncio.Event()
+        self._lost = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until it is connected to; one that is down is waited for no longer than its limit."""
+        try:
+            async with asyncio.timeout(self._options.connect_limit):
+                await self._connected.wait()
+        except TimeoutError:
+            log.warning("MCP server not ready", server=self._options.name)
+
+    async def keep(self) -> None:
+        """Be connected, as far as possible, for ever."""
+        wait = RETRY_FIRST
+        while True:
+            try:
+                async with self._connection() as client:
+                    await self._learn(client)
+                    self._client, wait = client, RETRY_FIRST
+                    self._connected.set()
+                    log.info("MCP server connected", server=self._options.name, tools=[one.name for one in self.tools])
+                    await self._until_lost(client)
+            except Exception as error:  # noqa: BLE001  the provider boundary: whatever the library raises, calls go on
+                log.warning("MCP server lost", server=self._options.name, cause=_cause(error)[:300])
+            finally:
+                self._client = None
+                self._connected.clear()
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, RETRY_LONGEST)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[mcp.Client]:
+        options = self._options
+        async with AsyncExitStack() as stack:
+            server: Any
+            if options.url:
+                headers = {
+                    name.strip(): value.strip() for name, _, value in (one.partition(":") for one in options.headers)
+                }
+                # The time limits are the tools' own; an answer may be streamed for as long as they allow.
+                http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=options.timeout))
+                server = streamable_http_client(options.url, http_client=http)
+            else:
+                env = {name: value for name, _, value in (one.partition("=") for one in options.env)}
+                program, *arguments = options.command
+                server = mcp.StdioServerParameters(command=program, args=arguments, env=env)
+            async with asyncio.timeout(options.connect_limit) as limit:
+                async with mcp.Client(server, cache=None, read_timeout_seconds=options.timeout) as client:
+                    limit.reschedule(None)
+                    yield client
+
+    async def _until_lost(self, client: Any) -> None:
+        self._lost.clear()
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(REFRESH):
+                    await self._lost.wait()
+            except TimeoutError:
+                await self._learn(client)
+
+    async def _learn(self, client: Any) -> None:
+        """Take over what the server offers, as far as the agent may use it."""
+        found: list[Any] = []
+        cursor = None
+        async with asyncio.timeout(self._options.connect_limit):
+            while len(found) < MOST_TOOLS:
+                page = await client.list_tools(cursor=cursor)
+                found += page.tools
+                cursor = page.next_cursor
+                if not cursor:
+                    break
+        allowed = self._options.tools
+        offered = [one for one in found[:MOST_TOOLS] if "*" in allowed or one.name in allowed]
+        self.tools = [made for one in offered if (made := self._made(one)) is not None]
+        if missing := set(allowed) - {"*"} - {one.name for one in offered}:
+            log.warning("MCP server lacks tools", server=self._options.name, tools=sorted(missing))
+
+    def _made(self, offered: Any) -> Tool | None:
+        options, name = self._options, offered.name
+        try:
+            arguments = arguments_of(offered.input_schema)
+        except ValueError as error:
+            log.warning("MCP tool left out", server=options.name, tool=name[:60], cause=str(error)[:200])
+            return None
+        says = offered.annotations
+        confirm = name in options.confirm
+        changes = confirm or name in options.changes or (says is not None and says.read_only_hint is False)
+        keyed = KEY in offered.input_schema.get("properties", {})
+
+        async def run(root: dict[str, Any], idempotency_key: str) -> Any:
+            return await self._call(name, {**root, KEY: idempotency_key} if keyed else root, again=not changes or keyed)
+
+        own = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]
+        about = (offered.description or offered.title or name)[:MOST_TEXT]
+        return Tool(own, about, run, arguments, options.timeout, side_effect=changes, confirm=confirm)
+
+    async def _call(self, name: str, arguments: dict[str, Any], *, again: bool) -> Any:
+        """Call a tool; if the connection is lost in it, `again` on the next one. The tool's time limit bounds it."""
+        while True:
+            await self._reached()
+            client = self._client
+            try:
+                result = await client.call_tool(name, arguments)
+            except mcp.MCPError as error:
+                if error.code != CLOSED:
+                    raise ToolError(error.message[:300]) from None
+            except OSError as error:
+                log.warning("MCP call failed", server=self._options.name, tool=name, cause=_cause(error)[:300])
+            else:
+                return _value(result)
+            if client is self._client:
+                self._connected.clear()
+                self._lost.set()
+            if not again:
+                raise ToolError("the connection was lost; it is not known whether it was done")
+
+    async def _reached(self) -> None:
+        try:
+            async with asyncio.timeout(self._options.timeout / 2):
+                await self._connected.wait()
+        except TimeoutError:
+            raise ToolError("that cannot be reached at the moment") from None
+
+
+CLOSED = -32000
+"""JSON-RPC error code of the package for a connection that is closed."""
+
+
+def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
+    """What validates arguments by a server's JSON schema. Raises `ValueError` for a schema that cannot be used."""
+    if len(json.dumps(schema)) > MOST_SCHEMA or schema.get("type") != "object":
+        raise ValueError("its schema is too long, or not one of an object")
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ValueError(f"its schema is wrong: {error.message}") from None
+    # References to elsewhere are not followed: nothing is fetched that only the server names.
+    validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+    properties = {key: value for key, value in schema.get("properties", {}).items() if key != KEY}
+    required = [key for key in schema.get("required", ()) if key != KEY]
+    shown = {**schema, "properties": properties, "required": required}
+
+    class Arguments(RootModel[dict[str, Any]]):
+        @model_validator(mode="after")
+        def _fits(self) -> Self:
+            given = {**self.root, KEY: "-"} if len(properties) < len(schema.get("properties", {})) else self.root
+            if KEY in self.root:
+                raise ValueError(f"{KEY} is not to be given")
+            try:
+                problems = [
+                    f"{'.'.join(map(str, one.path))} {one.message}" for one in _first(validator.iter_errors(given))
+                ]
+            except referencing.exceptions.Unresolvable:
+                problems = ["the tool's schema refers to something that is not there"]
+            if problems:
+                raise ValueError("; ".join(problems))
+            return self
+
+        @classmethod
+        def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:
+            return json.loads(json.dumps(shown))  # type: ignore[no-any-return]  # a copy: who shows it may change it
+
+    return Arguments
+
+
+def _first(errors: Iterable[Any], count: int = 3) -> list[Any]:
+    return [error for error, _ in zip(errors, range(count), strict=False)]
+
+
+def _value(result: Any) -> Any:
+    """What a tool said, as JSON or text. Raises `ToolError` if it said that it failed."""
+    text = "\n".join(part.text for part in result.content if getattr(part, "type", "") == "text")
+    if result.is_error:
+        raise ToolError(text[:500] or "it failed")
+    return result.structured_content if result.structured_content is not None else text
+
+
+def _cause(error: BaseException) -> str:
+    """The first of what an exception group holds, in words."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
+
+
+@asynccontextmanager
+async def connected(options: Sequence[McpOptions]) -> AsyncIterator[tuple[McpServer, ...]]:
+    """All servers of an agent, connected to at the same time; a server that is down is connected to later."""
+    servers = tuple(McpServer(one) for one in options)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(server.keep()) for server in servers]
+        for server in servers:
+            await server.ready()
+        yield servers
+        for task in tasks:
+            task.cancel()

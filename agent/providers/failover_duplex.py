@@ -1,0 +1,200 @@
+"""Speech-to-speech sessions that follow each other within a call: a new one, told what was said, where one is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from agent.duplex import Brief, Duplex, DuplexEvent, Reopened
+from agent.errors import ProviderError
+from agent.limits import OPEN, boundary
+from agent.line import SAMPLE_RATE
+from agent.meter import REPORTED, Report
+from agent.model import ToolCall
+from agent.providers.failover import FailoverOptions
+from agent.providers.health import Health
+from agent.records import Used
+
+REOPENED = 3
+"""How often a call gets another session."""
+GOODBYE = 0.05
+"""Seconds that a session which is lost gets to end."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Duplexes:
+    """The providers that stand in for each other, best first; all calls share their health."""
+
+    makers: Sequence[Callable[[Brief], Duplex]]
+    options: FailoverOptions
+    health: Health = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "health", Health(len(self.makers)))
+
+
+class FailoverDuplex:
+    """One call's session."""
+
+    def __init__(self, duplexes: Duplexes, report: Report) -> None:
+        """`report` is told what is used."""
+        self.brief: Callable[[], Brief] = lambda: Brief("")
+        self._duplexes = duplexes
+        self._report = report
+        self._live: Duplex | None = None
+        self._number = 0
+        self._patience: asyncio.Timeout | None = None
+        self._given_up = ""
+        self._closed = False
+        self._samples = 0
+        self._calls: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Who hears and speaks now."""
+        return self._live.name if self._live else "duplex"
+
+    async def open(self) -> None:
+        """Begin with the first provider that can be had. Raises `ProviderError` when there is none."""
+        await self._open()
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take mu-law sound; while there is no session it is lost."""
+        if self._live is not None:
+            self._live.hear(ulaw)
+            self._samples += len(ulaw)
+            if self._samples >= REPORTED * SAMPLE_RATE:
+                self._tell_used()
+
+    async def events(self) -> AsyncIterator[DuplexEvent]:
+        """Yield what happens until `close`. Raises `ProviderError` when no session can be had any more."""
+        for left in range(REOPENED, -1, -1):
+            assert self._live is not None  # noqa: S101  `open` has been awaited
+            stream = self._live.events()
+            try:
+                while (event := await self._next(stream)) is not None:
+                    yield event
+                if self._closed:
+                    return
+                raise ProviderError(self.name, "it ended the session")
+            except ProviderError as error:
+                if self._closed:
+                    return
+                self._duplexes.health.failed(self._number, error, self._now())
+                _log.warning("duplex_failed", provider=self.name, problem=error.problem)
+                await self._leave()
+                others = len(self._duplexes.makers) > 1
+                if not left or not (error.temporary or others):
+                    raise
+                await self._open()
+                yield Reopened()
+
+    def give_up(self, problem: str) -> None:
+        """Take the present session for lost."""
+        if self._patience is not None and not self._given_up:
+            self._given_up = problem
+            self._patience.reschedule(self._now())
+
+    def cut(self, reply: str, samples: int) -> None:
+        """See `Duplex.cut`."""
+        if self._live is not None:
+            self._live.cut(reply, samples)
+
+    def hush(self) -> None:
+        """See `Duplex.hush`."""
+        if self._live is not None:
+            self._live.hush()
+
+    def answer(self, call: str, result: str, *, failed: bool = False) -> None:
+        """See `Duplex.answer`; what a session asked for that is lost is told to the one after it."""
+        if self._live is not None and call in self._calls:
+            self._calls.discard(call)
+            self._live.answer(call, result, failed=failed)
+        elif self._live is not None:
+            self._live.prompt(f"What you had looked up before the fault has come: {result} Tell the caller.")
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        """See `Duplex.prompt`."""
+        if self._live is not None:
+            self._live.prompt(instructions, aside=aside)
+
+    def tell(self, text: str) -> None:
+        """See `Duplex.tell`."""
+        if self._live is not None:
+            self._live.tell(text)
+
+    def instruct(self, instructions: str) -> None:
+        """See `Duplex.instruct`."""
+        if self._live is not None:
+            self._live.instruct(instructions)
+
+    async def close(self) -> None:
+        """End the session; safe to call twice."""
+        self._closed = True
+        live, self._live = self._live, None
+        self._tell_used(live.name if live else "")
+        if live is not None:
+            with boundary(live.name):
+                async with asyncio.timeout(OPEN):
+                    await live.close()
+
+    async def _next(self, stream: AsyncIterator[DuplexEvent]) -> DuplexEvent | None:
+        """The next event, None at the end. Raises `ProviderError` also when the session was given up."""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                event = await anext(stream, None)
+        except TimeoutError:
+            problem, self._given_up = self._given_up, ""
+            raise ProviderError(self.name, problem) from None
+        finally:
+            self._patience = None
+        if isinstance(event, ToolCall):
+            self._calls.add(event.id)
+        return event
+
+    async def _open(self) -> None:
+        makers, health = self._duplexes.makers, self._duplexes.health
+        limit = self._duplexes.options.open_limit if len(makers) > 1 else OPEN
+        problem = ProviderError("duplex", "there is no provider")
+        for number in health.order(self._now()):
+            brief = self.brief()
+            live = makers[number](brief)
+            try:
+                with boundary(live.name):
+                    try:
+                        async with asyncio.timeout(limit):
+                            await live.open()
+                    except TimeoutError:
+                        raise ProviderError(live.name, f"no session within {limit:g} s") from None
+            except ProviderError as error:
+                problem = error
+                health.failed(number, error, self._now())
+                _log.warning("duplex_failed", provider=live.name, problem=error.problem)
+                continue
+            health.worked(number, self._now())
+            self._live, self._number, self._calls = live, number, set()
+            if (now_known := self.brief().instructions) != brief.instructions:
+                live.instruct(now_known)
+            return
+        raise problem
+
+    async def _leave(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            self._tell_used(live.name)
+            with suppress(ProviderError, TimeoutError), boundary(live.name):
+                async with asyncio.timeout(GOODBYE):
+                    await live.close()
+
+    def _tell_used(self, name: str = "") -> None:
+        samples, self._samples = self._samples, 0
+        if samples:
+            self._report(Used("duplex", name or self.name, "seconds", samples / SAMPLE_RATE))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

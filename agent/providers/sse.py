@@ -1,0 +1,44 @@
+"""Server-sent events as language models stream them (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+Sans-IO: bytes go in, the texts of complete events come out.
+"""
+
+MAX_EVENT = 1 << 20
+"""Bytes of one event; one with more is a fault."""
+DONE = "[DONE]"
+"""The text of OpenAI's last event."""
+
+
+class TooLongError(Exception):
+    """An event has more than `MAX_EVENT` bytes."""
+
+
+class Events:
+    """The events of one stream; names, ids and comments are not looked at."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take the next bytes; returns the texts of the events that they complete. Raises `TooLongError`."""
+        lines = (self._rest + data).replace(b"\r\n", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        found = [text for line in lines if (text := self._line(line.rstrip(b"\r"))) is not None]
+        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT:
+            raise TooLongError
+        return found
+
+    def end(self) -> list[str]:
+        """What an event holds behind which the stream ended without the empty line."""
+        found = [self._line(self._rest), self._line(b"")]
+        self._rest = b""
+        return [text for text in found if text is not None]
+
+    def _line(self, line: bytes) -> str | None:
+        if line.startswith(b"data:"):
+            self._data.append(line[5:].removeprefix(b" "))
+        elif not line and self._data:
+            text, self._data = b"\n".join(self._data).decode(), []
+            return text
+        return None

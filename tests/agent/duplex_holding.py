@@ -1,0 +1,71 @@
+"""Holds whole conversations with a speech-to-speech session on virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.duplex_conversation import DuplexConversation
+from agent.line import Gone
+from agent.records import Outcome, Report, Turn, TurnEnded
+from agent.tools import Tool
+from agent.turns import TurnOptions
+from tests.agent.holding import PERSONA
+from tests.fakes.line import FakeLine
+from tests.fakes.session import FakeSession, SpeakingCaller
+from tests.virtual import run
+
+
+@dataclass
+class Held:
+    outcome: Outcome
+    line: FakeLine
+    session: FakeSession
+    conversation: DuplexConversation
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def turns(self) -> list[Turn]:
+        return [report.turn for report in self.reports if isinstance(report, TurnEnded)]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return self.conversation.steering.messages[1:]
+
+
+def hold(
+    plan: Callable[[SpeakingCaller, FakeSession], Awaitable[None]],
+    *,
+    tools: list[Tool] | None = None,
+    persona=PERSONA,
+    transfer: list[bool] | None = None,
+    refuses: Exception | None = None,
+    **options: Any,
+) -> Held:
+    async def call() -> Held:
+        line, session = FakeLine(), FakeSession()
+        session.refuses = refuses
+        reports: list[Report] = []
+
+        async def connect(_to: str) -> bool:
+            return transfer.pop(0) if transfer else False
+
+        conversation = DuplexConversation(
+            line, session, persona, tools=tools or (), observer=reports.append,
+            options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            clock = group.create_task(line.play())
+            await conversation.open()
+            person = group.create_task(plan(SpeakingCaller(line, session), session))
+            outcome = await conversation.run()
+            clock.cancel()
+            person.cancel()
+        assert session.closed
+        return Held(outcome, line, session, conversation, reports)
+
+    return run(call())
+
+
+def gone(line: FakeLine) -> None:
+    line.incoming.put_nowait(Gone("the caller hung up"))

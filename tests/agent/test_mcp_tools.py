@@ -1,0 +1,129 @@
+"""MCP servers as real processes, on stdio and streamable HTTP: their tools behave like the agent's own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from agent.mcp_options import McpOptions
+from agent.mcp_tools import McpServer, arguments_of, connected
+from agent.tools import Toolbox
+
+SERVER = (sys.executable, "-m", "tests.fakes.mcp_server")
+TOOLS = ("find_customer", "order")
+
+
+@contextlib.asynccontextmanager
+async def serving(kind: str, **more: Any) -> AsyncIterator[McpServer]:
+    options: dict[str, Any] = {"name": "register", "tools": TOOLS, "timeout": 10.0, "connect_limit": 30.0, **more}
+    if kind == "stdio":
+        env = (f"PYTHONPATH={os.getcwd()}", "TOKEN=t0p")
+        async with connected([McpOptions(command=SERVER, env=env, **options)]) as (server,):
+            yield server
+        return
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(*SERVER, str(port), stderr=asyncio.subprocess.DEVNULL)
+    try:
+        async with connected([McpOptions(url=f"http://127.0.0.1:{port}/mcp", **options)]) as (server,):
+            yield server
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("kind", ["stdio", "http"])
+def test_tools_of_a_server_behave_like_the_agents_own(kind: str) -> None:
+    async def scenario() -> None:
+        async with serving(kind) as server:
+            box = Toolbox(server.tools, "call-1")
+            assert [schema["function"]["name"] for schema in box.schemas] == ["find_customer", "order"]
+            ordering = box.schemas[1]["function"]
+            assert ordering["description"] == "Order something."
+            assert set(ordering["parameters"]["properties"]) == {"item", "count"}, "the key is not the model's"
+            assert set(ordering["parameters"]["required"]) == {"item", "count"}
+            found = await box.run("find_customer", '{"number": "+15551234"}')
+            assert found.result["name"] == "Ann Smith"
+            refused = await box.run("order", '{"item": "tea", "count": "many"}')
+            assert "'many' is not of type 'integer'" in refused.error
+            assert "'item' is a required property" in (await box.run("order", "{}")).error
+            assert (
+                "not to be given" in (await box.run("order", '{"item": "x", "count": 1, "idempotency_key": "k"}')).error
+            )
+            first = await box.run("order", '{"item": "tea", "count": 2}')
+            again = await box.run("order", '{"count": 2, "item": "tea"}')
+            assert first.result == again.result
+            assert first.result["orders"] == 1
+            assert len(first.result["key"]) == 32
+            failed = await box.run("find_customer", '{"number": "+15550000"}')
+            assert "the register is closed" in failed.error
+            assert "there is no tool" in (await box.run("forbidden", "{}")).error
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_dies_is_run_again_and_its_environment_is_what_is_given() -> None:
+    async def scenario() -> None:
+        async with serving("stdio", confirm=("order",)) as server:
+            box = Toolbox(server.tools)
+            asked = await box.run("order", '{"item": "tea", "count": 2}', turn=1)
+            assert "ask whether that is right" in asked.result["status"]
+            assert (await box.run("order", '{"item": "tea", "count": 2}', turn=2)).result["orders"] == 1
+            before = (await box.run("find_customer", '{"number": "+1"}')).result
+            assert before["token"] == "t0p"
+            os.kill(before["process"], signal.SIGKILL)
+            after = (await box.run("find_customer", '{"number": "+1"}')).result
+            assert after["process"] != before["process"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("where", [{"command": ("/does/not/exist",)}, {"url": "http://127.0.0.1:9/mcp"}])
+def test_a_server_that_is_not_there_harms_nobody(where: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        options = McpOptions(name="gone", tools=("*",), connect_limit=0.3, timeout=0.2, **where)
+        async with connected([options]) as (server,):
+            assert server.tools == []
+            tool = server._made(Offered())
+            assert tool is not None
+            run = await Toolbox([tool]).run("look_up", "{}")
+            assert run.error == "that cannot be reached at the moment"
+
+    asyncio.run(scenario())
+
+
+class Offered:
+    name, title, description, annotations = "look.up", None, None, None
+    input_schema: dict[str, Any] = {"type": "object"}  # noqa: RUF012
+
+
+def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> None:
+    for wrong in ({"type": "string"}, {"type": "object", "properties": 3}, {"type": "object", "x": "y" * 30_000}):
+        with pytest.raises(ValueError, match="schema"):
+            arguments_of(wrong)
+    elsewhere = arguments_of({"type": "object", "properties": {"x": {"$ref": "http://127.0.0.1:9/x.json"}}})
+    with pytest.raises(ValueError, match="not there"):
+        elsewhere.model_validate_json(json.dumps({"x": 1}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": ("*",)},
+        {"tools": ("*",), "url": "http://x", "command": ("x",)},
+        {"tools": (), "url": "http://x"},
+        {"tools": ("*",), "url": "ftp://x"},
+        {"tools": ("*",), "url": "http://x", "headers": ("Bearer x",)},
+    ],
+)
+def test_options_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        McpOptions(name="x", **wrong)
