@@ -212,22 +212,17 @@ class Hosting:
         ]
         names, config = people.names if people else {}, agent.config
         common: dict[str, Any] = {
-            "tools": tools,
-            "options": config.turns,
+            "tools": tools, "options": config.turns, "people": names, "observer": self.report, "call": live.id,
             "transfer": seen_transfer(connect) if connect else None,
-            "people": names,
-            "observer": self.report,
-            "call": live.id,
-        }
+        }  # fmt: skip
         if part.duplex is not None:
             session = FailoverDuplex(part.duplex, self.report)
             live.conversation = DuplexConversation(line, session, spoken, **common)
         else:
             tell_setting(spoken, config.turns, config.failover, tools, names, can_transfer=connect is not None)
             ears, model = MeteredEars(part.ears(), self.report), MeteredModel(part.model, self.report)
-            live.conversation = Conversation(
-                line, ears, model, MeteredVoice(part.voice(), self.report), spoken, **common
-            )
+            voice = MeteredVoice(part.voice(), self.report)
+            live.conversation = Conversation(line, ears, model, voice, spoken, **common)
         ahead, number = config.prefetch, live.other
         if ahead.tool and is_number(number) and (calling or live.identity.verified or not ahead.verified):
             return Prefetched(live.conversation, live.conversation.steering, ahead, number)
