@@ -37,6 +37,7 @@ SHARED = (
     "store",
     "log",
     "capture",
+    "cluster",
     "drain",
     "web",
     "webhooks",

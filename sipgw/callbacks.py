@@ -15,6 +15,7 @@ class Callbacks:
         self._gateway = gateway
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
+        self._dialler: Dialler | None = None
 
     async def __aenter__(self) -> Self:
         options = self._gateway.config.callbacks
@@ -22,8 +23,14 @@ class Callbacks:
         if options.dial:
             pace = Pace(options.retry, options.concurrent, latest=options.latest)
             jobs = Jobs(self._gateway.store, new_holder())
-            self._dialling = self._group.create_task(Dialler(jobs, self._gateway, "", pace).run())
+            self._dialler = Dialler(jobs, self._gateway, "", pace)
+            self._dialling = self._group.create_task(self._dialler.run())
         return self
+
+    def finish(self) -> None:
+        """Call nobody any more: other gateways do."""
+        if self._dialler is not None:
+            self._dialler.finish()
 
     async def __aexit__(self, *error: Any) -> None:
         if self._dialling is not None:

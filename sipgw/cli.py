@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,7 @@ from sipgw.load.command import load_command
 from sipgw.providers import Choice, choose
 from sipgw.replay.command import replay_command
 from sipgw.simulate.command import simulate_command
+from sipgw.sip.handover import Offer
 from sipgw.web.server import Dashboard
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
@@ -50,10 +52,18 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 @app.command()
-def serve(config: ConfigFile = None) -> None:
+def serve(
+    config: ConfigFile = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take the place of the gateway that runs here; it ends with its last call."),
+    ] = False,
+) -> None:
     """Answer calls until Ctrl-C."""
     with one_line_errors():
         settings, agents = load_all(config)
+        if take_over:
+            settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
         log.configure(settings.log, settings.privacy.of("logs"))
         asyncio.run(_serve(settings, agents, config))
 
@@ -151,13 +161,19 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
     async with (
         Gateway(settings, agents=agents) as gateway,
         Dashboard(gateway, settings.web) as dashboard,
-        Callbacks(gateway),
+        Callbacks(gateway) as callbacks,
+        Offer(settings.store.handover, stop.set) as offer,
     ):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))
             await stop.wait()
             reloading.cancel()
+        callbacks.finish()
+        if offer.link is not None:
+            await dashboard.close()  # its port is wanted too
+            gateway.hand_over(offer.link)
+            err.print("the next gateway has taken over")
         limit = settings.drain.limit
 
         def say(calls: int) -> None:
@@ -204,7 +220,7 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
         out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
-    for name, registration in gateway.registrations.items():
+    for name, registration in gateway.watch.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)
 

@@ -34,6 +34,7 @@ from sipgw.accounts import AccountOptions
 from sipgw.admission import AdmissionOptions
 from sipgw.browser_options import BrowserOptions
 from sipgw.capture import CaptureOptions
+from sipgw.cluster.options import ClusterOptions
 from sipgw.drain import DrainOptions
 from sipgw.gate_rules import GateOptions
 from sipgw.languages import LanguageOptions
@@ -187,6 +188,8 @@ class Config:
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that are told what happens in calls."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    """What this gateway shares with others."""
     store: StoreOptions = field(default_factory=StoreOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     log: LogOptions = field(default_factory=LogOptions)

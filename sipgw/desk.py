@@ -1,6 +1,5 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from media.engine import MediaEngine
 from sipgw.agents import DEFAULT, Agents
 from sipgw.call import Call, Host
 from sipgw.call_out import CallOut, Errand
+from sipgw.cluster.limits import SharedLimits
 from sipgw.consent import wanted
 from sipgw.cost import Bill, Expenses, models
 from sipgw.dnc import OwnList
@@ -24,7 +24,7 @@ from sipgw.events import (
 )
 from sipgw.hosting import Hosting, Placing
 from sipgw.limits import Caller as CallerIn
-from sipgw.limits import Declined, Limits
+from sipgw.limits import Declined
 from sipgw.live import STOPPED, Held, LiveCall
 from sipgw.outbound import Outbound
 from sipgw.people import People
@@ -58,21 +58,21 @@ class Desk:
     summons: Summons
     people: Callable[[TrunkOptions], People | None]
     own_list: OwnList
-    limits: Limits
+    limits: SharedLimits
     expenses: Expenses
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
         caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
-        declined = self.limits.admit(caller, asyncio.get_running_loop().time())
+        declined = await self.limits.admit(caller, live.id, live.trunk)
         if declined is not None:
             await self._turn_away(leg, live, declined)
             return
         try:
             await self.hold(live, lambda host, tape: self._call(leg, live, host, tape, host.ways()))
         finally:
-            self.limits.over(caller)
+            await self.limits.over(caller, live.id)
 
     async def _turn_away(self, leg: Leg, live: LiveCall, declined: Declined) -> None:
         """Answer a call that the limits do not let in: with a status, or with one sentence."""

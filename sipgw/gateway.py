@@ -5,7 +5,6 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -20,6 +19,10 @@ from sipgw.agents import DEFAULT, Agents, checked
 from sipgw.bleeps import Bleeps
 from sipgw.call import Call
 from sipgw.call_out import Errand
+from sipgw.cluster.calls import GatewayCalls, SharedCalls
+from sipgw.cluster.cluster import Cluster
+from sipgw.cluster.leases import Leases
+from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config
 from sipgw.cost import Expenses, spent_since_midnight
 from sipgw.deliveries import Deliveries
@@ -31,7 +34,7 @@ from sipgw.gate import gate_of
 from sipgw.kept_phones import KeptPhones
 from sipgw.ledger import Ledger
 from sipgw.limits import Limits
-from sipgw.live import LiveCall, Placed
+from sipgw.live import LiveCall, Placed, row
 from sipgw.outbound import Outbound
 from sipgw.people import People, Person
 from sipgw.prices import PriceTable
@@ -39,16 +42,15 @@ from sipgw.providers import Choice, Providers, opened
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.handover import Link
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
-from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registrar import Answer, Registrar
-from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.trace import Tracer
-from sipgw.sip.uri import Uri
 from sipgw.store import Store
 from sipgw.summons import Summons
+from sipgw.trunk_watch import TrunkStatus, TrunkWatch
 from sipgw.trunks import TrunkOptions
 from sipgw.upkeep import Upkeep
 
@@ -63,20 +65,6 @@ def _local_now() -> datetime:
     return datetime.now().astimezone()
 
 
-@dataclass(frozen=True)
-class TrunkStatus:
-    """How a trunk is at the moment."""
-
-    name: str
-    registration: str
-    """``trying``, ``registered``, ``failed`` or ``closed``; empty where nothing is registered."""
-    registration_reason: str
-    health: str
-    """``up``, ``down`` or ``unknown``: what OPTIONS found."""
-    health_reason: str
-    calls: int
-
-
 class Gateway:
     """A running gateway. Use it as an async context manager."""
 
@@ -89,7 +77,6 @@ class Gateway:
         """`trace` sees every SIP message, credentials masked."""
         self.config = config
         self.agents = Agents(config, agents or {})
-        self.registrations: dict[str, Registration] = {}
         self.watchers = Watchers()
         self.evidence = Evidence(config.capture, trace, self.agents)
         self.watchers.add(self.evidence.watch)
@@ -97,14 +84,16 @@ class Gateway:
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
         self.registrar = Registrar()
-        self.probes: dict[str, Probe] = {}
+        cluster = Cluster(config.cluster) if config.cluster.redis else None
+        self._shared = SharedCalls(cluster, self._here)
+        self.watch = TrunkWatch(self.admission, Leases(cluster) if cluster else None)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._calls: dict[asyncio.Task[Any], LiveCall] = {}
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
-        config, enter = self.config, self._stack.enter_async_context
+        config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
         async with contextlib.AsyncExitStack() as stack:
@@ -121,7 +110,7 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = await enter(self._endpoint())
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
-            ways = Dialling(self.admission.trunks.all, self.admission.calls, self._reachable)
+            ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
@@ -138,20 +127,18 @@ class Gateway:
                 summons,
                 self._people,
                 gate.own,
-                Limits(config.limits, expenses.spent),
+                SharedLimits(Limits(config.limits, expenses.spent), cluster),
                 expenses,
             )
             await enter(self._group)
-            for trunk in self.admission.trunks.all:
-                if trunk.registrar_uri is not None:
-                    self._register(endpoint, trunk)
-                if trunk.options_every and trunk.domain_uri is not None:
-                    self._probe(endpoint, trunk, trunk.domain_uri)
+            if cluster:
+                await enter(cluster)
+            self.watch.start(endpoint, self._group)
             stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.admission.draining = True
+        self.turn_away()
         for task in self._calls:
             task.cancel()  # a cancelled call hangs up
         if self._calls:
@@ -230,7 +217,11 @@ class Gateway:
     def turn_away(self) -> None:
         """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
         self.admission.draining = True
-        self.endpoint.unregister()
+        self.watch.stop(self.endpoint)
+
+    def hand_over(self, link: Link) -> None:
+        """Let the next process have the sockets: new calls go there, those that go on stay here."""
+        self.endpoint.hand_over(link)
 
     def running(self) -> int:
         """How many calls go on."""
@@ -241,55 +232,16 @@ class Gateway:
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
-        found = []
-        for trunk in self.admission.trunks.all:
-            registration, probe = self.registrations.get(trunk.name), self.probes.get(trunk.name)
-            found.append(
-                TrunkStatus(
-                    trunk.name,
-                    registration.state.value if registration else "",
-                    registration.reason if registration else "",
-                    probe.reach.value if probe else Reach.UNKNOWN.value,
-                    probe.reason if probe else "",
-                    self.admission.calls[trunk.name],
-                )
-            )
-        return found
+        return self.watch.status()
 
-    def _reachable(self, trunk: str) -> bool:
-        registration, probe = self.registrations.get(trunk), self.probes.get(trunk)
-        down = probe is not None and probe.reach is Reach.DOWN
-        return not down and (registration is None or registration.state is not RegistrationState.FAILED)
+    async def everywhere(self) -> list[GatewayCalls]:
+        """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""
+        return await self._shared.all()
 
-    def _probe(self, endpoint: Endpoint, trunk: TrunkOptions, target: Uri) -> None:
-        probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
-        self.probes[trunk.name] = probe
-
-        def changed() -> None:
-            log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
-
-        probe.changed = changed
-
-    def _register(self, endpoint: Endpoint, trunk: TrunkOptions) -> None:
-        assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
-        there = trunk.proxy_uri or trunk.registrar_uri
-        options = RegistrationOptions(
-            trunk.registrar_uri, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires)
+    def _here(self) -> GatewayCalls:
+        return GatewayCalls(
+            self.config.cluster.called, self.draining, {call: row(live) for call, live in self.calls.items()}
         )
-        registration = self.registrations[trunk.name] = endpoint.register(options)
-
-        def changed() -> None:
-            log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
-            if registration.state is RegistrationState.REGISTERED:  # its name may lead elsewhere by now
-                self._group.create_task(self._let_in(trunk, endpoint, there))
-
-        registration.changed = changed
-        self._group.create_task(self._let_in(trunk, endpoint, there))
-
-    async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
-        """Admit calls from the addresses of a registrar."""
-        for peer in await endpoint.locate(registrar):
-            self.admission.trunks.allow(trunk, peer.host)
 
     def _people(self, trunk: TrunkOptions) -> People | None:
         """Whom callers of `trunk` can be transferred to."""
@@ -361,7 +313,7 @@ class Gateway:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
             raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
-        if (spent := self.desk.limits.budget()) is not None:
+        if (spent := self.desk.limits.own.budget()) is not None:
             raise NotDialled(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))

@@ -207,7 +207,7 @@ class Hosting:
             return
         most = config.cost.per_call
         total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
-        over = self.desk.limits.budget()
+        over = self.desk.limits.own.budget()
         cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
         cause = cause or (over.reason if over else "")
         if cause:

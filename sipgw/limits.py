@@ -88,6 +88,18 @@ class Declined(NamedTuple):
         return {"busy": 486, "overload": 503, "decline": 603, "spoken": 200}[self.answer]
 
 
+class Rule(NamedTuple):
+    """How many calls of one kind there may be."""
+
+    key: str
+    """What is counted."""
+    most: int
+    window: float
+    """Seconds for which a call counts; 0: as long as it lasts."""
+    declined: Declined
+    """What becomes of one more."""
+
+
 class Spent(NamedTuple):
     """What the calls of a day have taken so far."""
 
@@ -113,29 +125,29 @@ class Limits:
         self._spent = spent
         self._blocked = Networks((network, True) for network in options.blocked_networks)
         self._recent: OrderedDict[str, deque[float]] = OrderedDict()
-        self._callers: Counter[str] = Counter()
-        self._called: Counter[int] = Counter()
+        self._going: Counter[str] = Counter()
 
     def admit(self, caller: Caller, now: float) -> Declined | None:
         """None to take the call: then it counts, until `over`. `now` is in seconds."""
         declined = self._refusal(caller, now)
         if declined is None:
-            for key, _ in self._counted(caller):
-                calls = self._recent.setdefault(key, deque())
-                calls.append(now)
-                self._recent.move_to_end(key)
-            if len(self._recent) > REMEMBERED:
+            for rule in self.rules(caller):
+                if not rule.window:
+                    self._going[rule.key] += 1
+                    continue
+                self._recent.setdefault(rule.key, deque()).append(now)
+                self._recent.move_to_end(rule.key)
+            while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-            self._callers[caller.number] += 1
-            self._called[self._person(caller)] += 1
         return declined
 
     def over(self, caller: Caller) -> None:
         """A call that was admitted is over."""
-        self._called[self._person(caller)] -= 1
-        self._callers[caller.number] -= 1
-        if not self._callers[caller.number]:
-            del self._callers[caller.number]
+        for rule in self.rules(caller):
+            if not rule.window:
+                self._going[rule.key] -= 1
+                if not self._going[rule.key]:
+                    del self._going[rule.key]
 
     def _refusal(self, caller: Caller, now: float) -> Declined | None:
         options, number = self._options, caller.number or WITHHELD
@@ -143,28 +155,34 @@ class Limits:
             return Declined(options.answer_blocked, "blocked", f"calls from {caller.host} are blocked ([limits])")
         if pattern := next((one for one in options.blocked if fnmatchcase(number, one)), ""):
             return Declined(options.answer_blocked, "blocked", f"calls from {pattern} are blocked ([limits] blocked)")
-        at = self._person(caller)
-        if at >= 0 and self._called[at] >= options.people[at].at_once:
-            person = options.people[at]
-            return Declined(
-                person.answer, "busy", f"{person.at_once} at once speak at {person.number} already ([[limits.people]])"
-            )
-        if caller.number and 0 < options.at_once_per_number <= self._callers[caller.number]:
-            return Declined(
-                options.answer_too_often, "at_once_per_number",
-                f"{number} has {options.at_once_per_number} calls at the same time ([limits] at_once_per_number)",
-            )  # fmt: skip
-        for key, name in self._counted(caller):
-            most = getattr(options, name)
-            calls = self._recent.get(key, deque())
-            while calls and calls[0] <= now - options.window:
-                calls.popleft()
-            if len(calls) >= most:
-                return Declined(
-                    options.answer_too_often, name,
-                    f"{key} has called {most} times within {options.window:.0f} s ([limits] {name})",
-                )  # fmt: skip
-        return self.budget()
+        full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
+        return next(full, None) or self.budget()
+
+    def _count(self, rule: Rule, now: float) -> int:
+        if not rule.window:
+            return self._going[rule.key]
+        calls = self._recent.get(rule.key, deque())
+        while calls and calls[0] <= now - rule.window:
+            calls.popleft()
+        return len(calls)
+
+    def rules(self, caller: Caller) -> list[Rule]:
+        """How many calls like this one there may be, at the same time and within the window."""
+        options, number, found = self._options, caller.number, []
+        person = next((one for one in options.people if fnmatchcase(caller.dialled, one.number)), None)
+        if person is not None:
+            reason = f"{person.at_once} at once speak at {person.number} already ([[limits.people]])"
+            found.append(Rule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason)))
+        if number and options.at_once_per_number:
+            name, most = "at_once_per_number", options.at_once_per_number
+            reason = f"{number} has {most} calls at the same time ([limits] {name})"
+            found.append(Rule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
+        for who, name in ((number, "per_number"), (site(caller.host), "per_network")):
+            most, window = getattr(options, name), options.window
+            if who and most:
+                reason = f"{who} has called {most} times within {window:.0f} s ([limits] {name})"
+                found.append(Rule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
+        return found
 
     def budget(self) -> Declined | None:
         """Why nobody is let in any more today, or None."""
@@ -178,16 +196,3 @@ class Limits:
                     options.answer_spent, name, f"the calls of today have taken {used:.2f} ([limits] {name})"
                 )
         return None
-
-    def _counted(self, caller: Caller) -> list[tuple[str, str]]:
-        found = []
-        if self._options.per_number and caller.number:
-            found.append((caller.number, "per_number"))
-        if self._options.per_network:
-            found.append((site(caller.host), "per_network"))
-        return found
-
-    def _person(self, caller: Caller) -> int:
-        """Which of `people` was dialled; -1 for none."""
-        people = self._options.people
-        return next((at for at, one in enumerate(people) if fnmatchcase(caller.dialled, one.number)), -1)

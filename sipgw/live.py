@@ -18,6 +18,7 @@ from sipgw.transfer import Summon
 from sipgw.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+Row = dict[str, Any]
 STOPPED = Ending("gateway_stopped", "the gateway was stopped")
 
 
@@ -166,3 +167,20 @@ class Placed:
         """End it, whether it rings or somebody speaks."""
         self.live.stopped = self.live.stopped or Ending("cancelled", cause)
         self._task.cancel()
+
+
+def row(live: LiveCall) -> Row:
+    """A call as the board shows it."""
+    return {
+        "state": live.state,
+        "direction": live.direction,
+        "caller": live.caller,
+        "called": live.identity.dialled,
+        "agent": live.agent,
+        "trunk": live.trunk.name,
+        "turn": live.turn,
+        "instead": live.call.instead if live.call else "",
+        "mos": round(live.mos, 1) or None,
+        "cost": round(live.cost.total, 4) if live.cost else None,
+        "began": live.began.isoformat(timespec="seconds"),
+    }

@@ -224,7 +224,7 @@ class _Trunks(Collector):
         up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
         for name, trunk in trunks.items():
             live.add_metric([name], trunk.calls)
-            if trunk.registration:
+            if trunk.registration not in ("", "elsewhere"):  # of a cluster one gateway registers
                 registered.add_metric([name], float(trunk.registration == "registered"))
             if trunk.health != "unknown":
                 up.add_metric([name], float(trunk.health == "up"))

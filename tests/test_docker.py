@@ -23,11 +23,15 @@ ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 UNIT = (DOCKER / "sipgw.service").read_text()
-VARIABLES = {"PUBLIC_ADDRESS": "192.0.2.7", "DATABASE_URL": "postgresql://sipgw:secret@127.0.0.1:5432/sipgw"}
+VARIABLES = {
+    "PUBLIC_ADDRESS": "192.0.2.7",
+    "DATABASE_URL": "postgresql://sipgw:secret@127.0.0.1:5432/sipgw",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
 PATHS = {route.path for route in health.router.routes}  # type: ignore[attr-defined]
-LOCAL, POSTGRESQL = (
+LOCAL, POSTGRESQL, REDIS = (
     tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
-    for extra in ("local", "postgresql")
+    for extra in ("local", "postgresql", "redis")
 )
 
 
@@ -38,6 +42,7 @@ def compose(name: str) -> dict[str, Any]:
 
 def gateway(number: int) -> Config:
     pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
     return parse((DOCKER / f"gateway{number}.toml").read_text(), f"gateway{number}.toml", VARIABLES)
 
 
@@ -76,7 +81,7 @@ def test_stages_are_made_before_they_are_used() -> None:
 def test_the_small_image_lacks_the_models_and_nothing_else() -> None:
     (names,) = re.findall(r"uninstall -y --quiet \\\n +(.+)$", DOCKERFILE, re.MULTILINE)
     assert set(names.split()) == {re.split(r"[=>]", one)[0] for one in LOCAL}
-    assert f'"{POSTGRESQL[0]}"' in DOCKERFILE
+    assert f'"{POSTGRESQL[0]}" "{REDIS[0]}"' in DOCKERFILE
 
 
 def test_a_gateway_with_keys_starts_without_the_models() -> None:
@@ -229,6 +234,18 @@ def test_kubernetes_runs_the_gateway_as_it_is() -> None:
     assert str(Path(file).parent) in mounts
     selectors = [KUBERNETES[kind]["spec"]["selector"]["matchLabels"] for kind in ("StatefulSet", "PodDisruptionBudget")]
     assert selectors == [KUBERNETES["StatefulSet"]["spec"]["template"]["metadata"]["labels"]] * 2
+
+
+def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
+    scaled = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
+    assert scaled["scaleTargetRef"]["name"] == KUBERNETES["StatefulSet"]["metadata"]["name"]
+    (told,) = scaled["metrics"]
+    assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "metrics.py").read_text()
+    assert int(told["pods"]["target"]["averageValue"]) == config.admission.max_calls * 3 / 4
+    assert scaled["minReplicas"] == KUBERNETES["StatefulSet"]["spec"]["replicas"]
 
 
 def test_the_judges_of_these_files_accept_them() -> None:

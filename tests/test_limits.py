@@ -111,7 +111,7 @@ def test_a_flood_of_numbers_takes_bounded_memory() -> None:
         assert limits.admit(caller, 0) is None
         limits.over(caller)
     assert len(limits._recent) == 20_000
-    assert not limits._callers
+    assert not limits._going
 
 
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), st.floats(0, 50), st.booleans())), st.integers(1, 3))

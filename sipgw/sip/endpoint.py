@@ -15,10 +15,11 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.handover import Inherited, Link, inherit
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
-from sipgw.sip.parse import ParseError
+from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
@@ -75,6 +76,8 @@ class EndpointOptions:
     session_expires: float = 0.0
     """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
     to ask for that."""
+    take_over: str = ""
+    """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -158,10 +161,12 @@ class Endpoint:
         self._registrations: list[Registration] = []
         self._settled: asyncio.Event | None = None
         self._open = False
+        self._older: Inherited | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            await self._transports.open()
+            self._older = await inherit(self.options.take_over) if self.options.take_over else None
+            await self._transports.open(self._older.sockets if self._older else None)
         except TlsError as error:
             raise EndpointError(str(error)) from None
         except OSError as error:
@@ -171,6 +176,8 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
+        if self._older:
+            self._older.link.listen(self._transports.send)
         if self._stun:
             self._after(self._stun.ask)
         return self
@@ -269,10 +276,11 @@ class Endpoint:
         self._after(registration.register)
         return registration
 
-    def unregister(self) -> None:
-        """Give up all registrations: nobody is to send calls here any more."""
-        while self._registrations:
-            self._after(self._registrations.pop().close)
+    def unregister(self, only: Registration | None = None) -> None:
+        """Give up all registrations, or one: nobody is to send calls here any more."""
+        for registration in [one for one in self._registrations if only in (None, one)]:
+            self._registrations.remove(registration)
+            self._after(registration.close)
 
     def probe(self, options: ProbeOptions) -> Probe:
         """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
@@ -326,13 +334,31 @@ class Endpoint:
                 self._after(self._stun.receive, data)
         elif data.strip(b"\r\n\0") and self._above.screen(peer.host):
             self._watched("in", peer, data)
-            self._after(self.agent.receive, data, peer)
+            self._take(parsed(data), data, peer)
+
+    def _take(self, message: Request | Response | ParseError, data: bytes, peer: Peer) -> None:
+        """Let whom it belongs to have it: an older process or us."""
+        if self._older and self._older.takes(message, self.agent):
+            self._older.link.send(data, peer)
+        else:
+            self._after(self.agent.receive_message, message, peer)
+
+    def hand_over(self, link: Link) -> None:
+        """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
+        while self._registrations:
+            self._registrations.pop().leave()
+        link.bequeath(self._transports.hand_over(link), self.agent.call_ids)
+        link.listen(self._sent_back)
+
+    def _sent_back(self, data: bytes, peer: Peer) -> None:
+        # A connection of the next process has no number here; below zero means that answers go there over the link.
+        self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
         if self._above.screen(peer.host):
             if self._above.trace is not None and not isinstance(message, ParseError):
                 self._watched("in", peer, message.to_bytes())
-            self._after(self.agent.receive_message, message, peer)
+            self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
 
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)

@@ -125,6 +125,10 @@ class Clients:
             transaction.fire(event_of(response), now, response)
         return transaction is not None
 
+    def knows(self, response: Response) -> bool:
+        """Whether there is a transaction that `response` is for."""
+        return (response.via.branch, response.cseq.method) in self._running
+
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""
         self.health.failed(peer, cause, now)

@@ -50,6 +50,14 @@ class Ping:
     """An empty line pair on a stream: a keepalive that wants a single empty line back (RFC 5626 §3.5.1)."""
 
 
+def parsed(data: bytes) -> "Request | Response | ParseError":
+    """Read the message of one datagram, or say what is wrong with it."""
+    try:
+        return parse_message(data)
+    except ParseError as error:
+        return error
+
+
 def parse_message(data: bytes) -> Request | Response:
     """Read the message of one datagram; bytes behind its Content-Length are ignored. Raises `ParseError`."""
     data = data.lstrip(b"\r\n")

@@ -118,6 +118,11 @@ class Registration:
         else:
             self._change(RegistrationState.CLOSED, "closed")
 
+    def leave(self) -> None:
+        """Leave the registration as it is to somebody else who has the same address."""
+        self._stop()
+        self._change(RegistrationState.CLOSED, "left to the next process")
+
     def _fresh(self, expires: int) -> Request:
         headers = self._request.headers.without("contact", "expires", "authorization", "proxy-authorization")
         contact = self._agent.contact(self.peer, self.options.user)

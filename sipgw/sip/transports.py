@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipgw.sip.endpoint import EndpointOptions
+    from sipgw.sip.handover import Link, Sockets
 
 ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Addresses of no one (RFC 5737, RFC 3849): the route to them is the default route."""
@@ -37,7 +39,9 @@ class Transports:
         self._tls = Tls(options.tls)
         self._streams = Streams(told, self._tls, self._mark, local)
         self._udp: dict[int, _Datagrams] = {}
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[str, asyncio.Server] = {}
+        self._inherited: Sockets = {}
+        self._link: Link | None = None
         self._ports = {"udp": options.port, "tcp": options.port, "tls": options.tls.port}
         self._outside = Outside()
 
@@ -54,9 +58,10 @@ class Transports:
         """The port that is listened on."""
         return self._ports.get(transport, self.options.port)
 
-    async def open(self) -> None:
-        """Listen. Raises `OSError` and `TlsError`."""
+    async def open(self, inherited: "Sockets | None" = None) -> None:
+        """Listen, on `inherited` sockets where there are some. Raises `OSError` and `TlsError`."""
         self._tls.check()
+        self._inherited = inherited or {}
         for left in reversed(range(FREE_PORT_TRIES)):
             try:
                 await self._listen()
@@ -71,17 +76,35 @@ class Transports:
     async def _listen(self) -> None:
         loop, streams, ports = asyncio.get_running_loop(), self._streams, self._ports
         for host in self.hosts:
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(self), sock=self._socket(host, ports["udp"])
+            udp, protocol = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self), sock=self._given("udp", host) or self._socket(host, ports["udp"])
             )
             self._udp[_version(host)] = protocol
-            ports["udp"] = ports["tcp"] = int(transport.get_extra_info("sockname")[1])
-            if self.options.tcp:
-                self._servers.append(await loop.create_server(lambda: streams.accept("tcp"), host, ports["tcp"]))
-            if self.options.tls.certificate:
-                server = await loop.create_server(lambda: streams.accept("tls"), host, ports["tls"])
-                self._servers.append(server)
-                ports["tls"] = int(server.sockets[0].getsockname()[1])
+            ports["udp"] = ports["tcp"] = int(udp.get_extra_info("sockname")[1])
+            for transport, wanted in (("tcp", self.options.tcp), ("tls", bool(self.options.tls.certificate))):
+                if wanted:
+                    accept = functools.partial(streams.accept, transport)
+                    if given := self._given(transport, host):
+                        server = await loop.create_server(accept, sock=given)
+                    else:
+                        server = await loop.create_server(accept, host, ports[transport])
+                    self._servers[f"{transport}{_version(host)}"] = server
+                    ports[transport] = int(server.sockets[0].getsockname()[1])
+
+    def _given(self, transport: str, host: str) -> socket.socket | None:
+        return self._inherited.pop(f"{transport}{_version(host)}", None)
+
+    def hand_over(self, link: "Link") -> "Sockets":
+        """Read nothing any more but on connections that are up; returns the sockets for who reads from now on.
+
+        What is to be sent on a connection of theirs goes over `link`.
+        """
+        self._link = link
+        sockets = {f"udp{version}": protocol.leave() for version, protocol in self._udp.items()}
+        for name, server in self._servers.items():
+            sockets[name] = server.sockets[0].dup()
+            server.close()
+        return sockets
 
     def _socket(self, host: str, port: int) -> socket.socket:
         version = _version(host)
@@ -110,7 +133,7 @@ class Transports:
 
     def stop_listening(self) -> None:
         """Take no further connections and close those that are open; UDP stays."""
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         self._servers.clear()
         self._streams.close()
@@ -124,6 +147,9 @@ class Transports:
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Send to a peer whose host is an address. What cannot be sent is told."""
+        if peer.connection < 0 and self._link is not None:
+            self._link.send(data, peer._replace(connection=-peer.connection))
+            return
         if peer.transport in ("tcp", "tls"):
             self._streams.send(data, peer)
             return
@@ -170,6 +196,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transports = transports
         self._transport: asyncio.DatagramTransport | None = None
         self._fault: Exception | None = None
+        self._copy: socket.socket | None = None
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -185,12 +212,29 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._fault = None
         if self._transport is not None:
             self._transport.sendto(data, (peer.host, peer.port))
+        elif self._copy is not None:
+            try:
+                self._copy.sendto(data, (peer.host, peer.port))
+            except OSError as error:
+                self._fault = error
         fault = self._fault  # the transport told of it while it was sending
         return "" if fault is None else getattr(fault, "strerror", None) or str(fault)
+
+    def leave(self) -> socket.socket:
+        """Stop reading; returns the socket for who does. What is to be sent is sent by a copy of it."""
+        assert self._transport is not None  # noqa: S101  it listens
+        shared: socket.socket = self._transport.get_extra_info("socket")
+        given, self._copy = shared.dup(), shared.dup()
+        self._copy.setblocking(False)
+        self._transport.close()
+        self._transport = None
+        return given
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+        if self._copy is not None:
+            self._copy.close()
 
 
 def _version(host: str) -> int:

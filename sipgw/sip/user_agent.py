@@ -16,7 +16,7 @@ from sipgw.sip.events import Ended
 from sipgw.sip.hunt import Clients, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response, response_to
-from sipgw.sip.parse import ParseError, parse_message
+from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
@@ -52,11 +52,7 @@ class UserAgent:
 
     def receive(self, data: bytes, source: Peer, now: float) -> None:
         """Take one datagram or one message of a stream; never raises."""
-        try:
-            message: Request | Response | ParseError = parse_message(data)
-        except ParseError as error:
-            message = error
-        self.receive_message(message, source, now)
+        self.receive_message(parsed(data), source, now)
 
     def receive_message(self, message: Request | Response | ParseError, source: Peer, now: float) -> None:
         """Take what a stream's framer has read."""
@@ -101,6 +97,19 @@ class UserAgent:
     def asking(self) -> bool:
         """Whether a request of ours still waits for its final response."""
         return self.clients.asking
+
+    def knows(self, message: Request | Response) -> bool:
+        """Whether a message belongs to a transaction or a call that is here."""
+        if isinstance(message, Response):
+            return self.clients.knows(message)
+        cancelled = message.method == "CANCEL" and invite_key(message) in self._servers
+        return cancelled or server_key(message) in self._servers or dialog_of(message) in self._calls
+
+    @property
+    def call_ids(self) -> frozenset[str]:
+        """The Call-IDs of all that goes on here."""
+        answered = (transaction.request.call_id for transaction in self._servers.values())
+        return frozenset(answered).union(dialog.call_id for dialog in self._calls)
 
     # What the parts ask for
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from sipgw.migrations import NewerSchemaError, upgrade
@@ -41,6 +41,11 @@ class StoreOptions:
     def calls_folder(self) -> Path:
         """Where the timelines of calls are kept."""
         return Path(f"{self.path}.calls")
+
+    @property
+    def handover(self) -> Path:
+        """Where the next process asks for the sockets of SIP."""
+        return Path(f"{self.path}.handover")
 
     @property
     def spool_folder(self) -> Path:
@@ -137,12 +142,22 @@ class Database:
 def _engine(options: StoreOptions) -> AsyncEngine:
     if options.url:
         url = _POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
-        limits = {"timeout": WAIT, "command_timeout": 30.0}
+        limits = {"timeout": WAIT, "command_timeout": 30.0, "async_creator_fn": _connected}
         return create_async_engine(url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=limits)
     engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})
     event.listen(engine.sync_engine, "connect", _on_connect)
     event.listen(engine.sync_engine, "begin", _on_begin)
     return engine
+
+
+async def _connected(*given: Any, **more: Any) -> Any:
+    """A connection to PostgreSQL. A server that is away is an error of the database, as whoever asks it expects."""
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(*given, **more)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OperationalError("connect", None, error) from error
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -1,8 +1,10 @@
 """The store: sample orders and the record of every call, in one database (SQLAlchemy 2)."""
 
+import contextlib
 from typing import Any, Self
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from sipgw.store.calls import CallFilter, Page, events_of, page_of, whole
 from sipgw.store.engine import Database
@@ -21,9 +23,10 @@ class Store(Database):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        async with self.write() as session:
-            if not await session.scalar(select(func.count()).select_from(Order)):
-                session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)
+        with contextlib.suppress(IntegrityError):  # another gateway that starts at the same time has added them
+            async with self.write() as session:
+                if not await session.scalar(select(func.count()).select_from(Order)):
+                    session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)
         return self
 
     async def order(self, number: str) -> dict[str, Any] | None:

@@ -11,11 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.steering import CannotSteer, Steering
 from sipgw.agents import VariableError
 from sipgw.call_out import Errand
+from sipgw.cluster.shared import Unreachable
 from sipgw.dialling import NoRoom, NotDialled
-from sipgw.live import LiveCall
+from sipgw.live import LiveCall, row
 from sipgw.store import CallFilter
 from sipgw.web import models
-from sipgw.web.board import row
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
 from sipgw.web.who import Who, needs
@@ -42,6 +42,20 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
     return models.LiveCalls(calls=[_live(call, row(live)) for call, live in app.house.calls.items()])
+
+
+@router.get("/cluster", tags=["live calls"])
+async def cluster(app: Here, _who: Reader) -> models.Cluster:
+    """The calls that are going on at all gateways of the cluster, this one included."""
+    try:
+        found = await app.house.everywhere()
+    except Unreachable:
+        raise HTTPException(503, "the gateways' Redis does not answer") from None
+    there = [
+        models.GatewayCalls(name=one.name, draining=one.draining, calls=[_live(*call) for call in one.calls.items()])
+        for one in found
+    ]
+    return models.Cluster(gateways=there)
 
 
 @router.get("/calls", tags=["calls"], responses=problems(404))

@@ -1,11 +1,9 @@
-"""The board of live calls: what a row shows, and what of it has changed since somebody last looked. Sans-IO."""
+"""The board of live calls: what has changed on it since somebody last looked. Sans-IO."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sipgw.live import LiveCall
-
-Row = dict[str, Any]
+from sipgw.live import LiveCall, Row, row
 
 
 class Change(NamedTuple):
@@ -16,23 +14,6 @@ class Change(NamedTuple):
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.gone)
-
-
-def row(live: LiveCall) -> Row:
-    """A call as the board shows it."""
-    return {
-        "state": live.state,
-        "direction": live.direction,
-        "caller": live.caller,
-        "called": live.identity.dialled,
-        "agent": live.agent,
-        "trunk": live.trunk.name,
-        "turn": live.turn,
-        "instead": live.call.instead if live.call else "",
-        "mos": round(live.mos, 1) or None,
-        "cost": round(live.cost.total, 4) if live.cost else None,
-        "began": live.began.isoformat(timespec="seconds"),
-    }
 
 
 class Board:

@@ -120,6 +120,20 @@ class LiveCalls(BaseModel):
     calls: list[LiveCall]
 
 
+class GatewayCalls(BaseModel):
+    """The calls that are going on at one gateway."""
+
+    name: str
+    draining: bool
+    calls: list[LiveCall]
+
+
+class Cluster(BaseModel):
+    """All gateways that share one Redis."""
+
+    gateways: list[GatewayCalls]
+
+
 class Place(Given):
     """A call to be made."""
 

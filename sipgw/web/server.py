@@ -85,8 +85,12 @@ class Dashboard:
         self._stack.callback(stop)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """Serve nobody any more."""
         await self._stack.aclose()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 def ports(options: WebOptions) -> Sequence[int]:

@@ -14,12 +14,13 @@ from starlette.requests import HTTPConnection
 from sipgw import __version__, browser_phone
 from sipgw.admission import Admission
 from sipgw.call_out import Errand
+from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Watchers
 from sipgw.evidence import Evidence
-from sipgw.gateway import TrunkStatus
 from sipgw.live import LiveCall, Placed
 from sipgw.metrics import Metrics
 from sipgw.store import Store
+from sipgw.trunk_watch import TrunkStatus
 from sipgw.web.entrance import Entrance
 from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
@@ -50,6 +51,9 @@ class House(browser_phone.House, Protocol):
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
+
+    async def everywhere(self) -> list[GatewayCalls]:
+        """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""
 
     def stop(self, call: str, cause: str) -> None:
         """End a call, also while it rings."""

@@ -46,7 +46,9 @@ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class Served:
     """A running gateway."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, rtp_ports: range, database: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, rtp_ports: range, database: Path, file: Path) -> None:
+        self.file = file
+        """Its configuration."""
         self.process = process
         self.port = port
         self.rtp_ports = rtp_ports
@@ -58,6 +60,12 @@ class Served:
         """As the kernel kills what takes too much memory."""
         self.killed = True
         self.process.kill()
+
+    @contextlib.contextmanager
+    def next(self, *options: str, module: str = "sipgw") -> Iterator["Served"]:
+        """Another process with the same configuration."""
+        with running(self.file, self.port, self.rtp_ports, self._database, *options, module=module) as gateway:
+            yield gateway
 
     def calls(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
         """The records of ended calls, once there are `count`."""
@@ -100,15 +108,31 @@ def served(
     parts: str = "local",
     template: str = CONFIG,
     variables: Mapping[str, str] | None = None,
+    module: str = "sipgw",
 ) -> Iterator[Served]:
     """Run a gateway until the block ends; it must stop in good order. `variables` are put into its environment."""
     port = free_port()
     database = folder / "gateway.db"
     first = 20000 + port % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
-    config = template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports)
-    (folder / "gateway.toml").write_text(config)
-    command = [sys.executable, "-m", "sipgw", "serve", "--config", str(folder / "gateway.toml")]
+    file = folder / "gateway.toml"
+    file.write_text(template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
+    with running(file, port, range(first, first + 399), database, module=module, variables=variables) as gateway:
+        yield gateway
+
+
+@contextlib.contextmanager
+def running(
+    file: Path,
+    port: int,
+    rtp_ports: range,
+    database: Path,
+    *options: str,
+    module: str = "sipgw",
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Served]:
+    """``sipgw serve`` with a configuration file; `variables` are put into its environment."""
+    command = [sys.executable, "-m", module, "serve", "--config", str(file), *options]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     environment |= variables or {}
     process = subprocess.Popen(
@@ -118,7 +142,7 @@ def served(
         text=True,
         env=environment | {"PYTHONUNBUFFERED": "1"},
     )
-    gateway = Served(process, port, range(first, first + 399), database)
+    gateway = Served(process, port, rtp_ports, database, file)
     ready = threading.Event()
 
     def read() -> None:
@@ -138,7 +162,7 @@ def served(
         if gateway.killed:
             return
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, "".join(gateway.log)
+        assert process.wait(40) == 0, "".join(gateway.log)
     finally:
         process.kill()
         process.wait()

@@ -3,82 +3,16 @@
 import asyncio
 import contextlib
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sipgw.sip.uri import Uri
-from tests.interop.served import Served, free_port, served
+from tests.interop.kamailio_edge import LIMIT, Edge
+from tests.interop.served import Served, served
 from tests.phone import Phone, calling
-
-DOCKER = Path(__file__).parent.parent.parent / "docker"
-LIMIT = 30
 
 
 def quiet(_frame: int) -> bytes:
     return b"\xff" * 160
-
-
-def swapped(text: str, *pairs: tuple[str, str]) -> str:
-    """`text` with other ports and places; everything that is replaced must be there."""
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
-
-
-class Edge:
-    """Kamailio in front of `gateways`."""
-
-    def __init__(self, folder: Path, gateways: list[Served]) -> None:
-        self.port = free_port()
-        self.log = folder / "kamailio.log"
-        lists = {name: folder / name for name in ("kamailio-address.list", "dispatcher.list")}
-        ports = zip(("5070", "5072"), gateways, strict=True)
-        pairs = [(f"127.0.0.1:{old} ", f"127.0.0.1:{one.port} ") for old, one in ports]
-        lists["dispatcher.list"].write_text(swapped((DOCKER / "dispatcher.list").read_text(), *pairs))
-        lists["kamailio-address.list"].write_text((DOCKER / "kamailio-address.list").read_text())
-        listen = "\n".join(f"listen={transport}:127.0.0.1:{self.port}" for transport in ("udp", "tcp"))
-        text = (DOCKER / "kamailio.cfg").read_text()
-        places = [(f"/etc/kamailio/{name}", str(path)) for name, path in lists.items()]
-        self.config = folder / "kamailio.cfg"
-        self.config.write_text(swapped(text, ("\nport=5060\n", f"\n{listen}\n"), *places))
-        self._run = folder / "run"
-        self._run.mkdir()
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        command = [
-            "/usr/sbin/kamailio",
-            "-DD",
-            "-E",
-            "-f",
-            str(self.config),
-            "-Y",
-            str(self._run),
-            "-m",
-            "32",
-            "-M",
-            "8",
-        ]
-        with self.log.open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            with socket.socket() as probe:
-                until = time.monotonic() + LIMIT
-                while probe.connect_ex(("127.0.0.1", self.port)):
-                    assert process.poll() is None and time.monotonic() < until, self.log.read_text()[-3000:]
-                    time.sleep(0.05)
-            yield
-        finally:
-            process.terminate()
-            process.wait(10)
-
-    @property
-    def agent(self) -> Uri:
-        return Uri("sip", "agent", "127.0.0.1", self.port)
 
 
 async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
@@ -114,7 +48,7 @@ def cluster(folder: Path) -> Iterator[tuple[Edge, list[Served]]]:
     for each in folders:
         each.mkdir()
     with served(folders[0]) as one, served(folders[1]) as two:
-        edge = Edge(folder, [one, two])
+        edge = Edge(folder, [one.port, two.port])
         with edge.running():
             yield edge, [one, two]
 

@@ -16,15 +16,16 @@ from sipgw.agents import Agents
 from sipgw.audience import Audience
 from sipgw.call_out import Errand
 from sipgw.capture import CaptureOptions
+from sipgw.cluster.calls import GatewayCalls
 from sipgw.config import Config, parse
 from sipgw.dialling import NotDialled
 from sipgw.events import Ending, Watchers
 from sipgw.evidence import Evidence
-from sipgw.gateway import TrunkStatus
-from sipgw.live import LiveCall, Placed
+from sipgw.live import LiveCall, Placed, row
 from sipgw.sip.identity import Identity
 from sipgw.store import Store, StoreOptions
 from sipgw.transfer import Summon
+from sipgw.trunk_watch import TrunkStatus
 from sipgw.trunks import TrunkOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -107,6 +108,9 @@ class Standing:
     @property
     def agents(self) -> Agents:
         return Agents(self.config, {})
+
+    async def everywhere(self) -> list[GatewayCalls]:
+        return [GatewayCalls("here", False, {call: row(live) for call, live in self.calls.items()})]
 
     def status(self) -> list[TrunkStatus]:
         return [TrunkStatus("office", "", "", "up", "", len(self.calls))]

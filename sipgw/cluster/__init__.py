@@ -1,0 +1,1 @@
+"""Several gateways as one: what they must share they share in Redis. Without it each is by itself."""

@@ -1,0 +1,69 @@
+"""A gateway's part in a cluster: its connection to Redis, its identity, and the beat that keeps alive what it holds."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import structlog
+
+from sipgw.cluster.options import ClusterOptions
+from sipgw.cluster.places import Places
+from sipgw.cluster.shared import Shared, Unreachable
+
+log = structlog.get_logger()
+
+BEAT = 1.0
+"""Seconds between two beats."""
+
+
+class Cluster:
+    """Shared things of this gateway. Use it as an async context manager; `parts` beat as long as it is entered."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self.id = secrets.token_hex(8)
+        """Different for each process that ever runs."""
+        self.name = options.called
+        self.shared = Shared(options)
+        self.places = Places(self.shared)
+        self.parts: list[Callable[[], Awaitable[None]]] = []
+        """Called at each beat, whether Redis answers or not; may raise `Unreachable`."""
+        self._soon = asyncio.Event()
+        self._leaving = False
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(self.shared.close)
+        await self.shared.check()
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(self._beat(), name="cluster")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leaving = True
+        self.hurry()
+        await self._stack.aclose()
+
+    def hurry(self) -> None:
+        """Beat at once: something has changed that others wait for."""
+        self._soon.set()
+
+    async def _beat(self) -> None:
+        while not self._leaving:
+            await self._once()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await self._soon.wait()
+            self._soon.clear()
+        await self._once()
+
+    async def _once(self) -> None:
+        await self.shared.check()
+        for part in self.parts:
+            try:
+                await part()
+            except Unreachable:
+                continue
+            except Exception:  # the observer boundary: calls go on
+                log.exception("a part of the cluster failed")

@@ -1,0 +1,66 @@
+"""What only one gateway of a cluster may do at a time, like registering a trunk: who holds the lease does it."""
+
+from collections.abc import Callable
+
+import structlog
+
+from sipgw.cluster.cluster import BEAT, Cluster
+from sipgw.cluster.places import Bound
+from sipgw.cluster.shared import Unreachable
+
+log = structlog.get_logger()
+
+LEASE = 3.0
+"""Seconds that a lease lasts. Another takes over at most this and one beat after its holder has died."""
+
+
+class Leases:
+    """The leases that this gateway wants."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._wanted: dict[str, Callable[[bool], None]] = {}
+        self._ours: dict[str, bool] = {}
+        """As Redis last said; nothing before it has said anything."""
+        self._waited = 0.0
+        self._given_up = False
+        cluster.parts.append(self._beat)
+
+    def want(self, name: str, changed: Callable[[bool], None]) -> None:
+        """Try to get the lease `name` again and again, and keep it; `changed` is told whenever it is ours or not."""
+        self._wanted[name] = changed
+        self._cluster.hurry()
+
+    def give_up(self) -> None:
+        """Want nothing any more, and let others have what we hold."""
+        self._given_up = True
+        self._cluster.hurry()
+
+    async def _beat(self) -> None:
+        if self._given_up:
+            held = [_key(name) for name, ours in self._ours.items() if ours]
+            self._ours.clear()
+            if held:
+                await self._cluster.places.give(self._cluster.id, held)
+            return
+        if not self._cluster.shared.up:
+            self._waited += BEAT
+        for name in self._wanted:
+            try:
+                full = await self._cluster.places.take(self._cluster.id, [Bound(_key(name), 1, LEASE)])
+            except Unreachable:
+                # Calls matter more than order: what we held we go on doing, and where nobody can say, all do it.
+                if name not in self._ours and self._waited > LEASE:
+                    self._is(name, ours=True)
+            else:
+                self._is(name, ours=full is None)
+
+    def _is(self, name: str, *, ours: bool) -> None:
+        before, self._ours[name] = self._ours.get(name, False), ours
+        if before is not ours:
+            log.info("lease", name=name, ours=ours)
+            self._wanted[name](ours)
+
+
+def _key(name: str) -> str:
+    return f"owner:{name}"

@@ -1,0 +1,35 @@
+"""What gateways share, and where."""
+
+import re
+import socket
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+_REDIS = re.compile(r"(?:rediss?|unix)://\S+")
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """A gateway among others."""
+
+    redis: str = field(default="", repr=False)
+    """Where it is: ``redis://:password@host:6379/0``, or ``rediss://`` for TLS; ``pip install 'sipgw[redis]'``. Empty:
+    this gateway is by itself."""
+    prefix: str = "sipgw"
+    """How the names of all keys begin: other gateways with the same prefix are of the same cluster."""
+    name: str = ""
+    """How the others call this gateway; empty: the name of the machine."""
+
+    def __post_init__(self) -> None:
+        if self.redis and not _REDIS.fullmatch(self.redis):
+            raise ValueError("redis begins with redis://, rediss:// or unix://")
+        if self.redis and find_spec("redis") is None:
+            raise ValueError("Redis needs its client: pip install 'sipgw[redis]'")
+        if not _WORD.fullmatch(self.prefix) or (self.name and not _WORD.fullmatch(self.name)):
+            raise ValueError("prefix and name must be letters, digits, '.', '_' and '-', at most 64")
+
+    @property
+    def called(self) -> str:
+        """The name of this gateway."""
+        return self.name or socket.gethostname()

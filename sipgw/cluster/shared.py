@@ -1,0 +1,101 @@
+"""Redis as gateways share it. It is asked within a limit, and while it does not answer nobody waits for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from sipgw.cluster.options import ClusterOptions
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+LIMIT = 0.5
+"""Seconds that Redis may take; the first call after it has gone waits as long, the following ones do not."""
+CONNECTIONS = 16
+
+
+class Unreachable(Exception):  # noqa: N818  an outcome
+    """Redis does not answer."""
+
+
+class Shared:
+    """One Redis. `check` must be called again and again: only that finds out that it is back."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        pool = BlockingConnectionPool.from_url(
+            options.redis,
+            max_connections=CONNECTIONS,
+            timeout=LIMIT,
+            socket_timeout=LIMIT,
+            socket_connect_timeout=LIMIT,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self.prefix = options.prefix
+        self.up = False
+        """Whether it answered last."""
+        self.lost = 0
+        """How often it was lost."""
+        self._told = False
+        self._redis: Redis = Redis.from_pool(pool)
+
+    def key(self, name: str) -> str:
+        """The name of a key."""
+        return f"{self.prefix}:{name}"
+
+    async def check(self) -> bool:
+        """Find out whether Redis answers."""
+        if not self.up:
+            await self._redis.connection_pool.disconnect()  # what was cut off never hears of it
+        try:
+            await self._asked(lambda redis: redis.ping())
+        except Unreachable as error:
+            if not self._told:
+                log.warning("redis does not answer: this gateway is by itself", cause=str(error))
+        else:
+            if not self.up:
+                log.info("redis is there")
+            self.up, self._told = True, False
+        self._told = not self.up
+        return self.up
+
+    async def ask(self, what: Callable[["Redis"], Awaitable[T]]) -> T:
+        """Ask it; raises `Unreachable`, at once if it did not answer the last time."""
+        if not self.up:
+            raise Unreachable("it did not answer before")
+        return await self._asked(what)
+
+    async def run(self, script: str, keys: list[str], arguments: list[str | float]) -> list[str]:
+        """Run a Lua script, as one step that nothing comes between. Raises `Unreachable`."""
+        made = self._redis.register_script(script)
+        found = await self.ask(lambda _: made(keys=[self.key(key) for key in keys], args=arguments))
+        return [str(one) for one in found or ()]
+
+    async def _asked(self, what: Callable[["Redis"], Awaitable[T]]) -> T:
+        from redis.exceptions import RedisError
+
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        try:
+            async with asyncio.timeout(2 * LIMIT):
+                return await what(self._redis)
+        except (RedisError, OSError, TimeoutError) as error:
+            self.lost += self.up
+            self.up = False
+            raise Unreachable(str(error) or type(error).__name__) from None
+        finally:
+            if task and task.cancelling() > cancelled:  # redis 8 makes a TimeoutError of it, or nothing at all
+                raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()

@@ -1,0 +1,70 @@
+"""Kamailio in front of gateways, with docker/kamailio.cfg and its lists."""
+
+import contextlib
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sipgw.sip.uri import Uri
+from tests.interop.served import free_port
+
+DOCKER = Path(__file__).parent.parent.parent / "docker"
+LIMIT = 30
+
+
+def swapped(text: str, *pairs: tuple[str, str]) -> str:
+    """`text` with other ports and places; everything that is replaced must be there."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+class Edge:
+    """Kamailio in front of gateways at these `ports`."""
+
+    def __init__(self, folder: Path, ports: Sequence[int]) -> None:
+        self.port = free_port()
+        self.log = folder / "kamailio.log"
+        lists = {name: folder / name for name in ("kamailio-address.list", "dispatcher.list")}
+        pairs = [(f"127.0.0.1:{old} ", f"127.0.0.1:{new} ") for old, new in zip(("5070", "5072"), ports, strict=True)]
+        lists["dispatcher.list"].write_text(swapped((DOCKER / "dispatcher.list").read_text(), *pairs))
+        lists["kamailio-address.list"].write_text((DOCKER / "kamailio-address.list").read_text())
+        listen = "\n".join(f"listen={transport}:127.0.0.1:{self.port}" for transport in ("udp", "tcp"))
+        text = (DOCKER / "kamailio.cfg").read_text()
+        places = [(f"/etc/kamailio/{name}", str(path)) for name, path in lists.items()]
+        self.config = folder / "kamailio.cfg"
+        self.config.write_text(swapped(text, ("\nport=5060\n", f"\n{listen}\n"), *places))
+        self._run = folder / "run"
+        self._run.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ["-DD", "-E", "-f", str(self.config), "-Y", str(self._run), "-m", "32", "-M", "8"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(["/usr/sbin/kamailio", *options], stdout=log, stderr=log)
+        with socket.socket() as probe:
+            until = time.monotonic() + LIMIT
+            while probe.connect_ex(("127.0.0.1", self.port)):
+                assert self._process.poll() is None and time.monotonic() < until, self.log.read_text()[-3000:]
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """All its processes end."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    @property
+    def agent(self) -> Uri:
+        return Uri("sip", "agent", "127.0.0.1", self.port)

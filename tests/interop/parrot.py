@@ -1,0 +1,8 @@
+"""``sipgw serve`` whose agents are parrots: everything is real but the speech services, so many calls cost little."""
+
+from sipgw import cli
+from sipgw.load.host import ParrotGateway
+
+if __name__ == "__main__":
+    cli.Gateway = ParrotGateway  # type: ignore[misc]
+    cli.main()

@@ -1,0 +1,63 @@
+"""A Redis server in a process of its own, as Debian packages it; it can be killed, stopped and cut off."""
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.interop.served import free_port
+
+
+def there() -> bool:
+    return shutil.which("redis-server") is not None
+
+
+class Server:
+    """It keeps nothing on disk: started anew, it has forgotten everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", self.port)):
+                    return
+            assert self._process.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        assert self._process
+        self._process.kill()
+        self._process.wait(10)
+
+    def freeze(self) -> None:
+        """As if the network to it were cut: nothing is refused, nothing is answered."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[Server]:
+    """Run a server until the block ends."""
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.thaw()
+        server.kill()
