@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 AREA   ?=
+# Tests that run at the same time: most of them wait for calls, in real time.
+WORKERS ?= 3
 
 .PHONY: run demo test lint unit install bench docs audit format lock clean
 
@@ -41,7 +43,7 @@ lint: $(VENV)/.tested
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m tests.bench $(AREA)
