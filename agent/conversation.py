@@ -211,7 +211,7 @@ class Conversation:
 
     def _recast(self) -> None:
         """Another agent or another language: what was prepared is of the old one."""
-        self._noted()
+        self._floor.unprepare()
         self._floor.turns.phrases = phrases_of(self._stage.tongues.known)
 
     # What is decided
