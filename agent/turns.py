@@ -7,6 +7,7 @@ is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on wh
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 
 ASSENT_KEPT = 2.0
@@ -38,6 +39,9 @@ class TurnOptions:
     """Keys taken at a time."""
     dictation_pause: float = 1.0
     """Silence that completes a number, code or address that the agent has asked for; 0 takes the ears' word for it."""
+    hesitation_limit: float = 1.0
+    """Longest pause in the middle of a sentence that is waited for, with callers who have shown that they make such
+    pauses; 0 takes the ears' word for the end of a turn."""
 
     def __post_init__(self) -> None:
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
@@ -172,22 +176,6 @@ class Keypad:
 
 
 @dataclass
-class Patience:
-    """How patient we are with a caller who says nothing."""
-
-    most: int
-    """How often it is asked whether somebody is there."""
-    asked: int = 0
-    away: bool = False
-    """Whether it has put us on hold, and need not say anything."""
-
-    @property
-    def at_end(self) -> bool:
-        """Whether it was asked often enough."""
-        return self.asked >= self.most
-
-
-@dataclass
 class Sound:
     """The caller's, as far as it matters here."""
 
@@ -209,7 +197,7 @@ class Turns:
         self._since = now
         self._greeted = False
         self._sound = Sound(now, now)
-        self._patience = Patience(options.reprompts)
+        self._patience = Patience(options.reprompts, options.hesitation_limit)
         self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
         self._kept = ""
@@ -235,6 +223,10 @@ class Turns:
         row = TABLE.get((self.state, event))
         if row is None:
             return ()
+        if self.state is S.THINKING and D.DISCARD in row[1]:
+            self._patience.went_on(now - self._since)
+        elif self.state is S.THINKING and row[0] is S.SPEAKING:
+            self._patience.answered()
         self._patience.asked += event is E.SILENCE
         if D.ANSWER in row[1]:
             self._patience.asked = 0
@@ -262,8 +254,10 @@ class Turns:
         self._kept = f"{self._kept} {text}".strip()
         if self.state is S.ANNOUNCING:
             return "", ()
-        if self._is_part(text):
+        dictated = self._is_part(text)
+        if dictated or (self._patience.wait and not text.startswith("[")):
             self._since = now
+            self._patience.pause = self.options.dictation_pause if dictated else self._patience.wait
             return self._kept, self.handle(E.PART, now)
         return self._take_kept(now)
 
@@ -304,7 +298,7 @@ class Turns:
 
         If it is `taken`, somebody else speaks with them: for as long as they like.
         """
-        self._patience = Patience(self.options.reprompts, away=away)
+        self._patience.away, self._patience.asked = away, 0
         self._since = now
         if taken or self._end_at is None:
             self._end_at = None if taken else now + self.options.max_duration
@@ -345,7 +339,7 @@ class Turns:
             case S.HEARING if quiet_since is not None:
                 return max(self._since, quiet_since) + options.reprompt_after  # the final words were lost
             case S.DICTATING if quiet_since is not None:
-                return max(self._since, quiet_since) + options.dictation_pause
+                return max(self._since, quiet_since) + self._patience.pause
             case S.DICTATING:
                 return self._since + DICTATION_LIMIT
             case S.HELD if quiet_since is not None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.patience import FORGETTING, MARGIN
 from agent.phrases import phrases_of
 from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
 
@@ -246,3 +247,54 @@ def test_nobody_is_asked_while_on_hold_and_patience_begins_anew_afterwards(state
     subject.away(False, 600.0)
     assert subject.deadline == 600.0 + OPTIONS.reprompt_after
     assert subject.handle_timer(subject.deadline) == ("", (Decision.REPROMPT,))
+
+
+def hesitant(limit: float = 1.0) -> Turns:
+    """A caller who went on 0.3 s after the first turn had seemed complete."""
+    subject = Turns(TurnOptions(hesitation_limit=limit), 0.0)
+    assert subject.hear("I ordered", final=True, stable=False, now=10.0)[1] == (Decision.ANSWER,)
+    assert subject.hear("a raincoat", final=True, stable=False, now=10.3)[1] == (Decision.DISCARD, Decision.ANSWER)
+    return subject
+
+
+def test_a_caller_who_pauses_in_the_middle_of_a_sentence_is_waited_for_from_then_on() -> None:
+    subject = hesitant()
+    subject.handle(Event.STARTED, 11.0)
+    subject.done(12.0)
+    wait = (0.3 + MARGIN) * FORGETTING
+    text, decisions = subject.hear("it was", final=True, stable=False, now=20.0)
+    assert (text, decisions) == ("it was", (Decision.PREPARE,)), "the reply is prepared meanwhile"
+    assert subject.deadline == pytest.approx(20.0 + wait)
+    text, decisions = subject.hear("a blue one", final=True, stable=False, now=20.3)
+    assert (text, decisions) == ("it was a blue one", (Decision.PREPARE,))
+    assert subject.handle_timer(20.3 + wait) == ("it was a blue one", (Decision.ANSWER,))
+
+
+def test_a_caller_who_does_not_pause_any_more_is_answered_at_once_again() -> None:
+    subject, at = hesitant(), 20.0
+    for turn in range(10):
+        subject.handle(Event.STARTED, at)
+        subject.done(at + 1)
+        if subject.hear(f"turn {turn}", final=True, stable=False, now=at + 2)[1] == (Decision.ANSWER,):
+            break
+        assert subject.handle_timer(at + 3.1)[1] == (Decision.ANSWER,)
+        at += 10
+    assert 2 <= turn <= 4
+
+
+@pytest.mark.parametrize(("limit", "after"), [(0.0, 0.3), (1.0, 1.5)])
+def test_what_is_said_long_after_or_with_no_patience_asked_for_changes_nothing(limit: float, after: float) -> None:
+    subject = Turns(TurnOptions(hesitation_limit=limit), 0.0)
+    subject.hear("I ordered", final=True, stable=False, now=10.0)
+    subject.hear("hello?", final=True, stable=False, now=10.0 + after)
+    subject.handle(Event.STARTED, 13.0)
+    subject.done(14.0)
+    assert subject.hear("a raincoat", final=True, stable=False, now=20.0)[1] == (Decision.ANSWER,)
+
+
+def test_keys_are_complete_when_they_are_complete() -> None:
+    subject = hesitant()
+    subject.handle(Event.STARTED, 11.0)
+    subject.done(12.0)
+    subject.digit("4", 20.0)
+    assert subject.digit("#", 20.5) == ("[pressed 4]", (Decision.ANSWER,))

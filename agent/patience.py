@@ -1,0 +1,39 @@
+"""How patient we are with this caller: with their silence, and with pauses in the middle of a sentence. Sans-IO."""
+
+from dataclasses import dataclass
+
+MARGIN = 0.2
+"""Seconds that are waited beyond the pause that the caller has lately made in the middle of a sentence."""
+FORGETTING = 0.7
+"""What remains of that wait after each turn in which it was not needed."""
+
+
+@dataclass
+class Patience:
+    """Learned from one caller."""
+
+    most: int
+    """How often it is asked whether somebody is there."""
+    limit: float
+    """Longest pause in the middle of a sentence that is waited for, in seconds."""
+    asked: int = 0
+    away: bool = False
+    """Whether it has put us on hold, and need not say anything."""
+    wait: float = 0.0
+    """Seconds that are waited after words that seem to be all: 0 until the caller has shown that they may not be."""
+    pause: float = 0.0
+    """Seconds of silence that complete the parts which are being collected."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether it was asked often enough."""
+        return self.asked >= self.most
+
+    def went_on(self, after: float) -> None:
+        """The caller went on, so long after the turn had seemed complete."""
+        if after <= self.limit:
+            self.wait = min(self.limit, self.wait + after + MARGIN)
+
+    def answered(self) -> None:
+        """The turn was complete."""
+        self.wait = self.wait * FORGETTING if self.wait > MARGIN else 0.0
