@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dotenv import dotenv_values
 
@@ -60,6 +60,7 @@ VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai"
 DuplexName = Literal["assemblyai", "openai"]
 
 DEFAULT_FILE = Path("sipgw.toml")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -265,10 +266,26 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
     try:
         return build(Config, table, variables)
     except OptionError as error:
-        key = ".".join(str(part) for part in error.path)
-        line = line_of(text, error.path)
-        where = f"{name}:{line}" if line else name
-        raise ConfigError(f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}") from None
+        raise ConfigError(_told(text, name, error)) from None
+
+
+def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
+    """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with one line: where, and what."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return build(kind, tomllib.loads(text), {})
+    except (OSError, UnicodeDecodeError) as error:
+        raise wrong(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise wrong(f"{path}: {error}") from None
+    except OptionError as error:
+        raise wrong(_told(text, str(path), error)) from None
+
+
+def _told(text: str, name: str, error: OptionError) -> str:
+    key, line = ".".join(map(str, error.path)), line_of(text, error.path)
+    where = f"{name}:{line}" if line else name
+    return f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}"
 
 
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.

@@ -201,7 +201,7 @@ def test_wrong_accounts_and_limits_are_told(text: str, says: str) -> None:
 
 def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     page = (Path(__file__).parent.parent / "docs" / "providers" / "README.md").read_text()
-    block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    duplex, block = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     keys = KEYS | {"GROQ_API_KEY": "g", "DEEPGRAM_API_KEY": "d", "CARTESIA_API_KEY": "c"}
     config = parse(block, "page", keys)
     choice = choose(config)
@@ -209,3 +209,4 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     assert choice.of("model") == "openai, then openai_backup, then local"
     assert choice.of("voice") == "elevenlabs, then cartesia"
     assert config.failover.first_sound == 1.5
+    assert choose(parse(duplex, "page", keys)).of("duplex") == "openai, then assemblyai"

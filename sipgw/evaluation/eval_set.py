@@ -1,12 +1,10 @@
 """What is evaluated: utterances with what was said in them, calls with what is expected of them. From a TOML file."""
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sipgw.config import line_of
-from sipgw.options import OptionError, build
+from sipgw.config import read_as
 
 Kind = Literal["name", "code", "amount", "date", "address", "other"]
 
@@ -98,14 +96,4 @@ class EvalSet:
 
 def read_set(path: Path) -> EvalSet:
     """Read a set. Raises `EvalError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return build(EvalSet, tomllib.loads(text), {})
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvalError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise EvalError(f"{path}: {error}") from None
-    except OptionError as error:
-        key, line = ".".join(map(str, error.path)), line_of(text, error.path)
-        where = f"{path}:{line}" if line else str(path)
-        raise EvalError(f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}") from None
+    return read_as(EvalSet, path, EvalError)

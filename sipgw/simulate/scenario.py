@@ -1,14 +1,12 @@
 """A scenario: what the caller does, over which network, and what is wrong with the providers. From a TOML file."""
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from agent.turns import TurnOptions
-from sipgw.config import AgentOptions, line_of
+from sipgw.config import AgentOptions, read_as
 from sipgw.languages import LanguageOptions
-from sipgw.options import OptionError, build
 
 
 class ScenarioError(Exception):
@@ -162,14 +160,4 @@ class Scenario:
 
 def read(path: Path) -> Scenario:
     """Read a scenario file. Raises `ScenarioError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return build(Scenario, tomllib.loads(text), {})
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{path}: {error}") from None
-    except OptionError as error:
-        key, line = ".".join(map(str, error.path)), line_of(text, error.path)
-        where = f"{path}:{line}" if line else str(path)
-        raise ScenarioError(f"{where}: {key}: {error.problem}" if key else f"{where}: {error.problem}") from None
+    return read_as(Scenario, path, ScenarioError)
