@@ -193,6 +193,11 @@ class Transaction:
         """Whether no final response has passed."""
         return self.state in (S.CALLING, S.TRYING, S.PROCEEDING)
 
+    @property
+    def refused(self) -> bool:
+        """Whether this is an INVITE that we have refused: a proxy may come back with it by way of another number."""
+        return self._table is INVITE_SERVER and self.state in (S.COMPLETED, S.CONFIRMED)
+
     def _do(self, action: Do, now: float, message: Request | Response | None) -> None:
         match action:
             case Do.SEND if message is not None:

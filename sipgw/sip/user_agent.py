@@ -342,7 +342,7 @@ class UserAgent:
 
     def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
         merging = merging_key(request)
-        if merging in self._merging:
+        if (earlier := self._merging.get(merging)) is not None and not earlier.refused:
             self.respond(transaction, 482, now)  # §8.2.2.2: the same request by another way
             return
         self._merging[merging] = transaction

@@ -1,82 +1,128 @@
-"""The call flows of RFC 3665 §3 and RFC 5359 §2 that a user agent takes part in, as ladders.
+"""The call flows of RFC 3665 that a user agent takes part in, as ladders: §2 registration, §3 sessions.
 
-Alice is our client, Bob is our server, P and Q are the proxies atlanta and biloxi. What the RFCs leave to proxies and
-servers of other kinds (voice mail, presence, location) is not ours to test.
+Alice is our client, Bob is our server, P and Q are the proxies atlanta and biloxi.
 """
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
-from sipgw.sip.client import InviteClient
+from sipgw.sip.challenge import Challenger, Proof
+from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import Changed, Confirmed, Ended, Offered, Phase, Referred
-from sipgw.sip.message import Request, Response
-from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
-from sipgw.sip.uri import Uri
+from sipgw.sip.events import Changed, Confirmed, Ended, Offered, Phase
+from sipgw.sip.hunt import PATIENCE
+from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer, Registrar
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri, is_address
+from tests.sip.ladder import A, B, C, Flow, P, Q, ladder
 from tests.sip.proxy import Proxy
 from tests.sip.wire import ANSWER, OFFER, Wire
 
-A, B, C, P, Q = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.8", "10.0.0.9"
-NAMES = {A: "A", B: "B", C: "C", P: "P", Q: "Q"}
 PASSWORD = Credentials("alice", "s3cret")
 
 
-class Flow:
-    """Alice calls Bob, through both proxies or directly."""
+# RFC 3665 §2
 
-    def __init__(self, *, proxies: bool = False, credentials: Credentials | None = None, offer: bytes = OFFER) -> None:
-        self.wire = Wire(A, B, C)
-        self.alice_told: list[object] = []
-        self.bob_told: list[object] = []
-        self.proxies = [Proxy.between(self.wire, P, Q), Proxy.between(self.wire, Q, B)] if proxies else []
-        self.wire.parties[B].on_call = self._came
-        self.alice = InviteClient.to(
-            self.wire.parties[A].agent,
-            Uri.parse(f"sip:bob@{B}"),
-            f"<sip:alice@{A}>",
-            offer,
-            proxy=Uri.parse(f"sip:{P}") if proxies else None,
-            credentials=credentials,
-        )
-        self.alice.tell = self.alice_told.append
-        self._shown = 0
+ASKED = ["A>B REGISTER", "B>A 401 REGISTER", "A>B REGISTER", "B>A 200 REGISTER"]
+"""Our client begins each time without credentials, as a nonce may be known to one server of several only."""
 
-    def _came(self, call, now) -> None:
-        self.bob = call
-        call.tell = self.bob_told.append
 
-    def dial(self) -> "Flow":
-        self.alice.start(self.wire.now)
+class Registering:
+    """A's registration with B, our own registrar, which knows alice and asks for her password."""
+
+    def __init__(self, credentials: Credentials = PASSWORD) -> None:
+        self.registrar = Registrar()
+        self.wire = Wire(A, B, C, registrars={B: self._register})
+        tokens = count()
+        self.challenger = Challenger(B, {"alice": PASSWORD.password}, b"k", lambda: f"n{next(tokens)}")
+        options = RegistrationOptions(Uri.parse(f"sip:{B}"), "alice", credentials)
+        self.phone = Registration(self.wire.parties[A].agent, options)
+
+    def _register(self, request: Request, source: Peer, now: float) -> Answer:
+        if self.challenger.prove(request, source.host, now) is not Proof.GIVEN:
+            return Answer(401, headers=self.challenger.challenge(source.host, now))
+        return self.registrar.register(self.challenger.user(request), request, source, now)
+
+    def up(self) -> "Registering":
+        self.phone.register(self.wire.now)
         self.wire.run(0.2)
-        return self
-
-    def up(self) -> "Flow":
-        """The call is answered; the ladder begins anew."""
-        self.dial()
-        self.bob.answer(ANSWER, self.wire.now)
-        self.wire.run(0.2)
-        assert self.alice.phase is self.bob.phase is Phase.CONFIRMED
-        self.ladder()
         return self
 
     def ladder(self) -> list[str]:
-        """What was sent since the last look, e.g. ``A>B INVITE`` and ``B>A 200 INVITE``."""
-        lines = []
-        for _, source, target, message in self.wire.trace[self._shown :]:
-            what = message.method if isinstance(message, Request) else f"{message.status} {message.cseq.method}"
-            lines.append(f"{NAMES[source]}>{NAMES[target]} {what}")
-        self._shown = len(self.wire.trace)
-        return lines
+        shown, self.wire.trace = self.wire.trace, []
+        return ladder(shown)
 
-    def ends(self, by: str = "alice") -> None:
-        """Hang up; both sides know, and nothing is remembered."""
-        (self.alice if by == "alice" else self.bob).hangup(self.wire.now)
-        self.wire.run(0.2)
-        assert isinstance(self.alice_told[-1], Ended)
-        assert isinstance(self.bob_told[-1], Ended)
-        self.wire.run(100)
-        assert self.wire.parties[A].agent.open == self.wire.parties[B].agent.open == 0
+    def also(self, contact: str) -> None:
+        """Another phone of hers is bound."""
+        here = self.wire.last(A, "REGISTER")
+        there = here.headers.without("contact", "call-id").with_(("Contact", contact), ("Call-ID", "desk"))
+        answer = self.registrar.register("alice", replace(here, headers=there), Peer("udp", C, 5060), self.wire.now)
+        assert answer.status == 200
+
+    @property
+    def hosts(self) -> set[str]:
+        """Where she can be reached."""
+        return {one.contact.host for one in self.registrar.bindings("alice", self.wire.now)}
+
+
+def test_2_1_successful_new_registration() -> None:
+    flow = Registering().up()
+    assert flow.ladder() == ASKED
+    assert (flow.phone.state, flow.phone.reason) == (RegistrationState.REGISTERED, "registered for 3600 s")
+    (bound,) = flow.registrar.bindings("alice", flow.wire.now)
+    assert (str(bound.contact), bound.peer) == (f"sip:alice@{A}:5060", Peer("udp", A, 5060))
+
+
+def test_2_2_update_of_contact_list() -> None:
+    """The 200 to a renewal lists her other phone too; the time of ours counts."""
+    flow = Registering().up()
+    flow.also(f"<sip:alice@{C}>;expires=90")
+    flow.ladder()
+    flow.phone.register(flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == ASKED
+    assert flow.hosts == {A, C}
+    assert flow.phone.reason == "registered for 3600 s"
+
+
+def test_2_3_request_for_current_contact_list() -> None:
+    """A REGISTER without Contact changes nothing. Our client never asks so; our registrar answers it."""
+    flow = Registering().up()
+    flow.also(f"<sip:alice@{C}>;expires=90")
+    ours = flow.wire.last(A, "REGISTER")
+    asking = replace(ours, headers=ours.headers.without("contact", "expires"))
+    listed = flow.registrar.register("alice", asking, Peer("udp", A, 5060), flow.wire.now)
+    assert [value.partition(";q")[0] for _, value in listed.headers] == [
+        f"<sip:alice@{A}:5060>;expires=3600", f"<sip:alice@{C}>;expires=90",
+    ]  # fmt: skip
+    assert flow.hosts == {A, C}
+
+
+def test_2_4_cancellation_of_registration() -> None:
+    """Our client takes back its own Contact only, never ``*``: her other phone stays where it is."""
+    flow = Registering().up()
+    flow.also(f"<sip:alice@{C}>;expires=90")
+    flow.ladder()
+    flow.phone.close(flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == ASKED
+    assert (flow.phone.state, flow.phone.reason) == (RegistrationState.CLOSED, "unregistered")
+    assert flow.hosts == {C}
+    flow.wire.run(5000)
+    assert flow.ladder() == []
+    assert flow.wire.parties[A].agent.open == 0
+
+
+def test_2_5_unsuccessful_registration() -> None:
+    flow = Registering(Credentials("alice", "wrong")).up()
+    assert flow.ladder() == ["A>B REGISTER", "B>A 401 REGISTER", "A>B REGISTER", "B>A 401 REGISTER"]
+    assert (flow.phone.state, flow.phone.reason) == (
+        RegistrationState.FAILED, "401 Unauthorized: wrong user or password",
+    )  # fmt: skip
+    assert flow.hosts == set()
 
 
 # RFC 3665 §3
@@ -133,6 +179,62 @@ def test_3_3_session_establishment_with_multiple_proxy_authentication() -> None:
     flow.wire.run(0.2)
     assert len(flow.wire.last(A, "ACK").headers.lines("proxy-authorization")) == 2
     flow.ends()
+
+
+def test_3_4_successful_session_with_proxy_failure() -> None:
+    """The first proxy of atlanta is silent; the second one asks for a password and has the call."""
+    flow = Flow(credentials=PASSWORD, outbound="atlanta.example.com")
+    found = (Peer("udp", P, 5060, name="atlanta.example.com"), Peer("udp", Q, 5060, name="atlanta.example.com"))
+    flow.wire.parties[A].locate = lambda peer, located, now: located(
+        found if not is_address(peer.host) else (peer,), now
+    )
+    second = Proxy(Q, B, name="atlanta.example.com").put_on(flow.wire)
+    challenge = ("Proxy-Authenticate", 'Digest realm="atlanta", nonce="1", qop="auth", algorithm=MD5')
+    second.refuses = lambda request: None if request.headers.get("proxy-authorization") else (407, (challenge,))
+    flow.alice.start(flow.wire.now)
+    flow.wire.run(PATIENCE - 0.1)
+    assert set(flow.ladder()) == {"A>P INVITE"}
+    flow.wire.run(0.3)
+    flow.bob.answer(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == [
+        "A>Q INVITE", "Q>A 407 INVITE", "A>Q ACK", "A>Q INVITE", "Q>B INVITE", "B>Q 100 INVITE", "Q>A 100 INVITE",
+        "B>Q 200 INVITE", "Q>A 200 INVITE", "A>Q ACK", "Q>B ACK",
+    ]  # fmt: skip
+    flow.ends()
+
+
+def test_3_5_session_through_a_sip_alg() -> None:
+    """A gateway on the way puts its own address into both descriptions: what each side reads is where it sends to."""
+    flow = Flow(outbound=P)
+    alg = Proxy.between(flow.wire, P, B)
+    alg.alters = lambda body, onward: body.replace((A if onward else B).encode(), P.encode())
+    flow.dial()
+    assert flow.bob.invite.body == OFFER.replace(A.encode(), P.encode())
+    flow.bob.ringing(flow.wire.now)
+    flow.bob.answer(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == [
+        "A>P INVITE", "P>B INVITE", "B>P 100 INVITE", "P>A 100 INVITE",
+        "B>P 180 INVITE", "B>P 200 INVITE", "P>A 180 INVITE", "P>A 200 INVITE", "A>P ACK", "P>B ACK",
+    ]  # fmt: skip
+    assert flow.alice_told[-1] == Confirmed(ANSWER.replace(B.encode(), P.encode()))
+    flow.ends(by="bob")
+    assert flow.ladder()[:4] == ["B>P BYE", "P>A BYE", "A>P 200 BYE", "P>B 200 BYE"]
+
+
+def test_3_6_session_via_redirect_server() -> None:
+    """The first half of §3.6: a redirect server knows where Bob is; the caller decides whether to go there."""
+    flow = Flow(outbound=P)
+    Proxy.between(flow.wire, P, B).refuses = lambda request: (302, (("Contact", f"<sip:bob@{B}>"),))
+    flow.dial()
+    assert flow.ladder() == ["A>P INVITE", "P>A 302 INVITE", "A>P ACK"]
+    assert flow.alice_told[-1].contacts == (Uri.parse(f"sip:bob@{B}"),)
+    again = flow.calls(A, flow.alice_told[-1].contacts[0])
+    flow.bob.answer(ANSWER, flow.wire.now)
+    flow.wire.run(0.2)
+    assert flow.ladder() == ["A>B INVITE", "B>A 100 INVITE", "B>A 200 INVITE", "A>B ACK"]
+    assert again.told[-1] == Confirmed(ANSWER)
 
 
 def test_3_6_session_with_the_description_in_the_ack() -> None:
@@ -214,127 +316,6 @@ def test_3_10_unsuccessful_no_response_from_user_agent() -> None:
     flow.alice.start(flow.wire.now)
     flow.wire.run(40)
     assert flow.alice_told[-1] == Ended("network", "no answer", "nothing came back to the INVITE", 408)
-
-
-# RFC 5359 §2
-
-ALICE, BOB = LocalMedia(A, 4000), LocalMedia(B, 4002)
-
-
-class Talking(Flow):
-    """A call whose Bob answers offers as the gateway does."""
-
-    def __init__(self) -> None:
-        super().__init__(offer=make_offer(ALICE))
-
-    def up(self) -> "Talking":
-        self.dial()
-        agreed = answer(self.bob.invite.body, BOB)
-        self.bob.answer(agreed.sdp, self.wire.now)
-        self.wire.run(0.2)
-        self.ladder()
-        return self
-
-    def alice_offers(self, sdp: bytes) -> tuple[str, str]:
-        """The direction of Bob's sound, as he and as Alice see it, after Alice's re-INVITE with `sdp`."""
-        self.alice.session.change(sdp, self.wire.now)
-        self.wire.run(0.1)
-        agreed = answer(self.bob_told[-1].sdp, BOB)
-        self.bob.accept_offer(agreed.sdp, self.wire.now)
-        self.wire.run(0.2)
-        assert self.ladder() == ["A>B INVITE", "B>A 200 INVITE", "A>B ACK"]
-        return agreed.direction, accept_answer(sdp, self.alice_told[-1].sdp, ALICE).direction
-
-
-def test_2_1_call_hold_and_2_2_consultation_hold() -> None:
-    flow = Talking().up()
-    assert flow.alice_offers(make_offer(ALICE, "sendonly")) == ("recvonly", "sendonly")
-    assert flow.alice_offers(make_offer(ALICE)) == ("sendrecv", "sendrecv")
-    # while Alice asks somebody else, neither hears the other
-    assert flow.alice_offers(make_offer(ALICE, "inactive")) == ("inactive", "inactive")
-    assert flow.alice_offers(make_offer(ALICE)) == ("sendrecv", "sendrecv")
-    old = make_offer(ALICE).replace(b"c=IN IP4 10.0.0.1", b"c=IN IP4 0.0.0.0")
-    assert flow.alice_offers(old)[0] == "inactive", "RFC 2543's way"
-    flow.ends(by="bob")
-
-
-def test_2_3_music_on_hold() -> None:
-    """Alice's music server plays to Bob: his sound address changes, and he only listens; then back again."""
-    flow = Talking().up()
-    music = make_offer(LocalMedia(C, 6000), "sendonly")
-    assert flow.alice_offers(music)[0] == "recvonly"
-    assert answer(flow.bob.session.remote, BOB).remote_address == C
-    assert flow.alice_offers(make_offer(ALICE)) == ("sendrecv", "sendrecv")
-    assert answer(flow.bob.session.remote, BOB).remote_address == A
-    flow.ends()
-
-
-def test_2_3_both_hold_each_other() -> None:
-    """Whoever is held and holds too hears nothing and says nothing; one resume does not resume the other's."""
-    flow = Talking().up()
-    flow.alice_offers(make_offer(ALICE, "sendonly"))
-    flow.bob.session.change(make_offer(BOB, "inactive"), flow.wire.now)
-    flow.wire.run(0.1)
-    agreed = answer(flow.alice_told[-1].sdp, ALICE)
-    assert agreed.direction == "inactive"
-    flow.alice.accept_offer(agreed.sdp, flow.wire.now)
-    flow.wire.run(0.2)
-    assert accept_answer(make_offer(BOB, "inactive"), flow.bob_told[-1].sdp, BOB).direction == "inactive"
-
-
-def test_2_4_transfer_unattended() -> None:
-    """Bob, our agent, sends Alice to Carol; Alice's phone reports 100 and 200 and Bob hangs up."""
-    flow = Talking().up()
-    agent = flow.wire.parties[A].agent
-    flow.alice.in_dialog = lambda request, transaction, now: agent.respond(transaction, 202, now)
-    flow.bob.transferor.refer(Uri.parse(f"sip:carol@{C}"), flow.wire.now)
-    flow.wire.run(0.02)
-    refer = flow.wire.last(B, "REFER")
-    assert refer.headers.get("refer-to") == f"<sip:carol@{C}>"
-    assert refer.to.tag == flow.bob.dialog.remote.tag
-    for status in ("100 Trying", "200 OK"):
-        flow.alice.request(
-            "NOTIFY",
-            flow.wire.now,
-            fields=(
-                ("Event", "refer"),
-                ("Subscription-State", "active" if status[0] == "1" else "terminated"),
-                ("Content-Type", "message/sipfrag"),
-            ),
-            body=f"SIP/2.0 {status}\r\n".encode(),
-        )
-        flow.wire.run(0.1)
-    assert [line for line in flow.ladder() if line.startswith("A")] == ["A>B 202 REFER", "A>B NOTIFY", "A>B NOTIFY"]
-    assert flow.bob_told[-1] == Referred(True, 200, "OK")
-    del flow.alice.in_dialog
-    flow.ends(by="bob")
-
-
-def test_2_12_find_me_rings_two_phones_and_the_first_to_answer_has_the_call() -> None:
-    """A proxy forks: two early dialogs, one 200, the other branch is refused by the proxy and never heard of again."""
-    flow = Flow().dial()
-    flow.bob.ringing(flow.wire.now)
-    flow.wire.run(0.2)
-    ringing = flow.wire.last(B, 180)
-    assert isinstance(ringing, Response)
-    flow.wire.send(ringing.to_bytes().replace(ringing.to.tag.encode(), b"desk"), B, A)
-    flow.wire.run(0.2)
-    assert len(flow.alice._early._branches) == 2
-    flow.bob.answer(ANSWER, flow.wire.now)
-    flow.wire.run(0.2)
-    assert flow.alice.dialog.remote.tag == flow.bob.tag
-    flow.ends()
-
-
-def test_2_18_click_to_dial_by_third_party_call_control() -> None:
-    """A controller calls Bob without offer and gives it the far end's description in the ACK, then in a re-INVITE."""
-    flow = Flow().up()
-    flow.alice.request("INVITE", flow.wire.now)
-    flow.wire.run(0.1)
-    assert flow.bob_told[-1] == Offered(None), "a re-INVITE without offer asks for Bob's"
-    flow.bob.accept_offer(make_offer(BOB), flow.wire.now)
-    flow.wire.run(0.1)
-    assert flow.wire.last(B, 200).body == make_offer(BOB)
 
 
 # What the RFCs have no picture of

@@ -2,15 +2,17 @@
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.hunt import PING
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, parse_message
+from sipgw.sip.registrar import Answer
 from sipgw.sip.server import InviteServer
 from sipgw.sip.surroundings import Located, Surroundings, as_it_stands
 from sipgw.sip.user_agent import UserAgent
@@ -40,7 +42,13 @@ class Wire:
     """The network: delays, and on request loses and doubles."""
 
     def __init__(
-        self, *hosts: str, seed: int = 1, lost: float = 0.0, doubled: float = 0.0, session: tuple[str, int] = ("", 0)
+        self,
+        *hosts: str,
+        seed: int = 1,
+        lost: float = 0.0,
+        doubled: float = 0.0,
+        session: tuple[str, int] = ("", 0),
+        registrars: Mapping[str, Callable[[Request, Peer, float], Answer]] = MappingProxyType({}),
     ) -> None:
         self.now = 1000.0
         self.pings: list[tuple[float, str]] = []
@@ -50,6 +58,7 @@ class Wire:
         self._random = random.Random(seed)
         self._faults = (lost, doubled)
         self._session = session
+        self._registrars = registrars
         self._flying: list[tuple[float, int, bytes, str, str]] = []
         self._order = count()
         self._tokens = count(1)
@@ -71,6 +80,7 @@ class Wire:
                 incoming,
                 lambda peer, located, now: party.locate(peer, located, now),
                 session_expires=self._session[1] if self._session[0] == host else 0,
+                register=self._registrars.get(host),
             )
         )
         return party
