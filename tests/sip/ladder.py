@@ -1,6 +1,7 @@
 """Calls on the wire that are read as ladders, like the figures of RFC 3665 and RFC 5359."""
 
 from collections.abc import Iterable
+from typing import Self
 
 from sipgw.sip.client import InviteClient
 from sipgw.sip.digest import Credentials
@@ -35,9 +36,8 @@ class Flow:
         credentials: Credentials | None = None,
         offer: bytes = OFFER,
         outbound: str = "",
-        wire: Wire | None = None,
     ) -> None:
-        self.wire = wire or Wire(A, B, C)
+        self.wire = Wire(A, B, C)
         self.alice_told: list[object] = []
         self.bob_told: list[object] = []
         self.proxies = [Proxy.between(self.wire, P, Q), Proxy.between(self.wire, Q, B)] if proxies else []
@@ -59,19 +59,24 @@ class Flow:
         self.bob = call
         call.tell = self.bob_told.append
 
-    def dial(self) -> "Flow":
+    def dial(self) -> Self:
         self.alice.start(self.wire.now)
         self.wire.run(0.2)
         return self
 
-    def up(self) -> "Flow":
+    def up(self) -> Self:
         """The call is answered; the ladder begins anew."""
         self.dial()
-        self.bob.answer(ANSWER, self.wire.now)
+        self.bob.answer(self.answer, self.wire.now)
         self.wire.run(0.2)
         assert self.alice.phase is self.bob.phase is Phase.CONFIRMED
         self.ladder()
         return self
+
+    @property
+    def answer(self) -> bytes:
+        """What Bob answers Alice's offer with."""
+        return ANSWER
 
     def ladder(self) -> list[str]:
         """What was sent since the last look."""
@@ -83,8 +88,8 @@ class Flow:
         client = InviteClient.to(
             self.wire.parties[host].agent, target, f"<sip:{NAMES[host]}@{host}>", OFFER, fields=fields
         )
-        client.told = []  # type: ignore[attr-defined]
-        client.tell = client.told.append  # type: ignore[attr-defined]
+        client.told = []
+        client.tell = client.told.append
         client.start(self.wire.now)
         self.wire.run(0.2)
         return client
@@ -97,7 +102,7 @@ class Flow:
             came.append(call)
             call.answer(ANSWER, now)
             if call.replaced is not None:
-                call.replaced.hangup(now)  # type: ignore[attr-defined]
+                call.replaced.hangup(now)
 
         self.wire.parties[host].on_call = answers
         return came
@@ -125,13 +130,10 @@ class Talking(Flow):
     def __init__(self) -> None:
         super().__init__(offer=make_offer(ALICE))
 
-    def up(self) -> "Talking":
-        self.dial()
-        agreed = answer(self.bob.invite.body, BOB)
-        self.bob.answer(agreed.sdp, self.wire.now)
-        self.wire.run(0.2)
-        self.ladder()
-        return self
+    @property
+    def answer(self) -> bytes:
+        """See `Flow.answer`."""
+        return answer(self.bob.invite.body, BOB).sdp
 
     def alice_offers(self, sdp: bytes) -> tuple[str, str]:
         """The direction of Bob's sound, as he and as Alice see it, after Alice's re-INVITE with `sdp`."""

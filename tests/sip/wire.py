@@ -18,6 +18,7 @@ from sipgw.sip.surroundings import Located, Surroundings, as_it_stands
 from sipgw.sip.user_agent import UserAgent
 
 DELAY = 0.010
+Register = Callable[[Request, Peer, float], Answer]
 OFFER = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ANSWER = OFFER.replace(b"10.0.0.1", b"10.0.0.2")
 
@@ -48,7 +49,7 @@ class Wire:
         lost: float = 0.0,
         doubled: float = 0.0,
         session: tuple[str, int] = ("", 0),
-        registrars: Mapping[str, Callable[[Request, Peer, float], Answer]] = MappingProxyType({}),
+        registrars: Mapping[str, Register] = MappingProxyType({}),
     ) -> None:
         self.now = 1000.0
         self.pings: list[tuple[float, str]] = []
@@ -57,14 +58,15 @@ class Wire:
         self.spoil: Callable[[bytes], bytes] = lambda data: data
         self._random = random.Random(seed)
         self._faults = (lost, doubled)
-        self._session = session
-        self._registrars = registrars
         self._flying: list[tuple[float, int, bytes, str, str]] = []
         self._order = count()
         self._tokens = count(1)
-        self.parties = {host: self._party(host) for host in hosts or ("10.0.0.1", "10.0.0.2")}
+        self.parties = {
+            host: self._party(host, session[1] if session[0] == host else 0, registrars.get(host))
+            for host in hosts or ("10.0.0.1", "10.0.0.2")
+        }
 
-    def _party(self, host: str) -> Party:
+    def _party(self, host: str, session: int, register: Register | None) -> Party:
         party = Party(host)
 
         def incoming(call: InviteServer, now: float) -> None:
@@ -79,8 +81,8 @@ class Wire:
                 lambda request, peer: party.admit(request, peer),
                 incoming,
                 lambda peer, located, now: party.locate(peer, located, now),
-                session_expires=self._session[1] if self._session[0] == host else 0,
-                register=self._registrars.get(host),
+                session_expires=session,
+                register=register,
             )
         )
         return party
