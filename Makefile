@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 AREA   ?=
 # Tests that run at the same time: most of them wait for calls, in real time.
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: run demo test lint unit install bench docs audit format lock clean
 

@@ -61,7 +61,7 @@ def test_the_table_of_paragraphs_names_every_file_and_only_files_that_exist() ->
     unnamed = {path.name for path in (ROOT / "sipgw" / "sip").glob("*.py")} - code
     assert unnamed <= {"__init__.py", "events.py", "surroundings.py"}, unnamed
     assert {path.name for path in (ROOT / "tests" / "sip").glob("test_*.py")} <= named
-    for target in re.findall(r"\]\(([^)]+)\)", table):
+    for target in re.findall(r"\]\((?!#)([^)]+)\)", table):
         assert (ROOT / "sipgw" / "sip" / target).exists(), target
 
 
@@ -72,7 +72,8 @@ PROMISED = (
 
 
 def test_every_rfc_that_is_promised_has_a_row_with_code_and_test() -> None:
-    rows = [line.split("|")[1:-1] for line in (ROOT / "sipgw" / "sip" / "README.md").read_text().splitlines()
+    table = (ROOT / "sipgw" / "sip" / "README.md").read_text().partition("## Call flows")[0]
+    rows = [line.split("|")[1:-1] for line in table.splitlines()
             if line.startswith("| ") and "`" in line]  # fmt: skip
     assert len(rows) > 35
     for row in rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.briefing_phrases import BriefingPhrases, briefing_in
+from sipgw.languages import LanguageOptions
 from sipgw.people import PersonOptions
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee
@@ -37,7 +38,7 @@ def brief(
     return cloud(
         folder, ASKED, replies, trunks=trunks(person), further=[answer],
         change=lambda config: replace(
-            config, people=(WARM,), turns=replace(config.turns, languages=(language, "en"))
+            config, people=(WARM,), languages=tuple(map(LanguageOptions, dict.fromkeys((language, "en"))))
         ),
     )  # fmt: skip
 

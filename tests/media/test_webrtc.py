@@ -14,7 +14,7 @@ def test_a_browser_that_does_not_come_is_waited_for_a_limited_time(monkeypatch):
     monkeypatch.setattr(webrtc, "LIMIT", 0.2)
 
     async def scenario():
-        path = webrtc.BrowserPath()
+        path = webrtc.BrowserPath(webrtc.Network())
         told = await path.gather()
         assert told.candidates
         with pytest.raises(PathFailed, match="did not connect within 0 s: no way was found"):
@@ -27,7 +27,7 @@ def test_a_browser_that_does_not_come_is_waited_for_a_limited_time(monkeypatch):
 
 def test_a_call_that_is_hung_up_before_the_browser_comes():
     async def scenario():
-        path = webrtc.BrowserPath()
+        path = webrtc.BrowserPath(webrtc.Network())
         await path.gather()
         async with asyncio.TaskGroup() as group:
             connecting = group.create_task(refused(path))

@@ -143,7 +143,7 @@ def test_a_call_of_before_there_were_timelines_is_shown_from_its_record(tmp_path
             id="old@1", trunk="office", agent="agent", caller="1", called="2", began=NOW, media={"mos": 4.1},
             answered=NOW + timedelta(seconds=2), ended=NOW + timedelta(seconds=9), ending="silence", cause="quiet",
         )  # fmt: skip
-        said = {name: value for name, value in turn.items() if name != "tools"}
+        said = {name: value for name, value in turn.items() if name not in ("tools", "agent", "language")}
         async with visitor.house.store.write() as session:
             session.add_all([record, TurnRecord(call="old@1", number=0, **said)])
         found = await timeline(visitor, "old@1")

@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         config = parse('[web]\nport = 0\npassword = "${PASSWORD}"', "x", {"PASSWORD": "correct horse"})
         async with Store(StoreOptions(str(folder / "x.db"))) as store:
             house = Standing(config, store)
-            await fill(house, past=5)
+            await fill(house, folder)
             async with Dashboard(house, config.web) as dashboard:
                 loop = asyncio.get_running_loop()
                 found.extend((dashboard.url, await Accounts(store).add_key("test", SCOPES)))
