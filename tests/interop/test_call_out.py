@@ -69,7 +69,7 @@ def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
     configured(tmp_path, port, 'number_format = "as_dialled"\n')
     text = (tmp_path / "sipgw.toml").read_text().replace("[agent]", '[agent]\nanswering_machines = "message"')
     (tmp_path / "sipgw.toml").write_text(text)
-    sound = silence(0.5) + talk(4.0) + silence(0.6) + tone(1000, 0.4, 8000) + silence(30)
+    sound = silence(0.5) + talk(4.0) + silence(0.6) + tone(1000, 0.4, 8000) + silence(120)
     with wave.open(str(tmp_path / "said.wav"), "wb") as said:
         said.setparams((1, 2, 8000, 0, "NONE", ""))
         said.writeframes(to_linear(sound))
