@@ -4,8 +4,8 @@ A small conversation of its own on the person's line. They accept by a word or k
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -14,9 +14,9 @@ import structlog
 from agent.briefing_phrases import BriefingPhrases
 from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
-from agent.limits import boundary, think
+from agent.limits import boundary, whole
 from agent.line import Audio, Digit, Finished, Gone, Line
-from agent.model import Message, Model, Text
+from agent.model import Message, Model
 from agent.mouth import Mouth
 from agent.parts import close_parts, open_parts
 from agent.phrases import Phrases, words_of
@@ -49,15 +49,11 @@ class Verdict(Enum):
 async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
     asked: list[Message] = [*messages, {"role": "system", "content": said.summarise}]
-    text = ""
     try:
-        async with asyncio.timeout(SUMMARY_LIMIT):
-            pieces: AsyncGenerator[object, None] = think(model, asked, ())
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    text += piece.delta if isinstance(piece, Text) else ""
-    except (ProviderError, TimeoutError) as error:
+        text = await whole(model, asked, SUMMARY_LIMIT)
+    except ProviderError as error:
         log.warning("no summary", cause=str(error))
+        return ""
     return " ".join(text.split())[:LETTERS]
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from agent.errors import ProviderError
-from agent.model import Message, Model, Piece, ToolSchema
+from agent.model import Message, Model, Piece, Text, ToolSchema
 
 log = structlog.get_logger()
 
@@ -67,3 +67,15 @@ async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolS
                 raise
         else:
             return
+
+
+async def whole(model: Model, messages: Sequence[Message], limit: float) -> str:
+    """All words of the model's reply. Raises `ProviderError`, also when that takes more than `limit` seconds."""
+    text = ""
+    try:
+        async with asyncio.timeout(limit), aclosing(think(model, messages, ())) as pieces:
+            async for piece in pieces:
+                text += piece.delta if isinstance(piece, Text) else ""
+    except TimeoutError:
+        raise ProviderError(model.name, f"the reply took more than {limit:g} s") from None
+    return text

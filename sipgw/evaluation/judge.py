@@ -1,13 +1,10 @@
 """A language model that says whether a conversation keeps a rubric."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from agent.errors import ProviderError
-from agent.limits import think
-from agent.model import Message, Model, Text
+from agent.limits import whole
+from agent.model import Message, Model
 from sipgw.evaluation.eval_set import EvalError
 
 LIMIT = 60.0
@@ -23,15 +20,10 @@ async def judged(model: Model, rubric: str, conversation: str) -> str:
         {"role": "system", "content": ASKED},
         {"role": "user", "content": f"Question: {rubric}\n\nConversation:\n{conversation}"},
     ]
-    text = ""
     try:
-        async with asyncio.timeout(LIMIT):
-            pieces: AsyncGenerator[object, None] = think(model, asked, ())
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    text += piece.delta if isinstance(piece, Text) else ""
-    except (ProviderError, TimeoutError) as error:
-        raise EvalError(f"the judge, {model.name}, failed: {error or 'it took too long'}") from None
+        text = await whole(model, asked, LIMIT)
+    except ProviderError as error:
+        raise EvalError(f"the judge, {model.name}, failed: {error}") from None
     begin, end = text.find("{"), text.rfind("}")
     try:
         answer = json.loads(text[begin : end + 1])
