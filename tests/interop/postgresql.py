@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,41 +48,41 @@ class Server:
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path) -> Iterator[Server]:
+def postgresql() -> Iterator[Server]:
     """Run a server until the block ends."""
+    # The server refuses to be root, and its own user cannot reach the folders of pytest.
+    with tempfile.TemporaryDirectory() as folder:
+        server = _prepared(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(AssertionError):
+                server.stop()
+
+
+def _prepared(home: Path) -> Server:
     there = programs()
     assert there
-    # The server refuses to be root; its own user must be able to reach the folder.
-    home = folder / "postgresql"
-    home.mkdir()
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if user:
+    user = []
+    if os.getuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(home, owner.pw_uid, owner.pw_gid)
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(parent.stat().st_mode | 0o011)
+        user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
     subprocess.run(
         [*user, there / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
     port = free_port()
     options = ["-c", f"unix_socket_directories={home}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    setpriv = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"] if user else []
-    command = [*setpriv, str(there / "postgres"), "-D", str(home / "data"), "-p", str(port), *options]
-    server = Server(home, port, command)
-    server.start()
-    try:
-        yield server
-    finally:
-        with contextlib.suppress(AssertionError):
-            server.stop()
+    return Server(home, port, [*user, str(there / "postgres"), "-D", str(home / "data"), "-p", str(port), *options])
 
 
 with_postgresql = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A server for the tests of one module."""
-    with postgresql(tmp_path_factory.mktemp("server")) as running:
+    with postgresql() as running:
         yield running

@@ -185,7 +185,7 @@ class Carrier(threading.Thread):
 @contextlib.contextmanager
 def stack(folder: Path) -> Iterator[Stack]:
     """Run everything until the block ends."""
-    with database.postgresql(folder) as postgresql, memory.redis(folder) as redis:
+    with database.postgresql() as postgresql, memory.redis(folder) as redis:
         ports = [free_port() for _ in range(5)]
         world, edge = Carrier(ports[4]), Edge(folder, ports[:2])
         world.start()

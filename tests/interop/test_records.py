@@ -82,7 +82,7 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
                 await ledger.written()
             return [(call["id"], len(call["turns"])) for call in await store.calls()]
 
-    with postgresql(tmp_path) as server:
+    with postgresql() as server:
         calls = asyncio.run(scenario(server))
     names = ("before", "meanwhile")
     assert sorted(calls) == sorted((f"{name}-{number}", 2) for name in names for number in range(3))
