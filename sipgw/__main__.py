@@ -1,5 +1,5 @@
 """``python -m sipgw``."""
 
-from sipgw.cli import main
+from sipgw.cli.main import main
 
 main()

@@ -30,29 +30,29 @@ from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
-from sipgw.accounts import AccountOptions
-from sipgw.admission import AdmissionOptions
-from sipgw.browser_options import BrowserOptions
-from sipgw.capture import CaptureOptions
+from sipgw.agents.languages import LanguageOptions
+from sipgw.agents.prefetch_options import PrefetchOptions
+from sipgw.billing.prices import CostOptions, PriceOptions
+from sipgw.browser.options import BrowserOptions
 from sipgw.cluster.options import ClusterOptions
 from sipgw.drain import DrainOptions
-from sipgw.gate_rules import GateOptions
-from sipgw.languages import LanguageOptions
-from sipgw.limits import LimitOptions
+from sipgw.evidence.capture import CaptureOptions
+from sipgw.gate.rules import GateOptions
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.admission import AdmissionOptions
+from sipgw.inbound.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import OptionError, build
-from sipgw.people import PersonOptions, TransferOptions
-from sipgw.prefetch_options import PrefetchOptions
-from sipgw.prices import CostOptions, PriceOptions
-from sipgw.privacy import PrivacyOptions
-from sipgw.promises import CallbackOptions
-from sipgw.recordings import RecordingOptions
+from sipgw.outbound.promises import CallbackOptions
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.store.retention import RetentionOptions
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.people import PersonOptions, TransferOptions
+from sipgw.trunks.trunks import TrunkOptions
 from sipgw.web.options import WebOptions
-from sipgw.webhooks import WebhookOptions
+from sipgw.webhooks.webhooks import WebhookOptions
 
 EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
 ModelName = Literal["openai", "openai_backup", "local"]

@@ -16,10 +16,10 @@ from sipgw.caller import Action, Ear, Phone, Say, with_noise
 from sipgw.config import AgentOptions, Config
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
+from sipgw.records.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
-from sipgw.wav import read_ulaw, write_stereo
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""

@@ -9,36 +9,36 @@ import structlog
 
 from agent.meter import MeteredVoice
 from media.engine import MediaEngine
-from sipgw.agents import DEFAULT, Agents
-from sipgw.call import Call, Host
-from sipgw.call_out import CallOut, Errand
+from sipgw.agents.agents import DEFAULT, Agents
+from sipgw.agents.providers import Providers
+from sipgw.billing.cost import Bill, Expenses, models
+from sipgw.calls.call import Call, Host
+from sipgw.calls.live import STOPPED, Held, LiveCall
 from sipgw.cluster.limits import SharedLimits
-from sipgw.consent import wanted
-from sipgw.cost import Bill, Expenses, models
-from sipgw.dnc import OwnList
 from sipgw.events import (
     CallBegan,
     CallEnded,
     Ending,
     Watchers,
 )
+from sipgw.gate.dnc import OwnList
 from sipgw.hosting import Hosting, Placing
-from sipgw.limits import Caller as CallerIn
-from sipgw.limits import Declined
-from sipgw.live import STOPPED, Held, LiveCall
-from sipgw.outbound import Outbound
-from sipgw.people import People
-from sipgw.providers import Providers
-from sipgw.recordings import Tape
+from sipgw.inbound.limits import Caller as CallerIn
+from sipgw.inbound.limits import Declined
+from sipgw.inbound.turned_away import Announcing, Rejection
+from sipgw.outbound.call_out import CallOut, Errand
+from sipgw.outbound.dial import Outbound
+from sipgw.records.consent import wanted
+from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.store import Store
-from sipgw.summons import Summons
-from sipgw.transfer import Ways
-from sipgw.trunks import TrunkOptions
-from sipgw.turned_away import Announcing, Rejection
+from sipgw.transfer.people import People
+from sipgw.transfer.summons import Summons
+from sipgw.transfer.transfer import Ways
+from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 

@@ -115,7 +115,7 @@ class CallEnded(NamedTuple):
     replaced_by: tuple[dict[str, Any], ...] = ()
     """Who took the caller's place, one after the other."""
     cost: dict[str, Any] | None = None
-    """See `sipgw.cost.Cost.as_dict`."""
+    """See `sipgw.billing.cost.Cost.as_dict`."""
 
 
 Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | CallEnded

@@ -14,31 +14,30 @@ import structlog
 from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
-from sipgw.admission import Admission
-from sipgw.agents import DEFAULT, Agents, checked
-from sipgw.bleeps import Bleeps
-from sipgw.call import Call
-from sipgw.call_out import Errand
+from sipgw.agents.agents import DEFAULT, Agents, checked
+from sipgw.agents.providers import Choice, Providers, opened
+from sipgw.billing.cost import Expenses, spent_since_midnight
+from sipgw.billing.prices import PriceTable
+from sipgw.calls.call import Call
+from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config
-from sipgw.cost import Expenses, spent_since_midnight
-from sipgw.deliveries import Deliveries
 from sipgw.desk import Desk
-from sipgw.dialling import Dialling, NoRoom, NotDialled
 from sipgw.events import Ending, Watchers
-from sipgw.evidence import Evidence
-from sipgw.gate import gate_of
-from sipgw.kept_phones import KeptPhones
-from sipgw.ledger import Ledger
-from sipgw.limits import Limits
-from sipgw.live import LiveCall, Placed, row
-from sipgw.outbound import Outbound
-from sipgw.people import People, Person
-from sipgw.prices import PriceTable
-from sipgw.providers import Choice, Providers, opened
+from sipgw.evidence.evidence import Evidence
+from sipgw.gate.gate import gate_of
+from sipgw.inbound.admission import Admission
+from sipgw.inbound.kept_phones import KeptPhones
+from sipgw.inbound.limits import Limits
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.dial import Outbound
+from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
+from sipgw.records.bleeps import Bleeps
+from sipgw.records.ledger import Ledger
+from sipgw.records.upkeep import Upkeep
 from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -49,10 +48,11 @@ from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.trace import Tracer
 from sipgw.store import Store
-from sipgw.summons import Summons
-from sipgw.trunk_watch import TrunkStatus, TrunkWatch
-from sipgw.trunks import TrunkOptions
-from sipgw.upkeep import Upkeep
+from sipgw.transfer.people import People, Person
+from sipgw.transfer.summons import Summons
+from sipgw.trunks.trunks import TrunkOptions
+from sipgw.trunks.watch import TrunkStatus, TrunkWatch
+from sipgw.webhooks.deliveries import Deliveries
 
 log = structlog.get_logger()
 T = TypeVar("T")

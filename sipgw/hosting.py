@@ -20,10 +20,13 @@ from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
-from sipgw.agents import call_variables
-from sipgw.call import Call, Connect, Talk
-from sipgw.consent import notice_of, recording_tools
-from sipgw.cost import Bridged
+from sipgw.agents.agents import call_variables
+from sipgw.agents.orders import about_call, about_call_out, order_tool, persona, voicemail
+from sipgw.agents.prefetch import Prefetched
+from sipgw.billing.cost import Bridged
+from sipgw.calls.call import Call, Connect, Talk
+from sipgw.calls.live import LiveCall
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,
@@ -32,27 +35,24 @@ from sipgw.events import (
     CallRinging,
     CallTransferred,
 )
-from sipgw.gate_rules import Dial, Refused
-from sipgw.jobs import Jobs
-from sipgw.live import LiveCall
-from sipgw.music import hold_music
-from sipgw.orders import about_call, about_call_out, order_tool, persona, voicemail
-from sipgw.party import Party, called
-from sipgw.people import Person
-from sipgw.phone_line import PhoneLine
-from sipgw.prefetch import Prefetched
-from sipgw.promises import Asking, callback_tool
-from sipgw.recordings import Tape
+from sipgw.gate.rules import Dial, Refused
+from sipgw.gate.stop_calling import stop_keys, stop_tools
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.who_answered import Who
+from sipgw.records.consent import notice_of, recording_tools
+from sipgw.records.recordings import Tape
 from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
-from sipgw.screening import Screened, Screening
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia
-from sipgw.stop_calling import stop_keys, stop_tools
-from sipgw.transfer import Ways, dialling
-from sipgw.trunks import TrunkOptions
-from sipgw.who_answered import Who
+from sipgw.transfer.music import hold_music
+from sipgw.transfer.party import Party, called
+from sipgw.transfer.people import Person
+from sipgw.transfer.transfer import Ways, dialling
+from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
     from sipgw.desk import Desk
@@ -66,7 +66,7 @@ class Hosting:
     live: LiveCall
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
-        """See `sipgw.call.Host.converse`."""
+        """See `sipgw.calls.call.Host.converse`."""
         desk, live = self.desk, self.live
         part, people, tape = desk.providers[live.agent], desk.people(live.trunk), live.tape or Tape()
         line.keeper = tape
@@ -134,7 +134,7 @@ class Hosting:
 
     @contextlib.asynccontextmanager
     async def _summoned(self, person: Person) -> AsyncIterator[Party]:
-        """See `sipgw.party.called`; what a trunk takes for it is put on the bill."""
+        """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons) as party:
             leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
@@ -173,7 +173,7 @@ class Hosting:
         return callback_tool(Jobs(self.desk.store, ""), Asking(live.id, live.agent, them, live.trunk), options)
 
     def answered(self) -> None:
-        """See `sipgw.call.Host.answered`."""
+        """See `sipgw.calls.call.Host.answered`."""
         live = self.live
         live.answered = datetime.now(UTC)
         if live.bill is not None:
@@ -182,7 +182,7 @@ class Hosting:
         self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
 
     def measured(self, quality: Quality) -> None:
-        """See `sipgw.call.Host.measured`."""
+        """See `sipgw.calls.call.Host.measured`."""
         self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
     def _transferred(self, to: Person, done: Referred) -> None:
@@ -229,7 +229,7 @@ class Placing(Hosting):
     """What finds out whether a human has answered."""
 
     def converse(self, line: PhoneLine, connect: Connect | None) -> Talk:
-        """See `sipgw.call.Host.converse`."""
+        """See `sipgw.calls.call.Host.converse`."""
         talk = super().converse(line, connect)
         options = self.desk.agents.all[self.live.agent].config.agent
         if options.answering_machines == "ignore":
@@ -245,7 +245,7 @@ class Placing(Hosting):
         return self.screened
 
     def hears(self, ulaw: bytes) -> None:
-        """See `sipgw.call_out.Caller.hears`."""
+        """See `sipgw.outbound.call_out.Caller.hears`."""
         if self.screened is not None:
             self.screened.hear(ulaw)
 
@@ -259,23 +259,23 @@ class Placing(Hosting):
         self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
 
     def tries(self, trunk: TrunkOptions) -> str:
-        """See `sipgw.call_out.Caller.tries`."""
+        """See `sipgw.outbound.call_out.Caller.tries`."""
         self.live.trunk = trunk
         there = trunk.proxy_uri or trunk.domain_uri
         assert there is not None  # noqa: S101  calls go out through trunks that have a domain
         return self.desk.endpoint.contact_host(peer_of(there))
 
     def ringing(self) -> None:
-        """See `sipgw.call_out.Caller.ringing`."""
+        """See `sipgw.outbound.call_out.Caller.ringing`."""
         self.desk.watchers.tell(CallRinging(self.live.id, datetime.now(UTC), self.live.trunk.name))
 
     @property
     def can_transfer(self) -> bool:
-        """See `sipgw.call_out.Caller.can_transfer`."""
+        """See `sipgw.outbound.call_out.Caller.can_transfer`."""
         return self.desk.people(self.live.trunk) is not None
 
     def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
-        """See `sipgw.call_out.Caller.picked_up`."""
+        """See `sipgw.outbound.call_out.Caller.picked_up`."""
         desk, trunk = self.desk, self.live.trunk
         leg.authenticate(trunk.credentials)
         if trunk.accept_refer:

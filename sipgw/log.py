@@ -61,7 +61,7 @@ def _masked(value: Any, private: Callable[[str], str], levels: int) -> Any:
 def configure(options: LogOptions, private: Callable[[str], str] = str) -> None:
     """Set up structlog and the standard library's logging, both to standard error.
 
-    `private` takes out of every text what must not stand in a log: see `sipgw.privacy`.
+    `private` takes out of every text what must not stand in a log: see `sipgw.privacy.redaction`.
     """
     renderer: Any = (
         structlog.processors.JSONRenderer()

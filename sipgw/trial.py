@@ -7,7 +7,7 @@ from media.engine import MediaOptions
 from sipgw.config import AgentOptions, Config
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.store import StoreOptions
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000

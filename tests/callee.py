@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, answer
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.phone import Phone
 
 SILENCE = b"\xff" * 160

@@ -7,18 +7,18 @@ from typing import Any
 
 from agent import line as agent_line
 from agent.records import Outcome
-from sipgw.call import Call, Connect
+from sipgw.calls.call import Call, Connect
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending
-from sipgw.people import People, Person
-from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.transfer import Ways, dialling
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.people import People, Person
+from sipgw.transfer.transfer import Ways, dialling
+from sipgw.trunks.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
 TRUNK = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))

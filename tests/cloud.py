@@ -13,11 +13,11 @@ from media.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.events import CallReported, Watcher
 from sipgw.gateway import Gateway
-from sipgw.recordings import RecordingOptions
+from sipgw.records.recordings import RecordingOptions
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
 from tests.fakes.openai import FakeOpenAI, Reply

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents import Agents, call_variables, filled, load_agents, parse_agent
+from sipgw.agents.agents import Agents, call_variables, filled, load_agents, parse_agent
+from sipgw.agents.orders import persona
 from sipgw.config import AgentOptions, Config, ConfigError, parse
-from sipgw.orders import persona
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message

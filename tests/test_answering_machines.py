@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.records import AgentSays
-from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallReported
+from sipgw.outbound.call_out import Errand
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of

@@ -13,12 +13,12 @@ import pytest
 from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
 from media.bleep import TONE, Span, bleep
 from media.wav import HEADER, header
-from sipgw import bleeps, recordings
-from sipgw.bleeps import Bleeps
-from sipgw.consent import must_know, notice_of, recording_tools, wanted
 from sipgw.events import CallAnswered, CallReported, Watchers
-from sipgw.privacy import PrivacyOptions
-from sipgw.recordings import RecordingOptions, Tape
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records import bleeps, recordings
+from sipgw.records.bleeps import Bleeps
+from sipgw.records.consent import must_know, notice_of, recording_tools, wanted
+from sipgw.records.recordings import RecordingOptions, Tape
 from sipgw.sip.identity import Identity
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

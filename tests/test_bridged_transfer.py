@@ -13,11 +13,11 @@ import pytest
 
 from agent.conversation import Persona
 from media.g711 import FRAME
+from sipgw.billing.prices import PriceOptions
 from sipgw.events import CallTransferred, Event
-from sipgw.people import PersonOptions
-from sipgw.prices import PriceOptions
 from sipgw.sip.leg import Ended
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.people import PersonOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said

@@ -13,10 +13,10 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from agent.steering import CannotSteer
-from sipgw.browser_options import BrowserOptions
-from sipgw.browser_phone import BrowserPhone, NoCall
-from sipgw.live import GIVEN_BACK, LiveCall
-from sipgw.people import PersonOptions
+from sipgw.browser.options import BrowserOptions
+from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.live import GIVEN_BACK, LiveCall
+from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said

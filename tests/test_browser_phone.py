@@ -16,9 +16,9 @@ from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
 from media.browsers import Way
-from sipgw.browser_call import BrowserCall
-from sipgw.browser_options import BrowserOptions
-from sipgw.browser_phone import BrowserPhone, NoCall
+from sipgw.browser.call import BrowserCall
+from sipgw.browser.options import BrowserOptions
+from sipgw.browser.phone import BrowserPhone, NoCall
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable

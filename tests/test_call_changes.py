@@ -10,7 +10,7 @@ import pytest
 
 from agent.line import Audio, Away, Gone
 from media import channel as media
-from sipgw.phone_line import PhoneLine
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip import endpoint, session_timer
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.events import Phase

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from agent.records import Outcome
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending
-from sipgw.party import Called
-from sipgw.people import People, Person
-from sipgw.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
-from sipgw.transfer import Ways, dialling
+from sipgw.transfer.party import Called
+from sipgw.transfer.people import People, Person
+from sipgw.transfer.transfer import Ways, dialling
 from tests.calling import OPEN, World, busy
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents import VariableError
-from sipgw.call_out import Errand
+from sipgw.agents.agents import VariableError
 from sipgw.config import Config
-from sipgw.dialling import NotDialled
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
-from sipgw.gate_rules import Dial, GateOptions, Refused
+from sipgw.gate.rules import Dial, GateOptions, Refused
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.routes import NotDialled
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud

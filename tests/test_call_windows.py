@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.call_windows import DAYS, Hours, WindowOptions, check_holidays, zone_of
+from sipgw.gate.windows import DAYS, Hours, WindowOptions, check_holidays, zone_of
 
 NEW_YORK, LOS_ANGELES, BERLIN = (
     ZoneInfo(name) for name in ("America/New_York", "America/Los_Angeles", "Europe/Berlin")

@@ -7,11 +7,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sipgw.callbacks import Callbacks
-from sipgw.dialler import Dialler, Pace
-from sipgw.gate_rules import Dial, Permit, Refused
-from sipgw.jobs import Job, Jobs
-from sipgw.retries import RetryOptions
+from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound.dialler import Dialler, Pace
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.retries import RetryOptions
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.campaign import Broken, FileError, Row, read, unused
 from sipgw.config import AgentOptions
-from sipgw.dialler import Dialler
-from sipgw.jobs import Job, Jobs
+from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
+from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee
 from tests.interop.served import CONFIG, GATE, free_port
 from tests.test_call_out import calling_out

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sipgw.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture
 from sipgw.config import ConfigError, parse
 from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.evidence.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 

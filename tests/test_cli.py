@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli import RECIPES, app
-from sipgw.wav import read_ulaw
+from sipgw.cli.main import RECIPES, app
+from sipgw.records.wav import read_ulaw
 
 runner = CliRunner()
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sipgw.agents import parse_agent
+from sipgw.agents.agents import parse_agent
+from sipgw.agents.languages import LanguageOptions
 from sipgw.config import Config
-from sipgw.languages import LanguageOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of

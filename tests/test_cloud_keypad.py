@@ -10,10 +10,10 @@ import pytest
 
 from media.wav import HEADER
 from sipgw.caller import Ear, Phone, Press
-from sipgw.capture import CaptureOptions
 from sipgw.config import Config
 from sipgw.events import Event
-from sipgw.recordings import RecordingOptions
+from sipgw.evidence.capture import CaptureOptions
+from sipgw.records.recordings import RecordingOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply

@@ -10,7 +10,7 @@ from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of

@@ -6,10 +6,10 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from sipgw import providers
+from sipgw.agents import providers
+from sipgw.agents.providers import choose
 from sipgw.config import KEYS as ALL_KEYS
 from sipgw.config import AgentOptions, Config, ConfigError, line_of, load, parse
-from sipgw.providers import choose
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
 PARTS = ("ears", "model", "voice")

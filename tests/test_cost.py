@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.records import Used
-from sipgw.cost import Bill, Bridged, Expenses
-from sipgw.limits import Spent
+from sipgw.billing.cost import Bill, Bridged, Expenses
+from sipgw.billing.prices import PriceOptions, PriceTable, packaged
+from sipgw.inbound.limits import Spent
 from sipgw.options import OptionError, build
-from sipgw.prices import PriceOptions, PriceTable, packaged
 
 NOON = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 MODELS = {("model", "openai"): "gpt-4.1-mini", ("ears", "assemblyai"): "u3-rt-pro"}

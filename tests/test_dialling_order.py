@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sipgw.dialling import LONGEST_WAIT, PENALTY, Dialling, NotDialled
-from sipgw.trunks import TrunkOptions
+from sipgw.outbound.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
+from sipgw.trunks.trunks import TrunkOptions
 
 NUMBER = "+14155550100"
 

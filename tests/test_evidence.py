@@ -4,8 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
-from sipgw.call_out import Errand
 from sipgw.events import CallBegan, CallMeasured, Event
+from sipgw.outbound.call_out import Errand
 from tests.callee import callee, rejecting
 from tests.cloud import cloud
 from tests.fakes.elevenlabs import sound_of

@@ -10,8 +10,8 @@ import pytest
 
 from agent.records import Outcome
 from sipgw.config import Config
-from sipgw.explain import RULES, STATUSES, explain, findings
-from sipgw.trunks import TrunkOptions
+from sipgw.evidence.explain import RULES, STATUSES, explain, findings
+from sipgw.trunks.trunks import TrunkOptions
 
 CASES = [
     ("caller_hung_up", "caller: BYE", "The caller hung up."),
@@ -163,7 +163,7 @@ def test_what_failed() -> None:
 
 
 def test_the_table_is_written_for_people() -> None:
-    table = tomllib.loads((Path(__file__).parent.parent / "sipgw/endings.toml").read_text())
+    table = tomllib.loads((Path(__file__).parent.parent / "sipgw/evidence/endings.toml").read_text())
     for entry in [*table["ending"], *table["status"]]:
         for text in (entry["what"], entry.get("fix", "")):
             assert not text or ((text[0].isupper() or text[0] in "[`") and text.endswith((".", "?"))), text

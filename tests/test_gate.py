@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sipgw.dnc import OwnList
-from sipgw.gate import Gate, GateOptions, Permit, Refused
-from sipgw.gate_hook import HookError
-from sipgw.gate_rules import IndiaOptions
+from sipgw.gate.dnc import OwnList
+from sipgw.gate.gate import Gate, GateOptions, Permit, Refused
+from sipgw.gate.hook import HookError
+from sipgw.gate.rules import IndiaOptions
 from sipgw.options import OptionError, build
 from sipgw.store import Store, StoreOptions
 from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run

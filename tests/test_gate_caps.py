@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.gate import Dial, Permit, Refused
+from sipgw.gate.gate import Dial, Permit, Refused
 from tests.gating import ALWAYS, CALIFORNIA, NOON, World, run
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.events import Ending
-from sipgw.jobs import LEASE, Job, Jobs, Settled
-from sipgw.promises import Asking, CallbackOptions, callback_tool
-from sipgw.retries import SOON, RetryOptions
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
+from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.retries import SOON, RetryOptions
+from sipgw.records.upkeep import delete_old
 from sipgw.store import Store, StoreOptions
 from sipgw.store.retention import RetentionOptions, spellings
-from sipgw.trunks import TrunkOptions
-from sipgw.upkeep import delete_old
+from sipgw.trunks.trunks import TrunkOptions
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.accounts import AccountOptions
 from sipgw.config import Config
-from sipgw.kept_phones import KeptPhones
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import Endpoint, EndpointOptions

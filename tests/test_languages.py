@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents import Agents, parse_agent
+from sipgw.agents.agents import Agents, parse_agent
+from sipgw.agents.orders import GREETINGS, persona
+from sipgw.agents.providers import choose, opened
 from sipgw.config import Config, ConfigError, parse
-from sipgw.orders import GREETINGS, persona
-from sipgw.providers import choose, opened
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
-from sipgw import ledger
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
-from sipgw.ledger import Ledger
-from sipgw.privacy import PrivacyOptions
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records import ledger
+from sipgw.records.ledger import Ledger
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.keeping import START, a_call, at, turn
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.limits import Caller, Declined, LimitOptions, Limits, PersonOptions, Spent
+from sipgw.inbound.limits import Caller, Declined, LimitOptions, Limits, PersonOptions, Spent
 from sipgw.options import OptionError, build
 
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")

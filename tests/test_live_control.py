@@ -9,10 +9,10 @@ import pytest
 
 from agent.steering import CannotSteer
 from media.g711 import FRAME
-from sipgw.audience import KEPT, MOST, Audience, Full
-from sipgw.live import GIVEN_BACK, LiveCall
-from sipgw.people import PersonOptions
+from sipgw.calls.audience import KEPT, MOST, Audience, Full
+from sipgw.calls.live import GIVEN_BACK, LiveCall
 from sipgw.sip.leg import Ended
+from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said

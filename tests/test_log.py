@@ -3,7 +3,7 @@
 import pytest
 
 from sipgw.log import masking, redact
-from sipgw.privacy import PrivacyOptions
+from sipgw.privacy.redaction import PrivacyOptions
 
 
 @pytest.mark.parametrize(

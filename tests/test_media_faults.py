@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from media.engine import MediaOptions
-from sipgw.call_out import Errand
 from sipgw.config import Config
 from sipgw.events import CallEnded, Ending
+from sipgw.outbound.call_out import Errand
 from sipgw.sip.endpoint import CallFailed
 from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud

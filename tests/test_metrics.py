@@ -21,9 +21,9 @@ from sipgw.events import (
     CallTransferred,
     Ending,
 )
-from sipgw.metrics import Metrics
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
+from sipgw.telemetry.metrics import Metrics
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = '"><script>alert(1)</script>\n'

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from sipgw import migrations
-from sipgw.jobs import Jobs
+from sipgw.outbound.jobs import Jobs
 from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
 
 FIRST = Path(__file__).parent / "data" / "store" / "first-release.db"

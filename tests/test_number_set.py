@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.number_set import NumberSet, parse
+from sipgw.gate.number_set import NumberSet, parse
 
 
 def read(text: str, country: str = "") -> NumberSet:

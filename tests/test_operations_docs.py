@@ -8,10 +8,10 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import Config, parse
 from sipgw.drain import DrainOptions
-from sipgw.jobs import LEASE
+from sipgw.outbound.jobs import LEASE
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.web.options import PORT
 

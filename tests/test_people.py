@@ -7,12 +7,12 @@ import pytest
 
 from media.g711 import RATE, level
 from sipgw.config import ConfigError, parse
-from sipgw.hours import Span, on_duty
-from sipgw.music import hold_music, tune
-from sipgw.people import People, Person, PersonOptions
+from sipgw.records.wav import read_ulaw, write_mono
 from sipgw.sip.uri import Uri
-from sipgw.trunks import TrunkOptions
-from sipgw.wav import read_ulaw, write_mono
+from sipgw.transfer.hours import Span, on_duty
+from sipgw.transfer.music import hold_music, tune
+from sipgw.transfer.people import People, Person, PersonOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.0/24",), refer_to="sip:{e164}@sip.carrier.example")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -15,9 +15,9 @@ from stdnum import luhn, verhoeff
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from sipgw.config import Config, ConfigError, parse
-from sipgw.digits import enough, runs
-from sipgw.privacy import PrivacyOptions, redacted
-from sipgw.provider_privacy import at_providers
+from sipgw.privacy.at_provider import at_providers
+from sipgw.privacy.digits import enough, runs
+from sipgw.privacy.redaction import PrivacyOptions, redacted
 from tests.cloud import cloud
 from tests.phone import calling
 
@@ -164,7 +164,7 @@ def test_a_policy_is_read_from_the_configuration() -> None:
     ],
 )
 def test_a_policy_that_cannot_be_is_told_at_start(line: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.privacy.find_spec", lambda name: None)
+    monkeypatch.setattr("sipgw.privacy.redaction.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=told):
         parse(f"[privacy]\n{line}", "x", {})
 
@@ -175,7 +175,7 @@ def test_names_are_found_by_presidio(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (entities, language) == (["PERSON"], "en")
             return [Span(text.index("Jane Doe"), text.index("Jane Doe") + 8)]
 
-    monkeypatch.setattr("sipgw.privacy._analyzer", Analyzer)
+    monkeypatch.setattr("sipgw.privacy.redaction._analyzer", Analyzer)
     assert redacted("This is Jane Doe, 4111111111111111.", ("names", "cards")) == "This is [name], [card ••1111]."
 
 

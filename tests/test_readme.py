@@ -7,8 +7,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from sipgw.agents import Agents, load_agents
-from sipgw.cli import app
+from sipgw.agents.agents import Agents, load_agents
+from sipgw.cli.main import app
 from sipgw.config import parse
 
 ROOT = Path(__file__).parent.parent

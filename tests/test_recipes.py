@@ -9,7 +9,7 @@ import pytest
 
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier
 from tests.fakes.carriers.pbx import Pbx
 from tests.fakes.carriers.plivo import Plivo

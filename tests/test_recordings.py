@@ -10,7 +10,7 @@ import pytest
 
 from media.wav import HEADER
 from sipgw.config import ConfigError, parse
-from sipgw.recordings import RecordingOptions
+from sipgw.records.recordings import RecordingOptions
 from tests.cloud import cloud
 from tests.fakes.elevenlabs import sound_of
 from tests.phone import calling
@@ -43,7 +43,7 @@ def test_opus_without_its_library_is_told_at_start(monkeypatch):
     assert (
         parse('[recording]\nfolder = "x"\nformat = "opus"', "x", {}).recording.path("1", BEGAN, "", "")[-6:] == "1.opus"
     )
-    monkeypatch.setattr("sipgw.recordings.find_spec", lambda name: None)
+    monkeypatch.setattr("sipgw.records.recordings.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install"):
         parse('[recording]\nformat = "opus"', "sipgw.toml", {})
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from sipgw.dialling import Dialling
-from sipgw.gate_rules import Dial, Permit, Refused
-from sipgw.outbound import Outbound
-from sipgw.redirects import onward
+from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.outbound.dial import Outbound
+from sipgw.outbound.redirects import onward
+from sipgw.outbound.routes import Dialling
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.providers.openai_client import OpenAIOptions
-from sipgw.agents import DEFAULT
+from sipgw.agents.agents import DEFAULT
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
 from sipgw.reload import changes
 from sipgw.sip.endpoint import EndpointOptions

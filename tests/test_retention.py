@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import ConfigError, parse
-from sipgw.dnc import OwnList
-from sipgw.gate import Permit
-from sipgw.jobs import Job
+from sipgw.gate.dnc import OwnList
+from sipgw.gate.gate import Permit
+from sipgw.outbound.jobs import Job
 from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import BUNDLE, ENDING, file_name
 from sipgw.store.retention import Removed, RetentionOptions, forget, purge

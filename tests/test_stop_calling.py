@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from agent.records import Outcome
 from agent.tools import Toolbox
 from agent.tools import tool as as_tool
-from sipgw.cli import app
-from sipgw.dnc import OwnList
-from sipgw.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
+from sipgw.cli.main import app
+from sipgw.gate.dnc import OwnList
+from sipgw.gate.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
 from sipgw.store import Store, StoreOptions
 from tests.agent.holding import PERSONA, Setting, hold
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
 from agent.tools import Toolbox
-from sipgw.orders import order_tool
+from sipgw.agents.orders import order_tool
 from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
 from tests.keeping import START, add_call
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import Config, parse
-from sipgw.support import bundle, secrets_of
+from sipgw.evidence.support import bundle, secrets_of
 
 VARIABLES = {name: f"s3cret-{name.lower()}-42" for name in ("TRUNK", "PHONE", "AAI", "OPENAI", "ELEVEN", "WEB", "ODD")}
 VARIABLES["ODD"] = 'a"b\\c<ß>'

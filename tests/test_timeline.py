@@ -8,13 +8,13 @@ from typing import Any
 
 from agent.records import Interrupted, ProviderFailed, Times, ToolDone, ToolRun, ToolStarted, Turn, TurnEnded
 from media.channel import Quality
-from sipgw.capture import SipCapture
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
+from sipgw.evidence.capture import SipCapture
+from sipgw.evidence.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
+from sipgw.evidence.timelines import Timelines
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.files import file_name
-from sipgw.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
-from sipgw.timelines import Timelines
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BEGAN = CallBegan("c@1", NOW, "in", "pbx", "agent", "+1555", "+1666", {"name": "Ann"})

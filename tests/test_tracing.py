@@ -8,7 +8,7 @@ import pytest
 
 from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, Ending
-from sipgw.tracing import Tracing
+from sipgw.telemetry.tracing import Tracing
 from tests.virtual import run
 
 pytest.importorskip("opentelemetry.sdk")

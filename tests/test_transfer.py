@@ -8,8 +8,8 @@ import pytest
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.uri import Uri
-from sipgw.transfer import dialling
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.transfer import dialling
+from sipgw.trunks.trunks import TrunkOptions
 
 PEER: dict[str, Any] = {"name": "pbx", "mode": "peer", "networks": ("10.0.0.0/8",)}
 REGISTERED: dict[str, Any] = {"name": "telnyx", "mode": "register", "registrar": "sip.telnyx.com", "user": "u"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from agent import briefing
 from agent.briefing_phrases import BriefingPhrases
 from sipgw.config import parse
-from sipgw.people import TransferOptions
+from sipgw.transfer.people import TransferOptions
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "transfers.md").read_text()

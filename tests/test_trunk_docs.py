@@ -4,12 +4,12 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from sipgw.admission import AdmissionOptions
-from sipgw.cli import RECIPES
+from sipgw.cli.main import RECIPES
 from sipgw.config import parse
-from sipgw.dialling import ELSEWHERE, LONGEST_WAIT
+from sipgw.inbound.admission import AdmissionOptions
+from sipgw.outbound.routes import ELSEWHERE, LONGEST_WAIT
 from sipgw.sip import challenge, registrar, registration
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "trunks.md").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipgw.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
+from sipgw.trunks.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
 
 
 @pytest.mark.parametrize(

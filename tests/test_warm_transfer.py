@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.briefing_phrases import BriefingPhrases, briefing_in
-from sipgw.languages import LanguageOptions
-from sipgw.people import PersonOptions
+from sipgw.agents.languages import LanguageOptions
 from sipgw.sip.leg import Leg
+from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

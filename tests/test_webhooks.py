@@ -12,14 +12,14 @@ import httpx2
 import pytest
 
 from agent.records import ToolRun
-from sipgw import deliveries, ledger
 from sipgw.config import ConfigError, parse
-from sipgw.deliveries import Deliveries
 from sipgw.events import CallAnswered, CallTransferred, Watchers
-from sipgw.ledger import Ledger
-from sipgw.privacy import PrivacyOptions
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records import ledger
+from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
-from sipgw.webhooks import PostFailed, WebhookOptions, genuine, post, signature
+from sipgw.webhooks.deliveries import Deliveries
+from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, deliveries, genuine, post, signature
 from tests.fakes.http import Exchange, HttpServer
 from tests.keeping import START, a_call, at, turn
 

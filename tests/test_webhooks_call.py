@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from sipgw.webhooks import WebhookOptions, genuine
+from sipgw.webhooks.webhooks import WebhookOptions, genuine
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.phone import calling

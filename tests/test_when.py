@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.when import FARTHEST, WhenError, due, spoken
+from sipgw.outbound.when import FARTHEST, WhenError, due, spoken
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=BERLIN)

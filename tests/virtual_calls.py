@@ -8,9 +8,9 @@ from agent.conversation import Conversation
 from agent.line import Audio, Digit, Gone
 from agent.stage import Role
 from agent.tools import load_tools
-from sipgw.agents import call_variables
+from sipgw.agents.agents import call_variables
+from sipgw.agents.orders import persona
 from sipgw.caller import Call, HangUp, Press, Say, Span
-from sipgw.orders import persona
 from sipgw.simulate.expect import remembered
 from sipgw.simulate.run import Scene
 from sipgw.simulate.scenario import Scenario

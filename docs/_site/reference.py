@@ -120,7 +120,7 @@ def _cell(text: str) -> str:
 def commands() -> str:
     """Every command with its options, as Typer documents them."""
     ran = subprocess.run(
-        [sys.executable, "-m", "typer", "sipgw.cli", "utils", "docs", "--name", "sipgw", "--title", "Commands"],
+        [sys.executable, "-m", "typer", "sipgw.cli.main", "utils", "docs", "--name", "sipgw", "--title", "Commands"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -157,7 +157,7 @@ def code() -> str:
     drawn = [
         f"    {a.replace('.', '_')}[{a}] --> {b.replace('.', '_')}[{b}]"
         for a, b in arrows
-        if {a, b} <= {*packages, "sipgw.call", "sipgw.gateway", "sipgw.desk", "media", "agent"}
+        if {a, b} <= {*packages, "sipgw.calls.call", "sipgw.gateway", "sipgw.desk", "media", "agent"}
     ]
     lines = [
         "# Code",

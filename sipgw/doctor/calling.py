@@ -5,17 +5,17 @@ import secrets
 from collections import Counter
 
 from media.engine import MediaOptions
-from sipgw.dialling import Attempt, Dialling, NotDialled
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
+from sipgw.outbound.routes import Attempt, Dialling, NotDialled
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
 from sipgw.sip.sdes import SECRET
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 
 async def call(

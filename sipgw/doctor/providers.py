@@ -13,10 +13,10 @@ from agent.errors import ProviderError
 from agent.model import Model, Text
 from agent.ulaw import to_linear
 from agent.voice import Voice
+from sipgw.agents.providers import choose, made
 from sipgw.config import Config, ConfigError
 from sipgw.doctor.finding import Finding, bad, good
-from sipgw.providers import choose, made
-from sipgw.wav import read_ulaw
+from sipgw.records.wav import read_ulaw
 
 SENTENCE = "Hello, this is a test of the telephone line."
 MOST_SOUND = 5 * 8000

@@ -11,7 +11,7 @@ from sipgw.sip.dialog import peer_of
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 MAX_ROUNDS = 6
 """REGISTER requests that are sent at most; who has not let us in by then never will."""

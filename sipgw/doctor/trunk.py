@@ -9,7 +9,7 @@ from sipgw.doctor import calling, certificates, echoes, reaching, registering, r
 from sipgw.doctor.asking import Asker, Exchange, Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 
 
 class Way(NamedTuple):

@@ -29,7 +29,7 @@ class Happened:
     """Those that returned."""
     handed_over: bool = False
     cost: dict[str, Any] = field(default_factory=dict)
-    """See `sipgw.cost.Cost.as_dict`."""
+    """See `sipgw.billing.cost.Cost.as_dict`."""
 
     def watch(self, event: Event) -> None:
         """See `sipgw.events.Watcher`."""

@@ -9,7 +9,7 @@ from typing import Any
 from sipgw.evaluation.eval_set import EvalSet
 from sipgw.evaluation.run import Result
 from sipgw.evaluation.words import plain
-from sipgw.wav import mono, stereo
+from sipgw.records.wav import mono, stereo
 
 COLUMNS = {
     "words_wrong": "words wrong",

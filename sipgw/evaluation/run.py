@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import median
 
 from agent.records import Used
+from sipgw.agents.providers import choose, opened
+from sipgw.billing.cost import Bill, models
+from sipgw.billing.prices import PriceTable
 from sipgw.config import Config
-from sipgw.cost import Bill, models
 from sipgw.evaluation.conversing import Conversed, Judge, converse
 from sipgw.evaluation.eval_set import EvalError, EvalSet
 from sipgw.evaluation.hearing import Hearing, hear_all
-from sipgw.prices import PriceTable
-from sipgw.providers import choose, opened
 from sipgw.simulate.run import spoken
 from sipgw.simulate.scenario import ScenarioError
 from sipgw.trial import EMBEDDED

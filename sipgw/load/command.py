@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from sipgw.console import err, one_line_errors, out
+from sipgw.cli.console import err, one_line_errors, out
 from sipgw.load.plan import Level, Step, ramp
 from sipgw.load.report import as_dict, html, rows
 from sipgw.load.run import LoadError, Outcome, Plan, check_target, run

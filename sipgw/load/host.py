@@ -15,12 +15,12 @@ from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech
 from sipgw import log
+from sipgw.agents.providers import Choice, Providers
 from sipgw.config import Config, load
 from sipgw.gateway import Gateway
 from sipgw.load.parrot import parrot
 from sipgw.load.process import open_files
 from sipgw.log import LogOptions
-from sipgw.providers import Choice, Providers
 from sipgw.trial import EMBEDDED, trial
 
 

@@ -10,8 +10,8 @@ from importlib.resources import as_file, files
 from agent.ears import EarsEvent, Transcript
 from agent.model import Message, Piece, Text, ToolSchema
 from agent.ulaw import level
-from sipgw.providers import Providers
-from sipgw.wav import read_ulaw
+from sipgw.agents.providers import Providers
+from sipgw.records.wav import read_ulaw
 
 LOUD = 100.0
 """Root mean square above which the caller speaks."""

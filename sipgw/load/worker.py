@@ -20,12 +20,12 @@ from sipgw.load.process import open_files
 from sipgw.load.stream import Stream, Tally
 from sipgw.load.tally import Spread
 from sipgw.log import LogOptions
+from sipgw.records.wav import read_ulaw
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
-from sipgw.wav import read_ulaw
 
 PHASES = 20
 """Groups of calls whose packets leave one after the other within 20 ms."""

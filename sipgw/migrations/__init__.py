@@ -12,7 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-DECLARED = ("sipgw.store.tables", "sipgw.web.tables", "sipgw.dnc", "sipgw.jobs", "sipgw.shared_counts")
+DECLARED = (
+    "sipgw.store.tables",
+    "sipgw.web.tables",
+    "sipgw.gate.dnc",
+    "sipgw.outbound.jobs",
+    "sipgw.gate.shared_counts",
+)
 """Modules that declare tables."""
 FIRST = "0001"
 """The revision of the first release, which did not number its schema."""

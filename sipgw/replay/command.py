@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sipgw.console import err, out
+from sipgw.cli.console import err, out
 from sipgw.replay.bundle import BundleError, read_bundle
 from sipgw.replay.difference import Difference, differences
 from sipgw.replay.run import Replayed, replay

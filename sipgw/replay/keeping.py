@@ -12,9 +12,11 @@ import structlog
 from media.engine import MediaEngine
 from media.tap import HEADER, Tapped
 from sipgw import __version__
-from sipgw.agents import Agents
-from sipgw.capture import CaptureOptions, Ladder
+from sipgw.agents.agents import Agents
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
+from sipgw.evidence.capture import CaptureOptions, Ladder
+from sipgw.evidence.timeline import ladder_as_dict
+from sipgw.evidence.timelines import private
 from sipgw.options import secrets_of
 from sipgw.replay.bundle import PROVIDERS, Bundle
 from sipgw.replay.redacting import clean
@@ -22,8 +24,6 @@ from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story
 from sipgw.replay.witness import WITNESS, Witness
 from sipgw.store.files import BUNDLE, file_name
-from sipgw.timeline import ladder_as_dict
-from sipgw.timelines import private
 
 log = structlog.get_logger()
 

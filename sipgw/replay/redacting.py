@@ -17,8 +17,8 @@ from agent.vad import LOUD_ENOUGH
 from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
 from media.rtp import build, parse
 from media.tap import Tapped
-from sipgw.digits import runs
-from sipgw.privacy import PrivacyOptions, Redact, find
+from sipgw.privacy.digits import runs
+from sipgw.privacy.redaction import PrivacyOptions, Redact, find
 from sipgw.replay.bundle import Bundle
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story

@@ -12,10 +12,12 @@ from agent.conversation import Conversation
 from agent.records import Outcome, Report
 from agent.stage import Role
 from media import channel as media
-from sipgw.call import NOT_HUMAN, Talk
-from sipgw.phone_line import PhoneLine
-from sipgw.privacy import in_json
-from sipgw.providers import Providers, assembled
+from sipgw.agents.providers import Providers, assembled
+from sipgw.calls.call import NOT_HUMAN, Talk
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.who_answered import Who
+from sipgw.privacy.redaction import in_json
 from sipgw.replay.booth import Booth
 from sipgw.replay.bundle import Bundle, privacy_of
 from sipgw.replay.clock import VirtualLoop, until
@@ -25,9 +27,7 @@ from sipgw.replay.setting import seen_transfer
 from sipgw.replay.signalling import Descriptions
 from sipgw.replay.story import Story
 from sipgw.replay.witness import WITNESS, Frame, Witness
-from sipgw.screening import Screened, Screening
 from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.who_answered import Who
 
 LONGER = 20.0
 """Seconds for which a call may go on beyond the end that it had."""
@@ -130,7 +130,7 @@ class Stage:
         self.witness.note("ended", kind=kind)
 
     def _ending(self, outcome: Outcome) -> str:
-        """What the call's ending is called: as `sipgw.call.Call` does."""
+        """What the call's ending is called: as `sipgw.calls.call.Call` does."""
         transfers = [
             frame["connected"] for frame in self.witness.frames if frame["of"] == "transfer" and frame["do"] == "ended"
         ]

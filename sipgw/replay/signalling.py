@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sipgw.evidence.timeline import MESSAGE
 from sipgw.replay.witness import Frame
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, answer
-from sipgw.timeline import MESSAGE
 
 LATER = 0.02
 """Seconds for which a message may be noted later than what came of it."""

@@ -13,7 +13,7 @@ from agent.history import SAMPLES_PER_CHARACTER
 from agent.line import SAMPLE_RATE
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
 from agent.vad import VoiceActivity
-from sipgw.providers import Providers
+from sipgw.agents.providers import Providers
 from sipgw.simulate.scenario import ReplyOptions
 
 FINAL = 0.307

@@ -12,16 +12,16 @@ import typer
 from rich.markup import escape
 
 from sipgw import log
+from sipgw.cli.console import err, one_line_errors, out
 from sipgw.config import load
-from sipgw.console import err, one_line_errors, out
 from sipgw.log import LogOptions
+from sipgw.records.wav import write_stereo
 from sipgw.simulate.run import seeded, simulate
 from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, read
 from sipgw.simulate.verdict import Verdict
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri, UriError
-from sipgw.wav import write_stereo
 
 COLOURS = {"caller": "cyan", "agent": "green", "fault": "yellow"}
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|)")

@@ -10,7 +10,7 @@ from agent.ears import Ears, EarsEvent, Transcript
 from agent.errors import ProviderError
 from agent.model import Message, Model, Piece, ToolSchema
 from agent.voice import Voice
-from sipgw.providers import Providers
+from sipgw.agents.providers import Providers
 from sipgw.simulate.scenario import ProviderOptions
 
 

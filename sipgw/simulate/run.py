@@ -14,12 +14,13 @@ from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
 from agent.ulaw import level
-from sipgw.agents import DEFAULT
+from sipgw.agents.agents import DEFAULT
+from sipgw.agents.providers import Choice, Providers, opened
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
 from sipgw.config import Config
 from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway import Gateway
-from sipgw.providers import Choice, Providers, opened
+from sipgw.records.wav import WavError, read_ulaw
 from sipgw.simulate.acting import LETTER, Room, acting
 from sipgw.simulate.expect import differs, missed, remembered
 from sipgw.simulate.faults import wrapped
@@ -29,7 +30,6 @@ from sipgw.simulate.scenario import Scenario, ScenarioError, Step
 from sipgw.simulate.verdict import Verdict, judge
 from sipgw.sip.uri import Uri
 from sipgw.trial import trial
-from sipgw.wav import WavError, read_ulaw
 
 SLACK = 3.0
 """How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from agent.turns import TurnOptions
+from sipgw.agents.languages import LanguageOptions
 from sipgw.config import AgentOptions, read_as
-from sipgw.languages import LanguageOptions
 
 
 class ScenarioError(Exception):

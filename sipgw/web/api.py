@@ -9,11 +9,11 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.steering import CannotSteer, Steering
-from sipgw.agents import VariableError
-from sipgw.call_out import Errand
+from sipgw.agents.agents import VariableError
+from sipgw.calls.live import LiveCall, row
 from sipgw.cluster.shared import Unreachable
-from sipgw.dialling import NoRoom, NotDialled
-from sipgw.live import LiveCall, row
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.store import CallFilter
 from sipgw.web import models
 from sipgw.web.sign_in import address

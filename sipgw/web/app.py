@@ -11,8 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
-from sipgw.browser_phone import BrowserPhone
-from sipgw.metrics import Metrics
+from sipgw.browser.phone import BrowserPhone
+from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
     api,
     calls,

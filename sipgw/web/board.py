@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sipgw.live import LiveCall, Row, row
+from sipgw.calls.live import LiveCall, Row, row
 
 
 class Change(NamedTuple):

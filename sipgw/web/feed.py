@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from sipgw.live import LiveCall
+from sipgw.calls.live import LiveCall
 from sipgw.web.board import Board
 
 log = structlog.get_logger()

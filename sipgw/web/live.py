@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
-from sipgw.live import row
+from sipgw.calls.live import row
 from sipgw.web.state import Here, page, people
 from sipgw.web.who import Viewer
 

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from sipgw.explain import Explained, explain, findings
+from sipgw.evidence.explain import Explained, explain, findings
+from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
-from sipgw.waveform import waveform
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here, page, people
 from sipgw.web.who import Viewer

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.audit import latest
-from sipgw.jobs import Job, Jobs
+from sipgw.gate.audit import latest
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.web.state import Here, page
 from sipgw.web.who import Viewer
 

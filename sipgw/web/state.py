@@ -11,16 +11,17 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import HTTPConnection
 
-from sipgw import __version__, browser_phone
-from sipgw.admission import Admission
-from sipgw.call_out import Errand
+from sipgw import __version__
+from sipgw.browser import phone as browser_phone
+from sipgw.calls.live import LiveCall, Placed
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Watchers
-from sipgw.evidence import Evidence
-from sipgw.live import LiveCall, Placed
-from sipgw.metrics import Metrics
+from sipgw.evidence.evidence import Evidence
+from sipgw.inbound.admission import Admission
+from sipgw.outbound.call_out import Errand
 from sipgw.store import Store
-from sipgw.trunk_watch import TrunkStatus
+from sipgw.telemetry.metrics import Metrics
+from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.entrance import Entrance
 from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed

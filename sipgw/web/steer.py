@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.steering import CannotSteer
-from sipgw.audience import Full
-from sipgw.browser_phone import NoCall
-from sipgw.live import LiveCall
+from sipgw.browser.phone import NoCall
+from sipgw.calls.audience import Full
+from sipgw.calls.live import LiveCall
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.web.phone import Phone, Wish
 from sipgw.web.sign_in import address

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.refusals import Refused
+from sipgw.inbound.refusals import Refused
 from sipgw.store import CallFilter
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer

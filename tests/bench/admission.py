@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
-from sipgw.gate import Permit
-from sipgw.number_set import parse
+from sipgw.gate.gate import Permit
+from sipgw.gate.number_set import parse
 from tests.bench.gate import Gate, percentile
 from tests.gating import ALWAYS, World
 

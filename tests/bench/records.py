@@ -8,8 +8,8 @@ from pathlib import Path
 
 from agent.records import ToolRun
 from sipgw.events import Watchers
-from sipgw.ledger import Ledger
-from sipgw.privacy import PrivacyOptions
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
 from tests.bench.gate import Gate, percentile
 from tests.keeping import a_call, turn

@@ -11,7 +11,7 @@ import numpy as np
 
 from media.g711 import FRAME, RATE, from_linear, to_linear
 from sipgw.evaluation.words import wrong_words
-from sipgw.wav import read_ulaw
+from sipgw.records.wav import read_ulaw
 from tests.bench.gate import Gate
 from tests.bench.plc import PROMPTS, SPEECH, Condition, Fill, pattern, repeated, silent, two_sided
 

@@ -14,9 +14,9 @@ from sipgw.cluster.limits import SharedLimits
 from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
-from sipgw.limits import Caller, LimitOptions, Limits
+from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.options import OptionError, build
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.redis import Server
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=3)

@@ -15,7 +15,7 @@ from sipgw.doctor.finding import Finding
 from sipgw.doctor.run import Wanted, examine
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier, Fields
 
 PASSWORD = "Z3bra-crossing-77"

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from media.engine import MediaOptions
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import Config, parse
 from sipgw.doctor import machine
 from sipgw.doctor.audio import signal, tonality

@@ -15,7 +15,7 @@ from agent.providers.realtime_session import RealtimeOptions
 from agent.ulaw import to_linear
 from sipgw.config import AgentOptions, Config
 from sipgw.doctor import providers
-from sipgw.wav import read_ulaw
+from sipgw.records.wav import read_ulaw
 from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.elevenlabs import FakeElevenLabs

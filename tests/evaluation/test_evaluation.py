@@ -15,7 +15,7 @@ from agent.errors import ProviderError
 from agent.model import Piece, Text
 from agent.providers.local import models
 from agent.ulaw import from_linear
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.evaluation.conversing import Happened, unexpected
 from sipgw.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
 from sipgw.evaluation.hearing import hear

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.ulaw import to_linear
-from sipgw.wav import read_ulaw
+from sipgw.records.wav import read_ulaw
 from tests.interop.served import Served
 
 PROGRAM = shutil.which("chromium") or ""

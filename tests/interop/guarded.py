@@ -11,12 +11,12 @@ import secrets
 import signal
 from pathlib import Path
 
-from sipgw.accounts import AccountOptions
-from sipgw.admission import Admission, AdmissionOptions
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.admission import Admission, AdmissionOptions
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.autoanswer import describe
 
 

@@ -1,6 +1,6 @@
 """``sipgw serve`` whose agents are parrots: everything is real but the speech services, so many calls cost little."""
 
-from sipgw import cli
+from sipgw.cli import main as cli
 from sipgw.load.host import ParrotGateway
 
 if __name__ == "__main__":

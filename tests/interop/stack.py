@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sipgw.jobs import Job, Jobs
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.message import Request

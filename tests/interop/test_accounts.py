@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.accounts import AccountOptions
-from sipgw.admission import AdmissionOptions
 from sipgw.config import Config
 from sipgw.gateway import Gateway
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.admission import AdmissionOptions
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Binding
-from sipgw.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import cloud
 from tests.fakes.carriers.pbx import Pbx
 from tests.interop.phones import baresip, linphone

@@ -14,9 +14,9 @@ import pytest
 
 from agent.briefing_phrases import BriefingPhrases
 from media.g711 import FRAME, RATE, from_linear, to_linear
-from sipgw.accounts import AccountOptions
-from sipgw.admission import AdmissionOptions
-from sipgw.people import PersonOptions
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.admission import AdmissionOptions
+from sipgw.transfer.people import PersonOptions
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.interop.phones import baresip

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sipgw.recordings import RecordingOptions
+from sipgw.records.recordings import RecordingOptions
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.cloud import cloud

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from sipgw import elsewhere
-from sipgw.call_out import Errand
-from sipgw.dialling import NoRoom, NotDialled
-from sipgw.elsewhere import found
+from sipgw.outbound import elsewhere
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.elsewhere import found
+from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.sip.leg import Leg
 from sipgw.store import StoreOptions
 from sipgw.web.accounts import Accounts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.config import Config
-from sipgw.gate_rules import GateOptions
+from sipgw.gate.rules import GateOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
 from tests.interop.served import free_port

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from media.tap import Keep
-from sipgw.capture import CaptureOptions
-from sipgw.pcap import Pcap
+from sipgw.evidence.capture import CaptureOptions
+from sipgw.evidence.pcap import Pcap
 from tests.cloud import cloud
 from tests.interop.pcap import tshark
 from tests.phone import calling

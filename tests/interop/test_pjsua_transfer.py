@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.records import Outcome
-from sipgw.people import Person
 from sipgw.sip.uri import Uri
+from sipgw.transfer.people import Person
 from tests.calling import OPEN, World
 
 pytest.importorskip("pjsua2", reason="pip install -e '.[interop]'")

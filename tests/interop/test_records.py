@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.events import Watchers
-from sipgw.ledger import INTERRUPTED, Ledger
+from sipgw.records.ledger import INTERRUPTED, Ledger
 from sipgw.sip.uri import Uri
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.interop.postgresql import Server, postgresql, server, with_postgresql

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sipgw import deliveries, ledger
-from sipgw.deliveries import Deliveries
-from sipgw.dialler import Dialler, Pace
-from sipgw.dnc import OwnList
 from sipgw.events import Watchers
-from sipgw.gate import Dial, Gate, GateOptions, Permit, Refused
-from sipgw.jobs import Job, Jobs
-from sipgw.ledger import Ledger
+from sipgw.gate.dnc import OwnList
+from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.outbound.dialler import Dialler, Pace
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.records import ledger
+from sipgw.records.ledger import Ledger
 from sipgw.sip.leg import Leg
 from sipgw.store import Store, StoreOptions
+from sipgw.webhooks import deliveries
+from sipgw.webhooks.deliveries import Deliveries
 from tests.callee import Callee, callee
 from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
 from tests.interop.postgresql import Server, server, with_postgresql

@@ -8,10 +8,10 @@ import pytest
 
 from agent.records import Outcome
 from sipgw.events import Ending
-from sipgw.people import Person
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.people import Person
+from sipgw.trunks.trunks import TrunkOptions
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
     answered,

@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 import pytest
 from sqlalchemy import update
 
-from sipgw.jobs import Job, Jobs
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.leg import Leg
 from sipgw.store import CallFilter
 from tests.callee import Callee

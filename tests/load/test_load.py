@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from media import rtp
 from media.g711 import FRAME, SILENCE
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.load.plan import Level, Step, ramp, shared
 from sipgw.load.process import usage
 from sipgw.load.report import html, plot, rows

@@ -18,19 +18,19 @@ from agent.ulaw import from_linear
 from media import rtp
 from media.dtmf import KEYS
 from media.g711 import ULAW_TO_ALAW
-from sipgw.call_out import Errand
-from sipgw.capture import CaptureOptions
+from sipgw.agents.providers import Providers, assembled
+from sipgw.calls.live import LiveCall
 from sipgw.config import Config
-from sipgw.gate_rules import GateOptions
+from sipgw.evidence.capture import CaptureOptions
+from sipgw.gate.rules import GateOptions
 from sipgw.gateway import Gateway
-from sipgw.live import LiveCall
-from sipgw.people import PersonOptions
-from sipgw.providers import Providers, assembled
+from sipgw.outbound.call_out import Errand
 from sipgw.replay.bundle import Bundle, read_bundle
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
+from sipgw.transfer.people import PersonOptions
 from sipgw.trial import EMBEDDED, trial
 from tests.callee import Callee, callee
 from tests.fakes.line import FakeEars, FakeModel, FakeVoice

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.turns import TABLE, Decision
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.replay.bundle import Bundle, BundleError, read_bundle
 from sipgw.replay.difference import differences
 from sipgw.replay.run import Replayed, replay
@@ -155,7 +155,7 @@ def test_code_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.turns.Turns.away", fail)
     again, found = played(bundle("hold"))
     assert found[0] == "left the recording" or "failed" in found
-    monkeypatch.setattr("sipgw.phone_line.PhoneLine.exchange", fail)
+    monkeypatch.setattr("sipgw.calls.phone_line.PhoneLine.exchange", fail)
     again, found = played(bundle("plain"))
     assert found[0] == "left the recording" and again.left.endswith("the code failed: ZeroDivisionError: oh")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.simulate.relay import NetworkRelay
 from sipgw.simulate.run import simulate
 from sipgw.simulate.scenario import NetworkOptions, Scenario, Step

@@ -11,8 +11,8 @@ import pytest
 from agent.ears import EarsEvent, Transcript
 from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolSchema
+from sipgw.agents.providers import Providers
 from sipgw.caller import Call, Ear, HangUp, Press, Say, Span
-from sipgw.providers import Providers
 from sipgw.simulate import faults as seam
 from sipgw.simulate.faults import wrapped
 from sipgw.simulate.follow import Done, Steps

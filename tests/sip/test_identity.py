@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.orders import about_call
+from sipgw.agents.orders import about_call
 from sipgw.sip.identity import HEADERS_KEPT, VALUE_KEPT, Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import ParseError, parse_message

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.keys import WINDOW, Keys
+from sipgw.calls.keys import WINDOW, Keys
 from sipgw.sip.events import KeyPressed
 from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of
 from sipgw.sip.message import Request

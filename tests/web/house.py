@@ -11,22 +11,22 @@ import httpx
 
 from agent.steering import CannotSteer
 from agent.turns import State
-from sipgw.admission import Admission, AdmissionOptions
-from sipgw.agents import Agents
-from sipgw.audience import Audience
-from sipgw.call_out import Errand
-from sipgw.capture import CaptureOptions
+from sipgw.agents.agents import Agents
+from sipgw.calls.audience import Audience
+from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.config import Config, parse
-from sipgw.dialling import NotDialled
 from sipgw.events import Ending, Watchers
-from sipgw.evidence import Evidence
-from sipgw.live import LiveCall, Placed, row
+from sipgw.evidence.capture import CaptureOptions
+from sipgw.evidence.evidence import Evidence
+from sipgw.inbound.admission import Admission, AdmissionOptions
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.routes import NotDialled
 from sipgw.sip.identity import Identity
 from sipgw.store import Store, StoreOptions
-from sipgw.transfer import Summon
-from sipgw.trunk_watch import TrunkStatus
-from sipgw.trunks import TrunkOptions
+from sipgw.transfer.transfer import Summon
+from sipgw.trunks.trunks import TrunkOptions
+from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.entrance import Entrance

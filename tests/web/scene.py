@@ -12,10 +12,10 @@ from agent.records import ProviderFailed, Times, Turn, TurnEnded
 from agent.turns import State
 from sipgw.config import parse
 from sipgw.events import CallBegan, CallReported
-from sipgw.jobs import Job, Jobs
-from sipgw.refusals import Refused
+from sipgw.inbound.refusals import Refused
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.store import CallRecord, Store, StoreOptions
-from sipgw.trunk_watch import TrunkStatus
+from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
 from tests.web.house import Held, Standing, Talking, live_call
 from tests.web.scene_calls import play

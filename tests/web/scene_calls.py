@@ -9,9 +9,9 @@ from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.records.wav import read_ulaw
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
-from sipgw.wav import read_ulaw
 from tests.web.house import Standing
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from agent.turns import State
-from sipgw.live import LiveCall
+from sipgw.calls.live import LiveCall
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, WAITING, Feed
 from tests.virtual import run
 from tests.web.house import live_call

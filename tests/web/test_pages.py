@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.jobs import Job
+from sipgw.outbound.jobs import Job
 from sipgw.store import CallRecord
 from sipgw.web.app import PAGES
 from sipgw.web.calls import ROWS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import AgentSays, CallerSaid, ToolStarted
-from sipgw import browser_phone
+from sipgw.browser import phone as browser_phone
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
 from sipgw.web.words import words
 from tests.web.house import visit

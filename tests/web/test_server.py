@@ -10,7 +10,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from sipgw.cli import app
+from sipgw.cli.main import app
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web.options import WebOptions

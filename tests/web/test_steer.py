@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sipgw.audience import MOST
+from sipgw.calls.audience import MOST
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web import steer

@@ -1,0 +1,240 @@
+"""Agents: who answers which call. One stands in ``sipgw.toml``; each file of ``agents/`` beside it is another.
+
+An agent's file is TOML, or Markdown whose body is the prompt and whose head, between two lines of ``+++``, is TOML. Its
+keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenlabs]`` …) change what ``sipgw.toml``
+says, for this agent alone.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from agent.tools import Tool, load_tools
+from sipgw.agents.providers import Choice, choose
+from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
+from sipgw.options import OptionError, build
+from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
+from sipgw.sip.identity import Identity, is_number
+from sipgw.sip.message import Request
+from sipgw.transfer.music import hold_music
+
+DEFAULT = "agent"
+"""The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
+SHARED = (
+    "sip",
+    "media",
+    "browser",
+    "trunks",
+    "people",
+    "routes",
+    "store",
+    "log",
+    "capture",
+    "cluster",
+    "drain",
+    "web",
+    "webhooks",
+    "retention",
+    "limits",
+)
+"""Tables of the gateway as a whole, which an agent cannot change."""
+MOST = 200
+"""Files that are read."""
+VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
+"""What ``{{name}}`` may stand for in prompt, greetings and notice. `topic` is what a call back is about."""
+MOST_VARIABLES = 50
+LONGEST_VALUE = 500
+"""Characters of a value that is given along with a call."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+_OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class AgentDefinition:
+    """One agent, ready to answer."""
+
+    name: str
+    config: Config
+    """What holds for its calls."""
+
+    @cached_property
+    def choice(self) -> Choice:
+        """Its providers. Raises `ConfigError` when one is named that there is no key for."""
+        try:
+            return choose(self.config)
+        except ConfigError as error:
+            raise ConfigError(f"agent {self.name}: {error}") from None
+
+    @cached_property
+    def tools(self) -> list[Tool]:
+        """The tools of its file. Raises `agent.tools.ToolFileError`."""
+        return load_tools(Path(self.config.agent.tools)) if self.config.agent.tools else []
+
+
+class Agents:
+    """All agents of a gateway, and which of them answers. Raises `ConfigError` for a route to nobody."""
+
+    def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
+        self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
+        self.routes = config.routes
+        for one in self.all.values():
+            _check_variables(one)
+            one.choice, one.tools  # noqa: B018  what cannot be used is told now
+            try:
+                hold_music(one.config.transfer.music)
+            except ValueError as error:
+                raise ConfigError(f"agent {one.name}: transfer.{error}") from None
+            for name in one.config.agent.hand_over:
+                if name not in self.all:
+                    there = ", ".join(sorted(self.all))
+                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
+        for route in config.routes:
+            if route.agent not in self.all:
+                raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+
+    def become(self, other: "Agents") -> None:
+        """Be those of `other` from the next call on."""
+        self.all, self.routes = other.all, other.routes
+
+    def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
+        """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
+        for route in self.routes:
+            if _fits(route, request, caller, trunk):
+                return self.all[route.agent]
+        return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
+
+    def redact(self, sink: Sink) -> Callable[[str], Redact]:
+        """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
+        return lambda agent: self.privacy(agent).of(sink)
+
+    def privacy(self, agent: str) -> PrivacyOptions:
+        """What holds for the texts of an agent's calls; the default's for a stranger's."""
+        return self.all.get(agent, self.all[DEFAULT]).config.privacy
+
+
+def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:
+    dialled = (caller.dialled, request.uri.user or "")
+    if route.called and not any(fnmatchcase(number, pattern) for number in dialled for pattern in route.called):
+        return False
+    if route.trunk and route.trunk != trunk:
+        return False
+    name, _, wanted = route.header.partition(":")
+    return not name or (request.headers.get(name.strip().lower()) or "").strip() == wanted.strip()
+
+
+def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
+    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    found: dict[str, Config] = {}
+    for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
+        name = path.stem.lower()
+        if not _NAME.fullmatch(name) or name == DEFAULT:
+            raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
+        if name in found or len(found) >= MOST:
+            raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        found[name] = parse_agent(text, path, config, variables)
+    return found
+
+
+def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
+    """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
+    head, body = text, ""
+    if path.suffix == ".md":
+        front = _FRONT.match(text)
+        # The lines above the head keep their numbers, for the error messages.
+        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+    try:
+        table = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        return build(Config, _as_tables(table, body), variables, base=config)
+    except OptionError as error:
+        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
+        line = line_of(head, key)
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
+
+
+def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
+    """The tables of ``sipgw.toml`` that mean the same."""
+    own = {field.name for field in fields(AgentOptions)}
+    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
+    agent = {key: value for key, value in table.items() if key not in sections}
+    if shared := next((key for key in SHARED if key in agent), None):
+        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+    if body:
+        if "prompt" in agent:
+            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
+        agent["prompt"] = body
+    return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+
+
+def _check_variables(one: AgentDefinition) -> None:
+    own = one.config.agent.variables
+    if wrong := next((name for name in own if not _OWN.fullmatch(name) or name in VARIABLES), ""):
+        raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
+    if len(own) > MOST_VARIABLES:
+        raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
+    for field in ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening"):
+        for name in _VARIABLE.findall(getattr(one.config.agent, field)):
+            if name not in (*VARIABLES, *own):
+                known = ", ".join((*VARIABLES, *own))
+                raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
+
+
+class VariableError(ValueError):
+    """A value that was given along with a call cannot be used."""
+
+
+def checked(options: AgentOptions, given: Mapping[str, str]) -> dict[str, str]:
+    """The values that a call is placed with, every one the agent declares and ``topic``. Raises `VariableError`."""
+    known = (*options.variables, "topic")
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the agent's 'variables' are: {', '.join(known)}"
+            raise VariableError(f"the agent has no variable {name[:40]!r}; {hint}")
+        if len(value) > LONGEST_VALUE or not value.isprintable():
+            raise VariableError(f"{name}: up to {LONGEST_VALUE} characters without line breaks")
+    if missing := [name for name in options.variables if not given.get(name, "").strip()]:
+        raise VariableError(f"the agent needs a value for {', '.join(missing)}")
+    return dict(given)
+
+
+def call_variables(
+    options: AgentOptions, caller: Identity, trunk: str, now: datetime, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The values of `VARIABLES` in one call, and those `given`. What the other side wrote is used only if it is a
+    number."""
+    return (
+        dict.fromkeys((*options.variables, "topic"), "")
+        | {
+            "business": options.business,
+            "caller": caller.number if is_number(caller.number) else "unknown",
+            "dialled": caller.dialled if is_number(caller.dialled) else "unknown",
+            "trunk": trunk,
+            "date": f"{now.day} {now:%B %Y}",
+            "time": f"{now:%H:%M}",
+            "weekday": f"{now:%A}",
+        }
+        | dict(given or {})
+    )
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with every ``{{name}}`` replaced."""
+    return _VARIABLE.sub(lambda match: values[match[1]], text)

@@ -1,0 +1,37 @@
+"""What is looked up by the number of a call as it begins, so that the agent knows whom it speaks with."""
+
+import asyncio
+from dataclasses import dataclass
+
+from agent.records import Outcome
+from agent.steering import Steering
+from sipgw.agents.prefetch_options import PrefetchOptions
+from sipgw.calls.call import Talk
+
+
+@dataclass(frozen=True)
+class Prefetched:
+    """A `Talk` around a conversation: while that greets, a tool is run."""
+
+    talk: Talk
+    steering: Steering
+    options: PrefetchOptions
+    number: str
+
+    async def open(self) -> None:
+        """See `Talk.open`."""
+        await self.talk.open()
+
+    async def close(self) -> None:
+        """See `Talk.close`."""
+        await self.talk.close()
+
+    async def run(self) -> Outcome:
+        """See `Talk.run`."""
+        options = self.options
+        async with asyncio.TaskGroup() as group:
+            arguments = {options.argument: self.number}
+            looking = group.create_task(self.steering.prefetch(options.tool, arguments, options.limit))
+            outcome = await self.talk.run()
+            looking.cancel()
+        return outcome

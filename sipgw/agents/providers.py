@@ -1,0 +1,344 @@
+"""Which providers a gateway uses: what the configuration names, or what there are keys for."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from agent.ears import Ears
+from agent.model import Model
+from agent.providers.assemblyai import AssemblyAIEars
+from agent.providers.cartesia import CartesiaEars
+from agent.providers.deepgram import DeepgramEars
+from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
+from agent.providers.elevenlabs_ws import ElevenLabsVoice
+from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
+from agent.providers.failover_duplex import Duplexes
+from agent.providers.failover_ears import FailoverEars
+from agent.providers.health import Health
+from agent.providers.local import models
+from agent.providers.local.brain import LocalModel
+from agent.providers.local.host import LocalSpeech
+from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_client import OpenAIOptions
+from agent.providers.openai_responses import ResponsesModel
+from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
+from agent.providers.voices import (
+    AssemblyAIVoice,
+    CartesiaVoice,
+    DeepgramVoice,
+    ElevenLabsDialogueVoice,
+    OpenAIVoice,
+    PollyVoice,
+)
+from agent.records import Part
+from agent.voice import Voice
+from sipgw.config import Config, ConfigError
+from sipgw.privacy.at_provider import at_providers
+from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
+
+if TYPE_CHECKING:
+    from agent.mcp_tools import McpServer
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which providers were chosen, and a sentence on each that is not what a key would have brought."""
+
+    ears: tuple[str, ...]
+    """The one that is asked first, and those who stand in for it, in order; so with the others."""
+    model: tuple[str, ...]
+    voice: tuple[str, ...]
+    notes: tuple[str, ...]
+    duplex: tuple[str, ...] = ()
+    """Empty: ears, model and voice hold the conversation."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What holds the conversation."""
+        return ("duplex",) if self.duplex else ("ears", "model", "voice")
+
+    def of(self, part: str) -> str:
+        """Who was chosen for a part, in words."""
+        return ", then ".join(getattr(self, part))
+
+
+@dataclass(frozen=True)
+class Providers:
+    """Makes ears and a voice for each call; the model serves all."""
+
+    ears: Callable[[], Ears]
+    model: Model
+    voice: Callable[[str], Voice]
+    """For a language (ISO 639-1); empty for the one that the agent begins in."""
+    speech: LocalSpeech | None
+    """The embedded speech, if it is used."""
+    duplex: Duplexes | None = None
+    """Who holds the conversation in the place of the three, if somebody does."""
+    servers: tuple["McpServer", ...] = ()
+    """What there are further tools from."""
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """One provider of the cloud: the variable that holds its key, and how to make it."""
+
+    variable: str
+    has_key: Callable[[Config], bool]
+    make: Callable[[Config], Any]
+    auto: bool = True
+    """Whether the key alone is reason enough to use it."""
+
+
+def _elevenlabs(config: Config) -> Voice:
+    match config.elevenlabs.transport:
+        case "http":
+            return ElevenLabsHttpVoice(config.elevenlabs)
+        case "dialogue":
+            return ElevenLabsDialogueVoice(config.elevenlabs)
+        case _:
+            return ElevenLabsVoice(config.elevenlabs)
+
+
+def _openai(options: OpenAIOptions) -> Model:
+    return ResponsesModel(options) if options.api == "responses" else OpenAIModel(options)
+
+
+def _may_ask(options: OpenAIOptions) -> bool:
+    return bool(options.api_key) or "api.openai.com" not in options.base_url  # servers of one's own need no key
+
+
+# In the order in which `auto` takes them.
+_EARS = {
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY", lambda c: bool(c.assemblyai.api_key), lambda c: AssemblyAIEars(c.assemblyai)
+    ),
+    "deepgram": _Offer("DEEPGRAM_API_KEY", lambda c: bool(c.deepgram.api_key), lambda c: DeepgramEars(c.deepgram)),
+    "cartesia": _Offer("CARTESIA_API_KEY", lambda c: bool(c.cartesia.api_key), lambda c: CartesiaEars(c.cartesia)),
+}
+_MODELS = {
+    "openai": _Offer("OPENAI_API_KEY", lambda c: _may_ask(c.openai), lambda c: _openai(c.openai)),
+    "openai_backup": _Offer(
+        "a key of [openai_backup]", lambda c: _may_ask(c.openai_backup), lambda c: _openai(c.openai_backup), False
+    ),
+}
+_VOICES = {
+    "elevenlabs": _Offer("ELEVENLABS_API_KEY", lambda c: bool(c.elevenlabs.api_key), _elevenlabs),
+    "cartesia": _Offer(
+        "CARTESIA_API_KEY", lambda c: bool(c.cartesia_voice.api_key), lambda c: CartesiaVoice(c.cartesia_voice)
+    ),
+    "deepgram": _Offer(
+        "DEEPGRAM_API_KEY", lambda c: bool(c.deepgram_voice.api_key), lambda c: DeepgramVoice(c.deepgram_voice)
+    ),
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY",
+        lambda c: bool(c.assemblyai_voice.api_key),
+        lambda c: AssemblyAIVoice(c.assemblyai_voice),
+        False,
+    ),
+    "openai": _Offer(
+        "OPENAI_API_KEY", lambda c: bool(c.openai_voice.api_key), lambda c: OpenAIVoice(c.openai_voice), False
+    ),
+    "polly": _Offer(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        lambda c: bool(c.polly.api_key and c.polly.secret_key),
+        lambda c: PollyVoice(c.polly),
+        False,
+    ),
+}
+_DUPLEXES: dict[str, _Offer] = {
+    "assemblyai": _Offer(
+        "ASSEMBLYAI_API_KEY",
+        lambda c: bool(c.assemblyai_agent.api_key),
+        lambda c: partial(AssemblyAIVoiceAgent, c.assemblyai_agent),
+    ),
+    "openai": _Offer(
+        "OPENAI_API_KEY",
+        lambda c: bool(c.openai_realtime.api_key),
+        lambda c: partial(OpenAIRealtime, c.openai_realtime),
+    ),
+}
+_PARTS = {
+    "ears": (_EARS, "hearing with the embedded Whisper tiny.en (English only)"),
+    "model": (_MODELS, "thinking with the embedded demo brain (orders and callbacks only)"),
+    "voice": (_VOICES, "speaking with the embedded Hibari voice (English only)"),
+}
+
+
+def choose(config: Config) -> Choice:
+    """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
+    if config.mcp and find_spec("mcp") is None:
+        raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
+    notes: list[str] = []
+    chosen = {part: _pick(config, part, notes) for part in _PARTS}
+    for one in config.languages:
+        if one.voice and (one.voice not in _VOICES or not _VOICES[one.voice].has_key(config)):
+            known = ", ".join(_VOICES)
+            raise ConfigError(f"[[languages]] voice = {one.voice!r} is none of {known}, or there is no key for it")
+    duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
+
+
+def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
+    offers, without = _PARTS[part]
+    wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
+    if wanted == "auto":
+        wanted = next((n for n, o in offers.items() if o.auto and o.has_key(config)), "local")
+        if wanted == "local":
+            notes.append(f"no {next(iter(offers.values())).variable}: {without}")
+    return _keyed(config, part, (wanted, *backup))
+
+
+def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
+    offers = _PARTS[part][0] if part in _PARTS else _DUPLEXES
+    for name in names:
+        if name != "local" and not offers[name].has_key(config):
+            raise ConfigError(f"[agent] {part} = {name!r} needs a key: set {offers[name].variable} in .env")
+    return tuple(dict.fromkeys(names))
+
+
+def made(config: Config, part: str, name: str) -> Any:
+    """One provider of the cloud by itself: an `Ears`, a `Model`, a `Voice`, or what makes a `Duplex` of a `Brief`.
+
+    Raises `KeyError`.
+    """
+    return (_DUPLEXES if part == "duplex" else _PARTS[part][0])[name].make(config)
+
+
+def _hasty(config: Config) -> Config:
+    """Ears that have somebody to stand in for them try a thing once only."""
+    limit = config.failover.open_limit
+    return replace(
+        config,
+        assemblyai=replace(config.assemblyai, attempts=1, open_limit=min(limit, config.assemblyai.open_limit)),
+        cartesia=replace(config.cartesia, attempts=1, open_limit=min(limit, config.cartesia.open_limit)),
+        deepgram=replace(config.deepgram, attempts=1, open_limit=min(limit, config.deepgram.open_limit)),
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = None) -> AsyncIterator[Providers]:
+    """Start what the chosen providers need; the embedded speech is `speech` if it runs already.
+
+    Raises `agent.errors.ProviderError` when something cannot be started.
+    """
+    config = at_providers(config)
+    async with contextlib.AsyncExitStack() as stack:
+        # Without the speech packages the gateway still starts; each call then hears an apology.
+        if speech is None and "local" in (*choice.ears, *choice.voice):
+            speech = LocalSpeech(config.local)
+            if models.missing() is None:
+                await stack.enter_async_context(speech)
+        local = speech or LocalSpeech(config.local)  # which then is not asked for
+        patient = _hearing(config if len(choice.ears) == 1 else _hasty(config))
+        hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
+        voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
+        first = voices[config.codes[0]]
+        providers = assembled(hearing, await _models(config, choice.model), (), config.failover, speech)
+        stack.push_async_callback(providers.model.close)
+        servers: tuple[McpServer, ...] = ()
+        if config.mcp:
+            # In a thread: the package takes seconds to be imported, and calls may go on.
+            mcp_tools = await asyncio.to_thread(import_module, "agent.mcp_tools")
+            servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
+        talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
+        duplex = Duplexes(talking, config.failover) if talking else None
+
+        def voice(language: str) -> Voice:
+            return voices.get(language, first).voice()
+
+        yield replace(providers, voice=voice, duplex=duplex, servers=servers)
+
+
+def assembled(
+    hearing: Sequence[Callable[[], Ears]],
+    thinking: Sequence[Model],
+    speaking: Sequence[Callable[[], Voice]],
+    options: FailoverOptions,
+    speech: LocalSpeech | None = None,
+) -> Providers:
+    """Single providers, put together: of each part the next one stands in where one fails."""
+    hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
+    thinking = list(map(WitnessedModel, thinking))
+    ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
+
+    def ears() -> Ears:
+        return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, options)
+
+    def voice(language: str) -> Voice:
+        return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)
+
+    model = thinking[0] if len(thinking) == 1 else FailoverModel(thinking, Health(len(thinking)), options)
+    return Providers(ears, model, voice, speech)
+
+
+class _Speaking:
+    """The voices of one language."""
+
+    def __init__(self, config: Config, code: str, chosen: tuple[str, ...], local: Callable[[], Any]) -> None:
+        own = next((one.voice for one in config.languages if one.code == code), "")
+        names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
+        config = _speaking(config, code, names[0])
+        self._makers = [seen_voice(_maker(_VOICES, name, config, local)) for name in names]
+        self._health = Health(len(names))
+        self._failover = config.failover
+
+    def voice(self) -> Voice:
+        """A voice for a call."""
+        makers = self._makers
+        return makers[0]() if len(makers) == 1 else FailoverVoice(makers, self._health, self._failover)
+
+
+def _speaking(config: Config, code: str, first: str) -> Config:
+    """`config` with voices that speak the language of that code; its own voice is one of the provider `first`."""
+    one = next((one for one in config.languages if one.code == code), None)
+    if one is None:
+        return config
+    sections = {"elevenlabs": "language_code", "cartesia_voice": "language", "assemblyai_voice": "language"}
+    changed = {name: {key: code} for name, key in sections.items()}
+    if one.voice_id and first in _VOICE_KEYS:
+        section, key = _VOICE_KEYS[first]
+        changed.setdefault(section, {})[key] = one.voice_id
+    return replace(config, **{name: replace(getattr(config, name), **values) for name, values in changed.items()})
+
+
+_VOICE_KEYS = {
+    "elevenlabs": ("elevenlabs", "voice_id"),
+    "cartesia": ("cartesia_voice", "voice_id"),
+    "assemblyai": ("assemblyai_voice", "voice_id"),
+    "deepgram": ("deepgram_voice", "model"),
+    "polly": ("polly", "voice_id"),
+    "openai": ("openai_voice", "voice"),
+}
+"""Where the configuration names the voice of each provider."""
+
+
+def _hearing(config: Config) -> Config:
+    """Ears that know which languages to expect."""
+    parts = {
+        name: replace(getattr(config, name), languages=getattr(config, name).languages or config.codes)
+        for name in ("assemblyai", "cartesia", "deepgram")
+        if config.languages
+    }
+    return replace(config, **parts)
+
+
+def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:
+    return local if name == "local" else lambda: offers[name].make(config)
+
+
+async def _models(config: Config, names: Sequence[str]) -> list[Model]:
+    found: list[Model] = []
+    for name in names:
+        if name == "local":
+            local = LocalModel(business=config.agent.business)
+            if models.missing() is None:
+                await local.warm()
+            found.append(local)
+        else:
+            found.append(_MODELS[name].make(config))
+    return found

@@ -1,0 +1,47 @@
+"""An operator who speaks with a caller from a page of the dashboard: ICE and DTLS in place of a telephone's leg."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from media.browsers import PathFailed, Way
+from media.engine import MediaEngine
+from sipgw.browser.call import link
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.jsep import BrowserOffer
+from sipgw.sip.leg import Ended
+from sipgw.transfer.party import Party
+from sipgw.transfer.transfer import closing
+
+
+class OnPage(Party):
+    """Somebody who speaks from a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
+
+    returns = True
+
+    def __init__(self, line: PhoneLine, path: Way) -> None:
+        super().__init__(line)
+        self._path = path
+
+    async def follow(self) -> None:
+        """See `sipgw.transfer.party.Party.follow`."""
+        self.line.end(await self._path.gone())
+
+
+@contextlib.asynccontextmanager
+async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine) -> AsyncIterator[OnPage]:
+    """Wait for the browser; the block begins when it has connected, and hangs up at its end. Raises `CallFailed`,
+    `PortsExhausted` or `MediaDown`."""
+    line = PhoneLine()
+    channel = await engine.open(line.on_media)
+    far = offer.far
+    with closing(channel):
+        line.attach(channel)
+        try:
+            await path.connect(far.user, far.password, far.fingerprints)
+            await link(offer, path, engine.host, channel, line)
+            yield OnPage(line, path)
+        except PathFailed as failed:
+            raise CallFailed(Ended("network", "ICE", str(failed), 408)) from None
+        finally:
+            await path.close()

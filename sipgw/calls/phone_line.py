@@ -1,0 +1,235 @@
+"""The telephone as the agent's line: sound, keys and silence of one media channel."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from agent import line as agent_line
+from media import channel as media
+from media.session import Format
+from media.srtp import Keys as SrtpKeys
+from sipgw.calls.audience import Audience
+from sipgw.calls.keys import Keys, Way
+from sipgw.replay.witness import WITNESS
+from sipgw.sip.offer_answer import Negotiated
+
+log = structlog.get_logger()
+
+EVENTS_KEPT = 500
+"""Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
+NO_RTP_LIMIT = 30.0
+"""Seconds without a packet from the caller after which the call is given up."""
+SILENCE = b"\xff"
+"""Mu-law."""
+
+
+class Keeper(Protocol):
+    """What records a call."""
+
+    def pressed(self, key: str) -> None:
+        """The caller presses a key."""
+
+    def seclude(self, on: bool) -> None:
+        """Keep nothing of what follows, or go on."""
+
+
+@dataclass
+class Apart:
+    """Why the agent does not hear the caller."""
+
+    held: bool = False
+    """They have put us on hold."""
+    aside: bool = False
+    """Somebody else speaks with them."""
+    secluded: bool = False
+    """They press what nobody may read."""
+
+    @property
+    def any(self) -> bool:
+        """Whether one of these is so."""
+        return self.held or self.aside or self.secluded
+
+
+class PhoneLine:
+    """An `agent.line.Line` on a media channel."""
+
+    def __init__(self, *, inband_keys: bool = False) -> None:
+        """`inband_keys` listens for keys in the sound when no telephone events are agreed."""
+        self.dropped = 0
+        self.gone = asyncio.Event()
+        """Whether nobody is there any more."""
+        self.utterance = 0
+        """The number of the last one that was said."""
+        self.keeper: Keeper | None = None
+        """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
+        self._inband_keys = inband_keys
+        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
+        self._channel: media.Channel | None = None
+        self._keys = Keys()
+        self._apart = Apart()
+        self.audience = Audience(lambda on: self._live.listen(on=on))
+        """Who listens live."""
+        self.joined: PhoneLine | None = None
+        """Whom the caller speaks with instead."""
+
+    @property
+    def mos(self) -> float:
+        """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
+        return self._channel.mos if self._channel else 0.0
+
+    def attach(self, channel: media.Channel) -> None:
+        """Use `channel` for sound; to be called before the conversation begins."""
+        self._channel = channel
+
+    def exchange(self, negotiated: Negotiated) -> None:
+        """Begin to exchange sound as `negotiated`, or go on so."""
+        if negotiated.on_hold is not self._apart.held:
+            self._apart.held = negotiated.on_hold
+            if not self._apart.aside:
+                self._events.put_nowait(agent_line.Away(self._apart.held))
+        agreed = negotiated.srtp
+        form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys)
+        remote = [negotiated.remote_address, negotiated.remote_port]
+        self._note("exchange", format=asdict(form), remote=remote, direction=negotiated.direction)
+        self._live.connect(
+            form,
+            (negotiated.remote_address, negotiated.remote_port),
+            control=negotiated.control,
+            keys=SrtpKeys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki) if agreed else None,
+            send=negotiated.direction in ("sendrecv", "sendonly"),
+            receive=negotiated.direction in ("sendrecv", "recvonly"),
+        )
+
+    def on_media(self, event: media.MediaEvent) -> None:
+        """Take what the media process reports."""
+        match event:
+            case media.Frames() | media.Digit() if self._events.qsize() >= EVENTS_KEPT:
+                self.dropped += 1
+            case media.Frames(ulaw, at):
+                heard = SILENCE * len(ulaw) if self._apart.any else ulaw  # what is not meant for the agent
+                self._events.put_nowait(agent_line.Audio(heard, at))
+            case media.Digit(key, at):
+                self.press(key, "rtp", at)
+            case media.Listened(stereo):
+                self.audience.hear(stereo)
+            case media.Started(utterance, at):
+                self._events.put_nowait(agent_line.Started(utterance, at))
+            case media.Finished(utterance, at):
+                self._events.put_nowait(agent_line.Finished(utterance, at))
+            case media.NoRtp() if self._apart.held:
+                pass  # who holds us may play music, but need not
+            case media.NoRtp(seconds):
+                log.warning("nothing is heard from the caller", seconds=round(seconds))
+                if seconds >= NO_RTP_LIMIT:
+                    self.end(f"no sound arrived for {seconds:.0f} s")
+            case media.Dead(cause):
+                self.end(cause)
+
+    def press(self, key: str, way: Way, at: float) -> None:
+        """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
+        if way == "info" and not self._apart.secluded:
+            self._note("key", key=key)
+        if not self._keys.press(key, way, at):
+            return
+        if self.joined is not None and way == "info":  # the media process has pressed what came as sound
+            self.joined.send_digits(key)
+        if self._apart.aside:
+            return
+        if self.keeper is not None and not self._apart.secluded:
+            self.keeper.pressed(key)
+        if self._events.qsize() < EVENTS_KEPT:
+            self._events.put_nowait(agent_line.Digit(key, at))
+
+    def end(self, cause: str) -> None:
+        """Tell the agent that nobody is there any more."""
+        self._note("end", cause=cause)
+        self.gone.set()
+        self.audience.hear(b"")
+        self._events.put_nowait(agent_line.Gone(cause))
+
+    # Somebody else speaks
+
+    def step_aside(self, music: bytes = b"") -> None:
+        """Keep the agent from hearing and being heard; the caller hears `music`, mu-law, in a loop."""
+        self._note("step_aside")
+        self._live.music(music)
+        if not self._apart.aside:
+            self._apart.aside = True
+            self._events.put_nowait(agent_line.Away(away=True, taken=True))
+
+    def step_back(self) -> None:
+        """Let the agent hear and speak again."""
+        self._note("step_back")
+        self.part()
+        if self._apart.aside:
+            self._apart.aside = False
+            self._events.put_nowait(agent_line.Away(away=self._apart.held))
+
+    def join(self, other: "PhoneLine", *, heard: bool = False) -> None:
+        """Let the other sides of both lines speak with each other; `heard`, if this one's agent comes back later."""
+        self.joined, other.joined = other, self
+        self._live.bridge(other._live, heard=heard)  # noqa: SLF001  of our own kind
+
+    def part(self) -> None:
+        """End that, and music."""
+        if self.joined is not None:
+            self.joined.joined = None
+        self.joined = None
+        self._live.unbridge()
+
+    async def events(self) -> AsyncIterator[agent_line.LineEvent]:
+        """See `agent.line.Line.events`."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, agent_line.Gone):
+                return
+
+    def say(self, utterance: int, ulaw: bytes) -> None:
+        """See `agent.line.Line.say`."""
+        self.utterance = utterance
+        self._live.say(utterance, ulaw)
+
+    def finish(self, utterance: int) -> None:
+        """See `agent.line.Line.finish`."""
+        self._live.finish(utterance)
+
+    def send_digits(self, keys: str) -> None:
+        """See `agent.line.Line.send_digits`."""
+        self._note("sent", keys=keys)
+        self._live.send_digits(keys)
+
+    def seclude(self, on: bool) -> None:
+        """See `agent.line.Line.seclude`."""
+        self._apart.secluded = on
+        if self.keeper is not None:
+            self.keeper.seclude(on)
+
+    def pause(self) -> None:
+        """See `agent.line.Line.pause`."""
+        self._note("pause")
+        self._live.pause()
+
+    def resume(self) -> None:
+        """See `agent.line.Line.resume`."""
+        self._note("resume")
+        self._live.resume()
+
+    def stop(self) -> agent_line.Heard:
+        """See `agent.line.Line.stop`."""
+        self._note("stop")
+        return agent_line.Heard(*self._live.stop())
+
+    def _note(self, do: str, **values: Any) -> None:
+        """Tell the witness of the call that we are in, if it has one."""
+        if (witness := WITNESS.get()) is not None:
+            witness.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
+
+    @property
+    def _live(self) -> media.Channel:
+        if self._channel is None:
+            raise RuntimeError("the line has no channel yet")
+        return self._channel

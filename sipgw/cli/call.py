@@ -1,0 +1,137 @@
+"""``sipgw call``: one call, shown as it goes on, by the gateway that runs here or by a process of its own."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
+from sipgw import log
+from sipgw.agents.agents import DEFAULT, VariableError
+from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.config import Config
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.gateway import Gateway
+from sipgw.outbound.call_out import RING_TIMEOUT, Errand
+from sipgw.outbound.dialler import Places
+from sipgw.outbound.elsewhere import found
+from sipgw.outbound.routes import NotDialled
+
+Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
+EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
+        "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20}  # fmt: skip
+"""Exit statuses of calls in which nobody spoke; every other ending is 0."""
+
+
+def call(
+    number: Annotated[str, typer.Argument(help="Telephone number, best with + and country code.")],
+    agent: Annotated[str, typer.Option("--agent", "-a", help="Who speaks: the name of a file of agents/.")] = DEFAULT,
+    var: Annotated[list[str] | None, typer.Option("--var", help="A value for the agent, as name=Ann.")] = None,
+    trunk: Annotated[str, typer.Option(help="The trunk to call through; default: all, in their order.")] = "",
+    caller_id: Annotated[str, typer.Option(help="The number to show; one of the trunk's.")] = "",
+    consent: Annotated[bool, typer.Option("--consent", help="The person has asked to be called.")] = False,
+    ring: Annotated[float, typer.Option(min=1, max=300, help="Seconds that it may ring.")] = RING_TIMEOUT,
+    alone: Alone = False,
+    config: ConfigFile = None,
+) -> None:
+    """Call somebody and let the agent talk with them: by the gateway that runs on this machine, or without one.
+
+    Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
+    15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
+    """
+    try:
+        errand = Errand(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
+    except ValueError as error:
+        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    with one_line_errors():
+        settings, agents = load_all(config)
+        log.configure(log.LogOptions(level="warning"))
+        ending = asyncio.run(_call(settings, agents, errand, alone=alone))
+    raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """``name=value`` as a dictionary. Raises `ValueError`."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"--var {text[:60]!r}: write it as name=value")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def unregistered(config: Config) -> Config:
+    """`config` for a process beside the running gateway: a SIP port of its own, and nothing registered there.
+
+    A second registration would draw calls away from the gateway, and calls out need none: they carry the password.
+    """
+    trunks = tuple(
+        replace(
+            trunk, mode="peer", registrar="", domain=trunk.domain or trunk.registrar, options_every=0,
+            proof="network", networks=trunk.networks or ("192.0.2.0/24",),
+        )
+        for trunk in config.trunks
+    )  # fmt: skip
+    return replace(
+        config, trunks=trunks, accounts=(), sip=replace(config.sip, port=0, tls=replace(config.sip.tls, port=0))
+    )
+
+
+@contextlib.asynccontextmanager
+async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) -> AsyncIterator[Places]:
+    """The gateway that runs here, which is told; without one a gateway in this process."""
+    async with contextlib.AsyncExitStack() as stack:
+        running = None if alone else await stack.enter_async_context(found(config))
+        if running is not None:
+            err.print(f"by the gateway that runs at {running.url}", soft_wrap=True)
+            yield running
+        else:
+            yield await stack.enter_async_context(Gateway(unregistered(config), agents))
+
+
+async def _call(config: Config, agents: Mapping[str, Config], errand: Errand, *, alone: bool) -> Ending | None:
+    """How it ended; None if it could not be made."""
+    async with placing(config, agents, alone=alone) as places:
+        places.watchers.add(show)
+        try:
+            placed = places.place(errand)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, placed.stop)
+            return await placed.ended()
+        except (NotDialled, VariableError) as error:
+            err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+            return None
+
+
+def show(event: Event) -> None:
+    """Print what happens in a call."""
+    match event:
+        case CallBegan(called=number, trunk=trunk):
+            out.print(f"[bold]calling[/]   {escape(number)} through {escape(trunk)}", soft_wrap=True)
+        case CallRinging():
+            out.print("[bold]ringing[/]")
+        case CallAnswered():
+            out.print("[bold green]answered[/]")
+        case AnsweredBy(who=who, why=why):
+            out.print(f"[bold]it is[/]     a {who}: {escape(why)}", soft_wrap=True)
+        case CallReported(report=CallerSaid(text, final=True)):
+            out.print(f"[cyan]person[/]    {escape(text)}", soft_wrap=True)
+        case CallReported(report=AgentSays(text)):
+            out.print(f"[green]agent[/]     {escape(text)}", soft_wrap=True)
+        case CallReported(report=ToolDone(run)):
+            came = run.error or run.result
+            out.print(f"[magenta]tool[/]      {run.name} {escape(f'{run.arguments} → {came}')}", soft_wrap=True)
+        case CallReported(report=Interrupted(heard)):
+            out.print(f"[yellow]          interrupted; heard: {escape(heard)}[/]", soft_wrap=True)
+        case CallReported(report=ProviderFailed(part, cause)):
+            out.print(f"[red]failed[/]    {part}: {escape(cause)}", soft_wrap=True)
+        case CallEnded(ending=ending):
+            cause = f": {escape(ending.cause)}" if ending.cause else ""
+            out.print(f"[bold]ended[/]     {ending.kind.replace('_', ' ')}{cause}", soft_wrap=True)

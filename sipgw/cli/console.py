@@ -1,0 +1,68 @@
+"""What the commands share: the console, the configuration, and errors told in one line."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from agent.errors import ProviderError
+from agent.tools import ToolFileError
+from media.channel import MediaDown
+from media.srtp import SrtpUnavailableError
+from sipgw.agents.agents import load_agents
+from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
+from sipgw.gate.audit import AuditError
+from sipgw.gate.hook import HookError
+from sipgw.sip.endpoint import EndpointError
+from sipgw.store import StoreError
+from sipgw.web.accounts import AccountError
+from sipgw.web.server import WebError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
+EXPECTED = (
+    ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
+    AuditError, HookError,
+    AccountError,
+)  # fmt: skip
+"""Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
+
+
+def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
+    """The configuration, and those of the agents beside it. Raises `ConfigError`."""
+    settings = load(path)
+    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Tell an expected error in one line and exit with 1."""
+    try:
+        yield
+    except EXPECTED as error:
+        _say_error(error)
+        raise typer.Exit(1) from None
+    except BaseExceptionGroup as group:
+        expected, other = group.split(EXPECTED)
+        if expected is None or other is not None:
+            raise
+        for leaf in _leaves(expected):
+            _say_error(leaf)
+        raise typer.Exit(1) from None
+
+
+def _say_error(error: BaseException) -> None:
+    err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,147 @@
+"""``sipgw dnc``: our own do-not-call list, and what the gate would say."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.markup import escape
+
+from sipgw import log
+from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.config import Config
+from sipgw.gate.dnc import LINE, OwnList
+from sipgw.gate.gate import Dial, Refused, gate_of
+from sipgw.gate.number_set import TOLD, numbers_of
+from sipgw.numbers import NumberError, check_country, e164
+from sipgw.store import Store
+from sipgw.trunks.trunks import Trunks
+
+T = TypeVar("T")
+
+dnc = typer.Typer(no_args_is_help=True, help="The do-not-call list.")
+
+Number = Annotated[str, typer.Argument(help="Telephone number, best with + and country code.")]
+Country = Annotated[str, typer.Option(help="Where numbers without + are dialled from, as US.")]
+
+
+@dnc.command()
+def add(
+    number: Number,
+    country: Country = "",
+    note: Annotated[str, typer.Option(help="Why; kept beside it.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Put a number on the list: from now on it is not called."""
+    wanted = _e164(number, country)
+    new = _on_list(config, lambda own: own.add(wanted, "cli", note=note))
+    out.print(f"{wanted} is on the list" if new else f"{wanted} was on the list already")
+
+
+@dnc.command()
+def remove(number: Number, country: Country = "", config: ConfigFile = None) -> None:
+    """Take a number from the list."""
+    wanted = _e164(number, country)
+    if not _on_list(config, lambda own: own.remove(wanted)):
+        err.print(f"{wanted} is not on the list")
+        raise typer.Exit(1)
+    out.print(f"{wanted} is no longer on the list")
+
+
+@dnc.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="One number a line, or a CSV with the numbers in its first column.")],
+    country: Country = "",
+    config: ConfigFile = None,
+) -> None:
+    """Put all numbers of a file on the list. Lines that are not understood are named; the others count."""
+    country = _country(country)
+    numbers, broken = [], 0
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            for line, number in numbers_of(iter(lambda: lines.readline(LINE), ""), country):
+                if isinstance(number, int):
+                    numbers.append(f"+{number}")
+                    continue
+                broken += 1
+                if broken <= TOLD:
+                    err.print(f"{file}:{line}: {escape(number)}", soft_wrap=True)
+    except OSError as error:
+        err.print(f"[red]error:[/] cannot read {file}: {error.strerror}")
+        raise typer.Exit(1) from None
+    added = _on_list(config, lambda own: own.add_all(numbers, "import", note=file.name))
+    there = len(set(numbers)) - added
+    out.print(f"{added} numbers added, {there} were on the list already, {broken} lines not understood")
+
+
+@dnc.command("list")
+def list_(
+    after: Annotated[str, typer.Option(help="Only numbers behind this one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    config: ConfigFile = None,
+) -> None:
+    """Print the list."""
+
+    async def read(own: OwnList) -> tuple[list[Any], int]:
+        return await own.entries(limit, after), await own.count()
+
+    entries, count = _on_list(config, read)
+    for entry in entries:
+        out.print(f"{entry.number}  {escape(str(entry))}", soft_wrap=True)
+    if len(entries) < count:
+        out.print(f"{count} numbers in all")
+
+
+@dnc.command()
+def check(
+    number: Number,
+    trunk: Annotated[str, typer.Option(help="Through this trunk; default: the first.")] = "",
+    agent: Annotated[str, typer.Option("--agent", "-a", help="By the rules of this agent.")] = "",
+    consent: Annotated[bool, typer.Option("--consent", help="The person has agreed to be called.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Say whether the gate would let a number be called now, and if not, which rule and why. Nobody is called.
+
+    Exit status: 0 if it may be called, 14 if not.
+    """
+
+    async def judge(settings: Config, agents: dict[str, Config]) -> Any:
+        trunks = Trunks(settings.trunks)
+        first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
+        async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
+            return await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
+
+    with one_line_errors():
+        log.configure(log.LogOptions(level="error"))
+        verdict = asyncio.run(judge(*load_all(config)))
+    if isinstance(verdict, Refused):
+        again = f"; it may be called from {verdict.again.astimezone():%d %B %H:%M} on" if verdict.again else ""
+        out.print(f"[red]refused[/] ({verdict.rule}): {escape(verdict.reason)}{again}", soft_wrap=True)
+        raise typer.Exit(14)
+    out.print(f"{verdict.number} may be called now")
+
+
+def _e164(number: str, country: str) -> str:
+    try:
+        return e164(number, _country(country))
+    except NumberError as error:
+        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def _country(country: str) -> str:
+    try:
+        check_country(country)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return country.upper()
+
+
+def _on_list(config: Path | None, act: Callable[[OwnList], Awaitable[T]]) -> T:
+    async def run(settings: Config) -> T:
+        async with Store(settings.store) as store:
+            return await act(OwnList(store))
+
+    with one_line_errors():
+        return asyncio.run(run(load_all(config)[0]))

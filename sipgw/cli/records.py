@@ -1,0 +1,107 @@
+"""``sipgw records``: export, forget, purge."""
+
+import asyncio
+import contextlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sipgw.agents.agents import Agents
+from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.records.export import as_csv, as_json
+from sipgw.records.forgetting import forget_everywhere
+from sipgw.records.upkeep import delete_old
+from sipgw.store import CallFilter, Store
+from sipgw.store.retention import RetentionOptions
+
+records = typer.Typer(
+    no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
+)
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+
+
+@records.command()
+def export(
+    config: ConfigFile = None,
+    json_: Annotated[bool, typer.Option("--json", help="Everything, as a JSON array (the default).")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="A line for each call.")] = False,
+    since: Day = None,
+    until: Day = None,
+    number: Annotated[str, typer.Option(help="Who called or was called; * at the end for any rest.")] = "",
+    trunk: str = "",
+    agent: str = "",
+    ending: str = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: the terminal.")] = None,
+) -> None:
+    """Write the records of calls, newest first."""
+    if json_ and csv:
+        err.print("choose one of --json and --csv")
+        raise typer.Exit(2)
+    with one_line_errors():
+        settings, agents = load_all(config)
+        wanted = CallFilter(_utc(since), _utc(until), number, trunk, agent, ending=ending)
+
+        async def run() -> None:
+            async with Store(settings.store) as store:
+                kind = as_csv if csv else as_json
+                with (
+                    output.open("w", encoding="utf-8", newline="")
+                    if output
+                    else contextlib.nullcontext(sys.stdout) as to
+                ):
+                    async for text in kind(store, wanted, Agents(settings, agents).redact("exports")):
+                        to.write(text)
+
+        asyncio.run(run())
+
+
+@records.command("forget")
+def forget_number(
+    number: Annotated[str, typer.Argument(help="The number of who is to be forgotten.")],
+    config: ConfigFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete all of a caller: records, what was said, recordings, planned calls; only the do-not-call list stays."""
+    if not yes:
+        typer.confirm(f"Delete all records and recordings of {number}?", abort=True)
+    with one_line_errors():
+        settings, _ = load_all(config)
+
+        async def run() -> None:
+            async with Store(settings.store) as store:
+                gone = await forget_everywhere(store, settings, number)
+                calls, recordings = gone.removed.calls, gone.removed.recordings
+                out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
+                out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
+                for entry in gone.kept:
+                    out.print(
+                        f"kept: {entry.number} is on the do-not-call list {entry}, as the law wants; without it they "
+                        "could be called again",
+                        soft_wrap=True,
+                    )
+
+        asyncio.run(run())
+
+
+@records.command("purge")
+def purge_old(config: ConfigFile = None) -> None:
+    """Delete what is older than [retention] allows, now."""
+    with one_line_errors():
+        settings, _ = load_all(config)
+        if settings.retention == RetentionOptions():
+            err.print("nothing is ever too old: set days in [retention]")
+            raise typer.Exit(1)
+
+        async def run() -> None:
+            async with Store(settings.store) as store:
+                gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folders)
+                out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
+
+        asyncio.run(run())
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)

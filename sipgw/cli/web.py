@@ -1,0 +1,98 @@
+"""``sipgw web``: passwords and keys, from the command line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar, cast
+
+import typer
+
+from sipgw import log
+from sipgw.cli.console import ConfigFile, one_line_errors
+from sipgw.config import load
+from sipgw.store import Store
+from sipgw.web.accounts import ADMIN, AccountError, Accounts
+from sipgw.web.who import SCOPES, Role
+
+T = TypeVar("T")
+TERMINAL = "terminal"
+"""Who acts in the audit log."""
+
+web = typer.Typer(no_args_is_help=True, help="Passwords of the dashboard, keys of the REST interface.")
+key = typer.Typer(no_args_is_help=True, help="Keys for programs.")
+web.add_typer(key, name="key")
+
+
+def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with Store(load(config).store) as store:
+            return await work(Accounts(store))
+
+    log.configure(log.LogOptions(level="warning"))
+    with one_line_errors():
+        return asyncio.run(run())
+
+
+@web.command()
+def password(
+    user: Annotated[str, typer.Option(help="Whose password.")] = ADMIN,
+    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "admin",
+    config: ConfigFile = None,
+) -> None:
+    """Set a password; makes the user if there is none of that name."""
+    chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def change(accounts: Accounts) -> None:
+        await accounts.set_user(user, cast(Role, role), chosen)
+        await accounts.note(TERMINAL, "set a password", user, role)
+
+    _with_accounts(config, change)
+    typer.echo(f"{user} may sign in as {role}")
+
+
+@web.command()
+def users(config: ConfigFile = None) -> None:
+    """Who may sign in."""
+    for name, role in _with_accounts(config, Accounts.users).items():
+        typer.echo(f"{name}  {role}")
+
+
+@key.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="What the key is for.")] = "key",
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"What it may do, more than once: {', '.join(SCOPES)}.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a key; it is printed this once."""
+
+    async def make(accounts: Accounts) -> str:
+        made = await accounts.add_key(name, scope or ())
+        await accounts.note(TERMINAL, "made a key", name, " ".join(scope or ()))
+        return made
+
+    typer.echo(_with_accounts(config, make))
+
+
+@key.command("list")
+def show(config: ConfigFile = None) -> None:
+    """All keys, without their secrets."""
+    for one in _with_accounts(config, Accounts.keys):
+        typer.echo(f"{one.id}  {one.name}  {' '.join(sorted(one.scopes))}")
+
+
+@key.command()
+def revoke(
+    id: Annotated[str, typer.Argument(help="As `sipgw web key list` shows it.")],  # noqa: A002
+    config: ConfigFile = None,
+) -> None:
+    """Make a key worthless at once."""
+
+    async def end(accounts: Accounts) -> None:
+        if not await accounts.revoke(id):
+            raise AccountError(f"there is no key {id!r}")
+        await accounts.note(TERMINAL, "revoked a key", id)
+
+    _with_accounts(config, end)
+    typer.echo("revoked")

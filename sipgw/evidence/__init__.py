@@ -1,0 +1,1 @@
+"""What shows how a call went: messages, packets, moments."""

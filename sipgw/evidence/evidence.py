@@ -1,0 +1,153 @@
+"""What is kept of each call so that one can see what happened in it: SIP messages, packets, and their capture file."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from media.engine import MediaEngine
+from sipgw.agents.agents import Agents
+from sipgw.config import Config
+from sipgw.events import CallAnswered, CallEnded, Event, Sound, Watcher
+from sipgw.evidence.capture import CaptureOptions, SipCapture
+from sipgw.evidence.pcap import Pcap
+from sipgw.evidence.timelines import Timelines, private
+from sipgw.replay.keeping import Bundles
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.trace import Traced, Tracer
+from sipgw.store.files import file_name
+from sipgw.telemetry.tracing import tracing
+
+log = structlog.get_logger()
+
+CALLS = 2000
+"""Calls of which it is remembered where their packets are."""
+AT_ONCE = 64 * 1024
+"""Bytes of a capture file that are handed out at a time."""
+WRITERS = 64
+"""Capture files that may be waiting to be written; beyond that, none is for the call that ends."""
+
+
+def _whose() -> str:
+    """The call on whose behalf something is done: see `structlog.contextvars`."""
+    return str(structlog.contextvars.get_contextvars().get("call", ""))
+
+
+class Evidence:
+    """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
+
+    def __init__(
+        self,
+        options: CaptureOptions,
+        also: Tracer | None = None,
+        agents: Agents | None = None,
+    ) -> None:
+        """`also` is told of every SIP message too; `agents` know what must not be kept of words."""
+        self.options = options
+        self.sip = SipCapture(options.sip_megabytes << 20, _whose)
+        self.tracers = [self.sip.trace] + ([also] if also else [])
+        """All are told every SIP message."""
+        agents = agents or Agents(Config(), {})
+        self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
+        self.bundles = Bundles(options, agents, self.sip.of)
+        self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
+        self._sounds: dict[str, Sound] = {}
+        self._engine: MediaEngine | None = None
+        self._endpoint: Endpoint | None = None
+        self._group = asyncio.TaskGroup()
+        self._writing = 0
+
+    @contextlib.asynccontextmanager
+    async def gathering(self, engine: MediaEngine, endpoint: Endpoint, folder: Path) -> AsyncIterator[Self]:
+        """Until the block ends, gather; `folder` is for timelines."""
+        self._engine, self._endpoint = engine, endpoint
+        if self.options.traces and (traced := tracing()):
+            self._watchers.append(traced)
+        for one in self.options.folders:
+            await asyncio.to_thread(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
+        async with self.timelines.kept_in(folder), self._group:
+            yield self
+
+    @property
+    def engine(self) -> MediaEngine | None:
+        """The media process, while there is one."""
+        return self._engine
+
+    def trace(self, traced: Traced) -> None:
+        """Take a SIP message, credentials masked already."""
+        for tracer in self.tracers:
+            tracer(traced)
+
+    def watch(self, event: Event) -> None:
+        """Follow the calls."""
+        for watch in self._watchers:
+            watch(event)
+        if isinstance(event, CallAnswered) and event.sound:
+            self._sounds[event.call] = event.sound
+            while len(self._sounds) > CALLS:
+                del self._sounds[next(iter(self._sounds))]
+        elif isinstance(event, CallEnded) and self.options.folder:
+            self._spawn(self._write(event.call))
+        if self.bundles.watch(event):
+            self._spawn(self.bundles.keep(event.call, self._engine))
+
+    def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
+        if self._writing >= WRITERS:
+            writing.close()
+            return
+        self._writing += 1
+        self._group.create_task(writing).add_done_callback(self._written)
+
+    def _written(self, _: object) -> None:
+        self._writing -= 1
+
+    async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
+        """The capture file of a call, in pieces; nothing if nothing of it is kept."""
+        ladder = self.sip.of(call)
+        sound = self._sounds.get(call)
+        if ladder is None and sound is None:
+            return
+        offset = datetime.now(UTC).timestamp() - asyncio.get_running_loop().time()
+        file, messages = Pcap(), list(ladder.messages if ladder else ())
+        piece = bytearray(file.header())
+        if sound and self._engine:
+            async for packet in self._engine.packets(sound.channel):
+                while messages and messages[0].at <= packet.at:
+                    piece += self._message(file, messages.pop(0), offset)
+                ours = sound.host, sound.port + packet.control
+                source, target = (ours, packet.remote) if packet.out else (packet.remote, ours)
+                piece += file.udp(packet.at + offset, source, target, packet.data, packet.size)
+                if len(piece) >= AT_ONCE:
+                    yield bytes(piece)
+                    piece.clear()
+        for message in messages:
+            piece += self._message(file, message, offset)
+        yield bytes(piece)
+
+    async def bundle(self, call: str) -> bytes:
+        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.replay.keeping.NotKept`."""
+        return await self.bundles.bundle(call, self._engine)
+
+    def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
+        here = self._endpoint
+        ours = (here.contact_host(message.peer), here.port) if here else ("", 0)
+        theirs = message.peer.host, message.peer.port
+        source, target = (theirs, ours) if message.direction == "in" else (ours, theirs)
+        return file.sip(message.at + offset, message.peer.transport, source, target, message.data)
+
+    async def _write(self, call: str) -> None:
+        """Write the capture file of a call that has ended, readable by us alone."""
+        path = Path(self.options.folder) / f"{file_name(call)}.pcap"
+        try:
+            file = await asyncio.to_thread(private, path)
+            try:
+                async for piece in self.pcap(call):
+                    await asyncio.to_thread(file.write, piece)
+            finally:
+                await asyncio.to_thread(file.close)
+        except OSError as error:
+            log.warning("capture not written", file=str(path), cause=error.strerror)

@@ -1,0 +1,156 @@
+"""Why a call ended, was slow, silent or refused: a plain sentence, what shows it, and what to change. Sans-IO."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from statistics import median
+from typing import Any, NamedTuple
+
+
+class Explained(NamedTuple):
+    """Something that happened, in plain words."""
+
+    what: str
+    evidence: tuple[str, ...]
+    fix: str
+    """What to change; empty if nothing is wrong."""
+    bad: bool = True
+    """Whether it is a problem."""
+
+
+class Rule(NamedTuple):
+    """What an ending means: the first rule counts whose kind is the ending's and whose pattern is in its cause."""
+
+    kind: str
+    what: str
+    fix: str = ""
+    pattern: str = ""
+
+
+KEYS = "Check its key, balance and limits at the provider; name another as ears_backup, model_backup or voice_backup."
+_TABLE = tomllib.loads((files("sipgw.evidence") / "endings.toml").read_text("utf-8"))
+RULES = tuple(Rule(**entry) for entry in _TABLE["ending"])
+"""Endings of calls that were let in or made."""
+STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
+"""Final statuses of SIP: what they mean here, and what helps."""
+SLOW = 1.5
+"""Seconds of a typical answer above which people talk over the agent."""
+PARTS = {
+    "hearing": (
+        "the recogniser to notice that the caller had finished",
+        "Choose [agent] ears that know the end of a turn.",
+    ),
+    "thinking": (
+        "the language model's first word",
+        "Choose a smaller or nearer [agent] model; a shorter prompt and fewer tools help too.",
+    ),
+    "phrasing": ("the model's first sentence to be complete", "Ask for short first sentences in [agent] prompt."),
+    "voicing": ("the first sound of the voice", "Choose a faster [agent] voice, or a region nearer to this machine."),
+    "sending": ("the sound to leave", "The machine is overloaded: see the media metrics."),
+}  # fmt: skip
+
+
+def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Explained:
+    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call."""
+    status = _final_status(list(messages))
+    shown = (f"Last answer to the INVITE: {status[1]}",) if status else ()
+    if ending is None:
+        return _by_status(status) if status else Explained("The call is going on.", (), "", bad=False)
+    kind, cause = str(ending.get("kind", "")), str(ending.get("cause", ""))
+    evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *shown)
+    for rule in RULES:
+        if rule.kind == kind and re.search(rule.pattern, cause, re.IGNORECASE):
+            return Explained(rule.what, evidence, rule.fix, bad=bool(rule.fix))
+    number = re.search(r"\b([3-6]\d\d)\b", cause)
+    meaning = STATUSES.get(int(number[1])) if number else None
+    what, fix = meaning or (f"The call ended: {kind or 'nobody knows how'}.", "See the events and the ladder below.")
+    return Explained(what, evidence, fix)
+
+
+def _by_status(status: tuple[int, str, bool]) -> Explained:
+    number, line, ours = status
+    who = "We refused the call" if ours else "The other side refused the call"
+    if number < 300:
+        return Explained("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
+    what, fix = STATUSES.get(number, ("", "See the ladder below."))
+    return Explained(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
+
+
+def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | None:
+    """The last final answer to an INVITE: status, line, whether we sent it."""
+    found = None
+    for message in messages:
+        match = re.match(r"SIP/2\.0 ([2-6]\d\d)", str(message.get("start", "")))
+        if match and re.search(r"(?im)^cseq\s*:\s*\d+\s+INVITE\s*$", str(message.get("text", ""))):
+            found = int(match[1]), str(message["start"]).removeprefix("SIP/2.0 "), bool(message.get("out"))
+    return found
+
+
+def findings(timeline: Mapping[str, Any]) -> list[Explained]:
+    """What else was wrong with a call, silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
+    found = [*_silent(timeline), *_slow(timeline.get("turns", ())), *_lossy(timeline.get("quality", ()))]
+    failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
+    if failures:
+        evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
+        found.append(Explained("A provider failed during the call.", evidence, KEYS))
+    return found
+
+
+def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
+    quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
+    if timeline.get("answered") is None:
+        return
+    given_up = "no sound arrived" in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
+    if quality and not given_up and not any(entry[1] for entry in quality):
+        yield Explained(
+            "Nothing was received from the other side: one-way sound.",
+            (f"No packet in {len(quality)} measurements of five seconds.",),
+            "Open the UDP ports of [media] port_range, and set [sip] public_address behind NAT.",
+        )
+    elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
+        yield Explained(
+            "Sound arrived, but no word was recognised in it.",
+            (f"{len(turns)} turns without a word of the caller.",),
+            "Listen to the recording: is it speech, and in the language of [agent] ears?",
+        )
+    unheard = [turn for turn in turns if turn.get("said") and not turn.get("heard") and not turn.get("interrupted")]
+    if unheard:
+        yield Explained(
+            "Something that the agent meant to say was never heard.",
+            tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
+            "The voice failed or the call ended before; see the events.",
+        )
+
+
+def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
+    latencies = [turn["latency_ms"] for turn in turns if turn.get("latency_ms", {}).get("total")]
+    if not latencies:
+        return
+    typical = median(latency["total"] for latency in latencies) / 1000
+    if typical <= SLOW:
+        return
+    shares = {part: median(latency.get(part, 0) for latency in latencies) / 1000 for part in PARTS}
+    worst = max(shares, key=shares.__getitem__)
+    waited, fix = PARTS[worst]
+    evidence = (
+        f"{shares[worst]:.1f} of {typical:.1f} s from the caller's last word to the answer, the median of "
+        f"{len(latencies)} turns; above {SLOW} s people talk over the agent."
+    )
+    yield Explained(f"The agent answered slowly, mostly waiting for {waited}.", (evidence,), fix)
+
+
+def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Explained]:
+    entries = [tuple(entry) for entry in quality]
+    heard = [entry for entry in entries if entry[1]]
+    bad = [entry for entry in heard if entry[2] > 0.03 or entry[1] < 3.6]
+    if bad:
+        worst = max(bad, key=lambda entry: entry[2])
+        yield Explained(
+            "The caller's sound was damaged on its way to us.",
+            (
+                f"{len(bad)} of {len(heard)} measurements are bad.",
+                f"The worst, at {worst[0]:.0f} s: {worst[2]:.1%} loss, {worst[3]:.3f} s jitter, MOS {worst[1]:.1f}.",
+            ),
+            "Look at the network between the caller and here: Wi-Fi, an overloaded line, a missing QoS mark.",
+        )

@@ -1,0 +1,204 @@
+"""Do-not-call lists: our own in the database, and files that others publish."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+import structlog
+from sqlalchemy import String, delete, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sipgw.gate import number_set
+from sipgw.gate.number_set import NumberSet, TooManyError
+from sipgw.store import Base, Moment, Store
+
+log = structlog.get_logger()
+
+Source = Literal["caller", "key", "cli", "import", "api"]
+CHUNK = 500
+"""Numbers that are written in one statement."""
+LINE = 1000
+"""Characters of a line that are read."""
+
+
+class DoNotCall(Base):
+    """A number that is not called any more."""
+
+    __tablename__ = "do_not_call"
+    number: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """E.164."""
+    since: Mapped[datetime] = mapped_column(Moment)
+    source: Mapped[str] = mapped_column(String(16))
+    """Who put it there: see `Source`."""
+    call: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    """The call in which it was asked for."""
+    note: Mapped[str] = mapped_column(String(200), default="", server_default="")
+
+
+class Entry(NamedTuple):
+    """A number on our own list."""
+
+    number: str
+    since: datetime
+    source: str
+    call: str
+    note: str
+
+    def __str__(self) -> str:
+        who = {"caller": "they asked for it in a call", "key": "they asked for it by a key", "import": "imported"}
+        note = f" ({self.note})" if self.note else ""
+        return f"since {self.since:%Y-%m-%d}, {who.get(self.source, f'by {self.source}')}{note}"
+
+
+_TABLE = DoNotCall.__table__
+_FIND = select(_TABLE)
+_IN_FILE = "SELECT number, since, source, call, note FROM do_not_call WHERE number = ?"
+
+
+class OwnList:
+    """Our own list. What is written is there for every process at once."""
+
+    def __init__(self, store: Store, path: str = "") -> None:
+        """`path` is the file of a SQLite store: a number is found there without a detour through a thread."""
+        self._store = store
+        self._path = path
+        self._file: sqlite3.Connection | None = None
+
+    async def find(self, number: str) -> Entry | None:
+        """The entry of an E.164 number, or None. Raises what the database raises."""
+        if self._path:
+            return self._in_file(number)
+        async with self._store.read() as session:
+            row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
+            return None if row is None else Entry(*row)
+
+    def _in_file(self, number: str) -> Entry | None:
+        if self._file is None:
+            uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
+            self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
+        row = self._file.execute(_IN_FILE, (number,)).fetchone()
+        return None if row is None else Entry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def add(self, number: str, source: Source, call: str = "", note: str = "") -> bool:
+        """Put an E.164 number on the list; returns whether it was not there yet."""
+        return await self.add_all([number], source, call, note) == 1
+
+    async def add_all(self, numbers: Sequence[str], source: Source, call: str = "", note: str = "") -> int:
+        """Put many on the list, all or none; returns how many were not there yet. Earlier entries stay as they are."""
+        added, now = 0, datetime.now(UTC)
+        async with self._store.write() as session:
+            for start in range(0, len(numbers), CHUNK):
+                chunk = dict.fromkeys(numbers[start : start + CHUNK])
+                there = set(await session.scalars(select(DoNotCall.number).where(DoNotCall.number.in_(chunk))))
+                new = [
+                    DoNotCall(number=one, since=now, source=source, call=call[:255], note=note[:200])
+                    for one in chunk
+                    if one not in there
+                ]
+                session.add_all(new)
+                await session.flush()
+                session.expunge_all()
+                added += len(new)
+        return added
+
+    async def remove(self, number: str) -> bool:
+        """Take a number from the list; returns whether it was there."""
+        async with self._store.write() as session:
+            done: Any = await session.execute(delete(DoNotCall).where(DoNotCall.number == number))
+            return bool(done.rowcount)
+
+    async def entries(self, limit: int = 100, after: str = "") -> list[Entry]:
+        """Up to `limit` entries behind the number `after`, by number."""
+        query = _FIND.where(_TABLE.c.number > after).order_by(_TABLE.c.number).limit(limit)
+        async with self._store.read() as session:
+            return [Entry(*row) for row in await session.execute(query)]
+
+    async def count(self) -> int:
+        """How many there are."""
+        async with self._store.read() as session:
+            return await session.scalar(select(func.count()).select_from(DoNotCall)) or 0
+
+
+class _File:
+    """One file of numbers, read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.numbers = NumberSet()
+        self.problem = "it was not read yet"
+        self.stamp: tuple[int, int] | None = None
+
+    def now(self) -> tuple[int, int]:
+        """What changes when the file does; zeros if it is not there."""
+        try:
+            seen = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return (seen.st_mtime_ns, seen.st_size)
+
+    def read(self, country: str) -> tuple[NumberSet, str]:
+        """Its numbers, or what is wrong."""
+        try:
+            with self.path.open(encoding="utf-8", errors="replace") as file:
+                return number_set.parse(iter(lambda: file.readline(LINE), ""), country), ""
+        except OSError as error:
+            return NumberSet(), error.strerror or str(error)
+        except TooManyError as error:
+            return NumberSet(), str(error)
+
+
+class FileLists:
+    """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
+
+    def __init__(self, paths: Iterable[str], country: str = "") -> None:
+        self._files: list[_File] = []
+        self._country = country
+        self._reading = asyncio.Lock()
+        self.include(paths)
+
+    def include(self, paths: Iterable[str]) -> None:
+        """Let these files count too, if they do not yet."""
+        for path in dict.fromkeys(paths):
+            if all(str(file.path) != str(Path(path)) for file in self._files):
+                self._files.append(_File(Path(path)))
+
+    async def fresh(self) -> None:
+        """Read what has changed since; nobody is judged by an old list."""
+        if all(file.stamp == file.now() for file in self._files):
+            return
+        async with self._reading:
+            for file in self._files:
+                stamp = file.now()
+                if file.stamp == stamp:
+                    continue
+                file.numbers, file.problem = await asyncio.to_thread(file.read, self._country)
+                file.stamp = stamp
+                log.info("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
+                for line in file.numbers.broken:
+                    log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
+
+    def refusal(self, number: str) -> str:
+        """Why the E.164 `number` must not be called, in words; empty if no file names it."""
+        for file in self._files:
+            if file.problem:
+                return (
+                    f"the do-not-call file {file.path} cannot be used ({file.problem}), and without it nobody is called"
+                )
+            if number in file.numbers:
+                return f"{number} is on the do-not-call list {file.path}"
+        return ""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The files and how many numbers each has."""
+        return {str(file.path): len(file.numbers) for file in self._files}

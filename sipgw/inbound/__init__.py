@@ -1,0 +1,1 @@
+"""Who may call in, how often, and who is turned away."""

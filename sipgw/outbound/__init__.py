@@ -1,0 +1,1 @@
+"""Calls that go out: through which trunk, when, and who answered."""

@@ -1,0 +1,222 @@
+"""Calls that go out: through the first trunk that takes them, or to the phone of an account."""
+
+import asyncio
+import contextlib
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from sipgw.events import Ending
+from sipgw.gate.rules import Dial, Permit, Purpose, Refused
+from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
+from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
+from sipgw.sip.registrar import Registrar
+from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
+
+log = structlog.get_logger()
+
+Answered = tuple[Leg, bytes | None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call that was answered."""
+
+    leg: Leg
+    answer: bytes | None
+    trunk: str
+    """The trunk it went through; empty for a phone of an account."""
+
+
+class Judge(Protocol):
+    """Asked before every call to a telephone number: `sipgw.gate.gate.Gate`."""
+
+    async def permit(self, dial: Dial) -> Permit | Refused:
+        """Whether the call may be made."""
+
+
+class NotPermitted(NotDialled):
+    """The gate denied the call."""
+
+    def __init__(self, denial: Refused) -> None:
+        super().__init__(denial.reason)
+        self.denial = denial
+
+
+class Outbound:
+    """Makes calls; `gate`, where there is one, lets each out."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        dialling: Dialling,
+        registrar: Registrar,
+        calls: Counter[str],
+        gate: Judge | None = None,
+    ) -> None:
+        self.gate = gate
+        self._endpoint = endpoint
+        self._dialling = dialling
+        self._registrar = registrar
+        self._calls = calls
+
+    def first(self, trunk: str = "") -> str:
+        """See `Dialling.first`."""
+        return self._dialling.first(trunk)
+
+    @contextlib.asynccontextmanager
+    async def dial(
+        self,
+        number: str,
+        offer: Callable[[TrunkOptions], bytes],
+        *,
+        trunk: str = "",
+        caller_id: str = "",
+        ring_timeout: float = 60.0,
+        agent: str = "",
+        purpose: Purpose = "call",
+        consent: bool | None = None,
+        campaign: str = "",
+        progress: Callable[[Progress], None] = lambda event: None,
+    ) -> AsyncIterator[Made]:
+        """Call a telephone number; the call counts on its trunk until the block ends.
+
+        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next. `progress`
+        is told of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
+
+        Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
+        `NotPermitted` if the gate denied it.
+        """
+        now = asyncio.get_running_loop().time
+        failure: CallFailed | None = None
+        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign)
+        number = await self._permitted(dial)
+
+        def early(leg: Leg, event: CallEvent) -> None:
+            if isinstance(event, Progress):
+                progress(event)
+            elif isinstance(event, Offered):
+                leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
+
+        for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
+            self._calls[attempt.trunk.name] += 1
+            try:
+                try:
+                    leg, answer = await self._try(
+                        attempt, dial, lambda one: self._send(one, offer, ring_timeout, early)
+                    )
+                except CallFailed as failed:
+                    failure = failed
+                    log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
+                    if self._dialling.failed(attempt, failed.ended.status, now(), _retry_after(failed.ended)):
+                        continue
+                    raise
+                yield Made(leg, answer, attempt.trunk.name)
+                return
+            finally:
+                self._calls[attempt.trunk.name] -= 1
+        raise failure or NotDialled("no trunk was left to try")
+
+    async def _permitted(self, dial: Dial) -> str:
+        """The number as it may be called. Raises `NotPermitted`."""
+        if self.gate is None:
+            return dial.number
+        judged = await self.gate.permit(dial)
+        if isinstance(judged, Refused):
+            raise NotPermitted(judged)
+        return judged.number
+
+    async def _try(self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]) -> Answered:
+        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4). Raises `CallFailed`."""
+        contacts: list[Uri] = []
+        tried = {attempt.target}
+        following: Attempt | None = attempt
+        while True:
+            if following is not None:
+                await asyncio.sleep(following.wait)
+                try:
+                    return await send(following)
+                except CallFailed as failed:
+                    failure = failed
+                    contacts[:0] = failed.ended.contacts
+            if not contacts or len(tried) >= MAX_TRIES or failure.ended.status >= 600:
+                raise failure
+            following = await self._redirected(attempt, contacts.pop(0), dial, tried)
+
+    async def _redirected(self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]) -> Attempt | None:
+        """The call as it goes on to `contact`; None, and why in the log, if it does not."""
+        trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
+        target = onward(attempt.target, contact, number, trunk)
+        try:
+            if target is None or target in tried:
+                raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
+            tried.add(target)
+            if number != number_of(attempt.target, trunk):
+                await self._permitted(dial._replace(number=number, trunk=trunk.name))
+            following = self._dialling.onward(attempt, target, asyncio.get_running_loop().time())
+        except NotDialled as refused:
+            log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))
+            return None
+        log.info("redirect followed", trunk=trunk.name, host=target.host)
+        return following
+
+    async def _send(
+        self,
+        attempt: Attempt,
+        offer: Callable[[TrunkOptions], bytes],
+        ring_timeout: float,
+        early: Callable[[Leg, CallEvent], None],
+    ) -> Answered:
+        return await self._endpoint.invite(
+            attempt.target,
+            attempt.from_,
+            offer(attempt.trunk),
+            credentials=attempt.credentials,
+            proxy=attempt.proxy,
+            fields=attempt.fields,
+            ring_timeout=ring_timeout,
+            early=early,
+        )
+
+    async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
+        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`."""
+        failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
+        for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
+            try:
+                leg, answer = await self._endpoint.invite(
+                    binding.contact, from_, offer, peer=binding.peer, ring_timeout=ring_timeout
+                )
+            except CallFailed as failed:
+                failure = failed
+                continue
+            return Made(leg, answer, "")
+        raise failure
+
+
+BUSY = frozenset({486, 600})
+NO_ANSWER = frozenset({408, 480, 487})
+"""480 is a phone that is switched off as well; 487 is what our own CANCEL after `ring_timeout` brings."""
+DECLINED = frozenset({603, 607, 608})
+"""607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
+WRONG_NUMBER = frozenset({404, 410, 484, 604})
+
+
+def ending_of(ended: Ended) -> Ending:
+    """Why a call was not answered: ``busy``, ``no_answer``, ``declined``, ``wrong_number`` or ``failed``."""
+    kinds = ((BUSY, "busy"), (NO_ANSWER, "no_answer"), (DECLINED, "declined"), (WRONG_NUMBER, "wrong_number"))
+    if ended.by == "network":
+        return Ending("failed", str(ended))
+    return Ending(next((kind for statuses, kind in kinds if ended.status in statuses), "failed"), str(ended))
+
+
+def _retry_after(ended: Ended) -> float:
+    """The seconds of a Retry-After, as the leg tells them."""
+    match = re.search(r"Retry-After: (\d{1,6})", ended.text)
+    return float(match[1]) if match else PENALTY

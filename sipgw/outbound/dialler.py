@@ -1,0 +1,227 @@
+"""The dialler: works through the jobs that are due, a few at a time, and puts down what became of each."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.agents.agents import VariableError
+from sipgw.calls.live import STOPPED
+from sipgw.events import CallAnswered, Ending, Event, Watchers
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
+from sipgw.outbound.retries import NOT_TRIED, RetryOptions
+from sipgw.outbound.routes import NoRoom, NotDialled
+
+log = structlog.get_logger()
+
+LOOK = 1.0
+"""Seconds between looks for jobs that are due."""
+
+
+def new_holder() -> str:
+    """A name for this process."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast people are called, and what follows when they are not reached."""
+
+    retry: RetryOptions = field(default_factory=RetryOptions)
+    concurrent: int = 10
+    """Calls at the same time."""
+    per_second: float = 1.0
+    """New calls."""
+    latest: float = 0.0
+    """Seconds after which a job is too old to be dialled; 0: never."""
+
+
+class Made(Protocol):
+    """A call that is made: a `sipgw.calls.live.Placed`, or one of `sipgw.outbound.elsewhere`."""
+
+    @property
+    def id(self) -> str:
+        """The identity of the call; empty as long as it has none."""
+        ...
+
+    async def ended(self) -> Ending:
+        """See `sipgw.calls.live.Placed.ended`."""
+        ...
+
+    def stop(self, cause: str = "") -> None:
+        """See `sipgw.calls.live.Placed.stop`."""
+
+
+class Places(Protocol):
+    """What makes calls: a `sipgw.gateway.Gateway`, or a `sipgw.outbound.elsewhere.Elsewhere`."""
+
+    watchers: Watchers
+
+    def place(self, errand: Errand) -> Made:
+        """See `sipgw.gateway.Gateway.place`."""
+
+
+class Dialler:
+    """Calls for the jobs of one campaign, or for the callbacks (campaign ``""``)."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        places: Places,
+        campaign: str,
+        pace: Pace,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._jobs = jobs
+        self._places = places
+        self._campaign = campaign
+        self._pace = pace
+        self._now = now
+        self._room = asyncio.Semaphore(pace.concurrent)
+        self._held: dict[int, Made | None] = {}
+        self._reached: set[int] = set()
+        """The jobs for which somebody has answered, of those that are held."""
+        self._finishing = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+
+    async def run(self, *, until_done: bool = False) -> None:
+        """Dial until cancelled or told to `finish`; with `until_done` until no job is open."""
+        stop = self._places.watchers.add(self._watch)
+        try:
+            async with self._group:
+                renewing = self._group.create_task(self._renew())
+                while True:
+                    await self._room.acquire()
+                    if self._finishing.is_set():
+                        self._room.release()
+                        break
+                    job = await self._claim()
+                    if job is not None:
+                        self._held[job.id] = None
+                        self._group.create_task(self._dial(job))
+                        await self._sleep(1 / self._pace.per_second)
+                        continue
+                    self._room.release()
+                    if until_done and not self._held and await self._open() == 0:
+                        break
+                    await self._sleep(LOOK)
+                for _ in range(self._pace.concurrent):  # until the last call has made room
+                    await self._room.acquire()
+                renewing.cancel()
+        finally:
+            stop()
+
+    @property
+    def finishing(self) -> bool:
+        """Whether it was told to `finish`."""
+        return self._finishing.is_set()
+
+    def finish(self) -> None:
+        """Dial nobody any more, and let the calls that are up come to their end."""
+        self._finishing.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._finishing.wait()
+
+    async def _claim(self) -> Job | None:
+        try:
+            return await self._jobs.claim(self._campaign, self._now())
+        except SQLAlchemyError as error:
+            _told(error)
+            return None
+
+    async def _open(self) -> int:
+        try:
+            return (await self._jobs.open(self._campaign))[0]
+        except SQLAlchemyError as error:
+            _told(error)
+            return 1
+
+    async def _dial(self, job: Job) -> None:
+        placed: Made | None = None
+        ending = STOPPED
+        try:
+            refused = self._outdated(job)
+            if refused is None:
+                placed = self._held[job.id] = self._places.place(errand_of(job))
+                ending = await placed.ended()
+            else:
+                ending = refused
+        except NoRoom as error:
+            ending = Ending("not_placed", str(error))
+        except (NotDialled, VariableError) as error:
+            ending = Ending("failed", str(error))
+        finally:
+            if placed is not None and ending is STOPPED:
+                placed.stop("the gateway stops")
+            await self._settle(job, self._judge(job, ending), placed.id if placed else "")
+            self._held.pop(job.id, None)
+            self._reached.discard(job.id)
+            self._room.release()
+
+    def _outdated(self, job: Job) -> Ending | None:
+        """Why a job is not dialled although it is due."""
+        late = self._now().timestamp() - job.due
+        if self._pace.latest and late > self._pace.latest:
+            return Ending("too_late", f"it was due {late / 3600:.0f} hours ago")
+        if job.attempts > self._pace.retry.attempts:
+            return Ending("given_up", job.reason or "its process was ended again and again")
+        return None
+
+    def _judge(self, job: Job, ending: Ending) -> Settled:
+        if job.id in self._reached and ending.kind in NOT_TRIED:
+            settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice for our stopping
+        else:
+            settled = self._pace.retry.settled(ending, job.attempts, self._now())
+        log.info("job", job=job.id, campaign=job.campaign, state=settled.state, reason=settled.reason)
+        return settled
+
+    async def _settle(self, job: Job, settled: Settled, call: str) -> None:
+        while True:  # the lease is renewed as long as this lasts
+            try:
+                await self._jobs.settle(job, settled, call)
+            except SQLAlchemyError as error:
+                _told(error)
+                await asyncio.sleep(LOOK)
+            else:
+                return
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE / 4)
+            with contextlib.suppress(SQLAlchemyError):
+                await self._jobs.renew(list(self._held), self._now())
+
+    def _watch(self, event: Event) -> None:
+        if isinstance(event, CallAnswered):
+            for job, placed in self._held.items():
+                if placed is not None and placed.id == event.call:
+                    self._reached.add(job)
+                    self._group.create_task(self._answered(job, event.call))
+
+    async def _answered(self, job: int, call: str) -> None:
+        try:
+            await self._jobs.answered(job, call)
+        except SQLAlchemyError as error:
+            _told(error)
+
+
+def errand_of(job: Job) -> Errand:
+    """What a job asks for."""
+    return Errand(
+        job.number, job.agent, job.variables, job.trunk, consent=job.consent,
+        purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
+    )  # fmt: skip
+
+
+def _told(error: SQLAlchemyError) -> None:
+    log.warning("the jobs cannot be read or written", cause=str(error).splitlines()[0])

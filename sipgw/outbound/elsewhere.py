@@ -1,0 +1,235 @@
+"""Calls that are made by the gateway that runs on this machine: it has the registered port, the caps and the limits.
+
+A command finds it by its REST interface, and proves that it belongs to it by a key that it writes into the database
+of both and takes away in the end.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from agent.records import AgentSays, CallerSaid
+from sipgw.config import Config
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Watchers
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.sip.uri import format_host_port
+from sipgw.store import Store
+from sipgw.web.accounts import Accounts
+from sipgw.web.api import PREFIX
+from sipgw.web.server import ports
+
+LOOK, LOOK_EACH = 0.5, 0.02
+"""Seconds between two looks at a call, and more for each that goes on: the gateway has other things to do."""
+PATIENCE = 20.0
+"""Seconds without an answer, or without a trace of a call, after which it is given up."""
+LIMIT = 5.0
+"""Seconds for one request."""
+SCOPES = ("calls:place", "calls:read", "calls:control")
+GONE = Ending("gateway_stopped", "the gateway that made the call does not tell of it any more")
+
+
+class ElsewhereCall:
+    """One call. What has happened in it is told to the watchers, a little later."""
+
+    def __init__(self, house: "Elsewhere", errand: Errand) -> None:
+        self.id = ""
+        self._house = house
+        self._errand = errand
+        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._stopping = ""
+        self._events = 0
+        self._told: set[str] = set()
+
+    async def ended(self) -> Ending:
+        """How it ended, once it has. Raises `NotDialled` if it was not made."""
+        return await asyncio.shield(self._ended)
+
+    def stop(self, cause: str = "it was cancelled here") -> None:
+        """End it, whether it rings or somebody speaks."""
+        self._stopping = self._stopping or cause
+        self._house.spawn(self._stop())
+
+    async def _stop(self) -> None:
+        if self.id:
+            with contextlib.suppress(httpx2.HTTPError):
+                await self._house.post(f"/calls/{quote(self.id, safe='')}/end", {"cause": self._stopping})
+
+    async def run(self) -> None:
+        """Make the call, and follow it to its end."""
+        try:
+            self._ended.set_result(await self._run())
+        except NotDialled as error:
+            self._ended.set_exception(error)
+
+    async def _run(self) -> Ending:
+        errand, house = self._errand, self._house
+        wanted = {
+            "to": errand.number, "agent": errand.agent, "variables": dict(errand.variables), "trunk": errand.trunk,
+            "caller_id": errand.caller_id, "consent": errand.consent, "ring": errand.ring_timeout,
+            "campaign": errand.campaign,
+        }  # fmt: skip
+        try:
+            answer = await house.post("/calls", wanted)
+        except httpx2.HTTPError as error:
+            raise NoRoom(f"the gateway does not answer: {type(error).__name__}") from None
+        if answer.status_code != 201:
+            raise (NoRoom if answer.status_code == 503 else NotDialled)(_detail(answer))
+        self.id = str(answer.json()["id"])
+        if self._stopping:
+            await self._stop()
+        return await self._follow()
+
+    async def _follow(self) -> Ending:
+        loop = asyncio.get_running_loop()
+        seen = loop.time()
+        while loop.time() - seen < PATIENCE:
+            await asyncio.sleep(self._house.pause)
+            try:
+                record = await self._house.record(self.id)
+            except httpx2.HTTPError:
+                continue
+            if record is None:
+                continue
+            seen = loop.time()
+            if self._first("began"):
+                self._tell(CallBegan(self.id, _moment(record["began"]), "out", record["trunk"], record["agent"],
+                                     record["caller"], record["called"], {}))  # fmt: skip
+            self._progress(record)
+            if record["ended"]:
+                again = record.get("again")
+                ending = Ending(record["ending"], record["cause"], _moment(again) if again else None)
+                self._tell(CallEnded(self.id, _moment(record["ended"]), ending, record["media"], (), None))
+                return ending
+        return GONE
+
+    def _progress(self, record: dict[str, Any]) -> None:
+        """Tell what is new in the record of the call."""
+        for event in record["events"][self._events :]:
+            at, about = _moment(event["at"]), event["about"]
+            if event["kind"] == "ringing":
+                self._tell(CallRinging(self.id, at, record["trunk"]))
+            elif event["kind"] == "answered_by":
+                self._tell(AnsweredBy(self.id, at, str(about["who"]), str(about["why"])))
+        self._events = len(record["events"])
+        if record["answered"] and self._first("answered"):
+            self._tell(CallAnswered(self.id, _moment(record["answered"]), record["trunk"], None))
+        turns = record["turns"] if record["ended"] else record["turns"][:-1]  # the last one may still grow
+        for number, turn in enumerate(turns):
+            if self._first(f"turn {number}"):
+                for report in (CallerSaid(turn["caller"], True), AgentSays(turn["said"])):
+                    if report.text:
+                        self._tell(CallReported(self.id, datetime.now(UTC), report))
+
+    def _first(self, what: str) -> bool:
+        """Whether it was not told yet; from now on it was."""
+        new = what not in self._told
+        self._told.add(what)
+        return new
+
+    def _tell(self, event: Any) -> None:
+        self._house.watchers.tell(event)
+
+
+class Elsewhere:
+    """The gateway that runs here. Use `found`."""
+
+    def __init__(self, client: httpx2.AsyncClient, group: asyncio.TaskGroup) -> None:
+        self.watchers = Watchers()
+        self.url = str(client.base_url)
+        self._client = client
+        self._group = group
+        self._going = 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until a call is looked at again."""
+        return LOOK + LOOK_EACH * self._going
+
+    def spawn(self, work: Any) -> None:
+        """Let `work` be done beside."""
+        self._group.create_task(work)
+
+    def place(self, errand: Errand) -> ElsewhereCall:
+        """Call somebody; see `sipgw.gateway.Gateway.place`, whose errors come from `ElsewhereCall.ended`."""
+        call = ElsewhereCall(self, errand)
+        self.spawn(self._make(call))
+        return call
+
+    async def _make(self, call: ElsewhereCall) -> None:
+        self._going += 1
+        await call.run()
+        self._going -= 1
+
+    async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
+        """Raises `httpx2.HTTPError`."""
+        return await self._client.post(PREFIX + path, json=body)
+
+    async def record(self, call: str) -> dict[str, Any] | None:
+        """The record of a call; None if there is none yet. Raises `httpx2.HTTPError`."""
+        answer = await self._client.get(f"{PREFIX}/calls/{quote(call, safe='')}")
+        return answer.json() if answer.status_code == 200 else None
+
+
+@contextlib.asynccontextmanager
+async def found(config: Config) -> AsyncIterator[Elsewhere | None]:
+    """The gateway that runs on this machine with the database of `config`; None if there is none.
+
+    Raises `StoreError`.
+    """
+    urls = await _listening(config)
+    if not urls:
+        yield None
+        return
+    async with Store(config.store) as store, asyncio.TaskGroup() as group:
+        accounts = Accounts(store)
+        key = await accounts.add_key("command-line", SCOPES)
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                headers = {"Authorization": f"Bearer {key}"}
+                ours = None
+                for url in urls:
+                    client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=LIMIT, trust_env=False)
+                    await stack.enter_async_context(client)
+                    if await _is_ours(client):
+                        ours = Elsewhere(client, group)
+                        break
+                yield ours
+        finally:
+            await accounts.revoke(key.split("_")[1])
+
+
+async def _is_ours(client: httpx2.AsyncClient) -> bool:
+    """Whether it knows the key: then it has our database."""
+    try:
+        return (await client.get(f"{PREFIX}/trunks")).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+async def _listening(config: Config) -> list[str]:
+    """Where somebody listens who may be our gateway."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)
+    urls = []
+    for port in ports(config.web) if config.web.enabled else ():
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(1):
+                _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            urls.append(f"http://{format_host_port(host, port)}")
+    return urls
+
+
+def _detail(answer: httpx2.Response) -> str:
+    with contextlib.suppress(ValueError, AttributeError):
+        return str(answer.json().get("detail"))[:500]
+    return f"the gateway answered {answer.status_code}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

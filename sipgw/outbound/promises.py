@@ -1,0 +1,119 @@
+"""The promise of a call back, as the agent makes it: the tool ``schedule_callback`` and what it understands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field
+
+from agent.tools import Tool, ToolError, tool
+from sipgw.numbers import NumberError, e164
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.retries import RetryOptions
+from sipgw.outbound.when import WhenError, due, spoken
+from sipgw.trunks.trunks import TrunkOptions
+
+
+@dataclass(frozen=True)
+class CallbackOptions:
+    """Calls back that the agent promises."""
+
+    dial: bool = True
+    """Whether the gateway makes them; otherwise they are only kept."""
+    time_zone: str = ""
+    """Where "five o'clock" is when the caller's number does not tell, e.g. ``Europe/Berlin``; empty: the machine's."""
+    concurrent: int = 2
+    """Callbacks at the same time."""
+    latest: float = 86400
+    """After how long a callback that could not be made in time is given up: ``"24h"``."""
+    retry: RetryOptions = field(default_factory=RetryOptions)
+    """When somebody who was not reached is called again."""
+
+    def __post_init__(self) -> None:
+        if self.time_zone and zone_named(self.time_zone) is None:
+            raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
+        if self.concurrent < 1:
+            raise ValueError("concurrent must be at least 1")
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The call in which a call back is promised."""
+
+    call: str
+    agent: str
+    number: str
+    """Who speaks with the agent; may be empty."""
+    trunk: TrunkOptions
+
+
+def zone_named(name: str) -> ZoneInfo | None:
+    """The time zone of that name, or None."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def zone_of(number: str, default: str = "") -> ZoneInfo | None:
+    """The zone in which a number is, if there is only one; otherwise that named `default`. None: the machine's."""
+    import phonenumbers  # see `sipgw.numbers`
+    from phonenumbers import timezone
+
+    try:
+        zones = timezone.time_zones_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        zones = ()
+    return (zone_named(zones[0]) if len(zones) == 1 else None) or (zone_named(default) if default else None)
+
+
+def dialled_as(digits: str, asking: Asking) -> str:
+    """How the number that a caller dictated is dialled. Raises `ToolError`."""
+    plain = "".join(char for char in digits if char.isdigit())
+    if not 5 <= len(plain) <= 15:
+        raise ToolError("a telephone number has 5 to 15 digits; this one does not")
+    if asking.number.endswith(plain):
+        return asking.number  # the one they call from, with its country code
+    with_plus = f"+{plain}" if digits.strip().startswith("+") else plain
+    try:
+        return e164(with_plus, asking.trunk.country)
+    except NumberError:
+        if asking.trunk.domain_uri is not None and asking.trunk.number_format != "as_dialled":
+            raise ToolError("that number cannot be dialled; ask for it with its country code") from None
+    return with_plus
+
+
+def callback_tool(
+    jobs: Jobs, asking: Asking, options: CallbackOptions, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Tool:
+    """The tool of one call. Promised twice, it counts once."""
+
+    @tool(timeout=5.0, side_effect=True)
+    async def schedule_callback(
+        phone_number: Annotated[str, Field(description="The digits of the caller's number.", max_length=40)],
+        when: Annotated[
+            str,
+            Field(description="When to call, with day and hour: the caller's words or ISO 8601.", max_length=100),
+        ],
+        topic: Annotated[str, Field(description="What it is about.", max_length=300)] = "",
+    ) -> dict[str, Any]:
+        """Promise that we call the caller back."""
+        number = dialled_as(phone_number, asking)
+        zone = zone_of(number, options.time_zone)
+        try:
+            at = due(when, now(), zone)
+        except WhenError as error:
+            raise ToolError(str(error)) from None
+        about = " ".join("".join(char if char.isprintable() and char != '"' else " " for char in topic).split())
+        trunk = asking.trunk.name if asking.trunk.domain_uri is not None else ""
+        job = Job(
+            campaign="", key=f"{asking.call} {number} {at.timestamp():.0f}", number=number, agent=asking.agent,
+            trunk=trunk, variables={"topic": about} if about else {}, consent=True, due=at.timestamp(),
+            call=asking.call,
+        )  # fmt: skip
+        planned, _ = await jobs.add(job)
+        return {"status": "promised", "callback": planned, "phone_number": number, "when": spoken(at)}
+
+    return schedule_callback

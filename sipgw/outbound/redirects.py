@@ -1,0 +1,50 @@
+"""Where a 3xx may send a call on to: within its own trunk, and never to whom the gate does not know. Sans-IO."""
+
+from dataclasses import replace
+
+from sipgw.networks import Networks
+from sipgw.numbers import NumberError
+from sipgw.sip.uri import Uri, is_address
+from sipgw.trunks.trunks import TrunkOptions
+
+MAX_TRIES = 5
+"""Places that one call is sent to on one trunk, the first one included."""
+
+
+def number_of(contact: Uri, trunk: TrunkOptions) -> str:
+    """The number that a redirection names, as the gate reads it."""
+    number = contact.user.partition(";")[0]
+    return f"+{number}" if trunk.number_format == "e164" and number.isdigit() else number
+
+
+def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri | None:
+    """The Request-URI of a call to `target` that was sent on to `contact`, there to reach `number`; None where that
+    may not be followed.
+
+    Of the Contact only host, port and transport are used: neither its ``maddr`` nor its headers say where we call.
+    RFC 3261 §8.1.3.4: a ``sips`` call stays one.
+    """
+    here = trunk.domain_uri
+    if here is None or (target.scheme == "sips" and contact.scheme == "sip"):
+        return None
+    try:
+        there = trunk.number_uri(number)
+    except NumberError:
+        return None
+    if number == number_of(target, trunk):
+        there = replace(there, user=contact.user)  # with what a number database has added (RFC 4694)
+    if contact.scheme == "tel":
+        return there
+    if contact.scheme not in ("sip", "sips") or not _its_own(contact.host.lower(), trunk):
+        return None
+    params = tuple(one for one in contact.params if one[0].lower() in ("transport", "user"))
+    return replace(there, scheme=contact.scheme, host=contact.host, port=contact.port, params=params)
+
+
+def _its_own(host: str, trunk: TrunkOptions) -> bool:
+    """Whether a host is the trunk's: its domain or registrar, below that, in its networks, or in `redirect_to`."""
+    names = {uri.host.lower() for uri in (trunk.domain_uri, trunk.registrar_uri) if uri is not None}
+    names.update(name.lower() for name in trunk.redirect_to)
+    if is_address(host):
+        return host in names or bool(Networks((network, True) for network in trunk.networks).match(host))
+    return any(host == name or host.endswith(f".{name}") for name in names)

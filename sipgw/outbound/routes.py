@@ -1,0 +1,130 @@
+"""Which trunk a call goes out through, and as whom: order, health, limits, numbers. Sans-IO."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sipgw.numbers import NumberError, e164, shaped
+from sipgw.sip.digest import Credentials
+from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
+
+ELSEWHERE = frozenset({401, 403, 407, 408, 500, 502, 503, 504})
+"""Statuses that say something of the trunk and nothing of the person called: the next trunk is tried. Not among them:
+404, 410, 480, 484, 486, 487, 488, 6xx."""
+LONGEST_WAIT = 5.0
+"""Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""
+PENALTY = 10.0
+"""Seconds in which a trunk that said 503 is tried last, unless it named another time."""
+
+
+class NotDialled(Exception):  # noqa: N818  an outcome
+    """No trunk could take the call; the message says why, trunk by trunk."""
+
+
+class NoRoom(NotDialled):
+    """The gateway is full, or stops: the same call may be tried later."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call on one trunk, ready to be sent."""
+
+    trunk: TrunkOptions
+    target: Uri
+    from_: str
+    """The From header: a name-addr."""
+    fields: tuple[tuple[str, str], ...]
+    """Further headers of the INVITE."""
+    credentials: Credentials | None
+    proxy: Uri | None
+    wait: float
+    """Seconds to wait before sending, so as to keep to the trunk's calls per second."""
+
+
+class Dialling:
+    """The trunks as ways out, in the order of the configuration."""
+
+    def __init__(
+        self, trunks: Sequence[TrunkOptions], calls: Counter[str], reachable: Callable[[str], bool] = lambda name: True
+    ) -> None:
+        self._trunks = [trunk for trunk in trunks if trunk.domain_uri is not None]
+        self._calls = calls
+        self._reachable = reachable
+        self._resting: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+
+    def attempts(
+        self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""
+    ) -> Iterator[Attempt]:
+        """The ways to call `number`, the first to be tried first. Raises `NotDialled` if there is none.
+
+        `only` names one trunk; `caller_id` is shown instead of the trunk's own if the trunk may show it. Each attempt
+        that is taken uses up a turn of its trunk, at the time that `clock` tells then.
+        """
+        reasons = []
+        found = False
+        candidates = [trunk for trunk in self._trunks if only in ("", trunk.name)]
+        for trunk in sorted(candidates, key=lambda one: self._doubtful(one, clock())):
+            try:
+                target = trunk.number_uri(number)
+                fields = _identity(trunk, caller_id)
+            except NumberError as error:
+                reasons.append(f"{trunk.name}: {error}")
+                continue
+            if self._calls[trunk.name] >= trunk.max_calls:
+                reasons.append(f"{trunk.name}: {trunk.max_calls} calls are up")
+                continue
+            wait = self._turn(trunk, clock())
+            if wait is None:
+                reasons.append(f"{trunk.name}: more than {trunk.calls_per_second:g} calls a second")
+                continue
+            found = True
+            yield Attempt(trunk, target, *fields, trunk.credentials, trunk.proxy_uri, wait)
+        if not found:
+            raise NotDialled("; ".join(reasons) or "no trunk has a registrar or a domain to call through")
+
+    def first(self, only: str = "") -> str:
+        """The name of the trunk that stands first among those that `attempts` would try; empty if there is none."""
+        return next((trunk.name for trunk in self._trunks if only in ("", trunk.name)), "")
+
+    def onward(self, attempt: Attempt, target: Uri, now: float) -> Attempt:
+        """`attempt` again, at the place that its trunk has sent it on to. Raises `NotDialled`."""
+        wait = self._turn(attempt.trunk, now)
+        if wait is None:
+            raise NotDialled(f"more than {attempt.trunk.calls_per_second:g} calls a second")
+        return replace(attempt, target=target, wait=wait)
+
+    def failed(self, attempt: Attempt, status: int, now: float, retry_after: float = PENALTY) -> bool:
+        """Note how an attempt ended; returns whether the next one is to be made."""
+        if status == 503:
+            self._resting[attempt.trunk.name] = now + min(retry_after, 300.0)
+        return status in ELSEWHERE
+
+    def _doubtful(self, trunk: TrunkOptions, now: float) -> bool:
+        """Tried last, not left out: what we believe of it may be old."""
+        return not self._reachable(trunk.name) or self._resting.get(trunk.name, 0.0) > now
+
+    def _turn(self, trunk: TrunkOptions, now: float) -> float | None:
+        """Seconds until this call may be sent, None if that is too long. Those who wait are served in order."""
+        gap, burst = 1 / trunk.calls_per_second, max(1.0, trunk.calls_per_second)
+        due = max(self._due.get(trunk.name, now), now)
+        wait = max(0.0, due - now - (burst - 1) * gap)
+        if wait > LONGEST_WAIT:
+            return None
+        self._due[trunk.name] = due + gap
+        return wait
+
+
+def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """From, and the headers in which carriers look for the caller. Raises `NumberError`."""
+    shown = caller_id if caller_id and trunk.may_show(caller_id) else trunk.caller_id
+    domain = trunk.domain_uri
+    assert domain is not None  # noqa: S101  `Dialling` keeps only those with one
+    if not shown:
+        return f"<sip:{trunk.user or 'sipgw'}@{domain.host}>", ()
+    user = e164(shown, trunk.country) if trunk.number_format != "as_dialled" else shaped(shown, "as_dialled")
+    address = f"<sip:{user}@{domain.host}>"
+    name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
+    # Carriers look for the caller in one or the other (trunk documents of Telnyx, Twilio, Plivo): both say the same.
+    return f"{name}{address}", (("P-Asserted-Identity", f"{name}{address}"),)

@@ -1,0 +1,151 @@
+"""A conversation that gives way when no human has answered: the agent is silent, and leaves a message or hangs up."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from agent.errors import ProviderError
+from agent.limits import FIRST_SOUND, GAP, OPEN, within
+from agent.line import SAMPLE_RATE, Audio, Finished, Gone
+from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
+from agent.sentences import SentenceCutter
+from agent.speakable import speakable
+from agent.voice import Voice
+from sipgw.calls.call import Talk
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.outbound.who_answered import Who, WhoAnswered
+
+log = structlog.get_logger()
+
+UNBEEPED = 3.0
+"""Seconds of silence after which a machine that has not beeped is taken to listen."""
+LONGEST_GREETING = 60.0
+"""Seconds that a machine may go on after it was found out."""
+LONGEST_MESSAGE = 60.0
+"""Seconds of a message; what is longer is cut."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a call needs for it."""
+
+    line: PhoneLine
+    voice: Callable[[], Voice]
+    message: str
+    """Left after the beep; empty: hang up."""
+    report: Callable[[Report], None]
+    found: Callable[[Who, str], None]
+    """Told who answered, and why that is thought."""
+
+
+class Screened:
+    """A `Talk` around another one. Sound and words are given to it beside the conversation, which they do not delay."""
+
+    def __init__(self, talk: Talk, needs: Screening) -> None:
+        self._talk = talk
+        self._needs = needs
+        self._judge = WhoAnswered()
+        self._not_human = asyncio.Event()
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take the other side's sound."""
+        if not self._judge.decided and self._judge.hear(ulaw):
+            self._found()
+
+    def understand(self, report: Report) -> None:
+        """Take what the conversation reports."""
+        if isinstance(report, CallerSaid) and not self._judge.decided and self._judge.understand(report.text):
+            self._found()
+
+    def _found(self) -> None:
+        who, why = self._judge.who, self._judge.why
+        log.info("answered", by=who.value, because=why)
+        self._needs.found(who, why)
+        if who in (Who.MACHINE, Who.FAX):
+            self._not_human.set()
+
+    async def open(self) -> None:
+        """See `Talk.open`."""
+        await self._talk.open()
+
+    async def close(self) -> None:
+        """See `Talk.close`."""
+        await self._talk.close()
+
+    async def run(self) -> Outcome:
+        """Talk with a human, or do what is to be done with a machine."""
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(self._talk.run())
+            waiting = group.create_task(self._not_human.wait())
+            done, _ = await asyncio.wait({talking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            talking.cancel()
+        if talking in done:
+            return talking.result()
+        self._needs.line.stop()
+        why = f"{self._judge.who.value}: {self._judge.why}"
+        if self._judge.who is Who.FAX:
+            return Outcome("fax", why)
+        if not self._needs.message:
+            return Outcome("machine", why)
+        return await self._leave_message(why)
+
+    async def _leave_message(self, why: str) -> Outcome:
+        outcome = Outcome("machine", f"{why}; it never listened")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_GREETING + LONGEST_MESSAGE), asyncio.TaskGroup() as group:
+                making = group.create_task(self._synthesise())
+                outcome = await self._when_it_listens(making, why)
+                making.cancel()
+        return outcome
+
+    async def _when_it_listens(self, making: asyncio.Task[bytes | ProviderError], why: str) -> Outcome:
+        line, judge = self._needs.line, self._judge
+        message, waited = 0, 0.0
+        async for event in line.events():
+            match event:
+                case Audio(ulaw) if not message:
+                    waited += len(ulaw) / SAMPLE_RATE
+                    if waited > LONGEST_GREETING:
+                        break
+                    sound = making.result() if making.done() else b""
+                    if isinstance(sound, ProviderError):
+                        return Outcome("machine", f"{why}; the message could not be spoken: {sound}")
+                    if sound and (judge.beeped or judge.quiet >= UNBEEPED):
+                        message = line.utterance + 1
+                        self._needs.report(AgentSays(self._needs.message))
+                        line.say(message, sound)
+                        line.finish(message)
+                case Finished(utterance) if utterance == message:
+                    text = self._needs.message
+                    self._needs.report(TurnEnded(Turn(said=text, heard=text)))
+                    return Outcome("message_left", why)
+                case Gone(cause):
+                    return Outcome("machine", f"{why}; gone {'during' if message else 'before'} the message: {cause}")
+        return Outcome("machine", f"{why}; it never listened")
+
+    async def _synthesise(self) -> bytes | ProviderError:
+        voice, sound = self._needs.voice(), bytearray()
+        try:
+            async with asyncio.timeout(OPEN):
+                await voice.open()
+            cutter = SentenceCutter()
+            for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
+                spoken = within(voice.speak(speakable(sentence)), voice.name, FIRST_SOUND, GAP)
+                async with aclosing(spoken) as pieces:
+                    async for piece in pieces:
+                        sound += piece
+                if len(sound) > LONGEST_MESSAGE * SAMPLE_RATE:
+                    break
+        except TimeoutError:
+            return ProviderError(voice.name, "did not open in time")
+        except ProviderError as error:
+            return error
+        finally:
+            with contextlib.suppress(ProviderError):
+                await voice.close()
+        return bytes(sound[: int(LONGEST_MESSAGE) * SAMPLE_RATE])

@@ -1,0 +1,1 @@
+"""What is private is taken out."""

@@ -1,0 +1,30 @@
+"""What is private is taken out by the provider already, where it can do that and `[privacy] at_provider` wants it."""
+
+from dataclasses import replace
+
+from sipgw.config import Config
+from sipgw.privacy.redaction import Kind
+
+ASSEMBLYAI: dict[Kind, str] = {
+    "cards": "credit_card_number",
+    "ssn": "us_social_security_number",
+    "iban": "banking_information",
+    "phones": "phone_number",
+    "emails": "email_address",
+    "names": "person_name",
+}
+DEEPGRAM: dict[Kind, str] = {"cards": "pci", "ssn": "ssn"}
+"""Nova; Flux has none."""
+
+
+def at_providers(config: Config) -> Config:
+    """`config` with what its providers are to take out; what stands in their own sections goes before that."""
+    if not config.privacy.at_provider:
+        return config
+    kinds, assemblyai, deepgram = config.privacy.redact, config.assemblyai, config.deepgram
+    if not assemblyai.redact:
+        names = tuple(ASSEMBLYAI[kind] for kind in kinds if kind in ASSEMBLYAI)
+        assemblyai = replace(assemblyai, redact=names)
+    if not deepgram.redact and not deepgram.is_flux:
+        deepgram = replace(deepgram, redact=tuple(DEEPGRAM[kind] for kind in kinds if kind in DEEPGRAM))
+    return replace(config, assemblyai=assemblyai, deepgram=deepgram)

@@ -1,0 +1,183 @@
+"""Bleeps: what is private in what was said is covered by a tone in the recording, too, soon after it was said.
+
+Of the caller's words those are covered that are private, where the ears tell where each word stands (AssemblyAI,
+Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
+of the turn.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, Self
+
+import structlog
+
+from agent.records import AgentSays, CallerSaid, TurnEnded
+from media.bleep import Span
+from sipgw.calls.live import LiveCall
+from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
+from sipgw.privacy.redaction import Found, PrivacyOptions, find
+
+log = structlog.get_logger()
+
+AFTER = 4.0
+"""Seconds until what was said is in the file: the recorder holds back one, and writes by the second."""
+MARGIN = timedelta(seconds=0.5)
+"""What is covered before and behind: the clocks of speech, events and recording are not the same."""
+WORD_MARGIN = timedelta(seconds=0.25)
+"""The same for a word whose place is known."""
+TOGETHER = 3
+"""Times that the caller may speak to say one number."""
+WAITING = 1000
+LIMIT = 60.0
+"""Seconds for one file."""
+
+
+class _Piece(NamedTuple):
+    """Something that was said: a word, or all that lies between two moments."""
+
+    text: str
+    since: datetime
+    until: datetime
+
+
+@dataclass
+class _Words:
+    """What is known of the turn that goes on, and what the caller said last."""
+
+    since: datetime
+    first_private: datetime | None = None
+    before: tuple[list[_Piece], ...] = ()
+
+
+class _Job(NamedTuple):
+    due: float
+    path: str
+    spans: list[Span]
+
+
+class Bleeps:
+    """Covers what is private in recordings as long as it is entered. An async context manager."""
+
+    def __init__(
+        self, watchers: Watchers, live: Callable[[str], LiveCall | None], policy: Callable[[str], PrivacyOptions]
+    ) -> None:
+        """`live` finds a call, `policy` what holds for an agent's name."""
+        self._watchers = watchers
+        self._live = live
+        self._policy = policy
+        self._words: dict[str, _Words] = {}
+        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue(WAITING)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(self._work())
+        self._stack.push_async_callback(self._jobs.put, None)  # the rest is done before we leave
+        self._stack.callback(self._watchers.add(self._note))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CallAnswered):
+            self._words[event.call] = _Words(event.at)
+        elif isinstance(event, CallEnded):
+            self._words.pop(event.call, None)
+        elif isinstance(event, CallReported) and (words := self._words.get(event.call)):
+            match event.report:
+                case CallerSaid(_, True):
+                    self._caller_said(event.call, event.at, event.report, words)
+                case AgentSays(text) if words.first_private is None and self._private(event.call, text):
+                    words.first_private = event.at
+                case TurnEnded():
+                    if words.first_private is not None:
+                        self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+                    words.since, words.first_private = event.at, None
+
+    def _caller_said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
+        placed = [
+            _Piece(one.text, at - timedelta(seconds=one.began) - WORD_MARGIN,
+                   at - timedelta(seconds=one.ended) + WORD_MARGIN)
+            for one in said.words
+        ]  # fmt: skip
+        if not placed or (self._private(call, said.text) and not self._private(call, _text(placed))):
+            placed = [_Piece(said.text, words.since - MARGIN, at + MARGIN)]
+        words.since, words.before = at, (*words.before[1 - TOGETHER :], placed)
+        for count in range(1, len(words.before) + 1):
+            earlier = [piece for some in words.before[-count:-1] for piece in some]
+            if private := self._private_pieces(call, earlier, placed):
+                self._cover(call, [("L", piece.since, piece.until) for piece in private])
+                break
+
+    def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
+        """What is private in these together, if it reaches into the latest."""
+        pieces = [*earlier, *latest]
+        known = len(_text(earlier))
+        found = [one for one in self._found(call, _text(pieces)) if one.end > known]
+        private, start = [], 0
+        for piece in pieces:
+            end = start + len(piece.text)
+            if any(one.start < end and start < one.end for one in found):
+                private.append(piece)
+            start = end + 1
+        return private
+
+    def _found(self, call: str, text: str) -> list[Found]:
+        live = self._live(call)
+        policy = self._policy(live.agent if live else "")
+        return find(text, policy.redact, policy.country) if policy.bleep else []
+
+    def _private(self, call: str, text: str) -> bool:
+        return bool(self._found(call, text))
+
+    def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
+        live = self._live(call)
+        tape = live.tape if live else None
+        if tape is None or tape.began is None:
+            return
+        zero = tape.began
+        places = [
+            Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
+        ]
+        if not tape.path.endswith(".wav"):
+            log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
+            return
+        job = _Job(asyncio.get_running_loop().time() + AFTER, tape.path, [span for span in places if span.end > 0])
+        try:
+            self._jobs.put_nowait(job)
+        except asyncio.QueueFull:
+            log.error("recording not bleeped", file=tape.path, cause="too many wait")  # noqa: TRY400
+
+    async def _work(self) -> None:
+        now = asyncio.get_running_loop().time
+        while job := await self._jobs.get():
+            await asyncio.sleep(max(0.0, job.due - now()))
+            problem = await _run(job)
+            if problem:
+                log.error("recording not bleeped", file=job.path, cause=problem)
+
+
+def _text(pieces: list[_Piece]) -> str:
+    return " ".join(piece.text for piece in pieces)
+
+
+async def _run(job: _Job) -> str:
+    """Do it in a process of its own; returns what went wrong."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "media.bleep", job.path, *map(str, job.spans), stderr=asyncio.subprocess.PIPE
+            )
+            _, told = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        return f"not done within {LIMIT:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    lines = told.decode("utf-8", "replace").splitlines()
+    return "" if process.returncode == 0 else lines[-1][:300] if lines else f"status {process.returncode}"

@@ -1,0 +1,43 @@
+"""Forgetting somebody: all that is kept of a number, wherever it is, but for the promise not to call it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+
+from sipgw.config import Config
+from sipgw.gate import audit
+from sipgw.gate.dnc import Entry, OwnList
+from sipgw.gate.shared_counts import Dialled
+from sipgw.outbound.jobs import Jobs
+from sipgw.store import Store
+from sipgw.store.retention import Removed, forget, spellings
+from sipgw.web.accounts import Accounts
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What became of it."""
+
+    removed: Removed
+    jobs: int
+    """Promised callbacks and rows of campaigns."""
+    decisions: int
+    """Lines of the gate's audit that do not tell the number any more."""
+    kept: tuple[Entry, ...]
+    """Entries of the do-not-call list; without them they could be called again."""
+
+
+async def forget_everywhere(store: Store, config: Config, number: str) -> Forgotten:
+    """Delete all of somebody who called or was called. Calls that go on are left.
+
+    Raises what the database raises, and `audit.AuditError`.
+    """
+    same = spellings(number)
+    jobs = await Jobs(store, "").forget(same)
+    async with store.write() as session:
+        await session.execute(delete(Dialled).where(Dialled.number.in_(same)))
+    await Accounts(store).forget(same)
+    masked = audit.mask(config.audit_folder, same)
+    listed = [await OwnList(store).find(one) for one in same]
+    removed = await forget(store, number, config.capture.folders)  # the last, as it scrubs the file
+    return Forgotten(removed, jobs, masked, tuple(one for one in listed if one is not None))

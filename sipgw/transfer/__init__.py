@@ -1,0 +1,1 @@
+"""Callers are handed over to people."""

@@ -1,0 +1,103 @@
+"""Somebody who is to speak with the caller: on a line of their own, called by us or on a page of the dashboard."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from secrets import token_bytes, token_hex
+
+import structlog
+
+from media import channel as media
+from media.engine import MediaEngine
+from sipgw.calls.negotiation import renegotiate
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
+from sipgw.sip.sdes import SECRET, Policy
+from sipgw.transfer.people import Person
+from sipgw.transfer.summons import Summons
+
+log = structlog.get_logger()
+
+
+class Party:
+    """Somebody on a line of their own."""
+
+    leg: Leg | None = None
+    """What they were called by; None if they speak from a page."""
+    trunk = ""
+    """The one that they were called through, if any."""
+    returns = False
+    """Whether the agent goes on when they are gone."""
+
+    def __init__(self, line: PhoneLine) -> None:
+        self.line = line
+        self.began = asyncio.get_running_loop().time()
+
+    async def follow(self) -> None:
+        """Follow what they do, to the end of the line."""
+
+
+class Called(Party):
+    """A person who has answered."""
+
+    leg: Leg
+
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "") -> None:
+        super().__init__(line)
+        self.leg = leg
+        self.trunk = trunk
+        self._local = local
+
+    async def follow(self) -> None:
+        """Follow what the person does with the leg, to its end: hold, other addresses, keys, BYE."""
+        async for event in self.leg.events():
+            match event:
+                case Ended():
+                    self.line.end(str(event))
+                case Offered(sdp):
+                    self._local, negotiated = renegotiate(self.leg, self._local, sdp)
+                    if negotiated is not None:
+                        self.line.exchange(negotiated)
+                case KeyPressed(key, _):
+                    self.line.press(key, "info", asyncio.get_running_loop().time())
+                case Confirmed(sdp) | Answered(sdp) if sdp:
+                    self._agreed(sdp)
+
+    def _agreed(self, sdp: bytes) -> None:
+        try:
+            self.line.exchange(accept_answer(self.leg.local, sdp, self._local))
+        except NotAcceptable as error:
+            self.line.end(f"the late answer cannot be used: {error}")
+
+
+@contextlib.asynccontextmanager
+async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Called]:
+    """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+
+    Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
+    """
+    line = PhoneLine()
+    channel = await engine.open(line.on_media)
+    described = LocalMedia("", channel.port)
+
+    def offer(address: str, srtp: Policy) -> bytes:
+        nonlocal described  # each that is tried gets keys of its own
+        described = LocalMedia(address, channel.port, srtp=srtp).of_leg(token_hex(8), token_bytes(SECRET))
+        return make_offer(described)
+
+    try:
+        line.attach(channel)
+        async with summons.call(person, shown, offer) as made:
+            try:
+                try:
+                    line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
+                except NotAcceptable as error:
+                    raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
+                yield Called(made.leg, line, described, made.trunk)
+            finally:
+                made.leg.hangup()
+    finally:
+        with contextlib.suppress(media.MediaDown):
+            channel.close()

@@ -1,0 +1,155 @@
+"""The people whom callers can be handed over to: who is meant, who is on duty, and in which order they are tried."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sipgw.sip.uri import Uri
+from sipgw.transfer.hours import Span, on_duty
+from sipgw.trunks.trunks import TrunkOptions
+
+Mode = Literal["refer", "attended", "bridge", "warm"]
+_NAME = re.compile(r"[a-z0-9][a-z0-9 _-]{0,39}")
+_NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
+
+
+@dataclass(frozen=True)
+class PersonOptions:
+    """Somebody whom callers can be handed over to. Several of one name are tried one after the other."""
+
+    name: str
+    """What the model calls them, in lower case: ``billing``, ``anna``."""
+    to: str
+    """A telephone number or extension, a SIP or tel URI, or ``sip:USER`` of one of the accounts."""
+    trunk: str = ""
+    """The trunk that a number is called through; empty: the first that can."""
+    mode: Mode = "bridge"
+    """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
+    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
+    `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
+    two (Refer-To with Replaces)."""
+    about: str = ""
+    """What they are there for; the model is told: "questions about invoices"."""
+    hours: tuple[str, ...] = ()
+    """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
+    time_zone: str = "UTC"
+    """Of `hours`: ``Europe/Berlin``."""
+    order: int = 0
+    """The lowest is tried first."""
+    ring_timeout: float = 25.0
+    """Seconds that it may ring."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them")
+        if not 3 <= self.ring_timeout <= 120:
+            raise ValueError("ring_timeout must be from 3 to 120 s")
+        if len(self.about) > 200:
+            raise ValueError("about must be one short sentence")
+        self.uri, self.spans, self.zone  # noqa: B018  what cannot be used is told now
+
+    @cached_property
+    def uri(self) -> Uri:
+        """Where they are: a tel URI for a number."""
+        if self.to.lower().startswith(("sip:", "sips:", "tel:")):
+            return Uri.parse(self.to)
+        if not _NUMBER.fullmatch(self.to):
+            raise ValueError(f"to: {self.to!r} is neither a number nor a sip: or tel: address")
+        return Uri("tel", re.sub("[ ().-]", "", self.to))
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Their hours."""
+        return tuple(map(Span.parse, self.hours))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """Their time zone."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"time_zone: there is no {self.time_zone!r}; write it like Europe/Berlin") from None
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """What callers hear while somebody is called for them."""
+
+    music: str = ""
+    """A mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is to take over a caller."""
+
+    uri: Uri
+    """For `refer` and `attended` the Refer-To; else whom we call: a tel URI is dialled through the trunks, one of an
+    account (``sip:anna``) is called where its phones are."""
+    mode: Mode = "refer"
+    await_bye: float = 0.0
+    """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
+    name: str = ""
+    trunk: str = ""
+    ring_timeout: float = 25.0
+    by_refer: bool = False
+    """Whether the caller's PBX is asked to connect the two once the person has accepted, before we do it."""
+
+    @property
+    def called(self) -> str:
+        """What the record calls them."""
+        return f"{self.name} ({self.uri})" if self.name else str(self.uri)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether we call them, and the sound goes through us."""
+        return self.mode in ("bridge", "warm")
+
+
+@dataclass(frozen=True)
+class People:
+    """Whom the callers of one trunk can be handed over to."""
+
+    options: tuple[PersonOptions, ...]
+    trunk: TrunkOptions
+    """Of the caller."""
+    last: Callable[[], Person | None] = lambda: None
+    """The `transfer_to` of the trunk, tried after all others."""
+
+    @classmethod
+    def of(cls, person: Person | None, trunk: TrunkOptions) -> "People | None":
+        """Only `person`, if there is one."""
+        return None if person is None else cls((), trunk, lambda: person)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Whom the model can choose from, and what they are there for."""
+        found: dict[str, str] = {}
+        for one in sorted(self.options, key=lambda one: one.order):
+            found[one.name] = found.get(one.name) or one.about
+        return found
+
+    def hunt(self, name: str, now: datetime) -> Sequence[Person]:
+        """Who is on duty, in the order in which they are to be tried; an unknown or empty `name` means anybody."""
+        wanted = name.strip().lower()
+        named = [one for one in self.options if one.name == wanted]
+        chosen = sorted(named or self.options, key=lambda one: one.order)
+        there = [self._person(one) for one in chosen if on_duty(one.spans, now.astimezone(one.zone))]
+        last = None if named else self.last()
+        return [*there, *([last] if last else [])]
+
+    def named(self, name: str) -> Person | None:
+        """The first of that name, whatever the hour; None if there is none."""
+        found = sorted((one for one in self.options if one.name == name.strip().lower()), key=lambda one: one.order)
+        return self._person(found[0]) if found else None
+
+    def _person(self, one: PersonOptions) -> Person:
+        uri = one.uri
+        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # as the caller's carrier wants to be told
+            uri = replace(self.trunk, transfer_to=uri.user).transfer_uri or uri
+        by_refer = one.mode == "warm" and self.trunk.attended_transfer
+        return Person(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)

@@ -1,0 +1,91 @@
+"""Calls to the people whom callers are handed over to: through a trunk, to phones of an account, to an address."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from sipgw.inbound.admission import Admission
+from sipgw.outbound.dial import Made, Outbound
+from sipgw.outbound.routes import NotDialled
+from sipgw.sip.dialog import peer_of
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.identity import is_number
+from sipgw.sip.leg import Ended
+from sipgw.sip.registrar import Registrar
+from sipgw.sip.sdes import Policy
+from sipgw.sip.uri import Uri
+from sipgw.transfer.people import People, Person
+from sipgw.trunks.trunks import TrunkOptions
+
+Offer = Callable[[str, Policy], bytes]
+"""Makes an offer of the address under which the person reaches us, and of what is to be encrypted."""
+
+
+@dataclass(frozen=True)
+class Summons:
+    """The ways to people. What they are reached by is configured: nobody else's word leads anywhere from here."""
+
+    endpoint: Endpoint
+    outbound: Outbound
+    registrar: Registrar
+    admission: Admission
+
+    def operator(self, name: str, people: People | None) -> Person | None:
+        """Who takes calls over under that name: one of `people`, or the user of an account."""
+        found = people.named(name) if people else None
+        if found is None and name in self.admission.users:
+            found = Person(Uri("sip", host=name), "bridge", name=name)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def call(self, person: Person, shown: str, offer: Offer) -> AsyncIterator[Made]:
+        """Call `person`; the call counts on its trunk until the block ends.
+
+        A phone of an account sees the number `shown`; a trunk shows what it may. Raises `CallFailed`, `NotDialled`.
+        """
+        uri = person.uri
+        if uri.scheme == "tel":
+            async with self.outbound.dial(
+                uri.user, lambda trunk: offer(self._address(trunk), trunk.srtp),
+                trunk=person.trunk, ring_timeout=person.ring_timeout, purpose="transfer", consent=True,
+            ) as made:  # fmt: skip
+                yield made
+        elif not uri.user and uri.host in self.admission.users:
+            yield await self._ring(uri.host, person, shown, offer)
+        else:
+            async with self._through(person, offer) as made:
+                yield made
+
+    async def _ring(self, user: str, person: Person, shown: str, offer: Offer) -> Made:
+        """Call the phones of an account."""
+        bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
+        if not bindings:
+            raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
+        address = self.endpoint.contact_host(bindings[0].peer)
+        from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{address}>"
+        return await self.outbound.ring(user, from_, offer(address, "optional"), ring_timeout=person.ring_timeout)
+
+    @contextlib.asynccontextmanager
+    async def _through(self, person: Person, offer: Offer) -> AsyncIterator[Made]:
+        """Call an address, by way of the trunk if one is named."""
+        trunk = self.admission.trunks.named(person.trunk)
+        calls, name = self.admission.calls, person.trunk
+        if trunk is not None and calls[name] >= trunk.max_calls:
+            raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
+        address = self.endpoint.contact_host(peer_of((trunk and trunk.proxy_uri) or person.uri))
+        calls[name] += trunk is not None
+        try:
+            leg, answer = await self.endpoint.invite(
+                person.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
+                offer(address, trunk.srtp if trunk else "optional"), ring_timeout=person.ring_timeout,
+                credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
+            )  # fmt: skip
+            yield Made(leg, answer, name)
+        finally:
+            calls[name] -= trunk is not None
+
+    def _address(self, trunk: TrunkOptions) -> str:
+        there = trunk.proxy_uri or trunk.domain_uri
+        assert there is not None  # noqa: S101  calls go out through trunks that have a domain
+        return self.endpoint.contact_host(peer_of(there))

@@ -1,0 +1,1 @@
+"""Trunks and their state."""

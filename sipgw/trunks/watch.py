@@ -1,0 +1,117 @@
+"""The trunks as they are: registered where they want it, asked whether they are there."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from sipgw.cluster.leases import Leases
+from sipgw.inbound.admission import Admission
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.probe import Probe, ProbeOptions, Reach
+from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
+
+log = structlog.get_logger()
+
+ELSEWHERE = "elsewhere"
+"""The registration of a trunk that another gateway of the cluster registers."""
+
+
+@dataclass(frozen=True)
+class TrunkStatus:
+    """How a trunk is at the moment."""
+
+    name: str
+    registration: str
+    """``trying``, ``registered``, ``failed``, ``closed`` or ``elsewhere`` (another gateway of the cluster does it);
+    empty where nothing is registered."""
+    registration_reason: str
+    health: str
+    """``up``, ``down`` or ``unknown``: what OPTIONS found."""
+    health_reason: str
+    calls: int
+
+
+class TrunkWatch:
+    """Registers and probes the trunks of `admission`. In a cluster it registers those of which it has the lease."""
+
+    def __init__(self, admission: Admission, leases: Leases | None = None) -> None:
+        self.registrations: dict[str, Registration] = {}
+        self._admission = admission
+        self._leases = leases
+        self._probes: dict[str, Probe] = {}
+
+    def start(self, endpoint: Endpoint, group: asyncio.TaskGroup) -> None:
+        """Begin, as long as `endpoint` is open."""
+        for trunk in self._admission.trunks.all:
+            if trunk.registrar_uri is not None:
+                there = trunk.proxy_uri or trunk.registrar_uri
+                group.create_task(self._let_in(trunk, endpoint, there))
+                self._lease(endpoint, group, trunk, trunk.registrar_uri)
+            if trunk.options_every and trunk.domain_uri is not None:
+                self._probe(endpoint, trunk, trunk.domain_uri)
+
+    def stop(self, endpoint: Endpoint) -> None:
+        """Give up all registrations, for others to take over: nobody is to send calls here any more."""
+        if self._leases is not None:
+            self._leases.give_up()
+        endpoint.unregister()
+
+    def status(self) -> list[TrunkStatus]:
+        """How each trunk is."""
+        found = []
+        for trunk in self._admission.trunks.all:
+            registration, probe = self.registrations.get(trunk.name), self._probes.get(trunk.name)
+            state, reason = (registration.state.value, registration.reason) if registration else ("", "")
+            if registration is None and trunk.registrar_uri is not None:
+                state, reason = ELSEWHERE, "another gateway registers it"
+            reach = (probe.reach, probe.reason) if probe else (Reach.UNKNOWN, "")
+            calls = self._admission.calls[trunk.name]
+            found.append(TrunkStatus(trunk.name, state, reason, reach[0].value, reach[1], calls))
+        return found
+
+    def reachable(self, trunk: str) -> bool:
+        """Whether calls out may go through `trunk`, as far as is known."""
+        registration, probe = self.registrations.get(trunk), self._probes.get(trunk)
+        down = probe is not None and probe.reach is Reach.DOWN
+        return not down and (registration is None or registration.state is not RegistrationState.FAILED)
+
+    def _probe(self, endpoint: Endpoint, trunk: TrunkOptions, target: Uri) -> None:
+        probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
+        self._probes[trunk.name] = probe
+
+        def changed() -> None:
+            log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
+
+        probe.changed = changed
+
+    def _lease(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
+        if self._leases is None:
+            self._register(endpoint, group, trunk, registrar)
+            return
+
+        def changed(ours: bool) -> None:
+            if ours:
+                self._register(endpoint, group, trunk, registrar)
+            else:
+                endpoint.unregister(self.registrations.pop(trunk.name))
+
+        self._leases.want(trunk.name, changed)
+
+    def _register(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
+        options = RegistrationOptions(registrar, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires))
+        registration = self.registrations[trunk.name] = endpoint.register(options)
+
+        def changed() -> None:
+            log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
+            if registration.state is RegistrationState.REGISTERED:  # its name may lead elsewhere by now
+                group.create_task(self._let_in(trunk, endpoint, trunk.proxy_uri or registrar))
+
+        registration.changed = changed
+
+    async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
+        """Admit calls from the addresses of a registrar."""
+        for peer in await endpoint.locate(registrar):
+            self._admission.trunks.allow(trunk, peer.host)

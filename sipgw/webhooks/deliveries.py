@@ -1,0 +1,235 @@
+"""Deliveries: webhooks wait in the database until they are taken, in order for each call.
+
+They are put there in the same transaction as the records that they tell of, so none is lost and none is invented. A
+target that is down costs nothing but rows: each call's next delivery is tried again later and later, for three days.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import httpx2
+import structlog
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from sipgw.privacy.redaction import Redact, in_json
+from sipgw.store import Store
+from sipgw.store.spool import Entry
+from sipgw.store.tables import DeliveryRecord
+from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, post, signature
+
+log = structlog.get_logger()
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 600.0
+"""Seconds until the second try, doubled each time, and at most."""
+GIVE_UP = timedelta(days=3)
+"""After this the target is not told of that event, but of those behind it."""
+LONGEST_PAUSE = 60.0
+"""Seconds until a target that takes nothing is tried with another call."""
+LEASE = 120.0
+"""Seconds in which no other gateway tries what this one tries."""
+LOOK = 30.0
+"""Seconds between looks at what another gateway may have left."""
+GOODBYE = 3.0
+
+Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
+
+
+class Deliveries:
+    """The webhooks of one gateway. Use it as an async context manager, around its ledger."""
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Sequence[WebhookOptions],
+        redactor: Callable[[str], Redact] = lambda _: str,
+        *,
+        send: Post | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`redactor` tells for an agent's name what takes private things out of what is told."""
+        self._store = store
+        self._targets = targets
+        self._redactor = redactor
+        self._send = send
+        self._now = now
+        self._sleep = sleep
+        self._news = {target.name: asyncio.Event() for target in targets}
+        self._idle = {target.name: False for target in targets}
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            if self._send is None:
+                limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+                client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False)
+                await stack.enter_async_context(client)
+                self._send = lambda target, body, headers: post(client, target, body, headers)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            tasks = [group.create_task(self._deliver(target)) for target in self._targets]
+            stack.push_async_callback(self._finish, tasks)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def add(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
+        """Queue what the targets are to be told of `entries`."""
+        rows = [row for entry in entries if "told" in entry for row in self._rows(entry)]
+        if rows:
+            await session.execute(insert(DeliveryRecord), rows)
+
+    def added(self) -> None:
+        """What was added is in the database."""
+        for name, news in self._news.items():
+            self._idle[name] = False
+            news.set()
+
+    def _rows(self, entry: Entry) -> list[dict[str, Any]]:
+        agent = entry.get("about", {}).get("agent", "")
+        targets = [
+            target
+            for target in self._targets
+            if entry["told"] in target.events and (not target.agents or agent in target.agents)
+        ]
+        if not targets:
+            return []
+        made, identity = self._now(), secrets.token_hex(16)
+        body = json.dumps(in_json(_body(entry, identity), self._redactor(agent)), ensure_ascii=False)
+        row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
+        return [row | {"target": target.name, "due": made, "tries": 0, "problem": ""} for target in targets]
+
+    async def _deliver(self, target: WebhookOptions) -> None:
+        """Deliver for ever."""
+        news, failures = self._news[target.name], 0
+        while True:
+            news.clear()
+            try:
+                tried, taken = await self._round(target)
+                wait = 0.0 if tried else await self._until_due(target)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
+                tried, taken, wait = 0, 0, FIRST_RETRY
+            failures = 0 if taken else failures + bool(tried)
+            self._idle[target.name] = wait == LOOK or failures > 0
+            if tried and not taken:  # one that takes nothing is not asked for one call after the other
+                await self._sleep(min(LONGEST_PAUSE, _pause(failures - 1)))
+            elif wait:
+                await self._wait(wait, news)
+
+    async def _wait(self, seconds: float, news: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            waits = [tasks.create_task(_until(self._sleep(seconds))), tasks.create_task(_until(news.wait()))]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _round(self, target: WebhookOptions) -> tuple[int, int]:
+        """Try the next delivery of some calls; returns how many were tried and how many were taken."""
+        rows = await self._claim(target)
+        problems: dict[int, str] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for row in rows:
+                tasks.create_task(self._try(target, row, problems))
+        if rows:
+            await self._settle(target, rows, problems)
+        return len(rows), len(rows) - len(problems)
+
+    async def _until_due(self, target: WebhookOptions) -> float:
+        """Seconds until something may be tried."""
+        row = DeliveryRecord
+        query = select(func.min(row.due)).where(row.target == target.name, row.given_up.is_(None))
+        async with self._store.read() as session:
+            due = await session.scalar(query.where(row.due > self._now()))
+        return LOOK if due is None else min(LOOK, max(0.0, (due - self._now()).total_seconds()) + 0.001)
+
+    async def _claim(self, target: WebhookOptions) -> list[DeliveryRecord]:
+        """The first delivery of each call, as far as they are due; nobody else gets them for a while."""
+        row, earlier = DeliveryRecord, aliased(DeliveryRecord)
+        first = ~exists().where(
+            earlier.target == row.target, earlier.call == row.call, earlier.id < row.id, earlier.given_up.is_(None)
+        )
+        query = select(row).where(row.target == target.name, row.due <= self._now(), row.given_up.is_(None), first)
+        async with self._store.write() as session:
+            query = query.order_by(row.id).limit(target.concurrency).with_for_update(skip_locked=True)
+            rows = list(await session.scalars(query))
+            session.expunge_all()
+            if rows:
+                until = self._now() + timedelta(seconds=LEASE)
+                await session.execute(update(row).where(row.id.in_([one.id for one in rows])).values(due=until))
+        return rows
+
+    async def _try(self, target: WebhookOptions, row: DeliveryRecord, problems: dict[int, str]) -> None:
+        assert self._send  # noqa: S101  set when entered
+        body = row.body.encode()
+        seconds = int(self._now().timestamp())
+        headers = {"Sipgw-Signature": signature(target.secret, seconds, body), "Sipgw-Delivery": row.identity}
+        try:
+            await self._send(target, body, headers)
+        except PostFailed as error:
+            problems[row.id] = str(error)
+
+    async def _settle(self, target: WebhookOptions, rows: list[DeliveryRecord], problems: dict[int, str]) -> None:
+        """Write down what came of the tries."""
+        table, now = DeliveryRecord, self._now()
+        async with self._store.write() as session:
+            taken = [row.id for row in rows if row.id not in problems]
+            if taken:
+                await session.execute(delete(table).where(table.id.in_(taken)))
+                if any(row.tries for row in rows):  # it is up again: what waits for a later try need not
+                    waiting = table.target == target.name, table.due > now, table.tries > 0, table.id.not_in(problems)
+                    await session.execute(update(table).where(*waiting).values(due=now))
+            for row in rows:
+                if problem := problems.get(row.id):
+                    gone = now - row.made > GIVE_UP
+                    values: dict[str, Any] = {"tries": row.tries + 1, "problem": problem[:200]}
+                    values |= {"given_up": now} if gone else {"due": now + timedelta(seconds=_pause(row.tries))}
+                    await session.execute(update(table).where(table.id == row.id).values(**values))
+                    if gone or not row.tries:
+                        word = "webhook given up" if gone else "webhook not delivered"
+                        log.warning(word, target=target.name, call=row.call, kind=row.kind, cause=problem)
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                while not all(self._idle.values()):  # noqa: ASYNC110  what they wait for is elsewhere
+                    await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+
+
+def _body(entry: Entry, identity: str) -> dict[str, Any]:
+    for part in ("new", "turn", "tool", "event", "set"):
+        if part in entry:
+            data = entry[part].get("about", entry[part])
+            at = next(entry[part][name] for name in ("began", "at", "ended", "answered") if name in entry[part])
+            break
+    data = {name: value for name, value in data.items() if name not in ("at", "began")}
+    return {
+        "id": identity,
+        "event": entry["told"],
+        "call": entry["call"],
+        "at": at,
+        "about": entry.get("about", {}),
+        "data": data,
+    }
+
+
+def _pause(tries: int) -> float:
+    """Seconds until the next try; spread, so that calls do not all come back at once."""
+    return float(min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(tries, 20)) * random.uniform(0.8, 1.2))
+
+
+async def _until(done: Awaitable[object]) -> None:
+    await done
