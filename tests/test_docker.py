@@ -199,7 +199,7 @@ def test_the_unit_starts_reloads_and_stops_the_gateway() -> None:
     assert program.endswith("/sipgw") and option == "--config"
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
     assert told["ExecReload"].endswith("-HUP $MAINPID")
-    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli.py").read_text()
+    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "main.py").read_text()
     assert int(told["TimeoutStopSec"]) > DrainOptions().limit
     assert told["KillMode"] == "mixed", "or the media process is stopped under its calls"
     assert Path(told["WorkingDirectory"]).name == told["StateDirectory"], "the one place that may be written"
@@ -243,7 +243,7 @@ def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
     scaled = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
     assert scaled["scaleTargetRef"]["name"] == KUBERNETES["StatefulSet"]["metadata"]["name"]
     (told,) = scaled["metrics"]
-    assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "metrics.py").read_text()
+    assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "telemetry" / "metrics.py").read_text()
     assert int(told["pods"]["target"]["averageValue"]) == config.admission.max_calls * 3 / 4
     assert scaled["minReplicas"] == KUBERNETES["StatefulSet"]["spec"]["replicas"]
 

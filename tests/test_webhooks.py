@@ -18,8 +18,9 @@ from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
+from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
-from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, deliveries, genuine, post, signature
+from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, genuine, post, signature
 from tests.fakes.http import Exchange, HttpServer
 from tests.keeping import START, a_call, at, turn
 
