@@ -273,7 +273,7 @@ class Gateway:
         if trunk is None:
             leg.reject(403)
             return
-        if leg.replaces is not None:
+        if leg.replaces:
             self._replace(leg, trunk)
             return
         self._introduce(leg, trunk)
@@ -331,7 +331,7 @@ class Gateway:
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
         for live in self.calls.values():
-            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
+            if isinstance(live.call, Call) and leg.takes(live.call.leg):
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return
@@ -339,4 +339,5 @@ class Gateway:
                 if live.call.replace(leg):
                     live.replaced_by.append(Identity.of(leg.request, trusted=trunk.trust_identity).as_dict())
                 return
-        leg.reject(481)
+        self._introduce(leg, trunk)
+        self.outbound.pick_up(leg, trunk)
