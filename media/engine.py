@@ -20,6 +20,12 @@ log = structlog.get_logger()
 PIPE_LIMIT = 16 << 20
 """Bytes that may wait for the media process; beyond that sound to be said is refused."""
 RESTART_PAUSE = 0.2
+BEAT = 1.0
+"""Seconds between two questions whether the media process still answers."""
+PATIENCE = 4
+"""Questions without an answer after which it is killed: its calls have been silent as long."""
+STARTING = 20
+"""The same for its first words."""
 PARTING = 2.0
 """Seconds that the media process has for its last recordings when the gateway ends."""
 
@@ -54,6 +60,8 @@ class MediaEngine:
         self._group = asyncio.TaskGroup()
         self._ready = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._silent = 0
+        """Questions since the media process said anything."""
         self.pid = 0
         """Of the media process."""
 
@@ -144,6 +152,7 @@ class MediaEngine:
 
     def on_message(self, message: Message) -> None:
         """Take a report of the media process."""
+        self._silent = 0
         if message.kind == Kind.READY:
             self._ready.set()
         elif message.kind == Kind.TAPPED:
@@ -170,12 +179,18 @@ class MediaEngine:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self.pid = process.pid
+        self.pid, self._silent = process.pid, PATIENCE - STARTING
+        watching = None
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
-            return f"media process ended with status {await process.wait()}"
+            watching = self._group.create_task(self._watch(process), name="media-watch")
+            status = await process.wait()
+            frozen = f"media process did not answer for {PATIENCE * BEAT:.0f} s and was killed"
+            return frozen if self._silent >= PATIENCE else f"media process ended with status {status}"
         finally:
+            if watching:
+                watching.cancel()
             if self._pipe:
                 self._pipe.close()
                 self._pipe = None
@@ -185,6 +200,15 @@ class MediaEngine:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the media process if it stands still. The gateway's own standing still counts as one question."""
+        while self._silent < PATIENCE:
+            self._silent += 1
+            self.send(Message(Kind.PING, 0))
+            await asyncio.sleep(BEAT)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 class _Pipe(asyncio.Protocol):

@@ -233,6 +233,9 @@ class Worker:
         if message.kind == Kind.TAPPED:
             self._show(message)
             return
+        if message.kind == Kind.PING:
+            self._tell(Kind.PONG, 0)
+            return
         channel = self._channels.get(message.channel)
         if channel is None:
             return
