@@ -230,8 +230,8 @@ class Worker:
         if message.kind == Kind.OPEN:
             self._open(message)
             return
-        if message.kind == Kind.TAPPED:
-            self._show(message)
+        if message.kind in (Kind.TAPPED, Kind.PING):
+            self._reply(message)
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -313,8 +313,11 @@ class Worker:
                     ended = {"seconds": length / (2 * RATE), "problem": problem}
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
-    def _show(self, message: Message) -> None:
-        """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
+    def _reply(self, message: Message) -> None:
+        """Hand up the next block of packets that were kept of a call, or nothing if there is no more; tell we live."""
+        if message.kind == Kind.PING:
+            self._tell(Kind.PONG, 0)
+            return
         tap = self._taps.taps.get(message.channel)
         block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
         body = wire.NUMBER.pack(block.number) + block.packed() if block else b""

@@ -30,6 +30,7 @@ class FakeChannel:
     """A media channel that only remembers where it was connected to."""
 
     def __init__(self, port: int) -> None:
+        self.number = 1
         self.port = port
         self.peers: list[int] = []
         self.did: list[str] = []

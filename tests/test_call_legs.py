@@ -306,7 +306,7 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
     people = People((), world.trunk, lambda: Person(world.third.uri, "warm", name="anna", by_refer=True))
 
     @contextlib.asynccontextmanager
-    async def summon(one: Person) -> AsyncIterator[Called]:
+    async def summon(one: Person, beside: int) -> AsyncIterator[Called]:
         local = LocalMedia("127.0.0.1", 20_100)
         leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
         line = PhoneLine()

@@ -73,13 +73,17 @@ class Called(Party):
 
 
 @contextlib.asynccontextmanager
-async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Called]:
+async def called(
+    person: Person, shown: str, engine: MediaEngine, summons: Summons, beside: int
+) -> AsyncIterator[Called]:
     """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+
+    `beside` is the number of the channel that they will be bridged with.
 
     Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
     """
     line = PhoneLine()
-    channel = await engine.open(line.on_media)
+    channel = await engine.open(line.on_media, beside=beside)
     described = LocalMedia("", channel.port)
 
     def offer(address: str, srtp: Policy) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.frozen import freeze, thaw
 from tests.interop.served import free_port
 
 
@@ -45,6 +46,15 @@ class Server:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(20)
         self._log.write_bytes(b"")
+
+    def freeze(self) -> None:
+        """As if the network to it were cut: nothing is refused, nothing is answered."""
+        assert self._process
+        freeze(self._process.pid)
+
+    def thaw(self) -> None:
+        assert self._process
+        thaw(self._process.pid)
 
 
 @contextlib.contextmanager

@@ -23,11 +23,12 @@ export function latency(turns, seek) {
     const y = row * ROW, told = PARTS.filter((part) => turn.latency_ms[part] > 0).map((part) => `${part} ${turn.latency_ms[part]} ms`).join(", ");
     const step = svg("g", { class: "step", tabindex: 0, role: "button", "aria-label": `${at(begins(turn))}: ${turn.latency_ms.total} ms: ${told}`, onclick: () => seek(turn), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); seek(turn); } } },
       svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: WIDE, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(begins(turn))));
-    let x = LEFT;
+    let x = LEFT, left = turn.latency_ms.total; // where a filler was heard first, the model thought on
     for (const part of PARTS) {
-      const wide = Math.max(0, turn.latency_ms[part] ?? 0) * scale;
+      const took = Math.min(left, Math.max(0, turn.latency_ms[part] ?? 0)), wide = took * scale;
       if (wide) step.append(svg("rect", { class: part, x, y: y + 4, width: wide, height: ROW - 8 }));
       x += wide;
+      left -= took;
     }
     step.append(svg("text", { x: x + 6, y: y + 16 }, turn.latency_ms.total));
     drawing.append(step);
