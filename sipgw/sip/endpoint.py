@@ -345,7 +345,7 @@ class Endpoint:
         """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
         while self._registrations:
             self._registrations.pop().leave()
-        link.bequeath(self._transports.hand_over(link), self.agent.call_ids)
+        link.bequeath(self._transports.hand_over(link, self.agent.connections), self.agent.call_ids)
         link.listen(self._sent_back)
 
     def _sent_back(self, data: bytes, peer: Peer) -> None:
