@@ -1,17 +1,26 @@
 """A browser that reaches nobody but a TURN server calls through that: coturn, and Chromium that uses nothing else."""
 
+import asyncio
 import contextlib
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.interop.chromium import address, browsing, microphone, needed
-from tests.interop.served import free_port, served
-from tests.interop.test_story import until_loud
+from sipgw.browser.options import BrowserOptions
+from sipgw.web.options import WebOptions
+from sipgw.web.server import Dashboard
+from tests.cloud import cloud
+from tests.interop.chromium import PROGRAM, flags, microphone, needed
+from tests.interop.served import free_port
+from tests.test_cloud_call import records
+
+playwright = pytest.importorskip("playwright.async_api")
 
 SECRET = "a secret of ours and coturn's"
 RELAYED = """
@@ -55,22 +64,31 @@ def coturn(folder: Path) -> Iterator[str]:
 
 
 def test_a_call_through_a_turn_server(tmp_path: Path) -> None:
-    from playwright.sync_api import expect
-
     needed()
-    with coturn(tmp_path) as server:
-        more = f'[browser]\nturn = ["{server}"]\nturn_secret = "${{TURN_SECRET}}"'
-        with (
-            served(tmp_path, more, variables={"TURN_SECRET": SECRET}) as gateway,
-            browsing(microphone(tmp_path, 60.0)) as context,
+
+    async def scenario(server: str) -> tuple[str, dict[str, Any]]:
+        turn = BrowserOptions(turn=(server,), turn_secret=SECRET)
+        async with (
+            cloud(tmp_path, (), (), change=lambda config: replace(config, browser=turn)) as world,
+            Dashboard(world.gateway, WebOptions(port=0)) as dashboard,
+            playwright.async_playwright() as play,
         ):
-            context.add_init_script(RELAYED)
-            page = context.new_page()
-            page.goto(f"{address(gateway)}/phone")
-            page.get_by_role("button", name="Call", exact=True).click()
-            expect(page.locator("[data-state]")).to_contain_text("Talking", timeout=20_000)
-            until_loud(page, "[data-heard]")
-            assert page.evaluate(WAY) == "relay"
-            page.get_by_role("button", name="Hang up").click()
-            (record,) = gateway.calls(1)
-    assert record["ending"] == "caller_hung_up"
+            browser = await play.chromium.launch(
+                executable_path=PROGRAM, args=flags(await asyncio.to_thread(microphone, tmp_path, 60.0))
+            )
+            page = await browser.new_page()
+            await page.add_init_script(RELAYED)
+            await page.goto(f"{dashboard.url}phone")
+            await page.get_by_role("button", name="Call", exact=True).click()
+            state = page.locator("[data-state]")
+            await playwright.expect(state).to_contain_text("Talking", timeout=20_000)
+            await page.wait_for_function("() => Number(document.querySelector('[data-heard]').dataset.most) > 0.02")
+            way = await page.evaluate(WAY)
+            await page.get_by_role("button", name="Hang up").click()
+            (record,) = await records(world.gateway)
+            await browser.close()
+        return way, record
+
+    with coturn(tmp_path) as server:
+        way, record = asyncio.run(scenario(server))
+    assert (way, record["ending"]) == ("relay", "caller_hung_up")
