@@ -213,6 +213,10 @@ class PhoneLine:
         if self.keeper is not None:
             self.keeper.seclude(on)
 
+    def attend(self, *, closely: bool) -> None:
+        """See `agent.line.Line.attend`."""
+        self._live.attend(closely=closely)
+
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""
         self._note("pause")
