@@ -20,6 +20,12 @@ log = structlog.get_logger()
 PIPE_LIMIT = 16 << 20
 """Bytes that may wait for the media process; beyond that sound to be said is refused."""
 RESTART_PAUSE = 0.2
+BEAT = 1.0
+"""Seconds between two questions whether the media process still answers."""
+PATIENCE = 4
+"""Questions without an answer after which it is killed: its calls have been silent as long."""
+STARTING = 20
+"""The same for its first words."""
 PARTING = 2.0
 """Seconds that the media process has for its last recordings when the gateway ends."""
 
@@ -43,8 +49,7 @@ class MediaProcess:
         self.ready = asyncio.Event()
         """Set when it runs for the first time."""
         self._host = host
-        self._ports = ports
-        self._tap = asdict(tap)
+        self._order = {"first": ports[0], "last": ports[1], "tap": asdict(tap)}
         self._number = number
         self._of = of
         self._last = number
@@ -52,6 +57,8 @@ class MediaProcess:
         self._looking = asyncio.Lock()
         self._pipe: asyncio.Transport | None = None
         self._pid = 0
+        self._silent = 0
+        """Questions since the media process said anything."""
 
     @property
     def alive(self) -> bool:
@@ -67,9 +74,8 @@ class MediaProcess:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
         self._last += self._of  # so the number of a channel tells whose it is
         channel = Channel(self._last, sink, self.send, self._forget)
-        first, last = self._ports
         there = "::" if ipv6 and self._host == "0.0.0.0" else self._host
-        order = wire.pack_json({"host": there, "first": first, "last": last, "tap": self._tap})
+        order = wire.pack_json(self._order | {"host": there})
         if not self.send(Message(Kind.OPEN, channel.number, order)):
             raise MediaDown("the media process is being restarted")
         self.channels[channel.number] = channel
@@ -122,6 +128,7 @@ class MediaProcess:
 
     def on_message(self, message: Message) -> None:
         """Take a report of the media process."""
+        self._silent = 0
         if message.kind == Kind.READY:
             self.ready.set()
         elif message.kind == Kind.TAPPED:
@@ -149,11 +156,16 @@ class MediaProcess:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self._pid = process.pid
+        self._pid, self._silent = process.pid, PATIENCE - STARTING
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
-            return f"media process ended with status {await process.wait()}"
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch(process), name="media-watch")
+                status = await process.wait()
+                watching.cancel()
+            frozen = f"media process did not answer for {PATIENCE * BEAT:.0f} s and was killed"
+            return frozen if self._silent >= PATIENCE else f"media process ended with status {status}"
         finally:
             if self._pipe:
                 self._pipe.close()
@@ -164,6 +176,15 @@ class MediaProcess:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the media process if it stands still. The gateway's own standing still counts as one question."""
+        while self._silent < PATIENCE:
+            self._silent += 1
+            self.send(Message(Kind.PING, 0))
+            await asyncio.sleep(BEAT)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 class _Pipe(asyncio.Protocol):

@@ -199,8 +199,8 @@ class World:
         pass
 
     def _on_invite(self, leg: Leg) -> None:
-        if leg.replaces is not None:
-            assert leg.replaces == self.call.leg.dialog
+        if leg.replaces:
+            assert leg.takes(self.call.leg)
             self.call.replace(leg)
             return
         if self.trunk.accept_refer:

@@ -267,7 +267,7 @@ def test_a_person_is_asked_first_and_then_gets_the_caller() -> None:
                 fields = (("Replaces", str(request.replaces)), ("Require", "replaces"))
                 await world.caller.call(request.target, fields)
                 consulted, connected = world.third.legs
-                assert connected.replaces == consulted.dialog
+                assert connected.takes(consulted)
                 consulted.hangup()
                 world.leg.report_refer(200, "OK")
 

@@ -9,7 +9,7 @@ import structlog
 
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.calls.negotiation import renegotiate
+from sipgw.calls.negotiation import agree, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
@@ -96,9 +96,11 @@ async def called(
         async with summons.call(person, shown, offer) as made:
             try:
                 try:
-                    line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
+                    described, negotiated = agree(made.leg, described)
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
+                if negotiated is not None:
+                    line.exchange(negotiated)
                 yield Called(made.leg, line, described, made.trunk)
             finally:
                 made.leg.hangup()
