@@ -93,13 +93,13 @@ def test_what_is_said_leaves_byte_for_byte_and_its_ends_are_told():
     with_engine(scenario)
 
 
-def test_what_arrives_is_handed_up_in_chunks_of_sixty_milliseconds():
+def test_what_arrives_is_handed_up_in_chunks_of_a_hundred_milliseconds():
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, _):
-            for number in range(6):
+            for number in range(10):
                 phone.send(number)
             for _ in range(2):
-                assert (await phone.until(Frames)).ulaw == SPEECH * 3
+                assert (await phone.until(Frames)).ulaw == SPEECH * 5
 
     with_engine(scenario)
 
