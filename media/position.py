@@ -6,7 +6,7 @@ from media.g711 import RATE
 from media.playout import Heard
 
 TRACK = 64
-"""Positions remembered: some seconds, for they come with each 20 to 100 ms of sound."""
+"""Positions remembered: more than a second, for they come with each 20 to 100 ms of sound."""
 
 
 class Position:
