@@ -34,7 +34,8 @@ def anything(dice: random.Random, number: int) -> bytes:
     forged = 'Digest username="anna",realm="sipgw",nonce="n%d",uri="sip:x",response="0"'
     return (
         f"{start}\r\nVia: SIP/2.0/UDP 127.0.0.2;branch=z9hG4bK{number};rport\r\n"
-        f"From: <sip:f{number}@x>;tag={number}\r\nTo: <sip:t{number}@x>{tag}\r\nCall-ID: {number}@x\r\nCSeq: {number} {method}\r\nMax-Forwards: 70\r\n"
+        f"From: <sip:f{number}@x>;tag={number}\r\n"
+        f"To: <sip:t{number}@x>{tag}\r\nCall-ID: {number}@x\r\nCSeq: {number} {method}\r\nMax-Forwards: 70\r\n"
         f"Contact: <sip:c{number}@127.0.0.2>\r\nX-{number}: {number}\r\n"
         + (f"Authorization: {forged % number}\r\n" if dice.random() < 0.3 else "")
         + "Content-Length: 0\r\n\r\n"
