@@ -17,6 +17,7 @@ from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.providers import Choice, Providers, opened
 from sipgw.billing.cost import Expenses, spent_since_midnight
+from sipgw.billing.day import SharedSpent
 from sipgw.billing.prices import PriceTable
 from sipgw.calls.call import Call
 from sipgw.calls.going import Going
@@ -34,6 +35,7 @@ from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
 from sipgw.outbound.call_out import Errand
+from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
 from sipgw.records.bleeps import Bleeps
@@ -114,7 +116,7 @@ class Gateway:
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
+            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.calls, cluster), gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
@@ -128,7 +130,7 @@ class Gateway:
                 summons,
                 self._people,
                 gate.own,
-                SharedLimits(Limits(config.limits, expenses.spent), cluster),
+                SharedLimits(Limits(config.limits, SharedSpent(expenses, cluster).spent), cluster),
                 expenses,
             )
             await enter(self._group)

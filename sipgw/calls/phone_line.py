@@ -62,7 +62,7 @@ class PhoneLine:
         self.gone = asyncio.Event()
         """Whether nobody is there any more."""
         self.utterance = 0
-        """The number of the last one that was said."""
+        """The highest number that was used: a sentence may have been given up before it had any sound."""
         self.keeper: Keeper | None = None
         """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
         self._inband_keys = inband_keys
@@ -195,11 +195,12 @@ class PhoneLine:
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """See `agent.line.Line.say`."""
-        self.utterance = utterance
+        self.utterance = max(self.utterance, utterance)
         self._live.say(utterance, ulaw)
 
     def finish(self, utterance: int) -> None:
         """See `agent.line.Line.finish`."""
+        self.utterance = max(self.utterance, utterance)
         self._live.finish(utterance)
 
     def send_digits(self, keys: str) -> None:
@@ -212,6 +213,10 @@ class PhoneLine:
         self._apart.secluded = on
         if self.keeper is not None:
             self.keeper.seclude(on)
+
+    def attend(self, *, closely: bool) -> None:
+        """See `agent.line.Line.attend`."""
+        self._live.attend(closely=closely)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

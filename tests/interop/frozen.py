@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,15 @@ def _family(pid: int) -> Iterator[int]:
         yield from _family(child)
 
 
-def freeze(pid: int) -> None:
+def freeze(process: subprocess.Popen[bytes] | None) -> None:
     """Parents first, so that no child is born meanwhile."""
-    for one in _family(pid):
+    assert process
+    for one in _family(process.pid):
         os.kill(one, signal.SIGSTOP)
 
 
-def thaw(pid: int) -> None:
-    for one in [*_family(pid)][::-1]:
-        os.kill(one, signal.SIGCONT)
+def thaw(process: subprocess.Popen[bytes] | None) -> None:
+    """Let it go on, if it has not ended."""
+    if process and process.poll() is None:
+        for one in [*_family(process.pid)]:
+            os.kill(one, signal.SIGCONT)

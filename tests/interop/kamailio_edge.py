@@ -60,12 +60,10 @@ class Edge:
 
     def freeze(self) -> None:
         """All its processes stand still."""
-        assert self._process
-        freeze(self._process.pid)
+        freeze(self._process)
 
     def thaw(self) -> None:
-        assert self._process
-        thaw(self._process.pid)
+        thaw(self._process)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

@@ -43,12 +43,10 @@ class Server:
 
     def freeze(self) -> None:
         """As if the network to it were cut: nothing is refused, nothing is answered."""
-        assert self._process
-        freeze(self._process.pid)
+        freeze(self._process)
 
     def thaw(self) -> None:
-        assert self._process
-        thaw(self._process.pid)
+        thaw(self._process)
 
 
 @contextlib.contextmanager
