@@ -26,6 +26,7 @@ class Kind(IntEnum):
     BRIDGE = 11
     MUSIC = 12
     LISTEN = 13
+    ATTEND = 14
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""

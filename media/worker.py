@@ -29,7 +29,7 @@ from media.schedule import PHASES, Schedule
 from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
-from media.worker_channel import CHUNK, Channel
+from media.worker_channel import Channel
 
 ROUNDS = 128
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
@@ -210,7 +210,7 @@ class Worker:
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
-                self._process.handover_dropped += CHUNK
+                self._process.handover_dropped += len(ulaw)
             for key in channel.keys_in(ulaw):
                 self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 

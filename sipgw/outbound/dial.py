@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from sipgw.calls.negotiation import usable
 from sipgw.events import Ending
 from sipgw.gate.rules import Dial, Permit, Purpose, Refused
 from sipgw.outbound.channels import TrunkPlaces
@@ -66,6 +67,23 @@ class Outbound:
         self._dialling = dialling
         self._registrar = registrar
         self.places = places
+        self._ringing: dict[Leg, TrunkOptions] = {}
+
+    def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in on `trunk` to take a call of ours that rings at somebody else (RFC 3891 §3): that is cancelled.
+
+        Refused if there is none, if it goes through another trunk, or if what `leg` offers cannot be used.
+        """
+        ringing = next((one for one in self._ringing if leg.takes(one)), None)
+        if ringing is None or ringing.successor is not None:
+            leg.reject(481)
+        elif self._ringing[ringing] is not trunk:
+            leg.reject(403)
+        elif leg.offer is not None and not usable(leg.offer, trunk.srtp):
+            leg.reject(488)
+        else:
+            log.info("call out picked up by somebody else", trunk=trunk.name, leg=leg.id)
+            ringing.give_way(leg)
 
     def first(self, trunk: str = "") -> str:
         """See `Dialling.first`."""
@@ -180,16 +198,27 @@ class Outbound:
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:
-        return await self._endpoint.invite(
-            attempt.target,
-            attempt.from_,
-            offer(attempt.trunk),
-            credentials=attempt.credentials,
-            proxy=attempt.proxy,
-            fields=attempt.fields,
-            ring_timeout=ring_timeout,
-            early=early,
-        )
+        tried: list[Leg] = []
+
+        def heard(leg: Leg, event: CallEvent) -> None:
+            tried[:] = [leg]
+            self._ringing[leg] = attempt.trunk
+            early(leg, event)
+
+        try:
+            return await self._endpoint.invite(
+                attempt.target,
+                attempt.from_,
+                offer(attempt.trunk),
+                credentials=attempt.credentials,
+                proxy=attempt.proxy,
+                fields=attempt.fields,
+                ring_timeout=ring_timeout,
+                early=heard,
+            )
+        finally:
+            for leg in tried:
+                del self._ringing[leg]
 
     async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
         """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`."""

@@ -13,8 +13,9 @@ import pytest
 
 from media import rtp
 from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
-from media.engine import PATIENCE, MediaEngine, MediaOptions
+from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
+from media.process import PATIENCE
 from media.session import Format
 
 FORMAT = Format("PCMU", 0, 101)
@@ -200,7 +201,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
             await phone.packet()
             os.kill(worker_of_this_process(), signal.SIGSTOP)
             with monkeypatch.context() as hurried:
-                hurried.setattr("media.engine.BEAT", 0.1)
+                hurried.setattr("media.process.BEAT", 0.1)
                 assert "did not answer" in (await phone.until(Dead)).cause
         await next_call_works(engine)
 
@@ -208,7 +209,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
 
 
 def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("media.engine.BEAT", 0.3)
+    monkeypatch.setattr("media.process.BEAT", 0.3)
 
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (_, channel):
