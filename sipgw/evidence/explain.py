@@ -214,8 +214,9 @@ def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
         ran -= took
     marks = turn.get("marks") or 6 * [None]
     stopped, token, sentence = marks[0], marks[2], marks[3]
-    filled = stopped is not None and token is not None and sentence is not None and token > sentence
-    covered = token - stopped if filled else 0.0
+    covered = 0.0
+    if stopped is not None and token is not None and sentence is not None and token > sentence:
+        covered = token - stopped
     return parts | {"covered": covered}
 
 
