@@ -214,10 +214,9 @@ def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
         ran -= took
     marks = turn.get("marks") or 6 * [None]
     stopped, token, sentence = marks[0], marks[2], marks[3]
-    covered = 0.0
-    if stopped is not None and token is not None and sentence is not None and token > sentence:
-        covered = token - stopped
-    return parts | {"covered": covered}
+    if stopped is None or token is None or sentence is None or token <= sentence:
+        return parts | {"covered": 0.0}
+    return parts | {"covered": token - stopped}  # a sentence before the first token is a filler
 
 
 def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Explained]:
