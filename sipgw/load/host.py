@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech
-from sipgw import log
+from sipgw import log, loop
 from sipgw.agents.providers import Choice, Providers
 from sipgw.config import Config, load
 from sipgw.gateway import Gateway
@@ -57,7 +57,7 @@ def main() -> None:
     open_files()
     log.configure(LogOptions(level="error"))
     config = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
-    asyncio.run(_serve(config))
+    loop.run(_serve(config))
 
 
 if __name__ == "__main__":
