@@ -74,7 +74,8 @@ async def alone_beside_it(folder: Path, person: Callee, port: int) -> None:
     before = len(person.legs)
     by_it = command(folder, "call", "+14155550151")
     alone = command(folder, "call", "+14155550161", "--alone")
-    for status, shown, errors in await asyncio.gather(ran(by_it), ran(alone)):
+    for both in (by_it, alone):
+        status, shown, errors = await ran(both)
         assert (status, "answered" in shown) == (0, True), shown + errors
     first, second = person.legs[before:]
     assert {leg.source.port == port for leg in (first, second)} == {True, False}, "one of them is not the gateway's"
