@@ -1,7 +1,6 @@
 """One sentence for a caller who is not let in to a conversation; then the call ends."""
 
 import asyncio
-from importlib.resources import files
 
 import structlog
 
@@ -10,6 +9,7 @@ from agent.limits import OPEN, boundary
 from agent.line import Finished, Gone, Line
 from agent.mouth import Mouth
 from agent.records import Outcome
+from agent.sounds import recorded
 from agent.voice import Voice
 
 log = structlog.get_logger()
@@ -66,8 +66,7 @@ class Announcement:
                 await self._mouth.speak(self._mouth.begin(self._text), lambda: None)
         except ProviderError as error:
             log.warning("announcement without its voice", cause=str(error))
-            recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
-            self._mouth.play(self._mouth.begin(self._text), recorded)
+            self._mouth.play(self._mouth.begin(self._text), recorded("apology"))
         await self._mouth.silent()
 
     async def close(self) -> None:

@@ -1,10 +1,9 @@
 """The conversation: listens, takes turns, answers. One for each call, the same for every line and provider."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -21,14 +20,14 @@ from agent.persona import Persona
 from agent.phrases import phrases_of, words_of
 from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
+from agent.sounds import recorded
 from agent.stage import Cast, Role, Stage
 from agent.steering import Steering
 from agent.tools import Toolbox
 from agent.turns import Decision, Event, State, TurnOptions
 
 log = structlog.get_logger()
-KEPT_LIMIT = 5.0
-"""Seconds that tools with a side effect have to finish after the call."""
+T = TypeVar("T")
 
 __all__ = ["Conversation", "Outcome", "Persona"]
 
@@ -116,13 +115,9 @@ class Conversation:
         await close_parts(self._ears, self._stage.voices)
 
     async def _leave(self) -> None:
-        kept = self._agent.kept
-        for task in self._tasks - kept:
+        for task in self._tasks - self._agent.kept:
             task.cancel()
-        if kept:
-            await asyncio.wait(kept, timeout=KEPT_LIMIT)
-            for task in list(kept):
-                task.cancel()
+        await self._agent.finish()
 
     # What comes in
 
@@ -137,10 +132,7 @@ class Conversation:
     def _take(self, event: LineEvent) -> None:
         match event:
             case Audio(ulaw, at):
-                if not self._floor.broken:
-                    self._ears.hear(ulaw)
-                for change in self._listening.hear(ulaw, at):
-                    self._handle(Event.ONSET if change.onset else Event.QUIET)
+                self._listen_to(ulaw, at)
             case Started(utterance, at):
                 self._started(utterance, at)
             case Finished():
@@ -160,6 +152,14 @@ class Conversation:
             case Gone(cause):
                 self._floor.end(Outcome("caller_hung_up", cause))
 
+    def _listen_to(self, ulaw: bytes, at: float) -> None:
+        if not self._floor.broken:
+            self._ears.hear(ulaw)
+        for change in self._listening.hear(ulaw, at):
+            self._handle(Event.ONSET if change.onset else Event.QUIET)
+        if self._listening.turns_closely():
+            self._line.attend(closely=self._listening.closely)
+
     def _started(self, utterance: int, at: float) -> None:
         floor, sentences = self._floor, self._agent.mouth.sentences
         sentence = sentences.get(utterance)
@@ -173,13 +173,16 @@ class Conversation:
         self._handle(Event.STARTED)
 
     async def _hear(self) -> None:
+        await self._follow("ears", self._ears.name, self._ears.events(), self._understand)
+
+    async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
         try:
-            with boundary(self._ears.name):
-                async for event in self._ears.events():
-                    self._understand(event)
-                raise ProviderError(self._ears.name, "it stopped listening")
+            with boundary(name):
+                async for event in events:
+                    take(event)
+                raise ProviderError(name, "it stopped listening")
         except ProviderError as error:
-            self._fail("ears", error)
+            self._fail(part, error)
 
     def _understand(self, event: EarsEvent) -> None:
         if isinstance(event, Onset):
@@ -378,14 +381,11 @@ class Conversation:
             await Reply(self._agent, turn, self._now).recite(text)
         except ProviderError:
             turn.said = ""
-            recorded = (files("agent") / "sounds" / "apology.ulaw").read_bytes()
-            await Reply(self._agent, turn, self._now).play(text, recorded)
+            await Reply(self._agent, turn, self._now).play(text, recorded("apology"))
         self._end_turn()
         if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer("")):
             outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
         self._floor.end(outcome)
-
-    # Small things
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)

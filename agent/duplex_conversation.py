@@ -12,7 +12,6 @@ from agent.duplex_reply import SessionMouth, SessionReply
 from agent.ears import EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.history import Asked
-from agent.limits import boundary
 from agent.line import Line
 from agent.model import Message, Piece, ToolCall, ToolSchema
 from agent.persona import Persona
@@ -130,13 +129,7 @@ class DuplexConversation(Conversation):
     # What the session tells
 
     async def _hear(self) -> None:
-        try:
-            with boundary(self._session.name):
-                async for event in self._session.events():
-                    self._happen(event)
-                raise ProviderError(self._session.name, "it ended the session")
-        except ProviderError as error:
-            self._fail("duplex", error)
+        await self._follow("duplex", self._session.name, self._session.events(), self._happen)
 
     def _happen(self, event: DuplexEvent) -> None:
         match event:

@@ -6,17 +6,21 @@ from contextlib import suppress
 
 from agent.duplex import ReplyEnded, Session, Speech, Words, exactly
 from agent.history import Said, Sentence
-from agent.limits import FIRST_TOKEN, GAP
+from agent.limits import GAP
 from agent.line import Finished, Heard, Line
 from agent.model import ToolCall
 from agent.mouth import Mouth
 from agent.records import AgentSays, Turn
-from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
+from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
+from agent.sounds import recorded
 from agent.voice import Voice
 
 MOST_CALLS = CALLS * ROUNDS
 """Tool calls in one turn; more are refused."""
+MUTE = 4.0
+"""Seconds after which a session that does not begin to speak is given up."""
+MOMENT = "One moment, please."
 WORDS_LATE = 2.0
 """Seconds that the words of the caller may come after the end of the reply to them."""
 REFUSED = '{"error": "too many tool calls; answer without them"}'
@@ -96,22 +100,36 @@ class SessionReply(Reply):
 
     async def follow(self) -> None:
         """Wait until all is said and heard. A session that falls silent is given up."""
-        while True:
-            while self.owed:
-                limit = None if self._running else GAP if self._open else FIRST_TOKEN
-                self._changed.clear()
-                try:
-                    async with asyncio.timeout(limit):
-                        await self._changed.wait()
-                except TimeoutError:
-                    self._session.give_up(f"nothing came for {limit:g} s")
-                    self.break_off(owed=True)
-            await self._mouth.silent()
-            if not self.owed:
-                break
+        covering = self._agent.spawn(self._cover())
+        try:
+            while True:
+                while self.owed:
+                    await self._more()
+                await self._mouth.silent()
+                if not self.owed:
+                    break
+        finally:
+            covering.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(WORDS_LATE):
                 await self.worded.wait()
+
+    async def _more(self) -> None:
+        limit = None if self._running else GAP if self._open else MUTE
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(limit):
+                await self._changed.wait()
+        except TimeoutError:
+            self._session.give_up(f"nothing came for {limit:g} s")
+            self.break_off(owed=True)
+
+    async def _cover(self) -> None:
+        """Say that it takes a moment, if the session does not begin to speak: with a sound that needs no provider."""
+        await asyncio.sleep(COVERED_AFTER)
+        if self._due and not self.turn.said and not self._mouth.speaking:
+            self._said = self._agent.history.say()
+            self.play_over(self._said, MOMENT, recorded("moment"))
 
     def knows(self, reply: str) -> bool:
         """Whether it is one of these."""

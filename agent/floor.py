@@ -11,6 +11,9 @@ from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, Activity, VoiceActivity
 
+CLOSELY = 0.7
+"""Seconds after the caller's last sound: by then most ears have ended the turn."""
+
 
 class Floor:
     """Who has it, and what is being said."""
@@ -50,6 +53,8 @@ class Listening:
         self.activity = VoiceActivity()
         self.silent_since = 0.0
         """When the last loud sound arrived, if it has ended."""
+        self.closely = False
+        """Whether each 20 ms count: the caller speaks, or did so a moment ago, and the end of their turn is due."""
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
@@ -62,6 +67,12 @@ class Listening:
         if changes and not changes[-1].onset:
             self.silent_since = at - changes[-1].ago - HANGOVER
         return changes
+
+    def turns_closely(self) -> bool:
+        """Whether `closely` has just changed."""
+        before = self.closely
+        self.closely = self.activity.active or self._arrived - self.silent_since < CLOSELY
+        return self.closely is not before
 
     def note(self, transcript: Transcript) -> None:
         """Remember where the last word ended."""

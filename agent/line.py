@@ -15,7 +15,7 @@ class Audio(NamedTuple):
     """Sound from the caller, complete and in order; lost audio is already filled in."""
 
     ulaw: bytes
-    """Mu-law samples, 1 byte each; usually 480 (60 ms)."""
+    """Mu-law samples, 1 byte each; how many at a time: see `Line.attend`."""
     at: float
     """When its last sample arrived."""
 
@@ -93,6 +93,10 @@ class Line(Protocol):
 
         It is neither recorded nor captured nor listened to, and `Audio` is silence.
         """
+        ...
+
+    def attend(self, *, closely: bool) -> None:
+        """Bring sound in pieces of 20 ms, since the caller is speaking, or in longer ones again, which cost less."""
         ...
 
     def pause(self) -> None:

@@ -20,6 +20,8 @@ ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
 CALLS = 8
 """Tool calls carried out at a time; more in one reply are dropped."""
+KEPT_LIMIT = 5.0
+"""Seconds that tools with a side effect have to finish after the call."""
 COVERED_AFTER = 2.0
 """Seconds that the model may think about its first word until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
@@ -99,6 +101,13 @@ class Agent:
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
+    async def finish(self) -> None:
+        """Give tools with a side effect the time to finish after the call; then break them off."""
+        if self.kept:
+            await asyncio.wait(self.kept, timeout=KEPT_LIMIT)
+            for task in list(self.kept):
+                task.cancel()
+
 
 class Preparation:
     """A reply that was begun on words which are probably complete; thrown away without trace if they are not.
@@ -169,14 +178,22 @@ class Reply:
 
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
-        self._agent.mouth.play(self._begin(self._agent.history.say(), text), sound)
+        self.play_over(self._agent.history.say(), text, sound)
         await self._agent.mouth.silent()
+
+    def play_over(self, said: Said, text: str, sound: bytes) -> None:
+        """The same as a part of what is being said, without waiting for its end."""
+        self._agent.mouth.play(self._begin(said, text), sound)
 
     async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
         calls: list[ToolCall] = []
         cutter = SentenceCutter()
         times = self.turn.times
-        ahead = Ahead(pieces, self._agent.spawn)
+
+        def on_token() -> None:
+            times.first_token = times.first_token or self._now()
+
+        ahead = Ahead(pieces, self._agent.spawn, on_token)
         try:
             if not self.turn.said and not await ahead.begins(COVERED_AFTER) and self._agent.filler:
                 await self._say(said, self._agent.filler)
@@ -185,7 +202,6 @@ class Reply:
             raise
         async with aclosing(ahead.pieces()) as read:
             async for piece in read:
-                times.first_token = times.first_token or self._now()
                 if isinstance(piece, Text):
                     for sentence in cutter.feed(piece.delta):
                         await self._say(said, sentence)

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, overload
 
@@ -147,9 +148,21 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
         if name not in hints:
             raise ToolFileError(f"tool {function.__name__}: parameter {name} needs a type hint")
         default = ... if parameter.default is parameter.empty else parameter.default
-        text = _description_of(hints[name])
-        fields[name] = (hints[name], Field(default, description=text) if text else default)
-    return create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        fields[name] = (hints[name], type(default), default)
+    try:
+        return _model(function.__name__, tuple(fields.items()))
+    except TypeError:  # something that cannot be a key
+        return _model.__wrapped__(function.__name__, tuple(fields.items()))
+
+
+@lru_cache(256)
+def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
+    """Made once for all calls: the tools of each are of the same few shapes."""
+    described: dict[str, Any] = {}
+    for field_name, (hint, _, default) in fields:
+        text = _description_of(hint)
+        described[field_name] = (hint, Field(default, description=text) if text else default)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **described)
 
 
 def _description_of(hint: Any) -> str:

@@ -165,6 +165,10 @@ class Channel:
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
 
+    def attend(self, *, closely: bool) -> None:
+        """Have `Frames` of 20 ms each, or of 100 ms again."""
+        self._order(Kind.ATTEND, bytes([closely]))
+
     def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
         """Press `keys`, each for `tone` seconds with `pause` seconds after it; what is being said waits meanwhile.
 

@@ -29,7 +29,7 @@ from media.schedule import PHASES, Schedule
 from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
-from media.worker_channel import CHUNK, Channel
+from media.worker_channel import Channel
 
 ROUNDS = 128
 """Times per tick that every socket with something to read is read once: a flood on one call delays no other."""
@@ -210,7 +210,7 @@ class Worker:
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
-                self._process.handover_dropped += CHUNK
+                self._process.handover_dropped += len(ulaw)
             for key in channel.keys_in(ulaw):
                 self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
 
@@ -230,8 +230,8 @@ class Worker:
         if message.kind == Kind.OPEN:
             self._open(message)
             return
-        if message.kind == Kind.TAPPED:
-            self._show(message)
+        if message.kind in (Kind.TAPPED, Kind.PING):
+            self._reply(message)
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -313,8 +313,11 @@ class Worker:
                     ended = {"seconds": length / (2 * RATE), "problem": problem}
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
-    def _show(self, message: Message) -> None:
-        """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
+    def _reply(self, message: Message) -> None:
+        """Hand up the next block of packets that were kept of a call, or nothing if there is no more; tell we live."""
+        if message.kind == Kind.PING:
+            self._tell(Kind.PONG, 0)
+            return
         tap = self._taps.taps.get(message.channel)
         block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
         body = wire.NUMBER.pack(block.number) + block.packed() if block else b""

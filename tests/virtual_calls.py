@@ -20,7 +20,7 @@ from tests.fakes.line import FakeLine
 from tests.virtual import run
 
 STEP = 0.02
-CHUNK = 480
+FRAME, CHUNK = 160, 800
 KEY = 0.2
 
 
@@ -34,10 +34,9 @@ class VirtualCaller:
 
     async def live(self) -> None:
         loop = asyncio.get_running_loop()
-        ticks = 0
+        waiting = bytearray()
         while True:
             await asyncio.sleep(STEP)
-            ticks += 1
             now, ear = loop.time(), self._call.ear
             if len(self._line.played) > self._played:
                 ear.hear(bytes(self._line.played[self._played :]), now)
@@ -53,10 +52,11 @@ class VirtualCaller:
                     ear.spoken_until = now + KEY * len(keys)
                 case HangUp():
                     self._line.incoming.put_nowait(Gone("the caller hung up"))
-            if ticks % 3 == 0:
-                chunk = bytes(self._sound[:CHUNK]).ljust(CHUNK, b"\xff")
-                del self._sound[:CHUNK]
-                self._line.incoming.put_nowait(Audio(chunk, now))
+            waiting += bytes(self._sound[:FRAME]).ljust(FRAME, b"\xff")
+            del self._sound[:FRAME]
+            if self._line.closely or len(waiting) >= CHUNK:
+                self._line.incoming.put_nowait(Audio(bytes(waiting), now))
+                waiting.clear()
 
 
 def play(scenario: Scenario, folder: Path) -> Verdict:

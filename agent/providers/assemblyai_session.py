@@ -42,6 +42,8 @@ CONTEXT_LIMIT = 1500
 class AssemblyAIOptions(ListenOptions):
     """How to hear with AssemblyAI."""
 
+    chunk: float = FRAME_MIN / SAMPLE_RATE
+    """Seconds of sound in one message at least: 0.05, which is the least that is taken, up to 1."""
     url: str = "wss://streaming.assemblyai.com/v3/ws"
     """Where the service is; ``streaming.eu.assemblyai.com`` keeps the sound in the EU."""
     model: str = "u3-rt-pro"

@@ -19,8 +19,8 @@ class DuplexOptions:
 
     api_key: str = field(default="", repr=False)
     """The account's key."""
-    chunk: float = 0.06
-    """Seconds of sound in one message, up to 1."""
+    chunk: float = 0.02
+    """Seconds of sound in one message at least, up to 1."""
     open_limit: float = 5.0
     """Seconds until the session must have begun."""
     close_limit: float = 1.5

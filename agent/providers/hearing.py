@@ -53,8 +53,8 @@ class ListenOptions:
 
     api_key: str = field(default="", repr=False)
     """The account's key."""
-    chunk: float = 0.06
-    """Seconds of sound in one message, up to 1."""
+    chunk: float = 0.02
+    """Seconds of sound in one message at least, up to 1."""
     open_limit: float = 4.0
     """Seconds until the session must have begun, attempts included."""
     close_limit: float = 1.5
@@ -147,11 +147,11 @@ class Backlog:
             self._start += old
 
     def next_frame(self) -> bytes | None:
-        """The next binary frame, or None until there is enough sound. A backlog goes out in frames of up to 1 s."""
+        """The next binary frame: all that waits, up to 1 s; None until there is enough sound."""
         waiting = self.heard - self.sent
         if waiting < self._chunk:
             return None
-        return self._take(min(waiting, FRAME_MAX) // self._chunk * self._chunk)
+        return self._take(min(waiting, FRAME_MAX))
 
     def tail(self) -> bytes | None:
         """The last, short frame, filled up with silence to what the server accepts; None if nothing waits."""

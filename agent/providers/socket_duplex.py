@@ -48,7 +48,7 @@ class SocketDuplex:
         await self._connect()
 
     def hear(self, ulaw: bytes) -> None:
-        """Take mu-law sound; it leaves in pieces of `chunk` seconds."""
+        """Take mu-law sound; it leaves as it comes, in pieces of at least `chunk` seconds."""
         self._session.backlog.hear(ulaw)
         self.writable()
 

@@ -51,7 +51,7 @@ class SocketEars:
         await self._connect()
 
     def hear(self, ulaw: bytes) -> None:
-        """Take mu-law sound; it leaves in frames of `chunk` seconds."""
+        """Take mu-law sound; it leaves as it comes, in frames of at least `chunk` seconds."""
         self._session.backlog.hear(ulaw)
         self.writable()
 

@@ -144,7 +144,7 @@ class Expenses:
     def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: Spent = NOTHING) -> None:
         self.prices = prices
         self._now = now
-        self._closed = earlier
+        self._closed = self._earlier = earlier
         self._day: date = now().date()
         self._open: dict[str, Bill] = {}
         self._spent: tuple[datetime, Spent] | None = None
@@ -172,6 +172,16 @@ class Expenses:
             self._spent = (now, self._spent_at(now))
         return self._spent[1]
 
+    def since_start(self) -> Spent:
+        """The same without what was taken before this process began."""
+        spent = self.spent()
+        return Spent(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
+
+    @property
+    def day(self) -> str:
+        """The day that `spent` was last asked for."""
+        return self._day.isoformat()
+
     def _spent_at(self, now: datetime) -> Spent:
         self._turn_page(now)
         going = self._of(self._open.values(), now)
@@ -179,7 +189,7 @@ class Expenses:
 
     def _turn_page(self, now: datetime) -> None:
         if now.date() != self._day:
-            self._day, self._closed = now.date(), Spent()
+            self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
 
     @staticmethod
     def _of(bills: Iterable[Bill], now: datetime) -> Spent:

@@ -63,6 +63,7 @@ class LiveCall:
     """A call that is going on, from its INVITE on; one that we make from our wish on."""
 
     id: str
+    """Of no other call of this gateway: see `sipgw.calls.going.Going.identity`."""
     trunk: TrunkOptions
     identity: Identity
     direction: Literal["in", "out"] = "in"
@@ -81,6 +82,8 @@ class LiveCall:
     """The recording."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
+    call_id: str = ""
+    """The Call-ID that it came in with."""
 
     @property
     def caller(self) -> str:

@@ -80,6 +80,11 @@ class PhoneLine:
         """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
         return self._channel.mos if self._channel else 0.0
 
+    @property
+    def channel(self) -> int:
+        """The number of its channel; 0 before there is one."""
+        return self._channel.number if self._channel else 0
+
     def attach(self, channel: media.Channel) -> None:
         """Use `channel` for sound; to be called before the conversation begins."""
         self._channel = channel
@@ -208,6 +213,10 @@ class PhoneLine:
         self._apart.secluded = on
         if self.keeper is not None:
             self.keeper.seclude(on)
+
+    def attend(self, *, closely: bool) -> None:
+        """See `agent.line.Line.attend`."""
+        self._live.attend(closely=closely)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

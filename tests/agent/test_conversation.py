@@ -283,3 +283,21 @@ def test_a_notice_is_heard_in_full_before_the_greeting_whatever_the_caller_says(
 async def hang_up_after(caller, seconds: float) -> None:
     await asyncio.sleep(seconds)
     caller.hang_up()
+
+
+def test_the_line_is_attended_to_closely_while_the_end_of_the_callers_turn_is_waited_for() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(2)
+        seen.append(("before", line.closely))
+        await caller.sound(0.6, loud=True)
+        seen.append(("speaks", line.closely))
+        await caller.sound(0.48, loud=False)
+        seen.append(("pauses", line.closely))
+        await caller.sound(0.48, loud=False)
+        seen.append(("is silent", line.closely))
+        caller.hang_up()
+
+    hold(plan)
+    assert seen == [("before", False), ("speaks", True), ("pauses", True), ("is silent", False)]

@@ -7,9 +7,11 @@ import pytest
 
 from agent.duplex import Reopened
 from agent.duplex_conversation import AGAIN, GO_ON, DuplexConversation
+from agent.duplex_reply import MOMENT
 from agent.errors import ProviderError
 from agent.line import Digit
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
+from agent.sounds import recorded
 from agent.tools import tool
 from agent.turns import State
 from tests.agent.duplex_holding import gone, hold
@@ -335,11 +337,42 @@ def test_who_was_speaking_when_the_session_was_lost_is_asked_again() -> None:
     assert ("prompt", AGAIN) in hold(plan).session.did
 
 
-def test_a_session_that_says_nothing_is_given_up() -> None:
+def test_a_session_that_says_nothing_is_covered_within_three_seconds_and_then_given_up() -> None:
     async def plan(caller, session):
         await asyncio.sleep(2)
         await caller.say("Where is my order?")
-        await asyncio.sleep(7)
+        await asyncio.sleep(5)
         gone(caller.line)
 
-    assert ("give_up", "nothing came for 6 s") in hold(plan).session.did
+    held = hold(plan)
+    assert ("give_up", "nothing came for 4 s") in held.session.did
+    turn = held.turns[-1]
+    assert turn.said == MOMENT
+    assert turn.times.first_packet - turn.times.caller_stopped < 3
+    assert bytes(held.line.played).endswith(recorded("moment"))
+
+
+def test_what_comes_after_all_follows_the_recorded_sentence() -> None:
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(2.5)
+        session.say("It is here.")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    held = hold(plan)
+    assert held.messages[-1] == {"role": "assistant", "content": f"{MOMENT} It is here."}
+    assert held.turns[-1].heard == f"{MOMENT} It is here."
+
+
+def test_a_session_that_speaks_in_time_is_not_covered() -> None:
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(1.5)
+        session.say("It is here.")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    assert hold(plan).turns[-1].heard == "It is here."

@@ -1,21 +1,29 @@
 """``python -m tests.bench.cascade [options of sipgw load]``: a load on the whole cascade, played by the strict fakes.
 
-The fakes run in this process; what they take of the CPU is printed, since it is not the gateway's.
+Over TLS. The fakes run in this process; what they take of the CPU is printed, since it is not the gateway's. Of that,
+its own process and the media process are printed apart: the median of all seconds in which every call was up.
 """
 
 import asyncio
 import os
 import resource
+import ssl
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import trustme
 
 from agent.ulaw import level
 from tests.fakes import assemblyai
 from tests.fakes.assemblyai import FakeAssemblyAI, Said, Transcriber
 from tests.fakes.elevenlabs import FakeElevenLabs
+from tests.fakes.http import HttpServer
 from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.websocket import SocketServer
 
 LOUD = 100.0
 QUIET_MS = 300.0
@@ -58,25 +66,77 @@ class Listening(Transcriber):
         await super().advance(ms)
 
 
+def encrypted(folder: Path) -> Path:
+    """Have all fakes speak TLS; returns the file of the authority that vouches for them."""
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    SocketServer.tls = HttpServer.tls = context
+    return folder / "authority.pem"
+
+
+def below(process: int) -> list[int]:
+    """The processes that it has started, and those that these have."""
+    found = [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return found + [further for number in found for further in below(number)]
+
+
+def spent(process: int) -> float:
+    """Seconds of CPU, user and system."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def watch(process: int, up: Callable[[], int], found: dict[str, list[float]]) -> None:
+    """Note milliseconds of CPU for a call-second, every second in which the number of calls stays what it is."""
+    before: tuple[int, float, dict[str, float]] = 0, 0.0, {}
+    while True:
+        await asyncio.sleep(1)
+        calls, now, used = up(), time.monotonic(), {}
+        for number in below(process):
+            try:
+                command = Path(f"/proc/{number}/cmdline").read_text()
+                for name in ("sipgw.load.host", "media.worker"):
+                    if name in command:
+                        used[name] = spent(number)
+            except OSError:
+                continue
+        if calls and calls == before[0]:
+            for name in used.keys() & before[2].keys():
+                found.setdefault(name, []).append((used[name] - before[2][name]) * 1000 / calls / (now - before[1]))
+        before = calls, now, used
+
+
 async def main() -> int:
     assemblyai.Transcriber = Listening  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as folder:
+        return await load(Path(folder))
+
+
+async def load(folder: Path) -> int:
+    authority = encrypted(folder)
+    found: dict[str, list[float]] = {}
     async with (
         FakeAssemblyAI(key="aai") as ears,
         FakeOpenAI([Reply(text=["It is on ", "its way."])], key="sk") as model,
         FakeElevenLabs(key="xi", delay=0.08, sound=lambda text: SPEECH) as voice,
     ):
-        with tempfile.TemporaryDirectory() as folder:
-            config = Path(folder) / "cascade.toml"
-            config.write_text(CONFIG % (ears.url, model.base_url, voice.url))
-            environment = os.environ | {"AAI": "aai", "OAI": "sk", "XI": "xi"}
-            before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sipgw", "load", "-c", str(config), *sys.argv[1:], env=environment
-            )
+        config = folder / "cascade.toml"
+        config.write_text(CONFIG % (ears.url, model.base_url, voice.url))
+        environment = os.environ | {"AAI": "aai", "OAI": "sk", "XI": "xi", "SSL_CERT_FILE": str(authority)}
+        before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sipgw", "load", "-c", str(config), *sys.argv[1:], env=environment
+        )
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch(process.pid, lambda: sum(not one.ended for one in ears.sessions), found))
             status = await process.wait()
-            after, took = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"the fakes took {spent:.1f} s of CPU in {took:.0f} s ({len(ears.sessions)} sessions of the ears)")
+            watching.cancel()
+        after, took = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
+    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"the fakes took {own:.1f} s of CPU in {took:.0f} s ({len(ears.sessions)} sessions of the ears)")
+    for name, figures in sorted(found.items()):
+        print(f"{name}: {statistics.median(figures):.2f} ms of CPU per call-second over {len(figures)} s")
     return status
 
 

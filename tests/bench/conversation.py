@@ -35,9 +35,13 @@ MIN_TURN_SILENCE = 100
 """Milliseconds of silence after which the fake ends a turn, as Universal-3 does."""
 
 
-def silent(frame: int) -> bytes:
-    """Quiet sound, so that only the script decides what was said."""
-    return bytes(0x7E | (at & 0x80) for at in range(frame, frame + 160))
+SILENT, LOUD = b"\xfe\x7e" * 80, b"\x10\x90" * 80
+
+
+def voice(said: list[Said]) -> Callable[[int], bytes]:
+    """A caller who makes a sound where the script has words."""
+    spoken = {at for part in said for at in range(part.start_ms // 20, part.end_ms // 20)}
+    return lambda frame: LOUD if frame in spoken else SILENT
 
 
 def starts(phone: Phone) -> list[tuple[float, int]]:
@@ -64,7 +68,7 @@ async def turn_latencies(folder: Path, delays: tuple[float, float, float], *, ea
         world = await stack.enter_async_context(
             cloud(folder, said, [Reply(text=["Fine so far."])], delays=delays, change=change)
         )
-        phone = await stack.enter_async_context(calling(world.target, silent))
+        phone = await stack.enter_async_context(calling(world.target, voice(said)))
         await asyncio.sleep((first + TURNS * SPACING + 1500) / 1000)
         replies = [at for at, _ in starts(phone)][1:]  # the first is the greeting
         # The packet whose sound completes words and silence; positions in the sound are exact.

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import ssl
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Exchange:
@@ -53,6 +54,9 @@ class Exchange:
 class HttpServer:
     """An HTTP server on a free port of the loopback; `exchanges` is the record."""
 
+    tls: ClassVar[ssl.SSLContext | None] = None
+    """That of every server, for who measures with encryption."""
+
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -61,10 +65,10 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         return self
 
     async def __aexit__(self, *_):

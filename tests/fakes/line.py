@@ -25,6 +25,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
+        self.closely = False
         self.secluded: list[bool] = []
         self._queue: list[tuple[int, bytearray]] = []
         self._finished: set[int] = set()
@@ -74,6 +75,9 @@ class FakeLine:
 
     def seclude(self, on: bool) -> None:
         self.secluded.append(on)
+
+    def attend(self, *, closely: bool) -> None:
+        self.closely = closely
 
     def pause(self) -> None:
         self._paused = True

@@ -1,10 +1,11 @@
 """What the websocket fakes share: a local server, a record of each session, a way to wait for what will be received."""
 
 import asyncio
+import ssl
 import urllib.parse
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -36,6 +37,8 @@ class SocketServer:
     """A websocket server on a free port of the loopback; `url` says where."""
 
     scheme = "ws"
+    tls: ClassVar[ssl.SSLContext | None] = None
+    """That of every server, for who measures with encryption."""
 
     def __init__(self, key: str, refuse_status: int | None) -> None:
         self.key = key
@@ -46,10 +49,12 @@ class SocketServer:
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"{self.scheme}{'s' if self.tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self):
-        self._server = await serve(self._serve, "127.0.0.1", 0, compression=None, process_request=self._gate)
+        self._server = await serve(
+            self._serve, "127.0.0.1", 0, compression=None, process_request=self._gate, ssl=self.tls
+        )
         return self
 
     async def __aexit__(self, *_):

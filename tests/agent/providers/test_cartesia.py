@@ -92,7 +92,7 @@ def test_message_by_message():
     def message(kind: str, **fields):
         return ink.receive(json.dumps({"type": kind, "request_id": "r", **fields}))
 
-    at = 1.98
+    at = 2.0
     assert message("connected") is None
     assert message("turn.start") == Onset(at)
     assert message("turn.update", transcript="") is None

@@ -1,0 +1,10 @@
+"""Recorded sentences, for the moment when no voice can be had."""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def recorded(name: str) -> bytes:
+    """The sound of that name: mu-law, 8000 samples a second."""
+    return (files("agent.sounds") / f"{name}.ulaw").read_bytes()
