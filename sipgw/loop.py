@@ -7,7 +7,7 @@ from typing import TypeVar
 try:
     from uvloop import new_event_loop
 except ImportError:  # no Windows, and nobody has to have it
-    from asyncio import new_event_loop
+    from asyncio import new_event_loop  # type: ignore[assignment]
 
 T = TypeVar("T")
 
