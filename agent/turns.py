@@ -45,7 +45,7 @@ class TurnOptions:
     """Longest pause in the middle of a sentence that is waited for, with callers who have shown that they make such
     pauses; 0 takes the ears' word for the end of a turn."""
 
-    final_limit: float = 0.0
+    final_limit: float = 2.0
     """Silence after words that the ears do not say to be all; then those are answered. 0 waits for the ears."""
 
     def __post_init__(self) -> None:
