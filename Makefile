@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 AREA   ?=
-# Tests that run at the same time: most of them wait for calls, in real time.
+# Tests that run at the same time: most of them wait for calls. Calls with real phones need a core each.
 WORKERS ?= 4
+PHONES  ?= 2
 
 .PHONY: run demo test lint unit install bench docs audit format lock clean
 
@@ -43,7 +44,8 @@ lint: $(VENV)/.tested
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/interop
+	$(BIN)/python -m pytest --numprocesses $(PHONES) --dist loadfile tests/interop
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m tests.bench $(AREA)

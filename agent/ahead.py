@@ -17,9 +17,13 @@ AHEAD = 1000
 class Ahead(Generic[T]):
     """A provider's stream that is read at once, and thrown away without trace if it turns out to be unwanted."""
 
-    def __init__(self, stream: AsyncGenerator[T, None], spawn: Spawn) -> None:
+    def __init__(
+        self, stream: AsyncGenerator[T, None], spawn: Spawn, on_begin: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_begin` is called when the first piece comes, which may be long before it is read."""
         self._pieces: asyncio.Queue[T | ProviderError | None] = asyncio.Queue(AHEAD)
         self._begun = asyncio.Event()
+        self._on_begin = on_begin
         self._task = spawn(self._read(stream))
 
     async def begins(self, seconds: float) -> bool:
@@ -36,7 +40,9 @@ class Ahead(Generic[T]):
         try:
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
-                    self._begun.set()
+                    if not self._begun.is_set():
+                        self._on_begin()
+                        self._begun.set()
                     await self._pieces.put(piece)
         except ProviderError as error:
             end = error

@@ -39,14 +39,17 @@ class Times:
     """When the reply began to be audible on the wire."""
 
     def parts_ms(self) -> dict[str, int]:
-        """Milliseconds from part to part, and in all; parts that did not happen are left out."""
+        """Milliseconds from part to part, and in all; parts that did not happen in this order are left out.
+
+        Where a filler covered the wait for the model, it left before the first token: the total is until the filler.
+        """
         names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet")
         labels = ("hearing", "thinking", "phrasing", "voicing", "sending")
         marks = [getattr(self, name) for name in names]
         parts: dict[str, int] = {}
         before = marks[0]
         for label, mark in zip(labels, marks[1:], strict=True):
-            if mark is not None and before is not None:
+            if mark is not None and before is not None and mark >= before:
                 parts[label] = round(1000 * (mark - before))
                 before = mark
         if marks[0] is not None and marks[-1] is not None:

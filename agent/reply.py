@@ -189,7 +189,11 @@ class Reply:
         calls: list[ToolCall] = []
         cutter = SentenceCutter()
         times = self.turn.times
-        ahead = Ahead(pieces, self._agent.spawn)
+
+        def on_token() -> None:
+            times.first_token = times.first_token or self._now()
+
+        ahead = Ahead(pieces, self._agent.spawn, on_token)
         try:
             if not self.turn.said and not await ahead.begins(COVERED_AFTER) and self._agent.filler:
                 await self._say(said, self._agent.filler)
@@ -198,7 +202,6 @@ class Reply:
             raise
         async with aclosing(ahead.pieces()) as read:
             async for piece in read:
-                times.first_token = times.first_token or self._now()
                 if isinstance(piece, Text):
                     for sentence in cutter.feed(piece.delta):
                         await self._say(said, sentence)

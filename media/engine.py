@@ -1,27 +1,18 @@
-"""The gateway's side of the media plane: opens channels in the media process and keeps that process alive."""
+"""The gateway's side of the media plane: opens channels in the media processes and keeps those alive."""
 
 import asyncio
-import contextlib
-import socket
-import sys
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import asdict, dataclass
-from typing import Self
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
-import structlog
+from media.channel import Channel, MediaDown, PortsExhausted, Sink
+from media.process import MediaProcess, ProcessState
+from media.tap import TapOptions, Tapped
 
-from media import wire
-from media.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
-from media.tap import TapOptions, Tapped, read
-from media.wire import Kind, Message
-
-log = structlog.get_logger()
-
-PIPE_LIMIT = 16 << 20
-"""Bytes that may wait for the media process; beyond that sound to be said is refused."""
-RESTART_PAUSE = 0.2
-PARTING = 2.0
-"""Seconds that the media process has for its last recordings when the gateway ends."""
+START_LIMIT = 10.0
+"""Seconds that the media processes have to start."""
+PROCESSES_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -32,168 +23,104 @@ class MediaOptions:
     """Local address of the RTP sockets; ``0.0.0.0`` also takes calls whose sound comes over IPv6."""
     port_range: tuple[int, int] = (16384, 32766)
     """First and last UDP port; each call takes two."""
+    processes: int | Literal["auto"] = 1
+    """Media processes that share the calls and the ports; ``"auto"``: all processor cores but one."""
 
     def __post_init__(self) -> None:
         first, last = self.port_range
         if not 1024 <= first < last <= 65535:
             raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+        if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:
+            raise ValueError(f"processes must be 'auto' or a number from 1 to {PROCESSES_MAX}")
+        if self.processes != "auto" and self.processes > max(1, len(self._pairs)):
+            raise ValueError(f"port_range has no pair of ports for each of {self.processes} processes")
+
+    @property
+    def _pairs(self) -> range:
+        first, last = self.port_range
+        return range(first + first % 2, last, 2)
+
+    def split(self) -> list[tuple[int, int]]:
+        """The first and the last port of each media process; they overlap nowhere."""
+        pairs = self._pairs
+        wanted = max(1, _cores() - 1) if self.processes == "auto" else self.processes
+        count = max(1, min(wanted, len(pairs), PROCESSES_MAX))
+        if count == 1:
+            return [self.port_range]
+        parts = [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
+        return [(part[0], part[-1] + 1) for part in parts]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class MediaEngine:
-    """The media process and its channels. Use it as an async context manager."""
+    """The media processes and their channels. Use it as an async context manager.
+
+    Each process has calls and ports of its own, and takes only those with it when it dies.
+    """
 
     def __init__(self, options: MediaOptions, tap: TapOptions | None = None) -> None:
         """`tap` is what is kept of the packets of each call, for `packets`."""
-        self._options = options
-        self._tap = asdict(tap or TapOptions("off"))
-        self._shown: asyncio.Queue[bytes] = asyncio.Queue()
-        self._looking = asyncio.Lock()
-        self._channels: dict[int, Channel] = {}
-        self._number = 0
-        self._pipe: asyncio.Transport | None = None
+        self.host = options.bind_host
+        """The local address that sound is received on."""
+        parts, tap = options.split(), tap or TapOptions("off")
+        tap = replace(tap, limit=tap.limit // len(parts))
+        self._processes = [
+            MediaProcess(options.bind_host, ports, tap, number, len(parts)) for number, ports in enumerate(parts)
+        ]
         self._group = asyncio.TaskGroup()
-        self._ready = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
-        self.pid = 0
-        """Of the media process."""
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        self._keeper = self._group.create_task(self._keep_alive(), name="media-process")
+        for process in self._processes:
+            self._keepers.append(self._group.create_task(process.keep_alive(), name="media-process"))
         try:
-            async with asyncio.timeout(10):
-                await self._ready.wait()
+            async with asyncio.timeout(START_LIMIT):
+                for process in self._processes:
+                    await process.ready.wait()
         except TimeoutError:
-            self._keeper.cancel()
-            await self._group.__aexit__(None, None, None)
+            await self.__aexit__()
             raise MediaDown("the media process did not start") from None
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._keeper:
-            self._keeper.cancel()
+        for keeper in self._keepers:
+            keeper.cancel()
         await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
 
     @property
-    def host(self) -> str:
-        """The local address that sound is received on."""
-        return self._options.bind_host
+    def alive(self) -> bool:
+        """Whether a media process is running."""
+        return any(process.alive for process in self._processes)
 
     @property
-    def alive(self) -> bool:
-        """Whether the media process is running."""
-        return self._pipe is not None
+    def processes(self) -> list[ProcessState]:
+        """What each of them is doing."""
+        return [process.state for process in self._processes]
 
-    async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
-        """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
-        host = self._options.bind_host
-        self._number += 1
-        channel = Channel(self._number, sink, self.send, self._forget)
-        first, last = self._options.port_range
-        there = "::" if ipv6 and host == "0.0.0.0" else host
-        order = wire.pack_json({"host": there, "first": first, "last": last, "tap": self._tap})
-        if not self.send(Message(Kind.OPEN, self._number, order)):
-            raise MediaDown("the media process is being restarted")
-        self._channels[self._number] = channel
-        try:
-            async with asyncio.timeout(ANSWER_LIMIT):
-                await channel.opened()
-        except TimeoutError:
-            channel.close()
-            raise MediaDown("the media process does not answer") from None
-        except BaseException:
-            channel.close()
-            raise
-        return channel
+    async def open(self, sink: Sink, *, ipv6: bool = False, beside: int = 0) -> Channel:
+        """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
 
-    async def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
-        """What has been kept of the packets of the call whose channel has (or had) that number, in their order.
-
-        It is handed up block by block, each when the one before was taken, so that it delays no sound. It ends early
-        if the media process dies or does not answer.
+        `beside` is the number of the channel that it is to be bridged with: a bridge has one process. Other calls go to
+        the process that has fewest.
         """
-        block = 0
-        while True:
-            async with self._looking:  # one question at a time: an answer that came too late answers no other
-                while not self._shown.empty():
-                    self._shown.get_nowait()
-                if not self.send(Message(Kind.TAPPED, number, wire.NUMBER.pack(block))):
-                    return
+        if beside:
+            return await self._of(beside).open(sink, ipv6=ipv6)
+        refused: PortsExhausted | None = None
+        for process in sorted(self._processes, key=lambda process: len(process.channels)):
+            if process.alive:
                 try:
-                    async with asyncio.timeout(ANSWER_LIMIT):
-                        body = await self._shown.get()
-                except TimeoutError:
-                    return
-            if not body:
-                return
-            (block,) = wire.NUMBER.unpack_from(body)
-            for packet in read(body[wire.NUMBER.size :]):
-                yield packet
+                    return await process.open(sink, ipv6=ipv6)
+                except PortsExhausted as exhausted:  # others may have closed calls, or less of a share in use
+                    refused = exhausted
+        raise refused or MediaDown("the media process is being restarted")
 
-    def send(self, message: Message) -> bool:
-        """Give an order; False when it could not be taken."""
-        if self._pipe is None:
-            return False
-        if message.kind == Kind.SAY and self._pipe.get_write_buffer_size() > PIPE_LIMIT:
-            return False
-        self._pipe.write(message.encode())
-        return True
+    def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
+        """See `media.process.MediaProcess.packets`."""
+        return self._of(number).packets(number)
 
-    def _forget(self, number: int) -> None:
-        self._channels.pop(number, None)
-
-    def on_message(self, message: Message) -> None:
-        """Take a report of the media process."""
-        if message.kind == Kind.READY:
-            self._ready.set()
-        elif message.kind == Kind.TAPPED:
-            self._shown.put_nowait(message.body)
-        elif channel := self._channels.get(message.channel):
-            channel.on_message(message)
-
-    async def _keep_alive(self) -> None:
-        while True:
-            try:
-                cause = await self._run_process()
-            except OSError as error:  # no descriptors or no memory now; perhaps in a moment
-                cause = f"the media process cannot be started: {error.strerror}"
-            log.error("media process died", cause=cause, calls=len(self._channels))
-            channels, self._channels = self._channels, {}
-            for channel in channels.values():
-                channel.died(cause)
-            await asyncio.sleep(RESTART_PAUSE)
-
-    async def _run_process(self) -> str:
-        """Run one media process to its end; returns how it ended."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)
-            command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self.pid = process.pid
-        try:
-            loop = asyncio.get_running_loop()
-            self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
-            return f"media process ended with status {await process.wait()}"
-        finally:
-            if self._pipe:
-                self._pipe.close()
-                self._pipe = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PARTING):
-                    await process.wait()
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-
-class _Pipe(asyncio.Protocol):
-    """The stream from the media process."""
-
-    def __init__(self, on_message: Callable[[Message], None]) -> None:
-        self._on_message = on_message
-        self._reader = wire.Reader()
-
-    def data_received(self, data: bytes) -> None:
-        for message in self._reader.feed(data):
-            self._on_message(message)
+    def _of(self, number: int) -> MediaProcess:
+        return self._processes[number % len(self._processes)]

@@ -30,6 +30,8 @@ class Kind(IntEnum):
     RECORD = 20
     TAPPED = 30
     """An order and its answer: the block of packets after that number."""
+    PING = 31
+    """Is anybody there? An answer follows."""
 
     READY = 129
     OPENED = 130
@@ -43,6 +45,7 @@ class Kind(IntEnum):
     QUALITY = 138
     LISTENED = 139
     RECORDED = 150
+    PONG = 151
 
 
 class Message(NamedTuple):

@@ -25,7 +25,7 @@ from media.priority import raise_priority
 from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
-from media.schedule import PHASES, Schedule
+from media.schedule import PHASES, Schedule, phase_of
 from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
@@ -86,6 +86,7 @@ class Worker:
                 while tick := self._schedule.due(time.monotonic()):
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
+                    self._schedule.pass_over(self._phases)
             if not self._take_input():
                 break
             self._tell_recorded()
@@ -230,8 +231,8 @@ class Worker:
         if message.kind == Kind.OPEN:
             self._open(message)
             return
-        if message.kind == Kind.TAPPED:
-            self._show(message)
+        if message.kind in (Kind.TAPPED, Kind.PING):
+            self._reply(message)
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -274,7 +275,7 @@ class Worker:
         self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
         self._epoll.register(ports.rtp, select.EPOLLIN)
         self._epoll.register(ports.rtcp, select.EPOLLIN)
-        min(self._phases, key=len).append(channel)
+        self._phases[phase_of(self._phases)].append(channel)
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
     def _connect(self, channel: Channel, wanted: dict[str, Any]) -> None:
@@ -313,8 +314,11 @@ class Worker:
                     ended = {"seconds": length / (2 * RATE), "problem": problem}
                     self._tell(Kind.RECORDED, channel.number, wire.pack_json(ended))
 
-    def _show(self, message: Message) -> None:
-        """Hand up the next block of packets that were kept of a call, or nothing if there is no more."""
+    def _reply(self, message: Message) -> None:
+        """Hand up the next block of packets that were kept of a call, or nothing if there is no more; tell we live."""
+        if message.kind == Kind.PING:
+            self._tell(Kind.PONG, 0)
+            return
         tap = self._taps.taps.get(message.channel)
         block = tap.after(*wire.NUMBER.unpack(message.body)) if tap else None
         body = wire.NUMBER.pack(block.number) + block.packed() if block else b""

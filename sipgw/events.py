@@ -47,6 +47,8 @@ class CallBegan(NamedTuple):
     called: str
     identity: dict[str, Any]
     """See `sipgw.sip.identity.Identity.as_dict`."""
+    call_id: str = ""
+    """The Call-ID that it came in with, which other calls may have too."""
 
 
 class CallRinging(NamedTuple):

@@ -17,8 +17,10 @@ from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.providers import Choice, Providers, opened
 from sipgw.billing.cost import Expenses, spent_since_midnight
+from sipgw.billing.day import SharedSpent
 from sipgw.billing.prices import PriceTable
 from sipgw.calls.call import Call
+from sipgw.calls.going import Going
 from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
@@ -26,13 +28,14 @@ from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config
 from sipgw.desk import Desk
-from sipgw.events import Ending, Watchers
+from sipgw.events import Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
 from sipgw.outbound.call_out import Errand
+from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
 from sipgw.records.bleeps import Bleeps
@@ -89,7 +92,7 @@ class Gateway:
         self.watch = TrunkWatch(self.admission, Leases(cluster) if cluster else None)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls: dict[asyncio.Task[Any], LiveCall] = {}
+        self._calls = Going()
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,7 +105,7 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             await enter(Upkeep(store, config.retention, config.capture.folders))
-            await enter(Bleeps(self.watchers, self._live, self.agents.privacy))
+            await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
@@ -113,7 +116,7 @@ class Gateway:
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            outbound = Outbound(endpoint, ways, self.registrar, self.admission.calls, gate)
+            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.calls, cluster), gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
@@ -127,7 +130,7 @@ class Gateway:
                 summons,
                 self._people,
                 gate.own,
-                SharedLimits(Limits(config.limits, expenses.spent), cluster),
+                SharedLimits(Limits(config.limits, SharedSpent(expenses, cluster).spent), cluster),
                 expenses,
             )
             await enter(self._group)
@@ -139,10 +142,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         self.turn_away()
-        for task in self._calls:
-            task.cancel()  # a cancelled call hangs up
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=GOODBYE_LIMIT)
+        await self._calls.stop_all(GOODBYE_LIMIT)
         await self._stack.aclose()  # the body's own error stays what it is
 
     async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
@@ -197,7 +197,7 @@ class Gateway:
     @property
     def calls(self) -> dict[str, LiveCall]:
         """The calls that are going on, by their identity."""
-        return {live.id: live for live in self._calls.values()}
+        return self._calls.calls
 
     @property
     def desk(self) -> Desk:
@@ -226,9 +226,6 @@ class Gateway:
     def running(self) -> int:
         """How many calls go on."""
         return len(self._calls)
-
-    def _live(self, call: str) -> LiveCall | None:
-        return self.calls.get(call)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -278,11 +275,12 @@ class Gateway:
         if trunk is None:
             leg.reject(403)
             return
-        if leg.replaces is not None:
+        if leg.replaces:
             self._replace(leg, trunk)
             return
         self._introduce(leg, trunk)
-        live = LiveCall(leg.id, trunk, Identity.of(leg.request, trusted=trunk.trust_identity))
+        identity = Identity.of(leg.request, trusted=trunk.trust_identity)
+        live = LiveCall(self._calls.identity(leg.id), trunk, identity, call_id=leg.id)
         self.begin(live, self.desk.serve(leg, live))
 
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
@@ -298,8 +296,7 @@ class Gateway:
 
     def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work, name=f"call {live.id}")
-        self._calls[task] = live
-        task.add_done_callback(self._calls.pop)
+        self._calls.add(live, task)
         return task
 
     def place(self, errand: Errand) -> Placed:
@@ -326,10 +323,7 @@ class Gateway:
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""
-        for task, live in self._calls.items():
-            if live.id == call:
-                live.stopped = live.stopped or Ending("ended_here", cause)
-                task.cancel()
+        self._calls.stop(call, cause)
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
@@ -338,8 +332,8 @@ class Gateway:
 
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
         """`leg` came in to take the place of a running call (RFC 3891); only the trunk of that call may do so."""
-        for live in self._calls.values():
-            if isinstance(live.call, Call) and live.call.leg.dialog == leg.replaces:
+        for live in self.calls.values():
+            if isinstance(live.call, Call) and leg.takes(live.call.leg):
                 if live.trunk is not trunk:
                     leg.reject(403)
                     return
@@ -347,4 +341,5 @@ class Gateway:
                 if live.call.replace(leg):
                     live.replaced_by.append(Identity.of(leg.request, trusted=trunk.trust_identity).as_dict())
                 return
-        leg.reject(481)
+        self._introduce(leg, trunk)
+        self.outbound.pick_up(leg, trunk)

@@ -133,10 +133,10 @@ class Hosting:
         )
 
     @contextlib.asynccontextmanager
-    async def _summoned(self, person: Person) -> AsyncIterator[Party]:
+    async def _summoned(self, person: Person, beside: int) -> AsyncIterator[Party]:
         """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
-        async with called(person, live.caller, desk.engine, desk.summons) as party:
+        async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
             leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
             if live.bill is not None and party.trunk:
                 live.bill.bridged.append(leg)

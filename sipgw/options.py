@@ -6,6 +6,7 @@ hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``.
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import re
@@ -72,8 +73,11 @@ def build(
 def _convert(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        (inner,) = (arg for arg in args if arg is not type(None))
-        return _convert(inner, value, environment, path)
+        *others, last = (arg for arg in args if arg is not type(None))
+        for inner in others:
+            with contextlib.suppress(OptionError):
+                return _convert(inner, value, environment, path)
+        return _convert(last, value, environment, path)
     if origin is Literal:
         text = _convert(str, value, environment, path)
         if text not in args:

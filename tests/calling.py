@@ -30,6 +30,7 @@ class FakeChannel:
     """A media channel that only remembers where it was connected to."""
 
     def __init__(self, port: int) -> None:
+        self.number = 1
         self.port = port
         self.peers: list[int] = []
         self.did: list[str] = []
@@ -198,8 +199,8 @@ class World:
         pass
 
     def _on_invite(self, leg: Leg) -> None:
-        if leg.replaces is not None:
-            assert leg.replaces == self.call.leg.dialog
+        if leg.replaces:
+            assert leg.takes(self.call.leg)
             self.call.replace(leg)
             return
         if self.trunk.accept_refer:

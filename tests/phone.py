@@ -61,10 +61,12 @@ async def calling(
     fields: tuple[tuple[str, str], ...] = (),
     host: str = "127.0.0.1",
     caller: str = "phone",
+    *,
+    sends: bool = True,
 ) -> AsyncIterator[Phone]:
     """Call `target` on loopback and talk until the block ends, then hang up; `fields` are headers of the INVITE.
 
-    The sound goes to and from `host`, whatever the signalling does.
+    The sound goes to and from `host`, whatever the signalling does; unless the phone `sends`, only from us to it.
     """
     loop = asyncio.get_running_loop()
     transport, phone = await loop.create_datagram_endpoint(lambda: Phone(sound), (host, 0))
@@ -76,9 +78,10 @@ async def calling(
         negotiated = accept_answer(offer, reply or b"", local)
         phone.remote = (negotiated.remote_address, negotiated.remote_port)
         async with asyncio.TaskGroup() as group:
-            talking = group.create_task(phone.talk())
+            talking = [group.create_task(phone.talk())] if sends else []
             yield phone
-            talking.cancel()
+            for task in talking:
+                task.cancel()
         phone.leg.hangup()
         async for _ in phone.leg.events():
             pass

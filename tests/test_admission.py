@@ -291,6 +291,7 @@ def test_who_was_turned_away_is_remembered_with_the_reason() -> None:
     assert ask(admission, CARRIER, now=5.0) == 503
     assert ask(admission, STRANGER, now=6.0) == 0
     assert admission.refusals.last[TRUNK.name] == (
-        5.0, CARRIER, "INVITE", 503, "the gateway has 1 calls, [admission] max_calls",
+        5.0, CARRIER, "INVITE", 503, "the gateway has 1 calls, [admission] max_calls", "1",
     )  # fmt: skip
+    assert list(admission.refusals.calls) == ["1"], "its page tells why; those of strangers need no memory"
     assert [refused.address for refused in admission.refusals.strangers] == [STRANGER]

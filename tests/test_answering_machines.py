@@ -1,16 +1,20 @@
 """Calls that a machine answers: the agent greets at once all the same, then leaves its message or hangs up."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.records import AgentSays
+from agent.records import AgentSays, Outcome
+from media.channel import Finished, Frames, Started
+from media.playout import Playout
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallReported
 from sipgw.outbound.call_out import Errand
+from sipgw.outbound.screening import Screened, Screening
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of
@@ -66,6 +70,70 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
             (record,) = await records(world.gateway)
             assert record["ending"] == "message_left"
             assert record["turns"][-1]["said"] == " ".join(MESSAGE)
+
+    asyncio.run(scenario())
+
+
+class Wire:
+    """A channel without a network: playout alone, which tells the line what it has played."""
+
+    def __init__(self, line: PhoneLine) -> None:
+        self.playout = Playout()
+        self.say, self.finish, self.stop = self.playout.say, self.playout.finish, self.playout.stop
+        self._line = line
+
+    def tick(self, heard: bytes, at: float) -> None:
+        self._line.on_media(Frames(heard, at))
+        for mark in self.playout.take()[1]:
+            self._line.on_media((Started if mark.begins else Finished)(mark.utterance, at))
+
+
+class Interrupted:
+    """A conversation that is about to answer when it is cancelled: its sentence has no sound yet."""
+
+    name = "voice"
+
+    def __init__(self, line: PhoneLine) -> None:
+        self._line = line
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def run(self) -> Outcome:
+        self._line.say(1, tone(300, 1.0, 8000))
+        self._line.finish(1)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self._line.finish(2)
+        return Outcome("silence")
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        yield tone(300, 0.5, 8000)
+
+
+def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_first_sound() -> None:
+    """The beep came while the agent was about to answer the greeting: its message had that answer's number."""
+
+    async def scenario() -> None:
+        line = PhoneLine()
+        wire, talking = Wire(line), Interrupted(line)
+        line.attach(wire)  # type: ignore[arg-type]
+        needs = Screening(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        screened = Screened(talking, needs)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            ending = group.create_task(screened.run())
+            sound = CLOSED + BEEP + silence(3)
+            for at in range(0, len(sound), 160):
+                screened.hear(sound[at : at + 160])
+                wire.tick(sound[at : at + 160], at / 8000)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            assert ending.done()
+        assert ending.result().kind == "message_left"
 
     asyncio.run(scenario())
 

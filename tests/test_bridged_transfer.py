@@ -1,6 +1,7 @@
 """Callers are handed over to people whom the gateway calls: real SIP and RTP, the media process, strict fakes.
 
 Who hears whom is proven by the frames: each of the caller's and the person's is different, and mu-law passes untouched.
+There are two media processes, so that the two ends of a bridge meet in one of them by design alone.
 """
 
 import asyncio
@@ -91,7 +92,9 @@ def world(
     replies = replies or [connecting(), Reply(text=["Yes?"])]
     return cloud(
         folder, said, replies, trunks=ways,
-        change=lambda config: replace(config, people=tuple(people), prices=(FREE, DEAR)),
+        change=lambda config: replace(
+            config, people=tuple(people), prices=(FREE, DEAR), media=replace(config.media, processes=2)
+        ),
     )  # fmt: skip
 
 
@@ -110,7 +113,7 @@ def told(gateway: Cloud) -> list[CallTransferred]:
 def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
-    channels = gateway.desk.engine._channels
+    channels = sum(one.calls for one in gateway.desk.engine.processes)
     return not (gateway.calls or +gateway.admission.calls or gateway.endpoint.agent._calls or channels)
 
 

@@ -267,7 +267,7 @@ def test_a_person_is_asked_first_and_then_gets_the_caller() -> None:
                 fields = (("Replaces", str(request.replaces)), ("Require", "replaces"))
                 await world.caller.call(request.target, fields)
                 consulted, connected = world.third.legs
-                assert connected.replaces == consulted.dialog
+                assert connected.takes(consulted)
                 consulted.hangup()
                 world.leg.report_refer(200, "OK")
 
@@ -306,7 +306,7 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
     people = People((), world.trunk, lambda: Person(world.third.uri, "warm", name="anna", by_refer=True))
 
     @contextlib.asynccontextmanager
-    async def summon(one: Person) -> AsyncIterator[Called]:
+    async def summon(one: Person, beside: int) -> AsyncIterator[Called]:
         local = LocalMedia("127.0.0.1", 20_100)
         leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
         line = PhoneLine()

@@ -14,13 +14,17 @@ from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallR
 from sipgw.gate.rules import Dial, GateOptions, Refused
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NotDialled
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.identity import Identity
-from tests.callee import Callee, callee, rejecting
+from sipgw.sip.replaces import Replaces
+from tests.callee import SILENCE, Callee, callee, rejecting
+from tests.calling import Phone
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
+from tests.phone import calling
 from tests.test_cloud_call import records
 
 NUMBER = "+14155550100"
@@ -230,5 +234,40 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
             world.gateway.admission.draining = True
             with pytest.raises(NotDialled, match="stops"):
                 world.gateway.place(Errand(NUMBER, "agent"))
+
+    asyncio.run(scenario())
+
+
+def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
+    """RFC 3891 §3: an INVITE with Replaces of our early dialog is answered, and the phone that rings is cancelled."""
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
+            placed = world.gateway.place(Errand(NUMBER, "agent"))
+            async with asyncio.timeout(20):
+                while CallRinging not in kinds(told):
+                    await asyncio.sleep(0.01)
+            rings = person.legs[0].dialog
+            assert rings is not None
+            named = str(Replaces(rings.call_id, to_tag=rings.remote_tag, from_tag=rings.local_tag))
+            fields = (("Replaces", named), ("Require", "replaces"))
+            silent = Phone(4000)
+            async with silent.endpoint:
+                with pytest.raises(CallFailed, match="488"):
+                    await silent.call(world.target, fields, b"v=0\r\no=- 1 1 IN IP4 x\r\ns=-\r\nt=0 0\r\n")
+            assert not person.ended, "it rings on"
+            async with calling(world.target, lambda frame: SILENCE, fields) as colleague:
+                async with asyncio.timeout(20):
+                    while sound_of(GREETING).strip(b"\xff") not in colleague.heard():
+                        await asyncio.sleep(0.02)
+                assert [one.how for one in person.ended] == ["CANCEL"]
+                with pytest.raises(CallFailed, match=r"481|603"):
+                    async with calling(world.target, lambda frame: SILENCE, fields):
+                        pass
+            async with asyncio.timeout(20):
+                assert (await placed.ended()).kind == "callee_hung_up"
+            assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
+            assert not world.gateway.calls
+            assert world.gateway.endpoint.agent._calls == {}
 
     asyncio.run(scenario())

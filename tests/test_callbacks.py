@@ -6,11 +6,15 @@ import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from sqlalchemy.exc import OperationalError
 
 from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import RetryOptions
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, rejecting
@@ -144,6 +148,54 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
             assert person.ended[0].how == "CANCEL"
 
     asyncio.run(scenario())
+
+
+def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sipgw.outbound.dialler.RENEW", 0.05)
+
+    async def scenario() -> None:
+        clock = [datetime.now(UTC)]
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "another")
+            await jobs.add(job(due=clock[0].timestamp()))
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(dialler(world, clock).run())
+                async with asyncio.timeout(20):
+                    while not person.legs:
+                        await asyncio.sleep(0.01)
+                    assert await jobs.claim("", clock[0] + timedelta(seconds=LEASE + 1))
+                    while not person.ended:
+                        await asyncio.sleep(0.01)
+                running.cancel()
+            assert person.ended[0].how == "CANCEL"
+            kept = await until(jobs, state="dialling", attempts=2)
+            assert kept.holder == "another"
+
+    asyncio.run(scenario())
+
+
+def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_left(tmp_path: Path) -> None:
+    class Away(Jobs):
+        asked: ClassVar[list[bool]] = []
+
+        async def claim(self, campaign: str, now: datetime, *, left: bool = True) -> Job | None:
+            self.asked.append(left)
+            if len(self.asked) == 1:
+                raise OperationalError("claim", None, OSError("it is away"))
+            return None
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            clock = [datetime.now(UTC)]
+            calling = Dialler(Away(world.gateway.store, "test"), world.gateway, "", Pace(), lambda: clock[0])
+            for passed in (0, 1, LEASE / 2 - 2, 2):
+                clock[0] += timedelta(seconds=passed)
+                await calling._claim()
+
+    asyncio.run(scenario())
+    assert Away.asked == [True, False, False, True]
 
 
 def test_a_promise_survives_kill_9(tmp_path: Path) -> None:

@@ -126,6 +126,9 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
         ('[[trunks]]\nname="a"\nmode="peer"\nnetworks=["10.0.0.0/99"]', "networks:"),
         ("[sip", "sipgw.toml: Expected"),
         ("[media]\nport_range = [20, 10]", "two ports between 1024 and 65535"),
+        ("[media]\nprocesses = 0", "processes must be 'auto' or a number from 1 to 64"),
+        ('[media]\nprocesses = "many"', "sipgw.toml:2: media.processes: 'many' is not one of 'auto'"),
+        ("[media]\nprocesses = 3\nport_range = [4000, 4003]", "no pair of ports for each of 3"),
     ],
 )
 def test_an_error_names_file_line_key_and_remedy(text: str, says: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from agent.records import Outcome
 from sipgw.config import Config
 from sipgw.evidence.explain import RULES, STATUSES, explain, findings
+from sipgw.inbound.accounts import AccountOptions
+from sipgw.inbound.admission import LOCKED_OUT
 from sipgw.trunks.trunks import TrunkOptions
 
 CASES = [
@@ -48,6 +50,23 @@ CASES = [
     ("refused", "the media process is being restarted", "was not there"),
     ("refused", "SRTP is required", "encrypted"),
     ("refused", "no common codec", "not acceptable (488)"),
+    ("refused", "no c= line: nowhere to send sound to", "names no address"),
+    ("refused", "no UDP port is free on any interface; see [browser] port_range", "ports for browsers"),
+    ("refused", "wrong password of the account 'ann'", "the password was wrong"),
+    ("refused", "an unknown account", "no account of that user name"),
+    ("refused", "the account 'ann' must not come from there: see its networks", "the password was right"),
+    ("refused", LOCKED_OUT, "too many wrong passwords"),
+    ("refused", "the trunk has 2 calls, its max_calls", "its trunk had as many calls"),
+    ("refused", "all gateways together have 2 calls of the trunk x, its max_calls", "its trunk had as many calls"),
+    ("refused", "the gateway has 500 calls, [admission] max_calls", "the gateway had as many calls"),
+    ("refused", "more than 200 calls per second from this address", "too many new calls came at once"),
+    ("refused", "the gateway is stopping", "was being stopped"),
+    ("refused", "calls from +1900* are blocked ([limits] blocked)", "never let in"),
+    ("refused", "1 at once speak at agent already ([[limits.people]])", "the number called was busy"),
+    ("refused", "+1 has 1 calls at the same time ([limits] at_once_per_number)", "had other calls here"),
+    ("refused", "+1 has called 2 times within 3600 s ([limits] per_number)", "had called too often"),
+    ("refused", "the calls of today have taken 0.02 ([limits] minutes_per_day)", "the day had taken"),
+    ("refused", "for a reason that nobody has thought of", "the reason stands below"),
     ("callee_hung_up", "caller: BYE", "person called hung up"),
     ("busy", "caller: 486 (Busy Here)", "busy"),
     ("no_answer", "caller: 480", "Nobody answered"),
@@ -89,6 +108,7 @@ def test_every_ending_that_the_code_makes_has_an_entry() -> None:
 
 def known_options() -> set[tuple[str, str]]:
     found = {("trunks", field.name) for field in fields(TrunkOptions)}
+    found |= {("accounts", field.name) for field in fields(AccountOptions)}
     hints = get_type_hints(Config)
     for section in fields(Config):
         hint: Any = hints[section.name]
@@ -143,9 +163,48 @@ def test_why_it_was_slow() -> None:
     assert "language model" in slow.what and "2.2 of 2.7 s" in slow.evidence[0] and "smaller" in slow.fix
 
 
+def test_a_slow_tool_is_not_blamed_on_the_model() -> None:
+    looked_up = turn(hearing=300, thinking=2900, voicing=200, total=3400) | {"tools": [{"seconds": 2.4}]}
+    (slow,) = findings(whole(turns=[looked_up]))
+    assert "mostly waiting for a tool" in slow.what and slow.evidence[0].startswith("2.4 of 3.4 s")
+
+
+def test_one_late_answer_among_quick_ones_is_told() -> None:
+    quick = turn(hearing=300, thinking=200, voicing=200, total=700)
+    (slow,) = findings(whole(turns=[quick, quick, turn(hearing=300, thinking=3800, voicing=200, total=4300)]))
+    assert "3.8 of 4.3 s" in slow.evidence[0] and "in 1 of 3 turns" in slow.evidence[0]
+
+
+def test_a_filler_is_told_as_such() -> None:
+    """The model's first word, at 3.4 s, comes after the filler was begun, at 2.0 s."""
+    covered = turn(hearing=300, thinking=3100, total=2300) | {"marks": [5.0, 5.3, 8.4, 7.0, 7.2, 7.3]}
+    (slow,) = findings(whole(turns=[covered]))
+    assert slow.evidence[0].startswith("2.0 of 2.3 s")
+    assert "a filler first: the model's own words came after 3.4 s" in slow.evidence[1]
+
+
+@pytest.mark.parametrize(("ours", "far", "told"), [
+    ("10.0.0.7", "52.1.2.3", "nobody at 52.1.2.3 can reach it"), ("10.0.0.7", "10.0.0.9", "UDP port 20004."),
+    ("52.9.9.9", "52.1.2.3", "UDP port 20004."), ("fd00::7", "[2600::1]", "nobody at [2600::1] can reach it"),
+    ("nonsense", "52.1.2.3", "UDP port 20004."),
+])  # fmt: skip
+def test_where_the_sound_should_have_come_is_told(ours: str, far: str, told: str) -> None:
+    sdp = f"c=IN IP{6 if ':' in ours else 4} {ours}\r\nm=audio 20004 RTP/AVP 0\r\n"
+    sip = [message(200) | {"peer": f"{far}:5060", "text": f"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n{sdp}"}]
+    (silent,) = findings(whole(quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 2, sip={"messages": sip}))
+    given_up = explain({"kind": "caller_hung_up", "cause": "no sound arrived for 30 s"}, sip)
+    for evidence in (silent.evidence[1], given_up.evidence[1]):
+        assert f"We had asked for it at {ours}" in evidence and evidence.endswith(f"{told}".rstrip(".") + ".")
+
+
+def test_a_stranger_is_told_to_be_one() -> None:
+    explained = explain(None, [{"start": "INVITE sip:x SIP/2.0", "out": False, "peer": "203.0.113.9:5060", "text": ""}])
+    assert "no trunk or account" in explained.what and "203.0.113.9:5060" in explained.evidence[0] and explained.bad
+
+
 def test_why_it_was_silent() -> None:
     (silent,) = findings(whole(quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 4))
-    assert "one-way" in silent.what and "port_range" in silent.fix
+    assert "could not hear" in silent.what and "port_range" in silent.fix
     (deaf,) = findings(whole(turns=[turn(caller="")] * 3, quality=[[5.0, 4.3, 0.0, 0.002, 0.02, 0.06]]))
     assert "no word was recognised" in deaf.what
     (mute,) = findings(whole(turns=[turn(heard="")]))

@@ -69,11 +69,13 @@ def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone
         assert mine is not None
         assert (mine.id, mine.attempts, mine.state) == (planned, 1, "dialling")
         assert await theirs.claim("", NOW + LEASE * SECOND) is None
-        await ours.renew([planned], NOW + 40 * SECOND)
+        assert await ours.renew([planned], NOW + 40 * SECOND) == {planned}
         assert await theirs.claim("", NOW + 90 * SECOND) is None
+        assert await theirs.claim("", NOW + 101 * SECOND, left=False) is None
         later = await theirs.claim("", NOW + 101 * SECOND)
         assert later is not None
         assert later.attempts == 2
+        assert await ours.renew([planned], NOW + 102 * SECOND) == set()
         await ours.settle(mine, Settled("failed", "busy"))
         await ours.answered(planned, "call")
         (kept,) = await theirs.all("")

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.records import Interrupted, ProviderFailed, Times, ToolDone, ToolRun, Turn, TurnEnded
 from media.channel import Quality
+from media.process import ProcessState
 from sipgw.events import (
     CallAnswered,
     CallBegan,
@@ -41,7 +42,11 @@ def later(seconds: float) -> datetime:
 
 
 def made() -> Metrics:
-    return Metrics(lambda: [Trunk()], lambda agent, part: f"{part} of {agent}", os.getpid)
+    return Metrics(
+        lambda: [Trunk()],
+        lambda agent, part: f"{part} of {agent}",
+        lambda: [ProcessState(1, os.getpid(), 2), ProcessState(2, 0, 0)],
+    )
 
 
 def hold(metrics: Metrics, call: str = "secret-call-id") -> None:
@@ -120,11 +125,13 @@ def test_trunks_and_processes_are_asked_when_prometheus_asks() -> None:
     assert value(metrics, "sipgw_trunk_registered", trunk="pbx") == 1
     assert value(metrics, "sipgw_trunk_up", trunk="pbx") == 1
     assert value(metrics, "process_resident_memory_bytes") > 1e6
-    assert value(metrics, "sipgw_media_process_resident_memory_bytes") > 1e6
+    assert value(metrics, "sipgw_media_process_resident_memory_bytes", process="1") > 1e6
+    assert [value(metrics, "sipgw_media_process_up", process=number) for number in "12"] == [1, 0]
+    assert [value(metrics, "sipgw_media_process_calls", process=number) for number in "12"] == [2, 0]
 
 
 def test_an_empty_gateway_and_a_dead_media_process_have_metrics_too() -> None:
-    metrics = Metrics(list, media_pid=lambda: 2**22 + 1)
+    metrics = Metrics(list, media=lambda: [ProcessState(1, 2**22 + 1, 0)])
     assert b"sipgw_build_info" in metrics.text()
     metrics.watch(CallEnded("never began", NOW, Ending("failed", ""), {}))
     assert b'ending="failed"' not in metrics.text()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.redirects import onward
 from sipgw.outbound.routes import Dialling
@@ -107,7 +108,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     options = EndpointOptions("127.0.0.1", 0)
     ways = Dialling([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
-        out = Outbound(endpoint, ways, Registrar(), Counter(), gate)
+        out = Outbound(endpoint, ways, Registrar(), TrunkPlaces(Counter()), gate)
         try:
             async with out.dial(NUMBER, lambda trunk: OFFER) as made:
                 made.leg.hangup()

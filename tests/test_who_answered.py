@@ -61,6 +61,20 @@ def test_a_beep_after_a_greeting_is_a_machine_that_listens(hz: float, seconds: f
     assert one.beeped
 
 
+def broken(sound: bytes, hole: float, every: float) -> bytes:
+    """Sound whose frames were late: silence is put in between, and nothing is lost."""
+    step = round(every * 8000)
+    return b"".join(sound[at : at + step] + silence(hole) for at in range(0, len(sound), step))
+
+
+@pytest.mark.parametrize(("hole", "every"), [(0.02, 0.12), (0.04, 0.14), (0.04, 0.1)])
+def test_a_beep_with_holes_is_a_beep(hole: float, every: float) -> None:
+    """Late frames and slips of the clocks on the way cut a beep into pieces, each too short to be one."""
+    one = judged(silence(0.3), talk(2.5), silence(0.4), broken(tone(1000, 0.4, 8000), hole, every), silence(0.3))
+    assert (one.who, one.why) == (Who.MACHINE, "a beep of 1000 Hz")
+    assert one.beeped
+
+
 def test_a_beep_before_anybody_spoke_or_in_the_middle_of_a_conversation_says_nothing() -> None:
     assert judged(silence(0.5), tone(1000, 0.5, 8000), silence(1)).who is Who.UNKNOWN
     waits = (silence(0.3), talk(1.0), silence(12), talk(2), silence(0.5), tone(1000, 0.3, 8000), silence(1))
@@ -159,11 +173,11 @@ def test_later_nothing_turns_a_human_into_a_machine() -> None:
 
 
 def test_a_tone_is_told_by_its_length_and_its_end() -> None:
-    found = Tones().feed(silence(0.1) + tone(1000, 0.3, 5000) + silence(0.1))
+    found = Tones().feed(silence(0.1) + tone(1000, 0.3, 5000) + silence(0.2))
     assert [one.over for one in found] == [False] * (len(found) - 1) + [True]
     assert abs(found[-1].hz - 1000) < 2
     assert 0.22 <= found[-1].seconds <= 0.32
-    assert Tones().feed(silence(0.1) + tone(1000, 0.1, 5000) + silence(0.1)) == []
+    assert Tones().feed(silence(0.1) + tone(1000, 0.1, 5000) + silence(0.2)) == []
 
 
 def test_no_tone_is_heard_in_speech_or_noise_or_keys() -> None:

@@ -1,9 +1,17 @@
 """The browser phone's options."""
 
+import base64
+import hmac
 import ipaddress
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from typing import Any
 
 from media.browsers import Network
+
+TURN_LIFE = 12 * 3600
+"""Seconds for which what `BrowserOptions.turn_secret` makes is good: longer than a call."""
+_TURN = re.compile(r"turns?:[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?")
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,16 @@ class BrowserOptions:
     stun: str = ""
     """A STUN server that tells our public address: ``stun.example.com:3478``. Behind a NAT that lets in whom we have
     not sent to, or for what `addresses` cannot say because it changes."""
+    turn: tuple[str, ...] = ()
+    """TURN servers that browsers call through when they have no other way, as where UDP is blocked:
+    ``turns:turn.example.com:443?transport=tcp``. Their page gets them with a user and a password."""
+    turn_user: str = ""
+    """User name at those servers."""
+    turn_password: str = field(default="", repr=False)
+    """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it."""
+    turn_secret: str = field(default="", repr=False)
+    """Or the secret that we share with them, by reference (coturn: ``static-auth-secret``): then each call gets a
+    password of its own, good for 12 hours, and `turn_user` and `turn_password` are not needed."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_calls <= 1000:
@@ -34,8 +52,24 @@ class BrowserOptions:
         host, _, port = self.stun.partition(":")
         if self.stun and not (host and (not port or (port.isascii() and port.isdigit()))):
             raise ValueError("stun is a name or an IPv4 address, and a port: stun.example.com:3478")
+        for server in self.turn:
+            if not _TURN.fullmatch(server):
+                raise ValueError(f"turn: {server!r} is not like turn:turn.example.com:3478")
+        if bool(self.turn) != (bool(self.turn_secret) or bool(self.turn_user and self.turn_password)):
+            raise ValueError("turn needs turn_secret, or turn_user and turn_password; and they need turn")
 
     @property
     def network(self) -> Network:
         """What the process for browsers needs of it."""
         return Network(self.port_range, self.addresses, self.stun)
+
+    def ice_servers(self, who: str, now: float) -> list[dict[str, Any]]:
+        """What the browser of `who` needs at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
+
+        A password of our own making is that of draft-uberti-behave-turn-rest, which coturn and others know.
+        """
+        user, password = self.turn_user, self.turn_password
+        if self.turn_secret:
+            user = f"{int(now) + TURN_LIFE}:{who or 'sipgw'}"
+            password = base64.b64encode(hmac.digest(self.turn_secret.encode(), user.encode(), "sha1")).decode()
+        return [{"urls": list(self.turn), "username": user, "credential": password}] if self.turn else []

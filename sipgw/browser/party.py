@@ -29,11 +29,14 @@ class OnPage(Party):
 
 
 @contextlib.asynccontextmanager
-async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine) -> AsyncIterator[OnPage]:
-    """Wait for the browser; the block begins when it has connected, and hangs up at its end. Raises `CallFailed`,
-    `PortsExhausted` or `MediaDown`."""
+async def on_page(offer: BrowserOffer, path: Way, engine: MediaEngine, beside: int) -> AsyncIterator[OnPage]:
+    """Wait for the browser; the block begins when it has connected, and hangs up at its end.
+
+    `beside` is the number of the channel that it will be bridged with. Raises `CallFailed`, `PortsExhausted` or
+    `MediaDown`.
+    """
     line = PhoneLine()
-    channel = await engine.open(line.on_media)
+    channel = await engine.open(line.on_media, beside=beside)
     far = offer.far
     with closing(channel):
         line.attach(channel)

@@ -111,7 +111,7 @@ class BrowserPhone:
         read, name = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"operator-{secrets.token_hex(8)}"
         way, answer = await self._opened(name, read, who)
         try:
-            yield Operating(answer, lambda _: on_page(read, way, self._house.desk.engine), way.gone)
+            yield Operating(answer, lambda _, beside: on_page(read, way, self._house.desk.engine, beside), way.gone)
         finally:
             self._owners.pop(name, None)
             await way.close()

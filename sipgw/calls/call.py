@@ -16,7 +16,7 @@ from agent.records import Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
-from sipgw.calls.negotiation import renegotiate
+from sipgw.calls.negotiation import agree, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
@@ -167,10 +167,11 @@ class Call:
 
     async def _run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
         try:
-            negotiated = accept_answer(self.leg.local, self.leg.remote, self._local(channel))
+            self._described, negotiated = agree(self.leg, self._local(channel))
         except NotAcceptable as error:
             return Ending("failed", f"the answer cannot be used: {error}")
-        self._line.exchange(negotiated)
+        if negotiated is not None:
+            self._line.exchange(negotiated)
         async with self._group:
             self._spawn(self._follow(self.leg, channel))
             await opening

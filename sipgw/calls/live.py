@@ -63,6 +63,7 @@ class LiveCall:
     """A call that is going on, from its INVITE on; one that we make from our wish on."""
 
     id: str
+    """Of no other call of this gateway: see `sipgw.calls.going.Going.identity`."""
     trunk: TrunkOptions
     identity: Identity
     direction: Literal["in", "out"] = "in"
@@ -81,6 +82,8 @@ class LiveCall:
     """The recording."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """Who took the caller's place, one after the other."""
+    call_id: str = ""
+    """The Call-ID that it came in with."""
 
     @property
     def caller(self) -> str:
@@ -171,6 +174,7 @@ class Placed:
 
 def row(live: LiveCall) -> Row:
     """A call as the board shows it."""
+    cost = live.cost
     return {
         "state": live.state,
         "direction": live.direction,
@@ -181,6 +185,7 @@ def row(live: LiveCall) -> Row:
         "turn": live.turn,
         "instead": live.call.instead if live.call else "",
         "mos": round(live.mos, 1) or None,
-        "cost": round(live.cost.total, 4) if live.cost else None,
+        "cost": round(cost.total, 4) if cost else None,
+        "estimated": bool(cost and cost.estimated),
         "began": live.began.isoformat(timespec="seconds"),
     }

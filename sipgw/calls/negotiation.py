@@ -1,11 +1,13 @@
-"""Offers of the other side within a call: what is answered to a re-INVITE or UPDATE (RFC 3264 §8)."""
+"""Agreeing on sound: with whom we called, and when the other side offers something else in a call (RFC 3264 §8)."""
 
 from dataclasses import replace
+from secrets import token_bytes
 
 import structlog
 
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, answer, make_offer
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.sdes import SECRET, Policy
 
 log = structlog.get_logger()
 
@@ -26,6 +28,32 @@ def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[LocalMe
         return local, None
     leg.accept_offer(description)
     return local, negotiated
+
+
+def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
+    """What is agreed on with whom we called; who came in to take their place (RFC 3891) is answered here.
+
+    Returns as `renegotiate`; raises `NotAcceptable`.
+    """
+    if leg.calling:
+        return local, accept_answer(leg.local, leg.remote, local)
+    local = local.of_leg(leg.id, token_bytes(SECRET))
+    try:
+        description, negotiated = _describe(local, leg.offer)
+    except NotAcceptable:
+        leg.reject(488)
+        raise
+    leg.answer(description)
+    return local, negotiated
+
+
+def usable(offer: bytes, policy: Policy) -> bool:
+    """Whether an offer could be answered."""
+    try:
+        answer(offer, LocalMedia("127.0.0.1", 9, srtp=policy, secret=bytes(SECRET)))
+    except NotAcceptable:
+        return False
+    return True
 
 
 def _describe(local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:

@@ -62,7 +62,7 @@ class PhoneLine:
         self.gone = asyncio.Event()
         """Whether nobody is there any more."""
         self.utterance = 0
-        """The number of the last one that was said."""
+        """The highest number that was used: a sentence may have been given up before it had any sound."""
         self.keeper: Keeper | None = None
         """Told each key that is pressed, before the conversation is, and when nothing may be kept."""
         self._inband_keys = inband_keys
@@ -79,6 +79,11 @@ class PhoneLine:
     def mos(self) -> float:
         """Of what was received in the last seconds (ITU-T G.107, 1 to 4.5); 0 if that was nothing."""
         return self._channel.mos if self._channel else 0.0
+
+    @property
+    def channel(self) -> int:
+        """The number of its channel; 0 before there is one."""
+        return self._channel.number if self._channel else 0
 
     def attach(self, channel: media.Channel) -> None:
         """Use `channel` for sound; to be called before the conversation begins."""
@@ -190,11 +195,12 @@ class PhoneLine:
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """See `agent.line.Line.say`."""
-        self.utterance = utterance
+        self.utterance = max(self.utterance, utterance)
         self._live.say(utterance, ulaw)
 
     def finish(self, utterance: int) -> None:
         """See `agent.line.Line.finish`."""
+        self.utterance = max(self.utterance, utterance)
         self._live.finish(utterance)
 
     def send_digits(self, keys: str) -> None:

@@ -28,7 +28,7 @@ class SharedLimits:
         """None to take the call: then it counts, until `over`. While Redis is gone only our own limits are asked."""
         if self._cluster is None:
             return self._own(caller)
-        rules = [*self.own.rules(caller), _room_of(trunk)]
+        rules = [*self.own.rules(caller), room_of(trunk)]
         full = None
         with contextlib.suppress(Unreachable):
             bounds = [Bound(rule.key, rule.most, rule.window or HELD) for rule in rules]
@@ -61,6 +61,7 @@ class SharedLimits:
             await self._cluster.places.put(held)
 
 
-def _room_of(trunk: TrunkOptions) -> Rule:
+def room_of(trunk: TrunkOptions) -> Rule:
+    """How many calls there may be on a trunk, in and out, over all gateways."""
     reason = f"all gateways together have {trunk.max_calls} calls of the trunk {trunk.name}, its max_calls"
     return Rule(f"trunk:{trunk.name}", trunk.max_calls, 0, Declined("overload", "max_calls", reason))

@@ -19,7 +19,9 @@ OTHERS = 200
 OTHER_BYTES = 4096
 OVERHEAD = 400
 """Bytes that a message takes besides its own."""
-_CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,200})")
+CALL_ID = 200
+"""Characters of a Call-ID that count."""
+_CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,%d})" % CALL_ID)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class _Kept:
     size: int = 0
     left_out: int = 0
     legs: set[str] = field(default_factory=set)
+    also: set[str] = field(default_factory=set)
+    """Further calls with the same Call-ID."""
 
 
 class SipCapture:
@@ -104,6 +108,7 @@ class SipCapture:
         self._ended: dict[str, _Kept] = {}
         self._live: dict[str, _Kept] = {}
         self._legs: dict[str, _Kept] = {}
+        self._also: dict[str, _Kept] = {}
 
     def trace(self, traced: Traced) -> None:
         """Keep a message."""
@@ -121,19 +126,23 @@ class SipCapture:
     def watch(self, event: Event) -> None:
         """Follow which calls go on."""
         if isinstance(event, CallBegan):
-            self._live[event.call] = self._find(event.call) or _Kept(event.call)
-            self._strangers.pop(event.call, None)
-            self._ended.pop(event.call, None)
-        elif isinstance(event, CallEnded) and (kept := self._live.pop(event.call, None)):
-            self._ended[event.call] = kept
+            kept = self._find(event.call) or self._legs.get(event.call_id[:CALL_ID]) or _Kept(event.call)
+            if kept.call != event.call:
+                kept.also.add(event.call)
+                self._also[event.call] = kept
+            self._live[kept.call] = kept
+            self._strangers.pop(kept.call, None)
+            self._ended.pop(kept.call, None)
+        elif isinstance(event, CallEnded) and (ended := self._find(event.call)) and self._live.pop(ended.call, None):
+            self._ended[ended.call] = ended
 
     def of(self, call: str) -> Ladder | None:
-        """The messages of a call, None if there are none."""
+        """The messages of a call, None if there are none. Calls with one Call-ID have the same: those of all."""
         kept = self._find(call)
         return Ladder(list(kept.messages), kept.left_out) if kept and kept.messages else None
 
     def _find(self, call: str) -> _Kept | None:
-        return self._live.get(call) or self._ended.get(call) or self._strangers.get(call)
+        return self._live.get(call) or self._ended.get(call) or self._strangers.get(call) or self._also.get(call)
 
     def _begin(self, leg: str, call: str) -> _Kept:
         call = call or leg
@@ -160,3 +169,5 @@ class SipCapture:
             self.size -= oldest.size
             for leg in oldest.legs:
                 self._legs.pop(leg, None)
+            for call in oldest.also:
+                self._also.pop(call, None)

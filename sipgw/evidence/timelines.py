@@ -5,7 +5,9 @@ import contextlib
 import gzip
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +16,7 @@ import structlog
 from agent.records import HandedOver
 from sipgw.events import CallBegan, CallEnded, CallReported, Event
 from sipgw.evidence.capture import Ladder
-from sipgw.evidence.timeline import Timeline, ladder_as_dict
+from sipgw.evidence.timeline import TEXT, Timeline, ladder_as_dict
 from sipgw.store.files import ENDING, file_name
 
 log = structlog.get_logger()
@@ -23,6 +25,11 @@ SETTLE = 1.0
 """Seconds after the end of a call in which its last SIP messages come."""
 PRUNE = 100
 """Calls after which old files are looked for."""
+_NAMED = {
+    "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
+    "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
+}
+"""Who calls whom, as the INVITE has it."""
 LARGEST = 64 << 20
 """Bytes of a timeline that are read at most."""
 
@@ -94,7 +101,15 @@ class Timelines:
             return found
         if ladder is None:
             return None
-        return {"call": call, "sip": ladder_as_dict(ladder, ladder.messages[0].at)}
+        first = ladder.messages[0]
+        seen = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time() - first.at)
+        names = {name: _NAMED[name].search(first.data.decode("utf-8", "replace")) for name in _NAMED}
+        return {
+            "call": call,
+            "seen": seen.isoformat(),
+            **{name: found[1][:TEXT] if found else "" for name, found in names.items()},
+            "sip": ladder_as_dict(ladder, first.at),
+        }
 
     async def forget(self, call: str) -> None:
         """Erase what is kept of a call that is over."""

@@ -27,6 +27,9 @@ DROP = Refusal(0)
 """Turn away without an answer."""
 BUSY = Refusal(503, headers=(("Retry-After", "5"),))
 """503, not 486: carriers then try their next destination."""
+LOCKED_OUT = (
+    "too many wrong passwords from this address: it gets no answer for a while ([admission] failures_per_minute)"
+)
 STRANGERS_TOLD = 100
 """Strangers that are told of in the log, once each."""
 REMEMBERED = 1000
@@ -153,7 +156,7 @@ class Admission:
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"
         else:
             return None
-        self.refusals.note(trunk.name, Refused(now, source.host, request.method, BUSY.status, why))
+        self.refusals.note(trunk.name, Refused.of(request, source, now, BUSY.status, why))
         return BUSY
 
     def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:
@@ -163,14 +166,16 @@ class Admission:
                 return DROP
             if trunk.proof == "network":
                 why = "it may call, but there are no accounts to register for"
-                self.refusals.note(trunk.name, Refused(now, source.host, request.method, 403, why))
+                self.refusals.note(trunk.name, Refused.of(request, source, now, 403, why))
                 return Refusal(403)  # it may call, but there is nothing here that it could register
         if request.method == "CANCEL":  # RFC 3261 §22.1: it cannot be answered with credentials
             return DROP
         user = self._challenger.user(request)
         # Behind one address there may be many phones: one with an old password must not lock out the others.
         who = f"{site(source.host)} {user if str(plain(source.host)) in self._proven else ''}"
+        name = trunk.name if trunk else self._trunk_name(user)
         if self._limits.locked_out(who, now):
+            self.refusals.note(name, Refused.of(request, source, now, DROP.status, LOCKED_OUT))
             return DROP
         proof = self._challenger.prove(request, source.host, now)
         if proof is Proof.GIVEN and self._belongs(user, source, trunk):
@@ -180,9 +185,10 @@ class Admission:
             self._limits.failed(who, now)
             if self._limits.lines.take(now):
                 log.warning("wrong credentials", address=source.host, method=request.method)
-                name = trunk.name if trunk else self._trunk_name(user)
                 why = f"wrong password of the account {user!r}" if user in self._accounts else "an unknown account"
-                self.refusals.note(name, Refused(now, source.host, request.method, 401, why))
+                if proof is Proof.GIVEN:
+                    why = f"the account {user!r} must not come from there: see its networks"
+                self.refusals.note(name, Refused.of(request, source, now, 401, why))
         stale = proof is Proof.STALE
         return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
 
@@ -219,7 +225,7 @@ class _Told:
         log.warning("stranger ignored", address=source.host, method=request.method,
                     advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
         why = "its address belongs to no trunk or account"
-        self.refusals.note("", Refused(now, source.host, request.method, 0, why))
+        self.refusals.note("", Refused.of(request, source, now, 0, why))
 
 
 class _Limits:

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
+from sipgw.calls.negotiation import usable
 from sipgw.events import Ending
 from sipgw.gate.rules import Dial, Permit, Purpose, Refused
+from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
 from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.sip.endpoint import CallFailed, Endpoint
@@ -58,14 +59,31 @@ class Outbound:
         endpoint: Endpoint,
         dialling: Dialling,
         registrar: Registrar,
-        calls: Counter[str],
+        places: TrunkPlaces,
         gate: Judge | None = None,
     ) -> None:
         self.gate = gate
         self._endpoint = endpoint
         self._dialling = dialling
         self._registrar = registrar
-        self._calls = calls
+        self.places = places
+        self._ringing: dict[Leg, TrunkOptions] = {}
+
+    def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
+        """`leg` came in on `trunk` to take a call of ours that rings at somebody else (RFC 3891 §3): that is cancelled.
+
+        Refused if there is none, if it goes through another trunk, or if what `leg` offers cannot be used.
+        """
+        ringing = next((one for one in self._ringing if leg.takes(one)), None)
+        if ringing is None or ringing.successor is not None:
+            leg.reject(481)
+        elif self._ringing[ringing] is not trunk:
+            leg.reject(403)
+        elif leg.offer is not None and not usable(leg.offer, trunk.srtp):
+            leg.reject(488)
+        else:
+            log.info("call out picked up by somebody else", trunk=trunk.name, leg=leg.id)
+            ringing.give_way(leg)
 
     def first(self, trunk: str = "") -> str:
         """See `Dialling.first`."""
@@ -96,6 +114,7 @@ class Outbound:
         """
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
+        busy: list[str] = []
         dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign)
         number = await self._permitted(dial)
 
@@ -106,12 +125,15 @@ class Outbound:
                 leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
 
         for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
-            self._calls[attempt.trunk.name] += 1
-            try:
+            async with contextlib.AsyncExitStack() as stack:
                 try:
+                    await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer = await self._try(
                         attempt, dial, lambda one: self._send(one, offer, ring_timeout, early)
                     )
+                except NotDialled as full:
+                    busy.append(str(full))
+                    continue
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
@@ -120,9 +142,7 @@ class Outbound:
                     raise
                 yield Made(leg, answer, attempt.trunk.name)
                 return
-            finally:
-                self._calls[attempt.trunk.name] -= 1
-        raise failure or NotDialled("no trunk was left to try")
+        raise failure or NotDialled("; ".join(busy) or "no trunk was left to try")
 
     async def _permitted(self, dial: Dial) -> str:
         """The number as it may be called. Raises `NotPermitted`."""
@@ -134,13 +154,17 @@ class Outbound:
         return judged.number
 
     async def _try(self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]) -> Answered:
-        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4). Raises `CallFailed`."""
+        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4).
+
+        Raises `CallFailed`, and `NotDialled` if the trunk has no turn.
+        """
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt
         while True:
             if following is not None:
                 await asyncio.sleep(following.wait)
+                await self.places.turn(following.trunk)
                 try:
                     return await send(following)
                 except CallFailed as failed:
@@ -174,16 +198,27 @@ class Outbound:
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:
-        return await self._endpoint.invite(
-            attempt.target,
-            attempt.from_,
-            offer(attempt.trunk),
-            credentials=attempt.credentials,
-            proxy=attempt.proxy,
-            fields=attempt.fields,
-            ring_timeout=ring_timeout,
-            early=early,
-        )
+        tried: list[Leg] = []
+
+        def heard(leg: Leg, event: CallEvent) -> None:
+            tried[:] = [leg]
+            self._ringing[leg] = attempt.trunk
+            early(leg, event)
+
+        try:
+            return await self._endpoint.invite(
+                attempt.target,
+                attempt.from_,
+                offer(attempt.trunk),
+                credentials=attempt.credentials,
+                proxy=attempt.proxy,
+                fields=attempt.fields,
+                ring_timeout=ring_timeout,
+                early=heard,
+            )
+        finally:
+            for leg in tried:
+                del self._ringing[leg]
 
     async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
         """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`."""

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 LOOK = 1.0
 """Seconds between looks for jobs that are due."""
+RENEW = LEASE / 4
+"""Seconds between two renewals of a lease."""
 
 
 def new_holder() -> str:
@@ -88,6 +90,8 @@ class Dialler:
         self._held: dict[int, Made | None] = {}
         self._reached: set[int] = set()
         """The jobs for which somebody has answered, of those that are held."""
+        self._steady = 0.0
+        """Seconds since 1970 at which the database has been there for so long that who lives has renewed."""
         self._finishing = asyncio.Event()
         self._group = asyncio.TaskGroup()
 
@@ -133,9 +137,11 @@ class Dialler:
                 await self._finishing.wait()
 
     async def _claim(self) -> Job | None:
+        now = self._now()
         try:
-            return await self._jobs.claim(self._campaign, self._now())
+            return await self._jobs.claim(self._campaign, now, left=now.timestamp() >= self._steady)
         except SQLAlchemyError as error:
+            self._steady = self._now().timestamp() + 2 * RENEW  # no lease could be renewed
             _told(error)
             return None
 
@@ -196,10 +202,19 @@ class Dialler:
                 return
 
     async def _renew(self) -> None:
+        pause = RENEW
         while True:
-            await asyncio.sleep(LEASE / 4)
-            with contextlib.suppress(SQLAlchemyError):
-                await self._jobs.renew(list(self._held), self._now())
+            await asyncio.sleep(pause)
+            held = list(self._held)
+            try:
+                ours = await self._jobs.renew(held, self._now())
+            except SQLAlchemyError:
+                pause = LOOK
+                continue
+            pause = RENEW
+            for job in set(held) - ours:  # this process stood still, and somebody else makes the call now
+                if placed := self._held.get(job):
+                    placed.stop("another gateway has taken over the job")
 
     def _watch(self, event: Event) -> None:
         if isinstance(event, CallAnswered):
@@ -209,10 +224,14 @@ class Dialler:
                     self._group.create_task(self._answered(job, event.call))
 
     async def _answered(self, job: int, call: str) -> None:
-        try:
-            await self._jobs.answered(job, call)
-        except SQLAlchemyError as error:
-            _told(error)
+        while job in self._held:
+            try:
+                await self._jobs.answered(job, call)
+            except SQLAlchemyError as error:
+                _told(error)
+                await asyncio.sleep(LOOK)
+            else:
+                return
 
 
 def errand_of(job: Job) -> Errand:

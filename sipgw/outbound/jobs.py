@@ -94,10 +94,14 @@ class Jobs:
             session.add_all(new)
         return len(new)
 
-    async def claim(self, campaign: str, now: datetime) -> Job | None:
-        """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time."""
+    async def claim(self, campaign: str, now: datetime, *, left: bool = True) -> Job | None:
+        """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time.
+
+        With `left` also one whose holder has let its lease run out.
+        """
         at = now.timestamp()
-        free = or_(Job.state == "planned", and_(Job.state == "dialling", Job.lease < at))
+        run_out = and_(Job.state == "dialling", Job.lease < at)
+        free = or_(Job.state == "planned", run_out) if left else Job.state == "planned"
         due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
         due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
         # Who comes second finds it no longer free: the condition is looked at again when the row is written.
@@ -111,12 +115,17 @@ class Jobs:
         async with self._store.write() as session:
             return (await session.scalars(taken)).one_or_none()
 
-    async def renew(self, ids: Sequence[int], now: datetime) -> None:
-        """Go on holding these."""
+    async def renew(self, ids: Sequence[int], now: datetime) -> set[int]:
+        """Go on holding these; returns which of them are ours: the others somebody else has taken."""
+        renewed = (
+            update(Job)
+            .where(Job.id.in_(ids), self._ours())
+            .values(lease=now.timestamp() + LEASE)
+            .returning(Job.id)
+            .execution_options(synchronize_session=False)
+        )
         async with self._store.write() as session:
-            await session.execute(
-                update(Job).where(Job.id.in_(ids), self._ours()).values(lease=now.timestamp() + LEASE)
-            )
+            return set(await session.scalars(renewed))
 
     async def answered(self, job: int, call: str) -> None:
         """Somebody answered: from now on it is done whatever happens, so that nobody is called twice."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
@@ -45,7 +46,7 @@ class PrivacyOptions:
     """What is taken out of texts, and where. The agent itself hears everything: it needs it for its work."""
 
     redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
-    """Kinds that are taken out; `names` needs Presidio (pip install presidio-analyzer) and its model."""
+    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy (the extra `names`)."""
     where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
     """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
     country: str = ""
@@ -56,8 +57,8 @@ class PrivacyOptions:
     """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
 
     def __post_init__(self) -> None:
-        if "names" in self.redact and find_spec("presidio_analyzer") is None:
-            raise ValueError("redact 'names' needs Presidio: pip install presidio-analyzer, and a model of spaCy")
+        if "names" in self.redact and (find_spec("presidio_analyzer") is None or not _english()):
+            raise ValueError("redact 'names' needs Presidio and an English model of spaCy: pip install 'sipgw[names]'")
         if self.country and self.country not in phonenumbers.SUPPORTED_REGIONS:
             raise ValueError(f"country {self.country!r} is not two letters like 'US'")
 
@@ -218,12 +219,25 @@ def _names(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
         yield Found(one.start, one.end, "[name]")
 
 
+def _english() -> list[str]:
+    """The English models of spaCy that are installed, the largest first: ``lg``, ``md``, ``sm``, ``trf``."""
+    order = ("lg", "md", "sm")
+    names = [one.name for one in entry_points(group="spacy_models") if one.name.startswith("en_core_web_")]
+    return sorted(names, key=lambda name: next((at for at, size in enumerate(order) if f"_{size}" in name), len(order)))
+
+
 @cache
 def _analyzer() -> Any:
-    """Presidio with its model; loaded by the first text, and it takes seconds."""
-    from presidio_analyzer import AnalyzerEngine
+    """Presidio with a model that is installed; loaded by the first text, and it takes seconds.
 
-    return AnalyzerEngine()
+    Without a name of one Presidio would fetch its favourite from the network, in the middle of a call.
+    """
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+
+    models = [{"lang_code": "en", "model_name": _english()[0]}]
+    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
+    return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
 
 
 def _of(run: Run, start: int, end: int, shown: str) -> Found:

@@ -114,6 +114,11 @@ class InviteClient(Usage):
         """Where the INVITE went."""
         return self._hunt.peer if self._hunt else self._peer
 
+    @property
+    def rings_there(self) -> bool:
+        """See `Usage.rings_there`."""
+        return self.phase is Phase.RINGING and self._cancel is None
+
     def dialog_of(self, request: Request) -> Dialog | None:
         """See `Usage.dialog_of`."""
         return self.dialog or self._early.dialog(request.from_.tag)

@@ -233,20 +233,14 @@ class Endpoint:
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
+        Who picks it up while it rings (`Leg.give_way`) is still to be answered.
         `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
-            self.agent,
-            target,
-            from_,
-            offer,
-            proxy=proxy,
-            peer=peer,
-            credentials=credentials,
-            ring_timeout=ring_timeout,
-            fields=fields,
-        )
+            self.agent, target, from_, offer,
+            proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
+        )  # fmt: skip
         leg = Leg(usage, peer or peer_of(proxy or target), self._now, self._flush)
         self._after(usage.start)
         try:
@@ -256,12 +250,16 @@ class Endpoint:
                     return leg, leg.remote or None
                 if isinstance(event, Ended):
                     raise CallFailed(event)
+                if leg.successor is not None:
+                    leg.hangup()
+                    return leg.successor, None
                 if early is not None:
                     early(leg, event)
                 elif isinstance(event, Offered):
                     leg.reject_offer(488)
         except BaseException:
-            leg.hangup()
+            for one in filter(None, (leg.successor, leg)):
+                one.hangup()
             raise
         raise CallFailed(Ended("gateway", "cancelled"))
 
@@ -347,7 +345,7 @@ class Endpoint:
         """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
         while self._registrations:
             self._registrations.pop().leave()
-        link.bequeath(self._transports.hand_over(link), self.agent.call_ids)
+        link.bequeath(self._transports.hand_over(link, self.agent.connections), self.agent.call_ids)
         link.listen(self._sent_back)
 
     def _sent_back(self, data: bytes, peer: Peer) -> None:

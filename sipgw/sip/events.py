@@ -32,6 +32,10 @@ class Progress(NamedTuple):
     """The answer for early media, which the final response may repeat."""
 
 
+class PickedUp(NamedTuple):
+    """Somebody else took the call while it rang (RFC 3891)."""
+
+
 class Offered(NamedTuple):
     """The other side wants to change the session; None asks for our offer."""
 
@@ -94,4 +98,6 @@ class Ended(NamedTuple):
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 
 
-CallEvent = Confirmed | Progress | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended
+CallEvent = (
+    Confirmed | Progress | PickedUp | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended
+)

@@ -51,12 +51,16 @@ def take_info(usage: "Usage", request: Request, transaction: Transaction, now: f
 
 
 class KeySender:
-    """Sends keys one by one: an INFO that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
+    """Sends keys one by one: an INFO that overtook another would be refused as out of order (RFC 3261 §12.2.2).
+
+    They go as `RELAY`, and once that was refused (415) as `PLAIN`.
+    """
 
     def __init__(self, usage: "Usage") -> None:
         self._usage = usage
         self._waiting: list[KeyPressed] = []
-        self._sending = False
+        self._sending: KeyPressed | None = None
+        self._kind = RELAY
 
     def press(self, key: str, seconds: float, now: float) -> None:
         """Send `key` after those that were pressed before. Raises `ValueError` if there is no such key."""
@@ -64,16 +68,19 @@ class KeySender:
             raise ValueError(f"there is no key {key[:20]!r}")
         if len(self._waiting) < QUEUED:
             self._waiting.append(KeyPressed(key.upper(), seconds))
-        if not self._sending:
+        if self._sending is None:
             self._next(None, now)
 
     def _next(self, response: Response | None, now: float) -> None:
-        """The other side answered the last key, in whatever way: there is no other way to send it."""
-        del response
-        self._sending = bool(self._waiting) and self._usage.up
-        if not self._sending:
+        """The other side answered the last key, if there was one. But for the other format it is not sent again."""
+        if response is not None and response.status == 415 and self._kind == RELAY and self._sending is not None:
+            self._kind = PLAIN
+            self._waiting.insert(0, self._sending)
+        self._sending = None
+        if not (self._waiting and self._usage.up):
             self._waiting.clear()
             return
-        key, seconds = self._waiting.pop(0)
-        body = f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n".encode()
-        self._usage.request("INFO", now, fields=(("Content-Type", RELAY),), body=body, tell=self._next)
+        self._sending = key, seconds = self._waiting.pop(0)
+        relay = f"Signal={key}\r\nDuration={round(seconds * 1000)}\r\n"
+        body = (relay if self._kind == RELAY else key).encode()
+        self._usage.request("INFO", now, fields=(("Content-Type", self._kind),), body=body, tell=self._next)

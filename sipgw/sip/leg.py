@@ -15,6 +15,7 @@ from sipgw.sip.events import (
     KeyPressed,
     Offered,
     Phase,
+    PickedUp,
     Progress,
     Referred,
     ReferRequested,
@@ -42,6 +43,8 @@ class Leg:
     ) -> None:
         self.source = source
         """Where the call came from, or goes to."""
+        self.successor: Leg | None = None
+        """The call that has taken the place of this one while it rang."""
         self._usage = usage
         self._clock = clock
         self._flush = flush
@@ -198,10 +201,23 @@ class Leg:
         return None if self._usage.dialog is None else self._usage.dialog.id
 
     @property
-    def replaces(self) -> DialogId | None:
-        """The dialog whose place this call came in to take (RFC 3891)."""
-        replaced = self._usage.replaced if isinstance(self._usage, InviteServer) else None
-        return None if replaced is None or replaced.dialog is None else replaced.dialog.id
+    def replaces(self) -> bool:
+        """Whether this call came in to take the place of another (RFC 3891)."""
+        return isinstance(self._usage, InviteServer) and self._usage.replaced is not None
+
+    def takes(self, other: "Leg") -> bool:
+        """Whether it is the place of `other` that this call came in to take."""
+        return self.replaces and isinstance(self._usage, InviteServer) and self._usage.replaced is other._usage  # noqa: SLF001
+
+    def give_way(self, other: "Leg") -> None:
+        """Let `other` take the place of this call of ours, which rings: `Endpoint.invite` returns it."""
+        self.successor = other
+        self._told(PickedUp())
+
+    @property
+    def calling(self) -> bool:
+        """Whether we have called."""
+        return self._usage.calling
 
     def let_refer(self) -> None:
         """Let the other side refer us to somebody else: `ReferRequested` may come, and wants `report_refer`."""

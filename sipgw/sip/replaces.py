@@ -94,5 +94,5 @@ class Replaceable:
         if usage is None:
             return Refusal(603 if replaces.dialog in self._ended else 481)
         if not usage.up:
-            return Refusal(481)  # it rings; §3 lets one be taken over that rings at the other end, we do not
+            return usage if usage.rings_there else Refusal(481)
         return Refusal(486) if replaces.early_only else usage

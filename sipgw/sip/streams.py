@@ -6,7 +6,7 @@ import random
 import resource
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -166,6 +166,12 @@ class Streams:
         """Close everything."""
         for stream in list(self._open.values()):
             stream.close()
+
+    def close_accepted(self, needed: Collection[int]) -> None:
+        """Close what others have opened to us, but the connections of those numbers."""
+        for number, stream in list(self._open.items()):
+            if stream.accepted and number not in needed:
+                stream.close()
 
 
 class Stream(asyncio.Protocol):

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import ipaddress
 import socket
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.dialog import Peer
@@ -90,16 +91,21 @@ class Transports:
                         server = await loop.create_server(accept, host, ports[transport])
                     self._servers[f"{transport}{_version(host)}"] = server
                     ports[transport] = int(server.sockets[0].getsockname()[1])
+        while self._inherited:  # what we do not speak, or not any more
+            self._inherited.popitem()[1].close()
 
     def _given(self, transport: str, host: str) -> socket.socket | None:
         return self._inherited.pop(f"{transport}{_version(host)}", None)
 
-    def hand_over(self, link: "Link") -> "Sockets":
+    def hand_over(self, link: "Link", needed: Collection[int]) -> "Sockets":
         """Read nothing any more but on connections that are up; returns the sockets for who reads from now on.
+
+        Of the connections that others have opened to us only those that are `needed` stay.
 
         What is to be sent on a connection of theirs goes over `link`.
         """
         self._link = link
+        self._streams.close_accepted(needed)  # who has no call here is to come again, and meets the next process
         sockets = {f"udp{version}": protocol.leave() for version, protocol in self._udp.items()}
         for name, server in self._servers.items():
             sockets[name] = server.sockets[0].dup()

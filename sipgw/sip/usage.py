@@ -47,6 +47,11 @@ class Usage:
         """Whether requests can be sent inside the dialog."""
         return self.dialog is not None and self.phase is Phase.CONFIRMED
 
+    @property
+    def rings_there(self) -> bool:
+        """Whether it is a call of ours that rings at the other side."""
+        return False
+
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog; ACK has its own way."""
         dialog = self.dialog_of(request)

@@ -111,6 +111,11 @@ class UserAgent:
         answered = (transaction.request.call_id for transaction in self._servers.values())
         return frozenset(answered).union(dialog.call_id for dialog in self._calls)
 
+    @property
+    def connections(self) -> frozenset[int]:
+        """The connections that calls came in on."""
+        return frozenset(usage.dialog.source.connection for usage in self._calls.values() if usage.dialog)
+
     # What the parts ask for
 
     @property

@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
+from media.process import ProcessState
 from sipgw import __version__
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event
 from sipgw.sip.trace import Traced
@@ -67,7 +68,7 @@ class Metrics:
         self,
         trunks: Callable[[], Iterable[Trunk]],
         provider: Callable[[str, str], str] = lambda agent, part: "",
-        media_pid: Callable[[], int] = lambda: 0,
+        media: Callable[[], Iterable[ProcessState]] = lambda: (),
     ) -> None:
         """`provider` names who an agent has as ``ears``, ``model`` or ``voice``."""
         self.registry = CollectorRegistry()
@@ -79,7 +80,7 @@ class Metrics:
         Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
         self.registry.register(_Trunks(trunks))
         ProcessCollector(registry=self.registry)
-        ProcessCollector(namespace="sipgw_media", pid=lambda: media_pid() or "self", registry=self.registry)
+        self.registry.register(_MediaProcesses(media))
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -149,6 +150,7 @@ class _Calls:
         self._mos = _histogram("sipgw_call_mos", "ITU-T G.107, every five seconds.", trunk, SCORE, registry)
         self._loss = _histogram("sipgw_call_loss_ratio", "RTP lost or too late, by 5 s.", trunk, LOSS, registry)
         self._jitter = _histogram("sipgw_call_jitter_seconds", "RFC 3550, by 5 s.", trunk, JITTER, registry)
+        self._latest = 0.0
         self._late = Gauge("sipgw_media_late_max_seconds", "Worst lateness of a sent packet.", registry=registry)
 
     def measured(self, trunk: str, mos: float, loss: float, jitter: float, late: float) -> None:
@@ -157,7 +159,8 @@ class _Calls:
             self._mos.labels(trunk).observe(mos)
             self._loss.labels(trunk).observe(loss)
             self._jitter.labels(trunk).observe(jitter)
-        self._late.set(late)
+        self._latest = max(self._latest, late)  # of several processes: calls tell it of their own
+        self._late.set(self._latest)
 
 
 class _Talk:
@@ -202,6 +205,33 @@ class _Sip:
         known = len(status) == 3 and "100" <= status <= "699"
         labels = traced.direction, name if name in METHODS else "other", status if known else "other"
         self._responses.labels(*labels).inc()
+
+
+class _MediaProcesses(Collector):
+    """What the media processes take, each by its number."""
+
+    def __init__(self, processes: Callable[[], Iterable[ProcessState]]) -> None:
+        self._processes = processes
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked at the start."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        up = GaugeMetricFamily("sipgw_media_process_up", "1 if it runs.", labels=["process"])
+        calls = GaugeMetricFamily("sipgw_media_process_calls", "Calls whose sound it has.", labels=["process"])
+        families: dict[str, Metric] = {up.name: up, calls.name: calls}
+        for number, pid, held in self._processes():
+            label = str(number)
+            up.add_metric([label], float(pid > 0))
+            calls.add_metric([label], held)
+            collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
+            for metric in collector.collect() if pid else ():
+                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    family.add_sample(sample.name, {"process": label}, sample.value)
+        return families.values()
 
 
 class _Trunks(Collector):

@@ -9,7 +9,7 @@ import structlog
 
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.calls.negotiation import renegotiate
+from sipgw.calls.negotiation import agree, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
@@ -73,13 +73,17 @@ class Called(Party):
 
 
 @contextlib.asynccontextmanager
-async def called(person: Person, shown: str, engine: MediaEngine, summons: Summons) -> AsyncIterator[Called]:
+async def called(
+    person: Person, shown: str, engine: MediaEngine, summons: Summons, beside: int
+) -> AsyncIterator[Called]:
     """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+
+    `beside` is the number of the channel that they will be bridged with.
 
     Leaves neither leg nor port. Raises `CallFailed`, `NotDialled`, `PortsExhausted` or `MediaDown`.
     """
     line = PhoneLine()
-    channel = await engine.open(line.on_media)
+    channel = await engine.open(line.on_media, beside=beside)
     described = LocalMedia("", channel.port)
 
     def offer(address: str, srtp: Policy) -> bytes:
@@ -92,9 +96,11 @@ async def called(person: Person, shown: str, engine: MediaEngine, summons: Summo
         async with summons.call(person, shown, offer) as made:
             try:
                 try:
-                    line.exchange(accept_answer(made.leg.local, made.answer or b"", described))
+                    described, negotiated = agree(made.leg, described)
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
+                if negotiated is not None:
+                    line.exchange(negotiated)
                 yield Called(made.leg, line, described, made.trunk)
             finally:
                 made.leg.hangup()

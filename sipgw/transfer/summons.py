@@ -70,20 +70,17 @@ class Summons:
     async def _through(self, person: Person, offer: Offer) -> AsyncIterator[Made]:
         """Call an address, by way of the trunk if one is named."""
         trunk = self.admission.trunks.named(person.trunk)
-        calls, name = self.admission.calls, person.trunk
-        if trunk is not None and calls[name] >= trunk.max_calls:
+        name = person.trunk
+        if trunk is not None and self.admission.calls[name] >= trunk.max_calls:
             raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
         address = self.endpoint.contact_host(peer_of((trunk and trunk.proxy_uri) or person.uri))
-        calls[name] += trunk is not None
-        try:
+        async with self.outbound.places.held(trunk) if trunk is not None else contextlib.nullcontext():
             leg, answer = await self.endpoint.invite(
                 person.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
                 offer(address, trunk.srtp if trunk else "optional"), ring_timeout=person.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             yield Made(leg, answer, name)
-        finally:
-            calls[name] -= trunk is not None
 
     def _address(self, trunk: TrunkOptions) -> str:
         there = trunk.proxy_uri or trunk.domain_uri

@@ -67,8 +67,8 @@ DASHBOARD = Uri("sip", host="dashboard")
 """Where an operator is who speaks from a page."""
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
-Summon = Callable[[Person], contextlib.AbstractAsyncContextManager[Party]]
-"""Calls a person; see `sipgw.transfer.party.called`."""
+Summon = Callable[[Person, int], contextlib.AbstractAsyncContextManager[Party]]
+"""Calls a person beside the channel of that number; see `sipgw.transfer.party.called`."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Transfers:
     async def _bridge(self, leg: Leg | None, person: Person, summon: Summon, *, taken: bool) -> Referred:
         """Call the person, have them briefed if that is wanted, and join the two calls."""
         async with contextlib.AsyncExitStack() as stack:
-            party = await stack.enter_async_context(summon(person))
+            party = await stack.enter_async_context(summon(person, self._line.channel))
             self._spawn(party.follow())
             refused = await self.ways.brief(party.line) if person.mode == "warm" and self.ways.brief else ""
             if refused:

@@ -79,7 +79,7 @@ def _metrics(house: House) -> Metrics:
         return known.choice.of(part) if known else ""
 
     engine = house.evidence.engine
-    made = Metrics(house.status, provider, lambda: engine.pid if engine else 0)
+    made = Metrics(house.status, provider, lambda: engine.processes if engine else [])
     house.watchers.add(made.watch)
     house.evidence.tracers.append(made.trace)
     return made

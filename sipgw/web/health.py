@@ -20,13 +20,14 @@ async def healthy() -> Response:
 
 @router.get("/readyz")
 async def ready(app: Here) -> Response:
-    """200 if calls are taken, 503 if not and why: for a load balancer."""
+    """200 if calls are taken, 503 if not and why: for a load balancer. With one media process of several they are."""
     engine = app.house.evidence.engine
     if app.house.draining:
         return PlainTextResponse("draining: no new calls are taken\n", 503)
     if engine is None or not engine.alive:
         return PlainTextResponse("the media process is being started\n", 503)
-    return PlainTextResponse("ready\n")
+    down = [f"media process {one.number} is being started\n" for one in engine.processes if not one.pid]
+    return PlainTextResponse("ready\n" + "".join(down))
 
 
 @router.get("/metrics")

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from sipgw.evidence.explain import Explained, explain, findings
+from sipgw.evidence.explain import explain, findings
 from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
@@ -31,8 +31,11 @@ async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     found = await known(app, call)
     ending, messages = found.get("ending"), found["sip"]["messages"]
     stranger = "began" not in found
+    if stranger and (refused := app.house.admission.refusals.calls.get(call)):
+        ending = {"kind": "refused", "cause": refused.why}
     shown = [explain(ending, messages)] if ending or stranger else []
-    found |= {"live": bool(version) and not ending, "explained": _told([*shown, *findings(found)])}
+    explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
+    found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
     found["recorded"] = _recorded(found)
     found["media"] = {name: value for name, value in found.get("media", {}).items() if name != "recording"}
     return JSONResponse(found, headers={"ETag": tag} if version else None)
@@ -96,7 +99,7 @@ async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     caller = str(found.get("caller") or "withheld")
     bundled = app.house.config.capture.bundles != "off"
     shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
-    return page(request, "call.html", title="Call", call=call, caller=caller, **shown)
+    return page(request, "call.html", title=f"Call of {caller[:80]}", call=call, caller=caller, **shown)
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
@@ -150,7 +153,3 @@ def _from_record(record: dict[str, Any]) -> dict[str, Any]:
 
 def _tool(run: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in run.items() if name != "at"}
-
-
-def _told(explained: list[Explained]) -> list[dict[str, Any]]:
-    return [one._asdict() for one in explained]

@@ -1,9 +1,10 @@
 """The browser phone: the page, and the few requests that a call of it needs."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
@@ -41,6 +42,13 @@ async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Respo
     agents = sorted(app.house.agents.all, key=lambda name: (name != DEFAULT, name))
     allowed = who.may("operator")
     return page(request, "phone.html", title="Phone", agents=agents, missing=calls.missing, allowed=allowed)
+
+
+@router.get("/api/phone/ice")
+async def ice(app: Here, who: Operator) -> Response:
+    """What the page makes its connection with; see `sipgw.browser.options.BrowserOptions.turn`."""
+    servers = app.house.config.browser.ice_servers(who.name, datetime.now(UTC).timestamp())
+    return JSONResponse({"iceServers": servers}, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/api/phone/calls", status_code=201)

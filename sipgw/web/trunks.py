@@ -8,8 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.inbound.admission import ACCOUNTS_TRUNK
 from sipgw.inbound.refusals import Refused
 from sipgw.store import CallFilter
+from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer
 
@@ -21,7 +23,12 @@ async def trunks(request: Request, app: Here, _who: Viewer) -> Response:
     """The page."""
     refusals, now = app.house.admission.refusals, asyncio.get_running_loop().time()
     rows = []
-    for status in app.house.status():
+    statuses = app.house.status()
+    if not all(account.trunk for account in app.house.config.accounts):
+        statuses.append(
+            TrunkStatus(ACCOUNTS_TRUNK.name, "", "", "", "", app.house.admission.calls[ACCOUNTS_TRUNK.name])
+        )
+    for status in statuses:
         last = refusals.last.get(status.name)
         rows.append((status, last and _told(last, now), await _refused_call(app, status.name)))
     strangers = [_told(refused, now) for refused in refusals.strangers]

@@ -12,9 +12,8 @@ from typing import Any
 
 from aiortc import RTCSessionDescription
 
-from media.rtcp import is_rtcp
 from media.rtp import parse
-from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP, Stream
+from tests.bench.rtp_load import SO_TIMESTAMPNS, Stream
 from tests.webrtc import Browser
 
 
@@ -28,10 +27,8 @@ class Stamping:
 
     def recvfrom(self, size: int) -> tuple[bytes, Any]:
         data, ancillary, _, sender = self._sock.recvmsg(size, 64)
-        packet = parse(data) if data[:1] and data[0] >> 6 == 2 and not is_rtcp(data) else None
-        if packet and ancillary:
-            seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
-            self._stream.arrivals.append((seconds + nanoseconds / 1e9, packet.sequence, packet.timestamp, False))
+        if ancillary and parse(data):
+            self._stream.arrivals.append((ancillary[0][2], data[:12], False))
         return data, sender
 
     def __getattr__(self, name: str) -> Any:

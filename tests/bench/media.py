@@ -81,18 +81,19 @@ class Load(NamedTuple):
 
 
 def worker_cpu() -> float:
-    """CPU seconds of the media process so far."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    """CPU seconds of the media processes so far."""
+    children, found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), 0.0
     for child in children:
         with contextlib.suppress(OSError):
             if b"media.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
-    return float("nan")
+                found += int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) / 1e9
+    return found or float("nan")
 
 
-def worker_memory(pid: int) -> int:
-    """Resident bytes of the media process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def worker_memory(engine: MediaEngine) -> int:
+    """Resident bytes of the media processes."""
+    pages = sum(int(Path(f"/proc/{one.pid}/statm").read_text().split()[1]) for one in engine.processes)
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 async def spoof(port: int) -> None:
@@ -152,6 +153,7 @@ async def run_calls(
     looked_at: bool = False,
     kept: bool = True,
     attacked: bool = False,
+    processes: int = 1,
 ) -> Load:
     """Hold two-way calls for `SECONDS`; `record` is a folder that they are recorded in.
 
@@ -163,9 +165,13 @@ async def run_calls(
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 26,
     )  # fmt: skip
     assert far.stdin and far.stdout
-    async with MediaEngine(MediaOptions("127.0.0.1"), TapOptions() if kept else None) as engine:
-        empty = worker_memory(engine.pid)
-        channels = [await engine.open(lambda event: None) for _ in range(calls)]
+    options = MediaOptions("127.0.0.1", processes=processes)
+    async with MediaEngine(options, TapOptions() if kept else None) as engine:
+        empty = worker_memory(engine)
+        channels: list[Channel] = []
+        for at in range(calls):
+            beside = channels[-1].number if bridged and at % 2 else 0
+            channels.append(await engine.open(lambda event: None, beside=beside))
         for channel, port in zip(channels, json.loads(await far.stdout.readline()), strict=True):
             channel.connect(FORMAT, ("127.0.0.1", port))
             if record:
@@ -186,7 +192,7 @@ async def run_calls(
             began, cpu = time.monotonic(), worker_cpu()
             seen = json.loads(await far.stdout.readline())
             cpu, took = worker_cpu() - cpu, time.monotonic() - began
-            memory = worker_memory(engine.pid) - empty
+            memory = worker_memory(engine) - empty
             counts = [await counters(channel) for channel in channels]
             for task in others:
                 task.cancel()

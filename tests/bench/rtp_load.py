@@ -25,6 +25,8 @@ READING = 100
 """Milliseconds between two looks at a socket; the stamps do not mind."""
 SETTLE = 0.5
 """Seconds at the beginning that are not judged."""
+STEPPED = 0.0005
+"""Seconds by which the clock may be set."""
 TONE = bytes(range(FRAME))
 PRIORITY = 5
 """Below that of the media process: with a thousand calls this process, too, has to be on time."""
@@ -41,6 +43,13 @@ class Stream:
         self.port = self.sock.getsockname()[1]
         self.sent = 0
         self.arrivals: list[tuple[bytes, bytes, bool]] = []
+
+    def connect(self, port: int) -> None:
+        """Hear `port` alone. What came before may be of somebody else, who still sends to a port that was theirs: two
+        numberings in one stream made errors of days."""
+        self.sock.connect(("127.0.0.1", port))
+        self.drain()
+        self.arrivals.clear()
 
     def send(self) -> None:
         self.sock.send(rtp.build(0, self.sent == 0, self.sent, self.sent * FRAME, self.port, TONE))
@@ -80,6 +89,11 @@ class Stream:
         return result | {"errors": [round((offset - middle) * 1000, 4) for offset in offsets]}
 
 
+def clocks_apart() -> float:
+    """Seconds; they change when somebody sets the clock."""
+    return time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
+
+
 def exchange(streams: list[Stream], seconds: float) -> None:
     """Send on an absolute grid of 1 ms, the streams spread over it, and read some packets at a time in passing."""
     start = time.monotonic()
@@ -100,8 +114,11 @@ def main() -> None:
     streams = [Stream() for _ in range(int(sys.argv[1]))]
     print(json.dumps([stream.port for stream in streams]), flush=True)
     for stream, port in zip(streams, json.loads(sys.stdin.readline()), strict=True):
-        stream.sock.connect(("127.0.0.1", port))
+        stream.connect(port)
+    before = clocks_apart()
     exchange(streams, float(sys.argv[2]))
+    if abs(clocks_apart() - before) > STEPPED:
+        sys.exit("somebody set the clock of the machine meanwhile, which the kernel stamps with: measure again")
     print(json.dumps({"sent": [stream.sent for stream in streams], "calls": [stream.judge() for stream in streams]}))
 
 

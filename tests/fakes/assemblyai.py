@@ -87,11 +87,13 @@ class FakeAssemblyAI(SocketServer):
         self.faults = faults or Faults(sessions=0)
         super().__init__(key, self.faults.refuse_status)
         self._scripts = scripts or ((),)
+        self.script: list[Said] = []
+        """What is still to be said in the latest session; a test may add to it."""
         self._delay = delay or {}
 
     async def serve(self, session: Session) -> None:
         faulty = len(self.sessions) <= self.faults.sessions
-        script = list(self._scripts[min(len(self.sessions), len(self._scripts)) - 1])
+        self.script = script = list(self._scripts[min(len(self.sessions), len(self._scripts)) - 1])
         try:
             self._check_query(session)
             if faulty and self.faults.silent:

@@ -45,6 +45,14 @@ def address(gateway: Served) -> str:
     raise AssertionError("no dashboard:\n" + "".join(gateway.log))
 
 
+def flags(microphone: Path | None, *, allow: bool = True) -> list[str]:
+    """Of a browser with that file for a microphone, or with none."""
+    found = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+    if microphone:
+        found += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+    return [*found, "--use-fake-ui-for-media-stream" if allow else "--deny-permission-prompts"]
+
+
 @contextlib.contextmanager
 def browsing(microphone: Path | None, *, allow: bool = True) -> Iterator:
     """A Playwright context; without a file there is no microphone at all."""
@@ -60,14 +68,7 @@ def people(*microphones: Path | None, allow: bool = True) -> Iterator[list]:
     with sync_playwright() as playwright, contextlib.ExitStack() as stack:
         contexts = []
         for microphone in microphones:
-            flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-            if microphone:
-                flags += [
-                    "--use-fake-device-for-media-stream",
-                    f"--use-file-for-fake-audio-capture={microphone}%noloop",
-                ]
-            flags += ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
-            browser = playwright.chromium.launch(executable_path=PROGRAM, args=flags)
+            browser = playwright.chromium.launch(executable_path=PROGRAM, args=flags(microphone, allow=allow))
             stack.callback(browser.close)
             contexts.append(browser.new_context())
             contexts[-1].add_init_script(KEEP)

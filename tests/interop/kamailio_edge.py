@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sipgw.sip.uri import Uri
+from tests.interop.frozen import freeze, thaw
 from tests.interop.served import free_port
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
@@ -56,6 +57,13 @@ class Edge:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
+
+    def freeze(self) -> None:
+        """All its processes stand still."""
+        freeze(self._process)
+
+    def thaw(self) -> None:
+        thaw(self._process)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.frozen import freeze, thaw
 from tests.interop.served import free_port
 
 
@@ -45,6 +46,13 @@ class Server:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(20)
         self._log.write_bytes(b"")
+
+    def freeze(self) -> None:
+        """As if the network to it were cut: nothing is refused, nothing is answered."""
+        freeze(self._process)
+
+    def thaw(self) -> None:
+        thaw(self._process)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,14 @@
-"""A Redis server in a process of its own, as Debian packages it; it can be killed, stopped and cut off."""
+"""A Redis server in a process of its own, as Debian packages it; it can be killed and cut off."""
 
 import contextlib
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.interop.frozen import freeze, thaw
 from tests.interop.served import free_port
 
 
@@ -43,12 +43,10 @@ class Server:
 
     def freeze(self) -> None:
         """As if the network to it were cut: nothing is refused, nothing is answered."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def thaw(self) -> None:
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
+        thaw(self._process)
 
 
 @contextlib.contextmanager

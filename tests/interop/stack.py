@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import threading
 import urllib.request
@@ -23,6 +22,7 @@ from sipgw.store import CallFilter, Store, StoreOptions
 from tests.callee import Callee
 from tests.interop import postgresql as database
 from tests.interop import redis as memory
+from tests.interop.frozen import children
 from tests.interop.kamailio_edge import DOCKER, LIMIT, Edge, swapped
 from tests.interop.served import GATE, Served, free_port, running
 from tests.interop.test_cluster import answered_by
@@ -96,20 +96,21 @@ class Stack:
         gateways = [self.gateways[0], self.gateways[1]]
         return gateways.index(await answered_by(phone, gateways))
 
-    def kill_media(self, at: int) -> None:
-        """Kill the process that has the sound."""
+    def media(self, at: int) -> int:
+        """The process that has the sound of a gateway."""
         gateway = self.gateways[at].process.pid
-        children = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
-        (media,) = [int(one) for one in children if b"media" in Path(f"/proc/{one}/cmdline").read_bytes()]
-        os.kill(media, signal.SIGKILL)
+        (media,) = [one for one in children(gateway) if b"media" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        return media
 
     def pause(self, at: int, *, go_on: bool = False) -> None:
         """Let a gateway stand still, or go on."""
         self.gateways[at].process.send_signal(signal.SIGCONT if go_on else signal.SIGSTOP)
 
     def close(self) -> None:
-        for life in self._lives:
-            life.close()
+        for at in self.gateways:
+            self.pause(at, go_on=True)
+        with ThreadPoolExecutor() as ending:
+            list(ending.map(contextlib.ExitStack.close, self._lives))
 
     def ask(self, at: int, path: str) -> Any:
         """The answer of a gateway's REST interface."""
@@ -130,10 +131,10 @@ class Stack:
                 await asyncio.sleep(0.1)
             return found
 
-    async def plan(self, key: str, number: str) -> int:
-        """Promise to call a number back now."""
+    async def plan(self, key: str, number: str, seconds: float = 0) -> int:
+        """Promise to call a number back in so many seconds."""
         async with self.store() as store:
-            due = datetime.now(UTC).timestamp()
+            due = datetime.now(UTC).timestamp() + seconds
             job = Job(campaign="", key=key, number=number, agent="agent", trunk="carrier", due=due, consent=True)
             return (await Jobs(store, "test").add(job))[0]
 

@@ -38,7 +38,7 @@ def configured(folder: Path, port: int, more: str = "") -> None:
 
 def sipgw_call(folder: Path, *arguments: str, number: str = "+14155550100") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sipgw", "call", number, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
 def padded(source: Path, target: Path, before: int, after: int) -> None:

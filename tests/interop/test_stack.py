@@ -1,10 +1,14 @@
-"""The full stack from its own files: calls in, calls out, a registration that moves, and each part killed in its turn.
+"""The full stack from its own files: calls in, calls out, a registration that moves; each part killed, and cut off.
+
+What is cut off stands still: nothing of it is refused and nothing is answered, as when a network fails.
 
 Every test leaves the stack as it found it. What callers noticed is told by SIPp, by our own phones, and by the records.
 """
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +22,7 @@ from sipgw.sip.leg import Leg
 from sipgw.store import CallFilter
 from tests.callee import Callee
 from tests.interop import redis as memory
+from tests.interop.frozen import family
 from tests.interop.kamailio_edge import LIMIT
 from tests.interop.postgresql import programs
 from tests.interop.sipp_load import load
@@ -82,11 +87,20 @@ async def served_by(running: Stack) -> int:
         return await running.at(phone)
 
 
+async def talking_to_both(running: Stack, talking: contextlib.AsyncExitStack) -> list[tuple[Phone, int]]:
+    """Calls, each with the gateway that has it, until both have one."""
+    phones: list[tuple[Phone, int]] = []
+    while {at for _, at in phones} != {0, 1}:
+        phone = await talking.enter_async_context(calling(running.edge.agent, speaking))
+        phones.append((phone, await running.at(phone)))
+    return phones
+
+
 async def ids_since(running: Stack, began: datetime, count: int) -> set[str]:
     return {call["id"] for call in await running.records(count, CallFilter(since=began, ended=True))}
 
 
-def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stack, tmp_path: Path) -> None:
+def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stack) -> None:
     async def everywhere(at: int) -> dict[str, int]:
         told = None
         while told is None:
@@ -94,22 +108,25 @@ def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stac
                 told = await asyncio.to_thread(running.ask, at, "/api/v1/cluster")
         return {one["name"]: len(one["calls"]) for one in told["gateways"]}
 
-    async def all_there() -> None:
-        async with asyncio.timeout(LIMIT):
-            while True:
-                one, other = await everywhere(0), await everywhere(1)
-                if one == other and sum(one.values()) == 12:
-                    assert all(one.values()), "calls are not spread"
-                    assert one.keys() == {"gateway1", "gateway2"}
-                    return
-                await asyncio.sleep(0.1)
+    async def scenario() -> list[str]:
+        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(2 * LIMIT):
+            phones = [at for _, at in await talking_to_both(running, talking)]
+            there = {"gateway1": phones.count(0), "gateway2": phones.count(1)}
+            for at in range(2):
+                while await everywhere(at) != there:
+                    await asyncio.sleep(0.1)
+        ended = await running.records(len(phones))
+        assert len(ended) == len(phones), "of both gateways, in one database"
+        return [one["ending"] for one in ended]
 
-    with load(tmp_path / "sipp", running.edge.port, 12, 20, 8) as callers:
-        asyncio.run(all_there())
-        counts = callers.counts()
-    assert (counts.good, counts.bad) == (12, 0), counts.log
-    records = asyncio.run(running.records(12))
-    assert [one["ending"] for one in records] == ["caller_hung_up"] * 12, "of both gateways, in one database"
+    assert set(asyncio.run(scenario())) == {"caller_hung_up"}
+
+
+def test_no_secret_stands_in_a_process_list(running: Stack) -> None:
+    for at in range(2):
+        lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family(running.gateways[at].process.pid)]
+        assert len(lines) > 1, "the gateway and its media process"
+        assert not [line for line in lines if running.postgresql.url in line or running.redis.url in line]
 
 
 def test_a_gateway_is_killed(running: Stack) -> None:
@@ -129,10 +146,7 @@ def test_a_gateway_is_killed(running: Stack) -> None:
             await until(lambda: len(world.here) == 1)
             (holder,) = world.here
             dead = running.ports.index(holder)
-            phones: list[tuple[Phone, int]] = []
-            while {at for _, at in phones} != {0, 1}:
-                phone = await talking.enter_async_context(calling(running.edge.agent, speaking))
-                phones.append((phone, await running.at(phone)))
+            phones = await talking_to_both(running, talking)
             running.pause(1 - dead)  # so that the one that is to die takes the jobs
             for key, number in (("answered", "+14155550100"), ("ringing", "+14155550101")):
                 await running.plan(key, number)
@@ -173,7 +187,8 @@ def test_a_gateway_is_killed(running: Stack) -> None:
     print(f"\nanother gateway registered {taken:.1f} s after the death of the first")
 
 
-def test_the_media_process_is_killed(running: Stack) -> None:
+@pytest.mark.parametrize(("blow", "cause"), [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "did not answer for 4 s")])
+def test_the_media_process_is_killed_or_stands_still(running: Stack, blow: signal.Signals, cause: str) -> None:
     """Its calls hear the goodbye of SIP, and the next call is served."""
 
     async def scenario() -> str:
@@ -181,7 +196,7 @@ def test_the_media_process_is_killed(running: Stack) -> None:
         async with calling(running.edge.agent, speaking) as phone:
             await more_sound(phone, 5)
             at = await running.at(phone)
-            running.kill_media(at)
+            os.kill(running.media(at), blow)
             assert phone.leg
             assert await phone.leg.over(LIMIT), "a BYE came"
             lost = phone.leg.id
@@ -193,7 +208,7 @@ def test_the_media_process_is_killed(running: Stack) -> None:
                 if found := [one["cause"] for one in records if one["id"] == lost]:
                     return found[0]
 
-    assert "media process ended" in asyncio.run(scenario())
+    assert f"media process {cause}" in asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("how", ["killed", "cut off"])
@@ -207,7 +222,7 @@ def test_redis_is_gone_under_load(running: Stack, tmp_path: Path, how: str) -> N
         await until(lambda: len(world.here) == 1)
         before = set(world.here)
         (running.redis.kill if how == "killed" else running.redis.freeze)()
-        await running.plan(f"redis {how}", "+14155550100")
+        await running.plan(f"redis {how}", "+14155550102")
         await asyncio.to_thread(callers.counts)
         await job_is(running, f"redis {how}", "done")
         assert before <= world.here, "no registration is given up"
@@ -223,29 +238,99 @@ def test_redis_is_gone_under_load(running: Stack, tmp_path: Path, how: str) -> N
     assert len(asyncio.run(ids_since(running, began, 16))) >= 16
 
 
-def test_postgresql_is_gone_under_load(running: Stack, tmp_path: Path) -> None:
-    """No caller notices, and every call has its record when it is back."""
+@pytest.mark.parametrize("how", ["killed", "cut off"])
+def test_postgresql_is_gone_under_load(running: Stack, tmp_path: Path, how: str) -> None:
+    """No caller notices, and every call has its record when it is back; a promise waits for it, and rings once."""
+
+    async def promised() -> None:
+        await running.plan(f"postgresql {how}", "+14155550103", seconds=3)
+
+    async def kept() -> None:
+        await due_now(running, lambda: legs)
+        await job_is(running, f"postgresql {how}", "done")
+        running.carrier.soon(legs[0].hangup)
+
+    server, legs = running.postgresql, running.carrier.callee.legs
+    legs.clear()
+    running.carrier.callee.takes = Callee.pick_up
     began = datetime.now(UTC)
-    with load(tmp_path / "sipp", running.edge.port, 16, 4, 3) as callers:
-        running.postgresql.stop()
-        counts = callers.counts()
-        running.postgresql.start()
+    asyncio.run(promised())
+    (server.stop if how == "killed" else server.freeze)()
+    try:
+        with load(tmp_path / "sipp", running.edge.port, 16, 4, 3) as callers:
+            counts = callers.counts()
+        assert not legs, "nobody is called out"
+    finally:
+        (server.start if how == "killed" else server.thaw)()
     assert (counts.good, counts.bad) == (16, 0), counts.log
-    assert len(asyncio.run(ids_since(running, began, 16))) == 16
+    asyncio.run(kept())
+    assert len(asyncio.run(ids_since(running, began, 17))) == 17
+    assert len(legs) == 1
 
 
-def test_kamailio_is_killed_under_calls(running: Stack) -> None:
+@pytest.mark.parametrize("how", ["killed", "cut off"])
+def test_kamailio_is_gone_under_calls(running: Stack, how: str) -> None:
     """Those who speak go on speaking; when it is back the calls end as they should, and new ones come."""
 
     async def scenario() -> list[str]:
-        began = datetime.now(UTC)
-        async with calling(running.edge.agent, speaking) as phone:
+        began, edge = datetime.now(UTC), running.edge
+        async with calling(edge.agent, speaking) as phone:
             await more_sound(phone, 5)
-            await asyncio.to_thread(running.edge.stop)
+            await asyncio.to_thread(edge.stop if how == "killed" else edge.freeze)
             await more_sound(phone)
-            await asyncio.to_thread(running.edge.start)
-        async with calling(running.edge.agent, speaking) as phone:
+            await asyncio.to_thread(edge.start if how == "killed" else edge.thaw)
+        async with calling(edge.agent, speaking) as phone:
             await more_sound(phone, 5)
         return [one["ending"] for one in await running.records(2, CallFilter(since=began, ended=True))]
 
     assert asyncio.run(scenario()) == ["caller_hung_up"] * 2
+
+
+def test_a_gateway_stands_still_and_wakes(running: Stack) -> None:
+    """Nobody who calls meanwhile notices more than a moment; when it wakes it gives way to what others do by now."""
+
+    async def scenario() -> None:
+        began = datetime.now(UTC)
+        world, callee = running.carrier, running.carrier.callee
+        callee.legs.clear()
+        callee.ended.clear()
+        callee.takes = Callee.ring
+        async with contextlib.AsyncExitStack() as talking:
+            await until(lambda: len(world.here) == 1)
+            (holder,) = world.here
+            still = running.ports.index(holder)
+            phones = await talking_to_both(running, talking)
+            running.pause(1 - still)  # so that the other takes the job
+            await running.plan("still", "+14155550104")
+            await due_now(running, lambda: callee.legs)
+            await job_is(running, "still", "dialling")
+            running.pause(1 - still, go_on=True)
+            while await served_by(running) == still:  # the edge has found out that the other is awake
+                pass
+
+            running.pause(still)
+            async with asyncio.TaskGroup() as group:
+                meanwhile = [group.create_task(served_by(running)) for _ in range(4)]
+            assert [one.result() for one in meanwhile] == [1 - still] * 4, "each was answered elsewhere"
+            await until(lambda: world.here - {holder})
+            await leases_run_out(running)
+            callee.takes = Callee.pick_up
+            await due_now(running, lambda: len(callee.legs) == 2)
+            assert (await job_is(running, "still", "done")).attempts == 2
+
+            running.pause(still, go_on=True)
+            await until(lambda: [one.how for one in callee.ended if one.how == "CANCEL"])
+            await until(lambda: world.here == {running.ports[1 - still]})
+            for phone, _ in phones:
+                await more_sound(phone)
+            while await served_by(running) != still:  # the edge has found out that it is awake
+                pass
+        assert len(callee.legs) == 2, "nobody was called twice"
+        world.soon(callee.legs[1].hangup)
+        records = await running.records(len(phones) + 8, CallFilter(since=began, ended=True))
+        out = {one["cause"] for one in records if one["direction"] == "out"}
+        assert out == {"another gateway has taken over the job", "caller: BYE"}
+        came = {one["ending"] for one in records if one["direction"] == "in"}
+        assert came == {"caller_hung_up"}, "also what it found when it woke and others had taken"
+
+    asyncio.run(scenario())

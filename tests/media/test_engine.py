@@ -15,6 +15,7 @@ from media import rtp
 from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
+from media.process import PATIENCE
 from media.session import Format
 
 FORMAT = Format("PCMU", 0, 101)
@@ -179,13 +180,43 @@ def test_a_killed_media_process_ends_its_calls_and_the_next_call_works():
             assert channel.stop() == Heard(0, 0)
             with pytest.raises(MediaDown):
                 await channel.stats()
-        async with asyncio.timeout(LIMIT):
-            while True:
-                with contextlib.suppress(MediaDown):
-                    async with call(engine) as (phone, _):
-                        assert (await phone.packet()).payload == SILENCE
-                        return
-                await asyncio.sleep(0.01)
+        await next_call_works(engine)
+
+    with_engine(scenario)
+
+
+async def next_call_works(engine: MediaEngine) -> None:
+    async with asyncio.timeout(LIMIT):
+        while True:
+            with contextlib.suppress(MediaDown):
+                async with call(engine) as (phone, _):
+                    assert (await phone.packet()).payload == SILENCE
+                    return
+            await asyncio.sleep(0.01)
+
+
+def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch):
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, _):
+            await phone.packet()
+            os.kill(worker_of_this_process(), signal.SIGSTOP)
+            with monkeypatch.context() as hurried:
+                hurried.setattr("media.process.BEAT", 0.1)
+                assert "did not answer" in (await phone.until(Dead)).cause
+        await next_call_works(engine)
+
+    with_engine(scenario)
+
+
+def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("media.process.BEAT", 0.3)
+
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (_, channel):
+            before = worker_of_this_process()
+            time.sleep(0.3 * (PATIENCE + 1))
+            await channel.stats()
+            assert worker_of_this_process() == before
 
     with_engine(scenario)
 

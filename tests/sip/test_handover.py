@@ -14,6 +14,7 @@ from sipgw.sip.handover import Offer
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
+from tests.sip.certificates import Authority
 
 OFFER = make_offer(LocalMedia("127.0.0.1", 6000))
 
@@ -83,15 +84,22 @@ async def handed_over(folder: Path, old: Side, takes: Callable[[Leg], None] = pi
 
 
 def target(one: Side, transport: str) -> Uri:
-    params = (("transport", transport),)
-    return Uri("sip", "agent", "127.0.0.1", one.endpoint.port, params=params)
+    port = one.endpoint.tls_port if transport == "tls" else one.endpoint.port
+    return Uri("sip", "agent", "127.0.0.1", port, params=(("transport", transport),))
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def with_tls(folder: Path) -> tuple[EndpointOptions, EndpointOptions]:
+    """For a gateway with a TLS listener, and for phones that believe its authority."""
+    authority = Authority(folder)
+    here = EndpointOptions("127.0.0.1", 0)
+    return replace(here, tls=authority.server()), replace(here, tls=authority.client())
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_calls_stay_where_they_are_and_new_ones_go_to_the_new_process(tmp_path: Path, transport: str) -> None:
     async def scenario() -> None:
-        here = EndpointOptions("127.0.0.1", 0)
-        async with side(here, picks_up) as old, side(here) as phone, side(here) as other:
+        ours_are, theirs = with_tls(tmp_path)
+        async with side(ours_are, picks_up) as old, side(theirs) as phone, side(theirs) as other:
             first, _ = await phone.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
             ours, _ = await phone.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
             async with handed_over(tmp_path, old) as new:
@@ -109,19 +117,54 @@ def test_calls_stay_where_they_are_and_new_ones_go_to_the_new_process(tmp_path: 
     asyncio.run(scenario())
 
 
-def test_what_comes_over_a_connection_of_the_new_process_is_answered_over_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_what_comes_over_a_connection_of_the_new_process_is_answered_over_it(tmp_path: Path, transport: str) -> None:
     """The phone's connection is gone; for its BYE it opens another, which the new process has."""
 
     async def scenario() -> None:
-        here = EndpointOptions("127.0.0.1", 0)
-        async with side(here, picks_up) as old, side(here) as phone:
-            leg, _ = await phone.endpoint.invite(target(old, "tcp"), "<sip:phone@127.0.0.1>", OFFER)
+        ours_are, theirs = with_tls(tmp_path)
+        async with side(ours_are, picks_up) as old, side(theirs) as phone:
+            leg, _ = await phone.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
             async with handed_over(tmp_path, old):
                 phone.endpoint._transports._streams.close()
                 await until(lambda: not phone.endpoint._transports._streams._open)
                 leg.hangup()
                 await until(lambda: old.ended)
                 await until(lambda: not phone.endpoint.agent.asking)  # the 200 of the BYE came
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_who_is_connected_without_a_call_comes_again_and_meets_the_new_process(tmp_path: Path, transport: str) -> None:
+    async def scenario() -> None:
+        ours_are, theirs = with_tls(tmp_path)
+        async with side(ours_are, picks_up) as old, side(theirs) as busy, side(theirs) as idle:
+            stays, _ = await busy.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
+            over, _ = await idle.endpoint.invite(target(old, transport), "<sip:phone@127.0.0.1>", OFFER)
+            over.hangup()
+            await until(lambda: old.ended)
+            await until(lambda: not idle.endpoint.agent.asking)
+            async with handed_over(tmp_path, old) as new:
+                await until(lambda: not idle.endpoint._transports._streams._open)
+                assert len(busy.endpoint._transports._streams._open) == 1
+                await idle.endpoint.invite(target(new, transport), "<sip:phone@127.0.0.1>", OFFER)
+                assert (len(old.legs), len(new.legs)) == (2, 1)
+                old.legs[0].hangup()
+                assert await stays.over(10), "its way is still there"
+
+    asyncio.run(scenario())
+
+
+def test_sockets_that_the_new_process_does_not_speak_are_closed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        ours_are, theirs = with_tls(tmp_path)
+        async with side(ours_are, picks_up) as old, side(theirs) as phone:
+            there, before = target(old, "tls"), replace(old.endpoint.options, tls=theirs.tls)
+            old.endpoint.options = before
+            async with handed_over(tmp_path, old):
+                with pytest.raises(CallFailed, match="Connect call failed"):
+                    await phone.endpoint.invite(there, "<sip:phone@127.0.0.1>", OFFER)
 
     asyncio.run(scenario())
 

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from sipgw.calls.keys import WINDOW, Keys
 from sipgw.sip.events import KeyPressed
-from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of
+from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of, take_info
 from sipgw.sip.message import Request
+from sipgw.sip.transaction import Transaction
+from sipgw.sip.usage import Usage
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import Wire
 
@@ -94,6 +96,33 @@ def test_keys_are_sent_one_after_the_other_and_arrive_as_keys() -> None:
     assert len(wire.seen(A, 200)) == 3
     call.server.hangup(wire.now)
     nothing_left(wire)
+
+
+@pytest.mark.parametrize(("refused", "sent"), [((RELAY,), "RPPP"), ((RELAY, PLAIN), "RPPP"), ((), "RRR")])
+def test_who_does_not_take_the_one_format_gets_the_other(
+    monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...], sent: str
+) -> None:
+    """A 415 costs no key; who takes neither format is not asked for ever."""
+
+    def take(usage: Usage, request: Request, transaction: Transaction, now: float) -> None:
+        if request.content_type in refused:
+            usage.agent.respond(transaction, 415, now)
+        else:
+            take_info(usage, request, transaction, now)
+
+    monkeypatch.setattr("sipgw.sip.usage.take_info", take)
+    wire = Wire()
+    call = Call(wire).answered()
+    before = len(call.here)
+    for key in "1#d":
+        call.server.keys.press(key, 0.1, wire.now)
+    wire.run(0.5)
+    kinds = [one.content_type for _, _, _, one in wire.trace if isinstance(one, Request) and one.method == "INFO"]
+    assert kinds == [{"R": RELAY, "P": PLAIN}[kind] for kind in sent]
+    arrived = "" if PLAIN in refused else "1#D"
+    assert "".join(event.key for event in call.here[before:] if isinstance(event, KeyPressed)) == arrived
+    if sent.endswith("P"):
+        assert bodies(wire)[1:] == [b"1", b"#", b"D"]
 
 
 def test_lost_keys_come_once_and_in_order() -> None:

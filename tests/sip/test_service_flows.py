@@ -339,27 +339,6 @@ def test_2_15_to_2_17_nobody_can_watch_our_calls(package: str) -> None:
     flow.ends()
 
 
-@pytest.mark.parametrize("ours", ["calling", "called"])
-def test_2_16_a_call_that_rings_is_not_picked_up_by_somebody_else(ours: str) -> None:
-    """INVITE with Replaces and early-only: 481, and who is called can still answer."""
-    flow = Flow().dial()
-    flow.bob.ringing(flow.wire.now)
-    flow.wire.run(0.2)
-    flow.ladder()
-    number, here, there = flow.alice.invite.call_id, flow.bob.dialog.remote.tag, flow.bob.tag
-    to, named = (
-        (A, Replaces(number, here, there, True)) if ours == "calling" else (B, Replaces(number, there, here, True))
-    )
-    picking = flow.calls(C, Uri.parse(f"sip:x@{to}"), ("Replaces", str(named)), ("Require", "replaces"))
-    mark = "A" if ours == "calling" else "B"
-    assert flow.ladder() == [f"C>{mark} INVITE", f"{mark}>C 481 INVITE", f"C>{mark} ACK"]
-    assert picking.told[-1].status == 481
-    flow.bob.answer(ANSWER, flow.wire.now)
-    flow.wire.run(0.2)
-    assert flow.alice_told[-1] == Confirmed(ANSWER)
-    flow.ends()
-
-
 def test_2_17_automatic_redial() -> None:
     """As the caller: busy is told, and another call is a new one. We watch nobody; when to try again is the owner's."""
     flow = Flow()

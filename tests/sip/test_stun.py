@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.sip import stun
+from sipgw.sip import flow, stun
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.message import Request
+from sipgw.sip.registrar import Answer
+from sipgw.sip.registration import RegistrationOptions
 from sipgw.sip.stun import COOKIE, binding_request, is_stun, mapped_address
+from sipgw.sip.uri import Uri
 from tests.sip.test_endpoint import admit_all, pick_up, run
 
 IPV4 = bytes.fromhex(
@@ -105,4 +109,33 @@ def test_the_endpoint_learns_its_public_address_and_that_it_changes(monkeypatch:
 
     monkeypatch.setattr(stun, "RETRY", (0.01, 0.02))
     monkeypatch.setattr(stun, "INTERVAL", 0.05)
+    run(ask)
+
+
+def test_a_changed_public_address_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registrar is asked again long before its grant is over."""
+    asked: list[int] = []
+    server = StunServer("203.0.113.9", "203.0.113.9", "203.0.113.10")
+
+    def register(request: Request, source: Peer, now: float) -> Answer:
+        asked.append(len(server.asked))
+        return Answer(200, headers=(("Contact", f"{request.contact};expires=3600"),))
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: server, ("127.0.0.1", 0))
+        options = EndpointOptions("127.0.0.1", 0, stun_server=f"127.0.0.1:{transport.get_extra_info('sockname')[1]}")
+        registrar = Endpoint(EndpointOptions("127.0.0.1", 0), pick_up, admit_all, register=register)
+        async with registrar, Endpoint(options, pick_up, admit_all) as endpoint:
+            while endpoint.contact_host(Peer("udp", "198.51.100.1", 5060)) != "203.0.113.9":
+                await asyncio.sleep(0.01)
+            endpoint.register(RegistrationOptions(Uri("sip", "", "127.0.0.1", registrar.port), "agent"))
+            while len(asked) < 2:
+                await asyncio.sleep(0.01)
+            assert asked[1] >= 3, "not before the address was another"
+        transport.close()
+
+    monkeypatch.setattr(stun, "INTERVAL", 0.3)
+    monkeypatch.setattr(flow, "PAUSE", 0.01)
+    monkeypatch.setattr(flow, "EARLY", (0.01, 0.02))
     run(ask)

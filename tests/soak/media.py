@@ -151,11 +151,12 @@ async def watch(engine: MediaEngine, totals: Totals) -> None:
     began = time.monotonic()
     while True:
         await asyncio.sleep(began + 60 * (len(totals.memory) + 1) - time.monotonic())
-        totals.memory.append(memory(engine.pid))
+        pid = engine.processes[0].pid
+        totals.memory.append(memory(pid))
         ours = os.getpid()
         print(
             f"{len(totals.memory):3} min  {totals.calls:5} calls ended  media process {totals.memory[-1] >> 10} KiB, "
-            f"{descriptors(engine.pid)} descriptors, {ports(engine.pid)} ports; this process {memory(ours) >> 10} KiB, "
+            f"{descriptors(pid)} descriptors, {ports(pid)} ports; this process {memory(ours) >> 10} KiB, "
             f"{descriptors(ours)} descriptors; lost in {totals.lost}, slots skipped {totals.skipped}, "
             f"latest tick {totals.late_max * 1000:.1f} ms; load {os.getloadavg()[0]:.1f}",
             flush=True,
@@ -176,7 +177,8 @@ async def run(minutes: float, calls: int) -> int:
     far = Far(process)
     remotes = await far.line()
     async with MediaEngine(MediaOptions("127.0.0.1", PORTS), TapOptions()) as engine:
-        pid, before = engine.pid, (descriptors(engine.pid), ports(engine.pid))
+        pid = engine.processes[0].pid
+        before = descriptors(pid), ports(pid)
         until = time.monotonic() + minutes * 60
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(watch(engine, totals))
@@ -185,8 +187,8 @@ async def run(minutes: float, calls: int) -> int:
                     lines.create_task(keep_calling(engine, far, line, port, until, totals))
             watching.cancel()
         await asyncio.sleep(REST + 1)
-        after = descriptors(engine.pid), ports(engine.pid)
-        same = engine.pid == pid
+        after = descriptors(pid), ports(pid)
+        same = engine.processes[0].pid == pid
     return judge(totals, await far.totals(), before, after, survived=same)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
+from media.process import ProcessState
 from tests.web.house import live_call, visit
 
 
@@ -14,8 +15,11 @@ def test_healthy_as_long_as_it_answers_ready_as_long_as_it_takes_calls(tmp_path:
             assert (await browser.get("/healthz")).status_code == 200
             answer = await browser.get("/readyz")
             assert (answer.status_code, answer.text) == (503, "the media process is being started\n")
-            house.evidence._engine = SimpleNamespace(alive=True)  # type: ignore[assignment]
-            assert (await browser.get("/readyz")).status_code == 200
+            house.evidence._engine = SimpleNamespace(
+                alive=True, processes=[ProcessState(1, 4711, 3), ProcessState(2, 0, 0)]
+            )  # type: ignore[assignment]
+            answer = await browser.get("/readyz")
+            assert (answer.status_code, answer.text) == (200, "ready\nmedia process 2 is being started\n")
             house.draining = True
             assert (await browser.get("/readyz")).status_code == 503
             assert (await browser.get("/healthz")).status_code == 200

@@ -1,6 +1,8 @@
 """What the page ``/phone`` asks the gateway; whole calls are in tests/test_browser_phone.py and tests/interop."""
 
 import asyncio
+import base64
+import hmac
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,29 @@ def test_the_page_names_the_agents(tmp_path: Path) -> None:
             assert "data-call" in text
 
     asyncio.run(look())
+
+
+def test_the_page_is_told_of_turn_servers(tmp_path: Path) -> None:
+    turn = '[browser]\nturn = ["turn:turn.example.com:3478"]\n'
+
+    async def look(more: str) -> dict:
+        folder = tmp_path / str(len(more))
+        folder.mkdir()
+        async with visit(folder, more) as there:
+            assert "correct horse" not in (await there.browser.get("/configuration")).text
+            answer = await there.browser.get("/api/phone/ice")
+            assert answer.headers["cache-control"] == "no-store"
+            return answer.json()
+
+    assert asyncio.run(look("")) == {"iceServers": []}
+    named = asyncio.run(look(turn + 'turn_user = "sipgw"\nturn_password = "${PASSWORD}"'))
+    server = {"urls": ["turn:turn.example.com:3478"], "username": "sipgw", "credential": "correct horse"}
+    assert named == {"iceServers": [server]}
+    (made,) = asyncio.run(look(turn + 'turn_secret = "${PASSWORD}"'))["iceServers"]
+    until, _, who = made["username"].partition(":")
+    assert who and 11 * 3600 < int(until) - datetime.now(UTC).timestamp() <= 12 * 3600
+    proof = hmac.digest(b"correct horse", made["username"].encode(), "sha1")
+    assert base64.b64decode(made["credential"]) == proof
 
 
 def test_without_the_extra_the_page_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,12 @@ function seek(turn) {
 function why(explained) {
   if (!explained.length) return [html("p", { class: "faint" }, "The call is going on; so far nothing is wrong.")];
   return explained.map((one) => html("div", { class: one.bad ? "why bad" : "why" }, html("p", { class: "what" }, one.what),
-    one.fix ? html("p", {}, one.fix) : null, one.evidence.length ? html("ul", {}, ...one.evidence.map((each) => html("li", {}, each))) : null));
+    one.fix ? html("p", {}, html("span", { class: "label" }, "What to do"), one.fix) : null, one.evidence.length ? html("p", { class: "label" }, "What shows it") : null, one.evidence.length ? html("ul", {}, ...one.evidence.map((each) => html("li", {}, each))) : null));
 }
 
 function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
-  const entries = { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
+  const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
     Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
@@ -73,12 +73,15 @@ function draw(call) {
   const whole = { name: "", direction: "", media: {}, turns: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
   answered = whole.answered ?? 0;
   put("why", whole.explained, () => why(whole.explained));
-  put("facts", { ...whole, turns: 0, events: 0, quality: 0, sip: 0, explained: 0 }, () => whole.began ? facts(whole) : [html("p", { class: "faint" }, "The call was not let in: there is only its SIP.")]);
+  put("facts", { ...whole, turns: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
   put("turns", whole.turns, () => turns(whole));
-  put("latency", whole.turns, () => latency(whole.turns, seek));
-  put("ladder", whole.sip, () => ladder(whole.sip, show));
+  put("latency", whole.turns, () => latency(whole.turns, seek, part("latency").clientWidth));
+  put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
   put("quality", whole.quality, () => quality(whole.quality));
   put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.kind === "ended" ? event.text.replace(/^\w+: /, "Ended: ") : event.text)) : [html("li", { class: "faint" }, "None.")]);
+  const silent = !whole.live && whole.answered === null; // of a call that was never answered, what is empty tells nothing
+  for (const name of ["turns", "quality", "events"]) part(name).closest("section").hidden = silent && !whole[name].length;
+  part("latency").closest("section").hidden = silent;
   root.querySelector("[data-wait]").hidden = true;
   document.querySelector("[data-when-live]")?.toggleAttribute("hidden", !whole.live);
   if (whole.recorded && !audio) location.reload(); // it ended while we looked, and now there is something to hear

@@ -1,6 +1,6 @@
 // An operator's ears and voice in a live call: listens over a websocket, speaks over WebRTC in the agent's place.
 
-import { microphone, offer, watchLevel, watchNode } from "./sound.js";
+import { connection as connecting, microphone, offer, watchLevel, watchNode } from "./sound.js";
 
 const AGAIN = 4000;
 
@@ -47,7 +47,7 @@ export async function takeOver(call, audio, meter, ended) {
   let over = false;
   const stop = () => { over = true; for (const undo of undoing.splice(0)) undo(); };
   try {
-    const stream = await microphone(), context = new AudioContext(), connection = new RTCPeerConnection();
+    const connection = await connecting(), stream = await microphone(), context = new AudioContext();
     undoing.push(() => stream.getTracks().forEach((track) => track.stop()), watchLevel(context, stream, meter), () => context.close(), () => connection.close());
     connection.addTrack(stream.getAudioTracks()[0], stream);
     connection.addEventListener("track", ({ track }) => { audio.srcObject = new MediaStream([track]); });

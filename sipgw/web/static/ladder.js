@@ -2,15 +2,16 @@
 
 import { at, html, svg } from "./draw.js";
 
-const STEP = 34, TOP = 34, LANE = 260, EDGE = 130, MOST = 5;
+const STEP = 34, TOP = 34, EDGE = 80, LEAST = 160, LANE = 260, MOST = 5;
 
-/** Draw the messages of a call; `show` is called with the one that is pressed. */
-export function ladder(sip, show) {
+/** Draw the messages of a call into so many pixels, if they suffice; `show` is called with the one that is pressed. */
+export function ladder(sip, show, room) {
   const messages = sip.messages;
   if (!messages.length) return html("p", { class: "faint" }, "No SIP message of this call is kept; a call from a browser has none.");
   const peers = [...new Set(messages.map((message) => message.peer))].slice(0, MOST);
-  const wide = EDGE * 2 + LANE * peers.length, tall = TOP + STEP * messages.length + 10;
-  const lane = (peer) => EDGE + LANE * (1 + Math.max(0, peers.indexOf(peer) < 0 ? peers.length - 1 : peers.indexOf(peer)));
+  const apart = Math.max(LEAST, Math.min(LANE, (room - EDGE * 2) / peers.length));
+  const wide = EDGE * 2 + apart * peers.length, tall = TOP + STEP * messages.length + 10;
+  const lane = (peer) => EDGE + apart * (1 + Math.max(0, peers.indexOf(peer) < 0 ? peers.length - 1 : peers.indexOf(peer)));
   const drawing = svg("svg", { width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `${messages.length} SIP messages` });
   for (const [x, name] of [[EDGE, "sipgw"], ...peers.map((peer) => [lane(peer), peer])]) {
     drawing.append(svg("text", { x, y: 14, "text-anchor": "middle" }, name), svg("line", { class: "life", x1: x, x2: x, y1: 22, y2: tall }));

@@ -4,16 +4,16 @@ import { at, begins, html, svg } from "./draw.js";
 
 const MEANS = { hearing: "until the last word was understood", thinking: "until the model's first word", phrasing: "until its first sentence", voicing: "until the first sound of it", sending: "until that left" };
 export const PARTS = Object.keys(MEANS);
-const ROW = 24, LEFT = 70, RIGHT = 60, WIDE = 900;
+const ROW = 24, LEFT = 70, RIGHT = 60, LEAST = 300, MOST = 900;
 
-/** Draw `turns`; `seek` is called with the turn that is pressed. */
-export function latency(turns, seek) {
+/** Draw `turns` into so many pixels; `seek` is called with the turn that is pressed. */
+export function latency(turns, seek, room) {
   const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
   if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
   const totals = timed.map((turn) => turn.latency_ms.total).sort((a, b) => a - b);
   const median = totals[Math.floor(totals.length / 2)], most = totals[totals.length - 1];
-  const scale = (WIDE - LEFT - RIGHT) / most, tall = timed.length * ROW + 20;
-  const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${WIDE} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${most} ms` });
+  const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most, tall = timed.length * ROW + 20;
+  const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${most} ms` });
   for (const mark of [0.25, 0.5, 0.75, 1]) {
     const x = LEFT + mark * most * scale;
     drawing.append(svg("line", { class: "grid", x1: x, x2: x, y1: 0, y2: tall - 18 }));
@@ -22,12 +22,13 @@ export function latency(turns, seek) {
   timed.forEach((turn, row) => {
     const y = row * ROW, told = PARTS.filter((part) => turn.latency_ms[part] > 0).map((part) => `${part} ${turn.latency_ms[part]} ms`).join(", ");
     const step = svg("g", { class: "step", tabindex: 0, role: "button", "aria-label": `${at(begins(turn))}: ${turn.latency_ms.total} ms: ${told}`, onclick: () => seek(turn), onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); seek(turn); } } },
-      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: WIDE, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(begins(turn))));
-    let x = LEFT;
+      svg("title", {}, told), svg("rect", { class: "hit", x: 0, y, width: wide, height: ROW }), svg("text", { class: "soft", x: 0, y: y + 16 }, at(begins(turn))));
+    let x = LEFT, left = turn.latency_ms.total; // where a filler was heard first, the model thought on
     for (const part of PARTS) {
-      const wide = Math.max(0, turn.latency_ms[part] ?? 0) * scale;
-      if (wide) step.append(svg("rect", { class: part, x, y: y + 4, width: wide, height: ROW - 8 }));
-      x += wide;
+      const took = Math.min(left, Math.max(0, turn.latency_ms[part] ?? 0)), long = took * scale;
+      if (long) step.append(svg("rect", { class: part, x, y: y + 4, width: long, height: ROW - 8 }));
+      x += long;
+      left -= took;
     }
     step.append(svg("text", { x: x + 6, y: y + 16 }, turn.latency_ms.total));
     drawing.append(step);

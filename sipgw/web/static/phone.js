@@ -1,7 +1,7 @@
 // The browser phone: one call at a time over WebRTC; the answer comes with one request. Text is only ever set as text.
 
 import { duration, send } from "./base.js";
-import { microphone, offer, reason, watchLevel } from "./sound.js";
+import { connection as connecting, microphone, offer, reason, watchLevel } from "./sound.js";
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 const TEST_SECONDS = 3, GATHER_MS = 2000;
@@ -69,7 +69,8 @@ async function begin() {
     if (mine.ended) return mine.clean.forEach((undo) => undo());
     const context = new AudioContext();
     mine.clean.push(() => context.close(), watchLevel(context, stream, $("level")));
-    const connection = mine.connection = new RTCPeerConnection();
+    const connection = mine.connection = await connecting();
+    if (mine.ended) return connection.close();
     mine.clean.push(() => connection.close());
     mine.sender = connection.addTrack(stream.getAudioTracks()[0], stream);
     connection.addEventListener("track", ({ track }) => {

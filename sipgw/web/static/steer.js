@@ -60,7 +60,7 @@ $("take").addEventListener("click", async ({ currentTarget: button }) => {
     speaking(await takeOver(call, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
     deaf?.();
     listening(null);
-    tell("You speak with the caller; the agent is silent.");
+    tell("You speak with the caller; the agent is silent and does not listen. Whisper to it what it has to know before you give the call back.");
   } catch (error) {
     tell(reason(error), false);
   }

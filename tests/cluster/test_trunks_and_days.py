@@ -1,0 +1,150 @@
+"""What gateways count together besides calls in: calls out on a trunk, and the minutes and money of a day."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sipgw.billing.cost import NOTHING, Bill, Expenses
+from sipgw.billing.day import SharedSpent
+from sipgw.billing.prices import PriceTable
+from sipgw.cluster.cluster import Cluster
+from sipgw.cluster.limits import SharedLimits
+from sipgw.inbound.limits import LimitOptions, Limits, Spent
+from sipgw.outbound import routes
+from sipgw.outbound.channels import TrunkPlaces
+from sipgw.outbound.routes import NotDialled
+from sipgw.trunks.trunks import TrunkOptions
+from tests.cluster.test_cluster import ANN, back, joined, still
+from tests.interop.redis import Server
+
+TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=2, calls_per_second=2)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+async def test_calls_out_and_in_of_all_gateways_share_the_channels_of_a_trunk(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    calls = Counter[str]()
+    places = [TrunkPlaces(calls, one), TrunkPlaces(Counter(), two)]
+    coming = SharedLimits(Limits(LimitOptions()), two)
+    async with still(one, two):
+        assert await coming.admit(ANN, "a", TRUNK) is None
+        async with places[0].held(TRUNK):
+            assert calls["carrier"] == 1
+            with pytest.raises(NotDialled, match="all gateways together have 2 calls"):
+                await places[1].held(TRUNK).__aenter__()
+            declined = await coming.admit(ANN, "b", TRUNK)
+            assert declined and declined.rule == "max_calls"
+        assert calls["carrier"] == 0
+        async with places[1].held(TRUNK):
+            pass
+
+
+async def test_a_call_out_keeps_its_place_when_redis_forgets(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    places = [TrunkPlaces(Counter(), each) for each in (one, two)]
+    async with still(one, two), contextlib.AsyncExitStack() as calls:
+        for _ in range(2):
+            await calls.enter_async_context(places[0].held(TRUNK))
+        redis.kill()
+        async with places[1].held(TRUNK):
+            pass  # each by itself: better one call more than none
+        redis.start()
+        await back(one, two)
+        await one.parts[0]()
+        with pytest.raises(NotDialled):
+            await places[1].held(TRUNK).__aenter__()
+
+
+async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
+    redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = joined(redis), joined(redis)
+    places = [TrunkPlaces(Counter(), each) for each in (one, two)]
+    asked = asyncio.get_running_loop().time
+    async with still(one, two):
+        began = asked()
+        for at in range(3):
+            await places[at % 2].turn(TRUNK)
+        assert asked() - began > 0.9, "two in a second, the third in the next"
+        monkeypatch.setattr("sipgw.outbound.channels.LONGEST_WAIT", 0.01)
+        with pytest.raises(NotDialled, match="more than 2 calls a second"):
+            for at in range(3):
+                await places[at % 2].turn(TRUNK)
+        redis.kill()
+        await places[0].turn(TRUNK)
+    assert routes.LONGEST_WAIT == 5
+
+
+class Day:
+    """The expenses of a gateway: so many minutes have been talked."""
+
+    def __init__(self, cluster: Cluster, earlier: Spent = NOTHING) -> None:
+        self.now = NOON
+        self.own = Expenses(PriceTable(()), lambda: self.now, earlier)
+        self.shared = SharedSpent(self.own, cluster)
+        self.limits = Limits(LimitOptions(minutes_per_day=10), self.shared.spent)
+        self._beat = cluster.parts[-1]
+
+    def talk(self, minutes: float) -> None:
+        bill = Bill(PriceTable(()), {}, "in", "", self.now, answered=self.now)
+        self.own.open("call", bill)
+        self.now += timedelta(minutes=minutes)
+        self.own.close("call")
+
+    async def beat(self) -> None:
+        await self._beat()
+
+
+async def test_minutes_of_a_day_count_over_all_gateways(redis: Server) -> None:
+    one, two, third = joined(redis), joined(redis), joined(redis)
+    async with still(one, two, third):
+        days = [Day(one), Day(two)]
+        days[0].talk(6)
+        days[1].talk(3)
+        for day in (*days, *days):
+            await day.beat()
+        assert [round(day.shared.spent().minutes) for day in days] == [9, 9]
+        days[0].talk(1)
+        await days[0].beat()
+        await days[1].beat()
+        declined = days[1].limits.budget()
+        assert declined and declined.rule == "minutes_per_day"
+        again = Day(third, earlier=Spent(minutes=10))  # the first again: the records of all tell it what was before
+        await again.beat()
+        assert round(again.shared.spent().minutes) == 10, "nothing counts twice"
+
+
+async def test_without_redis_a_gateway_counts_its_own_and_what_it_heard_last(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    async with still(one, two):
+        days = [Day(one), Day(two)]
+        days[0].talk(4)
+        for day in days:
+            await day.beat()
+        redis.kill()
+        days[0].talk(100)
+        days[1].talk(5)
+        assert round(days[1].shared.spent().minutes) == 9
+        assert days[1].limits.budget() is None
+        redis.start()
+        await back(one, two)
+        for day in days:
+            await day.beat()
+        assert round(days[1].shared.spent().minutes) == 109, "a Redis that has forgotten is told again"
+
+
+async def test_midnight_begins_a_new_day_for_all(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    async with still(one, two):
+        days = [Day(one), Day(two)]
+        days[0].talk(9)
+        for day in days:
+            await day.beat()
+            day.now += timedelta(days=1)
+        assert [day.shared.spent().minutes for day in days] == [0, 0]
+        for day in days:
+            await day.beat()
+        assert [day.shared.spent().minutes for day in days] == [0, 0]

@@ -1,0 +1,112 @@
+"""The gate in front of real INVITEs: one gateway whose clock the test sets; what is refused never leaves the house."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sipgw.config import Config
+from sipgw.gate.rules import GateOptions, IndiaOptions
+from sipgw.outbound.call_out import Errand
+from sipgw.sip.identity import Identity
+from tests.callee import Callee, callee, rejecting
+from tests.cloud import Cloud, cloud
+from tests.gating import ALWAYS
+
+BERLIN, DELHI, CALIFORNIA, COMPLAINED = "+4930123456", "+919876543210", "+14155550100", "+14155550111"
+WEEK = "mon, tue, wed, thu, fri, sat"
+LETS = "every rule lets it be called"
+HOOK = """\
+def may_call(dial):
+    return "a complaint is open" if dial.number.endswith("0111") else True
+"""
+
+
+class Wish(NamedTuple):
+    """Somebody is to be called at a moment (UTC); what the audit says to it."""
+
+    at: datetime
+    errand: Errand
+    says: str
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def promoting(agent: str, trunk: str) -> Errand:
+    return Errand(DELHI, agent, trunk=trunk, purpose="campaign", consent=True)
+
+
+def wishes(hook: Path) -> Iterator[Wish]:
+    berlin = Errand(BERLIN, "night", trunk="de")
+    yield Wish(at("2026-10-24 23:59"), berlin, LETS)
+    twice = f"{BERLIN}: it is 02:30 on Sunday in Europe/Berlin, where the clocks are just being set back; people there "
+    twice += f"may be called 00:00-24:00 on {WEEK}, sun ([[gate.windows]])"
+    yield Wish(at("2026-10-25 00:30"), berlin, twice)
+    yield Wish(at("2026-10-25 01:30"), berlin, twice)
+    yield Wish(at("2026-10-25 02:00"), berlin, LETS)
+
+    noon = at("2026-11-19 06:30")
+    yield Wish(noon, promoting("agent", "in"), f"{DELHI} is in India, where promotional calls are registered (DLT): "
+               "set entity_id, header_id, template_id in [gate.india]")  # fmt: skip
+    yield Wish(noon, promoting("registered", "mobile"), "promotional calls to India must show a number of the 140 "
+               "series, not +919876500000: set the trunk's caller_id")  # fmt: skip
+    yield Wish(noon, Errand(DELHI, "agent", trunk="in"),
+               "the caller ID +911401234567 is of the 140 series, for promotion only")  # fmt: skip
+    yield Wish(noon, promoting("registered", "in"), LETS)
+    yield Wish(noon, Errand(DELHI, "agent", trunk="mobile"), LETS)
+    yield Wish(at("2026-11-19 14:30"), promoting("registered", "in"), f"{DELHI}: it is 20:00 on Thursday in "
+               f"Asia/Calcutta; people there may be called 10:00-20:00 on {WEEK} ([[gate.windows]])")  # fmt: skip
+
+    afternoon = at("2026-11-19 20:00")
+    yield Wish(afternoon, Errand(CALIFORNIA, "asking", trunk="us"), LETS)
+    yield Wish(afternoon, Errand(COMPLAINED, "asking", trunk="us"),
+               f"{hook} does not let {COMPLAINED} be called: a complaint is open")  # fmt: skip
+
+
+def test_what_india_the_clocks_and_a_hook_say_about_calls(tmp_path: Path) -> None:
+    """DLT fields and the 140 series, the Indian window, the hour that comes twice, and a function of one's own."""
+    hook = tmp_path / "hook.py"
+    hook.write_text(HOOK)
+    gate = GateOptions(countries=("DE", "IN", "US"))
+
+    def agents(config: Config) -> dict[str, Config]:
+        registered = IndiaOptions("1101234567890123456", "1105", "1107")
+        changed = {
+            "registered": replace(gate, india=registered), "night": replace(gate, windows=ALWAYS),
+            "asking": replace(gate, hook=str(hook)),
+        }  # fmt: skip
+        return {name: replace(config, gate=one) for name, one in changed.items()}
+
+    async def judged(world: Cloud, person: Callee, wish: Wish) -> None:
+        world.gateway.outbound.gate._now = lambda: wish.at  # the only clock of the gate
+        rang = len(person.legs)
+        async with asyncio.timeout(20):
+            ending = await world.gateway.place(wish.errand).ended()
+        line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
+        lets = wish.says == LETS
+        assert (line["reason"], line["permitted"], line["number"]) == (wish.says, lets, wish.errand.number)
+        assert line["at"] == wish.at.isoformat()
+        assert ending.kind == ("busy" if lets else "not_permitted")
+        assert len(person.legs) - rang == lets, "an INVITE leaves only if the gate lets it"
+        if lets:
+            assert Identity.of(person.legs[-1].request).number == numbers[wish.errand.trunk]
+        else:
+            assert ending.cause == wish.says
+
+    numbers = {"de": "+4930999999", "in": "+911401234567", "mobile": "+919876500000", "us": "+14155550199"}
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person:
+            trunks = tuple(person.trunk(name=name, country=name.upper() if len(name) == 2 else "IN", caller_id=number)
+                           for name, number in numbers.items())  # fmt: skip
+            opened = lambda config: replace(config, gate=gate)  # noqa: E731
+            async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
+                for wish in wishes(hook):
+                    await judged(world, person, wish)
+
+    asyncio.run(scenario())
