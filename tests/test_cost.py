@@ -112,6 +112,19 @@ def test_every_price_of_the_package_has_a_source_and_a_day() -> None:
     for line in packaged():
         assert line.source
         assert date.fromisoformat(line.since) <= date(2026, 12, 31)
+        hearsay = any(word in line.source for word in ("note", "comparison", "somebody"))
+        assert line.estimate is hearsay, f"{line.name}: what nobody has checked is marked"
+
+
+def test_a_cost_that_rests_on_an_unchecked_price_says_so() -> None:
+    listed = Bill(PriceTable(()), MODELS, "in", "+14155550100", NOON, "telnyx", NOON)
+    listed.used(Used("ears", "assemblyai", "seconds", 30))
+    cost = listed.cost(NOON + timedelta(seconds=30))
+    assert cost.estimated == ("trunk telnyx in",)
+    assert cost.as_dict()["estimated"] == ["trunk telnyx in"]
+    ours = PriceOptions("trunk", "telnyx", "seconds", 0.0035, 60, source="our contract")
+    checked = Bill(PriceTable((ours,)), MODELS, "in", "+14155550100", NOON, "telnyx", NOON)
+    assert checked.cost(NOON + timedelta(seconds=30)).estimated == ()
 
 
 def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:

@@ -82,12 +82,13 @@ class Bill:
     def cost(self, now: datetime) -> "Cost":
         """What it has cost until now."""
         parts: dict[Part, float] = {"trunk": 0.0, "ears": 0.0, "model": 0.0, "voice": 0.0}
-        unknown = []
+        unknown, estimated = [], []
         for trunk, direction, number, seconds in self._legs(now):
             price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)
             if price is None:
                 unknown.append(f"trunk {trunk} {direction}")
             else:
+                estimated += [f"trunk {trunk} {direction}"] * price.estimate
                 parts["trunk"] += price.charged(seconds) * price.price / price.per
         used: Any
         for used, amount in self._amounts.items():
@@ -98,8 +99,9 @@ class Bill:
             if price is None:
                 unknown.append(f"{part} {name} {unit}")
             else:
+                estimated += [f"{part} {name} {unit}"] * price.estimate
                 parts[part] = parts.get(part, 0.0) + amount * price.price / price.per
-        return Cost(sum(parts.values()), parts, tuple(unknown), self._used(now))
+        return Cost(sum(parts.values()), parts, tuple(unknown), tuple(estimated), self._used(now))
 
     def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
         """Trunk, direction, number and seconds of each leg that a carrier charges."""
@@ -125,12 +127,15 @@ class Cost:
     parts: dict[Part, float]
     unpriced: tuple[str, ...] = ()
     """What was used without there being a price."""
+    estimated: tuple[str, ...] = ()
+    """What was used at a price that nobody has checked."""
     used: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         parts: dict[str, Any] = {name: round(amount, 6) for name, amount in self.parts.items()}
-        return {"total": round(self.total, 6), **parts, "unpriced": list(self.unpriced), "used": self.used}
+        named = {"unpriced": list(self.unpriced), "estimated": list(self.estimated)}
+        return {"total": round(self.total, 6), **parts, **named, "used": self.used}
 
 
 class Expenses:

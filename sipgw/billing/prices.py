@@ -40,6 +40,8 @@ class PriceOptions:
     ``"1/1"`` by the second."""
     source: str = ""
     """Where the price is from."""
+    estimate: bool = False
+    """Whether nobody has compared it with a bill or the vendor's own page: costs that rest on it are marked."""
 
     def __post_init__(self) -> None:
         if self.price < 0 or self.per <= 0:

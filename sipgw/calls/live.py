@@ -174,6 +174,7 @@ class Placed:
 
 def row(live: LiveCall) -> Row:
     """A call as the board shows it."""
+    cost = live.cost
     return {
         "state": live.state,
         "direction": live.direction,
@@ -184,6 +185,7 @@ def row(live: LiveCall) -> Row:
         "turn": live.turn,
         "instead": live.call.instead if live.call else "",
         "mos": round(live.mos, 1) or None,
-        "cost": round(live.cost.total, 4) if live.cost else None,
+        "cost": round(cost.total, 4) if cost else None,
+        "estimated": bool(cost and cost.estimated),
         "began": live.began.isoformat(timespec="seconds"),
     }

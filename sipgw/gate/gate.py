@@ -1,6 +1,7 @@
 """The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -147,7 +148,12 @@ class Gate:
         return self._hooks.get(key)
 
     async def _listed(self, number: str, options: GateOptions) -> Refused | None:
-        entry = await self.own.find(number)
+        try:
+            entry = await self.own.find(number)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            log.warning("the do-not-call list cannot be read", error=str(error))
+            why = f"the database does not answer ({type(error).__name__})"
+            return Refused("failed", f"our own do-not-call list cannot be read, {why}, so nobody is called")
         if entry is not None:
             return Refused(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"

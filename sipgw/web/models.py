@@ -78,6 +78,7 @@ class CallSummary(BaseModel):
     cause: str = Field(description="a sentence for people")
     again: datetime | None = Field(None, description="when the gate lets a call out that it has not let out now")
     cost: float | None
+    costs: dict[str, Any] | None = Field(None, description="its parts; `estimated` names what has an unchecked price")
 
 
 class CallRecord(CallSummary):
@@ -111,6 +112,7 @@ class LiveCall(BaseModel):
     instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
+    estimated: bool = Field(False, description="whether the cost rests on prices that nobody has checked")
     began: datetime
 
 

@@ -173,6 +173,17 @@ def test_silence_is_asked_after_twice_then_ended() -> None:
     assert held.turns[-1].heard == PERSONA.goodbye_silence
 
 
+def test_who_says_a_word_and_nothing_more_is_given_up_within_ninety_seconds() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Hello")
+        await asyncio.sleep(90)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=by_last({"Hello": says("How can I help?")}), options=TurnOptions()))
+    assert held.outcome.kind == "silence"
+
+
 def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
     async def plan(caller, line, ears):
         await asyncio.sleep(3)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -52,9 +54,9 @@ async def ran(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, *told
 
 
-def rows(folder: Path, query: str) -> list[Any]:
+def rows(folder: Path, query: str, *values: str) -> list[Any]:
     with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as database:
-        return database.execute(query).fetchall()
+        return database.execute(query, values).fetchall()
 
 
 def takes(person: Callee, leg: Leg) -> None:
@@ -65,6 +67,27 @@ def takes(person: Callee, leg: Leg) -> None:
         person.after(3.0, Leg.hangup, leg)
     else:
         leg.reject(486)
+
+
+async def alone_beside_it(folder: Path, person: Callee, port: int) -> None:
+    """``--alone`` while the gateway is in a call: ports of its own, one audit and one database, the same caps."""
+    before = len(person.legs)
+    by_it = command(folder, "call", "+14155550151")
+    alone = command(folder, "call", "+14155550161", "--alone")
+    for both in (by_it, alone):
+        status, shown, errors = await ran(both)
+        assert (status, "answered" in shown) == (0, True), shown + errors
+    first, second = person.legs[before:]
+    assert {leg.source.port == port for leg in (first, second)} == {True, False}, "one of them is not the gateway's"
+    heard_at = {re.search(rb"m=audio (\d+)", leg.offer or b"")[1] for leg in (first, second)}  # type: ignore[index]
+    assert len(heard_at) == 2, "both have the same range of RTP ports, and share none of it"
+    status, shown, _ = await ran(command(folder, "call", "+14155550161"))
+    assert (status, "was called 1 times within 24 hours" in shown) == (14, True), "the gateway knows the other's calls"
+    lines = [json.loads(line) for file in (folder / "gateway.db.gate").glob("*.jsonl") for line in file.open()]
+    numbers = ["+14155550151", "+14155550161"]
+    assert sorted(line["number"] for line in lines if line["permitted"] and line["number"] in numbers) == numbers
+    query = "SELECT called, ending FROM calls WHERE answered IS NOT NULL AND called IN (?, ?) ORDER BY called"
+    assert rows(folder, query, *numbers) == [(number, "callee_hung_up") for number in numbers]
 
 
 def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -> None:
@@ -101,6 +124,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
         assert (attempts, 23 < wait / 3600 < 24) == (0, True), "and it is called again when the gate lets it out"
         assert {leg.source.port for leg in person.legs} == {port}, "all of it came from the port that the carrier knows"
         assert rows(tmp_path, "SELECT id FROM api_keys") == [], "no key is left"
+        await alone_beside_it(tmp_path, person, port)
 
     async def people() -> None:
         async with callee(takes) as person:
