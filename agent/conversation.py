@@ -60,7 +60,7 @@ class Conversation:
         self._observer = observer
         self._transfer = transfer
         options = options or TurnOptions()
-        options = replace(options, dictation_pause=0.0) if ears.patient else options
+        options = replace(options, dictation_pause=0.0, final_limit=0.0) if ears.patient else options
         self._floor = Floor(options, phrases_of(role.languages))
         control = Control(people=people or {})
         history, mouth = History(role.persona.prompt), Mouth(line, self._stage.voices)

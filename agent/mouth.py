@@ -9,9 +9,12 @@ from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, GAP, within
 from agent.line import SAMPLE_RATE, Finished, Heard, Line
+from agent.sounds import recorded
 from agent.speakable import speakable
 from agent.voice import Voice
 
+COVERED_AFTER = 1.7
+"""Seconds without a sound of the voice after which a recorded "One moment, please." is played, if nothing else is."""
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
 
@@ -64,10 +67,12 @@ class Mouth:
 
     async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
         """Have `sentence` spoken; returns when all its sound is on the line. Raises `VoiceError`."""
+        cover = asyncio.get_running_loop().call_later(COVERED_AFTER, self._cover, sentence)
         try:
             if (stream := self._sound_of(sentence.text)) is not None:
                 async with aclosing(stream) as pieces:
                     async for sound in pieces:
+                        cover.cancel()
                         on_sound()
                         await self._put(sentence, sound)
         except ProviderError as error:
@@ -75,7 +80,14 @@ class Mouth:
         else:
             sentence.complete = True
         finally:
+            cover.cancel()
             self._line.finish(sentence.utterance)
+
+    def _cover(self, sentence: Sentence) -> None:
+        now, sound = asyncio.get_running_loop().time(), recorded("moment")
+        if self._ends_at <= now:
+            self._ends_at = now + len(sound) / SAMPLE_RATE
+            self._line.say(sentence.utterance, sound)
 
     def _sound_of(self, text: str) -> AsyncGenerator[bytes, None] | None:
         ahead, self._ahead = self._ahead, None

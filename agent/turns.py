@@ -16,6 +16,8 @@ FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
 DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
+LATE = 3.0
+"""Seconds for which words that were answered already may still come from the ears."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -42,6 +44,9 @@ class TurnOptions:
     hesitation_limit: float = 1.0
     """Longest pause in the middle of a sentence that is waited for, with callers who have shown that they make such
     pauses; 0 takes the ears' word for the end of a turn."""
+
+    final_limit: float = 2.0
+    """Silence after words that the ears do not say to be all; then those are answered. 0 waits for the ears."""
 
     def __post_init__(self) -> None:
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
@@ -182,6 +187,11 @@ class Sound:
     onset: float
     quiet_since: float | None
     """Since when neither a sound nor words come; None while there is a sound."""
+    words: str = ""
+    """What was understood of it, as long as the ears do not say that it is all."""
+    answered: tuple[str, ...] = ()
+    """Words that were answered without the ears having said so: they may still do."""
+    answered_at: float = 0.0
 
 
 class Turns:
@@ -207,7 +217,7 @@ class Turns:
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
         if event is E.ONSET:
-            self._sound = Sound(now, None)
+            self._sound.onset, self._sound.quiet_since = now, None
         elif event is E.QUIET or (self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE)):
             self._sound.quiet_since = now
         elif (
@@ -239,6 +249,11 @@ class Turns:
         Returns the words that the decisions are about, and the decisions.
         """
         words = words_of(text)
+        if answered := self._sound.answered:
+            if tuple(words) == answered[: len(words)] and now < self._sound.answered_at + LATE:
+                return text, ()
+            self._sound.answered = ()
+        self._sound.words = "" if final else text
         murmur = not words or self._is_murmur(words, final=final)
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
@@ -325,6 +340,11 @@ class Turns:
             self._end_at = None
             return "", self.handle(E.OVERTIME, now)
         if (end := self._state_ends()) is not None and now >= end:
+            if self.options.final_limit and (text := self._sound.words) and self.state in (S.LISTENING, S.HEARING):
+                self._sound.words, self._sound.answered = "", tuple(words_of(text))
+                self._sound.answered_at = now
+                self._kept = f"{self._kept} {text}".strip()
+                return self._take_kept(now)
             return self._take_kept(now) if self.state is S.DICTATING else ("", self.handle(TIMEOUTS[self.state], now))
         return "", ()
 
@@ -334,6 +354,8 @@ class Turns:
         match self.state:
             case S.LISTENING | S.HEARING if self._patience.away:
                 return None
+            case S.LISTENING | S.HEARING if self._sound.words and quiet_since is not None and options.final_limit:
+                return quiet_since + options.final_limit
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:

@@ -25,7 +25,7 @@ from media.priority import raise_priority
 from media.recorder import Recorder
 from media.recording import Recording
 from media.rtp import MAX_PACKET
-from media.schedule import PHASES, Schedule
+from media.schedule import PHASES, Schedule, phase_of
 from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
@@ -86,6 +86,7 @@ class Worker:
                 while tick := self._schedule.due(time.monotonic()):
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
+                    self._schedule.pass_over(self._phases)
             if not self._take_input():
                 break
             self._tell_recorded()
@@ -274,7 +275,7 @@ class Worker:
         self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
         self._epoll.register(ports.rtp, select.EPOLLIN)
         self._epoll.register(ports.rtcp, select.EPOLLIN)
-        min(self._phases, key=len).append(channel)
+        self._phases[phase_of(self._phases)].append(channel)
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
     def _connect(self, channel: Channel, wanted: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def trial(config: Config | None, folder: Path) -> Config:
     return replace(
         config,
         sip=EndpointOptions(host="127.0.0.1", port=0),
-        media=MediaOptions(bind_host="127.0.0.1"),
+        media=MediaOptions(bind_host="127.0.0.1", processes=config.media.processes),
         trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST),),
         accounts=(),
         routes=(),

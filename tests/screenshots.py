@@ -1,4 +1,7 @@
-"""``python -m tests.screenshots``: every page of the dashboard in both themes, into docs/screenshots."""
+"""``python -m tests.screenshots``: every page of the dashboard in both themes, into docs/screenshots.
+
+Those of real calls come from tests/interop/test_why.py.
+"""
 
 import asyncio
 import sys
@@ -8,14 +11,13 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from tests.web.scene import served
-from tests.web.scene_calls import REFUSED, SILENT, SLOW
+from tests.web.scene_calls import SLOW
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
 PAGES = {
     "live": "/", "calls": "/calls", "trunks": "/trunks", "providers": "/providers", "outbound": "/outbound",
-    "configuration": "/configuration", "phone": "/phone", "call": f"/calls/{SLOW}", "silent": f"/calls/{SILENT}",
-    "refused": f"/calls/{REFUSED}",
+    "configuration": "/configuration", "phone": "/phone", "call": f"/calls/{SLOW}",
 }  # fmt: skip
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
 

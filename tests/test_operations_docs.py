@@ -8,6 +8,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from media.process import BEAT, PATIENCE
 from sipgw.cli.main import app
 from sipgw.config import Config, parse
 from sipgw.drain import DrainOptions
@@ -54,6 +55,7 @@ def test_its_figures_stand_in_the_readme() -> None:
 def test_its_times_are_those_of_the_code() -> None:
     assert f"`[drain] limit` ({DrainOptions().limit / 60:.0f} min)" in TEXT
     assert f"a lease of {LEASE:.0f} s" in TEXT
+    assert f"standing still for {PATIENCE * BEAT:.0f} s" in TEXT
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     assert f"are {compose['services']['sipgw']['stop_grace_period'].removesuffix('s')} s in our files" in TEXT
     kamailio = (ROOT / "docker" / "kamailio.cfg").read_text()

@@ -70,6 +70,6 @@ class BrowserOptions:
         """
         user, password = self.turn_user, self.turn_password
         if self.turn_secret:
-            user = f"{now + TURN_LIFE:.0f}:{who or 'sipgw'}"
+            user = f"{int(now) + TURN_LIFE}:{who or 'sipgw'}"
             password = base64.b64encode(hmac.digest(self.turn_secret.encode(), user.encode(), "sha1")).decode()
         return [{"urls": list(self.turn), "username": user, "credential": password}] if self.turn else []

@@ -20,9 +20,14 @@ from sipgw.sip.uri import UriError
 
 SHOWN = {
     "calls": "calls", "setup_p95": "set-up p95 ms", "turn_p50": "turn p50 ms", "turn_p95": "turn p95 ms",
-    "send_error_p99": "send error p99 ms ≤", "loss": "loss", "longest_gap": "gap ms", "gateway_cores": "gateway cores",
-    "cpu_ms_per_call_second": "CPU ms/call-s", "memory_kib_per_call": "KiB/call", "generator_cores": "callers' cores",
+    "send_error_p50": "send error p50 ms ≤", "send_error_p99": "p99 ms ≤", "loss": "loss", "longest_gap": "gap ms",
+    "gateway_cores": "gateway cores", "media_cores": "media cores", "cpu_ms_per_call_second": "CPU ms/call-s",
+    "media_ms_per_call_second": "media ms/call-s", "memory_kib_per_call": "KiB/call",
+    "media_kib_per_call": "media KiB/call", "generator_cores": "callers' cores",
 }  # fmt: skip
+
+WIDE = 200
+"""Columns of the table where there is no terminal that sets them."""
 
 
 def load_command(
@@ -38,6 +43,7 @@ def load_command(
     setup_limit: Annotated[float, typer.Option(help="Seconds: set-up that 95 of 100 calls keep.")] = 1.0,
     loss_limit: Annotated[float, typer.Option(help="Part of the packets that may be lost.")] = 0.01,
     gap_limit: Annotated[float, typer.Option(help="Seconds: longest silence of the wire.")] = 0.5,
+    media_processes: Annotated[int, typer.Option(min=0, max=64, help="Media processes; 0: as configured.")] = 0,
     ca: Annotated[str, typer.Option(help="PEM file with who vouches for a TLS target.")] = "",
     html_file: Annotated[Path | None, typer.Option("--html", help="Write a report with plots.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -54,7 +60,7 @@ def load_command(
         _fail(error)
     level = Level(turn_limit, setup_limit, loss_limit, gap_limit)
     steps = tuple(ramp(calls)) if ramp_ else (calls,)
-    plan = Plan(steps, seconds, target, config, rate, level=level, ca=ca)
+    plan = Plan(steps, seconds, target, config, rate, level=level, ca=ca, media=media_processes)
     plan = replace(plan, workers=min(workers or plan.workers, calls))
     with one_line_errors():
         try:
@@ -102,6 +108,8 @@ def _show(outcome: Outcome, *, ramped: bool) -> None:
         table.add_column(title, justify="right")
     for figures in rows(outcome):
         table.add_row(*("–" if figures[name] is None else f"{figures[name]}" for name in SHOWN))
+    if not out.is_terminal:
+        out.width = WIDE
     out.print(table)
     if outcome.broken:
         word = "the service level broke" if ramped else "the service level did not hold"

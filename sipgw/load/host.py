@@ -1,6 +1,7 @@
-"""The gateway that a load test starts, in a process of its own: ``python -m sipgw.load.host [CONFIG]``.
+"""The gateway that a load test starts, in a process of its own: ``python -m sipgw.load.host PROCESSES [CONFIG]``.
 
-Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot.
+Prints its SIP port as JSON, and ends when its standard input does. Without a configuration the agent is the parrot;
+PROCESSES is how many media processes there are, 0 for as many as are configured.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech
-from sipgw import log
+from sipgw import log, loop
 from sipgw.agents.providers import Choice, Providers
 from sipgw.config import Config, load
 from sipgw.gateway import Gateway
@@ -40,11 +41,13 @@ class ParrotGateway(Gateway):
         return opened()
 
 
-async def _serve(config: Config | None) -> None:
+async def _serve(config: Config | None, processes: int) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, ended.set)
     with tempfile.TemporaryDirectory() as store:
         wanted = config or Config(agent=replace(EMBEDDED, greeting="Hello."))
+        if processes:
+            wanted = replace(wanted, media=replace(wanted.media, processes=processes))
         kind = ParrotGateway if config is None else Gateway
         async with kind(trial(wanted, Path(store))) as gateway:
             print(json.dumps({"port": gateway.endpoint.port}), flush=True)  # noqa: T201  the answer to our parent
@@ -56,8 +59,8 @@ def main() -> None:
     """Run until stdin ends."""
     open_files()
     log.configure(LogOptions(level="error"))
-    config = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
-    asyncio.run(_serve(config))
+    config = load(Path(sys.argv[2])) if len(sys.argv) > 2 else None
+    loop.run(_serve(config, int(sys.argv[1])))
 
 
 if __name__ == "__main__":

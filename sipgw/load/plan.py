@@ -62,9 +62,12 @@ class Step:
     gap: float = 0.0
     errors: Spread = field(default_factory=Spread)
     cpu: float | None = None
-    """Of the gateway, in cores."""
+    """Of the gateway and its children, in cores."""
+    media: float | None = None
+    """The part of its media processes."""
     memory: int | None = None
-    """Of the gateway, bytes."""
+    """Of the gateway and its children, bytes."""
+    media_memory: int | None = None
     generator: float = 0.0
     """CPU of the callers, in cores."""
 

@@ -16,22 +16,27 @@ class Usage(NamedTuple):
     """Seconds."""
     memory: int
     """Bytes resident; what they share counts for each."""
+    media_cpu: float = 0.0
+    """The part of its media processes."""
+    media_memory: int = 0
 
 
 def usage(process: int) -> Usage:
     """Of `process` and all below it; nothing where there is no ``/proc``."""
-    cpu, memory, waiting = 0.0, 0, [process]
+    cpu, memory, waiting = [0.0, 0.0], [0, 0], [process]
     while waiting:
         number = waiting.pop()
         try:
             fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-            memory += int(Path(f"/proc/{number}/statm").read_text().split()[1]) * PAGE
+            pages = int(Path(f"/proc/{number}/statm").read_text().split()[1])
+            media = b"media.worker" in Path(f"/proc/{number}/cmdline").read_bytes()
             children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
         except OSError:
             continue
-        cpu += (int(fields[11]) + int(fields[12])) / TICKS
+        memory[media] += pages * PAGE
+        cpu[media] += (int(fields[11]) + int(fields[12])) / TICKS
         waiting += map(int, children)
-    return Usage(cpu, memory)
+    return Usage(sum(cpu), sum(memory), cpu[1], memory[1])
 
 
 def open_files() -> None:

@@ -29,27 +29,39 @@ def row(step: Step) -> dict[str, Any]:
         "loss": round(step.loss, 5),
         "longest_gap": round(step.gap * 1000, 1),
         "failed": len(step.failures),
-        "gateway_cores": None if step.cpu is None else round(step.cpu, 2),
-        "cpu_ms_per_call_second": None if step.cpu is None else round(step.cpu * 1000 / calls, 2),
+        "gateway_cores": _round(step.cpu),
+        "media_cores": _round(step.media),
+        "cpu_ms_per_call_second": _round(step.cpu, 1000 / calls),
+        "media_ms_per_call_second": _round(step.media, 1000 / calls),
         "memory_mib": None if step.memory is None else round(step.memory / 2**20),
         "memory_kib_per_call": None,
+        "media_kib_per_call": None,
         "generator_cores": round(step.generator, 2),
     }
 
 
 def rows(outcome: Outcome) -> list[dict[str, Any]]:
-    """The figures of all steps; memory per call is the growth since the first."""
+    """The figures of all steps; memory per call is the growth since the first step, and of that since before it."""
     found = [row(step) for step in outcome.steps]
-    first = outcome.steps[0]
-    for step, figures in zip(outcome.steps[1:], found[1:], strict=True):
-        if step.memory and first.memory and step.held > first.held:
-            figures["memory_kib_per_call"] = round((step.memory - first.memory) / 1024 / (step.held - first.held))
+    first, before = outcome.steps[0], outcome.before
+    for step, figures in zip(outcome.steps, found, strict=True):
+        since = (before.memory, before.media_memory, 0) if before else None
+        if step is not first:
+            since = (first.memory or 0, first.media_memory or 0, first.held)
+        if since and step.memory is not None and step.held > since[2]:
+            more = step.held - since[2]
+            figures["memory_kib_per_call"] = round((step.memory - since[0]) / 1024 / more)
+            figures["media_kib_per_call"] = round(((step.media_memory or 0) - since[1]) / 1024 / more)
     return found
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
     """For JSON."""
     return {"held": outcome.held, "broken": outcome.broken, "steps": rows(outcome), "seconds": outcome.seconds}
+
+
+def _round(value: float | None, times: float = 1.0) -> float | None:
+    return None if value is None else round(value * times, 2)
 
 
 def _ms(values: Sequence[float], part: float) -> float:

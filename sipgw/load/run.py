@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.load.plan import SETTLING, Level, Step, shared
-from sipgw.load.process import usage
+from sipgw.load.process import Usage, usage
 from sipgw.load.worker import Job, Window
 from sipgw.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.uri import Uri, is_address
@@ -47,6 +47,8 @@ class Plan:
     level: Level = field(default_factory=Level)
     seed: int = 1
     ca: str = ""
+    media: int = 0
+    """Media processes of a gateway that is started here; 0 for as many as are configured."""
     stop_when_broken: bool = True
 
 
@@ -57,6 +59,8 @@ class Outcome:
     steps: list[Step] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     """What broke in the last step."""
+    before: Usage | None = None
+    """What the gateway had used before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
     """The course of the test, a point a second."""
 
@@ -93,7 +97,7 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
     async with contextlib.AsyncExitStack() as stack:
         target, gateway = plan.target, None
         if not target:
-            gateway, port = await stack.enter_async_context(_gateway(plan.config))
+            gateway, port = await stack.enter_async_context(_gateway(plan))
             target = f"sip:agent@127.0.0.1:{port}"
         workers = [
             await stack.enter_async_context(
@@ -105,10 +109,16 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
         ]
         for worker in workers:
             await _window(worker, START_LIMIT)
-        outcome = Outcome()
+        outcome = Outcome(before=usage(gateway.pid) if gateway else None)
         for calls in plan.steps:
-            step = await _step(calls, plan, workers, gateway, outcome, progress)
-            outcome.steps.append(step)
+            outcome.steps.append(step := Step(calls))
+            try:
+                await _step(step, plan, workers, gateway, outcome, progress)
+            except LoadError as error:
+                if len(outcome.steps) == 1:
+                    raise
+                outcome.broken = [str(error)]  # what was held before is worth knowing
+                break
             outcome.broken = plan.level.broken(step)
             if outcome.broken and plan.stop_when_broken:
                 break
@@ -116,18 +126,18 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
 
 
 async def _step(
-    calls: int,
+    step: Step,
     plan: Plan,
     workers: list[asyncio.subprocess.Process],
     gateway: asyncio.subprocess.Process | None,
     outcome: Outcome,
     progress: Progress,
-) -> Step:
-    step, loop = Step(calls), asyncio.get_running_loop()
+) -> None:
+    loop, calls = asyncio.get_running_loop(), step.wanted
     for worker, part in zip(workers, shared(calls, len(workers)), strict=True):
         assert worker.stdin is not None  # noqa: S101  it was asked for
         worker.stdin.write(f"{part}\n".encode())
-    before = outcome.steps[-1].wanted if outcome.steps else 0
+    before = outcome.steps[-2].wanted if len(outcome.steps) > 1 else 0
     settle = loop.time() + SETTLING + max(0, calls - before) / plan.rate
     end, began = settle + plan.seconds, None
     while (now := loop.time()) < end:
@@ -145,9 +155,9 @@ async def _step(
             step.generator = (spent - began[2]) / step.seconds
             if used and began[1]:
                 step.cpu, step.memory = (used.cpu - began[1].cpu) / step.seconds, used.memory
+                step.media, step.media_memory = (used.media_cpu - began[1].media_cpu) / step.seconds, used.media_memory
         outcome.seconds.append(_point(step, windows))
         progress(step, max(0.0, end - loop.time()))
-    return step
 
 
 def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
@@ -195,8 +205,8 @@ async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subpro
 
 
 @contextlib.asynccontextmanager
-async def _gateway(config: Path | None) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    async with _process("sipgw.load.host", *([str(config)] if config else [])) as process:
+async def _gateway(plan: Plan) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    async with _process("sipgw.load.host", str(plan.media), *([str(plan.config)] if plan.config else [])) as process:
         assert process.stdout is not None  # noqa: S101  it was asked for
         try:
             async with asyncio.timeout(START_LIMIT):

@@ -8,6 +8,7 @@ from itertools import count
 
 from agent.ears import Ears, EarsEvent, Transcript
 from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
 from agent.model import Message, Model, Piece, ToolSchema
 from agent.voice import Voice
 from sipgw.agents.providers import Providers
@@ -30,12 +31,14 @@ def _refused(part: str) -> ProviderError:
 
 
 class FaultyEars:
-    """Ears whose words come late in every second turn."""
+    """Ears whose words come late in every second turn, or which are lost."""
 
     def __init__(self, ears: Ears, options: ProviderOptions) -> None:
         self.name, self.patient = ears.name, ears.patient
         self._ears = ears
         self._options = options
+        self._heard = 0
+        self._session = asyncio.timeout(None)
 
     async def open(self) -> None:
         """See `agent.ears.Ears`."""
@@ -45,6 +48,10 @@ class FaultyEars:
 
     def hear(self, ulaw: bytes) -> None:
         """See `agent.ears.Ears`."""
+        limit, before = self._options.ears_lost * SAMPLE_RATE, self._heard
+        self._heard += len(ulaw)
+        if before < limit <= self._heard:
+            self._session.reschedule(asyncio.get_running_loop().time())
         self._ears.hear(ulaw)
 
     def expect(self, said: str) -> None:
@@ -57,8 +64,15 @@ class FaultyEars:
 
     async def events(self) -> AsyncIterator[EarsEvent]:
         """See `agent.ears.Ears`."""
-        turns = 0
-        async for event in self._ears.events():
+        turns, events = 0, self._ears.events()
+        while True:
+            try:
+                async with asyncio.timeout(None) as self._session:
+                    event = await anext(events, None)
+            except TimeoutError:
+                raise ProviderError(self.name, "the session was lost (simulated)") from None
+            if event is None:
+                return
             if isinstance(event, Transcript) and event.final:
                 turns += 1
                 if turns % 2 == 0:
@@ -95,7 +109,7 @@ class FaultyModel:
 
 
 class FaultyVoice:
-    """A voice that breaks off."""
+    """A voice that dawdles, or breaks off."""
 
     def __init__(self, voice: Voice, options: ProviderOptions, chance: random.Random) -> None:
         self.name = voice.name
@@ -112,6 +126,7 @@ class FaultyVoice:
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `agent.voice.Voice`."""
         breaks = self._chance.random() < self._options.tts_drop
+        await asyncio.sleep(self._options.tts_slow)
         inner = self._voice.speak(text)
         try:
             if breaks:

@@ -99,7 +99,7 @@ async def one_call(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     caller = str(found.get("caller") or "withheld")
     bundled = app.house.config.capture.bundles != "off"
     shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
-    return page(request, "call.html", title="Call", call=call, caller=caller, **shown)
+    return page(request, "call.html", title=f"Call of {caller[:80]}", call=call, caller=caller, **shown)
 
 
 async def known(app: App, call: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_a_question_before_the_greeting_is_answered_instead_of_it() -> None:
         await asyncio.sleep(5)
         caller.hang_up()
 
-    held = hold(plan, Setting(voice={"delay": 2.0}))
+    held = hold(plan, Setting(voice={"delay": 1.5}))
     assert held.voice.spoken == [PERSONA.greeting, "Sure."]
     assert bytes(held.line.played) == sound_of("Sure.")
     assert [message["role"] for message in held.last_asked()] == ["system", "user"]
@@ -82,7 +82,7 @@ def test_words_whose_end_is_lost_do_not_silence_the_call_for_ever() -> None:
         ears.heard.put_nowait(Transcript("I want to", final=False, stable=False, end=0.6))
         await asyncio.sleep(300)
 
-    held = hold(plan, Setting(options=TurnOptions()))
+    held = hold(plan, Setting(options=TurnOptions(final_limit=0)))
     assert held.voice.spoken[1] == PERSONA.reprompt
     assert held.outcome.kind == "silence"
 

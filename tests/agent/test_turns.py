@@ -1,12 +1,14 @@
 """The table of turn-taking, row by row where it matters."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.patience import FORGETTING, MARGIN
 from agent.phrases import phrases_of
 from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
 
-OPTIONS = TurnOptions(max_duration=1000)
+OPTIONS = TurnOptions(max_duration=1000, final_limit=0)
 
 
 def turns(state: State, said: str = "It is out for delivery.") -> Turns:
@@ -121,6 +123,45 @@ def test_words_after_which_nothing_comes_are_silence_but_a_sound_that_goes_on_is
     subject.hear("I want to", final=False, stable=False, now=4.0)
     assert subject.handle_timer(3.9 + OPTIONS.reprompt_after)[1] == ()
     assert subject.handle_timer(4.0 + OPTIONS.reprompt_after)[1] == (Decision.REPROMPT,)
+
+
+def waiting() -> Turns:
+    """Somebody has said something, and the ears do not say that it is all."""
+    subject = Turns(replace(OPTIONS, final_limit=2.0), 0.0)
+    subject.handle(Event.ONSET, 1.0)
+    subject.hear("Where is my order", final=False, stable=False, now=1.8)
+    subject.handle(Event.QUIET, 2.0)
+    return subject
+
+
+def test_words_whose_end_the_ears_owe_are_answered_after_a_silence() -> None:
+    subject = waiting()
+    assert subject.deadline == 4.0
+    assert subject.handle_timer(3.9) == ("", ())
+    assert subject.handle_timer(4.0) == ("Where is my order", (Decision.ANSWER,))
+    assert subject.hear("Where is my order?", final=True, stable=True, now=4.5)[1] == ()
+    assert subject.state is State.THINKING
+
+
+def test_who_goes_on_after_such_an_answer_is_heard() -> None:
+    subject = waiting()
+    subject.handle_timer(4.0)
+    subject.handle(Event.ONSET, 4.2)
+    decisions = subject.hear("Where is my order from May", final=False, stable=False, now=4.6)[1]
+    assert decisions == (Decision.DISCARD,)
+
+
+def test_the_same_said_again_later_is_another_turn() -> None:
+    subject = waiting()
+    subject.handle_timer(4.0)
+    text, decisions = subject.hear("Where is my order?", final=True, stable=True, now=8.0)
+    assert (text, decisions) == ("Where is my order?", (Decision.DISCARD, Decision.ANSWER))
+
+
+def test_who_still_makes_a_sound_is_waited_for() -> None:
+    subject = waiting()
+    subject.handle(Event.ONSET, 2.5)
+    assert subject.handle_timer(9.0) == ("", ())
 
 
 @pytest.mark.parametrize("state", [State.LISTENING, State.HEARING, State.THINKING])

@@ -10,7 +10,7 @@ AREAS = {
     "browser": ("browser",),
     "calls": ("admission", "records"),
     "dashboard": ("dashboard", "call_page", "watched"),
-    "cluster": ("deploy", "two_gateways"),
+    "cluster": ("deploy", "takeover", "two_gateways"),
     "tools": (),
     "production": (),
 }

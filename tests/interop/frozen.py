@@ -11,21 +11,22 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
+    """A process and all that it has started."""
     yield pid
     for child in children(pid):
-        yield from _family(child)
+        yield from family(child)
 
 
 def freeze(process: subprocess.Popen[bytes] | None) -> None:
     """Parents first, so that no child is born meanwhile."""
     assert process
-    for one in _family(process.pid):
+    for one in family(process.pid):
         os.kill(one, signal.SIGSTOP)
 
 
 def thaw(process: subprocess.Popen[bytes] | None) -> None:
     """Let it go on, if it has not ended."""
     if process and process.poll() is None:
-        for one in [*_family(process.pid)]:
+        for one in family(process.pid):
             os.kill(one, signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""A user agent behind the gateway's door, media off: ``python -m tests.interop.guarded``.
+"""A user agent behind the gateway's door, media off: ``python -m tests.interop.guarded [ALGORITHM ...]``.
 
 127.0.0.1 is its trunk, everybody else may be a phone and is challenged. It prints its port, and at its end, as JSON,
 what it counted and what it weighs.
@@ -9,6 +9,7 @@ import json
 import resource
 import secrets
 import signal
+import sys
 from pathlib import Path
 
 from sipgw.inbound.accounts import AccountOptions
@@ -31,8 +32,9 @@ async def main() -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     trunk = TrunkOptions("trunk", "peer", networks=("127.0.0.1/32",), max_calls=5000)
     phones = AccountOptions("anna", "annas-password", networks=("0.0.0.0/0",))
+    options = AdmissionOptions(algorithms=tuple(sys.argv[1:]) or AdmissionOptions.algorithms)  # type: ignore[arg-type]
     token = lambda: secrets.token_hex(8)  # noqa: E731
-    admission = Admission(AdmissionOptions(), [trunk], [phones], secrets.token_bytes(32), token)
+    admission = Admission(options, [trunk], [phones], secrets.token_bytes(32), token)
     read = [0, 0]
 
     def screen(host: str) -> bool:

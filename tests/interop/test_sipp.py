@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 SCENARIOS = Path(__file__).parent / "sipp"
 
 
-@pytest.fixture(scope="module")
-def port():
-    command = [sys.executable, "-m", "tests.interop.autoanswer", "0"]
+def agent(module: str, *arguments: str) -> Iterator[str]:
+    """The port of a user agent of ours that runs until the generator is closed."""
+    command = [sys.executable, "-m", f"tests.interop.{module}", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -21,6 +22,17 @@ def port():
         assert process.wait(10) == 0
     finally:
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def port():
+    yield from agent("autoanswer", "0")
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """It knows one account, and challenges by MD5 alone: SIPp can no SHA-256, and looks at one challenge only."""
+    yield from agent("guarded", "MD5")
 
 
 def sipp(port: str, folder: Path, *options: str) -> str:
@@ -50,3 +62,10 @@ def test_two_hundred_calls_at_50_a_second_need_no_retransmission(port: str, tmp_
 )
 def test_calls_succeed(port: str, tmp_path: Path, options: tuple[str, ...]) -> None:
     sipp(port, tmp_path, "-sn", "uac", "-d", "300", *options)
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+def test_who_has_an_account_proves_it(guarded: str, tmp_path: Path, transport: str) -> None:
+    scenario, uri = str(SCENARIOS / "challenged.xml"), f"agent@127.0.0.1:{guarded}"
+    more = ("-i", "127.0.0.2", "-sf", scenario, "-auth_uri", uri, "-t", transport)
+    sipp(guarded, tmp_path, *more, "-r", "20", "-m", "20")

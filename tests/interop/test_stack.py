@@ -22,6 +22,7 @@ from sipgw.sip.leg import Leg
 from sipgw.store import CallFilter
 from tests.callee import Callee
 from tests.interop import redis as memory
+from tests.interop.frozen import family
 from tests.interop.kamailio_edge import LIMIT
 from tests.interop.postgresql import programs
 from tests.interop.sipp_load import load
@@ -119,6 +120,13 @@ def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stac
         return [one["ending"] for one in ended]
 
     assert set(asyncio.run(scenario())) == {"caller_hung_up"}
+
+
+def test_no_secret_stands_in_a_process_list(running: Stack) -> None:
+    for at in range(2):
+        lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family(running.gateways[at].process.pid)]
+        assert len(lines) > 1, "the gateway and its media process"
+        assert not [line for line in lines if running.postgresql.url in line or running.redis.url in line]
 
 
 def test_a_gateway_is_killed(running: Stack) -> None:

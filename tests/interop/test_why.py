@@ -144,22 +144,20 @@ def test_a_newcomer_reads_why_a_real_call_was_slow_silent_or_refused(tmp_path: P
                 why = page.locator("[data-part=why] > div").first
                 for words in TOLD[name]:
                     await playwright.expect(why).to_contain_text(re.compile(words))
-                await kept(page, name)
-            await page.goto(f"{dashboard.url}trunks")
-            await kept(page, "turned-away")
+                await kept(page, name, {"slow", "silent", "password"})
             await browser.close()
         return wrong
 
     assert asyncio.run(scenario()) == []
 
 
-async def kept(page: Any, name: str) -> None:
-    """Keep how a page looks, in both themes and on a telephone, if `SCREENSHOTS` names a folder."""
+async def kept(page: Any, name: str, wanted: set[str]) -> None:
+    """Keep how a page looks, in both themes and on a telephone, if `SCREENSHOTS` names a folder: docs/screenshots."""
     folder = os.environ.get("SCREENSHOTS")
-    for theme in ("light", "dark", "phone") if folder else ():
+    for theme in ("light", "dark", "phone") if folder and name in wanted else ():
         await page.set_viewport_size(NARROW if theme == "phone" else WIDE)
         await page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         await page.reload()
         await page.wait_for_timeout(500)
-        await page.screenshot(path=f"{folder}/{name}-{theme}.png", full_page=True)
+        await page.screenshot(path=f"{folder}/{name}-{theme}.png")
     await page.set_viewport_size(WIDE)

@@ -128,7 +128,8 @@ def test_the_usage_of_this_process() -> None:
     used = usage(os.getpid())
     assert used.cpu > 0
     assert used.memory > 10**6
-    assert usage(2**22 + 1) == (0.0, 0)
+    assert used.media_cpu == 0
+    assert usage(2**22 + 1) == (0.0, 0, 0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,8 @@ def test_a_small_load(tmp_path: Path) -> None:
             "8",
             "--workers",
             "2",
+            "--media-processes",
+            "2",
             "--json",
             "--html",
             str(page),
@@ -179,7 +182,8 @@ def test_a_small_load(tmp_path: Path) -> None:
     assert step["calls"] == 3
     assert step["turns"] >= 1
     assert step["loss"] < 0.01
-    assert step["gateway_cores"] > 0
+    assert step["gateway_cores"] > step["media_cores"] > 0
+    assert step["memory_kib_per_call"] > 0
     assert "<svg" in page.read_text()
 
 

@@ -242,3 +242,26 @@ def test_who_is_silent_after_the_handshake_is_cut_off(authority: Authority, monk
 
     monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.2)
     run(talk)
+
+
+def test_a_server_of_many_names_is_told_whom_we_call(authority: Authority) -> None:
+    """SNI (RFC 6066 §3); an address is not told."""
+
+    async def call() -> None:
+        asked: list[str | None] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(authority.server().certificate)
+        context.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+        def close(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        server = await asyncio.start_server(close, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Endpoint(listening(authority.client()), pick_up, admit_all) as phone:
+            for host in ("localhost", "127.0.0.1"):
+                with pytest.raises(CallFailed):
+                    await phone.invite(Uri.parse(f"sip:x@{host}:{port};transport=tls"), ME, OFFER)
+        assert (asked[0], asked[-1]) == ("localhost", None)
+
+    run(call)

@@ -6,10 +6,11 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
 from agent.turns import State
+from sipgw.billing.cost import Cost
 from sipgw.config import parse
 from sipgw.events import CallBegan, CallReported
 from sipgw.inbound.refusals import Refused
@@ -68,6 +69,15 @@ DECISIONS = [
 ]  # fmt: skip
 
 
+class Bought(NamedTuple):
+    """The bill of a call that goes on."""
+
+    total: float
+
+    def cost(self, at: datetime) -> Cost:
+        return Cost(self.total, {})
+
+
 class Busy(Standing):
     """Two trunks, one of which has failed to register."""
 
@@ -86,7 +96,7 @@ async def fill(house: Standing, folder: Path, *, hostile: bool = False, huge: bo
         house.begin(
             live_call(
                 number, SCRIPT if hostile else caller, agent=agent, began=began, answered=began, call=Held(mos),
-                conversation=Talking(state),
+                conversation=Talking(state), bill=Bought(0.0173 * (1 + number % 7)),
             )
         )  # fmt: skip
     records = []
