@@ -50,7 +50,7 @@ def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 async def ran(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    told = await asyncio.to_thread(process.communicate, timeout=60)
+    told = await asyncio.to_thread(process.communicate, timeout=180)
     return process.returncode, *told
 
 
