@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from agent.ahead import Ahead, Spawn
 from agent.history import History, Said, Sentence
 from agent.limits import think
-from agent.model import Model, Piece, Text, ToolCall
+from agent.model import Message, Model, Piece, Text, ToolCall
 from agent.mouth import Mouth
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
 from agent.sentences import SentenceCutter
@@ -118,11 +118,13 @@ class Preparation:
     def __init__(self, agent: Agent, text: str) -> None:
         self.text = text
         self._agent = agent
-        self._thought = Ahead(self._think(), agent.spawn)
+        # As the history is now: the final words may enter it before the task takes its first step.
+        messages = agent.history.messages(text)
+        self._thought = Ahead(self._think(messages), agent.spawn)
 
-    async def _think(self) -> AsyncGenerator[Piece, None]:
+    async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
         agent, cutter, first = self._agent, SentenceCutter(), ""
-        stream = think(agent.model, agent.history.messages(self.text), agent.toolbox.schemas)
+        stream = think(agent.model, messages, agent.toolbox.schemas)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if not first and isinstance(piece, Text):

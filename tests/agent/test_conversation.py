@@ -194,6 +194,19 @@ def test_a_prepared_reply_is_used_when_the_words_stay_the_same() -> None:
     assert held.turns[1].heard == "It is here."
 
 
+def test_words_that_are_final_in_the_moment_of_the_preparation_are_asked_once() -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        for final in (False, True):
+            ears.heard.put_nowait(Transcript("Seven three four six.", final=final, stable=not final, end=0))
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("It is here.")))
+    (asked,) = held.model.asked
+    assert str(asked).count("Seven three four six.") == 1
+
+
 def test_its_first_sentence_is_synthesised_before_the_turn_is_final() -> None:
     async def plan(caller, line, ears):
         await asyncio.sleep(3)
