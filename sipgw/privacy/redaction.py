@@ -24,6 +24,7 @@ Redact = Callable[[str], str]
 
 SMALL = 10**6
 """Below this a number is nothing private."""
+NAMES_NEED = "pip install 'sipgw[names]' && python -m spacy download en_core_web_sm"
 LONGEST = 20_000
 """Characters that are looked at; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
@@ -46,7 +47,7 @@ class PrivacyOptions:
     """What is taken out of texts, and where. The agent itself hears everything: it needs it for its work."""
 
     redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
-    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy (the extra `names`)."""
+    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
     where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
     """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
     country: str = ""
@@ -58,7 +59,7 @@ class PrivacyOptions:
 
     def __post_init__(self) -> None:
         if "names" in self.redact and (find_spec("presidio_analyzer") is None or not _english()):
-            raise ValueError("redact 'names' needs Presidio and an English model of spaCy: pip install 'sipgw[names]'")
+            raise ValueError(f"redact 'names' needs Presidio and an English model of spaCy: {NAMES_NEED}")
         if self.country and self.country not in phonenumbers.SUPPORTED_REGIONS:
             raise ValueError(f"country {self.country!r} is not two letters like 'US'")
 
