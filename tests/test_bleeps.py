@@ -25,8 +25,10 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.test_cloud_call import records
+from tests.test_who_answered import talk
 
 LOUD = b"\x10"
+SILENCE = b"\xff" * 160
 
 
 def wav(path: Path, seconds: float) -> Path:
@@ -83,11 +85,12 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     monkeypatch.setattr(bleeps, "AFTER", 3.0)
     card = "four" + " one" * 15
     words = f"Please note down my new card {card} and please send me the usual bill."
+    speech = SILENCE * 50 + talk(6.0)
 
     async def scenario() -> tuple[dict[str, object], Path]:
         options = RecordingOptions(str(tmp_path / "calls"))
         async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
-            async with calling(world.target, lambda _: LOUD * 160):
+            async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE):
                 while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).tape):
                     await asyncio.sleep(0.02)
                 await asyncio.sleep(11)

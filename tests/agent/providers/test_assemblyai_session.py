@@ -38,18 +38,20 @@ def turn(session: Session, text: str, start: int, end: int, **fields):
 
 def test_no_frame_before_there_is_sound_for_one():
     session = started()
-    session.backlog.hear(bytes(479))
+    session.backlog.hear(bytes(399))
     assert session.backlog.next_frame() is None
     session.backlog.hear(bytes(1))
-    assert session.backlog.next_frame() == bytes(480)
+    assert session.backlog.next_frame() == bytes(400)
 
 
 def test_a_backlog_goes_in_frames_of_at_most_one_second():
     session = started()
     session.backlog.hear(numbered(2.5))
     sizes = [len(frame) for frame in frames(session)]
-    assert sizes == [7680, 7680, 4320]
-    assert session.backlog.tail() == numbered(2.5)[sum(sizes) :].ljust(400, b"\xff")
+    assert sizes == [8000, 8000, 4000]
+    session.backlog.hear(numbered(0.02))
+    assert frames(session) == []
+    assert session.backlog.tail() == numbered(0.02).ljust(400, b"\xff")
 
 
 def test_positions_stay_true_after_sound_was_dropped():
@@ -88,7 +90,7 @@ def test_words_of_a_finished_turn_are_not_heard_again():
     frames(session)
     assert turn(session, "Yes.", 2000, 2900, end_of_turn=True).final
     session.begin()
-    assert b"".join(frames(session)) == numbered(3)[23200:23680]  # of the 0.1 s after the last word a frame is full
+    assert b"".join(frames(session)) == numbered(3)[23200:]  # the 0.1 s after the last word
 
 
 def test_attempts_in_a_row_do_not_go_further_back():
@@ -97,7 +99,7 @@ def test_attempts_in_a_row_do_not_go_further_back():
     frames(session)
     for _ in range(3):
         session.begin()
-    assert b"".join(frames(session)).startswith(numbered(4)[31680 - 12000 : 31680 - 11000])
+    assert b"".join(frames(session)).startswith(numbered(4)[32000 - 12000 : 32000 - 11000])
 
 
 def test_a_final_is_reported_once_though_the_server_repeats_it_formatted():
