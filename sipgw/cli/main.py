@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sipgw import __version__, log, loop
+from sipgw import __version__, log
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Choice, choose
 from sipgw.cli.call import call
@@ -65,7 +65,7 @@ def serve(
         if take_over:
             settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
         log.configure(settings.log, settings.privacy.of("logs"))
-        loop.run(_serve(settings, agents, config))
+        asyncio.run(_serve(settings, agents, config))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.providers.local.host import LocalSpeech
-from sipgw import log, loop
+from sipgw import log
 from sipgw.agents.providers import Choice, Providers
 from sipgw.config import Config, load
 from sipgw.gateway import Gateway
@@ -60,7 +60,7 @@ def main() -> None:
     open_files()
     log.configure(LogOptions(level="error"))
     config = load(Path(sys.argv[2])) if len(sys.argv) > 2 else None
-    loop.run(_serve(config, int(sys.argv[1])))
+    asyncio.run(_serve(config, int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import structlog
 
@@ -196,8 +196,7 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  TCP and TLS give nothing else
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # TCP and TLS give nothing else
         if self.accepted:
             host, port = transport.get_extra_info("peername")[:2]
             self.peer = Peer(self.peer.transport, host, port)

@@ -70,11 +70,12 @@ async def turn_latencies(folder: Path, delays: tuple[float, float, float], *, ea
         )
         phone = await stack.enter_async_context(calling(world.target, voice(said)))
         await asyncio.sleep((first + TURNS * SPACING + 1500) / 1000)
-        replies = [at for at, _ in starts(phone)][1:]  # the first is the greeting
         # The packet whose sound completes words and silence; positions in the sound are exact.
         silence = 0 if eager else MIN_TURN_SILENCE
         ends = [phone.sent_at[-(-(part.end_ms + silence) // 20) - 1] for part in said]
-        return [reply - end for reply, end in zip(replies, ends, strict=True)]
+        # A reply without any delay begins while the caller is not yet known to be silent, and is held for a moment.
+        begun = [at for at, _ in starts(phone)]
+        return [next(at for at in begun if at > end) - end for end in ends]
 
 
 @contextlib.asynccontextmanager
