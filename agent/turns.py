@@ -46,7 +46,8 @@ class TurnOptions:
     pauses; 0 takes the ears' word for the end of a turn."""
 
     final_limit: float = 2.0
-    """Silence after words that the ears do not say to be all; then those are answered. 0 waits for the ears."""
+    """Silence after words that the ears do not say to be all; then those are answered, `dictation_pause` later if they
+    look like a part of something dictated. 0 waits for the ears."""
 
     def __post_init__(self) -> None:
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
@@ -355,7 +356,9 @@ class Turns:
             case S.LISTENING | S.HEARING if self._patience.away:
                 return None
             case S.LISTENING | S.HEARING if self._sound.words and quiet_since is not None and options.final_limit:
-                return quiet_since + options.final_limit
+                # Ears wait longer for the rest of a number themselves: 1.8 s of silence and the time to decode it.
+                more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
+                return quiet_since + options.final_limit + more
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:

@@ -143,6 +143,15 @@ def test_words_whose_end_the_ears_owe_are_answered_after_a_silence() -> None:
     assert subject.state is State.THINKING
 
 
+def test_more_of_a_number_is_waited_for_longer() -> None:
+    subject = Turns(replace(OPTIONS, final_limit=2.0, dictation_pause=1.0), 0.0)
+    subject.said = "What is your order number?"
+    subject.handle(Event.ONSET, 1.0)
+    subject.hear("7 3", final=False, stable=False, now=1.8)
+    subject.handle(Event.QUIET, 2.0)
+    assert subject.deadline == 5.0
+
+
 def test_who_goes_on_after_such_an_answer_is_heard() -> None:
     subject = waiting()
     subject.handle_timer(4.0)
