@@ -72,7 +72,7 @@ def test_while_the_database_is_locked_calls_go_on_and_their_records_are_written_
 
 
 def test_while_the_database_is_gone_callers_are_answered_and_nobody_is_called(tmp_path: Path) -> None:
-    """What was written to the deleted file is gone with it; a server that comes back is in tests/interop/test_stack.py."""
+    """What the deleted file took is gone with it; a server that comes back is in tests/interop/test_stack.py."""
 
     async def scenario() -> None:
         async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
