@@ -41,7 +41,9 @@ def masking(private: Callable[[str], str]) -> Processor:
 
     def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
-            if key not in ("timestamp", "level"):
+            if key in ("call", "leg") and isinstance(value, str):
+                event[key] = redact(value)  # of the digits in an identity some make a valid number by chance
+            elif key not in ("timestamp", "level"):
                 event[key] = _masked(value, private, DEEPEST)
         return event
 

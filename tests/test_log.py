@@ -31,3 +31,9 @@ def test_what_is_private_is_not_written_either() -> None:
         "call": {"said": ["[card ••1111]"]},
         "seconds": 1.5,
     }
+
+
+def test_the_identity_of_a_call_stays_what_it_is() -> None:
+    event = {"event": "call began", "call": "5a324968765316efba4d", "caller": "5a324968765316efba4d"}
+    written = masking(PrivacyOptions().of("logs"))(None, "info", event)
+    assert (written["call"], written["caller"]) == ("5a324968765316efba4d", "5a[aadhaar ••5316]efba4d")
