@@ -198,10 +198,10 @@ class Outbound:
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:
-        tried: list[Leg] = []
+        tried: set[Leg] = set()
 
         def heard(leg: Leg, event: CallEvent) -> None:
-            tried[:] = [leg]
+            tried.add(leg)
             self._ringing[leg] = attempt.trunk
             early(leg, event)
 
