@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
@@ -56,6 +58,8 @@ from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
     from sipgw.desk import Desk
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -178,6 +182,7 @@ class Hosting:
         live.answered = datetime.now(UTC)
         if live.bill is not None:
             live.bill.trunk, live.bill.answered = live.trunk.name, live.answered
+        log.info("call answered", trunk=live.trunk.name, seconds=(live.answered - live.began).total_seconds())
         sound = live.call.sound if live.call else None
         self.desk.watchers.tell(CallAnswered(live.id, live.answered, live.trunk.name, sound))
 

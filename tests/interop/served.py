@@ -83,6 +83,10 @@ class Served:
             time.sleep(0.1)
 
 
+ALIVE: list[Served] = []
+"""The gateways that run now."""
+
+
 def _turns(database: sqlite3.Connection, call: str) -> list[dict[str, Any]]:
     turns = [dict(row) for row in database.execute("SELECT * FROM turns WHERE call = ? ORDER BY number", (call,))]
     tools = [dict(row) for row in database.execute("SELECT * FROM tool_calls WHERE call = ? ORDER BY id", (call,))]
@@ -143,6 +147,7 @@ def running(
         env=environment | {"PYTHONUNBUFFERED": "1"},
     )
     gateway = Served(process, port, rtp_ports, database, file)
+    ALIVE.append(gateway)
     ready = threading.Event()
 
     def read() -> None:
@@ -164,6 +169,7 @@ def running(
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0, "".join(gateway.log)
     finally:
+        ALIVE.remove(gateway)
         process.kill()
         process.wait()
         reader.join(5)

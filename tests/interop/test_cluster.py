@@ -16,12 +16,12 @@ def quiet(_frame: int) -> bytes:
 
 
 async def answered_by(phone: Phone, gateways: list[Served]) -> Served:
-    """Which of the gateways has the call."""
+    """Which of the gateways has the call: one that could not take it had only begun with it."""
     assert phone.leg
     async with asyncio.timeout(LIMIT):
         while True:
             for gateway in gateways:
-                if any('"call began"' in line and phone.leg.id in line for line in list(gateway.log)):
+                if any('"call answered"' in line and phone.leg.id in line for line in list(gateway.log)):
                     return gateway
             await asyncio.sleep(0.02)
 
