@@ -17,14 +17,14 @@ from media.g711 import FRAME, RATE, from_linear, to_linear
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import AdmissionOptions
 from sipgw.transfer.people import PersonOptions
+from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.interop.phones import baresip
 from tests.interop.served import free_port
 from tests.interop.test_sipp_uas import listening
 from tests.phone import Phone, calling
-from tests.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
-from tests.test_cloud_call import records
+from tests.transfer.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
 
 ANNA = AccountOptions("anna", "annas-password")
 CALLER, PERSON = 1100.0, 700.0

@@ -11,10 +11,10 @@ import pytest
 from sipgw.records.recordings import RecordingOptions
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
+from tests.calls.test_cloud_call import ANSWER, ORDER, every_code
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.phone import calling
-from tests.test_cloud_call import ANSWER, ORDER, every_code
 
 playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = "/usr/bin/chromium"

@@ -26,7 +26,7 @@ from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.interop.served import GATE, free_port, served
-from tests.test_call_out import calling_out
+from tests.outbound.test_call_out import calling_out
 
 MORE = """
 [web]

@@ -9,6 +9,7 @@ from agent.ulaw import level
 from sipgw.calls.live import GIVEN_BACK
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
+from tests.calls.test_live_control import ANSWER, answered
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
@@ -16,8 +17,7 @@ from tests.fakes.openai import Reply
 from tests.interop.chromium import PROGRAM, flags, microphone, needed
 from tests.interop.test_browser_phone import SPEECH
 from tests.phone import Phone, calling
-from tests.test_bridged_transfer import murmur, until
-from tests.test_live_control import ANSWER, answered
+from tests.transfer.test_bridged_transfer import murmur, until
 
 playwright = pytest.importorskip("playwright.async_api")
 NOTE = "I have promised the caller ten percent off."

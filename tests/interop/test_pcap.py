@@ -10,10 +10,10 @@ import pytest
 from media.tap import Keep
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.pcap import Pcap
+from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud
 from tests.interop.pcap import tshark
 from tests.phone import calling
-from tests.test_cloud_call import every_code
 
 WRONG = "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0"
 HERE, THERE = ("192.0.2.9", 5060), ("198.51.100.7", 5080)

@@ -30,9 +30,9 @@ from tests.fakes.openai import FakeOpenAI
 from tests.interop.served import CONFIG, Served, free_port, served
 from tests.recipes import OFFER
 from tests.sip.certificates import Authority
-from tests.test_recipes import OURS, PLIVO, TELNYX, TWILIO, zone
-from tests.test_secure_trunking import edge
-from tests.test_secure_trunking import zone as secure_zone
+from tests.trunks.test_recipes import OURS, PLIVO, TELNYX, TWILIO, zone
+from tests.trunks.test_secure_trunking import edge
+from tests.trunks.test_secure_trunking import zone as secure_zone
 
 PROVIDERS = """
 [assemblyai]

@@ -13,8 +13,8 @@ from tests.interop.postgresql import Server, postgresql, server, with_postgresql
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
-from tests.test_ledger import TURNS
-from tests.test_store import ten_calls
+from tests.store.test_ledger import TURNS
+from tests.store.test_store import ten_calls
 
 __all__ = ["server"]
 

@@ -25,8 +25,8 @@ from tests.callee import Callee, callee
 from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
 from tests.interop.postgresql import Server, server, with_postgresql
 from tests.keeping import a_call
-from tests.test_call_out import calling_out
-from tests.test_webhooks import TARGET, TURNS, WHOLE, World
+from tests.outbound.test_call_out import calling_out
+from tests.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
 
 __all__ = ["server"]
 pytestmark = with_postgresql

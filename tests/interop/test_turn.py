@@ -15,10 +15,10 @@ import pytest
 from sipgw.browser.options import BrowserOptions
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
+from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.interop.chromium import PROGRAM, flags, microphone, needed
 from tests.interop.served import free_port
-from tests.test_cloud_call import records
 
 playwright = pytest.importorskip("playwright.async_api")
 

@@ -23,11 +23,11 @@ from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
+from tests.calls.test_cloud_call import every_code
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 from tests.phone import calling
-from tests.test_cloud_call import every_code
 
 playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = "/usr/bin/chromium"

@@ -1,4 +1,4 @@
-"""What the page ``/phone`` asks the gateway; whole calls are in tests/test_browser_phone.py and tests/interop."""
+"""What the page ``/phone`` asks the gateway; whole calls: tests/browser/test_browser_phone.py and tests/interop."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Who may listen to a live call and take it over, by websocket; whole calls are in tests/test_browser_operator.py."""
+"""Who may listen to a live call and take it over, by websocket; whole calls: tests/browser/test_browser_operator.py."""
 
 import asyncio
 import contextlib

@@ -1,0 +1,146 @@
+"""A served call whose session changes: hold, resume, moved sound, another codec, refreshes. Real SIP, RTP and media."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from agent.line import Audio, Away, Gone
+from media import channel as media
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.sip import endpoint, session_timer
+from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.events import Phase
+from sipgw.sip.leg import Offered
+from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
+from sipgw.sip.sdp import Sdp
+from sipgw.sip.session import Session
+from tests.calls.test_cloud_call import records
+from tests.cloud import cloud
+from tests.phone import Phone, calling
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def lines(sdp: bytes | None) -> list[str]:
+    return (sdp or b"").decode().splitlines()
+
+
+def port_of(phone: Phone) -> int:
+    return int(phone._transport.get_extra_info("sockname")[1])
+
+
+def test_a_call_is_held_resumed_moved_and_recoded(tmp_path: Path) -> None:
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        async with cloud(tmp_path, [], []) as world, calling(world.target, lambda _: b"\x7f" * 160) as phone:
+            assert phone.leg is not None
+            await until(lambda: phone.received)
+            first = phone.leg.remote
+            local = LocalMedia("127.0.0.1", port_of(phone), version=2)
+            held = await phone.leg.reinvite(make_offer(local, "sendonly"))
+            assert "a=recvonly" in lines(held.sdp)
+            again = await phone.leg.reinvite(make_offer(local, "sendonly"))
+            assert again.sdp == held.sdp, "RFC 3264 §8: nothing changed, not even the version"
+            off = await phone.leg.reinvite(make_offer(local, "inactive"))
+            assert "a=inactive" in lines(off.sdp)
+            other_transport, other = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
+            moved = LocalMedia("127.0.0.1", port_of(other), version=3)
+            phone._transport = other_transport  # it talks from there too, or symmetric RTP would follow it back
+            recoded = make_offer(moved).replace(b"RTP/AVP 0 8 101", b"RTP/AVP 8 101")
+            resumed = await phone.leg.reinvite(recoded)
+            assert "a=sendrecv" in lines(resumed.sdp)
+            await until(lambda: other.received)
+            old = len(phone.received)
+            await until(lambda: len(other.received) > 50)
+            other_transport.close()
+            versions = [Sdp.parse(sdp or b"").origin.split()[2] for sdp in (first, held.sdp, off.sdp, resumed.sdp)]
+            return other.received[-1][1].payload_type, len(phone.received) - old, versions
+
+    payload_type, late, versions = asyncio.run(scenario())
+    assert payload_type == 8
+    assert late == 0, "nothing goes to the old port any more"
+    assert [int(version) for version in versions] == sorted({int(version) for version in versions})
+
+
+def test_an_offer_without_g711_is_refused_and_the_call_goes_on(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world, calling(world.target, lambda _: b"\x7f" * 160) as phone:
+            assert phone.leg is not None
+            offer = make_offer(LocalMedia("127.0.0.1", port_of(phone), version=2))
+            outcome = await phone.leg.reinvite(offer.replace(b"AVP 0 8 101", b"AVP 9"))
+            before = len(phone.received)
+            await until(lambda: len(phone.received) > before)
+            return outcome, phone.leg.phase
+
+    outcome, phase = asyncio.run(scenario())
+    assert (outcome.sdp, outcome.status) == (None, 488)
+    assert phase is Phase.CONFIRMED
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A session timer of 6 s that the gateway asks for; the caller's answers to its re-INVITEs move the sound."""
+    monkeypatch.setattr(session_timer, "MIN_SE", 6)
+    monkeypatch.setattr(endpoint, "MIN_SE", 6)
+    if method == "INVITE":
+        monkeypatch.setattr(Session, "learn", lambda self, message: None)  # nobody is known to take UPDATE
+    seen: list[bytes] = []
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        _, sound = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
+        _, moved = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
+        local, options = LocalMedia("127.0.0.1", port_of(sound)), EndpointOptions("127.0.0.1", 0, tcp=False)
+        phone = Endpoint(
+            options, lambda leg: leg.reject(603), lambda *_: DROP, lambda traced: seen.append(bytes(traced.data))
+        )
+        sip = EndpointOptions("127.0.0.1", 0, session_expires=6)
+        async with cloud(tmp_path, [], [], sip=sip) as world, phone as caller, asyncio.TaskGroup() as tasks:
+            leg, _ = await caller.invite(world.target, "<sip:me@127.0.0.1>", make_offer(local))
+
+            async def answer_offers():
+                async for event in leg.events():
+                    if isinstance(event, Offered):
+                        leg.accept_offer(make_offer(replace(local, port=port_of(moved), version=2)))
+
+            answering = tasks.create_task(answer_offers())
+            await until(lambda: sound.received)
+            first = sum(data.startswith(b"INVITE") for data in seen) if method == "INVITE" else 0
+            await until(lambda: sum(data.startswith(method.encode()) for data in seen) >= first + 2)
+            if method == "INVITE":
+                await until(lambda: moved.received)
+            phase = leg.phase
+            leg.hangup()
+            await answering
+            (record,) = await records(world.gateway)
+            return phase, record["ending"]
+
+    assert asyncio.run(scenario()) == (Phase.CONFIRMED, "caller_hung_up")
+
+
+def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
+    """Who holds us may play music, but need not, and it is not for us: only silence of who should speak ends a call."""
+    line = PhoneLine()
+    line.attach(Mock())
+    local = LocalMedia("127.0.0.1", 4000)
+
+    def events(direction: str) -> list[object]:
+        line.exchange(answer(make_offer(local, direction), local))
+        line.on_media(media.Frames(b"\x7f" * 4, 1.0))
+        line.on_media(media.NoRtp(30.0))
+        return [line._events.get_nowait() for _ in range(line._events.qsize())]
+
+    music = Audio(b"\xff" * 4, 1.0)
+    assert events("sendonly") == [Away(True), music]
+    assert events("inactive") == [music]
+    assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s")]

@@ -1,0 +1,71 @@
+"""A whole call in which the language changes and another agent takes over, on real SIP, RTP and provider protocols."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sipgw.agents.agents import parse_agent
+from sipgw.agents.languages import LanguageOptions
+from sipgw.config import Config
+from tests.calls.test_cloud_call import every_code, records
+from tests.cloud import cloud
+from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
+from tests.phone import calling
+
+BILLING = """\
++++
+about = "invoices"
+opening = "Le atiende facturación."
+[elevenlabs]
+voice_id = "carlos"
+[[languages]]
+code = "es"
++++
+You are billing.
+"""
+
+
+def bilingual(config: Config) -> Config:
+    languages = (LanguageOptions("en"), LanguageOptions("es", voice_id="lucia"))
+    return replace(config, languages=languages, agent=replace(config.agent, greeting="Hi.", hand_over=("billing",)))
+
+
+def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
+    said = [
+        Said("Hola, quiero saber dónde está mi pedido.", 1000, 2000, "es"),
+        Said("Y quiero mi factura, por favor.", 4500, 5500, "es"),
+    ]
+    handing = Reply(calls=[("c1", "hand_over", '{"to": "billing", "reason": "wants an invoice"}')])
+    replies = [Reply(text=["Está en camino."]), handing, Reply(text=["¿Cuál es el número?"])]
+    agents: Any = lambda config: {"billing": parse_agent(BILLING, Path("agents/billing.md"), config, {})}  # noqa: E731
+
+    async def scenario():
+        async with cloud(tmp_path, said, replies, change=bilingual, agents=agents) as world:
+            async with calling(world.target, every_code) as phone:
+                async with asyncio.timeout(20):
+                    while sound_of("¿Cuál es el número?").strip(b"\xff") not in phone.heard():
+                        await asyncio.sleep(0.1)
+                (live,) = world.gateway.calls.values()
+                agent = live.agent
+            (record,) = await records(world.gateway)
+            return world, agent, await world.gateway.store.call(record["id"])
+
+    world, agent, record = asyncio.run(scenario())
+    assert agent == "billing"
+    voices = {session.path.split("/")[3]: session.query.get("language_code") for session in world.voice.sessions}
+    assert voices == {"JBFqnCBsd6RMkjVDRZzb": "en", "lucia": "es", "carlos": "es"}
+    assert world.voice.texts == ["Hi.", "Está en camino.", "Le atiende facturación.", "¿Cuál es el número?"]
+    assert world.ears.sessions[0].query["language_detection"] == "true"
+    first, second, third = (request["messages"][0]["content"] for request in world.model.requests)
+    assert "answer in Spanish" in first
+    assert "answer in Spanish" in second
+    assert third.startswith("You are billing.")
+    names = [{tool["function"]["name"] for tool in request["tools"]} for request in world.model.requests]
+    assert {"hand_over", "switch_language"} < names[0]
+    assert not {"hand_over", "switch_language"} & names[2]
+    kinds = {event["kind"]: event["about"] for event in record["events"]}
+    assert kinds["language_changed"]["language"] == "es"
+    assert kinds["handed_over"] == {"agent": "billing", "before": "agent", "reason": "wants an invoice"}

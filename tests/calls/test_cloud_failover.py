@@ -1,0 +1,79 @@
+"""A whole call in which every first provider fails: real SIP, real RTP, the media process, strict fakes."""
+
+import asyncio
+from pathlib import Path
+
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.cartesia_sonic import CartesiaVoiceOptions
+from agent.providers.deepgram_listen import DeepgramOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_client import OpenAIOptions
+from agent.records import ProviderFailed
+from media.engine import MediaOptions
+from sipgw.config import AgentOptions, Config
+from sipgw.gateway import Gateway
+from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.uri import Uri
+from sipgw.store import StoreOptions
+from tests.calls.test_cloud_call import every_code, records
+from tests.cloud import reports
+from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
+from tests.fakes.cartesia import FakeSonic
+from tests.fakes.deepgram import FakeDeepgram
+from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults, sound_of
+from tests.fakes.openai import FakeOpenAI, Reply
+from tests.phone import calling
+
+ANSWER = "Your raincoat is out for delivery."
+
+
+def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> None:
+    """AssemblyAI runs out of money in the middle of the question, ElevenLabs and the first model refuse the key."""
+    lost = Faults(sessions=99, error=(1008, "Unauthorized Connection: balance"), after_ms=5000)
+    failures: list[ProviderFailed] = []
+
+    def observe(report) -> None:
+        if isinstance(report, ProviderFailed):
+            failures.append(report)
+
+    async def scenario():
+        async with (
+            FakeAssemblyAI([Said("Where is my order?", 4000, 6000)], faults=lost) as assemblyai,
+            FakeDeepgram([Said("Where is my order?", 1000, 3000)]) as deepgram,
+            FakeElevenLabs(VoiceFaults(refuse_status=401)) as elevenlabs,
+            FakeSonic() as sonic,
+            FakeOpenAI([Reply(status=401)]) as first,
+            FakeOpenAI([Reply(text=[ANSWER])]) as second,
+        ):
+            config = Config(
+                agent=AgentOptions(
+                    ears_backup=("deepgram",), voice_backup=("cartesia",), model_backup=("openai_backup",)
+                ),
+                sip=EndpointOptions(host="127.0.0.1", port=0),
+                media=MediaOptions(bind_host="127.0.0.1"),
+                store=StoreOptions(path=str(tmp_path / "cloud.db")),
+                assemblyai=AssemblyAIOptions(api_key="aai-key", url=assemblyai.url),
+                deepgram=DeepgramOptions(api_key="dg-key", url=deepgram.url, model="nova-3"),
+                elevenlabs=ElevenLabsOptions(api_key="xi-key", base_url=elevenlabs.url),
+                cartesia_voice=CartesiaVoiceOptions(api_key="the-key", url=sonic.url),
+                openai=OpenAIOptions(api_key="sk-test-key", base_url=first.base_url),
+                openai_backup=OpenAIOptions(api_key="sk-test-key", base_url=second.base_url),
+            )
+            gateway = Gateway(config)
+            gateway.watchers.add(reports(observe))
+            async with gateway:
+                target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
+                async with calling(target, every_code) as phone:
+                    async with asyncio.timeout(25):
+                        while sound_of(ANSWER).strip(b"\xff") not in (heard := phone.heard()):
+                            await asyncio.sleep(0.2)
+                (record,) = await records(gateway)
+                return heard, record, sonic.texts
+
+    heard, record, texts = asyncio.run(scenario())
+    assert failures == []
+    assert record["ending"] == "caller_hung_up"
+    assert [turn["caller"] for turn in record["turns"] if turn["caller"]] == ["Where is my order?"]
+    assert texts[0].startswith("Hello, this is Acme Store")
+    for text in (texts[0], ANSWER):
+        assert sound_of(text).strip(b"\xff") in heard

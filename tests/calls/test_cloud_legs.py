@@ -1,0 +1,153 @@
+"""A whole gateway: what is known of a caller reaches agent and record; only a call's own trunk may replace it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent.conversation import Persona
+from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.leg import Ended, Leg, ReferRequested
+from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
+from tests.calls.test_cloud_call import ANSWER, every_code, records
+from tests.cloud import cloud
+from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
+from tests.phone import calling
+
+TRUNKS = (
+    TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), max_calls=1),
+    TrunkOptions("other", "peer", networks=("127.0.0.2/32",)),
+)
+OFFER = make_offer(LocalMedia("127.0.0.1", 4000))
+
+
+def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> None:
+    fields = (
+        ("P-Asserted-Identity", '"EVE" <sip:+14155550100;verstat=TN-Validation-Passed@carrier.example>'),
+        ("Diversion", "<sip:+15005550006@twilio.com>;reason=unconditional"),
+        ("X-Twilio-CallSid", "CA0123456789"),
+        ("X-Customer", "4711"),
+    )
+
+    async def scenario():
+        async with cloud(tmp_path, [Said("Where is my order?", 500, 1000)], [ANSWER]) as world:
+            async with calling(world.target, every_code, fields):
+                async with asyncio.timeout(15):
+                    while not world.model.requests:
+                        await asyncio.sleep(0.05)
+            (record,) = await records(world.gateway)
+            return record, world.model.requests[0]["messages"][0]["content"]
+
+    record, prompt = asyncio.run(scenario())
+    assert "The caller's number is +14155550100; the telephone company vouches for it." in prompt
+    assert "They dialled +15005550006." in prompt
+    assert "EVE" not in prompt
+    assert (record["caller"], record["called"]) == ("+14155550100", "+15005550006")
+    assert record["identity"]["verstat"] == "TN-Validation-Passed"
+    assert record["identity"]["call_ids"] == [["X-Twilio-CallSid", "CA0123456789"]]
+    assert ["X-Customer", "4711"] in record["identity"]["headers"]
+
+
+def phone(host: str) -> Endpoint:
+    return Endpoint(EndpointOptions(host, 0), lambda leg: leg.reject(603), lambda *_: None)
+
+
+async def call(endpoint: Endpoint, target: Uri, replaces: Leg | str | None = None) -> Leg:
+    named = replaces.replacement if isinstance(replaces, Leg) else replaces
+    fields = (("Replaces", str(named)),) if named else ()
+    leg, _ = await endpoint.invite(target, "<sip:me@127.0.0.1>", OFFER, fields=fields)
+    return leg
+
+
+async def over(leg: Leg) -> Ended:
+    async with asyncio.timeout(15):
+        async for event in leg.events():
+            if isinstance(event, Ended):
+                return event
+    raise AssertionError("the events of a leg end with Ended")
+
+
+@pytest.mark.parametrize(
+    ("host", "known", "status"), [("127.0.0.2", True, 403), ("127.0.0.1", False, 481), ("127.0.0.1", True, 0)]
+)
+def test_only_the_trunk_of_a_call_may_replace_it(tmp_path: Path, host: str, known: bool, status: int) -> None:
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], [Reply()], trunks=TRUNKS) as world, phone("127.0.0.1") as ours:
+            first = await call(ours, world.target)
+            async with phone(host) as another:
+                taking = call(another, world.target, first if known else "x;to-tag=1;from-tag=2")
+                if status:
+                    with pytest.raises(CallFailed) as failure:
+                        await taking
+                    assert failure.value.ended.status == status
+                    first.hangup()
+                else:
+                    second = await taking
+                    assert (await over(first)).how == "BYE"
+                    assert await world.gateway.store.calls() == [], "it is still the same call"
+                    second.hangup()
+            (record,) = await records(world.gateway)
+            assert (record["id"], record["ending"]) == (first.id, "caller_hung_up")
+            assert len(record["identity"].get("replaced_by", [])) == (0 if status else 1)
+
+    asyncio.run(scenario())
+
+
+def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -> None:
+    """Real RTP: the recogniser hears the second phone (nothing else arrives), and the second phone hears the answer."""
+
+    async def scenario() -> bytes:
+        said = [Said("Where is my order?", 3000, 4000)]
+        async with cloud(tmp_path, said, [ANSWER], trunks=TRUNKS) as world:
+            async with calling(world.target, every_code) as first:
+                async with asyncio.timeout(20):
+                    while not first.received:
+                        await asyncio.sleep(0.02)
+                    assert first.leg
+                    fields = (("Replaces", str(first.leg.replacement)),)
+                    async with calling(world.target, every_code, fields) as second:
+                        assert await first.leg.over(5)
+                        quiet = len(first.received)
+                        while sound_of("Your raincoat is out for delivery.").strip(b"\xff") not in second.heard():
+                            await asyncio.sleep(0.1)
+                        assert len(first.received) - quiet < 5, "the first hears nothing more"
+            (record,) = await records(world.gateway)
+            return record["turns"][-1]["caller"]
+
+    assert asyncio.run(scenario()) == "Where is my order?"
+
+
+@pytest.mark.parametrize(("status", "ending"), [(200, "transferred"), (486, "caller_hung_up")])
+def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: Path, status: int, ending: str) -> None:
+    person = TrunkOptions(
+        "telnyx", "peer", networks=("127.0.0.1/32",),
+        transfer_to="+14155550123", refer_to="sip:{e164}@sip.telnyx.com",
+    )  # fmt: skip
+    connecting = Reply(text=["I connect you."], calls=[("c1", "transfer_to_human", '{"reason": "asked"}')])
+
+    async def scenario() -> None:
+        said = [Said("A person please.", 500, 1500)]
+        async with cloud(tmp_path, said, [connecting], trunks=(person,)) as world:
+            async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+                assert phone.leg
+                phone.leg.let_refer()
+                async for event in phone.leg.events():
+                    if isinstance(event, ReferRequested):
+                        assert str(event.target) == "sip:+14155550123@sip.telnyx.com"
+                        assert sound_of("I connect you.").strip(b"\xff") in phone.heard(), "it is said first"
+                        phone.leg.report_refer(status, "")
+                        break
+                sorry = sound_of(Persona("", "").not_connected).strip(b"\xff")
+                while status != 200 and sorry not in phone.heard():
+                    await asyncio.sleep(0.1)
+                if status == 200:
+                    assert await phone.leg.over(5), "the gateway hangs up"
+            (record,) = await records(world.gateway)
+            assert record["ending"] == ending
+            assert ("sip:+14155550123@sip.telnyx.com: 200" in record["cause"]) is (status == 200)
+
+    asyncio.run(scenario())

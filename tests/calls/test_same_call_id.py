@@ -1,0 +1,149 @@
+"""Calls that share a Call-ID: whoever calls chooses it, and to SIP they are two as long as their tags differ."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sipgw.calls.going import REMEMBERED, Going
+from sipgw.calls.live import LiveCall
+from sipgw.config import Config
+from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.evidence.capture import SipCapture
+from sipgw.load.host import ParrotGateway
+from sipgw.sip.client import InviteClient
+from sipgw.sip.dialog import peer_of
+from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.identity import Identity
+from sipgw.sip.leg import Confirmed, Ended, Leg
+from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.sip.uri import Uri
+from sipgw.trial import EMBEDDED, trial
+from sipgw.trunks.trunks import LOCAL_TRUNK
+from tests.evidence.test_capture import message
+
+SAME = "chosen@by-who-calls"
+
+
+class Caller:
+    """A call with the Call-ID that others have, too."""
+
+    def __init__(self, endpoint: Endpoint, number: str, gateway: ParrotGateway) -> None:
+        target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
+        offer = make_offer(LocalMedia("127.0.0.1", 9))
+        usage = InviteClient.to(endpoint.agent, target, f"<sip:{number}@127.0.0.1>", offer)
+        headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
+        usage.invite = replace(usage.invite, headers=headers)
+        self.leg = Leg(usage, peer_of(target), endpoint._now, endpoint._flush)
+        self._events = self.leg.events()
+        endpoint._after(usage.start)
+
+    async def until(self, kind: type) -> None:
+        async with asyncio.timeout(20):
+            async for event in self._events:
+                if isinstance(event, kind):
+                    return
+
+
+@contextlib.asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[tuple[ParrotGateway, Endpoint]]:
+    config = trial(Config(agent=replace(EMBEDDED, greeting="Hello.")), folder)
+    phone = Endpoint(EndpointOptions("127.0.0.1", 0, tcp=False), lambda leg: leg.reject(603), lambda *_: DROP)
+    async with ParrotGateway(config) as gateway, phone:
+        yield gateway, phone
+
+
+async def of(gateway: ParrotGateway, caller: str) -> dict[str, Any]:
+    """The record of the call from that number, once it has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            for record in await gateway.store.calls():
+                if record["caller"] == caller and record["ended"]:
+                    return record
+            await asyncio.sleep(0.02)
+
+
+def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as (gateway, phone):
+            first = Caller(phone, "1001", gateway)
+            await first.until(Confirmed)
+            second = Caller(phone, "1002", gateway)
+            await second.until(Confirmed)
+            live = gateway.calls
+            assert {call: one.caller for call, one in live.items()} == {SAME: "1001", f"{SAME} 2": "1002"}
+            assert {one.call_id for one in live.values()} == {SAME}
+            assert all(one.cost is not None for one in live.values())
+
+            gateway.stop(SAME, "enough")
+            await first.until(Ended)
+            assert (await of(gateway, "1001"))["ending"] == "ended_here"
+            assert list(gateway.calls) == [f"{SAME} 2"], "the other goes on"
+            second.leg.hangup()
+            await second.until(Ended)
+            ended = await of(gateway, "1002")
+            assert (ended["id"], ended["ending"]) == (f"{SAME} 2", "caller_hung_up")
+            for call, caller in ((SAME, "1001"), (f"{SAME} 2", "1002")):
+                timeline = await gateway.evidence.timelines.of(call)
+                assert timeline is not None
+                assert (timeline["call"], timeline["caller"]) == (call, caller)
+                invites = [one for one in timeline["sip"]["messages"] if one["start"].startswith("INVITE")]
+                assert len(invites) == 2, "the ladder is that of the Call-ID"
+
+            third = Caller(phone, "1003", gateway)
+            await third.until(Confirmed)
+            assert list(gateway.calls) == [f"{SAME} 3"], "nor is one that is over confused with it"
+            third.leg.hangup()
+            await third.until(Ended)
+            assert (await of(gateway, "1003"))["id"] == f"{SAME} 3"
+            assert (await of(gateway, "1001"))["ending"] == "ended_here"
+
+    asyncio.run(scenario())
+
+
+def test_an_identity_is_given_once_whatever_call_ids_are_chosen() -> None:
+    async def scenario() -> None:
+        going, forever = Going(), asyncio.get_running_loop().create_future()
+
+        async def wait() -> None:
+            await forever
+
+        async with asyncio.TaskGroup() as group:
+            for call_id in ["x", "x 2", "x", "x" * 300, "x" * 400]:
+                live = LiveCall(going.identity(call_id), LOCAL_TRUNK, Identity())
+                going.add(live, group.create_task(wait()))
+            for number in range(REMEMBERED + 1):
+                going.identity(f"other {number}")
+            live = LiveCall(going.identity("x"), LOCAL_TRUNK, Identity())  # the first one is forgotten, but goes on
+            going.add(live, group.create_task(wait()))
+            assert len(set(going.calls)) == len(going) == 6
+            assert max(map(len, going.calls)) < 210
+            assert len(going._given) == REMEMBERED
+            forever.set_result(None)
+        assert not going.calls
+
+    asyncio.run(scenario())
+
+
+def test_messages_of_calls_that_share_them_go_together() -> None:
+    """What they take counts once, and is freed once."""
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    capture = SipCapture(10_000)
+    for call in ("a", "a 2"):
+        capture.trace(message("a"))
+        capture.watch(CallBegan(call, now, "in", "pbx", "agent", "100", "200", {}, "a"))
+    capture.watch(CallEnded("a", now, Ending("caller_hung_up", ""), {}))
+    first, second = capture.of("a"), capture.of("a 2")
+    assert first is not None
+    assert first == second
+    assert len(first.messages) == 2
+    capture.watch(CallEnded("a 2", now, Ending("caller_hung_up", ""), {}))
+    capture.trace(message("b"))
+    capture.watch(CallBegan("b", now, "in", "pbx", "agent", "100", "200", {}, "b"))
+    capture.trace(message("b", "INFO sip:x SIP/2.0", size=9_000))
+    assert capture.of("a") is capture.of("a 2") is None
+    assert not capture._also
+    assert 9_400 < capture.size < 10_000

@@ -1,0 +1,52 @@
+"""The scenario set, `tests/scenarios/*.toml`: each on virtual time, some at the same time over real SIP and RTP."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sipgw.caller import Phone
+from sipgw.simulate.run import Scene, dialled, started
+from sipgw.simulate.scenario import read
+from sipgw.simulate.verdict import Verdict
+from sipgw.sip.uri import Uri
+from tests.virtual_calls import play
+
+ANY = float("inf")
+"""How long answers may take on a machine that does other things, too; on virtual time they are as wanted."""
+WORDS = 5
+"""How many words more or fewer may be heard there where the agent is cut off."""
+FOLDER = Path(__file__).parents[1] / "scenarios"
+ALL = sorted(FOLDER.glob("*.toml"))
+OVER_RTP = (
+    *("interrupts_at_a_word", "backchannels", "coughs", "dictates_a_code", "talks_during_a_tool", "presses_digits"),
+    "keys_a_card",
+)
+"""Those that do not last long."""
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_on_virtual_time(path: Path) -> None:
+    assert play(read(path), FOLDER).broken == []
+
+
+def test_over_real_rtp() -> None:
+    async def calls() -> dict[str, Verdict]:
+        scenes = {name: await Scene.of(read(FOLDER / f"{name}.toml"), FOLDER) for name in OVER_RTP}
+        first = next(iter(scenes.values())).config
+        verdicts: dict[str, Verdict] = {}
+        async with started(first, scenes, lambda who, what: None) as gateway, Phone() as phone:
+
+            async def one(name: str, scene: Scene) -> None:
+                target = Uri("sip", name, "127.0.0.1", gateway.endpoint.port)
+                call = await dialled(phone, target, scene)
+                await scene.over.wait()
+                verdicts[name] = scene.judged(call, ANY, WORDS)
+
+            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+                for name, scene in scenes.items():
+                    group.create_task(one(name, scene))
+        return verdicts
+
+    verdicts = asyncio.run(calls())
+    assert {name: verdict.broken for name, verdict in verdicts.items()} == {name: [] for name in OVER_RTP}

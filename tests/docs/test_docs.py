@@ -1,0 +1,188 @@
+"""The documentation: it builds without a warning, no link is broken, what it shows works, its commands run."""
+
+import contextlib
+import functools
+import http.server
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.tools import tool
+from sipgw.cli.main import RECIPES, app
+from sipgw.config import parse
+from tests.interop.chromium import browsing, needed
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+BIN = Path(sys.executable).parent
+NEW = ["tutorial.md", "from-twilio-media-streams.md", *(f"guides/{path.name}" for path in (DOCS / "guides").iterdir())]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    ran = subprocess.run(
+        [BIN / "mkdocs", "build", "--strict", "--site-dir", folder],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        env={"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
+
+
+class Links(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.names: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src", "data-prices") and value:
+                self.targets.append(value)
+            elif name in ("id", "name") and value:
+                self.names.add(value)
+
+
+def test_no_link_of_the_site_is_broken(site: Path) -> None:
+    pages = {path: Links(path.read_text()) for path in site.rglob("*.html") if path.name != "404.html"}
+    broken = []
+    for path, page in pages.items():
+        for target in page.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            leads = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            leads = leads / "index.html" if leads.is_dir() else leads
+            if not leads.exists() or (parts.fragment and leads in pages and parts.fragment not in pages[leads].names):
+                broken.append(f"{path.relative_to(site)}: {target}")
+    assert len(pages) > 40
+    assert not broken, broken
+
+
+def test_every_option_and_every_command_is_on_its_page(site: Path) -> None:
+    options = (site / "reference" / "configuration" / "index.html").read_text()
+    for name in ("[agent]", "[[trunks]]", "[sip.tls]", "[media]", "[callbacks.retry]", "public_address", "refer_to"):
+        assert f"<code>{name}</code>" in options, name
+    assert "<code>password</code></td>\n<td>secret" in options
+    commands = (site / "reference" / "commands" / "index.html").read_text()
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__  # type: ignore[union-attr]
+        assert f"<code>sipgw {name}</code>" in commands, name
+
+
+def test_guides_show_the_recipe_as_it_is_written(site: Path) -> None:
+    shown = {name for path in PAGES for name in re.findall(r"<!-- recipe: ([\w-]+) -->", path.read_text())}
+    assert shown == set(RECIPES)
+    assert "PLIVO_NETWORK" in (site / "guides" / "plivo" / "index.html").read_text()
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", NEW)
+def test_configurations_and_tools_are_valid(page: str) -> None:
+    for block in blocks(page, "toml"):
+        accounts = '\n[[accounts]]\nuser = "anna"\npassword = "${ANNA_PASSWORD}"\n' if "sip:anna" in block else ""
+        parse(block + accounts, page, {"ANNA_PASSWORD": "annas password"})
+    for block in blocks(page, "python"):
+        made: dict[str, object] = {}
+        exec(compile(block, page, "exec"), made)  # noqa: S102 - our own documentation
+        assert made["tool"] is tool
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    for path in [ROOT / "README.md", *PAGES]:
+        text = path.read_text()
+        shown = "\n".join(re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+        inline = re.findall(r"`(sipgw [a-z][^`\n]*)`", text)
+        fenced = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?(sipgw [a-z].*)$", shown, re.MULTILINE)
+        for command in dict.fromkeys([*inline, *fenced]):
+            yield str(path.relative_to(ROOT)), command.partition(" #")[0]
+
+
+@functools.cache
+def help_of(words: tuple[str, ...]) -> str | None:
+    ran = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "250", "TERM": "dumb"})
+    return ran.output if ran.exit_code == 0 else None
+
+
+def test_every_command_that_is_written_anywhere_exists_with_its_options() -> None:
+    wrong = []
+    found = list(commands())
+    for page, command in found:
+        words = shlex.split(command.replace("…", "").split("|")[0])[1:]
+        plain = tuple(word for word in words if not word.startswith("-"))
+        shown = next((text for n in (3, 2, 1) if len(plain) >= n and (text := help_of(plain[:n]))), None)
+        if shown is None:
+            wrong.append(f"{page}: {command}")
+            continue
+        for option in (word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)):
+            if not re.search(rf"(?<!\S){re.escape(option)}\b", shown):
+                wrong.append(f"{page}: {command}: {option}")
+    assert len(found) > 60
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_the_steps_of_each_guide_lead_to_a_valid_configuration(recipe: str, tmp_path: Path) -> None:
+    """What a reader does: init, its names into .env, check. Before that, check says what is missing."""
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "sipgw", *shlex.split(command)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    assert run(f"init {recipe}").returncode == 0
+    text = (tmp_path / "sipgw.toml").read_text()
+    before = run("check")
+    assert before.returncode == 1
+    assert "is not set in the environment or in .env" in before.stdout + before.stderr
+    examples = {"PUBLIC_ADDRESS": "203.0.113.7", "PLIVO_NETWORK": "198.51.100.0/28", "PBX_ADDRESS": "10.0.0.5"}
+    names = set(re.findall(r"\$\{(\w+)\}", text))
+    (tmp_path / ".env").write_text("".join(f"{name}={examples.get(name, 'acme-example')}\n" for name in names))
+    after = run("check")
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert f"trunk  {recipe.removesuffix('-secure')}: " in after.stdout or recipe == "linphone"
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_calculator_adds_up(site: Path) -> None:
+    needed()
+    with serving(site) as address, browsing(None) as context:
+        page = context.new_page()
+        page.goto(f"{address}/cost-calculator/")
+        page.locator("#all_month").filter(has_text="$").wait_for()
+        page.select_option("[name=trunk]", "telnyx*")
+        filled = {"ears_price": 0.0075, "voice_price": 0.05, "characters": 400, "in_price": 0.40, "out_price": 1.60,
+                  "tokens_in": 6000, "tokens_out": 250, "minutes": 1000}  # fmt: skip
+        for name, value in filled.items():
+            page.fill(f"[name={name}]", str(value))
+        line, ears, voice, model = 0.0032, 0.0075, 0.05 * 0.4, (0.40 * 6000 + 1.60 * 250) / 1e6
+        together = line + ears + voice + model
+        assert page.text_content("#all_minute") == f"${together:.4f}"
+        assert page.text_content("#all_month") == f"${1000 * together:.2f}"
+        assert page.text_content("#streams_month") == f"${1000 * (together - line + 0.0129):.2f}"

@@ -1,0 +1,209 @@
+"""Calls that a machine answers: the agent greets at once all the same, then leaves its message or hangs up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.records import AgentSays, Outcome
+from media.channel import Finished, Frames, Started
+from media.playout import Playout
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.config import Config
+from sipgw.events import AnsweredBy, CallReported
+from sipgw.outbound.call_out import Errand
+from sipgw.outbound.screening import Screened, Screening
+from tests.bench.answering import silence, tone
+from tests.callee import Callee, callee
+from tests.calls.test_cloud_call import records
+from tests.fakes.elevenlabs import sound_of
+from tests.outbound.test_call_out import NUMBER, calling_out
+from tests.outbound.test_who_answered import talk
+
+MESSAGE = ("Hello, this is Acme Store.", "Please call us back about your lamp.")
+CLOSED = silence(0.4) + talk(4.0) + silence(0.6)
+BEEP = tone(1000, 0.4, 8000)
+
+
+def playing(sound: bytes) -> Callable[[int], bytes]:
+    def frame(number: int) -> bytes:
+        return sound[160 * number : 160 * number + 160].ljust(160, b"\xff")
+
+    return frame
+
+
+def message_in(heard: bytes) -> int:
+    """Where the message begins in what was heard; both its sentences must be there."""
+    first, second = (sound_of(sentence).strip(b"\xff") for sentence in MESSAGE)
+    assert first in heard
+    assert second in heard[heard.index(first) :]
+    return heard.index(first)
+
+
+def leaving(config: Config) -> Config:
+    text = "Hello, this is {{business}}. Please call us back about {{topic}}."
+    return replace(config, agent=replace(config.agent, answering_machines="message", voicemail=text))
+
+
+def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            callee(sound=playing(CLOSED + BEEP)) as machine,
+            calling_out(tmp_path, machine, change=leaving) as (world, told),
+        ):
+            async with asyncio.timeout(40):
+                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+            assert (ending.kind, ending.cause) == ("message_left", "machine: a beep of 1000 Hz")
+            phone = machine.phones[0]
+            assert phone.received[0][0] - phone.sent_at[0] < 1.0, "the first word waits for no decision"
+            beep_ends = phone.sent_at[0] + (len(CLOSED) + len(BEEP)) / 8000
+            spoken = len(phone.heard()) - message_in(phone.heard())
+            last = [at for at, packet in phone.received if packet.payload.strip(b"\xff")][-1]
+            assert last - spoken / 8000 >= beep_ends - 0.1, "not before the machine listens"
+            assert [event.who for event in told if isinstance(event, AnsweredBy)] == ["machine"]
+            said = [event.report.text for event in told
+                    if isinstance(event, CallReported) and isinstance(event.report, AgentSays)]  # fmt: skip
+            assert said[0] == "Hello, this is Acme Store. You asked us to call you back about your lamp."
+            assert said[-1] == " ".join(MESSAGE)
+            (record,) = await records(world.gateway)
+            assert record["ending"] == "message_left"
+            assert record["turns"][-1]["said"] == " ".join(MESSAGE)
+
+    asyncio.run(scenario())
+
+
+class Wire:
+    """A channel without a network: playout alone, which tells the line what it has played."""
+
+    def __init__(self, line: PhoneLine) -> None:
+        self.playout = Playout()
+        self.say, self.finish, self.stop = self.playout.say, self.playout.finish, self.playout.stop
+        self._line = line
+
+    def tick(self, heard: bytes, at: float) -> None:
+        self._line.on_media(Frames(heard, at))
+        for mark in self.playout.take()[1]:
+            self._line.on_media((Started if mark.begins else Finished)(mark.utterance, at))
+
+
+class Interrupted:
+    """A conversation that is about to answer when it is cancelled: its sentence has no sound yet."""
+
+    name = "voice"
+
+    def __init__(self, line: PhoneLine) -> None:
+        self._line = line
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def run(self) -> Outcome:
+        self._line.say(1, tone(300, 1.0, 8000))
+        self._line.finish(1)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self._line.finish(2)
+        return Outcome("silence")
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        yield tone(300, 0.5, 8000)
+
+
+def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_first_sound() -> None:
+    """The beep came while the agent was about to answer the greeting: its message had that answer's number."""
+
+    async def scenario() -> None:
+        line = PhoneLine()
+        wire, talking = Wire(line), Interrupted(line)
+        line.attach(wire)  # type: ignore[arg-type]
+        needs = Screening(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        screened = Screened(talking, needs)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            ending = group.create_task(screened.run())
+            sound = CLOSED + BEEP + silence(3)
+            for at in range(0, len(sound), 160):
+                screened.hear(sound[at : at + 160])
+                wire.tick(sound[at : at + 160], at / 8000)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            assert ending.done()
+        assert ending.result().kind == "message_left"
+
+    asyncio.run(scenario())
+
+
+def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            callee(sound=playing(silence(0.4) + talk(8.0))) as machine,
+            calling_out(tmp_path, machine, change=leaving) as (world, _),
+        ):
+            async with asyncio.timeout(40):
+                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+            assert (ending.kind, ending.cause) == ("message_left", "machine: it speaks on and on")
+            assert message_in(machine.phones[0].heard())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("sound", "kind"),
+    [(CLOSED + BEEP, "machine"), (silence(0.5) + tone(2100, 3.0, 4000), "fax")],
+)
+def test_a_machine_is_hung_up_on(tmp_path: Path, sound: bytes, kind: str) -> None:
+    async def scenario() -> None:
+        async with callee(sound=playing(sound)) as machine, calling_out(tmp_path, machine) as (world, _):
+            async with asyncio.timeout(40):
+                ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
+                while not machine.ended:
+                    await asyncio.sleep(0.01)
+            assert ending.kind == kind
+            assert machine.ended[0].how == "BYE"
+            assert (await records(world.gateway))[0]["ending"] == kind
+
+    asyncio.run(scenario())
+
+
+def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
+    def gone(machine: Callee, leg) -> None:
+        machine.pick_up(leg)
+        machine.after(8.5, type(leg).hangup, leg)
+
+    async def scenario() -> None:
+        async with (
+            callee(gone, sound=playing(silence(0.4) + talk(20.0))) as machine,
+            calling_out(tmp_path, machine, change=leaving) as (world, _),
+        ):
+            async with asyncio.timeout(40):
+                ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
+            assert ending.kind == "machine"
+            assert "gone before the message: caller: BYE" in ending.cause
+
+    asyncio.run(scenario())
+
+
+def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
+    def ignoring(config: Config) -> Config:
+        return replace(config, agent=replace(config.agent, answering_machines="ignore"))
+
+    def shortly(machine: Callee, leg) -> None:
+        machine.pick_up(leg)
+        machine.after(6.5, type(leg).hangup, leg)
+
+    async def scenario() -> None:
+        async with (
+            callee(shortly, sound=playing(CLOSED + BEEP)) as machine,
+            calling_out(tmp_path, machine, change=ignoring) as (world, told),
+        ):
+            async with asyncio.timeout(40):
+                ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
+            assert ending.kind == "callee_hung_up"
+            assert not [event for event in told if isinstance(event, AnsweredBy)]
+
+    asyncio.run(scenario())

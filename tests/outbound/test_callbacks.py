@@ -1,0 +1,254 @@
+"""Callbacks that ring: promised, dialled when due, tried again, kept over a crash. Real SIP to a phone of ours."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound.dialler import Dialler, Pace
+from sipgw.outbound.jobs import LEASE, Job, Jobs
+from sipgw.outbound.retries import RetryOptions
+from sipgw.sip.leg import Leg
+from tests.callee import Callee, callee, rejecting
+from tests.cloud import Cloud
+from tests.fakes.assemblyai import Said
+from tests.fakes.openai import Reply
+from tests.outbound.test_call_out import NUMBER, calling_out
+from tests.phone import calling
+
+QUICK = RetryOptions(attempts=2, busy=10, no_answer=10, failed=10)
+
+
+def job(key: str = "a", number: str = NUMBER, due: float | None = None, campaign: str = "") -> Job:
+    at = datetime.now(UTC).timestamp() if due is None else due
+    return Job(campaign=campaign, key=key, number=number, agent="agent", due=at, variables={"topic": "your lamp"})
+
+
+async def until(jobs: Jobs, campaign: str = "", **wanted: object) -> Job:
+    async with asyncio.timeout(20):
+        while True:
+            for one in await jobs.all(campaign):
+                if all(getattr(one, name) == value for name, value in wanted.items()):
+                    return one
+            await asyncio.sleep(0.05)
+
+
+def test_a_promise_rings(tmp_path: Path) -> None:
+    """A caller asks to be called back now; a second later their phone rings, and the agent knows what it is about."""
+
+    async def scenario() -> None:
+        call = '{"phone_number": "+14155550100", "when": "now", "topic": "your lamp"}'
+        replies = [Reply(calls=[("c1", "schedule_callback", call)]), Reply(text=["Done."])]
+        said = [Said("Call me back now please", 3000, 3500)]
+        async with callee() as person, calling_out(tmp_path, person, said=said, replies=replies) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            async with calling(world.target, lambda frame: b"\xff" * 160):
+                await until(jobs, state="planned")
+            async with Callbacks(world.gateway):
+                done = await until(jobs, state="done")
+                assert done.call in world.gateway.calls
+                async with asyncio.timeout(20):
+                    while "You asked us to call you back about your lamp" not in str(world.voice.texts):
+                        await asyncio.sleep(0.05)
+                person.legs[0].hangup()
+                done = await until(jobs, state="done", reason="callee hung up: caller: BYE")
+            assert (done.number, done.attempts) == (NUMBER, 1)
+
+    asyncio.run(scenario())
+
+
+def dialler(world: Cloud, clock: list[datetime], campaign: str = "", gate: object = None, **pace: object) -> Dialler:
+    world.gateway.outbound.gate = gate  # type: ignore[assignment]
+    values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
+    jobs = Jobs(world.gateway.store, "test")
+    return Dialler(jobs, world.gateway, campaign, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
+
+
+def test_who_is_busy_is_called_again_and_then_given_up(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = [datetime.now(UTC)]
+        async with (
+            callee(rejecting(486)) as person,
+            calling_out(tmp_path, person) as (world, _),
+            asyncio.TaskGroup() as group,
+        ):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add(job(due=clock[0].timestamp()))
+            running = group.create_task(dialler(world, clock).run())
+            first = await until(jobs, state="planned", attempts=1)
+            assert first.reason.startswith("busy: caller: 486")
+            assert first.due == clock[0].timestamp() + QUICK.busy
+            assert len(person.legs) == 1, "not before its time"
+            clock[0] += timedelta(seconds=11)
+            await until(jobs, state="failed", attempts=2)
+            assert len(person.legs) == 2
+            running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path: Path) -> None:
+    clock = [datetime.now(UTC)]
+    opens = clock[0] + timedelta(hours=9)
+
+    class Night:
+        async def permit(self, dial: Dial) -> Permit | Refused:
+            assert (dial.purpose, dial.agent) == ("callback", "agent")
+            return Refused("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
+
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _), asyncio.TaskGroup() as group:
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add(job(due=clock[0].timestamp()))
+            await jobs.add(job("old", due=clock[0].timestamp() - 90000))
+            running = group.create_task(dialler(world, clock, gate=Night(), latest=86400).run())
+            waiting = await until(jobs, state="planned", due=opens.timestamp())
+            assert (waiting.reason, waiting.attempts) == ("not permitted: it is night there", 0)
+            late = await until(jobs, state="failed")
+            assert late.reason == "too late: it was due 25 hours ago"
+            assert not person.legs
+            clock[0] = opens
+            await until(jobs, state="done")
+            assert len(person.legs) == 1
+            running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = [datetime.now(UTC)]
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            nobody = job("x", due=clock[0].timestamp())
+            nobody.agent = "nobody"
+            await jobs.add(nobody)
+            await jobs.add(job(due=clock[0].timestamp()))
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(dialler(world, clock).run())
+                failed = await until(jobs, agent="nobody", state="planned", attempts=1)
+                assert "there is no agent 'nobody'" in failed.reason
+                async with asyncio.timeout(20):
+                    while not person.legs:
+                        await asyncio.sleep(0.01)
+                running.cancel()
+            back = await until(jobs, agent="agent", state="planned")
+            assert (back.attempts, back.reason) == (0, "gateway stopped: the gateway was stopped")
+            async with asyncio.timeout(20):
+                while not person.ended:
+                    await asyncio.sleep(0.01)
+            assert person.ended[0].how == "CANCEL"
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sipgw.outbound.dialler.RENEW", 0.05)
+
+    async def scenario() -> None:
+        clock = [datetime.now(UTC)]
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "another")
+            await jobs.add(job(due=clock[0].timestamp()))
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(dialler(world, clock).run())
+                async with asyncio.timeout(20):
+                    while not person.legs:
+                        await asyncio.sleep(0.01)
+                    assert await jobs.claim("", clock[0] + timedelta(seconds=LEASE + 1))
+                    while not person.ended:
+                        await asyncio.sleep(0.01)
+                running.cancel()
+            assert person.ended[0].how == "CANCEL"
+            kept = await until(jobs, state="dialling", attempts=2)
+            assert kept.holder == "another"
+
+    asyncio.run(scenario())
+
+
+def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_left(tmp_path: Path) -> None:
+    class Away(Jobs):
+        asked: ClassVar[list[bool]] = []
+
+        async def claim(self, campaign: str, now: datetime, *, left: bool = True) -> Job | None:
+            self.asked.append(left)
+            if len(self.asked) == 1:
+                raise OperationalError("claim", None, OSError("it is away"))
+            return None
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            clock = [datetime.now(UTC)]
+            calling = Dialler(Away(world.gateway.store, "test"), world.gateway, "", Pace(), lambda: clock[0])
+            for passed in (0, 1, LEASE / 2 - 2, 2):
+                clock[0] += timedelta(seconds=passed)
+                await calling._claim()
+
+    asyncio.run(scenario())
+    assert Away.asked == [True, False, False, True]
+
+
+def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
+    from tests.interop.served import GATE, served
+
+    def rows() -> list[tuple[str, int]]:
+        with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+            return database.execute("SELECT state, attempts FROM jobs").fetchall()
+
+    async def plan(port: int) -> None:
+        from sipgw.store import Store, StoreOptions
+
+        async with Store(StoreOptions(str(tmp_path / "gateway.db"))) as store:
+            await Jobs(store, "").add(job())
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person:
+            more = f"""
+[[trunks]]
+name = "carrier"
+mode = "peer"
+networks = ["127.0.0.1/32"]
+domain = "127.0.0.1:{person.port}"
+caller_id = "+14155550199"
+{GATE}"""
+            await plan(person.port)
+
+            def killed() -> None:
+                with contextlib.suppress(AssertionError), served(tmp_path, more) as gateway:
+                    until = time.monotonic() + 20
+                    while not person.legs and time.monotonic() < until:
+                        time.sleep(0.05)
+                    gateway.process.kill()
+
+            await asyncio.to_thread(killed)
+            assert rows() == [("dialling", 1)]
+            with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+                database.execute("UPDATE jobs SET lease = lease - 3600")  # an hour goes by
+                database.commit()
+
+            def shortly(person: Callee, leg: Leg) -> None:
+                person.pick_up(leg)
+                person.after(1.0, Leg.hangup, leg)
+
+            person.takes = shortly
+
+            def again() -> None:
+                with served(tmp_path, more):
+                    until = time.monotonic() + 20
+                    while rows()[0][0] != "done" and time.monotonic() < until:
+                        time.sleep(0.05)
+
+            await asyncio.to_thread(again)
+            assert rows() == [("done", 2)]
+
+    asyncio.run(scenario())

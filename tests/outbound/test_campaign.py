@@ -1,0 +1,248 @@
+"""Campaigns: what is read from a CSV file, and rows that are called by one process and by several."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipgw.config import AgentOptions
+from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
+from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.sip.events import Phase
+from sipgw.sip.leg import Leg
+from sipgw.trunks.trunks import TrunkOptions
+from tests.callee import Callee, callee
+from tests.interop.served import CONFIG, GATE, free_port
+from tests.outbound.test_call_out import calling_out
+from tests.outbound.test_callbacks import dialler
+
+AGENT = AgentOptions(variables=("name",))
+TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
+
+
+def rows(text: str, trunk: TrunkOptions = TRUNK) -> list[Row | Broken]:
+    return list(read(text.splitlines(keepends=True), AGENT, trunk))
+
+
+def test_rows_become_people_to_be_called() -> None:
+    text = '\ufeffnumber,name,city\n+14155550100,Ann,Oslo\n"(415) 555-0101","Lee, Bob",\n\n'
+    assert rows(text) == [
+        Row(2, "+14155550100", {"name": "Ann"}),
+        Row(3, "+14155550101", {"name": "Lee, Bob"}),
+    ]
+    assert unused(["number", "name", "city", ""], AGENT) == ["city"]
+    assert rows("name;number\nAnn;+14155550100\n") == [Row(2, "+14155550100", {"name": "Ann"})]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("+14155550100", "1 columns instead of 2"),
+        ("+14155550100,Ann,more", "3 columns instead of 2"),
+        (",Ann", "no number"),
+        ("nobody,Ann", "is no telephone number"),
+        ("12,Ann", "too short or too long"),
+        ("+14155550100,", "the agent needs a value for name"),
+        ('+14155550100,"Ann', "unexpected end of data"),
+        ("+14155550100,A\x07nn", "without line breaks"),
+        ("+14155550100,A\ufffdnn", "not UTF-8"),
+        ("+1 415 555 0199,Ann", "the same number as in line 2"),
+        ("+14155550100," + "A" * 30_000, "longer than"),
+    ],
+)
+def test_a_broken_row_is_told_by_line_and_the_rest_runs(row: str, problem: str) -> None:
+    first, broken, last = rows(f"number,name\n+14155550199,Zoe\n{row}\n+14155550198,Eve\n")
+    assert isinstance(first, Row)
+    assert isinstance(last, Row)
+    assert isinstance(broken, Broken)
+    assert broken.line == 3
+    assert problem in broken.problem
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"), [("", "no column 'number'"), ("name,phone", "there are name, phone"),
+                            ("number,name,name", "two columns are called 'name'")],
+)  # fmt: skip
+def test_a_file_without_numbers_is_refused(header: str, problem: str) -> None:
+    with pytest.raises(FileError, match=problem):
+        rows(f"{header}\n+14155550100,Ann\n")
+
+
+def test_extensions_pass_where_the_trunk_takes_them() -> None:
+    pbx = TrunkOptions("pbx", "peer", networks=("192.0.2.1/32",), domain="pbx.example", number_format="as_dialled")
+    assert rows("number,name\n200,Ann\n", pbx) == [Row(2, "200", {"name": "Ann"})]
+
+
+@given(st.lists(st.text(max_size=60), max_size=20))
+def test_whatever_stands_in_a_file_is_read_or_told(lines: list[str]) -> None:
+    for one in rows("number,name\n" + "\n".join(lines)):
+        assert one.line >= 2
+
+
+def planned(count: int) -> list[Job]:
+    return [
+        Job(
+            campaign="c", key=str(at), number=f"+1415555{at:04}", agent="agent", due=datetime.now(UTC).timestamp(),
+            consent=True,
+        )
+        for at in range(count)
+    ]  # fmt: skip
+
+
+def says_no(_: Callee, leg: Leg) -> None:
+    leg.reject(603)
+
+
+def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_once(tmp_path: Path) -> None:
+    up: list[int] = []
+
+    def slowly(person: Callee, leg: Leg) -> None:
+        leg.ringing()
+        up.append(len([one for one in person.legs if one.phase is not Phase.ENDED]))
+        person.after(0.2, lambda one: one.reject(603), leg)
+
+    async def scenario() -> None:
+        async with callee(slowly) as person, calling_out(tmp_path, person) as (world, _):
+            store = world.gateway.store
+            assert await Jobs(store, "").add_all("c", planned(12)) == 12
+            assert await Jobs(store, "").add_all("c", planned(13)) == 1, "a file that has grown"
+            clock = [datetime.now(UTC)]
+            several = []
+            for number in range(2):
+                one = dialler(world, clock, "c", concurrent=2)
+                one._jobs.holder = f"process {number}"
+                several.append(one)
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+                for one in several:
+                    group.create_task(one.run(until_done=True))
+            called = sorted(leg.request.uri.user for leg in person.legs)
+            assert called == [f"+1415555{at:04}" for at in range(13)]
+            assert 2 <= max(up) <= 4
+            assert await Jobs(store, "").states() == {"c": {"failed": 13}}
+
+    asyncio.run(scenario())
+
+
+def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add_all("c", planned(2))
+            one: Dialler = dialler(world, [datetime.now(UTC)], "c", concurrent=1)
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+                running = group.create_task(one.run(until_done=True))
+                while not person.phones:
+                    await asyncio.sleep(0.02)
+                one.finish()
+                await asyncio.sleep(0.3)
+                assert not running.done()
+                person.legs[0].hangup()
+            assert await jobs.states() == {"c": {"done": 1, "planned": 1}}
+
+    asyncio.run(scenario())
+
+
+# The command
+
+
+def configured(folder: Path, port: int) -> None:
+    more = f"""
+[[trunks]]
+name = "carrier"
+mode = "peer"
+networks = ["127.0.0.1/32"]
+domain = "127.0.0.1:{port}"
+caller_id = "+14155550199"
+calls_per_second = 20
+"""
+    text = CONFIG.format(
+        ears="local", model="local", voice="local", port=free_port(), first=32000, last=32398,
+        database=folder / "gateway.db", more=more,
+    )  # fmt: skip
+    text = text.replace("[agent]", '[agent]\nvariables = ["name"]\noutbound_greeting = "Hello {{name}}."')
+    (folder / "sipgw.toml").write_text(text + GATE)
+    (folder / "people.csv").write_text(
+        "number,name,city\n+14155550101,Ann,x\n+14155550102,Bob,x\nbroken,Eve,x\n+14155550103,Cid,x\n+14155550104,,x\n"
+    )
+
+
+def campaign(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "sipgw", "campaign", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    import sqlite3
+
+    def takes(person: Callee, leg: Leg) -> None:
+        number = leg.request.uri.user
+        if number == "+14155550101":
+            leg.reject(603)
+        elif number == "+14155550103" and busy:
+            leg.reject(busy.pop())
+        elif ringing:
+            leg.ringing()
+        else:
+            person.pick_up(leg)
+            person.after(1.0, Leg.hangup, leg)
+
+    ringing, busy = [True], [486]
+
+    async def scenario() -> None:
+        async with callee(takes) as person:
+            configured(tmp_path, person.port)
+            first = campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10")
+            async with asyncio.timeout(60):
+                while len(person.legs) < 3:
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+            called = [leg.request.uri.user for leg in person.legs]
+            assert sorted(called) == ["+14155550101", "+14155550102", "+14155550103"]
+            with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+                database.execute("UPDATE jobs SET lease = lease - 3600, due = due - 3600")  # an hour goes by
+                database.commit()
+            ringing.clear()
+            both = [campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10") for _ in range(2)]
+            told = [await asyncio.to_thread(one.communicate, timeout=90) for one in both]
+            assert [one.returncode for one in both] == [0, 0], told
+            again = [leg.request.uri.user for leg in person.legs][3:]
+            assert sorted(again) == ["+14155550102", "+14155550103"], "each once, though two processes dial"
+            for printed, errors in told:
+                assert "people: 0 new rows, 3 of an earlier run" in printed
+                assert "people: 2 done, 1 failed" in printed
+                assert "left out line 4: 'broken' is no telephone number" in errors
+                assert "left out line 6: the agent needs a value for name" in errors
+                assert "no variable 'city'" in errors
+        shown = campaign(tmp_path, "status", "people").communicate(timeout=30)[0]
+        assert "+14155550101" in shown
+        assert "declined" in shown
+        assert "+14155550102" not in shown, "what is done needs nobody's eyes"
+        assert "people" in campaign(tmp_path, "status").communicate(timeout=30)[0]
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    configured(tmp_path, free_port())
+    (tmp_path / "empty.csv").write_text("name\nAnn\n")
+    for arguments, problem in (
+        (("empty.csv",), "there is no column 'number'"),
+        (("missing.csv",), "No such file"),
+        (("people.csv", "--agent", "nobody"), "there is no agent 'nobody'"),
+        (("people.csv", "--trunk", "moon"), "there is no trunk 'moon'"),
+        (("people.csv", "--name", "a/b"), "no name for a campaign"),
+    ):
+        ran = campaign(tmp_path, "run", *arguments)
+        errors = ran.communicate(timeout=30)[1]
+        assert ran.returncode == 2
+        assert problem in errors

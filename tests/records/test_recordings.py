@@ -1,0 +1,91 @@
+"""Recordings of whole calls: the options, the file, the record."""
+
+import asyncio
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from media.wav import HEADER
+from sipgw.config import ConfigError, parse
+from sipgw.records.recordings import RecordingOptions
+from tests.calls.test_cloud_call import every_code, records
+from tests.cloud import cloud
+from tests.fakes.elevenlabs import sound_of
+from tests.phone import calling
+
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_no_call_is_recorded_unless_a_folder_is_given():
+    assert RecordingOptions().path("1@a", BEGAN, "pbx", "100") == ""
+    assert parse("", "x", {}).recording == RecordingOptions()
+
+
+@pytest.mark.parametrize(
+    "call", ["../../etc/passwd", "/etc/passwd", "..", "a\0b", "a/b\\c", ".hidden", "x" * 5000, "", "é\n%s{call}"]
+)
+def test_whatever_the_call_id_the_file_is_inside_the_folder(tmp_path, call):
+    for name in ("{call}", "{caller}-{call}-{trunk}", "../{call}", "/var/{call}"):
+        path = Path(RecordingOptions(str(tmp_path), name).path(call, BEGAN, "pbx", call))
+        assert path.parent == tmp_path.resolve()
+        assert re.fullmatch(r"[A-Za-z0-9@+_-]{0,120}\.wav", path.name)
+
+
+def test_the_name_tells_start_and_call(tmp_path):
+    path = RecordingOptions(str(tmp_path)).path("a84b4c76@pc33.example.com", BEGAN, "pbx", "100")
+    assert Path(path).name == "20260102T030405-a84b4c76@pc33_example_com.wav"
+
+
+def test_opus_without_its_library_is_told_at_start(monkeypatch):
+    assert (
+        parse('[recording]\nfolder = "x"\nformat = "opus"', "x", {}).recording.path("1", BEGAN, "", "")[-6:] == "1.opus"
+    )
+    monkeypatch.setattr("sipgw.records.recordings.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install"):
+        parse('[recording]\nformat = "opus"', "sipgw.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("{began}", "needs {call}"), ("{call}{who}", "{who}"), ("{call", "read"), ("{call.x}", "{call.x}")],
+)
+def test_a_name_that_cannot_be_is_told_at_start(name, told):
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        parse(f'[recording]\nfolder = "x"\nname = "{name}"', "sipgw.toml", {})
+
+
+def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
+    async def scenario():
+        async with cloud(tmp_path, [], [], recording=RecordingOptions(str(tmp_path / "calls" / "new"))) as world:
+            async with calling(world.target, every_code):
+                await asyncio.sleep(3)
+            (record,) = await records(world.gateway)
+            return record, world.voice.texts
+
+    record, texts = asyncio.run(scenario())
+    (path,) = (tmp_path / "calls" / "new").iterdir()
+    assert record["media"]["recording"] == {"file": str(path)}
+    stereo = path.read_bytes()[HEADER:]
+    left, right = stereo[0::2], stereo[1::2]
+    assert b"".join(every_code(frame) for frame in range(60, 100)) in left
+    assert sound_of(texts[0]).strip(b"\xff")[:8000] in right
+    assert 2.5 * 8000 <= len(left) == len(right) <= 4 * 8000
+
+
+def test_a_folder_that_has_gone_costs_the_recording_and_not_the_call(tmp_path):
+    async def scenario():
+        async with cloud(tmp_path, [], [], recording=RecordingOptions(str(tmp_path / "calls"))) as world:
+            shutil.rmtree(tmp_path / "calls")
+            async with calling(world.target, every_code) as phone:
+                await asyncio.sleep(2)
+                heard = phone.heard()
+            (record,) = await records(world.gateway)
+            return record, heard, world.voice.texts
+
+    record, heard, texts = asyncio.run(scenario())
+    assert record["ending"] == "caller_hung_up"
+    assert record["media"]["recording"]["problem"] == "No such file or directory"
+    assert sound_of(texts[0]).strip(b"\xff")[:4000] in heard

@@ -1,0 +1,82 @@
+"""Calls over real SIP while the database is locked or gone: they are made and taken, and their records come later."""
+
+import asyncio
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sipgw.outbound.call_out import Errand
+from tests.callee import callee, rejecting
+from tests.cloud import Cloud
+from tests.outbound.test_call_out import NUMBER, calling_out, ended
+from tests.phone import calling
+
+SILENCE = b"\xff" * 160
+
+
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Somebody else writes, and does not come to an end."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def taken_away(database: Path) -> Iterator[None]:
+    """The disk of the database is gone."""
+    for path in database.parent.glob(f"{database.name}*"):
+        if path.is_file():
+            path.unlink()
+    database.mkdir()  # nothing can be opened there
+    yield
+    shutil.rmtree(database)
+
+
+async def call_in(world: Cloud) -> None:
+    """Somebody calls, hears the agent's first words and hangs up."""
+    async with calling(world.target, lambda _: SILENCE) as phone, asyncio.timeout(20):
+        while len(phone.received) < 10:
+            await asyncio.sleep(0.02)
+
+
+async def calls_both_ways(world: Cloud, legs: list[object], out: str) -> None:
+    """Who calls is answered; calls out are made as long as the do-not-call list can be read: the gate fails closed."""
+    await call_in(world)
+    ending = await ended(world, Errand(NUMBER, "agent"))
+    assert ending.kind == out
+    assert ("do-not-call list cannot be read" in ending.cause) == (out == "not_permitted")
+    assert len(legs) == (out == "busy")
+    async with asyncio.timeout(20):
+        while world.gateway.calls:
+            await asyncio.sleep(0.02)
+
+
+def test_while_the_database_is_locked_calls_go_on_and_their_records_are_written_later(tmp_path: Path) -> None:
+    async def scenario() -> list[tuple[str, str]]:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
+            with locked(Path(world.gateway.config.store.path)):
+                await calls_both_ways(world, person.legs, "busy")
+            calls: list[dict[str, Any]] = []
+            async with asyncio.timeout(90):  # it is tried every ten seconds
+                while len(calls) < 2:
+                    await asyncio.sleep(0.05)
+                    calls = [one for one in await world.gateway.store.calls() if one["ended"]]
+            return sorted((one["direction"], one["ending"]) for one in calls)
+
+    assert asyncio.run(scenario()) == [("in", "caller_hung_up"), ("out", "busy")]
+
+
+def test_while_the_database_is_gone_callers_are_answered_and_nobody_is_called(tmp_path: Path) -> None:
+    """What the deleted file took is gone with it; a server that comes back is in tests/interop/test_stack.py."""
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
+            with taken_away(Path(world.gateway.config.store.path)):
+                await calls_both_ways(world, person.legs, "not_permitted")
+
+    asyncio.run(scenario())
