@@ -1,8 +1,9 @@
 """The REST interface with keys, on a gateway with real calls: placed, listed, steered, handed over, looked up."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,25 @@ def pressed(person: Callee) -> list[int]:
     return list(dict(got).values())
 
 
+@dataclass
+class Crm:
+    """A program with three keys, one for each scope."""
+
+    client: httpx.AsyncClient
+    keys: dict[str, str]
+
+    async def ask(self, scope: str, method: str, path: str, **body: object) -> httpx.Response:
+        bearer = {"Authorization": f"Bearer {self.keys[scope]}"} if scope else {}
+        return await self.client.request(method, path, json=body or None, headers=bearer)
+
+
+@contextlib.asynccontextmanager
+async def crm(url: str, accounts: Accounts) -> AsyncIterator[Crm]:
+    keys = {scope: await accounts.add_key("crm", [f"calls:{scope}"]) for scope in ("read", "control", "place")}
+    async with httpx.AsyncClient(base_url=f"{url}api/v1", trust_env=False) as client:
+        yield Crm(client, keys)
+
+
 def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(tmp_path: Path) -> None:
     async def scenario(person: Callee, ann: Callee) -> None:
         desk = PersonOptions("billing", f"sip:ann@127.0.0.1:{ann.port}")
@@ -46,13 +66,8 @@ def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(
 
         async with calling_out(tmp_path, person, change=change) as (world, _), Dashboard(world.gateway, web) as there:
             accounts = Accounts(world.gateway.store)
-            keys = {scope: await accounts.add_key("crm", [f"calls:{scope}"]) for scope in ("read", "control", "place")}
-            async with httpx.AsyncClient(base_url=f"{there.url}api/v1", trust_env=False) as client:
-
-                async def ask(scope: str, method: str, path: str, **body: object) -> httpx.Response:
-                    bearer = {"Authorization": f"Bearer {keys[scope]}"} if scope else {}
-                    return await client.request(method, path, json=body or None, headers=bearer)
-
+            async with crm(there.url, accounts) as program:
+                ask = program.ask
                 assert (await ask("", "GET", "/live")).status_code == 401
                 assert (await ask("read", "POST", "/calls", to=NUMBER)).status_code == 403
                 placed = await ask("place", "POST", "/calls", to=NUMBER, consent=True)
