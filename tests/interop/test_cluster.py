@@ -105,18 +105,22 @@ def test_the_next_calls_of_a_gateway_that_was_killed_go_to_the_other(tmp_path: P
 
 
 def test_a_carrier_is_told_to_go_elsewhere_when_all_gateways_are_full(tmp_path: Path) -> None:
-    async def scenario(edge: Edge) -> CallFailed:
-        async with contextlib.AsyncExitStack() as talking:
+    async def refused(edge: Edge) -> int:
+        with pytest.raises(CallFailed) as failed:
+            async with calling(edge.agent, quiet):
+                pass
+        return failed.value.ended.status
+
+    async def scenario(edge: Edge) -> None:
+        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(LIMIT):
             for _ in range(2):
                 phone = await talking.enter_async_context(calling(edge.agent, quiet))
                 await more_sound(phone, 1)
-            with pytest.raises(CallFailed) as refused:
-                async with calling(edge.agent, quiet):
-                    pass
-        return refused.value
+            while "all gateways seem to be gone" not in edge.log.read_text():
+                assert await refused(edge) == 503, "not the 500 that proxies make of it"
 
     with cluster(tmp_path, "[admission]\nmax_calls = 1\n") as (edge, gateways):
-        assert asyncio.run(scenario(edge)).ended.status == 503, "not the 500 that proxies make of it"
+        asyncio.run(scenario(edge))
         for gateway in gateways:
             assert [line for line in gateway.log if "call sent elsewhere" in line and "[admission] max_calls" in line]
         assert "no gateway takes" in edge.log.read_text()
