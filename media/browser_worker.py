@@ -105,7 +105,8 @@ async def main(pipe: socket.socket, network: Network) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+        signal.signal(one, signal.SIG_IGN)
     raise_priority(PRIORITY)
     ports, addresses, stun = json.loads(sys.argv[2])
     known = Network(ports and tuple(ports), tuple(addresses), stun)

@@ -250,8 +250,8 @@ def main() -> None:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ):
+        signal.signal(one, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         serve(socket.socket(fileno=int(sys.argv[1])))
 

@@ -345,7 +345,8 @@ class Worker:
 
 def main() -> None:
     """Run the worker on the inherited socket whose descriptor is the first argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+        signal.signal(one, signal.SIG_IGN)
     raise_priority()
     gc.freeze()
     gc.disable()  # nothing here makes cycles, and a collection over five hundred calls would be heard

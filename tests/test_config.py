@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from agent.providers.local import models
 from sipgw.agents import providers
 from sipgw.agents.providers import choose
 from sipgw.config import KEYS as ALL_KEYS
@@ -36,6 +37,11 @@ def test_with_keys_in_the_environment_the_cloud_is_used_and_no_key_shows() -> No
     assert [choice.of(part) for part in PARTS] == ["assemblyai", "openai", "elevenlabs"]
     assert choice.notes == ()
     assert not any(key in repr(config) for key in KEYS.values())
+
+
+def test_who_starts_without_the_speech_packages_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(models.PACKAGES, "no_such_module", "what-is-missing")
+    assert "what-is-missing: pip install 'sipgw[local]'" in choose(parse("", "test", {})).notes[-1]
 
 
 @pytest.mark.parametrize("missing", KEYS)

@@ -182,6 +182,8 @@ def choose(config: Config) -> Choice:
             known = ", ".join(_VOICES)
             raise ConfigError(f"[[languages]] voice = {one.voice!r} is none of {known}, or there is no key for it")
     duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
+    if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
+        notes.append(f"{problem}; until then callers hear an apology")
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
 
 

@@ -154,7 +154,8 @@ class Worker:
 
 def main() -> None:
     """Serve on the inherited socket whose descriptor is the first argument; the second is the number of threads."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the gateway, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+        signal.signal(one, signal.SIG_IGN)
     os.nice(5)  # speech may wait a moment, the gateway and its packets may not
     pipe = socket.socket(fileno=int(sys.argv[1]))
     try:
