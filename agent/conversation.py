@@ -242,7 +242,7 @@ class Conversation:
                 case Decision.GIVE_UP:
                     self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
                 case Decision.GOODBYE_SILENCE | Decision.GOODBYE_OVERTIME:
-                    self._say_goodbye(persona.words(decision), Outcome(*FAREWELLS[decision]))
+                    self._say_goodbye(persona.words(decision), FAREWELLS[decision])
                 case Decision.END:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agent.records import Outcome
 from agent.stock import STOCK
 from agent.turns import Decision
 
@@ -16,10 +17,10 @@ _WORDS = {
     Decision.GOODBYE_OVERTIME: "goodbye_overtime",
 }
 FAREWELLS = {
-    Decision.GOODBYE_SILENCE: ("silence", "the caller said nothing"),
-    Decision.GOODBYE_OVERTIME: ("max_duration", "the call lasted too long"),
+    Decision.GOODBYE_SILENCE: Outcome("silence", "the caller said nothing"),
+    Decision.GOODBYE_OVERTIME: Outcome("max_duration", "the call lasted too long"),
 }
-"""How a call ends after them: kind and text of the `Outcome`."""
+"""How a call ends after them."""
 
 
 @dataclass(frozen=True)
