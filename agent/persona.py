@@ -21,6 +21,8 @@ class Persona:
     filler: str = _EN["filler"]
     """Said when a tool takes long."""
     reprompt: str = _EN["reprompt"]
+    again: str = _EN["again"]
+    """Said when the caller spoke, and nothing was understood."""
     goodbye_silence: str = _EN["goodbye_silence"]
     goodbye_overtime: str = _EN["goodbye_overtime"]
     apology: str = _EN["apology"]

@@ -158,7 +158,7 @@ class Admission:
             return None
         self.refusals.note(trunk.name, Refused.of(request, source, now, BUSY.status, why))
         if self._limits.lines.take(now):
-            log.warning("no room for a call", trunk=trunk.name, address=source.host, cause=why)
+            log.warning("call sent elsewhere", call=request.call_id, trunk=trunk.name, status=BUSY.status, why=why)
         return BUSY
 
     def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:

@@ -91,5 +91,5 @@ def test_one_more_gets_the_answer_that_fits(
 
     with capture_logs() as logs:
         asyncio.run(scenario())
-    causes = [line["cause"] for line in logs if line["event"] == "no room for a call"]
+    causes = [line["why"] for line in logs if line["event"] == "call sent elsewhere"]
     assert causes == ([why] if meanwhile else []), "what only memory keeps stands in the log"
