@@ -16,6 +16,7 @@ from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
+from agent.persona import FAREWELLS
 from agent.phrases import phrases_of, words_of
 from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
@@ -236,18 +237,12 @@ class Conversation:
                     self._prepare(text)
                 case Decision.ANSWER:
                     self._answer(text)
-                case Decision.GREET:
-                    self._recite(persona.greeting)
-                case Decision.REPROMPT:
-                    self._recite(persona.reprompt)
-                case Decision.ASK_AGAIN:
-                    self._recite(persona.again)
+                case Decision.GREET | Decision.REPROMPT | Decision.ASK_AGAIN:
+                    self._recite(persona.words(decision))
                 case Decision.GIVE_UP:
                     self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
-                case Decision.GOODBYE_SILENCE:
-                    self._say_goodbye(persona.goodbye_silence, Outcome("silence", "the caller said nothing"))
-                case Decision.GOODBYE_OVERTIME:
-                    self._say_goodbye(persona.goodbye_overtime, Outcome("max_duration", "the call lasted too long"))
+                case Decision.GOODBYE_SILENCE | Decision.GOODBYE_OVERTIME:
+                    self._say_goodbye(persona.words(decision), Outcome(*FAREWELLS[decision]))
                 case Decision.END:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()

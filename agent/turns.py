@@ -193,20 +193,7 @@ class Turns:
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
-        if event in (E.ONSET, E.NOTICED):
-            self._sound.begin(now)
-        elif event is E.QUIET:
-            self._sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
-        elif self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
-            self._sound.quiet_since = now
-        elif (
-            event is E.STARTED
-            and self._sound.quiet_since is None
-            and now < self._sound.onset + self.options.confirm_limit
-        ):
-            event = E.COLLIDED
-        if event in (E.NOTICED, E.WORDS, E.STABLE):
-            self._sound.noticed, event = True, E.ONSET if event is E.NOTICED else event
+        event = self._sense(event, now)
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
         if event is E.SILENCE and self._patience.at_end:
@@ -228,6 +215,21 @@ class Turns:
             self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
+
+    def _sense(self, event: Event, now: float) -> Event:
+        """Follow the caller's sound; returns what the event is in its light."""
+        sound = self._sound
+        if event in (E.ONSET, E.NOTICED):
+            sound.begin(now)
+        elif event is E.QUIET:
+            sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
+        elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
+            sound.quiet_since = now
+        elif event is E.STARTED and sound.quiet_since is None and now < sound.onset + self.options.confirm_limit:
+            return E.COLLIDED
+        if event in (E.NOTICED, E.WORDS, E.STABLE):
+            sound.noticed = True
+        return E.ONSET if event is E.NOTICED else event
 
     def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a transcript arrive; what it means depends on what the agent is saying.

@@ -1,7 +1,8 @@
 """Ears that stand in for each other within a call, without losing the caller's words.
 
 The sound since the last complete turn is kept; ears that fail, or turn out to be deaf, are replaced by the next ones,
-which hear it again. If there are no others, deaf ones are replaced by another session of the same. Positions are samples since the first `hear`.
+which hear it again. If there are no others, deaf ones are replaced by another session of the same. Positions are
+samples since the first `hear`.
 """
 
 import asyncio
