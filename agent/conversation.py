@@ -16,7 +16,7 @@ from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
-from agent.persona import Persona
+from agent.persona import FAREWELLS
 from agent.phrases import phrases_of, words_of
 from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
@@ -28,8 +28,6 @@ from agent.turns import Decision, Event, State, TurnOptions
 
 log = structlog.get_logger()
 T = TypeVar("T")
-
-__all__ = ["Conversation", "Outcome", "Persona"]
 
 
 class Conversation:
@@ -71,7 +69,7 @@ class Conversation:
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        connect = transfer and self._hand_over
+        connect = (lambda outcome: self._spawn(self._connect(outcome))) if transfer else None
         self.steering = Steering(line, self._floor, self._agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
 
@@ -186,7 +184,7 @@ class Conversation:
 
     def _understand(self, event: EarsEvent) -> None:
         if isinstance(event, Onset):
-            self._handle(Event.ONSET)
+            self._handle(Event.NOTICED)
             if not self._listening.activity.active:
                 self._handle(Event.QUIET)
             return
@@ -239,12 +237,12 @@ class Conversation:
                     self._prepare(text)
                 case Decision.ANSWER:
                     self._answer(text)
-                case Decision.GREET | Decision.REPROMPT:
-                    self._recite(persona.greeting if decision is Decision.GREET else persona.reprompt)
-                case Decision.GOODBYE_SILENCE:
-                    self._say_goodbye(persona.goodbye_silence, Outcome("silence", "the caller said nothing"))
-                case Decision.GOODBYE_OVERTIME:
-                    self._say_goodbye(persona.goodbye_overtime, Outcome("max_duration", "the call lasted too long"))
+                case Decision.GREET | Decision.REPROMPT | Decision.ASK_AGAIN:
+                    self._recite(persona.words(decision))
+                case Decision.GIVE_UP:
+                    self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
+                case Decision.GOODBYE_SILENCE | Decision.GOODBYE_OVERTIME:
+                    self._say_goodbye(persona.words(decision), FAREWELLS[decision])
                 case Decision.END:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()
@@ -318,7 +316,7 @@ class Conversation:
         if outcome is not None and outcome.kind == "transfer":
             # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
             control.outcome, control.connecting = None, True
-            self._hand_over(outcome)
+            self._spawn(self._connect(outcome))
         elif outcome is not None:
             self._floor.end(outcome)
         else:
@@ -341,9 +339,6 @@ class Conversation:
             self._report(Interrupted(turn.heard))
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
-
-    def _hand_over(self, outcome: Outcome) -> None:
-        self._spawn(self._connect(outcome))
 
     async def _connect(self, outcome: Outcome) -> None:
         """Transfer the caller; if that fails, say so and go on."""

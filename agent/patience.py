@@ -17,6 +17,8 @@ class Patience:
     limit: float
     """Longest pause in the middle of a sentence that is waited for, in seconds."""
     asked: int = 0
+    unheard: int = 0
+    """How often in a row it spoke and nothing was understood."""
     away: bool = False
     """Whether it has put us on hold, and need not say anything."""
     wait: float = 0.0

@@ -6,6 +6,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "en": {
         "filler": "One moment, please.",
         "reprompt": "Are you still there?",
+        "again": "I am sorry, I did not catch that. Could you say it again?",
         "goodbye_silence": "I cannot hear you, so I will hang up now. Goodbye.",
         "goodbye_overtime": "I am sorry, our time is up. Please call again. Goodbye.",
         "apology": "I am sorry, I have a technical problem. Please call again later. Goodbye.",
@@ -15,6 +16,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "es": {
         "filler": "Un momento, por favor.",
         "reprompt": "¿Sigue usted ahí?",
+        "again": "Disculpe, no le he entendido. ¿Puede repetirlo?",
         "goodbye_silence": "No le oigo, así que voy a colgar. Adiós.",
         "goodbye_overtime": "Lo siento, se nos ha acabado el tiempo. Vuelva a llamar, por favor. Adiós.",
         "apology": "Lo siento, tengo un problema técnico. Vuelva a llamar más tarde, por favor. Adiós.",
@@ -24,6 +26,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "filler": "Un instant, s'il vous plaît.",
         "reprompt": "Êtes-vous toujours là ?",
+        "again": "Je suis désolé, je n'ai pas compris. Pouvez-vous répéter ?",
         "goodbye_silence": "Je ne vous entends pas, je vais donc raccrocher. Au revoir.",
         "goodbye_overtime": "Je suis désolé, notre temps est écoulé. Merci de rappeler. Au revoir.",
         "apology": "Je suis désolé, j'ai un problème technique. Merci de rappeler plus tard. Au revoir.",
@@ -35,6 +38,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "de": {
         "filler": "Einen Moment, bitte.",
         "reprompt": "Sind Sie noch da?",
+        "again": "Entschuldigung, das habe ich nicht verstanden. Können Sie es bitte wiederholen?",
         "goodbye_silence": "Ich kann Sie nicht hören und lege jetzt auf. Auf Wiederhören.",
         "goodbye_overtime": "Es tut mir leid, unsere Zeit ist um. Bitte rufen Sie wieder an. Auf Wiederhören.",
         "apology": "Es tut mir leid, ich habe ein technisches Problem. Bitte rufen Sie später an. Auf Wiederhören.",
@@ -46,6 +50,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "pt": {
         "filler": "Um momento, por favor.",
         "reprompt": "Ainda está aí?",
+        "again": "Desculpe, não percebi. Pode repetir, por favor?",
         "goodbye_silence": "Não consigo ouvir, por isso vou desligar. Até logo.",
         "goodbye_overtime": "Desculpe, o nosso tempo acabou. Ligue novamente, por favor. Até logo.",
         "apology": "Desculpe, estou com um problema técnico. Ligue mais tarde, por favor. Até logo.",
@@ -55,6 +60,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "it": {
         "filler": "Un momento, per favore.",
         "reprompt": "È ancora in linea?",
+        "again": "Mi scusi, non ho capito. Può ripetere?",
         "goodbye_silence": "Non la sento, quindi riaggancio. Arrivederci.",
         "goodbye_overtime": "Mi dispiace, il nostro tempo è finito. Richiami, per favore. Arrivederci.",
         "apology": "Mi dispiace, ho un problema tecnico. Richiami più tardi, per favore. Arrivederci.",
@@ -64,6 +70,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
     "hi": {
         "filler": "एक क्षण रुकिए।",
         "reprompt": "क्या आप लाइन पर हैं?",
+        "again": "माफ़ कीजिए, मैं समझ नहीं पाई। क्या आप फिर से कहेंगे?",
         "goodbye_silence": "मुझे आपकी आवाज़ नहीं आ रही है, इसलिए मैं फ़ोन रख रही हूँ। नमस्ते।",
         "goodbye_overtime": "माफ़ कीजिए, हमारा समय पूरा हो गया। कृपया दोबारा फ़ोन कीजिए। नमस्ते।",
         "apology": "माफ़ कीजिए, एक तकनीकी समस्या है। कृपया बाद में फ़ोन कीजिए। नमस्ते।",

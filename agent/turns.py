@@ -7,6 +7,8 @@ is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on wh
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.caller_sound import Sound
+from agent.keypad import Keypad
 from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
 
@@ -18,6 +20,10 @@ DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 LATE = 3.0
 """Seconds for which words that were answered already may still come from the ears."""
+UNHEARD_AFTER = 1.7
+"""Seconds of quiet after somebody spoke in which ears that are well have reported words."""
+ASKED_AGAIN = 2
+"""How often in a row the caller is asked to say it again; after that the ears have failed."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -71,6 +77,7 @@ class State(Enum):
 class Event(Enum):
     """What happened."""
 
+    NOTICED = "the ears notice that the caller makes a sound"
     ONSET = "the caller makes a sound"
     QUIET = "the sound has ended"
     WORDS = "words of the caller"
@@ -83,6 +90,7 @@ class Event(Enum):
     DONE = "the agent has said everything"
     UNCONFIRMED = "no words came with the sound"
     SILENCE = "the caller says nothing"
+    UNHEARD = "the caller spoke, and the ears report no words"
     OVERTIME = "the call has lasted long enough"
 
 
@@ -97,6 +105,8 @@ class Decision(Enum):
     DISCARD = "throw the unspoken reply away"
     GREET = "greet the caller"
     REPROMPT = "ask whether somebody is there"
+    ASK_AGAIN = "ask the caller to say it again"
+    GIVE_UP = "take the ears for deaf"
     GOODBYE_SILENCE = "say goodbye to nobody"
     GOODBYE_OVERTIME = "say goodbye because it is late"
     END = "hang up"
@@ -112,6 +122,7 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.LISTENING, E.STARTED): (S.SPEAKING, ()),
     (S.LISTENING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.LISTENING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
+    (S.LISTENING, E.UNHEARD): (S.LISTENING, (D.ASK_AGAIN,)),
     (S.HEARING, E.QUIET): (S.LISTENING, ()),
     (S.HEARING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.HEARING, E.FINAL): (S.THINKING, (D.ANSWER,)),
@@ -160,41 +171,6 @@ TIMEOUTS = {
 _OVERTIME = (S.CLOSING, (D.GOODBYE_OVERTIME,))
 
 
-class Keypad:
-    """Keys being pressed, until they are complete."""
-
-    def __init__(self, pause: float, most: int) -> None:
-        self.complete_at: float | None = None
-        """When the keys count as complete; None when there are none."""
-        self._pause = pause
-        self._most = most
-        self._keys = ""
-
-    def press(self, key: str, now: float) -> None:
-        """Add a key; more than `most` are dropped."""
-        self._keys = (self._keys + key)[: self._most]
-        self.complete_at = now + self._pause
-
-    def take(self) -> str:
-        """All keys; the next begin anew."""
-        keys, self._keys, self.complete_at = self._keys, "", None
-        return keys
-
-
-@dataclass
-class Sound:
-    """The caller's, as far as it matters here."""
-
-    onset: float
-    quiet_since: float | None
-    """Since when neither a sound nor words come; None while there is a sound."""
-    words: str = ""
-    """What was understood of it, as long as the ears do not say that it is all."""
-    answered: tuple[str, ...] = ()
-    """Words that were answered without the ears having said so: they may still do."""
-    answered_at: float = 0.0
-
-
 class Turns:
     """The turn-taking of one call."""
 
@@ -217,20 +193,16 @@ class Turns:
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
-        if event is E.ONSET:
-            self._sound.onset, self._sound.quiet_since = now, None
-        elif event is E.QUIET or (self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE)):
-            self._sound.quiet_since = now
-        elif (
-            event is E.STARTED
-            and self._sound.quiet_since is None
-            and now < self._sound.onset + self.options.confirm_limit
-        ):
-            event = E.COLLIDED
+        event = self._sense(event, now)
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
         if event is E.SILENCE and self._patience.at_end:
             return self._go(now, S.CLOSING, (D.GOODBYE_SILENCE,))
+        if event is E.UNHEARD:
+            self._sound.settle(now)
+            self._patience.unheard += 1
+            if self._patience.unheard > ASKED_AGAIN:
+                return (D.GIVE_UP,)
         row = TABLE.get((self.state, event))
         if row is None:
             return ()
@@ -240,9 +212,24 @@ class Turns:
             self._patience.answered()
         self._patience.asked += event is E.SILENCE
         if D.ANSWER in row[1]:
-            self._patience.asked = 0
+            self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
+
+    def _sense(self, event: Event, now: float) -> Event:
+        """Follow the caller's sound; returns what the event is in its light."""
+        sound = self._sound
+        if event in (E.ONSET, E.NOTICED):
+            sound.begin(now)
+        elif event is E.QUIET:
+            sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
+        elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
+            sound.quiet_since = now
+        elif event is E.STARTED and sound.quiet_since is None and now < sound.onset + self.options.confirm_limit:
+            return E.COLLIDED
+        if event in (E.NOTICED, E.WORDS, E.STABLE):
+            sound.noticed = True
+        return E.ONSET if event is E.NOTICED else event
 
     def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a transcript arrive; what it means depends on what the agent is saying.
@@ -250,6 +237,7 @@ class Turns:
         Returns the words that the decisions are about, and the decisions.
         """
         words = words_of(text)
+        self._sound.settle(now)
         if answered := self._sound.answered:
             if tuple(words) == answered[: len(words)] and now < self._sound.answered_at + LATE:
                 return text, ()
@@ -300,6 +288,7 @@ class Turns:
 
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a key be pressed; returns the completed input, if this completes it, and what to do."""
+        self._sound.settle(now)
         if key == "#":
             return self._take_digits(now)
         self._keys.press(key, now)
@@ -346,7 +335,9 @@ class Turns:
                 self._sound.answered_at = now
                 self._kept = f"{self._kept} {text}".strip()
                 return self._take_kept(now)
-            return self._take_kept(now) if self.state is S.DICTATING else ("", self.handle(TIMEOUTS[self.state], now))
+            if self.state is S.DICTATING:
+                return self._take_kept(now)
+            return "", self.handle(E.UNHEARD if self._unheard else TIMEOUTS[self.state], now)
         return "", ()
 
     def _state_ends(self) -> float | None:
@@ -359,6 +350,8 @@ class Turns:
                 # Ears wait longer for the rest of a number themselves: 1.8 s of silence and the time to decode it.
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
+            case S.LISTENING if self._unheard and quiet_since is not None:
+                return quiet_since + UNHEARD_AFTER
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:
@@ -374,6 +367,12 @@ class Turns:
             case S.CLOSING:
                 return self._since + FAREWELL_LIMIT
         return None
+
+    @property
+    def _unheard(self) -> bool:
+        """Whether words are overdue. Ears that wait by themselves may take their time for what they have noticed."""
+        sound = self._sound
+        return self.state is S.LISTENING and sound.unheard and not (sound.noticed and not self.options.final_limit)
 
     def _take_digits(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         keys = self._keys.take()
@@ -393,7 +392,9 @@ class Turns:
         return len(words) >= 1 + final and f" {' '.join(words)} " in said
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
-        if state is not self.state or D.REPROMPT in decisions:
+        if state is not self.state or D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
             self._since = now
+        if state not in (S.LISTENING, S.HEARING):
+            self._sound.settle(now)
         self.state = state
         return decisions

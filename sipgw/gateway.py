@@ -312,7 +312,7 @@ class Gateway:
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
             raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
         if (spent := self.desk.limits.own.budget()) is not None:
-            raise NotDialled(spent.reason)
+            raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
         if trunk is None:

@@ -39,12 +39,13 @@ class FailoverOptions:
     """Seconds that a voice has for the first sound of a sentence."""
     deaf_after: float = 3.0
     """Seconds of speech of which the ears report nothing at all."""
+    unheard_after: float = 1.0
+    """Seconds of silence after speech of which the ears report nothing at all."""
     stuck_after: float = 7.0
     """Seconds of silence for which the ears keep a turn open; above every provider's own limit."""
 
     def __post_init__(self) -> None:
-        limits = (self.open_limit, self.first_token, self.first_sound, self.deaf_after, self.stuck_after)
-        if min(limits) <= 0:
+        if min(vars(self).values()) <= 0:
             raise ValueError("durations must be positive")
 
 

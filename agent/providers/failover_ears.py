@@ -1,7 +1,8 @@
 """Ears that stand in for each other within a call, without losing the caller's words.
 
 The sound since the last complete turn is kept; ears that fail, or turn out to be deaf, are replaced by the next ones,
-which hear it again. Positions are samples since the first `hear`.
+which hear it again. If there are no others, deaf ones are replaced by another session of the same. Positions are
+samples since the first `hear`.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import structlog
 
 from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
+from agent.limits import OPEN
 from agent.line import SAMPLE_RATE
 from agent.providers.failover import FailoverOptions
 from agent.providers.health import Health
@@ -23,6 +25,9 @@ KEPT = 2 * SAMPLE_RATE
 
 TURN_KEPT = 30 * SAMPLE_RATE
 """Samples kept of a turn."""
+
+SPEECH = SAMPLE_RATE * 6 // 10
+"""Samples of speech that are more than a cough: words should come of it."""
 
 GOODBYE = 0.05
 """Seconds that ears which failed get to say goodbye."""
@@ -71,6 +76,8 @@ class Kept:
             return ""
         if not self._turn and self._spoken >= self._options.deaf_after * SAMPLE_RATE:
             return f"reported nothing of {self._options.deaf_after:g} s of speech"
+        if not self._turn and self._spoken >= SPEECH and self._quiet >= self._options.unheard_after * SAMPLE_RATE:
+            return f"reported nothing of what was said until {self._options.unheard_after:g} s ago"
         if self._turn and self._quiet >= self._options.stuck_after * SAMPLE_RATE:
             return f"did not end a turn for {self._options.stuck_after:g} s"
         return ""
@@ -121,7 +128,7 @@ class FailoverEars:
         problem = self._kept.hear(ulaw)
         if self._ears is not None:
             self._ears.hear(ulaw)
-            if problem and len(self._order) > 1 and self._patience is not None and not self._deaf:
+            if problem and self._patience is not None and not self._deaf:
                 self._deaf = problem
                 self._patience.reschedule(self._now())
 
@@ -187,6 +194,8 @@ class FailoverEars:
         self._ears = None
         if not self._deaf:  # of what may have been noise no other call needs to know
             self._health.failed(self._order[0], error, self._now())
+        elif len(self._order) == 1:
+            self._order *= 2  # another session may hear
         try:
             await self._pass_on(error)
         except ProviderError:
@@ -209,14 +218,15 @@ class FailoverEars:
         """Open the first ears in order that can be had, and have them hear what is not settled."""
         number = self._order[0]
         ears = self._makers[number]()
+        patience = self._options.open_limit if len(self._makers) > 1 else OPEN
         self.name = ears.name
         if self._language:
             ears.attend(self._language)
         try:
-            async with asyncio.timeout(self._options.open_limit):
+            async with asyncio.timeout(patience):
                 await ears.open()
         except (ProviderError, TimeoutError) as error:
-            limit = f"not ready within {self._options.open_limit:g} s"
+            limit = f"not ready within {patience:g} s"
             fault = error if isinstance(error, ProviderError) else ProviderError(ears.name, limit)
             self._health.failed(number, fault, self._now())
             await ears.close()

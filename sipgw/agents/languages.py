@@ -21,6 +21,8 @@ class LanguageOptions:
     """Said when a tool takes long; this and all below have a default in every language."""
     reprompt: str = ""
     """Asks whether somebody is there."""
+    again: str = ""
+    """Asks the caller to say something once more."""
     goodbye_silence: str = ""
     """Said to nobody before hanging up."""
     goodbye_overtime: str = ""

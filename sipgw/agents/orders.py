@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from agent.conversation import Persona
+from agent.persona import Persona
 from agent.tools import Tool, ToolError, tool
 from sipgw.agents.agents import filled
 from sipgw.agents.languages import translations

@@ -243,7 +243,8 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         thinking = await _models(config, choice.model)
-        providers = assembled(hearing, thinking, (), config.failover, speech)
+        again = choice.ears != ("local",)
+        providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
         stack.push_async_callback(providers.model.close)
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
@@ -266,14 +267,19 @@ def assembled(
     speaking: Sequence[Callable[[], Voice]],
     options: FailoverOptions,
     speech: LocalSpeech | None = None,
+    *,
+    again: bool = False,
 ) -> Providers:
-    """Single providers, put together: of each part the next one stands in where one fails."""
+    """Single providers, put together: of each part the next one stands in where one fails.
+
+    `again` is whether single ears that report nothing get another session.
+    """
     hearing, speaking = list(map(seen_ears, hearing)), list(map(seen_voice, speaking))
     thinking = list(map(WitnessedModel, thinking))
     ears_health, voice_health = Health(len(hearing)), Health(len(speaking))
 
     def ears() -> Ears:
-        return hearing[0]() if len(hearing) == 1 else FailoverEars(hearing, ears_health, options)
+        return FailoverEars(hearing, ears_health, options) if again or len(hearing) > 1 else hearing[0]()
 
     def voice(language: str) -> Voice:
         return speaking[0]() if len(speaking) == 1 else FailoverVoice(speaking, voice_health, options)

@@ -201,7 +201,11 @@ class Stage:
 
         models = [make() for make in made("model", RecordedModel)]
         return assembled(
-            made("ears", RecordedEars), models, made("voice", RecordedVoice), self._bundle.setting.failover
+            made("ears", RecordedEars),
+            models,
+            made("voice", RecordedVoice),
+            self._bundle.setting.failover,
+            again=script.again("ears"),
         )
 
     def _on_media(self, event: media.MediaEvent) -> None:

@@ -73,6 +73,10 @@ class Script:
         """The providers of a part, in the order in which they were first asked."""
         return list(dict.fromkeys(answer.asked["name"] for answer in self._answers[part]))
 
+    def again(self, part: str) -> bool:
+        """Whether a provider of that part was asked more than once."""
+        return len(self._answers[part]) > len(self.names(part))
+
     def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> Answer | None:
         """The first answer to a question that `fits` by the first, else by the next of these; each is given once.
 

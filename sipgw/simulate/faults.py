@@ -31,7 +31,7 @@ def _refused(part: str) -> ProviderError:
 
 
 class FaultyEars:
-    """Ears whose words come late in every second turn, or which are lost."""
+    """Ears whose words come late in every second turn, or which are lost, or turn deaf."""
 
     def __init__(self, ears: Ears, options: ProviderOptions) -> None:
         self.name, self.patient = ears.name, ears.patient
@@ -73,6 +73,8 @@ class FaultyEars:
                 raise ProviderError(self.name, "the session was lost (simulated)") from None
             if event is None:
                 return
+            if 0 < self._options.ears_deaf * SAMPLE_RATE <= self._heard:
+                continue
             if isinstance(event, Transcript) and event.final:
                 turns += 1
                 if turns % 2 == 0:

@@ -47,6 +47,8 @@ class ProviderOptions:
     """How long the words of every second turn are held back."""
     ears_lost: float = 0.0
     """The ears are lost for good when they have been given so many seconds of sound; 0 is never."""
+    ears_deaf: float = 0.0
+    """The ears report nothing any more when they have been given so many seconds of sound; 0 is never."""
     tts_slow: float = 0.0
     """How much later the sound of each sentence begins."""
     llm_slow: float = 0.0
@@ -59,8 +61,8 @@ class ProviderOptions:
     def __post_init__(self) -> None:
         if not all(0 <= late <= 60 for late in (self.stt_stall, self.llm_slow, self.tts_slow)):
             raise ValueError("stt_stall, llm_slow and tts_slow must be from 0 to 60 s")
-        if not 0 <= self.ears_lost <= 3600:
-            raise ValueError("ears_lost must be at most an hour")
+        if not all(0 <= after <= 3600 for after in (self.ears_lost, self.ears_deaf)):
+            raise ValueError("ears_lost and ears_deaf must be at most an hour")
         if not 0 <= self.tts_drop <= 1:
             raise ValueError("tts_drop must be from 0 to 1")
 

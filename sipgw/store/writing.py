@@ -50,7 +50,7 @@ class Writer:
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
         self.sure = False
-        """Whether we know how far the spool was read: not at the start, nor after a batch of which nothing was heard."""
+        """Whether it is known how far the spool was read: not at the start, nor after a batch without an answer."""
         self._rows_of: dict[str, str] = {}
         """Rows of calls whose identity an earlier call had; whoever calls chooses it."""
 

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.conversation import Conversation, Persona
+from agent.conversation import Conversation
 from agent.errors import ProviderError
+from agent.persona import Persona
 from agent.records import (
     Outcome,
     Report,

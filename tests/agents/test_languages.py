@@ -48,7 +48,7 @@ def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
     ]
     assert options[""].voice_id == options["it"].voice_id == "anna", "that of the first language"
     assert voices["hi"].name.startswith("cartesia/"), "and the agent's own stands in for it"
-    assert ears._session._options.languages == ("en", "es", "hi")
+    assert ears._makers[0]()._session._options.languages == ("en", "es", "hi")
 
 
 def test_sentences_are_those_of_the_language_unless_changed() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.conversation import Persona
+from agent.persona import Persona
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer

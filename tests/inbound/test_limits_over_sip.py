@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sipgw.billing.prices import PriceOptions
 from sipgw.config import Config
@@ -88,4 +89,7 @@ def test_one_more_gets_the_answer_that_fits(
                     await asyncio.sleep(0.02)
             assert why in refused[0]["cause"]
 
-    asyncio.run(scenario())
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    causes = [line["why"] for line in logs if line["event"] == "call sent elsewhere"]
+    assert causes == ([why] if meanwhile else []), "what only memory keeps stands in the log"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.conversation import Persona
+from agent.persona import Persona
 from media.g711 import FRAME
 from sipgw.billing.prices import PriceOptions
 from sipgw.events import CallTransferred, Event

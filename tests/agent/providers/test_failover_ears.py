@@ -181,6 +181,50 @@ def test_ears_that_report_nothing_of_speech_are_deaf():
     assert order == [0, 1]  # it may have been noise
 
 
+def test_ears_that_report_nothing_of_what_was_said_are_deaf_a_second_after_its_end():
+    """Those after them hear it again in time for the caller to be answered within three seconds."""
+    first, second = FakeEars("one"), FakeEars("two", (1500, final("Where is my order?", 1.4)))
+    ulaw = QUIET + sound(1000)
+
+    async def scenario(ears, events):
+        await feed(ears, ulaw + b"\xff" * 12000)
+        return await events.next()
+
+    assert hearing(first, second, scenario=scenario).text == "Where is my order?"
+    assert second.sound.startswith(ulaw)
+    assert len(first.sound) == len(ulaw) + OPTIONS.unheard_after * 8000
+
+
+def test_a_cough_of_which_nothing_is_reported_makes_nobody_deaf():
+    first, second = FakeEars("one"), FakeEars("two")
+    hearing(first, second, scenario=lambda ears, _: feed(ears, QUIET + sound(400) + b"\xff" * 32000))
+    assert not second.sound
+
+
+def test_single_ears_that_are_deaf_get_another_session_which_hears_it_again():
+    sessions = [FakeEars("one"), FakeEars("one", (1500, final("Where is my order?", 1.4))), FakeEars("one")]
+    made = iter(sessions)
+    both = FailoverEars([lambda: next(made)], Health(1), OPTIONS)
+
+    async def scenario(ears, events):
+        await feed(ears, QUIET + sound(1000) + b"\xff" * 12000)
+        return await events.next()
+
+    assert run(listen(both, scenario)).text == "Where is my order?"
+    assert [one.closed for one in sessions] == [1, 1, 0]
+
+
+def test_single_ears_that_are_lost_are_lost():
+    both = FailoverEars([lambda: FakeEars("one", (400, LOST))], Health(1), OPTIONS)
+
+    async def scenario(ears, events):
+        await feed(ears, sound(1500))
+        with pytest.raises(ProviderError, match="connection lost"):
+            await events.next()
+
+    run(listen(both, scenario))
+
+
 def test_noise_that_nobody_understands_is_no_reason_to_go_on_changing():
     ears = [FakeEars(name) for name in ("one", "two", "three")]
 

@@ -1,0 +1,52 @@
+"""The caller's sound as turn-taking needs it: when it came, and whether the ears made anything of it. Sans-IO."""
+
+from dataclasses import dataclass
+
+AROUND = 0.2
+"""Seconds by which the time from onset to quiet is longer than the sound: the hangover of the detector, less what it
+needs to notice."""
+SPEECH = 0.8
+"""Seconds of sound that are more than a cough or a click: words should come of it."""
+FORGOTTEN = 4.0
+"""Seconds of quiet after which a sound of which nothing came does not matter any more."""
+
+
+@dataclass
+class Sound:
+    """What there is to know of it."""
+
+    onset: float
+    quiet_since: float | None
+    """Since when neither a sound nor words come; None while there is a sound."""
+    words: str = ""
+    """What was understood of it, as long as the ears do not say that it is all."""
+    answered: tuple[str, ...] = ()
+    """Words that were answered without the ears having said so: they may still do."""
+    answered_at: float = 0.0
+    noticed: bool = False
+    """Whether the ears noticed, at least, that there was something."""
+    _began: float = 0.0
+    _unheard: float = 0.0
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the caller must have said something of which the ears report no words."""
+        return self._unheard >= SPEECH
+
+    def begin(self, now: float) -> None:
+        """It begins, or is noticed once more."""
+        if self.quiet_since is not None:
+            if now >= self.quiet_since + FORGOTTEN:
+                self.settle(now)
+            self._began = now
+        self.onset, self.quiet_since = now, None
+
+    def end(self, now: float, listening_since: float | None) -> None:
+        """It ends; what of it came since we listen should have words."""
+        if self.quiet_since is None and listening_since is not None:
+            self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
+        self.quiet_since = now
+
+    def settle(self, now: float) -> None:
+        """Whatever it was until now, it has been dealt with."""
+        self._unheard, self._began, self.noticed = 0.0, now, False

@@ -1,0 +1,104 @@
+"""Ears that report nothing of what the caller said: told from a cough, asked about, given up. The table's part."""
+
+import pytest
+
+from agent.caller_sound import FORGOTTEN
+from agent.turns import UNHEARD_AFTER, Decision, Event, State, TurnOptions, Turns
+from agent.vad import HANGOVER, ONSET
+
+OPTIONS = TurnOptions(final_limit=0)
+"""Of ears that are patient."""
+
+
+def spoke(subject: Turns, at: float, seconds: float) -> float:
+    """Somebody makes a sound of which the ears report nothing; returns when it is known to have ended."""
+    subject.handle(Event.ONSET, at + ONSET)
+    subject.handle(Event.QUIET, at + seconds + HANGOVER)
+    return at + seconds + HANGOVER
+
+
+def test_whoever_spoke_without_the_ears_reporting_words_is_asked_to_say_it_again_and_then_the_ears_are_given_up() -> (
+    None
+):
+    subject, at = Turns(TurnOptions(), 0.0), 10.0
+    for decision in (Decision.ASK_AGAIN, Decision.ASK_AGAIN, Decision.GIVE_UP):
+        due = spoke(subject, at, 1.2) + UNHEARD_AFTER
+        assert subject.deadline == due
+        assert due - (at + 1.2) <= 2.0, "a second is left for the voice"
+        assert subject.handle_timer(due - 0.01) == ("", ())
+        assert subject.handle_timer(due) == ("", (decision,))
+        subject.handle(Event.STARTED, due + 0.3)
+        subject.done(due + 2.0)
+        at = due + 3.0
+
+
+def test_words_that_are_understood_make_good_what_was_not() -> None:
+    subject, at = Turns(TurnOptions(), 0.0), 10.0
+    for _ in range(5):
+        due = spoke(subject, at, 1.2) + UNHEARD_AFTER
+        assert subject.handle_timer(due)[1] == (Decision.ASK_AGAIN,)
+        subject.hear("Where is my order?", final=True, stable=False, now=due + 1.0)
+        subject.handle(Event.STARTED, due + 1.3)
+        subject.done(due + 2.0)
+        at = due + 3.0
+
+
+def test_a_cough_or_two_are_no_words() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    quiet = spoke(subject, 10.0, 0.4)
+    assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
+    quiet = spoke(subject, 11.5, 0.3)
+    assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
+
+
+def test_short_words_that_are_said_again_are_words() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    spoke(subject, 10.0, 0.5)
+    quiet = spoke(subject, 12.5, 0.5)
+    assert subject.deadline == quiet + UNHEARD_AFTER
+    subject = Turns(TurnOptions(), 0.0)
+    spoke(subject, 10.0, 0.5)
+    quiet = spoke(subject, 10.8 + FORGOTTEN, 0.5)
+    assert subject.deadline > quiet + UNHEARD_AFTER
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        lambda subject: subject.hear("", final=True, stable=False, now=11.3),
+        lambda subject: subject.hear("Hello?", final=True, stable=False, now=11.3),
+        lambda subject: subject.digit("4", 11.3),
+        lambda subject: subject.away(True, 11.3),
+        lambda subject: subject.handle(Event.STARTED, 11.3),
+    ],
+)
+def test_a_sound_that_the_ears_account_for_or_that_does_not_matter_any_more_is_not_asked_about(settled) -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    spoke(subject, 10.0, 1.2)
+    settled(subject)
+    due = 10.0 + 1.2 + HANGOVER + UNHEARD_AFTER
+    assert subject.deadline is not None
+    assert Decision.ASK_AGAIN not in subject.handle_timer(due)[1] + subject.handle_timer(subject.deadline)[1]
+    if subject.state is State.SPEAKING:
+        subject.done(13.0)
+        assert subject.deadline == 13.0 + TurnOptions().reprompt_after
+
+
+def test_what_is_said_over_the_agent_is_judged_by_other_rules() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    subject.handle(Event.STARTED, 9.0)
+    spoke(subject, 10.0, 1.2)
+    assert subject.state is State.HELD
+    assert subject.handle_timer(12.5)[1] == (Decision.RESUME,)
+    subject.done(13.0)
+    assert subject.deadline == 13.0 + OPTIONS.reprompt_after
+
+
+@pytest.mark.parametrize(("noticed", "asked"), [(True, False), (False, True)])
+def test_patient_ears_may_take_their_time_for_what_they_have_noticed(noticed: bool, asked: bool) -> None:
+    subject = Turns(OPTIONS, 0.0)
+    subject.handle(Event.ONSET, 10.1)
+    if noticed:
+        subject.handle(Event.NOTICED, 10.3)
+    subject.handle(Event.QUIET, 11.5)
+    assert (subject.deadline == 11.5 + UNHEARD_AFTER) is asked
