@@ -22,11 +22,19 @@ from sipgw.cli.main import RECIPES, app
 from sipgw.config import parse
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed
+from tests.interop.served import GATE
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 BIN = Path(sys.executable).parent
+ALONE = tuple(
+    f"sipgw {words}"
+    for words in (
+        "check -c", "dnc check +", "records export", "records forget +", "records purge", "support", "web users",
+        "web key list", "campaign status", "replay tests/",
+    )
+)  # fmt: skip
 NEW = ["tutorial.md", "from-twilio-media-streams.md", *(f"guides/{path.name}" for path in (DOCS / "guides").iterdir())]
 
 
@@ -145,6 +153,24 @@ def test_every_command_that_is_written_anywhere_exists_with_its_options() -> Non
                 wrong.append(f"{page}: {command}: {option}")
     assert len(found) > 60
     assert not wrong, wrong
+
+
+def test_what_needs_no_carrier_and_no_conversation_runs_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guides' own commands are below; `demo`, `simulate`, `load`, `eval` and `serve` have tests that hear them."""
+    monkeypatch.chdir(tmp_path)
+    trunk = '[[trunks]]\nname = "pbx"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]\ndomain = "10.0.0.5"\n'
+    (tmp_path / "sipgw.toml").write_text(trunk + GATE + "[retention]\ncalls = 30\n")
+    (tmp_path / "sipgw.log").write_text("")
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    ran = set()
+    for command in dict.fromkeys(command.strip() for _, command in commands()):
+        if command.startswith(ALONE):
+            done = CliRunner().invoke(app, shlex.split(command)[1:], input="y\n", env={"COLUMNS": "200"})
+            assert done.exit_code == 0, f"{command}: {done.output}"
+            ran.add(next(one for one in ALONE if command.startswith(one)))
+    assert ran == set(ALONE)
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
