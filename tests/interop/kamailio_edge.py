@@ -1,6 +1,7 @@
 """Kamailio in front of gateways, with docker/kamailio.cfg and its lists."""
 
 import contextlib
+import re
 import socket
 import subprocess
 import time
@@ -64,6 +65,13 @@ class Edge:
 
     def thaw(self) -> None:
         thaw(self._process)
+
+    def gives_calls_to(self, port: int) -> None:
+        """Wait until its log says so of the gateway at `port`, or has not said otherwise."""
+        until = time.monotonic() + LIMIT
+        while "gets no calls" in next(reversed(re.findall(rf":{port} gets .*", self.log.read_text())), ""):
+            assert time.monotonic() < until, self.log.read_text()[-3000:]
+            time.sleep(0.1)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

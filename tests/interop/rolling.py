@@ -19,8 +19,6 @@ networks = ["127.0.0.1/32"]
 max_calls = 250
 """
 """As in docker/gateway1.toml: while one gateway drains the other has the calls of both."""
-STEADY = 5.0
-"""Seconds in which Kamailio finds out that a gateway is back: its OPTIONS come every 2 s."""
 
 
 class Deployed(NamedTuple):
@@ -49,5 +47,5 @@ def deploy(folder: Path, calls: int, rate: float, seconds: float) -> Deployed:
             assert gateway.process.wait(300) == 0, "".join(gateway.log)
             drained.append(time.monotonic() - asked)
             stack.enter_context(gateway.next(module=PARROT))
-            time.sleep(STEADY)
+            edge.gives_calls_to(gateway.port)
         return Deployed(callers.counts(600), drained)
