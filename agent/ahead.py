@@ -22,15 +22,18 @@ class Ahead(Generic[T]):
     ) -> None:
         """`on_begin` is called when the first piece comes, which may be long before it is read."""
         self._pieces: asyncio.Queue[T | ProviderError | None] = asyncio.Queue(AHEAD)
-        self._begun = asyncio.Event()
+        self._come = asyncio.Event()
+        self._begun = False
         self._on_begin = on_begin
         self._task = spawn(self._read(stream))
 
-    async def begins(self, seconds: float) -> bool:
-        """Wait for the first piece, or the end; returns whether it came within so many seconds."""
+    async def comes(self, seconds: float) -> bool:
+        """Wait for the next piece, or the end; returns whether it came within so many seconds."""
+        self._come.clear()
         try:
             async with asyncio.timeout(seconds):
-                await self._begun.wait()
+                while self._pieces.empty():
+                    await self._come.wait()
         except TimeoutError:
             return False
         return True
@@ -40,14 +43,17 @@ class Ahead(Generic[T]):
         try:
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
-                    if not self._begun.is_set():
+                    if not self._begun:
                         self._on_begin()
-                        self._begun.set()
-                    await self._pieces.put(piece)
+                        self._begun = True
+                    await self._put(piece)
         except ProviderError as error:
             end = error
-        self._begun.set()
-        await self._pieces.put(end)
+        await self._put(end)
+
+    async def _put(self, piece: T | ProviderError | None) -> None:
+        await self._pieces.put(piece)
+        self._come.set()
 
     async def pieces(self) -> AsyncGenerator[T, None]:
         """The stream as if it had just been asked for. Raises `ProviderError` where the stream did."""

@@ -1,4 +1,4 @@
-"""The caller's sound as turn-taking needs it: when it came, and whether the ears made anything of it. Sans-IO."""
+"""The caller's sound, as far as turn-taking needs it: when it came, and whether words came of it. Sans-IO."""
 
 from dataclasses import dataclass
 

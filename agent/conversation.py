@@ -16,7 +16,6 @@ from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
-from agent.persona import FAREWELLS
 from agent.phrases import phrases_of, words_of
 from agent.records import CallerSaid, Interrupted, Outcome, Part, ProviderFailed, Report, Times, Turn, TurnEnded, tell
 from agent.reply import Agent, Control, Preparation, Reply
@@ -28,6 +27,8 @@ from agent.turns import Decision, Event, State, TurnOptions
 
 log = structlog.get_logger()
 T = TypeVar("T")
+SILENT = Outcome("silence", "the caller said nothing")
+OVERTIME = Outcome("max_duration", "the call lasted too long")
 
 
 class Conversation:
@@ -69,7 +70,7 @@ class Conversation:
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        connect = (lambda outcome: self._spawn(self._connect(outcome))) if transfer else None
+        connect = transfer and self._hand_over
         self.steering = Steering(line, self._floor, self._agent, self._recite, connect, self._noted)
         """What somebody outside may do to it."""
 
@@ -238,11 +239,14 @@ class Conversation:
                 case Decision.ANSWER:
                     self._answer(text)
                 case Decision.GREET | Decision.REPROMPT | Decision.ASK_AGAIN:
-                    self._recite(persona.words(decision))
+                    said = {Decision.GREET: persona.greeting, Decision.REPROMPT: persona.reprompt}
+                    self._recite(said.get(decision, persona.again))
                 case Decision.GIVE_UP:
                     self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
                 case Decision.GOODBYE_SILENCE | Decision.GOODBYE_OVERTIME:
-                    self._say_goodbye(persona.words(decision), FAREWELLS[decision])
+                    silent = decision is Decision.GOODBYE_SILENCE
+                    self._recite(persona.goodbye_silence if silent else persona.goodbye_overtime)
+                    self._agent.control.outcome = SILENT if silent else OVERTIME
                 case Decision.END:
                     self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
         self._floor.changed.set()
@@ -289,10 +293,6 @@ class Conversation:
         turn = Turn(asked, times=Times(caller_stopped=stopped, final=now))
         self._reply(turn, lambda reply: reply.run(prepared))
 
-    def _say_goodbye(self, text: str, outcome: Outcome) -> None:
-        self._recite(text)
-        self._agent.control.outcome = outcome
-
     def _recite(self, text: str) -> None:
         self._reply(Turn(), lambda reply: reply.recite(text))
 
@@ -316,7 +316,7 @@ class Conversation:
         if outcome is not None and outcome.kind == "transfer":
             # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
             control.outcome, control.connecting = None, True
-            self._spawn(self._connect(outcome))
+            self._hand_over(outcome)
         elif outcome is not None:
             self._floor.end(outcome)
         else:
@@ -339,6 +339,9 @@ class Conversation:
             self._report(Interrupted(turn.heard))
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
+
+    def _hand_over(self, outcome: Outcome) -> None:
+        self._spawn(self._connect(outcome))
 
     async def _connect(self, outcome: Outcome) -> None:
         """Transfer the caller; if that fails, say so and go on."""

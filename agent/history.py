@@ -25,6 +25,8 @@ class Sentence:
     samples: int = 0
     timed: list[tuple[int, int]] = field(default_factory=list)
     """How many letters are spoken after how many samples, if the provider says so."""
+    covers: list[tuple[int, int]] = field(default_factory=list)
+    """Where sound stands among its own that has none of its words, and how many samples of it."""
     complete: bool = False
     heard: str | None = None
     """What of it the caller heard once that is decided; None while it counts as heard."""
@@ -33,6 +35,14 @@ class Sentence:
     def counted(self) -> str:
         """The words that stand in the memory."""
         return self.text if self.heard is None else self.heard
+
+    def cover(self, samples: int) -> None:
+        """Sound without its words comes next."""
+        self.covers.append((self.samples + sum(length for _, length in self.covers), samples))
+
+    def spoken(self, samples: int) -> int:
+        """How many of the utterance's first `samples` are its own."""
+        return samples - sum(min(length, max(0, samples - start)) for start, length in self.covers)
 
     def played(self) -> None:
         """The caller heard all its sound, which is not all its words if the voice broke off."""
@@ -116,7 +126,7 @@ class History:
                 if sentence.utterance > heard.utterance:
                     sentence.heard = ""
                 elif sentence.utterance == heard.utterance:
-                    sentence.heard = heard_part(sentence, heard.samples)
+                    sentence.heard = heard_part(sentence, sentence.spoken(heard.samples))
 
     def heard_from(self, utterance: int) -> str:
         """What the caller heard from `utterance` on."""

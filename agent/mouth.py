@@ -7,14 +7,15 @@ from contextlib import aclosing
 from agent.ahead import Ahead, Spawn
 from agent.errors import ProviderError
 from agent.history import Sentence
-from agent.limits import FIRST_SOUND, GAP, within
+from agent.limits import FIRST_SOUND, within
 from agent.line import SAMPLE_RATE, Finished, Heard, Line
 from agent.sounds import recorded
 from agent.speakable import speakable
+from agent.ulaw import audible
 from agent.voice import Voice
 
 COVERED_AFTER = 1.7
-"""Seconds without a sound of the voice after which a recorded "One moment, please." is played, if nothing else is."""
+"""Seconds of silence within a sentence after which a recorded "One moment, please." is played."""
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
 
@@ -37,6 +38,7 @@ class Mouth:
         self._silent = asyncio.Event()
         self._silent.set()
         self._ends_at = 0.0
+        self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[bytes]] | None = None
         self._language = "en"
 
@@ -67,27 +69,42 @@ class Mouth:
 
     async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
         """Have `sentence` spoken; returns when all its sound is on the line. Raises `VoiceError`."""
-        cover = asyncio.get_running_loop().call_later(COVERED_AFTER, self._cover, sentence)
+        self._cover_later(sentence, asyncio.get_running_loop().time())
         try:
             if (stream := self._sound_of(sentence.text)) is not None:
                 async with aclosing(stream) as pieces:
+                    sounded = False
                     async for sound in pieces:
-                        cover.cancel()
                         on_sound()
+                        sounded = sounded or audible(sound)
                         await self._put(sentence, sound)
+                    if not sounded and any(map(str.isalnum, sentence.text)):
+                        raise ProviderError(self._voice.name, "made no sound")
         except ProviderError as error:
             raise VoiceError(error.provider, error.problem, advice=error.advice, temporary=error.temporary) from None
         else:
             sentence.complete = True
         finally:
-            cover.cancel()
+            if self._covering is not None:
+                self._covering.cancel()
             self._line.finish(sentence.utterance)
+
+    @property
+    def left(self) -> float:
+        """Seconds of sound that are still to be played."""
+        return max(0.0, self._ends_at - asyncio.get_running_loop().time())
+
+    def _cover_later(self, sentence: Sentence, silent_from: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._covering = loop.call_at(silent_from + COVERED_AFTER, self._cover, sentence)
 
     def _cover(self, sentence: Sentence) -> None:
         now, sound = asyncio.get_running_loop().time(), recorded("moment")
-        if self._ends_at <= now:
+        if now >= self._ends_at + COVERED_AFTER:
             self._ends_at = now + len(sound) / SAMPLE_RATE
+            sentence.cover(len(sound))
             self._line.say(sentence.utterance, sound)
+        self._cover_later(sentence, self._ends_at)
 
     def _sound_of(self, text: str) -> AsyncGenerator[bytes, None] | None:
         ahead, self._ahead = self._ahead, None
@@ -99,7 +116,7 @@ class Mouth:
         return self._synthesise(spoken) if spoken else None
 
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
-        return within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, GAP)
+        return within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, FIRST_SOUND)
 
     def play(self, sentence: Sentence, sound: bytes) -> None:
         """Say ready-made sound."""

@@ -23,8 +23,11 @@ async def open_parts(ears: Ears, voice: Voice) -> Broken | None:
     async def ready(part: Part, provider: Ears | Voice) -> None:
         try:
             with boundary(provider.name):
-                async with asyncio.timeout(OPEN):
-                    await provider.open()
+                try:
+                    async with asyncio.timeout(OPEN):
+                        await provider.open()
+                except TimeoutError:
+                    raise ProviderError(provider.name, f"not ready within {OPEN:g} s") from None
         except ProviderError as error:
             broken.append((part, error))
 

@@ -4,23 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.records import Outcome
 from agent.stock import STOCK
-from agent.turns import Decision
 
 _EN = STOCK["en"]
-_WORDS = {
-    Decision.GREET: "greeting",
-    Decision.REPROMPT: "reprompt",
-    Decision.ASK_AGAIN: "again",
-    Decision.GOODBYE_SILENCE: "goodbye_silence",
-    Decision.GOODBYE_OVERTIME: "goodbye_overtime",
-}
-FAREWELLS = {
-    Decision.GOODBYE_SILENCE: Outcome("silence", "the caller said nothing"),
-    Decision.GOODBYE_OVERTIME: Outcome("max_duration", "the call lasted too long"),
-}
-"""How a call ends after them."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +37,6 @@ class Persona:
     """Said when it takes a call over from another agent; empty: it goes on as if nothing had happened."""
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Sentences of these names in other languages, by ISO 639-1 code."""
-
-    def words(self, decision: Decision) -> str:
-        """What it says by itself when the table of turns decides so. Raises `KeyError` if that is nothing."""
-        return str(getattr(self, _WORDS[decision]))
 
     def speaking(self, language: str) -> "Persona":
         """The same agent in `language`, as far as there are translations."""

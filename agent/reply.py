@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from agent.ahead import Ahead, Spawn
+from agent.errors import ProviderError
 from agent.history import History, Said, Sentence
 from agent.limits import think
 from agent.model import Message, Model, Piece, Text, ToolCall
@@ -20,10 +21,12 @@ ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
 CALLS = 8
 """Tool calls carried out at a time; more in one reply are dropped."""
+WORDLESS = 2
+"""How often in a row the model may have nothing to say; after that it has failed."""
 KEPT_LIMIT = 5.0
 """Seconds that tools with a side effect have to finish after the call."""
 COVERED_AFTER = 2.0
-"""Seconds that the model may think about its first word until the caller is told that it takes a moment."""
+"""Seconds of silence in which the model may think until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
 
@@ -98,6 +101,10 @@ class Agent:
     """Runs of tools with a side effect: they are not broken off."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
+    again: str = ""
+    """Asks the caller to say something once more: the model had nothing to say to it."""
+    wordless: int = 0
+    """How often in a row it had nothing."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
@@ -171,7 +178,20 @@ class Reply:
             await self._run_tools(said)
             if agent.control.outcome is not None and self.turn.said:
                 break
+        await self._say_something()
         await agent.mouth.silent()
+
+    async def _say_something(self) -> None:
+        """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
+        agent = self._agent
+        if self.turn.said or agent.control.outcome is not None:
+            agent.wordless = 0
+            return
+        agent.wordless += 1
+        if agent.wordless > WORDLESS:
+            raise ProviderError(agent.model.name, "replied with nothing")
+        if agent.again:
+            await self._say(agent.history.say(), agent.again)
 
     async def recite(self, text: str) -> None:
         """Say a fixed sentence. Raises `ProviderError`."""
@@ -196,22 +216,26 @@ class Reply:
             times.first_token = times.first_token or self._now()
 
         ahead = Ahead(pieces, self._agent.spawn, on_token)
+        read = ahead.pieces()
         try:
-            if not self.turn.said and not await ahead.begins(COVERED_AFTER) and self._agent.filler:
-                await self._say(said, self._agent.filler)
-        except BaseException:
-            ahead.cancel()
-            raise
-        async with aclosing(ahead.pieces()) as read:
-            async for piece in read:
+            while (piece := await self._next(said, ahead, read)) is not None:
                 if isinstance(piece, Text):
                     for sentence in cutter.feed(piece.delta):
                         await self._say(said, sentence)
                 elif isinstance(piece, ToolCall):
                     calls.append(piece)
+        finally:
+            ahead.cancel()
         for sentence in cutter.flush():
             await self._say(said, sentence)
         return calls
+
+    async def _next(self, said: Said, ahead: Ahead[Piece], read: AsyncGenerator[Piece, None]) -> Piece | None:
+        """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
+        agent = self._agent
+        while not await ahead.comes(agent.mouth.left + COVERED_AFTER) and agent.filler:
+            await self._say(said, agent.filler)
+        return await anext(read, None)
 
     async def _say(self, said: Said, text: str) -> None:
         times = self.turn.times

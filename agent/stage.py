@@ -84,7 +84,7 @@ class Stage:
         if agent is None:
             return
         self.persona = role.persona.speaking(self.tongues.now)
-        agent.model, agent.filler = role.model, self.persona.filler
+        agent.model, agent.filler, agent.again = role.model, self.persona.filler, self.persona.again
         agent.toolbox.offer([*role.tools, *self._common, *self._own_tools()])
         agent.history.prompt, agent.history.manner = role.persona.prompt, self.tongues.manner
         agent.mouth.speak_in(self.tongues.now)

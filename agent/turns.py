@@ -198,11 +198,6 @@ class Turns:
             return self._go(now, *_OVERTIME)
         if event is E.SILENCE and self._patience.at_end:
             return self._go(now, S.CLOSING, (D.GOODBYE_SILENCE,))
-        if event is E.UNHEARD:
-            self._sound.settle(now)
-            self._patience.unheard += 1
-            if self._patience.unheard > ASKED_AGAIN:
-                return (D.GIVE_UP,)
         row = TABLE.get((self.state, event))
         if row is None:
             return ()
@@ -337,7 +332,7 @@ class Turns:
                 return self._take_kept(now)
             if self.state is S.DICTATING:
                 return self._take_kept(now)
-            return "", self.handle(E.UNHEARD if self._unheard else TIMEOUTS[self.state], now)
+            return "", self._ask_again(now) if self._unheard else self.handle(TIMEOUTS[self.state], now)
         return "", ()
 
     def _state_ends(self) -> float | None:
@@ -373,6 +368,11 @@ class Turns:
         """Whether words are overdue. Ears that wait by themselves may take their time for what they have noticed."""
         sound = self._sound
         return self.state is S.LISTENING and sound.unheard and not (sound.noticed and not self.options.final_limit)
+
+    def _ask_again(self, now: float) -> tuple[Decision, ...]:
+        self._sound.settle(now)
+        self._patience.unheard += 1
+        return self.handle(E.UNHEARD, now) if self._patience.unheard <= ASKED_AGAIN else (D.GIVE_UP,)
 
     def _take_digits(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         keys = self._keys.take()

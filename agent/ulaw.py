@@ -18,6 +18,11 @@ def from_linear(linear: bytes) -> bytes:
     return bytes(audioop.lin2ulaw(linear, 2))
 
 
+def audible(ulaw: bytes) -> bool:
+    """Whether mu-law sound is anything but digital silence."""
+    return bool(ulaw.strip(b"\xff\x7f"))
+
+
 def level(ulaw: bytes) -> float:
     """The root mean square of mu-law sound on the 16-bit scale."""
     return float(audioop.rms(audioop.ulaw2lin(ulaw, 2), 2))

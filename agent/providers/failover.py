@@ -16,10 +16,14 @@ from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, within
 from agent.line import SAMPLE_RATE
 from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
 from agent.providers.health import Health
+from agent.ulaw import audible
 from agent.voice import Voice
 
 SPOKEN = SAMPLE_RATE / 15
 """Samples that a voice needs for a character, until it is known better."""
+
+STALLED = GAP - 2.0
+"""Seconds between two pieces of a model behind which there is another, which has the rest of `GAP` to begin."""
 
 GO_ON = "[A fault cut your last words off. Go on exactly where they stop, and repeat nothing of them.]"
 """What another model is told when one broke off in the middle of a reply."""
@@ -36,7 +40,7 @@ class FailoverOptions:
     first_token: float = 2.5
     """Seconds that a model has for the first piece of its reply."""
     first_sound: float = 1.5
-    """Seconds that a voice has for the first sound of a sentence."""
+    """Seconds that a voice has for the first sound of a sentence, and for each that follows."""
     deaf_after: float = 3.0
     """Seconds of speech of which the ears report nothing at all."""
     unheard_after: float = 1.0
@@ -69,7 +73,7 @@ class FailoverModel:
             before = said
             first = FIRST_TOKEN if last else self._options.first_token
             try:
-                async with aclosing(within(stream, model.name, first, GAP)) as pieces:
+                async with aclosing(within(stream, model.name, first, GAP if last else STALLED)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Text):
                             text = glued(said, piece.delta) if said == before else piece.delta
@@ -78,6 +82,8 @@ class FailoverModel:
                         else:
                             called |= isinstance(piece, ToolCall)
                             yield piece
+                if not (said.strip() or called or last or messages[-1]["role"] == "tool"):
+                    raise ProviderError(model.name, "replied with nothing")
             except ProviderError as error:
                 self._health.failed(number, error, now())
                 if called or last:
@@ -126,19 +132,22 @@ class FailoverVoice:
         """Stream one sentence; what a voice that breaks off has not said is said by the next."""
         rest = " ".join(text.split())
         while rest:
-            samples = 0
+            samples, sounded = 0, False
             voice, last = self._voices[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
             try:
                 await self._ready(self._order[0])
-                async with aclosing(within(voice.speak(rest), voice.name, first, GAP)) as pieces:
+                async with aclosing(within(voice.speak(rest), voice.name, first, first)) as pieces:
                     async for sound in pieces:
                         samples += len(sound)
+                        sounded = sounded or audible(sound)
                         yield sound
+                if not sounded and any(map(str.isalnum, rest)):
+                    raise ProviderError(voice.name, "made no sound")
             except ProviderError as error:
                 if not self._pass_on(error):
                     raise
-                rest = unsaid(rest, samples, self._rate)
+                rest = unsaid(rest, samples, self._rate) if sounded else rest
             else:
                 self._rate += 0.3 * (samples / len(rest) - self._rate) if len(rest) >= 20 and samples else 0.0
                 self._health.worked(self._order[0], asyncio.get_running_loop().time())

@@ -13,7 +13,7 @@ import structlog
 
 from agent.ears import Ears, EarsEvent, Onset
 from agent.errors import ProviderError
-from agent.limits import OPEN
+from agent.limits import OPEN, boundary
 from agent.line import SAMPLE_RATE
 from agent.providers.failover import FailoverOptions
 from agent.providers.health import Health
@@ -184,7 +184,8 @@ class FailoverEars:
         self._deaf = ""
         try:
             async with asyncio.timeout(None) as self._patience:
-                return await anext(stream, None)
+                with boundary(self.name):
+                    return await anext(stream, None)
         except TimeoutError:
             raise ProviderError(self.name, self._deaf or "was too slow") from None
         finally:
@@ -224,7 +225,8 @@ class FailoverEars:
             ears.attend(self._language)
         try:
             async with asyncio.timeout(patience):
-                await ears.open()
+                with boundary(ears.name):
+                    await ears.open()
         except (ProviderError, TimeoutError) as error:
             limit = f"not ready within {patience:g} s"
             fault = error if isinstance(error, ProviderError) else ProviderError(ears.name, limit)

@@ -104,3 +104,15 @@ def test_every_tool_call_has_its_result_even_when_interrupted() -> None:
     assert messages[4] == {"role": "tool", "tool_call_id": "b", "content": '"done"'}
     history.cut(Heard(0, 0))
     assert history.messages()[2]["content"] is None
+
+
+def test_sound_that_covered_a_stall_counts_for_no_words() -> None:
+    sentence = Sentence(1, "It left our warehouse.", samples=12 * 400)
+    sentence.cover(8000)
+    sentence.samples = 22 * 400
+    sentence.complete = True
+    assert sentence.spoken(12 * 400 + 5000) == 12 * 400
+    history = History("")
+    history.say().sentences.append(sentence)
+    history.cut(Heard(1, 12 * 400 + 5000))
+    assert sentence.heard == "It left our —"

@@ -1,4 +1,4 @@
-"""Ears that report nothing of what the caller said: told from a cough, asked about, given up. The table's part."""
+"""Ears that report nothing of what the caller said: told from a cough, asked about, given up."""
 
 import pytest
 

@@ -1,0 +1,193 @@
+"""Every provider, every point at which it can fail, in a whole call: what the caller hears within three seconds.
+
+Each fault lasts for the whole call. Without another provider behind it the call goes on, or it ends with an apology
+and the record says why; with one the caller is answered all the same.
+"""
+
+import pytest
+
+from agent.ears import Ears, Onset, Transcript
+from agent.model import Model, Text, ToolCall
+from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
+from agent.providers.failover_ears import FailoverEars
+from agent.providers.health import Health
+from agent.voice import Voice
+from tests.agent.enduring import (
+    ANSWER,
+    BUSY,
+    DOWN,
+    FOREVER,
+    LOST,
+    PERSONA,
+    SENTENCES,
+    Listening,
+    Speaking,
+    Story,
+    Thinking,
+    endure,
+)
+from tests.fakes.line import says
+
+LIMIT = 3.0
+BOOM = ValueError("a secret")
+NONSENSE = (
+    Onset(-5.0),
+    Transcript("", final=False, stable=False, end=0.0),
+    Transcript("", final=True, stable=True, end=1e9),
+    Transcript("\ufffd" * 300, final=False, stable=False, end=-3.0),
+)
+WELL = says(ANSWER)
+BEGUN = Text(f"{SENTENCES[0]} It")
+FAILOVER = FailoverOptions()
+
+EARS = [
+    *(({point: fault}) for point in ("connect", "partial", "final", "after") for fault in (DOWN, LOST, BUSY, BOOM)),
+    *(({point: FOREVER}) for point in ("connect", "partial", "final", "after")),
+    *(({point: NONSENSE}) for point in ("partial", "final", "after")),
+]
+MODELS = {
+    "refuses": [DOWN],
+    "loses the connection": [LOST],
+    "limits the rate": [BUSY],
+    "raises what it should not": [BOOM],
+    "never begins": [FOREVER],
+    "begins late": [4.0, *WELL],
+    "is cut off": [BEGUN, DOWN],
+    "loses the connection in the middle": [BEGUN, LOST],
+    "limits the rate in the middle": [BEGUN, BUSY],
+    "stalls in the middle": [BEGUN, FOREVER],
+    "dawdles in the middle": [BEGUN, 5.0, Text(" will be with you by six.")],
+    "says nothing": [],
+    "says blanks": [Text(""), Text(" \n")],
+    "calls what there is not": [ToolCall("c", "nope", "{{{")],
+    "stalls after a call": [ToolCall("c", "nope", "[]"), FOREVER],
+    "stalls after a sentence that may be all": [Text("Let me look."), FOREVER],
+}
+VOICES = {
+    "refuses": Speaking(refuses=DOWN),
+    "limits the rate at once": Speaking(refuses=BUSY),
+    "is never ready": Speaking(refuses=FOREVER),
+    "refuses a sentence": Speaking(DOWN),
+    "loses the connection": Speaking(LOST),
+    "limits the rate": Speaking(BUSY),
+    "raises what it should not": Speaking(BOOM),
+    "never begins": Speaking(FOREVER),
+    "begins late": Speaking(2.5),
+    "is lost in a sentence": Speaking(LOST, after=15),
+    "limits the rate in a sentence": Speaking(BUSY, after=15),
+    "stalls in a sentence": Speaking(FOREVER, after=15),
+    "makes no sound": Speaking(b""),
+    "sends silence": Speaking(b"\xff" * 16000),
+    "stops short": Speaking(b"\x10", after=15),
+}
+SURVIVED = {
+    "begins late", "dawdles in the middle", "says nothing", "says blanks", "calls what there is not", "stops short",
+}  # fmt: skip
+"""What single ones may do without the call coming to its end."""
+UNANSWERED = {"stalls after a call"}
+"""What no other model takes over: it might order twice."""
+
+
+def endures(story: Story) -> None:
+    assert story.longest <= LIMIT, f"the caller heard nothing from one to the other, of {story.waits}"
+
+
+def ends_well(story: Story, part: str) -> None:
+    """It ends with an apology, and the record says why."""
+    assert story.outcome.kind == "failed"
+    assert story.outcome.text.startswith(f"{part} failed: ")
+    assert "secret" not in story.outcome.text
+    assert [one.part for one in story.failed] == [part]
+    assert story.said[-1] == PERSONA.apology
+
+
+def goes_on(story: Story) -> None:
+    assert story.outcome.kind == "caller_hung_up"
+    assert story.failed == []
+    assert all(story.said), "the agent said something each time"
+
+
+def named(faults: dict[str, object]) -> str:
+    (point, fault), *_ = faults.items()
+    what = {FOREVER: "stall"}.get(fault) if isinstance(fault, float) else str(getattr(fault, "problem", "nonsense"))
+    return f"{point}: {type(fault).__name__ if fault is BOOM else what}"
+
+
+@pytest.mark.parametrize("faults", EARS, ids=named)
+def test_ears(faults: dict[str, object]) -> None:
+    story = endure(Listening(**faults), Thinking(WELL), Speaking())
+    endures(story)
+    fault = next(iter(faults.values()))
+    if isinstance(fault, Exception) or "connect" in faults:
+        ends_well(story, "ears")
+    else:
+        goes_on(story)
+
+
+@pytest.mark.parametrize("faults", [one for one in EARS if NONSENSE not in one.values()], ids=named)
+def test_ears_with_others_behind_them(faults: dict[str, object]) -> None:
+    ears = FailoverEars([lambda: Listening(**faults), Listening], Health(2), FAILOVER)
+    story = endure(ears, Thinking(WELL), Speaking())
+    endures(story)
+    goes_on(story)
+    assert ANSWER in story.said
+
+
+@pytest.mark.parametrize("what", MODELS)
+def test_a_model(what: str) -> None:
+    story = endure(Listening(), Thinking(MODELS[what]), Speaking())
+    endures(story)
+    goes_on(story) if what in SURVIVED else ends_well(story, "model")
+
+
+@pytest.mark.parametrize("what", [one for one in MODELS if one not in UNANSWERED])
+def test_a_model_with_another_behind_it(what: str) -> None:
+    models: list[Model] = [Thinking(MODELS[what]), Thinking(WELL, "other")]
+    story = endure(Listening(), FailoverModel(models, Health(2), FAILOVER), Speaking())
+    endures(story)
+    goes_on(story)
+
+
+@pytest.mark.parametrize("what", VOICES)
+def test_a_voice(what: str) -> None:
+    story = endure(Listening(), Thinking(WELL), VOICES[what])
+    endures(story)
+    goes_on(story) if what in SURVIVED else ends_well(story, "voice")
+
+
+@pytest.mark.parametrize("what", VOICES)
+def test_a_voice_with_another_behind_it(what: str) -> None:
+    voice = FailoverVoice([lambda: VOICES[what], Speaking], Health(2), FAILOVER)
+    story = endure(Listening(), Thinking(WELL), voice)
+    endures(story)
+    goes_on(story)
+
+
+@pytest.mark.parametrize(
+    ("ears", "model", "voice"),
+    [
+        (Listening(final=LOST), Thinking(WELL), Speaking()),
+        (Listening(), Thinking([DOWN]), Speaking()),
+        (Listening(), Thinking(WELL), Speaking(FOREVER)),
+    ],
+)
+def test_the_caller_is_given_to_a_person_if_there_is_one(ears: Ears, model: Model, voice: Voice) -> None:
+    story = endure(ears, model, voice, transfer=True)
+    endures(story)
+    assert story.outcome.kind == "transfer"
+    assert story.said[-1] == PERSONA.apology
+
+
+def test_a_model_that_stalled_once_is_asked_again() -> None:
+    story = endure(Listening(), Thinking([FOREVER], times=1, well=WELL), Speaking())
+    endures(story)
+    goes_on(story)
+    assert [text.count(PERSONA.filler) for text in story.said] == [0, 2, 0]
+    assert story.said[1].endswith(ANSWER)
+
+
+def test_a_model_that_has_nothing_to_say_for_the_third_time_has_failed() -> None:
+    story = endure(Listening(), Thinking([]), Speaking(), questions=3)
+    endures(story)
+    assert [text == PERSONA.again for text in story.said[1:3]] == [True, True]
+    ends_well(story, "model")
