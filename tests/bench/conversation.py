@@ -17,6 +17,7 @@ import structlog
 from agent.providers.deepgram_listen import DeepgramOptions
 from media.rtp import signed
 from sipgw.config import Config
+from sipgw.garbage import when_quiet
 from tests.bench.gate import Gate, percentile
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -68,6 +69,7 @@ async def turn_latencies(folder: Path, delays: tuple[float, float, float], *, ea
         world = await stack.enter_async_context(
             cloud(folder, said, [Reply(text=["Fine so far."])], delays=delays, change=change)
         )
+        await stack.enter_async_context(when_quiet(lambda: True))  # as `sipgw serve` does
         phone = await stack.enter_async_context(calling(world.target, voice(said)))
         await asyncio.sleep((first + TURNS * SPACING + 1500) / 1000)
         # The packet whose sound completes words and silence; positions in the sound are exact.
