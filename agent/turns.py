@@ -344,7 +344,8 @@ class Turns:
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
             case S.LISTENING if self._unheard and quiet_since is not None:
-                return quiet_since + UNHEARD_AFTER
+                noticed = options.final_limit if self._sound.noticed else 0.0
+                return quiet_since + max(UNHEARD_AFTER, noticed)
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:
