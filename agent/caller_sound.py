@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from agent.vad import HANGOVER
+
 AROUND = 0.2
 """Seconds by which the time from onset to quiet is longer than the sound: the hangover of the detector, less what it
 needs to notice."""
@@ -25,6 +27,8 @@ class Sound:
     answered_at: float = 0.0
     noticed: bool = False
     """Whether the ears noticed, at least, that there was something."""
+    tail_until: float | None = None
+    """Until when it may be the end of what is being answered already."""
     _began: float = 0.0
     _unheard: float = 0.0
 
@@ -39,13 +43,26 @@ class Sound:
             if now >= self.quiet_since + FORGOTTEN:
                 self.settle(now)
             self._began = now
-        self.onset, self.quiet_since = now, None
+        self.onset, self.quiet_since, self.tail_until = now, None, None
 
     def end(self, now: float, listening_since: float | None) -> None:
         """It ends; what of it came since we listen should have words."""
         if self.quiet_since is None and listening_since is not None:
             self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
-        self.quiet_since = now
+        self.quiet_since, self.tail_until = now, None
+
+    def collides(self, now: float, answered: float | None, limit: float) -> bool:
+        """Whether the agent, which begins to speak, has to wait for it; not if it is endless (`limit`).
+
+        The end of what was understood, and `answered` since then, is noticed late. If it goes on after that it does.
+        """
+        self.tail_until = None
+        if self.quiet_since is not None or now >= self.onset + limit:
+            return False
+        if answered is None or self.onset > answered or now >= answered + HANGOVER:
+            return True
+        self.tail_until = answered + HANGOVER
+        return False
 
     def settle(self, now: float) -> None:
         """Whatever it was until now, it has been dealt with."""

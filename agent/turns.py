@@ -163,6 +163,7 @@ TIMEOUTS = {
     S.LISTENING: E.SILENCE,
     S.HEARING: E.SILENCE,
     S.DICTATING: E.FINAL,
+    S.SPEAKING: E.ONSET,
     S.HELD: E.UNCONFIRMED,
     S.CLOSING: E.DONE,
 }
@@ -199,12 +200,9 @@ class Turns:
             self._sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
         elif self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
             self._sound.quiet_since = now
-        elif (
-            event is E.STARTED
-            and self._sound.quiet_since is None
-            and now < self._sound.onset + self.options.confirm_limit
-        ):
-            event = E.COLLIDED
+        elif event is E.STARTED:
+            answered = self._since if self.state is S.THINKING else None
+            event = E.COLLIDED if self._sound.collides(now, answered, self.options.confirm_limit) else event
         if event in (E.NOTICED, E.WORDS, E.STABLE):
             self._sound.noticed, event = True, E.ONSET if event is E.NOTICED else event
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
@@ -358,6 +356,8 @@ class Turns:
                 return min(self._since + options.confirm_limit, quiet_since + options.confirm_after_quiet)
             case S.HELD:
                 return self._since + options.confirm_limit
+            case S.SPEAKING:
+                return self._sound.tail_until
             case S.CLOSING:
                 return self._since + FAREWELL_LIMIT
         return None
