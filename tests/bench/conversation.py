@@ -110,11 +110,13 @@ async def barge_ins(folder: Path) -> list[float]:
     # At every place among the pieces of 100 ms in which sound is handed on while nobody speaks.
     begins = [first + turn * SPACING + turn * 20 % 100 for turn in range(BARGE_INS)]
     said = [Said("And now?", begin, begin + 600) for begin in begins]
-    async with cloud(folder, said, [Reply(text=[LONG_REPLY])], delays=(0.3, 0.1, 0.1)) as world:
-        async with calling(world.target, voice(said)) as phone:
-            await asyncio.sleep((begins[-1] + 1000) / 1000)
-            onsets = [phone.sent_at[begin // 20] for begin in begins[1:]]
-            sounding = [at for at, packet in phone.received if packet.payload.strip(b"\xff")]
+    async with (
+        cloud(folder, said, [Reply(text=[LONG_REPLY])], delays=(0.3, 0.1, 0.1)) as world,
+        calling(world.target, voice(said)) as phone,
+    ):
+        await asyncio.sleep((begins[-1] + 1000) / 1000)
+        onsets = [phone.sent_at[begin // 20] for begin in begins[1:]]
+        sounding = [at for at, packet in phone.received if packet.payload.strip(b"\xff")]
     found: list[float] = []
     for onset in onsets:
         assert any(onset - 0.1 < at < onset for at in sounding), "the agent was not speaking"
