@@ -9,6 +9,8 @@ AROUND = 0.2
 needs to notice."""
 SPEECH = 0.8
 """Seconds of sound that are more than a cough or a click: words should come of it."""
+UNHEARD_AFTER = 1.7
+"""Seconds of quiet after somebody spoke in which ears that are well have reported words."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a sound of which nothing came does not matter any more."""
 
@@ -32,10 +34,14 @@ class Sound:
     _began: float = 0.0
     _unheard: float = 0.0
 
-    @property
-    def unheard(self) -> bool:
-        """Whether the caller must have said something of which the ears report no words."""
-        return self._unheard >= SPEECH
+    def due(self, final_limit: float) -> float | None:
+        """When the words of it are overdue; None if none need come.
+
+        For what they have noticed ears may take `final_limit`, and if they wait by themselves (0) as long as they like.
+        """
+        if self._unheard < SPEECH or self.quiet_since is None or (self.noticed and not final_limit):
+            return None
+        return self.quiet_since + (max(UNHEARD_AFTER, final_limit) if self.noticed else UNHEARD_AFTER)
 
     def begin(self, now: float) -> None:
         """It begins, or is noticed once more."""

@@ -148,8 +148,8 @@ class Conversation:
                     self._break_off()
                 self._floor.turns.away(away, self._now(), taken=taken)
                 self._floor.changed.set()
-            case Gone(cause):
-                self._floor.end(Outcome("caller_hung_up", cause))
+            case Gone(cause, lost):
+                self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
     def _listen_to(self, ulaw: bytes, at: float) -> None:
         if not self._floor.broken:

@@ -53,6 +53,8 @@ class Gone(NamedTuple):
     """The line is dead; nothing follows. `cause` is a short sentence for the record."""
 
     cause: str
+    lost: bool = False
+    """Whether it broke: the caller has not hung up."""
 
 
 LineEvent = Audio | Digit | Started | Finished | Away | Gone

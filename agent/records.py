@@ -193,8 +193,8 @@ class Outcome:
     """How a conversation ended."""
 
     kind: Literal[
-        "caller_hung_up", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here", "over_budget",
-        "refused", "failed", "machine", "message_left", "fax",
+        "caller_hung_up", "line_lost", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here",
+        "over_budget", "refused", "failed", "machine", "message_left", "fax",
     ]  # fmt: skip
     """The last three: no human answered a call that was made."""
     text: str

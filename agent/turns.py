@@ -20,8 +20,6 @@ DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 LATE = 3.0
 """Seconds for which words that were answered already may still come from the ears."""
-UNHEARD_AFTER = 1.7
-"""Seconds of quiet after somebody spoke in which ears that are well have reported words."""
 ASKED_AGAIN = 2
 """How often in a row the caller is asked to say it again; after that the ears have failed."""
 ENGLISH = phrases_of(("en",))
@@ -194,17 +192,7 @@ class Turns:
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
-        if event in (E.ONSET, E.NOTICED):
-            self._sound.begin(now)
-        elif event is E.QUIET:
-            self._sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
-        elif self._sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
-            self._sound.quiet_since = now
-        elif event is E.STARTED:
-            answered = self._since if self.state is S.THINKING else None
-            event = E.COLLIDED if self._sound.collides(now, answered, self.options.confirm_limit) else event
-        if event in (E.NOTICED, E.WORDS, E.STABLE):
-            self._sound.noticed, event = True, E.ONSET if event is E.NOTICED else event
+        event = self._sense(event, now)
         if event is E.OVERTIME and self.state not in (S.CLOSING, S.ENDED):
             return self._go(now, *_OVERTIME)
         if event is E.SILENCE and self._patience.at_end:
@@ -221,6 +209,22 @@ class Turns:
             self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
+
+    def _sense(self, event: Event, now: float) -> Event:
+        """Follow the caller's sound; returns what the event is in its light."""
+        sound = self._sound
+        if event in (E.ONSET, E.NOTICED):
+            sound.begin(now)
+        elif event is E.QUIET:
+            sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
+        elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
+            sound.quiet_since = now
+        elif event is E.STARTED:
+            answered = self._since if self.state is S.THINKING else None
+            return E.COLLIDED if sound.collides(now, answered, self.options.confirm_limit) else event
+        if event in (E.NOTICED, E.WORDS, E.STABLE):
+            sound.noticed = True
+        return E.ONSET if event is E.NOTICED else event
 
     def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a transcript arrive; what it means depends on what the agent is saying.
@@ -328,7 +332,8 @@ class Turns:
                 return self._take_kept(now)
             if self.state is S.DICTATING:
                 return self._take_kept(now)
-            return "", self._ask_again(now) if self._unheard else self.handle(TIMEOUTS[self.state], now)
+            overdue = self.state is S.LISTENING and self._sound.due(self.options.final_limit) is not None
+            return "", self._ask_again(now) if overdue else self.handle(TIMEOUTS[self.state], now)
         return "", ()
 
     def _state_ends(self) -> float | None:
@@ -341,9 +346,8 @@ class Turns:
                 # Ears wait longer for the rest of a number themselves: 1.8 s of silence and the time to decode it.
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
-            case S.LISTENING if self._unheard and quiet_since is not None:
-                noticed = options.final_limit if self._sound.noticed else 0.0
-                return quiet_since + max(UNHEARD_AFTER, noticed)
+            case S.LISTENING if (due := self._sound.due(options.final_limit)) is not None:
+                return due
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:
@@ -361,12 +365,6 @@ class Turns:
             case S.CLOSING:
                 return self._since + FAREWELL_LIMIT
         return None
-
-    @property
-    def _unheard(self) -> bool:
-        """Whether words are overdue. Ears that wait by themselves may take their time for what they have noticed."""
-        sound = self._sound
-        return self.state is S.LISTENING and sound.unheard and not (sound.noticed and not self.options.final_limit)
 
     def _ask_again(self, now: float) -> tuple[Decision, ...]:
         self._sound.settle(now)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-BLOCK = 32 * 1024
+BLOCK = 16 * 1024
 """Bytes after which a block is full."""
+SLACK = 2048
+"""Bytes for the record that fills it, which is begun if there is room for its first byte."""
 HEADER = 12
 """Bytes of a packet that are kept of each where the sound is not: the header of RTP."""
 NOMINAL = 40_000
@@ -56,29 +58,36 @@ class Tapped(NamedTuple):
 
 
 class Block:
-    """Packets one after the other, with the addresses that they name."""
+    """Packets one after the other, with the addresses that they name.
 
-    __slots__ = ("addresses", "length", "number", "parts", "since")
+    They are written in place: what would be kept packet by packet would have to be joined and freed at once when the
+    block is full, of hundreds of calls in the same moment.
+    """
+
+    __slots__ = ("addresses", "data", "length", "number", "since")
 
     def __init__(self, number: int, since: float) -> None:
         self.number = number
         self.since = since
-        self.parts: list[bytes] = []
-        """Until it is full or asked for: a list takes a packet without copying it."""
+        self.data = bytearray(BLOCK + SLACK)
         self.length = 0
+        """Bytes of `data` that are written."""
         self.addresses: dict[tuple[str, int], int] = {}
 
-    def add(self, record: bytes, data: bytes) -> None:
-        """Append the record of a packet and what is kept of it."""
-        self.parts.append(record)
-        self.parts.append(data)
-        self.length += len(record) + len(data)
+    def add(self, when: float, flags: int, number: int, size: int, kept: bytes) -> None:
+        """Append a record of `size` bytes of which those `kept` follow it."""
+        start = self.length + _RECORD.size
+        _RECORD.pack_into(self.data, self.length, when, flags, number, size, len(kept))
+        self.length = end = start + len(kept)
+        self.data[start:end] = kept
+
+    def close(self) -> None:
+        """Nothing is added any more."""
+        del self.data[self.length :]
 
     def packed(self) -> bytes:
-        """All of it, from now on in one piece."""
-        whole = b"".join(self.parts)
-        self.parts = [whole]
-        return whole
+        """All that was written."""
+        return bytes(self.data[: self.length])
 
     @property
     def size(self) -> int:
@@ -116,9 +125,9 @@ class Tap:
             if number < MAX_ADDRESSES:  # beyond that it is a flood, and who sent each packet matters no more
                 block.addresses[remote] = number
                 name = f"{remote[0]} {remote[1]}".encode()
-                block.add(_RECORD.pack(0.0, _ADDRESS, number, len(name), len(name)), name)
+                block.add(0.0, _ADDRESS, number, len(name), name)
         kept = data if control or not (self.muted or self._headers) else data[:HEADER]
-        block.add(_RECORD.pack(now, out | control << 1, number, len(data), len(kept)), kept)
+        block.add(now, out | control << 1, number, len(data), kept)
 
     def after(self, number: int) -> Block | None:
         """The first block whose number is above `number`."""
@@ -170,7 +179,7 @@ class Pool:
 
     def add(self, tap: Tap, block: Block) -> None:
         """Count a block that is complete, and make room for it."""
-        block.packed()
+        block.close()
         self.size += block.size
         self._live[block] = tap
         while self.size > self.limit and (held := self._ended or self._live):

@@ -1,12 +1,16 @@
 """Stopping without dropping a call: no new ones are taken, those that run may end, within a limit."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 POLL = 0.25
 """Seconds between looks at the calls."""
+LINGER = 2.0
+"""Seconds that the sockets stay after the last call: whoever has not heard our answer to its BYE sends it again after
+half a second, and after one more (RFC 3261 §17.1.2.2)."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +38,27 @@ class Draining(Protocol):
 async def drain(gateway: Draining, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
     """Return when no call is left, `limit` seconds are over or `hurry` is set; how many calls are left then.
 
-    `say` is told the number of calls whenever it has changed.
+    `say` is told the number of calls whenever it has changed. If there were any it stays for `LINGER` after the last.
     """
     gateway.turn_away()
-    told = -1
-    loop = asyncio.get_running_loop()
+    told, loop = 0, asyncio.get_running_loop()
     until = loop.time() + limit
-    while (left := gateway.running()) and loop.time() < until and not hurry.is_set():
+    while left := gateway.running():
         if left != told:
             say(left)
             told = left
-        try:
-            async with asyncio.timeout(min(POLL, until - loop.time())):
-                await hurry.wait()
-        except TimeoutError:
-            continue
-    return left
+        if not await _waited(min(POLL, until - loop.time()), hurry):
+            return left
+    if told:
+        await _waited(LINGER, hurry)
+    return 0
+
+
+async def _waited(seconds: float, hurry: asyncio.Event) -> bool:
+    """Wait so long; returns at once, and False, if `hurry` is set or there is nothing to wait for."""
+    if seconds <= 0:
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await hurry.wait()
+    return not hurry.is_set()

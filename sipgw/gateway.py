@@ -111,7 +111,7 @@ class Gateway:
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
-            endpoint = await enter(self._endpoint())
+            endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
@@ -134,6 +134,7 @@ class Gateway:
                 expenses,
             )
             await enter(self._group)
+            await enter(endpoint)  # last, for calls come at once
             if cluster:
                 await enter(cluster)
             self.watch.start(endpoint, self._group)
@@ -311,7 +312,7 @@ class Gateway:
         if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
             raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
         if (spent := self.desk.limits.own.budget()) is not None:
-            raise NotDialled(spent.reason)
+            raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, errand.variables)
         trunk = self.admission.trunks.named(self.desk.outbound.first(errand.trunk))
         if trunk is None:

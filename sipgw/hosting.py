@@ -88,6 +88,8 @@ class Hosting:
             setting = (role.persona, config.turns, config.failover, role.tools, names)
             tell_setting(*setting, can_transfer=can, languages=codes)
             ears = MeteredEars(part.ears(), self.report)
+            if part.distant:
+                part.distant.warm()
             live.conversation = Conversation(line, ears, role, cast=self._role, **common)
         ahead, number = config.prefetch, live.other
         known = live.direction == "out" or live.identity.verified or not ahead.verified

@@ -65,6 +65,10 @@ class OpenAIModel:
         if not called and not written:
             raise ProviderError(self.name, "sent an empty reply")
 
+    def warm(self) -> None:
+        """See `OpenAIClient.warm`."""
+        self._client.warm()
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

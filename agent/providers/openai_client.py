@@ -1,8 +1,9 @@
 """What both ways to an OpenAI-compatible model share: options, connections, time limits and the meaning of errors."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +23,11 @@ MAX_TEXT = 20_000
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept; the transport's own 5 would cost a TLS handshake per turn."""
+
+WARM = 30.0
+"""Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
+REST = 0.2
+"""Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
 
 _log = structlog.get_logger()
 
@@ -74,21 +80,36 @@ class OpenAIClient:
     def __init__(self, options: OpenAIOptions) -> None:
         self.options = options
         self.dialect = Dialect()
+        timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
+        limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_CONNECTION)
+        self._http = openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits)
         self.sdk = AsyncOpenAI(
             api_key=options.api_key or "none",
             base_url=options.base_url,
             max_retries=options.retries,
-            http_client=openai.DefaultAsyncHttpxClient(
-                timeout=httpx2.Timeout(options.first_token_limit, connect=options.connect_limit),
-                limits=httpx2.Limits(
-                    max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_CONNECTION
-                ),
-            ),
-            timeout=httpx2.Timeout(options.first_token_limit, connect=options.connect_limit),
+            http_client=self._http,
+            timeout=timeout,
         )
+        self._used = float("-inf")
+        """When the last answer came."""
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm(self) -> None:
+        """Open a connection in the background unless one stands, so that the first reply of a call finds it."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._used > WARM and (self._warming is None or self._warming.done()):
+            self._warming = loop.create_task(self._connect(), name="model-warm")
+
+    async def _connect(self) -> None:
+        with contextlib.suppress(httpx2.TransportError):  # the reply will tell
+            await self._http.get(self.options.base_url)  # what it answers does not matter, and no key is needed
+            self._used = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait((self._warming,))
         await self.sdk.close()
 
     async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:
@@ -102,18 +123,22 @@ class OpenAIClient:
             body = {key: spoken.pop(key) for key in ("messages", "input", "tools") if key in spoken}
             empty: dict[str, Any] = {key: [] for key in body if key != "tools"}
             try:
-                return await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
+                response = await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
             except openai.APIStatusError as error:
                 if not self.learns(spoken, error):
                     raise
+            else:
+                self._used = asyncio.get_running_loop().time()
+                return response
 
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
         """The events of a streamed response, as plain JSON: the SDK would make objects of every token."""
-        found = Events()
+        found, pieces = Events(), response.iter_bytes()
         try:
-            async for data in response.iter_bytes():
+            async for data in pieces:
                 for text in found.feed(data):
                     if text.startswith(DONE):
+                        await self.rest(pieces)
                         return
                     yield json.loads(text)
             for text in found.end():
@@ -121,6 +146,13 @@ class OpenAIClient:
                     yield json.loads(text)
         except TooLongError:
             raise ProviderError(self.name, "sent an event beyond 1 MiB") from None
+
+    async def rest(self, stream: AsyncIterator[object]) -> None:
+        """Read an answer that is complete to its end: only then is its connection used again."""
+        with contextlib.suppress(ProviderError, TimeoutError, openai.APIError, httpx2.TransportError):
+            async with asyncio.timeout(REST):
+                async for _ in stream:
+                    pass
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""

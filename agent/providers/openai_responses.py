@@ -48,6 +48,7 @@ class ResponsesModel:
                 if written > MAX_TEXT or len(calls) > MAX_CALLS or sum(len(c.arguments) for c in calls) > MAX_ARGUMENTS:
                     raise ProviderError(self.name, "wrote more than any reply needs", temporary=False)
                 if complete:
+                    await self._client.rest(events)
                     break
                 if pieces or field_of(event, "type") == "response.function_call_arguments.delta":
                     limit = self._options.gap_limit
@@ -56,6 +57,10 @@ class ResponsesModel:
             yield call
         if not calls and not written:
             raise ProviderError(self.name, "sent an empty reply")
+
+    def warm(self) -> None:
+        """See `OpenAIClient.warm`."""
+        self._client.warm()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,6 +17,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+import machines  # noqa: E402
 import reference  # noqa: E402
 
 # Files outside `docs/` that are pages of the site.
@@ -31,6 +32,7 @@ DRAWN = {
     "reference/configuration.md": reference.configuration,
     "reference/commands.md": reference.commands,
     "reference/code.md": reference.code,
+    "reference/machines.md": machines.machines,
     "reference/prices.json": reference.prices,
     "reference/openapi.json": reference.openapi,
 }

@@ -176,6 +176,8 @@ def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     agent = {key: value for key, value in table.items() if key not in sections}
     if shared := next((key for key in SHARED if key in agent), None):
         raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+    if "agent" in agent:
+        raise OptionError(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
     if body:
         if "prompt" in agent:
             raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")

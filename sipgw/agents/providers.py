@@ -81,6 +81,8 @@ class Providers:
     """Who holds the conversation in the place of the three, if somebody does."""
     servers: tuple["McpServer", ...] = ()
     """What there are further tools from."""
+    distant: OpenAIModel | ResponsesModel | None = None
+    """The model that is asked first, if it is reached by a connection that can be opened while it rings."""
 
 
 @dataclass(frozen=True)
@@ -238,9 +240,9 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
-        providers = assembled(
-            hearing, await _models(config, choice.model), (), config.failover, speech, again=choice.ears != ("local",)
-        )
+        thinking = await _models(config, choice.model)
+        again = choice.ears != ("local",)
+        providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
         stack.push_async_callback(providers.model.close)
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
@@ -253,7 +255,8 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         def voice(language: str) -> Voice:
             return voices.get(language, first).voice()
 
-        yield replace(providers, voice=voice, duplex=duplex, servers=servers)
+        distant = thinking[0] if isinstance(thinking[0], OpenAIModel | ResponsesModel) else None
+        yield replace(providers, voice=voice, duplex=duplex, servers=servers, distant=distant)
 
 
 def assembled(

@@ -12,7 +12,7 @@ import structlog
 
 from agent.records import Outcome
 from media import channel as media
-from media.browsers import PathFailed, Way
+from media.browsers import HUNG_UP, PathFailed, Way
 from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
 from sipgw.calls.call import Host, Talk, sorting
@@ -156,4 +156,5 @@ class BrowserCall:
         return task
 
     async def _follow(self) -> None:
-        self._line.end(await self._path.gone())
+        cause = await self._path.gone()
+        self._line.end(cause, lost=cause != HUNG_UP)

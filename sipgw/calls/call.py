@@ -188,7 +188,7 @@ class Call:
         await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)
         if follow.done():  # the caller gave up while it rang
             opening.cancel()
-            return Ending("caller_hung_up", str(self._ended))
+            return _ended(self._ended)
         self._pick_up(channel, negotiated)
         return await self._talk(channel, conversation)
 
@@ -238,7 +238,7 @@ class Call:
                 case Ended():
                     self._ended = event
                     if not self.transfers.away:
-                        self._line.end(str(event))
+                        self._line.end(str(event), lost=event.lost)
                 case ReferRequested():
                     self._spawn(self._go(event, leg, channel))
                 case Offered(sdp):
@@ -255,7 +255,7 @@ class Call:
         try:
             self._line.exchange(accept_answer(self.leg.local, sdp, self._local(channel)))
         except NotAcceptable as error:
-            self._line.end(f"the late answer cannot be used: {error}")
+            self._line.end(f"the late answer cannot be used: {error}", lost=True)
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
         """Follow an offer of the other side; None asks for ours."""
@@ -319,7 +319,7 @@ class Call:
             finally:
                 old.hangup()
         elif self._ended is not None:
-            self._line.end(str(self._ended))
+            self._line.end(str(self._ended), lost=self._ended.lost)
 
     async def connect(self, to: str = "") -> bool:
         """Transfer the caller to somebody; returns whether that succeeded."""
@@ -351,10 +351,15 @@ class Call:
                 await self.leg.over(person.await_bye)
             return Ending("transferred", told)
         if self._ended is not None and outcome.kind not in NOT_HUMAN:
-            return Ending("caller_hung_up", str(self._ended))
+            return _ended(self._ended)
         if outcome.kind == "failed" and told:
             return Ending("transfer_failed", f"{outcome.text}; {told}")
         return Ending(outcome.kind, outcome.text)
 
     def _local(self, channel: media.Channel) -> LocalMedia:
         return replace(self._described, port=channel.port)
+
+
+def _ended(ended: Ended | None) -> Ending:
+    hung_up = ended is not None and not ended.lost
+    return Ending("caller_hung_up" if hung_up else "line_lost", str(ended or ""))

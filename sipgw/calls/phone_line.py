@@ -129,9 +129,9 @@ class PhoneLine:
             case media.NoRtp(seconds):
                 log.warning("nothing is heard from the caller", seconds=round(seconds))
                 if seconds >= NO_RTP_LIMIT:
-                    self.end(f"no sound arrived for {seconds:.0f} s")
+                    self.end(f"no sound arrived for {seconds:.0f} s", lost=True)
             case media.Dead(cause):
-                self.end(cause)
+                self.end(cause, lost=True)
 
     def press(self, key: str, way: Way, at: float) -> None:
         """Tell the agent of a key, once for each press in whatever ways it is told; in a bridge the other side."""
@@ -148,12 +148,12 @@ class PhoneLine:
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 
-    def end(self, cause: str) -> None:
-        """Tell the agent that nobody is there any more."""
-        self._note("end", cause=cause)
+    def end(self, cause: str, *, lost: bool = False) -> None:
+        """Tell the agent that nobody is there any more; `lost`, if nobody has hung up."""
+        self._note("end", cause=cause, lost=lost)
         self.gone.set()
         self.audience.hear(b"")
-        self._events.put_nowait(agent_line.Gone(cause))
+        self._events.put_nowait(agent_line.Gone(cause, lost))
 
     # Somebody else speaks
 

@@ -24,8 +24,8 @@ from sipgw.outbound.routes import NotDialled
 
 Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
-        "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20}  # fmt: skip
-"""Exit statuses of calls in which nobody spoke; every other ending is 0."""
+        "fax": 16, "cancelled": 17, "message_left": 18, "failed": 20, "line_lost": 20}  # fmt: skip
+"""Exit statuses of calls in which nobody spoke, or which broke; every other ending is 0."""
 
 
 def call(

@@ -29,6 +29,7 @@ from sipgw.demo import hold_demo
 from sipgw.doctor.command import doctor
 from sipgw.drain import drain
 from sipgw.evaluation.command import eval_command
+from sipgw.garbage import when_quiet
 from sipgw.gateway import Gateway
 from sipgw.load.command import load_command
 from sipgw.outbound.callbacks import Callbacks
@@ -163,6 +164,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         Dashboard(gateway, settings.web) as dashboard,
         Callbacks(gateway) as callbacks,
         Offer(settings.store.handover, stop.set) as offer,
+        when_quiet(lambda: gateway.calls),
     ):
         _say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:

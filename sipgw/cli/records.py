@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from sipgw.agents.agents import Agents
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
@@ -92,7 +93,7 @@ def purge_old(config: ConfigFile = None) -> None:
     with one_line_errors():
         settings, _ = load_all(config)
         if settings.retention == RetentionOptions():
-            err.print("nothing is ever too old: set days in [retention]")
+            err.print(escape("nothing is ever too old: set days in [retention]"))
             raise typer.Exit(1)
 
         async def run() -> None:

@@ -34,6 +34,8 @@ KEYS = "Check its key, balance and limits at the provider; name another as ears_
 _TABLE = tomllib.loads((files("sipgw.evidence") / "endings.toml").read_text("utf-8"))
 RULES = tuple(Rule(**entry) for entry in _TABLE["ending"])
 """Endings of calls that were let in or made."""
+HUNG_UP = ("caller_hung_up", "callee_hung_up")
+"""Kinds that the first releases gave to lost lines, too: in their records the cause alone tells."""
 STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
 """Final statuses of SIP: what they mean here, and what helps."""
 BLOCKED = (
@@ -77,7 +79,8 @@ def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, An
     where = _awaited(messages) if NO_SOUND in cause else ()
     evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *where, *shown)
     for rule in RULES:
-        if rule.kind == kind and re.search(rule.pattern, cause, re.IGNORECASE):
+        of_old = rule.kind == "line_lost" and rule.pattern and kind in HUNG_UP
+        if (rule.kind == kind or of_old) and re.search(rule.pattern, cause, re.IGNORECASE):
             return Explained(rule.what, evidence, rule.fix, bad=bool(rule.fix))
     number = re.search(r"\b([3-6]\d\d)\b", cause)
     meaning = STATUSES.get(int(number[1])) if number else None

@@ -157,6 +157,8 @@ class Admission:
         else:
             return None
         self.refusals.note(trunk.name, Refused.of(request, source, now, BUSY.status, why))
+        if self._limits.lines.take(now):
+            log.warning("call sent elsewhere", call=request.call_id, trunk=trunk.name, status=BUSY.status, why=why)
         return BUSY
 
     def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:

@@ -152,7 +152,8 @@ class Limits:
     def _refusal(self, caller: Caller, now: float) -> Declined | None:
         options, number = self._options, caller.number or WITHHELD
         if self._blocked.match(caller.host) is not None:
-            return Declined(options.answer_blocked, "blocked", f"calls from {caller.host} are blocked ([limits])")
+            why = f"calls from {caller.host} are blocked ([limits] blocked_networks)"
+            return Declined(options.answer_blocked, "blocked", why)
         if pattern := next((one for one in options.blocked if fnmatchcase(number, one)), ""):
             return Declined(options.answer_blocked, "blocked", f"calls from {pattern} are blocked ([limits] blocked)")
         full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)

@@ -18,6 +18,7 @@ from agent.providers.local.host import LocalSpeech
 from sipgw import log
 from sipgw.agents.providers import Choice, Providers
 from sipgw.config import Config, load
+from sipgw.garbage import when_quiet
 from sipgw.gateway import Gateway
 from sipgw.load.parrot import parrot
 from sipgw.load.process import open_files
@@ -49,7 +50,7 @@ async def _serve(config: Config | None, processes: int) -> None:
         if processes:
             wanted = replace(wanted, media=replace(wanted.media, processes=processes))
         kind = ParrotGateway if config is None else Gateway
-        async with kind(trial(wanted, Path(store))) as gateway:
+        async with kind(trial(wanted, Path(store))) as gateway, when_quiet(lambda: gateway.calls):
             print(json.dumps({"port": gateway.endpoint.port}), flush=True)  # noqa: T201  the answer to our parent
             await ended.wait()
             loop.remove_reader(sys.stdin)

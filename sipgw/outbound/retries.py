@@ -27,7 +27,7 @@ class RetryOptions:
     machine: float = 0
     """Seconds after an answering machine; 0: that counts as reached if a message was left, otherwise as given up."""
     failed: float = 600
-    """Seconds after a fault of a trunk, a provider or the gateway."""
+    """Seconds after a fault of a trunk, a provider or the gateway, or a lost line."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= 20:
@@ -46,7 +46,10 @@ class RetryOptions:
             return Settled("failed", reason)
         if ending.kind in NOT_TRIED:
             return Settled("planned", reason, at + SOON, counted=False)
-        wait = {"busy": self.busy, "no_answer": self.no_answer, "machine": self.machine, "failed": self.failed}
+        wait = {
+            "busy": self.busy, "no_answer": self.no_answer, "machine": self.machine, "failed": self.failed,
+            "line_lost": self.failed,
+        }  # fmt: skip
         if ending.kind not in wait:
             return Settled("done", reason)
         if attempts < self.attempts and wait[ending.kind]:

@@ -23,7 +23,7 @@ class NotDialled(Exception):  # noqa: N818  an outcome
 
 
 class NoRoom(NotDialled):
-    """The gateway is full, or stops: the same call may be tried later."""
+    """The gateway is full, stops, or has spent what a day may cost: the same call may be tried later."""
 
 
 @dataclass(frozen=True)

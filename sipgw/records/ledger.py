@@ -18,7 +18,7 @@ from sipgw.events import Event, Watchers
 from sipgw.privacy.redaction import Redact
 from sipgw.records.minutes import Minutes, ended_entry
 from sipgw.store import Store, StoreError
-from sipgw.store.spool import Entry, Place, Spool
+from sipgw.store.spool import BATCH, Entry, Place, Spool
 from sipgw.store.writing import Writer
 from sipgw.webhooks.deliveries import Deliveries
 
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 GATHER = 0.05
 """Seconds in which entries come together for one transaction."""
+REST = 0.25
+"""Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 SYNC = 1.0
 """Seconds between two moments at which the spool is safe from a power cut."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -129,12 +131,14 @@ class Ledger:
         return writer
 
     async def _write(self) -> None:
-        failures = 0
+        now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0
         while True:
             if not self._spool.behind:
                 self._wake.clear()
                 await self._wake.wait()
-            await asyncio.sleep(RETRY[min(failures, len(RETRY)) - 1] if failures else GATHER)
+            rest = GATHER if self._spool.waits >= BATCH else max(GATHER, wrote + REST - now())
+            await asyncio.sleep(RETRY[min(failures, len(RETRY)) - 1] if failures else rest)
+            wrote = now()
             cause = await self._try()
             if cause and failures in (0, 10, 100):
                 log.warning("records wait in the spool", cause=cause, tries=failures + 1)
@@ -160,9 +164,10 @@ class Ledger:
         entries, place = spool.read()
         if place == spool.place:
             return False
+        sure, writer.sure = writer.sure, False
         try:
             async with self._store.write() as session:
-                there = await writer.place(session)
+                there = spool.place if sure else await writer.place(session)
                 if there > spool.place:  # it was committed, though we were not told
                     place = there
                 else:
@@ -171,6 +176,7 @@ class Ledger:
             if not _refused(error):
                 raise
             await self._one_by_one(writer, entries, place)
+        writer.sure = True
         spool.done(place)
         if self._deliveries:
             self._deliveries.added()

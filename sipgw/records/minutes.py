@@ -32,7 +32,7 @@ LARGEST = 50_000
 """Characters of one JSON value that are kept."""
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
-FAILED = ("failed", "refused", "interrupted", "transfer_failed")
+FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
 """Endings of calls that went wrong though they were answered."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
 """What webhooks call these events."""

@@ -95,7 +95,7 @@ class Stage:
         self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)
         self._line.attach(self._booth.channel)
         self._screened: Screened | None = None
-        self._gone = False
+        self._gone: Frame | None = None
 
     async def run(self) -> None:
         """Play the call from its beginning to its end."""
@@ -136,9 +136,12 @@ class Stage:
         ]
         if transfers and transfers[-1]:
             return "transferred"
-        if self._gone and outcome.kind not in NOT_HUMAN:
-            return "callee_hung_up" if self._bundle.about["direction"] == "out" else "caller_hung_up"
-        return "transfer_failed" if transfers and outcome.kind == "failed" else outcome.kind
+        kind = outcome.kind
+        if self._gone and kind not in NOT_HUMAN:
+            kind = "line_lost" if _lost(self._gone) else "caller_hung_up"
+        if kind == "caller_hung_up" and self._bundle.about["direction"] == "out":
+            return "callee_hung_up"
+        return "transfer_failed" if transfers and kind == "failed" else kind
 
     async def _signal(self) -> None:
         """Tell the line what the signalling told it."""
@@ -157,8 +160,8 @@ class Stage:
             case "step_back":
                 self._line.step_back()
             case "end":
-                self._gone = True
-                self._line.end(frame["cause"])
+                self._gone = frame
+                self._line.end(frame["cause"], lost=_lost(frame))
 
     def _exchange(self, frame: Frame) -> None:
         try:
@@ -230,6 +233,11 @@ def _own(frames: Iterable[Frame]) -> list[Frame]:
         elif frame["of"] == "line" and frame["channel"] == (found or [frame])[0]["channel"]:
             found += [frame] if frame["do"] in SIGNALS or (frame["do"] in STEPS and not connecting) else []
     return found
+
+
+def _lost(end: Frame) -> bool:
+    """Whether nobody had hung up; bundles of the first releases do not tell, and call it hung up."""
+    return bool(end.get("lost"))
 
 
 def _all(*futures: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:

@@ -176,6 +176,7 @@ class Endpoint:
             ) from None
         await self._group.__aenter__()
         self._open = True
+        self._flush()  # what came while the sockets were opened
         if self._older:
             self._older.link.listen(self._transports.send)
         if self._stun:

@@ -94,6 +94,11 @@ class Ended(NamedTuple):
     contacts: tuple[Uri, ...] = ()
     """Where a 300, 301 or 302 says that the other side is instead, best first (RFC 3261 §8.1.3.4)."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the other side has not ended it."""
+        return self.by != "caller"
+
     def __str__(self) -> str:
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 

@@ -23,6 +23,8 @@ WAITING = 10_000
 """Lines kept in memory while they cannot be appended; beyond that the newest are dropped and counted."""
 LARGEST = 2 << 30
 """Bytes of all segments; beyond that new lines are dropped and counted."""
+BATCH = 1 << 18
+"""Bytes that are read at once."""
 GATEWAYS = 64
 """Gateways that may share a folder."""
 
@@ -76,6 +78,11 @@ class Spool:
         """Whether there may be something that was not read yet."""
         return bool(self._waiting) or self.place.segment < self._segment or self.place.position < self._size
 
+    @property
+    def waits(self) -> int:
+        """Bytes that are to be read, as far as they are in one segment."""
+        return self._size - (self.place.position if self.place.segment == self._segment else 0)
+
     def append(self, entry: Entry) -> None:
         """Keep an entry; never raises and never waits for the disk to be done."""
         if len(self._waiting) >= WAITING:
@@ -95,7 +102,7 @@ class Spool:
             self._waiting.popleft()
         self.problem = ""
 
-    def read(self, most: int = 1 << 18) -> tuple[list[Entry], Place]:
+    def read(self, most: int = BATCH) -> tuple[list[Entry], Place]:
         """What comes next, about `most` bytes of it, and the place behind it. Raises OSError."""
         place = self.place
         while True:

@@ -63,7 +63,7 @@ class Tracing:
             case CallEnded(_, at, ending):
                 del self._calls[event.call]
                 call.span.set_attribute("sipgw.ending", ending.kind)
-                if ending.kind in ("failed", "refused", "transfer_failed"):
+                if ending.kind in ("failed", "line_lost", "refused", "transfer_failed"):
                     call.span.set_status(StatusCode.ERROR, ending.kind)
                 call.span.end(_ns(at.timestamp()))
 

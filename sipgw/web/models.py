@@ -74,7 +74,7 @@ class CallSummary(BaseModel):
     began: datetime
     answered: datetime | None
     ended: datetime | None
-    ending: str = Field(description="a word for statistics, like caller_hung_up")
+    ending: str = Field(description="a word for statistics, like caller_hung_up; the page about records lists them")
     cause: str = Field(description="a sentence for people")
     again: datetime | None = Field(None, description="when the gate lets a call out that it has not let out now")
     cost: float | None

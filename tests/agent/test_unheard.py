@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.caller_sound import FORGOTTEN
-from agent.turns import UNHEARD_AFTER, Decision, Event, State, TurnOptions, Turns
+from agent.caller_sound import FORGOTTEN, UNHEARD_AFTER
+from agent.turns import Decision, Event, State, TurnOptions, Turns
 from agent.vad import HANGOVER, ONSET
 
 OPTIONS = TurnOptions(final_limit=0)

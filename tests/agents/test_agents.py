@@ -77,6 +77,7 @@ def test_errors_name_file_line_and_key() -> None:
         "agents/sales.md:3: elevenlabs.voice_id: expected"
     )
     assert "belongs into sipgw.toml" in wrong("[sip]\nport = 5061\n", "agents/sales.toml")
+    assert "stand at the top of an agent's file" in wrong('[agent]\nprompt = "x"\n', "agents/sales.toml")
     assert "leave one of them out" in wrong('+++\nprompt = "a"\n+++\nb')
     assert "agents/sales.toml: " in wrong("not toml", "agents/sales.toml")
 

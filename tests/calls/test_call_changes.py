@@ -143,4 +143,4 @@ def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
     music = Audio(b"\xff" * 4, 1.0)
     assert events("sendonly") == [Away(True), music]
     assert events("inactive") == [music]
-    assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s")]
+    assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s", lost=True)]

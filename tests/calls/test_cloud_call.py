@@ -149,7 +149,7 @@ def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tm
                 return record, phone.heard()
 
     record, heard = asyncio.run(scenario())
-    assert "media process ended" in record["cause"]
+    assert (record["ending"], "media process ended" in record["cause"]) == ("line_lost", True)
     assert len(heard) > 10_000
 
 

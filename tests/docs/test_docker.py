@@ -1,5 +1,6 @@
 """No image can be built everywhere: what the files in docker/ name must exist, and real parsers must take it."""
 
+import configparser
 import json
 import re
 import shutil
@@ -47,6 +48,7 @@ def gateway(number: int) -> Config:
 
 
 FULL = compose("compose.full.yaml")["services"]
+PBX = compose("compose.asterisk.yaml")
 KUBERNETES = {one["kind"]: one for one in yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text())}
 POD = KUBERNETES["StatefulSet"]["spec"]["template"]["spec"]
 
@@ -110,7 +112,7 @@ def test_the_image_asks_itself_how_it_is() -> None:
     assert "/readyz" in PATHS
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.full.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.full.yaml", "compose.asterisk.yaml"])
 def test_compose_names_files_and_stages_that_exist(name: str) -> None:
     whole = compose(name)
     for service, told in whole["services"].items():
@@ -123,9 +125,13 @@ def test_compose_names_files_and_stages_that_exist(name: str) -> None:
             known = (DOCKER / source).exists() if source.startswith(".") else source in whole["volumes"]
             assert known, f"{service}: {volume}"
         assert set(told.get("depends_on", {})) <= set(whole["services"])
+        assert {one["source"] for one in told.get("configs", ())} <= set(whole.get("configs", ()))
 
 
-@pytest.mark.parametrize("told", [compose("compose.yaml")["services"]["sipgw"], FULL["gateway1"], FULL["gateway2"]])
+@pytest.mark.parametrize(
+    "told",
+    [compose("compose.yaml")["services"]["sipgw"], PBX["services"]["sipgw"], FULL["gateway1"], FULL["gateway2"]],
+)
 def test_a_container_may_write_nothing_else_gain_nothing_and_let_its_calls_end(told: dict[str, Any]) -> None:
     assert told["read_only"] and told["network_mode"] == "host"
     assert told["cap_drop"] == ["ALL"] and told["security_opt"] == ["no-new-privileges:true"]
@@ -148,6 +154,34 @@ def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int)
     folder = Path(config.store.path).parent
     assert any(volume.endswith(f":{folder}") for volume in told["volumes"])
     assert f"WORKDIR {folder}\n" in DOCKERFILE
+
+
+def asterisk(name: str) -> configparser.ConfigParser:
+    """A file of Asterisk; an endpoint and its address of record share a name."""
+    read = configparser.ConfigParser(strict=False, interpolation=None)
+    read.read_string(PBX["configs"][name]["content"])
+    return read
+
+
+def test_asterisk_and_its_gateway_are_what_the_other_takes_it_for() -> None:
+    told, pjsip, rtp = PBX["services"]["sipgw"], asterisk("pjsip"), asterisk("rtp")["general"]
+    secret = {"PBX_PASSWORD": "x" * 12}
+    config = parse((DOCKER / "asterisk.toml").read_text(), "asterisk.toml", told["environment"] | secret)
+    recipe = (ROOT / "sipgw" / "recipes" / "asterisk.toml").read_text()
+    assert (
+        config.trunks
+        == parse(recipe.replace("# transfer_to", "transfer_to"), "recipe", told["environment"] | secret).trunks
+    )
+    assert any(volume.startswith("./asterisk.toml:") and told["command"][2] in volume for volume in told["volumes"])
+    (trunk,) = config.trunks
+    assert trunk.user in pjsip and pjsip[f"{trunk.user}-auth"]["username"] == trunk.user
+    assert "${PBX_PASSWORD:?" in pjsip[f"{trunk.user}-auth"]["password"], "the one in .env that the gateway reads, too"
+    port = int(pjsip["udp"]["bind"].rpartition(":")[2])
+    assert (trunk.registrar, port) == ("127.0.0.1", 5060) and config.sip.port != port
+    assert int(rtp["rtpend"]) < config.media.port_range[0]
+    dialled = (DOCKER / "asterisk-extensions.conf").read_text()
+    assert f"[{pjsip[trunk.user]['context']}]" in dialled and f"Dial(PJSIP/{trunk.user}," in dialled
+    assert trunk.transfer_to in pjsip and "_2XX" in dialled
 
 
 def test_two_gateways_on_one_host_share_no_port() -> None:

@@ -17,8 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.tools import tool
+from agent.turns import TABLE
 from sipgw.cli.main import RECIPES, app
 from sipgw.config import parse
+from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,15 @@ def test_every_option_and_every_command_is_on_its_page(site: Path) -> None:
     for command in app.registered_commands:
         name = command.name or command.callback.__name__  # type: ignore[union-attr]
         assert f"<code>sipgw {name}</code>" in commands, name
+
+
+def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
+    drawn = (site / "reference" / "machines" / "index.html").read_text()
+    for table in (TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER):
+        for (state, event), (then, done) in table.items():
+            cells = (state.value, event.value, then.value, ", ".join(one.value for one in done))
+            assert "\n".join(f"<td>{cell}</td>" for cell in cells) in drawn
+            assert re.search(rf"    {state.name} --&gt; {then.name}: .*{re.escape(event.value)}", drawn)
 
 
 def test_guides_show_the_recipe_as_it_is_written(site: Path) -> None:

@@ -13,17 +13,25 @@ from sipgw.config import Config
 from sipgw.evidence.explain import RULES, STATUSES, explain, findings
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import LOCKED_OUT
+from sipgw.records.ledger import INTERRUPTED
 from sipgw.trunks.trunks import TrunkOptions
 
 CASES = [
     ("caller_hung_up", "caller: BYE", "The caller hung up."),
     ("caller_hung_up", "caller: BYE (Q.850 cause=41 Temporary failure)", "The telephone network ended"),
     ("caller_hung_up", "caller: CANCEL", "gave up while it rang"),
-    ("caller_hung_up", "no sound arrived for 30 s", "No sound arrived from the caller"),
-    ("caller_hung_up", "network: session expired", "no longer answered session refreshes"),
-    ("caller_hung_up", "network: ACK timeout (the 200 was never acknowledged)", "never confirmed"),
-    ("caller_hung_up", "media process ended with status 1", "process that handles sound died"),
-    ("caller_hung_up", "the late answer cannot be used: no codec", "agree on a codec"),
+    ("line_lost", "no sound arrived for 30 s", "No sound arrived from the other side"),
+    ("line_lost", "network: session expired", "no longer answered session refreshes"),
+    ("line_lost", "network: ACK timeout (the 200 was never acknowledged)", "never confirmed"),
+    ("line_lost", "media process ended with status 1", "process that handles sound died"),
+    ("line_lost", "the late answer cannot be used: no codec", "agree on a codec"),
+    ("line_lost", "network: 408 (the session could not be refreshed)", "no longer answered session refreshes"),
+    ("line_lost", "network: timeout", "stopped answering SIP"),
+    ("line_lost", "network: connection lost", "connection to the other side was lost"),
+    ("line_lost", "the browser was not heard from any more", "way to the browser broke"),
+    ("caller_hung_up", "the browser hung up", "The caller hung up."),
+    ("line_lost", "gateway: BYE", "hung up on the SIP side"),
+    ("line_lost", "", "nobody had hung up"),
     ("agent_hung_up", "the conversation was over", "said goodbye"),
     ("silence", "the caller said nothing", "said nothing for so long"),
     ("max_duration", "the call lasted too long", "longest allowed"),
@@ -79,8 +87,16 @@ CASES = [
     ("cancelled", "it was cancelled here", "Somebody here ended"),
     ("voicemail", "", "answering machine"),
     ("gateway_stopped", "the gateway was stopped", "gateway was stopped"),
+    ("interrupted", INTERRUPTED, "was killed, or its machine lost its power"),
     ("unheard_of", "caller: 503 (Service Unavailable)", "Overloaded"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["caller_hung_up", "callee_hung_up"])
+@pytest.mark.parametrize(("cause", "told"), [(cause, told) for of, cause, told in CASES if of == "line_lost" and cause])
+def test_a_lost_line_in_a_record_of_the_first_releases(kind: str, cause: str, told: str) -> None:
+    """They called it hung up."""
+    assert told in explain({"kind": kind, "cause": cause}).what
 
 
 @pytest.mark.parametrize(("kind", "cause", "told"), CASES)
@@ -95,15 +111,18 @@ def test_there_are_many_and_each_is_reached() -> None:
     assert len(reached) >= 30
     assert len(RULES) >= 30
     kinds = {rule.kind for rule in RULES}
-    assert all(any(rule.kind == kind and not rule.pattern for rule in RULES) for kind in kinds - {"caller_hung_up"})
+    assert all(any(rule.kind == kind and not rule.pattern for rule in RULES) for kind in kinds)
 
 
 def test_every_ending_that_the_code_makes_has_an_entry() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "sipgw").rglob("*.py"))
     made = set(re.findall(r'\bEnding\(\s*"([a-z_]+)"', source))
+    made |= {"interrupted"}  # written by the next start
     made |= set(get_args(get_type_hints(Outcome)["kind"])) - {"transfer"}  # that ends as transferred or transfer_failed
     assert len(made) > 8
     assert made <= {rule.kind for rule in RULES}
+    page = (Path(__file__).parents[2] / "docs" / "records.md").read_text().partition("## Endings")[2]
+    assert made <= set(re.findall(r"`([a-z_]+)`", page.partition("\n## ")[0]))
 
 
 def known_options() -> set[tuple[str, str]]:
@@ -192,7 +211,7 @@ def test_where_the_sound_should_have_come_is_told(ours: str, far: str, told: str
     sdp = f"c=IN IP{6 if ':' in ours else 4} {ours}\r\nm=audio 20004 RTP/AVP 0\r\n"
     sip = [message(200) | {"peer": f"{far}:5060", "text": f"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n{sdp}"}]
     (silent,) = findings(whole(quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 2, sip={"messages": sip}))
-    given_up = explain({"kind": "caller_hung_up", "cause": "no sound arrived for 30 s"}, sip)
+    given_up = explain({"kind": "line_lost", "cause": "no sound arrived for 30 s"}, sip)
     for evidence in (silent.evidence[1], given_up.evidence[1]):
         assert f"We had asked for it at {ours}" in evidence and evidence.endswith(f"{told}".rstrip(".") + ".")
 

@@ -59,6 +59,8 @@ class HttpServer:
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
+        self.connections = 0
+        """Made so far."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._news = asyncio.Condition()
@@ -88,6 +90,7 @@ class HttpServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

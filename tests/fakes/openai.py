@@ -123,7 +123,7 @@ class FakeOpenAI(HttpServer):
             if count == reply.nonsense_after:
                 event = '{"choices": [{"delta": '
             await self._write(exchange, f": comment\n\ndata: {event}\n\n".encode(), reply.wire)
-        await exchange.finish()
+        await (exchange.hang() if reply.stall_after == count + 1 else exchange.finish())
 
     @staticmethod
     async def _write(exchange: Exchange, data: bytes, size: int) -> None:

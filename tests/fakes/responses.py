@@ -53,7 +53,7 @@ class FakeResponses(FakeOpenAI):
             if count == reply.nonsense_after:
                 data = '{"type": "response.output_text.del'
             await self._write(exchange, f"event: {event['type']}\ndata: {data}\n\n".encode(), reply.wire)
-        await exchange.finish()
+        await (exchange.hang() if reply.stall_after == count + 1 else exchange.finish())
 
 
 def _events(reply: Reply) -> Iterator[dict[str, Any]]:

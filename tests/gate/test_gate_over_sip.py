@@ -17,6 +17,7 @@ from tests.cloud import Cloud, cloud
 from tests.gating import ALWAYS
 
 BERLIN, DELHI, CALIFORNIA, COMPLAINED = "+4930123456", "+919876543210", "+14155550100", "+14155550111"
+LISTED, ASKED_US, OFTEN = "+14155550122", "+14155550133", "+14155550144"
 WEEK = "mon, tue, wed, thu, fri, sat"
 LETS = "every rule lets it be called"
 HOOK = """\
@@ -67,12 +68,31 @@ def wishes(hook: Path) -> Iterator[Wish]:
     yield Wish(afternoon, Errand(COMPLAINED, "asking", trunk="us"),
                f"{hook} does not let {COMPLAINED} be called: a complaint is open")  # fmt: skip
 
+    us = {"trunk": "us", "agent": "agent"}
+    yield Wish(afternoon, Errand("+19005551234", **us), "+19005551234 is a premium rate number: never dialled")
+    yield Wish(afternoon, Errand("+442079460000", **us), "+442079460000 is in GB, and only DE, IN, US may be dialled; "
+               "to allow it add 'GB' to [gate] countries")  # fmt: skip
+    yield Wish(afternoon, Errand(LISTED, **us), f"{LISTED} is on the do-not-call list {hook.with_name('registry.csv')}")
+    yield Wish(afternoon, Errand(ASKED_US, **us), f"{ASKED_US} is on our own do-not-call list since "
+               f"{datetime.now(UTC):%Y-%m-%d}, they asked for it in a call; sipgw dnc remove takes it off")  # fmt: skip
+    yield Wish(afternoon, Errand(OFTEN, purpose="campaign", **us), f"the person at {OFTEN} is not known to have agreed "
+               "to be called, and a campaign is promotion, which needs it ([gate] consent)")  # fmt: skip
+    yield Wish(afternoon, Errand(OFTEN, purpose="campaign", consent=True, **us), LETS)
+    yield Wish(afternoon, Errand(OFTEN, **us), LETS)
+    yield Wish(afternoon, Errand(OFTEN, **us),
+               f"{OFTEN} was called 2 times within 24 hours, and [gate] per_number_per_day is 2")  # fmt: skip
+    yield Wish(afternoon, Errand(CALIFORNIA, **us), "5 calls were made within 24 hours; [gate] per_day is 5")
 
-def test_what_india_the_clocks_and_a_hook_say_about_calls(tmp_path: Path) -> None:
-    """DLT fields and the 140 series, the Indian window, the hour that comes twice, and a function of one's own."""
+
+def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
+    """DLT fields and the 140 series, the Indian window, the hour that comes twice, a function of one's own, countries,
+    premium numbers, both kinds of list, consent and caps.
+    """
     hook = tmp_path / "hook.py"
     hook.write_text(HOOK)
-    gate = GateOptions(countries=("DE", "IN", "US"))
+    listed = tmp_path / "registry.csv"
+    listed.write_text(f"{LISTED}\n")
+    gate = GateOptions(countries=("DE", "IN", "US"), dnc_files=(str(listed),), per_number_per_day=2, per_day=5)
 
     def agents(config: Config) -> dict[str, Config]:
         registered = IndiaOptions("1101234567890123456", "1105", "1107")
@@ -106,6 +126,7 @@ def test_what_india_the_clocks_and_a_hook_say_about_calls(tmp_path: Path) -> Non
                            for name, number in numbers.items())  # fmt: skip
             opened = lambda config: replace(config, gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
+                await world.gateway.desk.own_list.add(ASKED_US, "caller")
                 for wish in wishes(hook):
                     await judged(world, person, wish)
 

@@ -78,7 +78,7 @@ def test_the_block_list_names_numbers_withheld_ones_and_networks() -> None:
     for caller, words in (
         (ANN._replace(number="+19005551234"), "calls from +1900* are blocked ([limits] blocked)"),
         (UNKNOWN, "calls from withheld are blocked ([limits] blocked)"),
-        (ANN._replace(host="198.51.100.9"), "calls from 198.51.100.9 are blocked ([limits])"),
+        (ANN._replace(host="198.51.100.9"), "calls from 198.51.100.9 are blocked ([limits] blocked_networks)"),
     ):
         declined = limits.admit(caller, 0)
         assert declined == Declined("decline", "blocked", words)

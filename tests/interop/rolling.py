@@ -11,6 +11,14 @@ from tests.interop.served import served
 from tests.interop.sipp_load import Counts, load
 
 PARROT = "tests.interop.parrot"
+ROOM = """
+[[trunks]]
+name = "edge"
+mode = "peer"
+networks = ["127.0.0.1/32"]
+max_calls = 250
+"""
+"""As in docker/gateway1.toml: while one gateway drains the other has the calls of both."""
 STEADY = 5.0
 """Seconds in which Kamailio finds out that a gateway is back: its OPTIONS come every 2 s."""
 
@@ -30,7 +38,7 @@ def deploy(folder: Path, calls: int, rate: float, seconds: float) -> Deployed:
         gateways = []
         for name in ("one", "two"):
             (folder / name).mkdir()
-            gateways.append(stack.enter_context(served(folder / name, module=PARROT)))
+            gateways.append(stack.enter_context(served(folder / name, ROOM, module=PARROT)))
         edge = Edge(folder, [one.port for one in gateways])
         stack.enter_context(edge.running())
         callers = stack.enter_context(load(folder / "sipp", edge.port, calls, rate, seconds))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +113,20 @@ def served(
     template: str = CONFIG,
     variables: Mapping[str, str] | None = None,
     module: str = "sipgw",
+    inside: Sequence[str] = (),
 ) -> Iterator[Served]:
-    """Run a gateway until the block ends; it must stop in good order. `variables` are put into its environment."""
+    """Run a gateway until the block ends; it must stop in good order.
+
+    `variables` are put into its environment; `inside` is a command that runs it in some surroundings.
+    """
     port = free_port()
     database = folder / "gateway.db"
     first = 20000 + port % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
     file = folder / "gateway.toml"
     file.write_text(template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))
-    with running(file, port, range(first, first + 399), database, module=module, variables=variables) as gateway:
+    ports_of_sound = range(first, first + 399)
+    with running(file, port, ports_of_sound, database, module=module, variables=variables, inside=inside) as gateway:
         yield gateway
 
 
@@ -134,9 +139,10 @@ def running(
     *options: str,
     module: str = "sipgw",
     variables: Mapping[str, str] | None = None,
+    inside: Sequence[str] = (),
 ) -> Iterator[Served]:
-    """``sipgw serve`` with a configuration file; `variables` are put into its environment."""
-    command = [sys.executable, "-m", module, "serve", "--config", str(file), *options]
+    """``sipgw serve`` with a configuration file; see `served`."""
+    command = [*inside, sys.executable, "-m", module, "serve", "--config", str(file), *options]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     environment |= variables or {}
     process = subprocess.Popen(

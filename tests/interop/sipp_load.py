@@ -41,8 +41,11 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(folder: Path, port: int, calls: int, rate: float, seconds: float) -> Iterator[Load]:
-    """`calls` callers, `rate` new ones a second, each of which hangs up after `seconds`."""
+def load(folder: Path, port: int, calls: int, rate: float, seconds: float, patience: float = 40) -> Iterator[Load]:
+    """`calls` callers, `rate` new ones a second, each of which hangs up after `seconds`.
+
+    Whoever hears nothing for `patience` seconds gives up.
+    """
     folder.mkdir()
     answered = (
         '<recv response="100" optional="true"/><recv response="180" optional="true"/>'
@@ -59,7 +62,7 @@ def load(folder: Path, port: int, calls: int, rate: float, seconds: float) -> It
     command += ["-trace_err", "-error_file", "errors.log"]
     command += ["-timeout", f"{calls / rate + seconds + SLACK:.0f}"]
     # A 100 that comes twice, because the INVITE did on a busy machine, is no reason to end a call.
-    command += ["-default_behaviors", "all,-abortunexp", "-recv_timeout", "40000"]
+    command += ["-default_behaviors", "all,-abortunexp", "-recv_timeout", f"{patience * 1000:.0f}"]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
     try:

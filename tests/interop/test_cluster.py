@@ -6,6 +6,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from sipgw.sip.endpoint import CallFailed
 from tests.interop.kamailio_edge import LIMIT, Edge
 from tests.interop.served import Served, served
 from tests.phone import Phone, calling
@@ -42,12 +45,12 @@ async def more_sound(phone: Phone, packets: int = 50) -> None:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[tuple[Edge, list[Served]]]:
+def cluster(folder: Path, more: str = "") -> Iterator[tuple[Edge, list[Served]]]:
     """Two gateways and the edge in front of them."""
     folders = [folder / "one", folder / "two"]
     for each in folders:
         each.mkdir()
-    with served(folders[0]) as one, served(folders[1]) as two:
+    with served(folders[0], more) as one, served(folders[1], more) as two:
         edge = Edge(folder, [one.port, two.port])
         with edge.running():
             yield edge, [one, two]
@@ -99,3 +102,25 @@ def test_the_next_calls_of_a_gateway_that_was_killed_go_to_the_other(tmp_path: P
 
     with cluster(tmp_path) as (edge, gateways):
         asyncio.run(scenario(edge, gateways))
+
+
+def test_a_carrier_is_told_to_go_elsewhere_when_all_gateways_are_full(tmp_path: Path) -> None:
+    async def refused(edge: Edge) -> int:
+        with pytest.raises(CallFailed) as failed:
+            async with calling(edge.agent, quiet):
+                pass
+        return failed.value.ended.status
+
+    async def scenario(edge: Edge) -> None:
+        async with contextlib.AsyncExitStack() as talking, asyncio.timeout(LIMIT):
+            for _ in range(2):
+                phone = await talking.enter_async_context(calling(edge.agent, quiet))
+                await more_sound(phone, 1)
+            while "all gateways seem to be gone" not in edge.log.read_text():
+                assert await refused(edge) == 503, "not the 500 that proxies make of it"
+
+    with cluster(tmp_path, "[admission]\nmax_calls = 1\n") as (edge, gateways):
+        asyncio.run(scenario(edge))
+        for gateway in gateways:
+            assert [line for line in gateway.log if "call sent elsewhere" in line and "[admission] max_calls" in line]
+        assert "no gateway takes" in edge.log.read_text()

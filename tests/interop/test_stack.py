@@ -7,6 +7,7 @@ Every test leaves the stack as it found it. What callers noticed is told by SIPp
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -209,6 +210,32 @@ def test_the_media_process_is_killed_or_stands_still(running: Stack, blow: signa
                     return found[0]
 
     assert f"media process {cause}" in asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("what", ["gateway", "media process"])
+def test_it_is_killed_under_load(running: Stack, tmp_path: Path, what: str) -> None:
+    """At most the calls that it had are lost; all others, and all that come, are served."""
+
+    def calls(event: str) -> set[str]:
+        lines = (json.loads(line) for line in gateway.log[before:] if line.startswith("{"))
+        return {line["call"] for line in lines if line["event"] == event}
+
+    gateway = running.gateways[0]
+    before = len(gateway.log)
+    with load(tmp_path / "sipp", running.edge.port, 24, 4, 3, patience=12) as callers:
+        asyncio.run(until(lambda: len(calls("call answered") - calls("call ended")) > 3))
+        running.kill(0) if what == "gateway" else os.kill(running.media(0), signal.SIGKILL)
+        counts = callers.counts()
+    if what == "gateway":
+        had = len(calls("call began") - calls("call ended"))
+        running.again(0)
+    else:
+        had = sum("media process ended" in line for line in gateway.log[before:] if '"call ended"' in line)
+    print(f"\nthe {what} was killed: {counts.bad} of {had} calls were lost, {counts.good} others were well")
+    assert 0 < counts.bad <= had, counts.log
+    assert counts.good + counts.bad == 24
+    while asyncio.run(served_by(running)) != 0:
+        pass
 
 
 @pytest.mark.parametrize("how", ["killed", "cut off"])

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -11,11 +12,15 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.config import Config
 from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.inbound.limits import LimitOptions
+from sipgw.outbound.call_out import Errand
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
-from sipgw.outbound.retries import RetryOptions
+from sipgw.outbound.retries import SOON, RetryOptions
+from sipgw.outbound.routes import NoRoom
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud
@@ -30,6 +35,11 @@ QUICK = RetryOptions(attempts=2, busy=10, no_answer=10, failed=10)
 def job(key: str = "a", number: str = NUMBER, due: float | None = None, campaign: str = "") -> Job:
     at = datetime.now(UTC).timestamp() if due is None else due
     return Job(campaign=campaign, key=key, number=number, agent="agent", due=at, variables={"topic": "your lamp"})
+
+
+def spent(config: Config) -> Config:
+    """The minutes of the day are used up by the first call."""
+    return replace(config, limits=LimitOptions(minutes_per_day=0.0001))
 
 
 async def until(jobs: Jobs, campaign: str = "", **wanted: object) -> Job:
@@ -70,6 +80,33 @@ def dialler(world: Cloud, clock: list[datetime], campaign: str = "", gate: objec
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
     return Dialler(jobs, world.gateway, campaign, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
+
+
+def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = [datetime.now(UTC)]
+        async with (
+            callee() as person,
+            calling_out(tmp_path, person, change=spent) as (world, _),
+            asyncio.TaskGroup() as group,
+        ):
+            async with calling(world.target, lambda frame: b"\xff" * 160) as phone, asyncio.timeout(20):
+                while len(phone.received) < 5:
+                    await asyncio.sleep(0.02)
+            async with asyncio.timeout(20):
+                while world.gateway.calls:
+                    await asyncio.sleep(0.02)
+            with pytest.raises(NoRoom, match="minutes_per_day"):
+                world.gateway.place(Errand(NUMBER, "agent"))
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add(job(due=clock[0].timestamp()))
+            running = group.create_task(dialler(world, clock).run())
+            waits = await until(jobs, state="planned", attempts=0, due=clock[0].timestamp() + SOON)
+            assert "minutes_per_day" in waits.reason
+            assert person.legs == []
+            running.cancel()
+
+    asyncio.run(scenario())
 
 
 def test_who_is_busy_is_called_again_and_then_given_up(tmp_path: Path) -> None:

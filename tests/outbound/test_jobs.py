@@ -127,6 +127,7 @@ RULE = RetryOptions(attempts=3, busy=300, no_answer=1800, machine=0, failed=600)
         ("no_answer", 2, "planned", 1800),
         ("no_answer", 3, "failed", 0),
         ("failed", 1, "planned", 600),
+        ("line_lost", 1, "planned", 600),
         ("declined", 1, "failed", 0),
         ("wrong_number", 1, "failed", 0),
         ("not_permitted", 1, "failed", 0),

@@ -78,6 +78,13 @@ def test_what_the_hard_cases_are_about() -> None:
     assert len(asked) > len([turn for turn in story["thrown_away"].turns if turn.caller]), "one reply was for nothing"
 
 
+def test_a_line_that_was_lost_is_lost_again() -> None:
+    """Bundles of the first releases do not tell one from the other: they stay what they were."""
+    one = bundle("hangs_up")
+    lost = replace(one, frames=[frame | {"lost": True} if frame.get("do") == "end" else frame for frame in one.frames])
+    assert [replay(each).story.ending for each in (one, lost)] == ["caller_hung_up", "line_lost"]
+
+
 def test_it_is_played_a_hundred_times_as_fast_as_it_was() -> None:
     calls = [bundle(name) for name in ALL[::6]]
     replay(calls[0])

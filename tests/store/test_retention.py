@@ -240,3 +240,9 @@ def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, t
 
 def test_purging_deletes_what_is_old(command) -> None:
     assert "deleted: 10 calls" in command("purge").stdout
+
+
+def test_without_days_nothing_is_too_old(command, tmp_path: Path) -> None:
+    (tmp_path / "sipgw.toml").write_text(f'[store]\npath = "{tmp_path / "x.db"}"\n')
+    told = command("purge")
+    assert (told.exit_code, told.stderr) == (1, "nothing is ever too old: set days in [retention]\n")

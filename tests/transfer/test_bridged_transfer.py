@@ -7,6 +7,7 @@ There are two media processes, so that the two ends of a bridge meet in one of t
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -191,9 +192,14 @@ def test_when_the_person_does_not_answer_the_agent_apologises_and_goes_on(tmp_pa
 
 def test_the_next_is_tried_when_one_is_busy_and_one_does_not_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with callee(rejecting(486)) as busy, callee(Callee.ring) as away, callee(sound=loud) as there:
+        async with (
+            callee(rejecting(486)) as busy, callee(Callee.ring) as away, callee(sound=loud) as there,
+            callee() as at_home,
+        ):  # fmt: skip
             way = trunks(None)
+            day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
             people = [
+                PersonOptions("anna", f"sip:anna@127.0.0.1:{at_home.port}", hours=(f"{day} 00:00-24:00",), order=0),
                 PersonOptions("anna", f"sip:anna@127.0.0.1:{there.port}", order=3),
                 PersonOptions("anna", f"sip:anna@127.0.0.1:{busy.port}", order=1),
                 PersonOptions("anna", f"sip:anna@127.0.0.1:{away.port}", order=2, ring_timeout=3),
@@ -204,6 +210,7 @@ def test_the_next_is_tried_when_one_is_busy_and_one_does_not_answer(tmp_path: Pa
                 async with calling(gateway.target, murmur) as caller:
                     await until(lambda: heard(caller, number_of))
                     assert away.ended[0].how == "CANCEL"
+                    assert at_home.legs == [], "who is not on duty is left alone"
                 await until(lambda: nothing_left(gateway))
         assert [(one.accepted, one.status) for one in tries] == [(False, 486), (False, 487), (True, 200)]
 

@@ -137,7 +137,7 @@ def play(house: Standing, folder: Path, text: str = "", turns: int = 1) -> None:
     silent.turn(1.6, "", "Harbour Books, good morning. How can I help?", ())
     silent.heard(31, mos=0.0)
     silent.sip(32, "out", "BYE sip:198.51.100.20 SIP/2.0")
-    silent.tell(32, CallEnded, Ending("caller_hung_up", "no sound arrived for 30 s"), {"mos": 0.0})
+    silent.tell(32, CallEnded, Ending("line_lost", "no sound arrived for 30 s"), {"mos": 0.0})
 
     refused = Played(house, REFUSED, 1, name)
     refused.sip(0, "in", "INVITE sip:+15550199@192.0.2.9 SIP/2.0", SDP.format(codecs="18"))

@@ -159,7 +159,7 @@ def test_a_newcomer_reads_on_the_page_why_a_call_was_slow_silent_or_refused(tmp_
             "a smaller or nearer [agent] model",
         ),
         SILENT: (
-            "No sound arrived from the caller",
+            "No sound arrived from the other side",
             "no sound arrived for 30 s",
             "open the UDP ports of [media] port_range",
         ),

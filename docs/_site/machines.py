@@ -1,0 +1,40 @@
+"""The state machines, drawn from their tables."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from agent import turns
+from sipgw.sip import transaction
+
+Table = Mapping[tuple[Enum, Enum], tuple[Enum, tuple[Enum, ...]]]
+MACHINES: dict[str, tuple[str, Table]] = {
+    "Whose turn it is": ("`agent/turns.py`: between the caller and the agent.", turns.TABLE),
+    "INVITE, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 5, RFC 6026 figure 1.", transaction.INVITE_CLIENT),
+    "INVITE, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 7, RFC 6026 figure 2.", transaction.INVITE_SERVER),
+    "Any other request, client": ("`sipgw/sip/transaction.py`: RFC 3261 figure 6.", transaction.CLIENT),
+    "Any other request, server": ("`sipgw/sip/transaction.py`: RFC 3261 figure 8, RFC 4320.", transaction.SERVER),
+}
+
+
+def machines() -> str:
+    """A diagram of each machine, and below it what each transition does."""
+    lines = ["# State machines", "", "Drawn from the tables that the code runs. What has no arrow changes nothing."]
+    for name, (about, table) in MACHINES.items():
+        lines += ["", f"## {name}", "", about, "", "```mermaid", "stateDiagram-v2", *_diagram(table), "```", ""]
+        lines += ["| state | event | then | and |", "|---|---|---|---|"]
+        for (state, event), (then, done) in table.items():
+            did = ", ".join(str(one.value) for one in done)
+            lines.append(f"| {state.value} | {event.value} | {then.value} | {did} |")
+    return "\n".join(lines) + "\n"
+
+
+def _diagram(table: Table) -> list[str]:
+    """One arrow for all events that lead from one state to another."""
+    events: dict[tuple[Enum, Enum], list[str]] = {}
+    for (state, event), (then, _) in table.items():
+        events.setdefault((state, then), []).append(str(event.value))
+    states = dict.fromkeys(state for pair in events for state in pair)
+    named = [f'    state "{state.value}" as {state.name}' for state in states]
+    first = next(iter(table))[0]
+    arrows = [f"    {a.name} --> {b.name}: {' / '.join(labels)}" for (a, b), labels in events.items()]
+    return [*named, f"    [*] --> {first.name}", *arrows]

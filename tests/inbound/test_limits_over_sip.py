@@ -1,0 +1,95 @@
+"""Callers whom limits turn away, over real SIP: what each hears. More, from SIPp: tests/interop/test_limits.py."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from sipgw.billing.prices import PriceOptions
+from sipgw.config import Config
+from sipgw.inbound.limits import LimitOptions
+from sipgw.sip.endpoint import CallFailed
+from sipgw.trunks.trunks import TrunkOptions
+from tests.cloud import Cloud, cloud
+from tests.phone import Phone, calling
+
+DEAR = PriceOptions("trunk", "office", "seconds", 0.30, 60, rounding="60/60")
+Change = Callable[[Config], Config]
+
+
+def limited(**more: object) -> Change:
+    return lambda config: replace(config, limits=LimitOptions(**more), prices=(DEAR,))  # type: ignore[arg-type]
+
+
+def full(config: Config) -> Config:
+    return replace(config, admission=replace(config.admission, max_calls=1))
+
+
+def full_trunk(config: Config) -> Config:
+    return replace(config, trunks=tuple(replace(trunk, max_calls=1) for trunk in config.trunks))
+
+
+def quiet(_: int) -> bytes:
+    return b"\xff" * 160
+
+
+async def turned_away(world: Cloud) -> tuple[int, str]:
+    with pytest.raises(CallFailed) as caught:
+        async with calling(world.target, quiet, caller="+14155550101"):
+            pass
+    return caught.value.ended.status, caught.value.ended.text
+
+
+async def talking(phone: Phone) -> None:
+    async with asyncio.timeout(20):
+        while len(phone.received) < 5:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "meanwhile", "status", "why"),
+    [
+        (full_trunk, True, 503, "the trunk has 1 calls, its max_calls"),
+        (full, True, 503, "the gateway has 1 calls, [admission] max_calls"),
+        (limited(per_network=1), False, 603, "127.0.0.1 has called 1 times within 3600 s ([limits] per_network)"),
+        (limited(per_network=1, answer_too_often="busy"), False, 486, "([limits] per_network)"),
+        (limited(money_per_day=0.2, retry_after=90), False, 503, "([limits] money_per_day)"),
+        (limited(blocked_networks=("127.0.0.0/8",)), False, 603, "([limits] blocked_networks)"),
+    ],
+    ids=["trunk", "gateway", "network", "answer", "money", "blocked"],
+)
+def test_one_more_gets_the_answer_that_fits(
+    tmp_path: Path, change: Change, meanwhile: bool, status: int, why: str
+) -> None:
+    """`meanwhile`: while the first call goes on; otherwise when it is over."""
+
+    async def scenario() -> None:
+        office = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
+        async with cloud(tmp_path, [], [], trunks=(office,), change=change) as world:
+            if "blocked" in why:
+                told = await turned_away(world)
+            else:
+                async with calling(world.target, quiet, caller="+14155550100") as first:
+                    await talking(first)
+                    told = await turned_away(world) if meanwhile else (0, "")
+                async with asyncio.timeout(20):
+                    while world.gateway.calls:
+                        await asyncio.sleep(0.02)
+                told = told if meanwhile else await turned_away(world)
+            assert told[0] == status
+            assert ("Retry-After" in told[1]) == (status == 503)
+            if meanwhile:  # at the door: it never becomes a call
+                assert world.gateway.admission.refusals.last["office"].why == why
+                return
+            async with asyncio.timeout(20):
+                while not (refused := [one for one in await world.gateway.store.calls() if one["ending"] == "refused"]):
+                    await asyncio.sleep(0.02)
+            assert why in refused[0]["cause"]
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    causes = [line["why"] for line in logs if line["event"] == "call sent elsewhere"]
+    assert causes == ([why] if meanwhile else []), "what only memory keeps stands in the log"

@@ -1,0 +1,53 @@
+"""How a gateway stops: on virtual time, with a gateway of which only the number of its calls counts."""
+
+import asyncio
+
+from sipgw.drain import LINGER, drain
+from tests.virtual import run
+
+
+class House:
+    """A gateway with calls that end after so many seconds."""
+
+    def __init__(self, *ends: float) -> None:
+        self.ends = ends
+        self.open = True
+        self.began = 0.0
+
+    def turn_away(self) -> None:
+        self.open = False
+
+    def running(self) -> int:
+        return sum(self.began + end > asyncio.get_running_loop().time() for end in self.ends)
+
+
+def stopped(house: House, limit: float, hurried: float | None = None) -> tuple[int, float, list[int]]:
+    """How many calls were left when it stopped, when that was, and what was said."""
+
+    async def scenario() -> tuple[int, float, list[int]]:
+        hurry, said, loop = asyncio.Event(), list[int](), asyncio.get_running_loop()
+        house.began = loop.time()
+        if hurried is not None:
+            loop.call_later(hurried, hurry.set)
+        left = await drain(house, limit, hurry, said.append)
+        assert not house.open
+        return left, loop.time() - house.began, said
+
+    return run(scenario())
+
+
+def test_it_stays_until_the_last_call_has_ended_and_heard_the_answer_to_its_bye() -> None:
+    assert stopped(House(3, 8, 20), 300) == (0, 20 + LINGER, [3, 2, 1])
+
+
+def test_without_calls_it_stops_at_once() -> None:
+    assert stopped(House(), 300) == (0, 0, [])
+
+
+def test_what_is_left_at_the_limit_is_hung_up() -> None:
+    assert stopped(House(3, 900), 10) == (1, 10, [2, 1])
+
+
+def test_a_second_signal_ends_the_waiting() -> None:
+    assert stopped(House(900), 300, hurried=4.5) == (1, 4.5, [1])
+    assert stopped(House(3), 300, hurried=3.5) == (0, 3.5, [1])
