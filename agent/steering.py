@@ -35,7 +35,7 @@ class Steering:
         floor: Floor,
         agent: Agent,
         recite: Callable[[str], None],
-        connect: Callable[[Outcome], object] | None,
+        connect: Callable[[Outcome], None] | None,
         noted: Callable[[], None],
     ) -> None:
         """`recite` has the agent say a text; `connect` transfers the caller, None if there is nobody to transfer to;

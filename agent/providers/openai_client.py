@@ -149,7 +149,7 @@ class OpenAIClient:
 
     async def rest(self, stream: AsyncIterator[object]) -> None:
         """Read an answer that is complete to its end: only then is its connection used again."""
-        with contextlib.suppress(ProviderError, TimeoutError, openai.APIError, httpx2.TransportError):
+        with contextlib.suppress(ProviderError, TimeoutError, ValueError, openai.APIError, httpx2.TransportError):
             async with asyncio.timeout(REST):
                 async for _ in stream:
                     pass
