@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
+from agent.vad import HANGOVER
+
 AROUND = 0.2
 """Seconds by which the time from onset to quiet is longer than the sound: the hangover of the detector, less what it
 needs to notice."""
 SPEECH = 0.8
 """Seconds of sound that are more than a cough or a click: words should come of it."""
+UNHEARD_AFTER = 1.7
+"""Seconds of quiet after somebody spoke in which ears that are well have reported words."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a sound of which nothing came does not matter any more."""
 
@@ -25,13 +29,19 @@ class Sound:
     answered_at: float = 0.0
     noticed: bool = False
     """Whether the ears noticed, at least, that there was something."""
+    tail_until: float | None = None
+    """Until when it may be the end of what is being answered already."""
     _began: float = 0.0
     _unheard: float = 0.0
 
-    @property
-    def unheard(self) -> bool:
-        """Whether the caller must have said something of which the ears report no words."""
-        return self._unheard >= SPEECH
+    def due(self, final_limit: float) -> float | None:
+        """When the words of it are overdue; None if none need come.
+
+        For what they have noticed ears may take `final_limit`, and if they wait by themselves (0) as long as they like.
+        """
+        if self._unheard < SPEECH or self.quiet_since is None or (self.noticed and not final_limit):
+            return None
+        return self.quiet_since + (max(UNHEARD_AFTER, final_limit) if self.noticed else UNHEARD_AFTER)
 
     def begin(self, now: float) -> None:
         """It begins, or is noticed once more."""
@@ -39,13 +49,26 @@ class Sound:
             if now >= self.quiet_since + FORGOTTEN:
                 self.settle(now)
             self._began = now
-        self.onset, self.quiet_since = now, None
+        self.onset, self.quiet_since, self.tail_until = now, None, None
 
     def end(self, now: float, listening_since: float | None) -> None:
         """It ends; what of it came since we listen should have words."""
         if self.quiet_since is None and listening_since is not None:
             self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
-        self.quiet_since = now
+        self.quiet_since, self.tail_until = now, None
+
+    def collides(self, now: float, answered: float | None, limit: float) -> bool:
+        """Whether the agent, which begins to speak, has to wait for it; not if it is endless (`limit`).
+
+        The end of what was understood, and `answered` since then, is noticed late. If it goes on after that it does.
+        """
+        self.tail_until = None
+        if self.quiet_since is not None or now >= self.onset + limit:
+            return False
+        if answered is None or self.onset > answered or now >= answered + HANGOVER:
+            return True
+        self.tail_until = answered + HANGOVER
+        return False
 
     def settle(self, now: float) -> None:
         """Whatever it was until now, it has been dealt with."""

@@ -4,26 +4,38 @@ The local onset of a sound silences the wire at once, as in a cascade; the provi
 what was not played is forgotten on both sides. All else is `agent.conversation`: limits, silence, keys, transfer.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from agent.conversation import Conversation
 from agent.duplex import Answering, Brief, Consumed, DuplexEvent, Reopened, ReplyEnded, Session, Speech, Words, exactly
-from agent.duplex_reply import SessionMouth, SessionReply
+from agent.duplex_reply import MOMENT, SessionMouth, SessionReply
 from agent.ears import EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.history import Asked
 from agent.line import Line
 from agent.model import Message, Piece, ToolCall, ToolSchema
 from agent.persona import Persona
-from agent.records import CallerSaid, Report, Times, Turn, Used
+from agent.records import CallerSaid, Part, Report, Times, Turn, Used
+from agent.reply import COVERED_AFTER, Reply
+from agent.sounds import recorded
 from agent.stage import Role
 from agent.tools import Tool
 from agent.turns import Event, State, TurnOptions
 
+COVERED_WITHIN = 2.8
+"""Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
+COVERED_SOON = 0.5
+"""Seconds that a session has at least to begin, when much of that time is over."""
 RECAP = 6000
 """Letters of what was said that a session is told which takes the place of another."""
 GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
 AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
+OVERDUE = 2.3
+"""Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
+ASKED_AFTER = 2.0
+"""Seconds after that in which it still may; then it is prompted."""
 DEAF = (State.ANNOUNCING, State.CLOSING)
 """States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
 
@@ -31,7 +43,7 @@ DEAF = (State.ANNOUNCING, State.CLOSING)
 class Seat:
     """Sits where a cascade has ears, model and voice."""
 
-    patient = True
+    patient = False
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -93,7 +105,8 @@ class DuplexConversation(Conversation):
         seat = Seat(session)
         super().__init__(
             line, seat, Role(persona, seat, lambda _: seat, tools=tuple(tools)),
-            options=options, transfer=transfer, people=people, observer=observer, call=call,
+            options=replace(options or TurnOptions(), dictation_pause=0.0, final_limit=OVERDUE),
+            transfer=transfer, people=people, observer=observer, call=call,
         )  # fmt: skip
         self._agent.mouth = self._mouth = SessionMouth(line, session, seat)
         seat.deaf = lambda: self._floor.turns.state in DEAF
@@ -125,6 +138,10 @@ class DuplexConversation(Conversation):
 
     def _noted(self) -> None:
         self._session.instruct(self._agent.history.messages()[0]["content"])
+
+    def _fail(self, part: Part, error: ProviderError) -> None:
+        """Whatever fails, it is the one provider: nothing can be said with it any more."""
+        super()._fail("duplex", error)
 
     # What the session tells
 
@@ -187,13 +204,30 @@ class DuplexConversation(Conversation):
         self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
 
     def _recite(self, text: str) -> None:
+        if text == self._stage.persona.again and self._onset is not None:
+            self._spawn(self._await(self._onset))
+            return
+        self._say(text)
+
+    async def _await(self, onset: float) -> None:
+        """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
+        Reply(self._agent, Turn(), self._now).play_over(self._agent.history.say(), MOMENT, recorded("moment"))
+        await asyncio.sleep(ASKED_AFTER)
+        if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
+            self._onset = None
+            self._recite(self._stage.persona.again)
+
+    def _say(self, text: str) -> None:
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
         self._begin_reply(Turn()).worded.set()
 
     def _begin_reply(self, turn: Turn) -> SessionReply:
-        current = self._current = SessionReply(self._agent, turn, self._now, self._session, self._mouth)
+        waited = self._now() - self._listening.silent_since
+        cover = max(COVERED_SOON, COVERED_WITHIN - waited) if waited < COVERED_WITHIN else COVERED_AFTER
+        current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover)
+        self._current = current
         self._reply(turn, lambda _: current.follow())
         return current
 

@@ -6,12 +6,11 @@ from contextlib import suppress
 
 from agent.duplex import ReplyEnded, Session, Speech, Words, exactly
 from agent.history import Said, Sentence
-from agent.limits import GAP
-from agent.line import Finished, Heard, Line
+from agent.line import SAMPLE_RATE, Finished, Heard, Line
 from agent.model import ToolCall
 from agent.mouth import Mouth
 from agent.records import AgentSays, Turn
-from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
+from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
 from agent.sounds import recorded
 from agent.voice import Voice
@@ -20,6 +19,8 @@ MOST_CALLS = CALLS * ROUNDS
 """Tool calls in one turn; more are refused."""
 MUTE = 4.0
 """Seconds after which a session that does not begin to speak is given up."""
+STALLED = 2.0
+"""Seconds of silence in the middle of a reply after which the session is given up."""
 MOMENT = "One moment, please."
 WORDS_LATE = 2.0
 """Seconds that the words of the caller may come after the end of the reply to them."""
@@ -48,6 +49,7 @@ class SessionMouth(Mouth):
     def sound(self, sentence: Sentence, ulaw: bytes) -> None:
         """The next piece of it."""
         sentence.samples += len(ulaw)
+        self._ends_at = max(self._ends_at, asyncio.get_running_loop().time()) + len(ulaw) / SAMPLE_RATE
         self._out.say(sentence.utterance, ulaw)
 
     def ended(self, sentence: Sentence) -> None:
@@ -76,11 +78,13 @@ class SessionReply(Reply):
     """What the session says in one turn, and the tools that it calls. Cancelling `follow` ends it for us."""
 
     def __init__(
-        self, agent: Agent, turn: Turn, now: Callable[[], float], session: Session, mouth: SessionMouth
+        self, agent: Agent, turn: Turn, now: Callable[[], float], session: Session, mouth: SessionMouth, cover: float
     ) -> None:
+        """A session that has not begun to speak after `cover` seconds is covered."""
         super().__init__(agent, turn, now)
         self._session = session
         self._mouth = mouth
+        self._patience = cover
         self._said = Said()
         self._open: dict[str, tuple[Sentence, SentenceCutter]] = {}
         self._running = 0
@@ -115,18 +119,18 @@ class SessionReply(Reply):
                 await self.worded.wait()
 
     async def _more(self) -> None:
-        limit = None if self._running else GAP if self._open else MUTE
+        limit = None if self._running else self._mouth.left + STALLED if self._open else MUTE
         self._changed.clear()
         try:
             async with asyncio.timeout(limit):
                 await self._changed.wait()
         except TimeoutError:
-            self._session.give_up(f"nothing came for {limit:g} s")
+            self._session.give_up(f"nothing came for {limit:.1f} s")
             self.break_off(owed=True)
 
     async def _cover(self) -> None:
         """Say that it takes a moment, if the session does not begin to speak: with a sound that needs no provider."""
-        await asyncio.sleep(COVERED_AFTER)
+        await asyncio.sleep(self._patience)
         if self._due and not self.turn.said and not self._mouth.speaking:
             self._said = self._agent.history.say()
             self.play_over(self._said, MOMENT, recorded("moment"))
@@ -190,6 +194,9 @@ class SessionReply(Reply):
     def _call(self, call: ToolCall) -> None:
         self._due = False
         self._called += 1
+        if self._called > MOST_CALLS + CALLS:
+            self._session.give_up("it calls tools without end")
+            return
         if self._called > MOST_CALLS:
             self._session.answer(call.id, REFUSED, failed=True)
             return

@@ -20,8 +20,6 @@ DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 LATE = 3.0
 """Seconds for which words that were answered already may still come from the ears."""
-UNHEARD_AFTER = 1.7
-"""Seconds of quiet after somebody spoke in which ears that are well have reported words."""
 ASKED_AGAIN = 2
 """How often in a row the caller is asked to say it again; after that the ears have failed."""
 ENGLISH = phrases_of(("en",))
@@ -163,6 +161,7 @@ TIMEOUTS = {
     S.LISTENING: E.SILENCE,
     S.HEARING: E.SILENCE,
     S.DICTATING: E.FINAL,
+    S.SPEAKING: E.ONSET,
     S.HELD: E.UNCONFIRMED,
     S.CLOSING: E.DONE,
 }
@@ -220,8 +219,9 @@ class Turns:
             sound.end(now, self._since if self.state in (S.LISTENING, S.HEARING) else None)
         elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
             sound.quiet_since = now
-        elif event is E.STARTED and sound.quiet_since is None and now < sound.onset + self.options.confirm_limit:
-            return E.COLLIDED
+        elif event is E.STARTED:
+            answered = self._since if self.state is S.THINKING else None
+            return E.COLLIDED if sound.collides(now, answered, self.options.confirm_limit) else event
         if event in (E.NOTICED, E.WORDS, E.STABLE):
             sound.noticed = True
         return E.ONSET if event is E.NOTICED else event
@@ -332,7 +332,8 @@ class Turns:
                 return self._take_kept(now)
             if self.state is S.DICTATING:
                 return self._take_kept(now)
-            return "", self._ask_again(now) if self._unheard else self.handle(TIMEOUTS[self.state], now)
+            overdue = self.state is S.LISTENING and self._sound.due(self.options.final_limit) is not None
+            return "", self._ask_again(now) if overdue else self.handle(TIMEOUTS[self.state], now)
         return "", ()
 
     def _state_ends(self) -> float | None:
@@ -345,8 +346,8 @@ class Turns:
                 # Ears wait longer for the rest of a number themselves: 1.8 s of silence and the time to decode it.
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
-            case S.LISTENING if self._unheard and quiet_since is not None:
-                return quiet_since + UNHEARD_AFTER
+            case S.LISTENING if (due := self._sound.due(options.final_limit)) is not None:
+                return due
             case S.LISTENING:
                 return self._since + options.reprompt_after
             case S.HEARING if quiet_since is not None:
@@ -359,15 +360,11 @@ class Turns:
                 return min(self._since + options.confirm_limit, quiet_since + options.confirm_after_quiet)
             case S.HELD:
                 return self._since + options.confirm_limit
+            case S.SPEAKING:
+                return self._sound.tail_until
             case S.CLOSING:
                 return self._since + FAREWELL_LIMIT
         return None
-
-    @property
-    def _unheard(self) -> bool:
-        """Whether words are overdue. Ears that wait by themselves may take their time for what they have noticed."""
-        sound = self._sound
-        return self.state is S.LISTENING and sound.unheard and not (sound.noticed and not self.options.final_limit)
 
     def _ask_again(self, now: float) -> tuple[Decision, ...]:
         self._sound.settle(now)

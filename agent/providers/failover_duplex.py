@@ -146,7 +146,8 @@ class FailoverDuplex:
         """The next event, None at the end. Raises `ProviderError` also when the session was given up."""
         try:
             async with asyncio.timeout(None) as self._patience:
-                event = await anext(stream, None)
+                with boundary(self.name):
+                    event = await anext(stream, None)
         except TimeoutError:
             problem, self._given_up = self._given_up, ""
             raise ProviderError(self.name, problem) from None

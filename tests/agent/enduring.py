@@ -1,15 +1,19 @@
 """Whole calls on virtual time in which providers fail at every point; what counts is what the caller hears."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from agent.conversation import Conversation
-from agent.ears import Ears, EarsEvent, Transcript
+from agent.duplex import Answering, Brief, Duplex, DuplexEvent, ReplyEnded, Speech, Words
+from agent.duplex_conversation import DuplexConversation
+from agent.ears import Ears, EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE, Audio, Gone
 from agent.model import Message, Model, Piece, ToolSchema
 from agent.persona import Persona
+from agent.providers.failover import FailoverOptions
+from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import Outcome, ProviderFailed, Report
 from agent.stage import Role
 from agent.turns import State
@@ -160,6 +164,91 @@ class Speaking:
         """Nothing."""
 
 
+class Talking:
+    """A speech-to-speech session that notices speech in the sound that comes, and always gives the same answer."""
+
+    def __init__(self, brief: Brief, name: str = "duplex", **faults: Fault | Sequence[DuplexEvent]) -> None:
+        """`faults` are by point: ``connect``, ``onset``, ``answer``, ``middle`` (of the answer), ``end``."""
+        self.name = name
+        self._faults = faults
+        self._brief = brief
+        self._events: asyncio.Queue[DuplexEvent | Exception | None] = asyncio.Queue()
+        self._activity = VoiceActivity()
+        self._given = self._count = 0
+        self._stalled = False
+
+    async def open(self) -> None:
+        match self._faults.get("connect"):
+            case Exception() as error:
+                raise error
+            case float(seconds):
+                await asyncio.sleep(seconds)
+        if self._brief.greeting:
+            self._say(self._brief.greeting, greeting=True)
+
+    def hear(self, ulaw: bytes) -> None:
+        for at in range(0, len(ulaw), 160):
+            self._given += 160
+            for change in self._activity.feed(ulaw[at : at + 160]):
+                if change.onset:
+                    self._tell("onset", Onset(self._given / SAMPLE_RATE))
+                else:
+                    self._tell("answer", Transcript(QUESTION, True, True, self._given / SAMPLE_RATE))
+                    self._say(ANSWER)
+
+    def _say(self, text: str, *, greeting: bool = False) -> None:
+        self._count += 1
+        reply = f"reply{self._count}"
+        self._tell("", Answering())
+        for word in text.split():
+            self._tell("", Words(reply, f"{word} ", None))
+        sound = bytes([0x10, 0x90]) * (len(text) * LETTER // 2)
+        self._tell("", Speech(reply, sound[: len(sound) // 2]))
+        self._tell("" if greeting else "middle", Speech(reply, sound[len(sound) // 2 :]))
+        self._tell("" if greeting else "end", ReplyEnded(reply, True))
+
+    def _tell(self, point: str, event: DuplexEvent) -> None:
+        if self._stalled:
+            return
+        match self._faults.get(point):
+            case Exception() as error:
+                self._events.put_nowait(error)
+                self._stalled = True
+            case float():
+                self._stalled = True
+            case nonsense:
+                for one in (*(nonsense or ()), event):
+                    self._events.put_nowait(one)
+                self._faults.pop(point, None)  # once: each call is answered, and answers are said
+
+    async def events(self) -> AsyncIterator[DuplexEvent]:
+        while (event := await self._events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        self._say(instructions.partition("nothing else: ")[2] or ANSWER)
+
+    def cut(self, reply: str, samples: int) -> None:
+        """Nothing."""
+
+    def hush(self) -> None:
+        """Nothing."""
+
+    def answer(self, call: str, result: str, *, failed: bool = False) -> None:
+        self._say(ANSWER)
+
+    def tell(self, text: str) -> None:
+        self._say(ANSWER)
+
+    def instruct(self, instructions: str) -> None:
+        """Nothing."""
+
+    async def close(self) -> None:
+        self._events.put_nowait(None)
+
+
 @dataclass
 class Story:
     """What the call was."""
@@ -223,19 +312,38 @@ async def _sound(line: FakeLine, seconds: float, byte: bytes) -> None:
         line.incoming.put_nowait(Audio(byte * 80, now()))
 
 
+Begin = Callable[[FakeLine, Callable[[Report], None], Callable[[str], Awaitable[bool]]], Conversation]
+
+
+def endure_duplex(*makers: Callable[[Brief], Duplex]) -> Story:
+    """The same call with speech-to-speech sessions; the later ones stand in for those before."""
+
+    def begin(line: FakeLine, report: Callable[[Report], None], connect: object) -> Conversation:
+        session = FailoverDuplex(Duplexes(makers, FailoverOptions()), lambda report: None)
+        return DuplexConversation(line, session, PERSONA, observer=report)
+
+    return _endured(begin, 2)
+
+
 def endure(ears: Ears, model: Model, voice: Voice, *, transfer: bool = False, questions: int = 2) -> Story:
     """Hold a call in which the same question is asked so often; then the caller hangs up."""
+    role = Role(PERSONA, model, lambda language: voice)
+    return _endured(
+        lambda line, report, connect: Conversation(
+            line, ears, role, observer=report, transfer=connect if transfer else None
+        ),
+        questions,
+    )
 
+
+def _endured(begin: Begin, questions: int) -> Story:
     async def call() -> Story:
         line, reports = FakeLine(), list[Report]()
 
         async def connect(to: str) -> bool:
             return True
 
-        conversation = Conversation(
-            line, ears, Role(PERSONA, model, lambda language: voice), observer=reports.append,
-            transfer=connect if transfer else None,
-        )  # fmt: skip
+        conversation = begin(line, reports.append, connect)
         waiting = Waiting(line, lambda: conversation.steering.state)
 
         async def person() -> None:

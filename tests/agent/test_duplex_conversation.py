@@ -345,7 +345,7 @@ def test_a_session_that_says_nothing_is_covered_within_three_seconds_and_then_gi
         gone(caller.line)
 
     held = hold(plan)
-    assert ("give_up", "nothing came for 4 s") in held.session.did
+    assert ("give_up", "nothing came for 4.0 s") in held.session.did
     turn = held.turns[-1]
     assert turn.said == MOMENT
     assert turn.times.first_packet - turn.times.caller_stopped < 3

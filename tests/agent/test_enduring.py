@@ -6,6 +6,7 @@ and the record says why; with one the caller is answered all the same.
 
 import pytest
 
+from agent.duplex import ReplyEnded, Speech, Words
 from agent.ears import Ears, Onset, Transcript
 from agent.model import Model, Text, ToolCall
 from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
@@ -23,8 +24,10 @@ from tests.agent.enduring import (
     Listening,
     Speaking,
     Story,
+    Talking,
     Thinking,
     endure,
+    endure_duplex,
 )
 from tests.fakes.line import says
 
@@ -35,6 +38,13 @@ NONSENSE = (
     Transcript("", final=False, stable=False, end=0.0),
     Transcript("", final=True, stable=True, end=1e9),
     Transcript("\ufffd" * 300, final=False, stable=False, end=-3.0),
+)
+DUPLEX_NONSENSE = (
+    Onset(-5.0),
+    Words("nope", "", -1),
+    Speech("nope", b""),
+    ReplyEnded("zzz", complete=False),
+    ToolCall("c", "nope", "{{{"),
 )
 WELL = says(ANSWER)
 BEGUN = Text(f"{SENTENCES[0]} It")
@@ -191,3 +201,31 @@ def test_a_model_that_has_nothing_to_say_for_the_third_time_has_failed() -> None
     endures(story)
     assert [text == PERSONA.again for text in story.said[1:3]] == [True, True]
     ends_well(story, "model")
+
+
+DUPLEX = [
+    *(
+        {point: fault}
+        for point in ("connect", "onset", "answer", "middle", "end")
+        for fault in (DOWN, LOST, BUSY, BOOM, FOREVER)
+    ),
+    *({point: DUPLEX_NONSENSE} for point in ("onset", "answer", "middle", "end")),
+]
+
+
+@pytest.mark.parametrize("faults", DUPLEX, ids=named)
+def test_a_speech_to_speech_session(faults: dict[str, object]) -> None:
+    """All sessions fail alike: the call goes on, or ends with an apology."""
+    story = endure_duplex(lambda brief: Talking(brief, **faults))
+    endures(story)
+    goes_on(story) if story.outcome.kind == "caller_hung_up" else ends_well(story, "duplex")
+    if {DOWN, BOOM} & set(faults.values()) or "connect" in faults:
+        assert story.outcome.kind == "failed"
+
+
+@pytest.mark.parametrize("faults", DUPLEX, ids=named)
+def test_a_speech_to_speech_session_with_another_provider_behind_it(faults: dict[str, object]) -> None:
+    story = endure_duplex(lambda brief: Talking(brief, **faults), Talking)
+    endures(story)
+    goes_on(story)
+    assert story.said[-1].endswith(SENTENCES[1])

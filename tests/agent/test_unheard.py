@@ -1,9 +1,9 @@
-"""Ears that report nothing of what the caller said: told from a cough, asked about, given up."""
+"""Sounds of which the ears report nothing, or late: asked about, given up, not waited for. The table's part of it."""
 
 import pytest
 
-from agent.caller_sound import FORGOTTEN
-from agent.turns import UNHEARD_AFTER, Decision, Event, State, TurnOptions, Turns
+from agent.caller_sound import FORGOTTEN, UNHEARD_AFTER
+from agent.turns import Decision, Event, State, TurnOptions, Turns
 from agent.vad import HANGOVER, ONSET
 
 OPTIONS = TurnOptions(final_limit=0)
@@ -102,3 +102,39 @@ def test_patient_ears_may_take_their_time_for_what_they_have_noticed(noticed: bo
         subject.handle(Event.NOTICED, 10.3)
     subject.handle(Event.QUIET, 11.5)
     assert (subject.deadline == 11.5 + UNHEARD_AFTER) is asked
+
+
+def answered_at_once(subject: Turns) -> None:
+    """The ears are faster than the detector of silence, and the reply was prepared."""
+    subject.handle(Event.ONSET, 10.0)
+    assert subject.hear("Where is it?", final=True, stable=False, now=11.0)[1] == (Decision.ANSWER,)
+
+
+def test_a_reply_need_not_wait_until_the_end_of_what_it_answers_is_noticed() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    answered_at_once(subject)
+    assert subject.handle(Event.STARTED, 11.1) == ()
+    assert subject.state is State.SPEAKING
+    subject.handle(Event.QUIET, 11.2)
+    assert subject.deadline == TurnOptions().max_duration
+
+
+def test_but_whoever_goes_on_is_waited_for_a_moment_later() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    answered_at_once(subject)
+    subject.handle(Event.STARTED, 11.1)
+    assert subject.deadline == 11.0 + HANGOVER
+    assert subject.handle_timer(11.0 + HANGOVER) == ("", (Decision.PAUSE,))
+    subject.handle(Event.QUIET, 12.0)
+    assert subject.handle_timer(13.0) == ("", (Decision.RESUME,))
+    assert subject.deadline == TurnOptions().max_duration, "it pauses once"
+
+
+@pytest.mark.parametrize(("onset", "starts"), [(10.0, 11.0 + HANGOVER), (11.05, 11.2)])
+def test_a_sound_that_is_not_the_end_of_what_is_answered_is_waited_for(onset: float, starts: float) -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    answered_at_once(subject)
+    if onset > 10.0:
+        subject.handle(Event.QUIET, 11.01)
+        subject.handle(Event.ONSET, onset)
+    assert subject.handle(Event.STARTED, starts) == (Decision.PAUSE,)

@@ -28,6 +28,7 @@ from tests.phone import Phone, calling
 AREA = "conversation"
 DEMOS = 3
 TURNS = 24
+BARGE_INS = 12
 SPACING = 2600
 """Milliseconds from one scripted turn of the caller to the next."""
 EAGER_SILENCE = 80
@@ -35,6 +36,8 @@ EAGER_SILENCE = 80
 MIN_TURN_SILENCE = 100
 """Milliseconds of silence after which the fake ends a turn, as Universal-3 does."""
 
+
+LONG_REPLY = "Your order is out for delivery and it will be there today before six in the evening or so."
 
 SILENT, LOUD = b"\xfe\x7e" * 80, b"\x10\x90" * 80
 
@@ -75,7 +78,6 @@ async def turn_latencies(folder: Path, delays: tuple[float, float, float], *, ea
         # The packet whose sound completes words and silence; positions in the sound are exact.
         silence = 0 if eager else MIN_TURN_SILENCE
         ends = [phone.sent_at[-(-(part.end_ms + silence) // 20) - 1] for part in said]
-        # A reply without any delay begins while the caller is not yet known to be silent, and is held for a moment.
         begun = [at for at, _ in starts(phone)]
         return [next(at for at in begun if at > end) - end for end in ends]
 
@@ -102,6 +104,39 @@ def cloud_gates() -> Iterator[Gate]:
     median = percentile(whole, 0.5)
     name = "fakes at published medians (307 + 300 + 150 ms): caller stops to first packet"
     yield Gate(AREA, name, f"p50 {1000 * median:.0f} ms", "p50 <= 800 ms", median <= 0.800)
+
+
+async def barge_ins(folder: Path) -> list[float]:
+    """Seconds from the first packet of an interruption until the last one with the agent's sound has come."""
+    first = 5000
+    # At every place among the pieces of 100 ms in which sound is handed on while nobody speaks.
+    begins = [first + turn * SPACING + turn * 20 % 100 for turn in range(BARGE_INS)]
+    said = [Said("And now?", begin, begin + 600) for begin in begins]
+    async with (
+        cloud(folder, said, [Reply(text=[LONG_REPLY])], delays=(0.3, 0.1, 0.1)) as world,
+        calling(world.target, voice(said)) as phone,
+    ):
+        await asyncio.sleep((begins[-1] + 1000) / 1000)
+        onsets = [phone.sent_at[begin // 20] for begin in begins[1:]]
+        sounding = [at for at, packet in phone.received if packet.payload.strip(b"\xff")]
+    found: list[float] = []
+    for onset in onsets:
+        assert any(onset - 0.1 < at < onset for at in sounding), "the agent was not speaking"
+        last = onset
+        for at in sounding:
+            if last < at < last + 0.2:
+                last = at
+        found.append(last - onset)
+    return found
+
+
+def barge_in_gate() -> Gate:
+    """The caller interrupts: pause first, decide later."""
+    with tempfile.TemporaryDirectory() as folder:
+        late = asyncio.run(barge_ins(Path(folder)))
+    p50, p95 = percentile(late, 0.5), percentile(late, 0.95)
+    figures = f"p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms"
+    return Gate(AREA, "caller interrupts: onset to silence on the wire", figures, "p95 <= 250 ms", p95 <= 0.250)
 
 
 def eager_gate() -> Gate:
@@ -135,3 +170,4 @@ def gates() -> Iterator[Gate]:
     yield demo_gate()
     yield from cloud_gates()
     yield eager_gate()
+    yield barge_in_gate()
