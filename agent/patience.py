@@ -6,6 +6,9 @@ MARGIN = 0.2
 """Seconds that are waited beyond the pause that the caller has lately made in the middle of a sentence."""
 FORGETTING = 0.7
 """What remains of that wait after each turn in which it was not needed."""
+ASKED_AGAIN = (2, 5)
+"""How often in a row the caller is asked to say it again before the ears have failed: while they have understood nothing at
+all, and once they have, so that what was not understood may have been a noise."""
 
 
 @dataclass
@@ -18,7 +21,9 @@ class Patience:
     """Longest pause in the middle of a sentence that is waited for, in seconds."""
     asked: int = 0
     unheard: int = 0
-    """How often in a row it spoke and nothing was understood."""
+    """How often in a row it made sounds like speech and nothing was understood."""
+    understood: bool = False
+    """Whether anything ever was."""
     away: bool = False
     """Whether it has put us on hold, and need not say anything."""
     wait: float = 0.0
@@ -30,6 +35,11 @@ class Patience:
     def at_end(self) -> bool:
         """Whether it was asked often enough."""
         return self.asked >= self.most
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the ears have failed."""
+        return self.unheard > ASKED_AGAIN[self.understood]
 
     def went_on(self, after: float) -> None:
         """The caller went on, so long after the turn had seemed complete."""

@@ -20,8 +20,6 @@ DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
 LATE = 3.0
 """Seconds for which words that were answered already may still come from the ears."""
-ASKED_AGAIN = 2
-"""How often in a row the caller is asked to say it again; after that the ears have failed."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -233,6 +231,7 @@ class Turns:
         """
         words = words_of(text)
         self._sound.settle(now)
+        self._patience.understood |= bool(words)
         if answered := self._sound.answered:
             if tuple(words) == answered[: len(words)] and now < self._sound.answered_at + LATE:
                 return text, ()
@@ -369,7 +368,7 @@ class Turns:
     def _ask_again(self, now: float) -> tuple[Decision, ...]:
         self._sound.settle(now)
         self._patience.unheard += 1
-        return self.handle(E.UNHEARD, now) if self._patience.unheard <= ASKED_AGAIN else (D.GIVE_UP,)
+        return (D.GIVE_UP,) if self._patience.deaf else self.handle(E.UNHEARD, now)
 
     def _take_digits(self, now: float) -> tuple[str, tuple[Decision, ...]]:
         keys = self._keys.take()

@@ -32,6 +32,19 @@ def test_whoever_spoke_without_the_ears_reporting_words_is_asked_to_say_it_again
         at = due + 3.0
 
 
+def test_noises_that_no_words_come_of_cost_ears_that_have_understood_the_caller_more_than_that() -> None:
+    subject, at = Turns(TurnOptions(), 0.0), 10.0
+    subject.hear("Where is my order?", final=True, stable=False, now=5.0)
+    subject.handle(Event.STARTED, 5.3)
+    subject.done(8.0)
+    for decision in (*[Decision.ASK_AGAIN] * 5, Decision.GIVE_UP):
+        due = spoke(subject, at, 1.2) + UNHEARD_AFTER
+        assert subject.handle_timer(due) == ("", (decision,))
+        subject.handle(Event.STARTED, due + 0.3)
+        subject.done(due + 2.0)
+        at = due + 3.0
+
+
 def test_words_that_are_understood_make_good_what_was_not() -> None:
     subject, at = Turns(TurnOptions(), 0.0), 10.0
     for _ in range(5):
