@@ -7,8 +7,8 @@ MARGIN = 0.2
 FORGETTING = 0.7
 """What remains of that wait after each turn in which it was not needed."""
 ASKED_AGAIN = (2, 5)
-"""How often in a row the caller is asked to say it again before the ears have failed: while they have understood nothing at
-all, and once they have, so that what was not understood may have been a noise."""
+"""How often in a row the caller is asked to say it again before the ears have failed: while they have understood
+nothing at all, and once they have, so that what was not understood may have been a noise."""
 
 
 @dataclass
