@@ -83,7 +83,9 @@ class Worker:
                 time.sleep(max(0.0, self._schedule.deadline - time.monotonic()))
                 if not self._take_orders():  # before sending: who says stop is obeyed in the slot that is due
                     break
-                while tick := self._schedule.due(time.monotonic()):
+                for _ in range(PHASES):  # not until nothing is due: who has too much to do still hears what it is told
+                    if not (tick := self._schedule.due(time.monotonic())):
+                        break
                     self._process.late_max = max(self._process.late_max, tick.lateness)
                     self._transmit(tick.phase, tick.slot)
                     self._schedule.pass_over(self._phases)
