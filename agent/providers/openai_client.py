@@ -91,7 +91,7 @@ class OpenAIClient:
             timeout=timeout,
         )
         self._used = float("-inf")
-        """When the last answer came."""
+        """When an answer was last read to its end, so that its connection stands."""
         self._warming: asyncio.Task[None] | None = None
 
     def warm(self) -> None:
@@ -123,13 +123,10 @@ class OpenAIClient:
             body = {key: spoken.pop(key) for key in ("messages", "input", "tools") if key in spoken}
             empty: dict[str, Any] = {key: [] for key in body if key != "tools"}
             try:
-                response = await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
+                return await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
             except openai.APIStatusError as error:
                 if not self.learns(spoken, error):
                     raise
-            else:
-                self._used = asyncio.get_running_loop().time()
-                return response
 
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
         """The events of a streamed response, as plain JSON: the SDK would make objects of every token."""
@@ -153,6 +150,7 @@ class OpenAIClient:
             async with asyncio.timeout(REST):
                 async for _ in stream:
                     pass
+                self._used = asyncio.get_running_loop().time()
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""

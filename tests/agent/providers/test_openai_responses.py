@@ -185,38 +185,3 @@ def test_the_plain_sdk_reads_the_same():
             return text, arguments
 
     assert asyncio.run(run()) == ("Hi there.", [CALLS[0][2], CALLS[1][2]])
-
-
-def test_one_connection_does_for_a_reply_after_the_other():
-    async def scenario(model, fake):
-        for _ in range(3):
-            assert [piece async for piece in model.reply(ASK, [])]
-        return fake.connections, len(fake.requests)
-
-    assert thinking(scenario, Reply(["It is on its way."])) == (1, 3)
-
-
-def test_a_server_that_does_not_end_its_answer_delays_nothing():
-    async def scenario(model, fake):
-        said = [[piece async for piece in model.reply(ASK, [])] for _ in range(2)]
-        return said, fake.connections
-
-    (first, second), connections = thinking(scenario, Reply(["Hi."], stall_after=8), Reply(["Hi."]))
-    assert first == second == [Text("Hi."), Usage(11, 7)]
-    assert connections == 2, "one that is not at its end cannot be used again"
-
-
-def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply():
-    async def scenario(model, fake):
-        model.warm()
-        while not fake.exchanges:
-            await asyncio.sleep(0.01)
-        model.warm()
-        async for _ in model.reply(ASK, []):
-            pass
-        model.warm()
-        return fake.connections, [exchange.method for exchange in fake.exchanges], fake.exchanges[0].headers
-
-    connections, methods, headers = thinking(scenario, Reply(["Hi."]))
-    assert (connections, methods) == (1, ["GET", "POST"])
-    assert KEY not in str(headers)
