@@ -1,4 +1,4 @@
-# make run | test | install | bench | demo | docs | audit | format     (see CONTRIBUTING.md)
+# make run | test | install | bench | demo | docs | images | audit | format     (see CONTRIBUTING.md)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +8,7 @@ AREA   ?=
 WORKERS ?= 4
 PHONES  ?= 2
 
-.PHONY: run demo test lint unit install bench docs audit format lock clean
+.PHONY: run demo test lint unit install bench docs images audit format lock clean
 
 run: install
 	$(BIN)/sipgw serve
@@ -44,7 +44,7 @@ lint: $(VENV)/.tested
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/interop
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/interop --ignore tests/images
 	$(BIN)/python -m pytest --numprocesses $(PHONES) --dist loadfile tests/interop
 
 bench: $(VENV)/.tested
@@ -53,6 +53,12 @@ bench: $(VENV)/.tested
 # The site, in build/site.
 docs: $(VENV)/.tested
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# The images of docker/, built from Debian's packages where no registry is reached, and run. As root, ten minutes; needs
+# podman, runc, mmdebstrap and baresip of Debian.
+images: $(VENV)/.tested
+	@$(PIP) "podman-compose>=1.6,<2"
+	$(BIN)/python -m tests.images
 
 # Known weaknesses of what is installed (where PyPI's database can be reached), and the list of it as CycloneDX.
 audit: $(VENV)/.tested

@@ -48,7 +48,7 @@ class Verdict(Enum):
 
 async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
-    asked: list[Message] = [*messages, {"role": "system", "content": said.summarise}]
+    asked: list[Message] = [*messages, {"role": "user", "content": said.summarise}]
     try:
         text = await whole(model, asked, SUMMARY_LIMIT)
     except ProviderError as error:
@@ -84,7 +84,7 @@ class Briefing:
 
     async def open(self) -> None:
         """Get ears and voice ready; best while it rings."""
-        broken = await open_parts(self._ears, self._voice)
+        broken = await open_parts({"ears": self._ears, "voice": self._voice})
         if broken is not None and broken[0] == "voice":
             self._decide(Verdict.FAILED)
 

@@ -9,6 +9,8 @@ AROUND = 0.2
 needs to notice."""
 SPEECH = 0.8
 """Seconds of sound that are more than a cough or a click: words should come of it."""
+WORD = 0.2
+"""Seconds of it that are a word, if it is voiced and the agent has just asked something."""
 UNHEARD_AFTER = 1.7
 """Seconds of quiet after somebody spoke in which ears that are well have reported words."""
 FORGOTTEN = 4.0
@@ -31,15 +33,21 @@ class Sound:
     """Whether the ears noticed, at least, that there was something."""
     tail_until: float | None = None
     """Until when it may be the end of what is being answered already."""
+    voiced: bool = False
+    """Whether some of it was made with the vocal cords."""
     _began: float = 0.0
     _unheard: float = 0.0
 
-    def due(self, final_limit: float) -> float | None:
-        """When the words of it are overdue; None if none need come.
+    def due(self, final_limit: float, *, asked: bool) -> float | None:
+        """When the words of it are overdue; None if none need come. The agent may have `asked` for them.
 
         For what they have noticed ears may take `final_limit`, and if they wait by themselves (0) as long as they like.
         """
-        if self._unheard < SPEECH or self.quiet_since is None or (self.noticed and not final_limit):
+        if (
+            self._unheard < (WORD if asked and self.voiced else SPEECH)
+            or self.quiet_since is None
+            or (self.noticed and not final_limit)
+        ):
             return None
         return self.quiet_since + (max(UNHEARD_AFTER, final_limit) if self.noticed else UNHEARD_AFTER)
 
@@ -51,8 +59,9 @@ class Sound:
             self._began = now
         self.onset, self.quiet_since, self.tail_until = now, None, None
 
-    def end(self, now: float, listening_since: float | None) -> None:
+    def end(self, now: float, listening_since: float | None, *, voiced: bool) -> None:
         """It ends; what of it came since we listen should have words."""
+        self.voiced |= voiced
         if self.quiet_since is None and listening_since is not None:
             self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
         self.quiet_since, self.tail_until = now, None
@@ -72,4 +81,4 @@ class Sound:
 
     def settle(self, now: float) -> None:
         """Whatever it was until now, it has been dealt with."""
-        self._unheard, self._began, self.noticed = 0.0, now, False
+        self._unheard, self._began, self.noticed, self.voiced = 0.0, now, False, False

@@ -17,6 +17,14 @@ LONGEST = 120.0
 LINGER = 1.0
 """Seconds for which a line stays secluded after the last key: its tone and its last packets come behind it."""
 
+# Once for all calls: pydantic makes a model of each that is new.
+Question = Annotated[
+    str, Field(description="What the caller hears; do not say it yourself.", min_length=1, max_length=500)
+]
+Most = Annotated[int, Field(description="Keys after which it is complete.", ge=1, le=64)]
+Fewest = Annotated[int, Field(description="Keys that there must be.", ge=1, le=64)]
+Choices = Annotated[str, Field(description='For a menu, its keys: "123".', max_length=12)]
+
 
 class Collecting:
     """The collections of one call, one at a time."""
@@ -46,13 +54,11 @@ class Collecting:
 
         @tool(timeout=LONGEST, waits_for_caller=True)
         async def collect_digits(
-            question: Annotated[
-                str, Field(description="What the caller hears; do not say it yourself.", min_length=1, max_length=500)
-            ],
-            most: Annotated[int, Field(description="Keys after which it is complete.", ge=1, le=64)] = 20,
-            fewest: Annotated[int, Field(description="Keys that there must be.", ge=1, le=64)] = 1,
+            question: Question,
+            most: Most = 20,
+            fewest: Fewest = 1,
             ends_with: Annotated[Literal["#", "*", ""], "The key that completes it."] = "#",
-            choices: Annotated[str, Field(description='For a menu, its keys: "123".', max_length=12)] = "",
+            choices: Choices = "",
             secret: Annotated[
                 bool,
                 "Whether nobody may read it, as cards, PINs and passwords. You get a reference for other tools.",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from agent.ears import Onset, Transcript
+from agent.ears import Hearing, Onset, Transcript
 from agent.model import ToolCall, ToolSchema
 
 
@@ -57,7 +57,7 @@ class Consumed(NamedTuple):
 
 
 class Reopened(NamedTuple):
-    """Another session has taken the place of one that was lost. It knows what the brief says, and is silent."""
+    """Another session has taken the place of the one before. It knows what the brief says, and is silent."""
 
 
 DuplexEvent = Onset | Transcript | Answering | Speech | Words | ReplyEnded | ToolCall | Consumed | Reopened
@@ -69,20 +69,11 @@ def exactly(text: str) -> str:
     return f"Say exactly this, and nothing else: {text}"
 
 
-class Duplex(Protocol):
+class Duplex(Hearing, Protocol):
     """A live speech-to-speech session."""
-
-    @property
-    def name(self) -> str:
-        """Who it is, for logs and bills."""
-        ...
 
     async def open(self) -> None:
         """Begin the session. Raises `agent.errors.ProviderError` when refused or too slow."""
-        ...
-
-    def hear(self, ulaw: bytes) -> None:
-        """Take mu-law sound of any length, in order and without gaps; never blocks. The queue behind it holds 5 s."""
         ...
 
     def events(self) -> AsyncIterator[DuplexEvent]:
@@ -122,11 +113,15 @@ class Duplex(Protocol):
 
 
 class Session(Duplex, Protocol):
-    """What hears and speaks in one call: another session of a provider follows one that is lost."""
+    """What hears and speaks in one call: another session of a provider follows one that is lost, or is not wanted."""
 
     brief: Callable[[], Brief]
     """What the next session is to be; to be set before `open`."""
 
     def give_up(self, problem: str) -> None:
         """Take the present session for lost, because of `problem`."""
+        ...
+
+    def renew(self, agent: str) -> None:
+        """Have another session follow, of the providers of this agent, with the brief as it is then; see `Reopened`."""
         ...

@@ -1,28 +1,29 @@
 """The conversation of a speech-to-speech provider: it takes the turns, we hold the line, the tools and the memory.
 
 The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
-what was not played is forgotten on both sides. All else is `agent.conversation`: limits, silence, keys, transfer.
+what was not played is forgotten on both sides. All else is `agent.dialogue`: limits, silence, keys, transfer.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from agent.conversation import Conversation
+from agent.dialogue import Dialogue
 from agent.duplex import Answering, Brief, Consumed, DuplexEvent, Reopened, ReplyEnded, Session, Speech, Words, exactly
 from agent.duplex_reply import MOMENT, SessionMouth, SessionReply
-from agent.ears import EarsEvent, Onset, Transcript
+from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
-from agent.history import Asked
+from agent.history import Asked, History
 from agent.line import Line
-from agent.model import Message, Piece, ToolCall, ToolSchema
-from agent.persona import Persona
+from agent.model import Message, ToolCall
+from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Times, Turn, Used
-from agent.reply import COVERED_AFTER, Reply
+from agent.reply import COVERED_AFTER, Agent, Control, Reply
 from agent.sounds import recorded
-from agent.stage import Role
-from agent.tools import Tool
-from agent.turns import Event, State, TurnOptions
+from agent.stage import Role, Stage
+from agent.tools import Toolbox
+from agent.turn_table import Event, State
+from agent.turns import TurnOptions
 
 COVERED_WITHIN = 2.8
 """Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
@@ -32,6 +33,8 @@ RECAP = 6000
 """Letters of what was said that a session is told which takes the place of another."""
 GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
 AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
+TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
+OPENING = 'Begin with exactly this: "{opening}" '
 OVERDUE = 2.3
 """Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
 ASKED_AFTER = 2.0
@@ -40,61 +43,16 @@ DEAF = (State.ANNOUNCING, State.CLOSING)
 """States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
 
 
-class Seat:
-    """Sits where a cascade has ears, model and voice."""
-
-    patient = False
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.deaf: Callable[[], bool] = lambda: False
-
-    @property
-    def name(self) -> str:
-        """Who hears, thinks and speaks."""
-        return self._session.name
-
-    async def open(self) -> None:
-        """Begin the session."""
-        await self._session.open()
-
-    async def close(self) -> None:
-        """End the session."""
-        await self._session.close()
-
-    def hear(self, ulaw: bytes) -> None:
-        """Take the caller's sound."""
-        self._session.hear(b"\xff" * len(ulaw) if self.deaf() else ulaw)
-
-    def expect(self, said: str) -> None:
-        """The provider knows what it has said."""
-
-    def attend(self, language: str) -> None:
-        """The provider knows what it hears."""
-
-    def events(self) -> AsyncIterator[EarsEvent]:
-        """The conversation asks the session itself."""
-        raise NotImplementedError
-
-    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """The session is prompted instead."""
-        raise NotImplementedError
-
-    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """The session replies unasked."""
-        raise NotImplementedError
-
-
-class DuplexConversation(Conversation):
+class DuplexConversation(Dialogue):
     """One call's conversation with a provider that hears, thinks and speaks."""
 
     def __init__(
         self,
         line: Line,
         session: Session,
-        persona: Persona,
+        role: Role,
         *,
-        tools: Iterable[Tool] = (),
+        cast: Callable[[str], Role] | None = None,
         options: TurnOptions | None = None,
         transfer: Callable[[str], Awaitable[bool]] | None = None,
         people: Mapping[str, str] | None = None,
@@ -102,17 +60,22 @@ class DuplexConversation(Conversation):
         call: str = "",
     ) -> None:
         """See `agent.conversation.Conversation`."""
-        seat = Seat(session)
-        super().__init__(
-            line, seat, Role(persona, seat, lambda _: seat, tools=tuple(tools)),
-            options=replace(options or TurnOptions(), dictation_pause=0.0, final_limit=OVERDUE),
-            transfer=transfer, people=people, observer=observer, call=call,
-        )  # fmt: skip
-        self._agent.mouth = self._mouth = SessionMouth(line, session, seat)
-        seat.deaf = lambda: self._floor.turns.state in DEAF
+        self._mouth = SessionMouth(line, session)
         self._session = session
+        self._speaker = role.name
+        self._handed_over = False
+        """Whether the next session is that of another agent."""
+        agent = Agent(
+            toolbox=Toolbox((), call), history=History(role.persona.prompt), mouth=self._mouth,
+            control=Control(people=people or {}), report=self._report, spawn=self._spawn,
+        )  # fmt: skip
+        super().__init__(
+            line, session, Stage(role, cast, self._report), agent,
+            replace(options or TurnOptions(), dictation_pause=0.0, final_limit=OVERDUE),
+            transfer=transfer, observer=observer,
+        )  # fmt: skip
         session.brief = self._brief
-        self._opening = persona.notice or persona.greeting
+        self._opening = role.persona.notice or role.persona.greeting
         """What the session says by itself when it begins, as long as nobody has asked for it."""
         self._current: SessionReply | None = None
         self._onset: float | None = None
@@ -124,10 +87,11 @@ class DuplexConversation(Conversation):
 
     async def open(self) -> None:
         """Begin the session; a failure is told to the caller by `run`."""
-        try:
-            await self._session.open()
-        except ProviderError as error:
-            self._floor.broken = ("duplex", error)
+        self._floor.broken = await open_parts({"duplex": self._session})
+
+    async def close(self) -> None:
+        """End the session; safe to call twice, and without `run`."""
+        await close_parts(self._session)
 
     def _brief(self) -> Brief:
         prompt, *said = self._agent.history.messages()
@@ -136,12 +100,29 @@ class DuplexConversation(Conversation):
             prompt = {"content": f"{prompt['content']}\n\nYou are in the midst of this call. Until now:\n{recap}"}
         return Brief(prompt["content"], "" if recap else self._opening, self._agent.toolbox.schemas)
 
+    def _recast(self) -> None:
+        super()._recast()
+        if self._stage.role.name != self._speaker:
+            self._speaker, self._handed_over = self._stage.role.name, True
+            self._session.renew(self._speaker)
+
     def _noted(self) -> None:
         self._session.instruct(self._agent.history.messages()[0]["content"])
 
     def _fail(self, part: Part, error: ProviderError) -> None:
         """Whatever fails, it is the one provider: nothing can be said with it any more."""
         super()._fail("duplex", error)
+
+    def _broke(self, error: ProviderError) -> None:
+        self._fail("duplex", error)
+
+    # What it hears
+
+    def _give(self, ulaw: bytes) -> None:
+        super()._give(b"\xff" * len(ulaw) if self._floor.turns.state in DEAF else ulaw)
+
+    def _expect(self, said: str) -> None:
+        """The session knows what it says."""
 
     # What the session tells
 
@@ -203,11 +184,14 @@ class DuplexConversation(Conversation):
         self._onset = None
         self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
 
-    def _recite(self, text: str) -> None:
-        if text == self._stage.persona.again and self._onset is not None:
+    def _prepare(self, text: str) -> None:
+        """The session prepares its replies by itself."""
+
+    def _ask_again(self) -> None:
+        if self._onset is None:
+            super()._ask_again()
+        else:
             self._spawn(self._await(self._onset))
-            return
-        self._say(text)
 
     async def _await(self, onset: float) -> None:
         """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
@@ -215,9 +199,9 @@ class DuplexConversation(Conversation):
         await asyncio.sleep(ASKED_AFTER)
         if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
             self._onset = None
-            self._recite(self._stage.persona.again)
+            super()._ask_again()
 
-    def _say(self, text: str) -> None:
+    def _recite(self, text: str) -> None:
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
@@ -228,7 +212,7 @@ class DuplexConversation(Conversation):
         cover = max(COVERED_SOON, COVERED_WITHIN - waited) if waited < COVERED_WITHIN else COVERED_AFTER
         current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover)
         self._current = current
-        self._reply(turn, lambda _: current.follow())
+        self._reply(turn, current.follow)
         return current
 
     def _go_on(self) -> None:
@@ -237,7 +221,12 @@ class DuplexConversation(Conversation):
         owed = current is not None and current.owed
         if current is not None:
             current.break_off(owed=owed)
-        if owed:
+        opening, self._agent.opening = self._agent.opening, ""
+        handed_over, self._handed_over = self._handed_over, False
+        if owed and handed_over:
+            said = OPENING.format(opening=opening) if opening else ""
+            self._session.prompt(TAKEN_OVER.format(opening=said))
+        elif owed:
             self._session.prompt(GO_ON)
         elif self._onset is not None:
             self._session.prompt(AGAIN)

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from agent.duplex import ReplyEnded, Session, Speech, Words, exactly
+from agent.errors import ProviderError
 from agent.history import Said, Sentence
-from agent.line import SAMPLE_RATE, Finished, Heard, Line
+from agent.line import Finished, Heard, Line
 from agent.model import ToolCall
-from agent.mouth import Mouth
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
 from agent.sounds import recorded
-from agent.voice import Voice
+from agent.utterances import Utterances
 
 MOST_CALLS = CALLS * ROUNDS
 """Tool calls in one turn; more are refused."""
@@ -27,36 +27,24 @@ WORDS_LATE = 2.0
 REFUSED = '{"error": "too many tool calls; answer without them"}'
 
 
-class SessionMouth(Mouth):
+class SessionMouth(Utterances):
     """Plays what the session makes; each of its replies is one utterance of the line."""
 
-    def __init__(self, line: Line, session: Session, voice: Voice) -> None:
-        super().__init__(line, voice)
-        self._out = line
+    def __init__(self, line: Line, session: Session) -> None:
+        super().__init__(line)
         self._session = session
         self._replies: dict[str, Sentence] = {}
-
-    @property
-    def speaking(self) -> bool:
-        """Whether something begun is not played yet."""
-        return not self._silent.is_set()
 
     def reply(self, reply: str) -> Sentence:
         """A new reply, whose words and sound are to come."""
         sentence = self._replies[reply] = self.begin("")
         return sentence
 
-    def sound(self, sentence: Sentence, ulaw: bytes) -> None:
-        """The next piece of it."""
-        sentence.samples += len(ulaw)
-        self._ends_at = max(self._ends_at, asyncio.get_running_loop().time()) + len(ulaw) / SAMPLE_RATE
-        self._out.say(sentence.utterance, ulaw)
-
     def ended(self, sentence: Sentence) -> None:
         """All of it has come."""
         sentence.text = sentence.text.rstrip()
         sentence.complete = True
-        self._out.finish(sentence.utterance)
+        self._line.finish(sentence.utterance)
 
     def finished(self, event: Finished) -> None:
         """The line has played an utterance to its end: the session need not hear of it any more."""
@@ -92,6 +80,8 @@ class SessionReply(Reply):
         self._due = True
         """Whether something is to come."""
         self._changed = asyncio.Event()
+        self._begun = asyncio.Event()
+        """Set when something begins to be said."""
         self.worded = asyncio.Event()
         """Whether it is known what the caller said, if they said something."""
         if turn.caller:
@@ -166,6 +156,7 @@ class SessionReply(Reply):
             times = self.turn.times
             times.first_token = times.first_token or self._now()
             self._due = False
+            self._begun.set()
             if self._said.calls or not self._said.sentences:
                 self._said = self._agent.history.say()
             self._open[reply] = (self._mouth.reply(reply), SentenceCutter())
@@ -212,6 +203,7 @@ class SessionReply(Reply):
 
     async def _carry(self, call: ToolCall, said: Said) -> None:
         """Run a tool to its end, whatever the caller says meanwhile: the session waits for its result."""
+        self._agent.say = self._ask
         filling = self._agent.spawn(self._fill(call.name))
         try:
             run = await self._run_tool(call, said)
@@ -227,6 +219,21 @@ class SessionReply(Reply):
         """Say that it takes a moment, if it does."""
         await asyncio.sleep(FILLER_AFTER)
         found = self._agent.toolbox.get(tool)
+        if found is not None and found.waits_for_caller:
+            return
         filler = (found.filler if found else "") or self._agent.filler
         if filler and not self._mouth.speaking:
             self._session.prompt(exactly(filler), aside=True)
+
+    async def _ask(self, text: str) -> None:
+        """Have the session say it while a tool runs, to its end. Raises `ProviderError`."""
+        self._begun.clear()
+        self._session.prompt(exactly(text), aside=True)
+        try:
+            async with asyncio.timeout(MUTE):
+                await self._begun.wait()
+            await self._mouth.silent()
+        except TimeoutError:
+            raise ProviderError(self._session.name, "did not say what a tool asks") from None
+        finally:
+            self.break_off(owed=False)

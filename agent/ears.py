@@ -42,13 +42,21 @@ class Transcript(NamedTuple):
 EarsEvent = Onset | Transcript
 
 
-class Ears(Protocol):
-    """A live speech-to-text session."""
+class Hearing(Protocol):
+    """What takes the caller's sound."""
 
     @property
     def name(self) -> str:
         """Who it is, for logs and bills."""
         ...
+
+    def hear(self, ulaw: bytes) -> None:
+        """Take mu-law sound of any length, in order and without gaps; never blocks. The queue behind it holds 5 s."""
+        ...
+
+
+class Ears(Hearing, Protocol):
+    """A live speech-to-text session."""
 
     patient: bool
     """Whether it waits by itself for the rest of a number or an address that is being dictated."""
@@ -58,10 +66,9 @@ class Ears(Protocol):
         ...
 
     def hear(self, ulaw: bytes) -> None:
-        """Take mu-law sound of any length, in order and without gaps; never blocks.
+        """See `Hearing.hear`; beyond the 5 s the oldest sound is dropped and counted.
 
-        The queue behind it holds 5 s; beyond that the oldest sound is dropped and counted. A piece of more than a
-        second is not live but heard again, after other ears have failed: it comes on top of that.
+        A piece of more than a second is not live but heard again, after other ears have failed: it comes on top.
         """
         ...
 

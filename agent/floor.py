@@ -7,7 +7,6 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken, Turn
-from agent.reply import Preparation
 from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, Activity, VoiceActivity
 
@@ -23,8 +22,9 @@ class Floor:
         self.turn: Turn | None = None
         self.first = 1
         """The first utterance of `turn`."""
+        self.discarded = 0
+        """Replies thrown away since the caller was answered last."""
         self.replying: asyncio.Task[None] | None = None
-        self.prepared: Preparation | None = None
         self.broken: tuple[Part, ProviderError] | None = None
         """What could not be opened."""
         self.changed = asyncio.Event()
@@ -33,12 +33,6 @@ class Floor:
     def start(self, now: float) -> None:
         """The call begins."""
         self.turns = Turns(self.turns.options, now, self.turns.phrases)
-
-    def unprepare(self) -> None:
-        """Throw away the reply that was prepared: it was thought of under other circumstances."""
-        prepared, self.prepared = self.prepared, None
-        if prepared is not None:
-            prepared.cancel()
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

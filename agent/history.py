@@ -180,6 +180,7 @@ def _said_messages(entry: Said) -> list[Message]:
         return [{"role": "assistant", "content": content}] if content else []
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        | ({"extra_content": call.extra} if call.extra else {})
         for call in entry.calls
     ]
     # Every call is answered, or the next request would be refused (400).

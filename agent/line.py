@@ -32,6 +32,8 @@ class Started(NamedTuple):
 
     utterance: int
     at: float
+    reaches: float | None = None
+    """Seconds until it is heard, the other side's buffer included: an estimate, if the line makes one."""
 
 
 class Finished(NamedTuple):

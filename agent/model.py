@@ -1,6 +1,6 @@
 """The model: what decides the next words and tool calls, in the shape of OpenAI's chat completions."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Message = dict[str, Any]
@@ -22,6 +22,8 @@ class ToolCall(NamedTuple):
     id: str
     name: str
     arguments: str
+    extra: Mapping[str, Any] | None = None
+    """What the server that made the call wants to have back with it; in messages it is called ``extra_content``."""
 
 
 class Usage(NamedTuple):

@@ -1,4 +1,4 @@
-"""The mouth: gives sentences to the voice, its sound to the line, and knows what has been said."""
+"""The mouth: gives sentences to the voice, and its sound to the line."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -8,10 +8,11 @@ from agent.ahead import Ahead, Spawn
 from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, within
-from agent.line import SAMPLE_RATE, Finished, Heard, Line
+from agent.line import SAMPLE_RATE, Heard, Line
 from agent.sounds import recorded
 from agent.speakable import speakable
 from agent.ulaw import audible
+from agent.utterances import Utterances
 from agent.voice import Voice
 
 COVERED_AFTER = 1.7
@@ -24,20 +25,12 @@ class VoiceError(ProviderError):
     """The voice failed, rather than what it was given to say."""
 
 
-class Mouth:
-    """Speaks one sentence after the other; each is an utterance of the line."""
+class Mouth(Utterances):
+    """Speaks one sentence after the other."""
 
     def __init__(self, line: Line, voice: Voice) -> None:
-        self.sentences: dict[int, Sentence] = {}
-        """Every utterance so far, by number."""
-        self._line = line
+        super().__init__(line)
         self._voice = voice
-        self.next = 1
-        """The number of the next utterance."""
-        self._finished = 0
-        self._silent = asyncio.Event()
-        self._silent.set()
-        self._ends_at = 0.0
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[bytes]] | None = None
         self._language = "en"
@@ -58,14 +51,6 @@ class Mouth:
         if self._ahead is not None:
             self._ahead[1].cancel()
             self._ahead = None
-
-    def begin(self, text: str) -> Sentence:
-        """A new sentence, not yet spoken."""
-        sentence = Sentence(self.next, text)
-        self.sentences[self.next] = sentence
-        self.next += 1
-        self._silent.clear()
-        return sentence
 
     async def speak(self, sentence: Sentence, on_sound: Callable[[], None]) -> None:
         """Have `sentence` spoken; returns when all its sound is on the line. Raises `VoiceError`."""
@@ -88,11 +73,6 @@ class Mouth:
             if self._covering is not None:
                 self._covering.cancel()
             self._line.finish(sentence.utterance)
-
-    @property
-    def left(self) -> float:
-        """Seconds of sound that are still to be played."""
-        return max(0.0, self._ends_at - asyncio.get_running_loop().time())
 
     def _cover_later(self, sentence: Sentence, silent_from: float) -> None:
         loop = asyncio.get_running_loop()
@@ -118,38 +98,12 @@ class Mouth:
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
         return within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, FIRST_SOUND)
 
-    def play(self, sentence: Sentence, sound: bytes) -> None:
-        """Say ready-made sound."""
-        sentence.samples = len(sound)
-        sentence.complete = True
-        self._line.say(sentence.utterance, sound)
-        self._line.finish(sentence.utterance)
-
     async def _put(self, sentence: Sentence, sound: bytes) -> None:
-        now = asyncio.get_running_loop().time()
-        self._ends_at = max(self._ends_at, now) + len(sound) / SAMPLE_RATE
-        sentence.samples += len(sound)
-        self._line.say(sentence.utterance, sound)
-        if self._ends_at - now > LEAD:
-            await asyncio.sleep(self._ends_at - now - LEAD)
-
-    def finished(self, event: Finished) -> None:
-        """The line has played an utterance to its end."""
-        for utterance in range(self._finished + 1, event.utterance + 1):
-            self.sentences[utterance].played()
-        self._finished = max(self._finished, event.utterance)
-        if self._finished >= self.next - 1:
-            self._silent.set()
-
-    async def silent(self) -> None:
-        """Wait until everything begun has been played or discarded."""
-        await self._silent.wait()
+        self.sound(sentence, sound)
+        if self.left > LEAD:
+            await asyncio.sleep(self.left - LEAD)
 
     def stop(self) -> Heard:
-        """Discard what is not played; tells how far it came."""
+        """See `Utterances.stop`; what was prefetched is thrown away, too."""
         self.forget()
-        heard = self._line.stop()
-        self._finished = self.next - 1
-        self._ends_at = 0.0
-        self._silent.set()
-        return heard
+        return super().stop()

@@ -1,14 +1,14 @@
-"""Ears and voice of one conversation, got ready and put away together."""
+"""The providers' sessions of one conversation, got ready and put away together."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Protocol
 
 import structlog
 
-from agent.ears import Ears
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.records import Part
-from agent.voice import Voice
 
 log = structlog.get_logger()
 
@@ -16,11 +16,28 @@ Broken = tuple[Part, ProviderError]
 """Which of them cannot be used, and why."""
 
 
-async def open_parts(ears: Ears, voice: Voice) -> Broken | None:
-    """Get both ready at the same time; returns which failed, if one did."""
+class Provider(Protocol):
+    """A provider's session, whatever it is there for."""
+
+    @property
+    def name(self) -> str:
+        """Who it is, for logs and bills."""
+        ...
+
+    async def open(self) -> None:
+        """Get ready. Raises `agent.errors.ProviderError` when refused or too slow."""
+        ...
+
+    async def close(self) -> None:
+        """End the session; safe to call twice and after a failure."""
+        ...
+
+
+async def open_parts(parts: Mapping[Part, Provider]) -> Broken | None:
+    """Get all ready at the same time; returns which failed, if one did."""
     broken: list[Broken] = []
 
-    async def ready(part: Part, provider: Ears | Voice) -> None:
+    async def ready(part: Part, provider: Provider) -> None:
         try:
             with boundary(provider.name):
                 try:
@@ -32,14 +49,14 @@ async def open_parts(ears: Ears, voice: Voice) -> Broken | None:
             broken.append((part, error))
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(ready("ears", ears))
-        group.create_task(ready("voice", voice))
+        for part, provider in parts.items():
+            group.create_task(ready(part, provider))
     return broken[-1] if broken else None
 
 
-async def close_parts(ears: Ears, voice: Voice) -> None:
-    """End both sessions; safe to call twice, and without `open_parts`."""
-    for provider in (ears, voice):
+async def close_parts(*providers: Provider) -> None:
+    """End the sessions; safe to call twice, and without `open_parts`."""
+    for provider in providers:
         try:
             with boundary(provider.name):
                 async with asyncio.timeout(OPEN):

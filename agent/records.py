@@ -37,14 +37,22 @@ class Times:
     """The first bytes from the voice."""
     first_packet: float | None = None
     """When the reply began to be audible on the wire."""
+    heard: float | None = None
+    """When it is estimated to have been heard."""
+
+    def started(self, at: float, reaches: float | None) -> None:
+        """The sound of a sentence begins: of the first one the caller has waited for."""
+        if self.first_packet is None:
+            self.first_packet, self.heard = at, None if reaches is None else at + reaches
 
     def parts_ms(self) -> dict[str, int]:
         """Milliseconds from part to part, and in all; parts that did not happen in this order are left out.
 
+        The total is until the wire: what comes after that ("reaching") is not ours, and an estimate.
         Where a filler covered the wait for the model, it left before the first token: the total is until the filler.
         """
-        names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet")
-        labels = ("hearing", "thinking", "phrasing", "voicing", "sending")
+        names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet", "heard")
+        labels = ("hearing", "thinking", "phrasing", "voicing", "sending", "reaching")
         marks = [getattr(self, name) for name in names]
         parts: dict[str, int] = {}
         before = marks[0]
@@ -52,8 +60,8 @@ class Times:
             if mark is not None and before is not None and mark >= before:
                 parts[label] = round(1000 * (mark - before))
                 before = mark
-        if marks[0] is not None and marks[-1] is not None:
-            parts["total"] = round(1000 * (marks[-1] - marks[0]))
+        if self.caller_stopped is not None and self.first_packet is not None:
+            parts["total"] = round(1000 * (self.first_packet - self.caller_stopped))
         return parts
 
 
@@ -73,6 +81,8 @@ class Turn:
     """What was spoken, an ISO 639-1 code."""
     tools: list[ToolRun] = field(default_factory=list)
     times: Times = field(default_factory=Times)
+    discarded: int = 0
+    """How many replies to it were prepared or begun, and thrown away before anything of them was heard."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: words, tools, and the parts of the latency in milliseconds."""
@@ -194,7 +204,7 @@ class Outcome:
 
     kind: Literal[
         "caller_hung_up", "line_lost", "agent_hung_up", "transfer", "silence", "max_duration", "ended_here",
-        "over_budget", "refused", "failed", "machine", "message_left", "fax",
+        "over_budget", "gateway_stopped", "refused", "failed", "machine", "message_left", "fax",
     ]  # fmt: skip
     """The last three: no human answered a call that was made."""
     text: str

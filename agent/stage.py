@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
-from agent.ears import Ears, Transcript
+from agent.ears import Transcript
 from agent.model import Model
 from agent.persona import Persona
 from agent.records import HandedOver, LanguageChanged, Report
@@ -13,20 +12,16 @@ from agent.reply import Agent
 from agent.tongues import NAMES, Tongues
 from agent.tools import Tool, ToolError, tool
 from agent.voice import Voice
-from agent.voices import Voices
 
 MOST = 5
 """Hand-overs in one call."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Role:
     """One agent, as a call needs it."""
 
     persona: Persona
-    model: Model
-    voice: Callable[[str], Voice]
-    """Makes its voice for a language (ISO 639-1)."""
     name: str = "agent"
     tools: Sequence[Tool] = ()
     languages: tuple[str, ...] = ("en",)
@@ -37,20 +32,27 @@ class Role:
     """Whether it may have the caller key in digits."""
 
 
-Cast = Callable[[str], Role]
-"""Finds the agent of that name."""
+@dataclass(frozen=True, kw_only=True)
+class CascadeRole(Role):
+    """One that thinks with a model and speaks with a voice."""
+
+    model: Model
+    voice: Callable[[str], Voice]
+    """Makes its voice for a language (ISO 639-1)."""
 
 
-class Stage:
+R = TypeVar("R", bound=Role)
+
+
+class Stage(Generic[R]):
     """The agent that speaks, and those that may take its place."""
 
-    def __init__(self, role: Role, cast: Cast | None, ears: Ears, report: Callable[[Report], None]) -> None:
+    def __init__(self, role: R, cast: Callable[[str], R] | None, report: Callable[[Report], None]) -> None:
+        """`cast` finds the agent of that name."""
         self.role = role
         self.tongues = Tongues(role.languages)
-        self.voices = Voices(*self._voice())
         self.persona = role.persona.speaking(self.tongues.now)
         self._cast = cast
-        self._ears = ears
         self._report = report
         self._common: Sequence[Tool] = ()
         self._collect: Tool | None = None
@@ -63,7 +65,7 @@ class Stage:
         """Play the first role: `agent` is made what it needs.
 
         `common` tools are those of every role, `collect` is for those that may collect digits. `changed` is called
-        whenever what was prepared for the old role or language must not be said any more.
+        for this role and language, and whenever one of them changes.
         """
         self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
         self._perform()
@@ -74,7 +76,6 @@ class Stage:
             self._speak("detected")
 
     def _speak(self, why: str) -> None:
-        self._ears.attend(self.tongues.now)
         self._report(LanguageChanged(self.tongues.now, why))
         self._perform()
 
@@ -84,16 +85,10 @@ class Stage:
         if agent is None:
             return
         self.persona = role.persona.speaking(self.tongues.now)
-        agent.model, agent.filler, agent.again = role.model, self.persona.filler, self.persona.again
+        agent.filler = self.persona.filler
         agent.toolbox.offer([*role.tools, *self._common, *self._own_tools()])
         agent.history.prompt, agent.history.manner = role.persona.prompt, self.tongues.manner
-        agent.mouth.speak_in(self.tongues.now)
-        self.voices.change(*self._voice())
         self._changed()
-
-    def _voice(self) -> tuple[tuple[str, str], Callable[[], Voice]]:
-        key = (self.role.name, self.tongues.now)
-        return key, partial(self.role.voice, self.tongues.now)
 
     def _own_tools(self) -> list[Tool]:
         tools = [self._collect] if self._collect is not None and self.role.collects else []
@@ -139,10 +134,8 @@ class Stage:
         if turn in self._handed or len(self._handed) >= MOST:
             raise ToolError("the call has just been handed over, or too often; help the caller yourself")
         self._handed.append(turn)
-        spoken, self.role = self.tongues.now, self._cast(name)
+        self.role = self._cast(name)
         self.tongues.learn(self.role.languages)
-        if self.tongues.now != spoken:
-            self._ears.attend(self.tongues.now)
         self._report(HandedOver(name, before.name, reason))
         self._perform()
         agent.opening = self.persona.opening

@@ -13,7 +13,7 @@ from agent.model import Message
 from agent.records import Outcome, ToolDone, ToolRun, ToolStarted
 from agent.reply import Agent
 from agent.tools import result_text
-from agent.turns import State
+from agent.turn_table import State
 
 log = structlog.get_logger()
 

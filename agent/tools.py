@@ -79,11 +79,7 @@ class Tool:
     @property
     def schema(self) -> ToolSchema:
         """Its description for the model."""
-        parameters = self.arguments.model_json_schema()
-        parameters.pop("title", None)
-        for value in parameters.get("properties", {}).values():
-            value.pop("title", None)
-        function = {"name": self.name, "description": self.description, "parameters": parameters}
+        function = {"name": self.name, "description": self.description, "parameters": _parameters(self.arguments)}
         return {"type": "function", "function": function}
 
 
@@ -153,6 +149,15 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
         return _model(function.__name__, tuple(fields.items()))
     except TypeError:  # something that cannot be a key
         return _model.__wrapped__(function.__name__, tuple(fields.items()))
+
+
+@lru_cache(256)
+def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
+    """Their JSON schema; nobody changes it."""
+    schema = arguments.model_json_schema()
+    for titled in (schema, *schema.get("properties", {}).values()):
+        titled.pop("title", None)
+    return schema
 
 
 @lru_cache(256)

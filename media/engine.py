@@ -101,6 +101,11 @@ class MediaEngine:
         """What each of them is doing."""
         return [process.state for process in self._processes]
 
+    @property
+    def delay(self) -> float:
+        """Seconds by which sound and orders come late between here and the media process that is furthest behind."""
+        return max(process.state.delay for process in self._processes)
+
     async def open(self, sink: Sink, *, ipv6: bool = False, beside: int = 0) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
 

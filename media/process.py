@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import structlog
 
-from media import wire
+from media import pulse, wire
 from media.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
+from media.pulse import PATIENCE, Pulse
 from media.tap import TapOptions, Tapped, read
 from media.wire import Kind, Message
 
@@ -20,12 +21,6 @@ log = structlog.get_logger()
 PIPE_LIMIT = 16 << 20
 """Bytes that may wait for the media process; beyond that sound to be said is refused."""
 RESTART_PAUSE = 0.2
-BEAT = 1.0
-"""Seconds between two questions whether the media process still answers."""
-PATIENCE = 4
-"""Questions without an answer after which it is killed: its calls have been silent as long."""
-STARTING = 20
-"""The same for its first words."""
 PARTING = 2.0
 """Seconds that the media process has for its last recordings when the gateway ends."""
 
@@ -38,6 +33,8 @@ class ProcessState(NamedTuple):
     pid: int
     """0 while it is being started."""
     calls: int
+    delay: float
+    """See `pulse.Pulse.delay`."""
 
 
 class MediaProcess:
@@ -57,8 +54,7 @@ class MediaProcess:
         self._looking = asyncio.Lock()
         self._pipe: asyncio.Transport | None = None
         self._pid = 0
-        self._silent = 0
-        """Questions since the media process said anything."""
+        self._pulse = Pulse()
 
     @property
     def alive(self) -> bool:
@@ -68,7 +64,7 @@ class MediaProcess:
     @property
     def state(self) -> ProcessState:
         """What it is doing."""
-        return ProcessState(self._number + 1, self._pid if self.alive else 0, len(self.channels))
+        return ProcessState(self._number + 1, self._pid if self.alive else 0, len(self.channels), self._pulse.delay)
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
@@ -128,9 +124,11 @@ class MediaProcess:
 
     def on_message(self, message: Message) -> None:
         """Take a report of the media process."""
-        self._silent = 0
+        self._pulse.silent = 0
         if message.kind == Kind.READY:
             self.ready.set()
+        elif message.kind == Kind.PONG:
+            self._pulse.answered(asyncio.get_running_loop().time())
         elif message.kind == Kind.TAPPED:
             self._shown.put_nowait(message.body)
         elif channel := self.channels.get(message.channel):
@@ -156,7 +154,7 @@ class MediaProcess:
             ours.setblocking(False)
             command = (sys.executable, "-m", "media.worker", str(theirs.fileno()))
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
-        self._pid, self._silent = process.pid, PATIENCE - STARTING
+        self._pid, self._pulse = process.pid, Pulse()
         try:
             loop = asyncio.get_running_loop()
             self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
@@ -164,8 +162,8 @@ class MediaProcess:
                 watching = group.create_task(self._watch(process), name="media-watch")
                 status = await process.wait()
                 watching.cancel()
-            frozen = f"media process did not answer for {PATIENCE * BEAT:.0f} s and was killed"
-            return frozen if self._silent >= PATIENCE else f"media process ended with status {status}"
+            frozen = f"media process did not answer for {PATIENCE * pulse.BEAT:.0f} s and was killed"
+            return frozen if self._pulse.silent >= PATIENCE else f"media process ended with status {status}"
         finally:
             if self._pipe:
                 self._pipe.close()
@@ -179,10 +177,13 @@ class MediaProcess:
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Kill the media process if it stands still. The gateway's own standing still counts as one question."""
-        while self._silent < PATIENCE:
-            self._silent += 1
+        now = asyncio.get_running_loop().time
+        due = now()
+        while self._pulse.silent < PATIENCE:
+            self._pulse.ask(due, now())
             self.send(Message(Kind.PING, 0))
-            await asyncio.sleep(BEAT)
+            due = now() + pulse.BEAT
+            await asyncio.sleep(pulse.BEAT)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
 

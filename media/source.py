@@ -2,8 +2,9 @@
 
 RFC 7362 warns of latching, and RTP Bleed (AST-2017-005) is what it warns of. The rule here: the address of the SDP is
 trusted first; another source is considered only while nothing valid came from it, only in the first seconds after an
-answer, and only after a steady run of packets. Then it is locked until signalling opens it again, or until it has
-fallen silent and the same stream goes on from another port of the same address: a NAT has given it a new one.
+answer, and only after a steady run of packets that come no faster than speech. Then it is locked until signalling opens
+it again, or until it has fallen silent and the same stream goes on from another port of the same address: a NAT has
+given it a new one.
 """
 
 from typing import NamedTuple
@@ -17,6 +18,10 @@ WINDOW = 5.0
 """Seconds after (re-)connecting in which another source than the SDP's may be taken."""
 RUN_PACKETS = 5
 RUN_SECONDS = 0.080
+RUN_SHORTEST = 0.010
+"""Seconds of sound in a packet at least: a run that comes faster, but for `RUN_AHEAD`, is a flood and no speech."""
+RUN_AHEAD = 25
+"""Packets that may have been kept up on their way and come at once."""
 CANDIDATES = 4
 """Sources watched at a time; a flood from more changes nothing."""
 REBOUND_AFTER = 0.5
@@ -65,7 +70,8 @@ class Source:
                 self._runs[sender] = _Run(packet, 1, now, now)
             return False
         run = self._runs[sender] = run.extended(packet, now)
-        if run.packets < RUN_PACKETS or now - run.since < RUN_SECONDS - 0.001:
+        lasted = now - run.since
+        if run.packets < RUN_PACKETS or lasted < RUN_SECONDS - 0.001 or run.packets > RUN_AHEAD + lasted / RUN_SHORTEST:
             return False
         self.address, self.locked = sender, True
         self._last, self._at = packet, now

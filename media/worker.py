@@ -49,6 +49,8 @@ class Process:
     """Seconds that a tick was late at most."""
     handover_dropped: int = 0
     """Bytes of sound that a stalled gateway did not get."""
+    behind: bool = False
+    """Whether the gateway has not taken all that was handed up last: then it gets sound in few large pieces."""
 
 
 class Worker:
@@ -209,7 +211,7 @@ class Worker:
             live.caller(sound)
         if not channel.heard:
             return
-        for ulaw in channel.gather(sound):
+        for ulaw in channel.gather(sound, behind=self._process.behind):
             if len(self._out) < BACKLOG:
                 self._out += wire.sound(channel.number, now, *channel.session.playout.position, ulaw)
             else:
@@ -226,8 +228,9 @@ class Worker:
             try:
                 sent = self._pipe.send(self._out)
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-                return
+                sent = 0
             del self._out[:sent]
+            self._process.behind = bool(self._out)
 
     def _obey(self, message: Message) -> None:
         if message.kind == Kind.OPEN:

@@ -96,9 +96,9 @@ class Channel:
                 self.grain = CLOSELY if any(body) else CHUNK
         return b""
 
-    def gather(self, sound: bytes) -> Sequence[bytes]:
-        """Take sound that was received; returns what is to be handed up."""
-        chunk, grain = self.chunk, self.grain
+    def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[bytes]:
+        """Take sound that was received; returns what is to be handed up, in few pieces if the gateway is `behind`."""
+        chunk, grain = self.chunk, CHUNK if behind else self.grain
         chunk += sound
         if len(chunk) < grain:
             return ()

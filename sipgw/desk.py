@@ -121,12 +121,12 @@ class Desk:
         who, name = live.identity, live.agent
         bill = Bill(self.expenses.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
         live.bill = self.expenses.open(live.id, bill)
-        log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         began = CallBegan(
             live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict(),
             live.call_id,
         )  # fmt: skip
         self.watchers.tell(began)
+        log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         options = self.agents.all[name].config.recording
         consent = wanted(options, who, outbound=live.direction == "out")
         live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)

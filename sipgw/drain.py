@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+GOODBYE = 10.0
+"""Seconds for the goodbye of the agents whose calls have reached the limit; then they are hung up."""
 POLL = 0.25
 """Seconds between looks at the calls."""
 LINGER = 2.0
@@ -18,7 +20,7 @@ class DrainOptions:
     """What a gateway that is told to stop (SIGTERM, Ctrl-C) does."""
 
     limit: float = 300.0
-    """Seconds that running calls may go on; then they are hung up. 0 hangs up at once."""
+    """Seconds that running calls may go on; then the agents say goodbye. 0 hangs up at once."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.limit <= 86400:
@@ -34,13 +36,27 @@ class Draining(Protocol):
     def running(self) -> int:
         """How many calls go on."""
 
+    def dismiss(self) -> int:
+        """Have the agents say goodbye; returns how many do."""
+
 
 async def drain(gateway: Draining, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
-    """Return when no call is left, `limit` seconds are over or `hurry` is set; how many calls are left then.
+    """Return how many calls are left: when none is, `hurry` is set, or the goodbyes after `limit` seconds are over.
 
     `say` is told the number of calls whenever it has changed. If there were any it stays for `LINGER` after the last.
     """
     gateway.turn_away()
+    there = gateway.running()
+    left = await _left(gateway, limit, hurry, say)
+    if left and limit and not hurry.is_set() and gateway.dismiss():
+        left = await _left(gateway, GOODBYE, hurry, lambda _: None)
+    if there and not left:
+        await _waited(LINGER, hurry)
+    return left
+
+
+async def _left(gateway: Draining, limit: float, hurry: asyncio.Event, say: Callable[[int], None]) -> int:
+    """How many calls are left once none is, or after `limit` seconds, or when `hurry` is set."""
     told, loop = 0, asyncio.get_running_loop()
     until = loop.time() + limit
     while left := gateway.running():
@@ -48,10 +64,8 @@ async def drain(gateway: Draining, limit: float, hurry: asyncio.Event, say: Call
             say(left)
             told = left
         if not await _waited(min(POLL, until - loop.time()), hurry):
-            return left
-    if told:
-        await _waited(LINGER, hurry)
-    return 0
+            break
+    return left
 
 
 async def _waited(seconds: float, hurry: asyncio.Event) -> bool:

@@ -110,13 +110,14 @@ class Gateway:
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
+            self.admission.room.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
-            ways = Dialling(self.admission.trunks.all, self.admission.calls, self.watch.reachable)
+            ways = Dialling(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
             expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.calls, cluster), gate)
+            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
@@ -188,7 +189,7 @@ class Gateway:
     @property
     def draining(self) -> bool:
         """Whether no new calls are taken."""
-        return self.admission.draining
+        return self.admission.room.draining
 
     @property
     def store(self) -> Store:
@@ -217,7 +218,7 @@ class Gateway:
 
     def turn_away(self) -> None:
         """Take no new calls: INVITE and OPTIONS get 503, registrations are given up."""
-        self.admission.draining = True
+        self.admission.room.draining = True
         self.watch.stop(self.endpoint)
 
     def hand_over(self, link: Link) -> None:
@@ -227,6 +228,10 @@ class Gateway:
     def running(self) -> int:
         """How many calls go on."""
         return len(self._calls)
+
+    def dismiss(self) -> int:
+        """Have the agents say goodbye; returns how many do."""
+        return self._calls.dismiss_all()
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
@@ -287,11 +292,11 @@ class Gateway:
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
         trunk = live.trunk
-        self.admission.calls[trunk.name] += 1
+        self.admission.room.calls[trunk.name] += 1
         task = self._watched(live, work)
 
         def ended(_: asyncio.Task[None]) -> None:
-            self.admission.calls[trunk.name] -= 1
+            self.admission.room.calls[trunk.name] -= 1
 
         task.add_done_callback(ended)
 
@@ -309,8 +314,8 @@ class Gateway:
         agent = self.agents.all.get(errand.agent)
         if agent is None:
             raise NotDialled(f"there is no agent {errand.agent!r}; there are {', '.join(sorted(self.agents.all))}")
-        if self.admission.draining or self.admission.calls.total() >= self.config.admission.max_calls:
-            raise NoRoom("the gateway stops" if self.admission.draining else "the gateway is full")
+        if full := self.admission.room.full(asyncio.get_running_loop().time()):
+            raise NoRoom(full)
         if (spent := self.desk.limits.own.budget()) is not None:
             raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, errand.variables)

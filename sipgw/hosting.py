@@ -13,11 +13,12 @@ from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
+from agent.errors import ProviderError
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.phrases import phrases_of
-from agent.providers.failover_duplex import FailoverDuplex
+from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import HandedOver, Outcome, Report, Used
-from agent.stage import Role
+from agent.stage import CascadeRole, Role
 from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
@@ -81,8 +82,9 @@ class Hosting:
             "transfer": seen_transfer(connect) if connect else None,
         }  # fmt: skip
         if part.duplex is not None:
-            session = FailoverDuplex(part.duplex, self.report)
-            live.conversation = DuplexConversation(line, session, role.persona, tools=role.tools, **common)
+            session = FailoverDuplex(self._duplexes, live.agent, self.report)
+            first = self._duplex_role(live.agent)
+            live.conversation = DuplexConversation(line, session, first, cast=self._duplex_role, **common)
         else:
             can, codes = connect is not None, config.codes
             setting = (role.persona, config.turns, config.failover, role.tools, names)
@@ -97,7 +99,7 @@ class Hosting:
             return Prefetched(live.conversation, live.conversation.steering, ahead, number)
         return live.conversation
 
-    def _role(self, name: str) -> Role:
+    def _role(self, name: str) -> CascadeRole:
         """The agent of that name, as it speaks in this call."""
         desk, live = self.desk, self.live
         agent, part, tape = desk.agents.all[name], desk.providers[name], live.tape or Tape()
@@ -105,12 +107,12 @@ class Hosting:
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
-        return Role(
-            replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            MeteredModel(part.model, self.report),
-            lambda language: MeteredVoice(part.voice(language), self.report),
-            name,
-            [
+        return CascadeRole(
+            persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
+            model=MeteredModel(part.model, self.report),
+            voice=lambda language: MeteredVoice(part.voice(language), self.report),
+            name=name,
+            tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
                 order_tool(desk.store),
                 self._callback_tool(),
@@ -118,10 +120,23 @@ class Hosting:
                 *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
                 *agent.tools,
             ],
-            agent.config.codes,
-            {other: desk.agents.all[other].config.agent.about for other in options.hand_over if other != name},
-            options.collect_digits,
+            languages=agent.config.codes,
+            colleagues={
+                other: desk.agents.all[other].config.agent.about for other in options.hand_over if other != name
+            },
+            collects=options.collect_digits,
         )
+
+    def _duplex_role(self, name: str) -> Role:
+        """The same for one whom a duplex plays: languages are the provider's own affair."""
+        return replace(self._role(name), languages=("en",))
+
+    def _duplexes(self, name: str) -> Duplexes:
+        """The providers of a duplex that plays the agent of that name. Raises `ProviderError`."""
+        found = self.desk.providers[name].duplex
+        if found is None:
+            raise ProviderError("duplex", f"agent {name!r} has none any more")
+        return found
 
     def ways(self) -> Ways:
         """The ways from this call to other people."""

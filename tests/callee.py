@@ -95,3 +95,16 @@ async def callee(
 
 def rejecting(status: int) -> Callable[[Callee, Leg], None]:
     return lambda _, leg: leg.reject(status)
+
+
+def carrier_lines(port: int) -> str:
+    """The trunk of a configuration file that leads to whoever listens on `port`: `Callee.trunk` as it is written."""
+    return f"""
+[[trunks]]
+name = "carrier"
+mode = "peer"
+networks = ["127.0.0.1/32"]
+domain = "127.0.0.1:{port}"
+caller_id = "+14155550199"
+calls_per_second = 20
+"""

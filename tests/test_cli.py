@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agent.providers.local import models
+from sipgw.cli.console import err, out
 from sipgw.cli.main import RECIPES, app
 from sipgw.records.wav import read_ulaw
 
@@ -17,6 +19,12 @@ runner = CliRunner()
 def sipgw(folder: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sipgw", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_who_lacks_the_speech_packages_is_told_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(models.PACKAGES, "no_such_module", "what-is-missing")
+    assert "'sipgw[local]'" in runner.invoke(app, ["check"]).output, "brackets are no markup here"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -81,3 +89,11 @@ def test_a_console_script_is_installed() -> None:
         [str(Path(sys.executable).parent / "sipgw"), "--version"], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "0.1.0"
+
+
+def test_what_others_wrote_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """The library would make an emoji of ``:x:``, which every SIP address with a short user and a colon holds."""
+    for console, stream in ((out, 1), (err, 0)):
+        console.print("from sip:x: none")
+        told = capsys.readouterr()
+        assert (told.out if stream else told.err) == "from sip:x: none\n"

@@ -2,20 +2,27 @@
 
 import asyncio
 
-from sipgw.drain import LINGER, drain
+from sipgw.drain import GOODBYE, LINGER, drain
 from tests.virtual import run
 
 
 class House:
-    """A gateway with calls that end after so many seconds."""
+    """A gateway with calls that end after so many seconds, or `polite` seconds after its agents have said goodbye."""
 
-    def __init__(self, *ends: float) -> None:
-        self.ends = ends
+    def __init__(self, *ends: float, polite: float = 900) -> None:
+        self.ends = list(ends)
+        self.polite = polite
         self.open = True
         self.began = 0.0
 
     def turn_away(self) -> None:
         self.open = False
+
+    def dismiss(self) -> int:
+        gone = asyncio.get_running_loop().time() - self.began
+        before = list(self.ends)
+        self.ends = [min(end, gone + self.polite) for end in before]
+        return sum(end > gone for end in before) if self.polite else 0
 
     def running(self) -> int:
         return sum(self.began + end > asyncio.get_running_loop().time() for end in self.ends)
@@ -44,10 +51,23 @@ def test_without_calls_it_stops_at_once() -> None:
     assert stopped(House(), 300) == (0, 0, [])
 
 
-def test_what_is_left_at_the_limit_is_hung_up() -> None:
-    assert stopped(House(3, 900), 10) == (1, 10, [2, 1])
+def test_at_the_limit_the_agents_say_goodbye() -> None:
+    assert stopped(House(3, 900, polite=4), 10) == (0, 14 + LINGER, [2, 1])
+
+
+def test_what_is_left_after_the_goodbye_is_hung_up() -> None:
+    assert stopped(House(3, 900), 10) == (1, 10 + GOODBYE, [2, 1])
+
+
+def test_where_nobody_has_a_word_to_say_it_is_hung_up_at_the_limit() -> None:
+    assert stopped(House(3, 900, polite=0), 10) == (1, 10, [2, 1])
+
+
+def test_no_limit_no_goodbye() -> None:
+    assert stopped(House(900), 0) == (1, 0, [1])
 
 
 def test_a_second_signal_ends_the_waiting() -> None:
     assert stopped(House(900), 300, hurried=4.5) == (1, 4.5, [1])
+    assert stopped(House(900), 300, hurried=302.5) == (1, 302.5, [1])
     assert stopped(House(3), 300, hurried=3.5) == (0, 3.5, [1])

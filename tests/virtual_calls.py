@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.conversation import Conversation
 from agent.line import Audio, Digit, Gone
-from agent.stage import Role
+from agent.stage import CascadeRole
 from agent.tools import load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona
@@ -68,9 +68,9 @@ def play(scenario: Scenario, folder: Path) -> Verdict:
         config, parts = scene.config, scene.providers()
         values = call_variables(config.agent, Identity(), "", datetime(2026, 11, 21, tzinfo=UTC))
         tools = load_tools(Path(config.agent.tools)) if config.agent.tools else []
-        role = Role(
-            persona(config, values), parts.model, parts.voice, "agent", tools, config.codes, {},
-            config.agent.collect_digits,
+        role = CascadeRole(
+            persona=persona(config, values), model=parts.model, voice=parts.voice, tools=tools, languages=config.codes,
+            collects=config.agent.collect_digits,
         )  # fmt: skip
         conversation = Conversation(
             line,

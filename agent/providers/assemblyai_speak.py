@@ -36,7 +36,7 @@ class AssemblyAIVoiceSession(VoiceSession):
 
     name = "assemblyai"
     begins = True
-    keepalive = json.dumps({"type": "KeepAlive"})
+    keepalive_every = 10.0
     goodbye = (json.dumps({"type": "Terminate"}),)
     faults: ClassVar = {
         1008: ("refused the API key or the account", "check the key, the balance and the plan", False),
@@ -63,10 +63,15 @@ class AssemblyAIVoiceSession(VoiceSession):
             query["language"] = options.language
         return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(query)}", {"Authorization": options.api_key}
 
-    def begin(self) -> None:
+    def begin(self) -> list[str]:
         """Start on a new websocket; it counts from 0."""
         self._flushes = 0
         self._sentences.clear()
+        return []
+
+    def keep_alive(self) -> list[str]:
+        """KeepAlive."""
+        return [json.dumps({"type": "KeepAlive"})]
 
     def say(self, sentence: str, text: str, now: float) -> list[str]:
         """Generate and Flush."""

@@ -14,11 +14,13 @@ from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.hearing import EarsSession, Fault, ListenOptions, SessionEvent
+from agent.providers.hearing import EarsSession, Fault, ListenOptions, SessionEvent, asks_to_dictate
 
 API_VERSION = "2026-08-14"
 """Value of the Cartesia-Version header."""
 
+DICTATED = 0.1
+"""How unsure that the turn goes on to end it while something is dictated."""
 _ONSET_LAG = SAMPLE_RATE // 2
 
 
@@ -75,6 +77,7 @@ class InkSession(EarsSession):
         super().__init__(options)
         self._options = options
         self._text = ""
+        self._dictated = False
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -96,6 +99,15 @@ class InkSession(EarsSession):
         """Start a session."""
         super().begin()
         self._text = ""
+
+    def hint(self, said: str) -> str:
+        """Whoever dictates may pause for longer; after the next sentence everything is as before."""
+        options, dictated = self._options, asks_to_dictate(said, self._options.languages)
+        if not dictated and not self._dictated:
+            return ""
+        self._dictated = dictated
+        usual = options.turn_end_threshold
+        return json.dumps({"type": "config", "turn": {"end_threshold": min(usual, DICTATED) if dictated else usual}})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
         """What a message means."""

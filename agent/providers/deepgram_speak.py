@@ -57,10 +57,11 @@ class AuraSession(VoiceSession):
         url = f"{self._options.url.rstrip('/')}/v1/speak?{urllib.parse.urlencode(query)}"
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
-    def begin(self) -> None:
+    def begin(self) -> list[str]:
         """Start on a new websocket."""
         self._speaking, self._clearing = "", 0
         self._flushed.clear()
+        return []
 
     def worn(self, now: float) -> bool:
         """Whether one more Flush would be one too many."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from agent.duplex import Brief, DuplexEvent
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.hearing import FRAME_MAX, Backlog
 
 
@@ -128,9 +128,8 @@ class DuplexSession(ABC):
         known = self.faults.get(loss.code) or _CODES.get(loss.code)
         if known is None and isinstance(loss.code, int) and 400 <= loss.code < 600:
             return http_fault(self.name, loss.code, words)
-        problem, advice, temporary = known or (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
-        problem = f"{problem}: {words}" if words and loss.code != 1006 else problem
-        return ProviderError(self.name, problem, advice=advice, temporary=temporary)
+        known = known or (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
+        return coded_fault(self.name, known, words if loss.code != 1006 else "")
 
     def send(self, kind: str, **fields: Any) -> None:
         """Put a message into the outbox."""

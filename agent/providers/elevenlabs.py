@@ -1,24 +1,22 @@
-"""What the two ways to ElevenLabs share: options, messages and the meaning of its errors.
+"""What the ways to ElevenLabs share: options, messages and the meaning of its errors.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech
 """
 
-import base64
-import binascii
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from agent.errors import ProviderError
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.speaking import SpeakOptions
 
 NAME = "elevenlabs"
+WRONG_KEY = "invalid_api_key"
+"""The error code whose words repeat the key."""
+
 SOUND_FORMAT = "ulaw_8000"
 """Mu-law at 8 kHz without a header: goes to the line as it comes."""
-
-MAX_CONTEXTS = 5
-"""Contexts that one socket may have at a time."""
 
 
 @dataclass(frozen=True)
@@ -63,78 +61,21 @@ class ElevenLabsOptions(SpeakOptions):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-class Sound(NamedTuple):
-    """A piece of mu-law sound of a context."""
-
-    context: str
-    ulaw: bytes
-
-
-class Final(NamedTuple):
-    """Nothing more follows for a context."""
-
-    context: str
-
-
-class Fault(NamedTuple):
-    """The service ends the socket; `code` is its own word for why, such as ``quota_exceeded``."""
-
-    code: str
-    words: str
-
-
-def read(message: str | bytes) -> tuple[Sound | Final | Fault, ...]:
-    """What one websocket message means; one message may bring both the last sound and the end of its context.
-
-    Both spellings of the keys are taken. Nonsense gives an empty tuple; never raises.
-    """
-    try:
-        fields = json.loads(message)
-    except (ValueError, RecursionError):
-        return ()
-    if not isinstance(fields, dict):
-        return ()
-    if fields.get("error"):
-        return (Fault(str(fields["error"])[:100], str(fields.get("message") or "")[:1000]),)
-    context = fields.get("contextId", fields.get("context_id"))
-    if not isinstance(context, str):
-        return ()
-    found: list[Sound | Final] = []
-    audio = fields.get("audio")
-    if isinstance(audio, str) and audio:
-        try:
-            found.append(Sound(context, base64.b64decode(audio, validate=True)))
-        except (binascii.Error, ValueError):
-            return (Fault("invalid_sound", "sound that is not base64"),)
-    if fields.get("isFinal", fields.get("is_final")) is True:
-        found.append(Final(context))
-    return tuple(found)
-
-
-def fault(code: str, words: str, api_key: str) -> ProviderError:
-    """The error for one of the service's own error codes."""
-    problem, advice, temporary = _CODES.get(code, (f"error {quoted(code, api_key)}", "", True))
-    if words and code != "invalid_api_key":
-        problem = f"{problem}: {quoted(words, api_key)}"
-    return ProviderError(NAME, problem, advice=advice, temporary=temporary)
-
-
 def body_fault(status: int, body: Any, api_key: str) -> ProviderError:
     """The error for an HTTP answer; its body is ``{"detail": {"status": code, "message": words}}`` or anything."""
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, dict):
-        code, words = str(detail.get("status")), str(detail.get("message") or "")
-        if code in _CODES:
-            return fault(code, words, api_key)
-        return http_fault(NAME, status, quoted(words, api_key))
+        code, words = str(detail.get("status")), quoted(detail.get("message") or "", api_key)
+        if known := CODES.get(code):
+            return coded_fault(NAME, known, "" if code == WRONG_KEY else words)
+        return http_fault(NAME, status, words)
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # 422: pydantic's list of what is wrong
         return http_fault(NAME, status, quoted(f"{detail[0].get('loc')} {detail[0].get('msg')}", api_key))
     return http_fault(NAME, status)
 
 
-# The service's error codes: what it is, what to do about it, whether the same may go well later.
-_CODES = {
-    "invalid_api_key": ("refused the API key", "check ELEVENLABS_API_KEY", False),
+CODES: Mapping[int | str, tuple[str, str, bool]] = {
+    WRONG_KEY: ("refused the API key", "check ELEVENLABS_API_KEY", False),
     "missing_permissions": ("the API key lacks a permission", "give the key the text-to-speech permission", False),
     "quota_exceeded": ("the quota is used up", "buy characters or raise the plan", False),
     "only_for_creator+": ("the plan does not include this", "raise the plan or choose another voice", False),
@@ -142,8 +83,8 @@ _CODES = {
     "voice_not_found": ("does not know the voice", "check voice_id", False),
     "max_character_limit_exceeded": ("the text is too long", "", False),
     "invalid_input_message": ("refused a message", "check model_id and the voice settings", False),
-    "invalid_sound": ("sent nonsense", "", True),
     "too_many_concurrent_requests": ("too many sentences at once", "raise the plan's concurrency", True),
     "system_busy": ("the service is busy", "", True),
     "input_timeout_exceeded": ("closed an idle connection", "", True),
 }
+"""The service's error codes: what it is, what to do about it, whether the same may go well later."""

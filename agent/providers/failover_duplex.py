@@ -1,4 +1,7 @@
-"""Speech-to-speech sessions that follow each other within a call: a new one, told what was said, where one is lost."""
+"""Speech-to-speech sessions that follow each other within a call: a new one, told what was said, where one is lost.
+
+So it is where another agent takes the call over, whose providers and voice may be others.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,10 +43,13 @@ class Duplexes:
 class FailoverDuplex:
     """One call's session."""
 
-    def __init__(self, duplexes: Duplexes, report: Report) -> None:
-        """`report` is told what is used."""
+    def __init__(self, duplexes: Callable[[str], Duplexes], agent: str, report: Report) -> None:
+        """`duplexes` are those of an agent, `agent` the one that begins; `report` is told what is used."""
         self.brief: Callable[[], Brief] = lambda: Brief("")
-        self._duplexes = duplexes
+        self._duplexes = duplexes(agent)
+        self._of = duplexes
+        self._next_agent = ""
+        """Who takes the call over, as long as they have not."""
         self._report = report
         self._live: Duplex | None = None
         self._number = 0
@@ -72,7 +78,8 @@ class FailoverDuplex:
 
     async def events(self) -> AsyncIterator[DuplexEvent]:
         """Yield what happens until `close`. Raises `ProviderError` when no session can be had any more."""
-        for left in range(REOPENED, -1, -1):
+        lost = 0
+        while True:
             assert self._live is not None  # noqa: S101  `open` has been awaited
             stream = self._live.events()
             try:
@@ -84,19 +91,23 @@ class FailoverDuplex:
             except ProviderError as error:
                 if self._closed:
                     return
-                self._duplexes.health.failed(self._number, error, self._now())
-                _log.warning("duplex_failed", provider=self.name, problem=error.problem)
-                await self._leave()
-                others = len(self._duplexes.makers) > 1
-                if not left or not (error.temporary or others):
-                    raise
-                await self._open()
-                yield Reopened()
+                if not self._next_agent:
+                    lost += 1
+                    self._lost(error, last=lost > REOPENED)
+            await self._leave()
+            await self._open()
+            yield Reopened()
 
     def give_up(self, problem: str) -> None:
         """Take the present session for lost."""
         if self._patience is not None and not self._given_up:
             self._given_up = problem
+            self._patience.reschedule(self._now())
+
+    def renew(self, agent: str) -> None:
+        """See `agent.duplex.Session.renew`."""
+        self._next_agent = agent
+        if self._patience is not None:
             self._patience.reschedule(self._now())
 
     def cut(self, reply: str, samples: int) -> None:
@@ -111,6 +122,8 @@ class FailoverDuplex:
 
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:
         """See `Duplex.answer`; what a session asked for that is lost is told to the one after it."""
+        if self._next_agent:
+            return  # it finds it in its brief
         if self._live is not None and call in self._calls:
             self._calls.discard(call)
             self._live.answer(call, result, failed=failed)
@@ -145,7 +158,7 @@ class FailoverDuplex:
     async def _next(self, stream: AsyncIterator[DuplexEvent]) -> DuplexEvent | None:
         """The next event, None at the end. Raises `ProviderError` also when the session was given up."""
         try:
-            async with asyncio.timeout(None) as self._patience:
+            async with asyncio.timeout(0.0 if self._next_agent else None) as self._patience:
                 with boundary(self.name):
                     event = await anext(stream, None)
         except TimeoutError:
@@ -157,7 +170,16 @@ class FailoverDuplex:
             self._calls.add(event.id)
         return event
 
+    def _lost(self, error: ProviderError, *, last: bool) -> None:
+        """The session has failed. Raises `error` again if there is nothing to take its place."""
+        self._duplexes.health.failed(self._number, error, self._now())
+        _log.warning("duplex_failed", provider=self.name, problem=error.problem)
+        if last or not (error.temporary or len(self._duplexes.makers) > 1):
+            raise error
+
     async def _open(self) -> None:
+        if agent := self._next_agent:
+            self._next_agent, self._duplexes = "", self._of(agent)
         makers, health = self._duplexes.makers, self._duplexes.health
         limit = self._duplexes.options.open_limit if len(makers) > 1 else OPEN
         problem = ProviderError("duplex", "there is no provider")

@@ -36,6 +36,12 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
     return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after)
 
 
+def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:
+    """The error for a provider's own code, of which is known what it is, what to do, and whether it may pass."""
+    problem, advice, temporary = known
+    return ProviderError(provider, f"{problem}: {words}" if words else problem, advice=advice, temporary=temporary)
+
+
 _STATUS = {
     400: ("refused the request", "check the model name and the options"),
     401: ("refused the API key", "check the key and that it belongs to this service"),

@@ -14,7 +14,7 @@ from agent.ears import EarsEvent, Word
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.phrases import phrases_of, words_of
-from agent.providers.faults import quoted
+from agent.providers.faults import coded_fault, quoted
 
 FRAME_MAX = 8000
 """Bytes of mu-law in one binary frame: 1 s."""
@@ -279,10 +279,8 @@ class EarsSession(ABC):
     def fault(self, loss: Fault) -> ProviderError:
         """The error for the end of a session."""
         unknown = (f"error {quoted(loss.code, self.limits.api_key)}", "", False)
-        problem, advice, temporary = self.faults.get(loss.code) or _CODES.get(loss.code) or unknown
-        if loss.code != ABNORMAL and loss.words:
-            problem = f"{problem}: {quoted(loss.words, self.limits.api_key)}"
-        return ProviderError(self.name, problem, advice=advice, temporary=temporary)
+        known = self.faults.get(loss.code) or _CODES.get(loss.code) or unknown
+        return coded_fault(self.name, known, quoted(loss.words, self.limits.api_key) if loss.code != ABNORMAL else "")
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {

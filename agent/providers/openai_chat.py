@@ -32,6 +32,10 @@ class OpenAIModel:
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._client = OpenAIClient(options)
+        # The SDK imports this part of itself, 0.1 s, when it is first asked for: not in somebody's call.
+        self._create = self._client.sdk.chat.completions.with_streaming_response.create
+        self._signs = False
+        """Whether the server has sent something with a tool call that it wants to have back."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come whole, when the model has written them all. Raises `ProviderError`."""
@@ -77,7 +81,7 @@ class OpenAIModel:
         options = self._options
         request: dict[str, Any] = {
             "model": options.model,
-            "messages": list(messages),
+            "messages": [self._known(message) for message in messages],
             "stream": True,
         }
         name = options.max_tokens_name
@@ -92,10 +96,16 @@ class OpenAIModel:
             request["stream_options"] = {"include_usage": True}
         return request
 
+    def _known(self, message: Message) -> Message:
+        """A message without what this server has never sent, but another one has: it might be refused."""
+        if self._signs or "tool_calls" not in message:
+            return message
+        calls = [{key: call[key] for key in call if key != "extra_content"} for call in message["tool_calls"]]
+        return message | {"tool_calls": calls}
+
     async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
-        create = self._client.sdk.chat.completions.with_streaming_response.create
-        response = await self._client.answer(stack, create, request)
+        response = await self._client.answer(stack, self._create, request)
         if "json" not in response.headers.get("content-type", ""):
             async for chunk in self._client.events(response):
                 yield chunk
@@ -127,13 +137,15 @@ class OpenAIModel:
         pieces: list[Text | Usage | _Finish] = [Text(word) for word in words if isinstance(word, str) and word]
         fragments = field_of(delta, "tool_calls")
         for part in fragments if isinstance(fragments, list) else ():
-            function = field_of(part, "function")
+            function, extra = field_of(part, "function"), field_of(part, "extra_content")
+            self._signs = self._signs or isinstance(extra, dict)
             try:
                 calls.add(
                     field_of(part, "index"),
                     field_of(part, "id"),
                     field_of(function, "name"),
                     field_of(function, "arguments"),
+                    extra,
                 )
             except TooMuchError as much:
                 raise ProviderError(self.name, f"wrote {much}", temporary=False) from None

@@ -162,7 +162,7 @@ class OpenAIClient:
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
-            words, wait = self.quoted(field_of(error.body, "message") or ""), error.response.headers.get("retry-after")
+            words, wait = self.quoted(_told(error, "message")), error.response.headers.get("retry-after")
             raise http_fault(self.name, error.status_code, words, seconds_of(wait)) from None
         except (openai.APIConnectionError, httpx2.TransportError):
             raise ProviderError(self.name, "connection failed") from None
@@ -177,7 +177,7 @@ class OpenAIClient:
         """Whether the server refused a parameter of `request` that is from now on left out."""
         if error.status_code not in (400, 422):
             return False
-        words = str(field_of(error.body, "message") or "") + str(field_of(error.body, "param") or "")
+        words = _told(error, "message") + _told(error, "param")
         learnt = self.dialect.learn(request, words)
         if learnt:
             _log.info("model_dialect", provider=self.name, problem=self.quoted(words))
@@ -186,6 +186,12 @@ class OpenAIClient:
     def quoted(self, words: object) -> str:
         """The server's words without the key."""
         return quoted(words, self.options.api_key)
+
+
+def _told(error: openai.APIStatusError, name: str) -> str:
+    """A field of the error that the server tells; Gemini tells a list of them."""
+    body = error.body[0] if isinstance(error.body, list) and error.body else error.body
+    return str(field_of(field_of(body, "error") or body, name) or "")
 
 
 def field_of(thing: Any, name: str) -> Any:

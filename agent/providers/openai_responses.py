@@ -22,6 +22,7 @@ class ResponsesModel:
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._client = OpenAIClient(options)
+        self._create = self._client.sdk.responses.with_streaming_response.create  # see `OpenAIModel`
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come when it is complete, so never from one that broke off.
@@ -84,8 +85,7 @@ class ResponsesModel:
         return request
 
     async def _events(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        create = self._client.sdk.responses.with_streaming_response.create
-        response = await self._client.answer(stack, create, request)
+        response = await self._client.answer(stack, self._create, request)
         async for event in self._client.events(response):
             yield event
 

@@ -8,6 +8,7 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted
+from agent.providers.renewal import Renewal
 from agent.providers.speaking import Begun, Fault, Final, Sound, VoiceSession
 from agent.providers.websocket import ConnectError, Socket, connect
 
@@ -69,58 +70,60 @@ class Speech:
 
 
 class SocketVoice:
-    """The voice of one call. A connection that died is replaced before the next sentence."""
+    """The voice of one call. A connection that died is replaced at once, so that the next sentence finds another."""
 
     def __init__(self, session: VoiceSession) -> None:
         self.name = session.name
         self._session = session
         self._socket: Socket | None = None
-        self._speeches: dict[str, Speech] = {}
+        self._speeches: dict[str, Speech | None] = {}  # that are not final; None: nobody listens
         self._count = 0
-        self._turn = asyncio.Semaphore(session.parallel)
+        self._freed = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._begun = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._fault: ProviderError | None = None  # why the socket ended
+        self._renewal = Renewal(self.open)
 
     async def open(self) -> None:
         """Connect. Raises `ProviderError` when refused or too slow."""
         async with self._connecting:
-            await self._connect()
+            if not self._is_open:
+                await self._connect()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence. When the connection dies before its first sound, it is tried once more on a new one."""
         if not text.strip():
             return
-        async with self._turn:
-            for attempt in (1, 2):
-                sounded = False
-                sentence, speech = "", Speech(self.name)
-                try:
-                    sentence = await self._say(text, speech)
-                    limit = self._session.limits.first_sound_limit
-                    while (ulaw := await speech.next(limit)) is not None:
-                        sounded = True
-                        limit = self._session.limits.gap_limit
-                        yield ulaw
-                    if not sounded:
-                        raise ProviderError(self.name, "sent no sound for a sentence")
-                except ProviderError as error:
-                    if speech.stalled:  # a connection that stalls is replaced before the next sentence
-                        self._abort()
-                        raise
-                    if sounded or attempt == 2 or not error.temporary or self._is_open:
-                        raise
-                    _log.warning("voice_lost", provider=self.name, problem=error.problem)
-                else:
-                    return
-                finally:
-                    self._drop(sentence)
+        for attempt in (1, 2):
+            sounded = False
+            sentence, speech = "", Speech(self.name)
+            try:
+                sentence = await self._say(text, speech)
+                limit = self._session.limits.first_sound_limit
+                while (ulaw := await speech.next(limit)) is not None:
+                    sounded = True
+                    limit = self._session.limits.gap_limit
+                    yield ulaw
+                if not sounded:
+                    raise ProviderError(self.name, "sent no sound for a sentence")
+            except ProviderError as error:
+                if speech.stalled:  # a connection that stalls is replaced before the next sentence
+                    self._abort(error)
+                    raise
+                if sounded or attempt == 2 or not error.temporary or self._is_open:
+                    raise
+                _log.warning("voice_lost", provider=self.name, problem=error.problem)
+            else:
+                return
+            finally:
+                self._drop(sentence)
 
     async def close(self) -> None:
         """End the connection."""
         socket, self._socket = self._socket, None
         self._forget(ProviderError(self.name, "closed", temporary=False))
+        await self._renewal.close()
         if socket is not None:
             for message in self._session.goodbye:
                 socket.send(message)
@@ -138,11 +141,13 @@ class SocketVoice:
                 case Final(sentence):
                     if speech := self._speeches.pop(sentence, None):
                         speech.finish()
+                    self._freed.set()
                 case Fault(sentence=""):
                     self._forget(self._session.fault(event))
                 case Fault(sentence=sentence):
                     if speech := self._speeches.pop(sentence, None):
                         speech.fail(self._session.fault(event))
+                    self._freed.set()
                 case Begun():
                     self._begun.set()
 
@@ -150,8 +155,11 @@ class SocketVoice:
         """Nothing waits: sentences are small and written at once."""
 
     def lost(self, code: int, reason: str) -> None:
-        """Fail the sentences that had not come to their end."""
+        """Fail the sentences that had not come to their end; if there were none, connect again."""
+        idle = self._socket is not None and not any(self._speeches.values()) and not self._connecting.locked()
         self._forget(self._session.fault(Fault(code, reason)))
+        if idle:
+            self._renewal.lost(self._fault)
 
     # Sentences.
 
@@ -162,20 +170,39 @@ class SocketVoice:
     async def _say(self, text: str, speech: Speech) -> str:
         now = asyncio.get_running_loop().time
         async with self._connecting:
+            await self._wait_for_room()
             if not self._is_open or self._session.worn(now()):
                 if self._fault is not None and not self._fault.temporary:
                     raise self._fault
                 await self._connect()
-        self._count += 1
-        sentence = f"s{self._count}"
-        self._speeches[sentence] = speech
-        self._send(self._session.say(sentence, text, now()))
+            self._renewal.used()
+            self._count += 1
+            sentence = f"s{self._count}"
+            self._speeches[sentence] = speech
+            self._send(self._session.say(sentence, text, now()))
         return sentence
+
+    async def _wait_for_room(self) -> None:
+        """Wait for the end of a sentence. Those that nobody listens to have a time limit, too, or all is given up."""
+        while len(self._speeches) >= self._session.parallel:
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(self._session.limits.first_sound_limit):
+                    await self._freed.wait()
+            except TimeoutError:
+                if None in self._speeches.values():
+                    self._forget(ProviderError(self.name, "does not end its sentences"))
 
     def _drop(self, sentence: str) -> None:
         """Stop a sentence that is not over: nobody listens any more."""
-        if self._speeches.pop(sentence, None) is not None and self._is_open:
-            self._send(self._session.cancel(sentence))
+        if sentence not in self._speeches:
+            return
+        if self._session.cancels:
+            del self._speeches[sentence]
+            self._send(self._session.cancel(sentence) if self._is_open else [])
+            self._freed.set()
+        else:
+            self._speeches[sentence] = None
 
     def _send(self, messages: list[str]) -> None:
         if self._socket is not None:
@@ -185,13 +212,10 @@ class SocketVoice:
     # The socket.
 
     async def _connect(self) -> None:
-        if self._socket is not None:
-            self._socket.abort()
-            self._socket = None
-        self._forget(ProviderError(self.name, "connection replaced"))
+        self._abort(ProviderError(self.name, "connection replaced"))
         self._fault = None
         self._begun.clear()
-        self._session.begin()
+        hello = self._session.begin()
         limit, key = self._session.limits.open_limit, self._session.limits.api_key
         url, headers = self._session.request()
         try:
@@ -200,29 +224,34 @@ class SocketVoice:
                 if self._session.begins:
                     await self._begun.wait()
         except TimeoutError:
-            self._abort()
-            raise ProviderError(self.name, f"no answer within {limit:g} s") from None
+            late = ProviderError(self.name, f"no answer within {limit:g} s")
+            self._abort(late)
+            raise late from None
         except ConnectError as error:
+            self._fault = ProviderError(self.name, quoted(error.problem, key))
             if error.status is not None:
-                raise http_fault(self.name, error.status, quoted(error.words, key), error.retry_after) from None
-            raise ProviderError(self.name, quoted(error.problem, key)) from None
+                self._fault = http_fault(self.name, error.status, quoted(error.words, key), error.retry_after)
+            raise self._fault from None
         if self._fault is not None:
-            self._abort()
+            self._abort(self._fault)
             raise self._fault
+        self._send(hello)
         self._wait_idle()
 
-    def _abort(self) -> None:
+    def _abort(self, error: ProviderError) -> None:
+        """Cut the connection because of `error`."""
         socket, self._socket = self._socket, None
         if socket is not None:
             socket.abort()
+        self._forget(error)
 
     def _keep_alive(self) -> None:
         if self._is_open:
-            self._send([self._session.keepalive])
+            self._send(self._session.keep_alive())
             self._wait_idle()
 
     def _wait_idle(self) -> None:
-        if self._session.keepalive:
+        if self._session.keepalive_every:
             later = asyncio.get_running_loop().call_later
             self._timer = later(self._session.keepalive_every, self._keep_alive)
 
@@ -234,4 +263,6 @@ class SocketVoice:
             self._timer.cancel()
         speeches, self._speeches = self._speeches, {}
         for speech in speeches.values():
-            speech.fail(self._fault)
+            if speech is not None:
+                speech.fail(self._fault)
+        self._freed.set()

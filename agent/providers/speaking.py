@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import coded_fault, http_fault, quoted
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,12 @@ class VoiceSession(ABC):
     """The provider's name in the configuration."""
     parallel: ClassVar[int] = 1
     """Sentences that may be spoken at a time."""
+    cancels: ClassVar[bool] = True
+    """Whether a sentence can be taken back; where not, it holds its place until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`Begun`)."""
-    keepalive: ClassVar[str] = ""
-    """What keeps an idle connection alive, sent every `keepalive_every` seconds."""
-    keepalive_every: ClassVar[float] = 10.0
+    keepalive_every: float = 0.0
+    """Seconds between signs of life; 0 for none."""
     goodbye: ClassVar[tuple[str, ...]] = ()
     """What ends the connection politely."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
@@ -83,8 +84,13 @@ class VoiceSession(ABC):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers of the websocket."""
 
-    def begin(self) -> None:  # noqa: B027
-        """Start on a new websocket."""
+    def begin(self) -> list[str]:
+        """Start on a new websocket; what is sent at once."""
+        return []
+
+    def keep_alive(self) -> list[str]:
+        """The messages that keep an idle connection alive."""
+        return []
 
     def worn(self, now: float) -> bool:
         """Whether the websocket should be replaced before the next sentence."""
@@ -104,7 +110,7 @@ class VoiceSession(ABC):
             if isinstance(message, bytes):
                 return self.sound(message)
             fields = json.loads(message)
-            return self.read(fields["type"], fields)
+            return self.read(fields.get("type", ""), fields)
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
             self.ignored += 1
             return []
@@ -115,7 +121,7 @@ class VoiceSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message of type `kind` means. May raise what wrong types raise."""
+        """What a message of type `kind` ("" without one) means. May raise what wrong types raise."""
 
     def fault(self, fault: Fault) -> ProviderError:
         """The error for a `Fault`."""
@@ -123,9 +129,8 @@ class VoiceSession(ABC):
         known = self.faults.get(code) or _CODES.get(code)
         if known is None and isinstance(code, int) and 400 <= code < 600:
             return http_fault(self.name, code, words)
-        problem, advice, temporary = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
-        problem = f"{problem}: {words}" if words and code != 1006 else problem
-        return ProviderError(self.name, problem, advice=advice, temporary=temporary)
+        known = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
+        return coded_fault(self.name, known, words if code != 1006 else "")
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {

@@ -26,6 +26,7 @@ class _Call:
         self.id = ""
         self.name = ""
         self.arguments = ""
+        self.extra: dict[str, Any] | None = None
 
 
 class ToolCalls:
@@ -38,8 +39,8 @@ class ToolCalls:
         self._written = 0
         self._given = 0
 
-    def add(self, index: object, id_: object, name: object, arguments: object) -> None:
-        """Take a fragment; each part may be missing. Raises `TooMuchError`."""
+    def add(self, index: object, id_: object, name: object, arguments: object, extra: object = None) -> None:
+        """Take a fragment; each part may be missing. `extra` goes back with the call. Raises `TooMuchError`."""
         number = index if isinstance(index, int) else None
         identity = id_ if isinstance(id_, str) else ""
         name = name if isinstance(name, str) else ""
@@ -51,6 +52,9 @@ class ToolCalls:
         if isinstance(arguments, str):
             call.arguments += arguments
             self._written += len(arguments)
+        if isinstance(extra, dict):
+            call.extra = extra
+            self._written += len(json.dumps(extra))
         if len(self._calls) > MAX_CALLS or self._written > MAX_ARGUMENTS:
             raise TooMuchError(f"{len(self._calls)} tool calls, {self._written} characters of arguments")
 
@@ -66,7 +70,7 @@ class ToolCalls:
         calls, self._calls = [call for call in self._calls if call.name], []
         first, self._given = self._given, self._given + len(calls)
         return [
-            ToolCall(call.id or f"{self._prefix}{number}", call.name, call.arguments.strip() or "{}")
+            ToolCall(call.id or f"{self._prefix}{number}", call.name, call.arguments.strip() or "{}", call.extra)
             for number, call in enumerate(calls, start=first)
         ]
 

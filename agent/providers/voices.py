@@ -5,6 +5,7 @@ from agent.providers.cartesia_sonic import CartesiaVoiceOptions, SonicSession
 from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_dialogue import DialogueSpeech
+from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.http_voice import HttpVoice
 from agent.providers.openai_speak import OpenAISpeech, OpenAIVoiceOptions
 from agent.providers.polly import PollyOptions, PollySpeech
@@ -30,6 +31,13 @@ class AssemblyAIVoice(SocketVoice):
 
     def __init__(self, options: AssemblyAIVoiceOptions) -> None:
         super().__init__(AssemblyAIVoiceSession(options))
+
+
+class ElevenLabsVoice(SocketVoice):
+    """The voice of one call, by ElevenLabs' websocket."""
+
+    def __init__(self, options: ElevenLabsOptions) -> None:
+        super().__init__(ElevenLabsSession(options))
 
 
 class OpenAIVoice(HttpVoice):

@@ -98,6 +98,8 @@ class Agents:
                 if name not in self.all:
                     there = ", ".join(sorted(self.all))
                     raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
+                if bool(self.all[name].choice.duplex) is not bool(one.choice.duplex):
+                    raise ConfigError(f"agent {one.name}: hand_over: {name!r} and it need both a duplex, or neither")
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")

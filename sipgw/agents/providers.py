@@ -15,7 +15,6 @@ from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.cartesia import CartesiaEars
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
-from agent.providers.elevenlabs_ws import ElevenLabsVoice
 from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
 from agent.providers.failover_duplex import Duplexes
 from agent.providers.failover_ears import FailoverEars
@@ -32,6 +31,7 @@ from agent.providers.voices import (
     CartesiaVoice,
     DeepgramVoice,
     ElevenLabsDialogueVoice,
+    ElevenLabsVoice,
     OpenAIVoice,
     PollyVoice,
 )

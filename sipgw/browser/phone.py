@@ -91,7 +91,7 @@ class BrowserPhone:
         if agent not in self._house.agents.all:
             raise NoCall(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
-        if self._house.admission.draining:
+        if self._house.admission.room.draining:
             raise NoCall(503, "the gateway stops")
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)

@@ -1,9 +1,12 @@
 """Which calls go on, each under an identity of its own."""
 
 import asyncio
+import contextlib
 from typing import Any
 
-from sipgw.calls.live import LiveCall
+from agent.records import Outcome
+from agent.steering import CannotSteer
+from sipgw.calls.live import STOPPED, LiveCall
 from sipgw.events import Ending
 from sipgw.evidence.capture import CALL_ID
 
@@ -61,6 +64,16 @@ class Going:
         if live := self._live.get(call):
             live.stopped = live.stopped or Ending("ended_here", cause)
             self._tasks[call].cancel()
+
+    def dismiss_all(self) -> int:
+        """Have the agents of those that are answered say goodbye; returns how many do."""
+        told = 0
+        for live in self._live.values():
+            if live.conversation is not None and live.answered:
+                with contextlib.suppress(CannotSteer):  # it is ending already
+                    live.conversation.dismiss(Outcome("gateway_stopped", STOPPED.cause))
+                    told += 1
+        return told
 
     async def stop_all(self, limit: float) -> None:
         """End them all; they have `limit` seconds for it."""

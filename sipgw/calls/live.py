@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from agent.conversation import Conversation
+from agent.dialogue import Dialogue
 from agent.steering import CannotSteer, Steering
 from sipgw.billing.cost import Bill, Cost
 from sipgw.calls.audience import Audience
@@ -73,7 +73,7 @@ class LiveCall:
     """Further values for the agent's ``{{name}}``, checked by `sipgw.agents.agents.checked`."""
     call: Held | None = None
     """None while it rings at a call that we make."""
-    conversation: Conversation | None = None
+    conversation: Dialogue | None = None
     answered: datetime | None = None
     bill: Bill | None = None
     stopped: Ending | None = None

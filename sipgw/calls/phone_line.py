@@ -121,7 +121,8 @@ class PhoneLine:
             case media.Listened(stereo):
                 self.audience.hear(stereo)
             case media.Started(utterance, at):
-                self._events.put_nowait(agent_line.Started(utterance, at))
+                reaches = self._channel.far_delay if self._channel else None
+                self._events.put_nowait(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
             case media.NoRtp() if self._apart.held:

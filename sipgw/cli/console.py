@@ -1,13 +1,15 @@
 """What the commands share: the console, the configuration, and errors told in one line."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from agent.errors import ProviderError
 from agent.tools import ToolFileError
@@ -22,9 +24,24 @@ from sipgw.store import StoreError
 from sipgw.web.accounts import AccountError
 from sipgw.web.server import WebError
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
+
+def _can_be_written(path: Path | None) -> Path | None:
+    """Refuse it before the work is done whose result it is to hold, not after."""
+    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise typer.BadParameter(f"{path} cannot be written")
+    return path
+
+
+def result_file(help_: str, *names: str) -> Any:
+    """The option of a file that is written when the work is done."""
+    return typer.Option(*names, help=help_, callback=_can_be_written)
+
+
+WIDE = 200
+"""Columns of a table where there is no terminal."""
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (
     ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
@@ -40,21 +57,28 @@ def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
     return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
 
 
+def print_table(table: Table) -> None:
+    """Print `table`, with room for all its columns where no terminal says how wide it is."""
+    if not out.is_terminal:
+        out.width = WIDE
+    out.print(table)
+
+
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Tell an expected error in one line and exit with 1."""
+def one_line_errors(status: int = 1) -> Iterator[None]:
+    """Tell an expected error in one line and exit with `status`."""
     try:
         yield
     except EXPECTED as error:
         _say_error(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
     except BaseExceptionGroup as group:
         expected, other = group.split(EXPECTED)
         if expected is None or other is not None:
             raise
         for leaf in _leaves(expected):
             _say_error(leaf)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
 
 
 def _say_error(error: BaseException) -> None:

@@ -78,7 +78,7 @@ def check(config: ConfigFile = None) -> None:
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
         for note in choose(settings).notes:
-            out.print(f"[yellow]note[/]   {note}")
+            out.print(f"[yellow]note[/]   {escape(note)}")
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 
@@ -210,13 +210,13 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     parts = _parts(choice)
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
     for note in choice.notes:
-        out.print(f"  [yellow]note[/] {note}")
+        out.print(f"  [yellow]note[/] {escape(note)}")
     suffix = "" if port == 5060 else f":{port}"
     address = gateway.config.sip.public_address or _own_address()
     out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
     for name in gateway.agents.all.keys() - {DEFAULT}:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
-    out.print("  or let the built-in caller do it:            [bold]sipgw demo[/]   (in another terminal)")
+    out.print("  no phone? a call with a gateway of its own:  [bold]sipgw demo[/]   (in another terminal)")
     if dashboard.setup_url:
         out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
     elif dashboard.url:

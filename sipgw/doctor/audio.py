@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from media import rtcp, rtp
 from media.g711 import ALAW_TO_ULAW, FRAME, RATE, ULAW_TO_ALAW, from_linear, to_linear
 from media.schedule import FRAME_SECONDS
+from media.srtp import Keys, Srtp
 from sipgw.doctor.finding import Finding, bad, good
 
 TONES = (700.0, 1200.0)
@@ -34,6 +35,8 @@ class Heard(NamedTuple):
     """RTCP packets of theirs."""
     sources: tuple[str, ...]
     """Where their packets came from."""
+    foreign: int = 0
+    """Packets that are not under the keys that were agreed on; not among those received."""
 
 
 def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
@@ -44,6 +47,7 @@ def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
         + (f" from {', '.join(heard.sources)}" if heard.sources else "")
         + (", our own signal among them" if heard.echoed else "")
         + f", {heard.reports} RTCP reports"
+        + (f", {heard.foreign} packets under other keys" if heard.foreign else "")
     )
     host, _, port = expected.rpartition(":")
     arrives = heard.echoed or (heard.reported is not None and heard.reported < LOST)
@@ -54,6 +58,8 @@ def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
         return bad("audio.dead-out", about, evidence, host=host, port=port)
     if heard.received:
         return bad("audio.unsure-out", about, evidence)
+    if heard.foreign:
+        return bad("audio.keys", about, evidence)
     if arrives:
         return bad("audio.dead-in", about, evidence, ports=ports)
     return bad("audio.dead-both", about, evidence)
@@ -89,6 +95,11 @@ class Ports:
 
     sound: "_Port"
     control: "_Port"
+    srtp: Srtp | None = None
+
+    def secure(self, keys: Keys) -> None:
+        """Speak SRTP from now on."""
+        self.srtp = Srtp(keys)
 
     async def talk(
         self, remote: tuple[str, int], control: tuple[str, int] | None, payload_type: int, encoding: str, seconds: float
@@ -101,18 +112,24 @@ class Ports:
         start, count = loop.time(), max(1, int(seconds / FRAME_SECONDS))
         for number in range(count):
             packet = rtp.build(payload_type, number == 0, number, number * FRAME, ssrc, frames[number % len(frames)])
-            self.sound.send(packet, remote)
+            self.sound.send(self.srtp.protect(packet) if self.srtp else packet, remote)
             if number % 50 == 25:
                 report = rtcp.SenderReport(ssrc, int(start * 2**32), number * FRAME, number, number * FRAME)
                 name = rtcp.SourceDescription(ssrc, "doctor@sipgw")
-                self.control.send(rtcp.encode((report, name)), control or (remote[0], remote[1] + 1))
+                compound = rtcp.encode((report, name))
+                compound = self.srtp.protect_rtcp(compound) if self.srtp else compound
+                self.control.send(compound, control or (remote[0], remote[1] + 1))
             await asyncio.sleep(max(0.0, start + (number + 1) * FRAME_SECONDS - loop.time()))
         return self.heard(ssrc, count, encoding)
 
     def heard(self, ssrc: int, sent: int, encoding: str) -> Heard:
         """What has come so far."""
-        packets = [(packet, source) for data, source in self.sound.came if (packet := rtp.parse(data))]
+        came = [(data, source) for data, source in self.sound.came if not rtcp.is_rtcp(data)]
+        plain = [(self.srtp.unprotect(data, 0.0) if self.srtp else data, source) for data, source in came]
+        packets = [(packet, source) for data, source in plain if data and (packet := rtp.parse(data))]
         compounds = [data for data, _ in (*self.control.came, *self.sound.came) if rtcp.is_rtcp(data)]
+        if self.srtp:
+            compounds = [data for one in compounds if (data := self.srtp.unprotect_rtcp(one, 0.0))]
         reports = [one for data in compounds for one in rtcp.parse(data) or ()]
         blocks = [
             block
@@ -127,7 +144,9 @@ class Ports:
         if blocks and blocks[-1].fraction_lost >= 255:
             reported = 1.0
         sources = tuple(dict.fromkeys(f"{source[0]}:{source[1]}" for _, source in packets))[:3]
-        return Heard(sent, len(packets), bool(sound) and tonality(sound) > ECHOED, reported, len(compounds), sources)
+        foreign = self.srtp.counts.unauthentic if self.srtp else 0
+        echoed = bool(sound) and tonality(sound) > ECHOED
+        return Heard(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
 
     def close(self) -> None:
         """Free them."""

@@ -5,6 +5,7 @@ import secrets
 from collections import Counter
 
 from media.engine import MediaOptions
+from media.srtp import Keys
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
@@ -40,7 +41,7 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(address, ports.sound.number, srtp="off").of_leg("doctor", secrets.token_bytes(SECRET))
+    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp).of_leg("doctor", secrets.token_bytes(SECRET))
     offer = make_offer(local)
     asker.begin()
     try:
@@ -69,7 +70,11 @@ async def _answered(
         agreed = accept_answer(offer, reply, local)
     except NotAcceptable as error:
         return [*found, bad("call.answer", about, f"200, but {error}")]
-    found.append(good("call.ok", about, f"answered with {agreed.encoding}, sound to {agreed.remote_address}"))
+    secured = agreed.srtp
+    sound = f"{agreed.encoding} in SRTP ({secured.suite})" if secured else agreed.encoding
+    found.append(good("call.ok", about, f"answered with {sound}, sound to {agreed.remote_address}"))
+    if secured:
+        ports.secure(Keys(secured.suite, secured.ours, secured.theirs, secured.mki))
     if private := out_of_reach(agreed.remote_address, leg.source.host, about):
         return [*found, private]
     if agreed.on_hold or agreed.direction != "sendrecv":

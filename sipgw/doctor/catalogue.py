@@ -64,6 +64,7 @@ CATALOGUE: Final[dict[str, Ailment]] = {
         "the NAT changes the port, so calls to the port that is listened on do not arrive unless it is forwarded",
         "forward UDP port {port} to this machine in the router",
     ),
+    "trunk.none": _warn("no trunk is configured, so no carrier or PBX can call", "`sipgw init` writes one for yours"),
     # Something on the way rewrites SIP
     "alg.via": _fail(
         "a SIP-ALG of the router rewrites SIP on its way",
@@ -106,6 +107,10 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     "reach.udp-silent": _fail(
         "UDP is lost on the way or unwanted there, while TCP gets through", "{key}: add ;transport=tcp"
     ),
+    "reach.backup": _warn(
+        "of the servers that stand in for each other one is not there: when the others fail, calls do",
+        "tell the carrier; open the way to it as to the others (firewall, IP access list)",
+    ),
     "reach.unreachable": _fail("no route leads there", "{key}: the right address; or repair the route or VPN"),
     # TLS
     "tls.expired": _fail("their certificate has run out", "have it renewed there; [sip.tls] cannot repair it"),
@@ -145,6 +150,9 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     "options.down": _fail("the trunk says that it takes no calls now", "wait, or choose another region of the carrier"),
     "options.silent": _warn(
         "some carriers do not answer OPTIONS from strangers, or ban who asks too often", "nothing, if calls work"
+    ),
+    "options.codec": _warn(
+        "the other side says that it takes no G.711 (PCMU, PCMA)", "portal or PBX: allow codecs PCMU (ulaw) and PCMA (alaw)"
     ),
     # REGISTER
     "register.unsupported": _fail(
@@ -233,6 +241,10 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     ),
     "audio.dead-out": _fail(
         "our sound does not reach them; theirs reaches us", "open UDP outwards to {host}:{port}; PBX: NAT = yes, no direct media"
+    ),
+    "audio.keys": _fail(
+        "their sound is not under the keys that they named: something on the way answers for them",
+        'srtp = "off", or portal: SRTP (secure trunking) off',
     ),
     "audio.unsure-out": _warn(
         "nothing tells whether our sound arrives there", "test_number = one that answers with an echo"

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from sipgw.cli.console import err, out
 from sipgw.config import Config, ConfigError, load
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, status_of
 from sipgw.doctor.run import Wanted, examine
 
 SIGNS = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 def doctor(

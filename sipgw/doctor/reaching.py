@@ -1,8 +1,36 @@
 """Is there anybody at the trunk's addresses?"""
 
+import asyncio
+from collections.abc import Sequence
+
 from sipgw.doctor.asking import Exchange, Patience, connects, refuses_udp
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer
+
+CONNECTING = 2.0
+"""Seconds that a connection which is only looked at may take."""
+
+
+async def transports(hop: Peer, about: str, patience: Patience) -> Finding:
+    """Which connections the machine at `hop` takes beside the one that is configured, for whoever wants to change."""
+    ports = {"tcp": 5060, "tls": 5061}
+    ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
+    ports |= {"tcp": hop.port} if hop.transport == "udp" else {}
+    limit = min(patience.answer, CONNECTING)
+    async with asyncio.TaskGroup() as group:
+        tried = {kind: group.create_task(connects(hop.host, port, limit)) for kind, port in ports.items()}
+    shown = [f"{kind} {ports[kind]}: {one.result() or 'connects'}" for kind, one in tried.items()]
+    return good("reach.transports", about, f"{hop.host}: {', '.join(shown)} ({hop.transport} {hop.port} is configured)")
+
+
+def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | None:
+    """Whether the servers behind the first one answer too; None if there are none."""
+    if not others:
+        return None
+    shown = ", ".join(f"{hop.transport} {hop.host}:{hop.port}: {exchange.shown}" for hop, exchange in others)
+    if all(exchange.response for _, exchange in others):
+        return good("reach.backups", about, shown)
+    return bad("reach.backup", about, shown)
 
 
 async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Finding:

@@ -7,7 +7,7 @@ from sipgw.doctor.asking import Asker, Exchange, Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.client import renumber
-from sipgw.sip.dialog import peer_of
+from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
@@ -27,13 +27,14 @@ class Round(NamedTuple):
     challenge: Challenge | None
 
 
-async def register(asker: Asker, trunk: TrunkOptions, patience: Patience) -> tuple[list[Exchange], list[Finding]]:
-    """Register a Contact of the doctor's own, and take it back."""
+async def register(
+    asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Patience
+) -> tuple[list[Exchange], list[Finding]]:
+    """Register, at `peer`, a Contact of the doctor's own, and take it back."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
     auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.token)
     expires, rounds, found = int(trunk.expires), list[Round](), list[Finding]()
     request = asker.request("REGISTER", replace(trunk.registrar_uri, user=""), trunk.user, (("Expires", str(expires)),))
-    peer = peer_of(trunk.proxy_uri or trunk.registrar_uri)
     while len(rounds) < MAX_ROUNDS:
         exchange = await asker.ask(request, peer, patience.answer)
         response = exchange.response

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sipgw.config import Config
 from sipgw.doctor import machine, providers, trunk
 from sipgw.doctor.asking import Asker, Patience
-from sipgw.doctor.finding import Finding, masked
+from sipgw.doctor.finding import Finding, bad, masked
 from sipgw.options import secrets_of
 from sipgw.sip.tls import TlsOptions
 
@@ -37,7 +37,9 @@ async def _examined(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
         yield finding
     trunks = [one for one in config.trunks if wanted.trunk in ("", one.name)]
     sip = config.sip if files_usable else replace(config.sip, tls=TlsOptions())
-    if trunks:
+    if not trunks:
+        yield bad("trunk.none", machine.HERE, "the configuration has no [[trunks]]")
+    else:
         async with Asker(sip) as asker:
             for one in trunks:
                 number = wanted.number or one.test_number

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sipgw import log
 from sipgw.agents.providers import choose, opened
-from sipgw.cli.console import err, one_line_errors, out
+from sipgw.cli.console import err, one_line_errors, out, print_table, result_file
 from sipgw.config import DEFAULT_FILE, load
 from sipgw.evaluation.conversing import Judge
 from sipgw.evaluation.eval_set import EvalError, EvalSet, read_set
@@ -33,11 +33,11 @@ def eval_command(
     ] = None,
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances that are heard at the same time.")] = 4,
-    html_file: Annotated[Path | None, typer.Option("--html", help="Write a report with sound.")] = None,
+    html_file: Annotated[Path | None, result_file("Write a report with sound.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Find out how good an agent and its providers are. Exit status 1 if a goal was missed, 2 for bad input."""
-    with one_line_errors():
+    with one_line_errors(2):
         log.configure(LogOptions(level="error"))
         try:
             wanted = read_set(evaluated)
@@ -92,7 +92,7 @@ def _show(wanted: EvalSet, results: Sequence[Result]) -> None:
         table.add_column(title, justify="right" if title else "left")
     for result in results:
         table.add_row(escape(result.name), *(shown(*each) for each in figures(result).items()))
-    out.print(table)
+    print_table(table)
     for result in results:
         for one in result.hearings:
             if one.heard.missed or one.fault:

@@ -137,7 +137,7 @@ async def _one(
         async with opened(config, choice) as providers:
             if providers.speech:
                 providers.speech.require()
-            result.ears_per_minute = _minute(config, providers.ears().name)
+            result.ears_per_minute = _minute(config, choice.ears[0])
             spoken_lines = list(zip(wanted.utterances, sounds, strict=True))
             result.hearings = await hear_all(providers.ears, spoken_lines, at_once, heard)
     for options in wanted.calls:

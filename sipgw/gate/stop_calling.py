@@ -52,10 +52,13 @@ def _of_known(keep: Callable[[], Awaitable[dict[str, Any]]]) -> Tool:
     return stop_calling
 
 
+Theirs = Annotated[str, Field(description="Their number, with area code.", max_length=40)]
+
+
 def _of_unknown(keep: Callable[[str], Awaitable[dict[str, Any]]]) -> Tool:
     @tool(timeout=5.0, side_effect=True)
     async def stop_calling(
-        phone_number: Annotated[str, Field(description="Their number, with area code.", max_length=40)] = "",
+        phone_number: Theirs = "",
     ) -> dict[str, Any]:
         """Put the person on the do-not-call list when they want no more calls. Ask for their number first."""
         return await keep(phone_number)

@@ -3,7 +3,7 @@
 Whoever is turned away learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +12,7 @@ import structlog
 
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.refusals import Refusals, Refused
+from sipgw.inbound.room import Room
 from sipgw.networks import Networks, plain, site
 from sipgw.sip.buckets import Bucket, Buckets
 from sipgw.sip.challenge import Challenger, Proof
@@ -49,6 +50,9 @@ class AdmissionOptions:
     give up when they see another one."""
     max_calls: int = 500
     """Calls at the same time on all trunks; one more is answered 503."""
+    delay_limit: float = 0.1
+    """Seconds by which sound may be late on its way through this machine, for about a second; then it has more calls
+    than it can serve, and one more is answered 503 until 5 s after."""
     calls_per_second: float = 200
     """New calls from one known address, four times as many at once; what is more is answered 503."""
     strangers_per_second: float = 200
@@ -63,7 +67,7 @@ class AdmissionOptions:
             raise ValueError("algorithms must name at least one")
         if not self.realm.isascii() or not self.realm.isprintable() or set(self.realm) & set('"\\'):
             raise ValueError("realm must be plain printable text without quotes")
-        for name in ("max_calls", "calls_per_second", "strangers_per_second", "stranger_per_second",
+        for name in ("max_calls", "delay_limit", "calls_per_second", "strangers_per_second", "stranger_per_second",
                      "failures_per_minute"):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
@@ -82,8 +86,7 @@ class Admission:
     ) -> None:
         self.options = options
         self.trunks = Trunks(tuple(trunks) or (() if accounts else (LOCAL_TRUNK,)))
-        self.calls: Counter[str] = Counter()
-        self.draining = False
+        self.room = Room(options.max_calls, options.delay_limit)
         self._accounts = {account.user: account for account in accounts}
         self._at_home = {account.user: Networks((net, True) for net in account.networks) for account in accounts}
         self._phones = Networks((network, True) for account in accounts for network in account.networks)
@@ -131,7 +134,7 @@ class Admission:
             trunk = self.trunk_of(request, source)
         if request.method == "INVITE" and trunk is not None and request.headers.get("replaces") is None:
             return self._room(trunk, request, source, now)
-        return BUSY if self.draining and request.method == "OPTIONS" else None
+        return BUSY if self.room.draining and request.method == "OPTIONS" else None
 
     def user(self, request: Request) -> str:
         """The account that an admitted request comes from; empty if it was admitted by network."""
@@ -146,12 +149,10 @@ class Admission:
         return (self.trunks.named(account.trunk) or ACCOUNTS_TRUNK) if account else None
 
     def _room(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
-        if self.draining:
-            why = "the gateway is stopping"
-        elif self.calls[trunk.name] >= trunk.max_calls:
+        if full := self.room.full(now):
+            why = full
+        elif self.room.calls[trunk.name] >= trunk.max_calls:
             why = f"the trunk has {trunk.max_calls} calls, its max_calls"
-        elif self.calls.total() >= self.options.max_calls:
-            why = f"the gateway has {self.options.max_calls} calls, [admission] max_calls"
         elif not self._limits.call(site(source.host), now):
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"
         else:

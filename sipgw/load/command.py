@@ -11,11 +11,14 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from sipgw.cli.console import err, one_line_errors, out
-from sipgw.load.plan import Level, Step, ramp
-from sipgw.load.report import as_dict, html, rows
+from sipgw.agents.providers import choose
+from sipgw.cli.console import err, one_line_errors, out, print_table, result_file
+from sipgw.config import ConfigError, load
+from sipgw.load.plan import Level, Step
+from sipgw.load.report import as_dict, held, html, rows
 from sipgw.load.run import LoadError, Outcome, Plan, check_target, run
 from sipgw.load.tally import percentile
+from sipgw.sip.tls import Tls, TlsError, TlsOptions
 from sipgw.sip.uri import UriError
 
 SHOWN = {
@@ -26,13 +29,10 @@ SHOWN = {
     "media_kib_per_call": "media KiB/call", "generator_cores": "callers' cores",
 }  # fmt: skip
 
-WIDE = 200
-"""Columns of the table where there is no terminal that sets them."""
-
 
 def load_command(
     calls: Annotated[int, typer.Option(min=1, max=8000, help="Calls to hold.")] = 20,
-    ramp_: Annotated[bool, typer.Option("--ramp", help="Grow to --calls until the service level breaks.")] = False,
+    ramp_: Annotated[bool, typer.Option("--ramp", help="Find how many calls hold, up to --calls.")] = False,
     seconds: Annotated[float, typer.Option(min=2, max=86400, help="How long each number of calls is held.")] = 20.0,
     target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway that is started here.")] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Agent and providers of this file.")] = None,
@@ -45,7 +45,7 @@ def load_command(
     gap_limit: Annotated[float, typer.Option(help="Seconds: longest silence of the wire.")] = 0.5,
     media_processes: Annotated[int, typer.Option(min=0, max=64, help="Media processes; 0: as configured.")] = 0,
     ca: Annotated[str, typer.Option(help="PEM file with who vouches for a TLS target.")] = "",
-    html_file: Annotated[Path | None, typer.Option("--html", help="Write a report with plots.")] = None,
+    html_file: Annotated[Path | None, result_file("Write a report with plots.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     own: Annotated[bool, typer.Option("--i-own-this-host", help="Call a public address.")] = False,
 ) -> None:
@@ -53,16 +53,16 @@ def load_command(
     try:
         if bool(target) + bool(config) + media_only != 1:
             raise LoadError("say one of --media-only, --config FILE and --target URI")
-        if config and not config.exists():
-            raise LoadError(f"cannot read {config}: there is no such file")
+        if config:
+            choose(load(config))
+        Tls(TlsOptions(0, ca=ca)).check()
         host = check_target(target, own=own) if target else "127.0.0.1"
-    except (LoadError, UriError, ValueError) as error:
+    except (LoadError, ConfigError, TlsError, UriError, ValueError) as error:
         _fail(error)
     level = Level(turn_limit, setup_limit, loss_limit, gap_limit)
-    steps = tuple(ramp(calls)) if ramp_ else (calls,)
-    plan = Plan(steps, seconds, target, config, rate, level=level, ca=ca, media=media_processes)
-    plan = replace(plan, workers=min(workers or plan.workers, calls))
-    with one_line_errors():
+    plan = Plan(() if ramp_ else (calls,), seconds, target, config, rate, level=level, ca=ca, media=media_processes)
+    plan = replace(plan, workers=min(workers or plan.workers, calls), most=calls)
+    with one_line_errors(2):
         try:
             outcome = _watched(plan, host, quiet=json_)
         except LoadError as error:
@@ -108,10 +108,8 @@ def _show(outcome: Outcome, *, ramped: bool) -> None:
         table.add_column(title, justify="right")
     for figures in rows(outcome):
         table.add_row(*("–" if figures[name] is None else f"{figures[name]}" for name in SHOWN))
-    if not out.is_terminal:
-        out.width = WIDE
-    out.print(table)
+    print_table(table)
     if outcome.broken:
         word = "the service level broke" if ramped else "the service level did not hold"
         out.print(f"[yellow]{word}:[/] {escape('; '.join(outcome.broken))}", soft_wrap=True)
-    out.print(f"[bold]{outcome.held} calls held[/]")
+    out.print(f"[bold]{held(outcome)}[/]")

@@ -1,5 +1,6 @@
 """How many calls at which moment, and when the service is no longer good. Sans-IO."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sipgw.load.tally import Spread, percentile
@@ -7,8 +8,10 @@ from sipgw.load.worker import Window
 
 FIRST = 10
 """Calls of the first step of a ramp."""
-GROWTH = 2.0
-"""Each step of a ramp has so many times the calls of the one before."""
+GROWTH = 2
+"""Each step of a ramp has so many times the calls of the one before, until something breaks."""
+NEAR = 0.15
+"""A ramp ends when what broke is by no more than this part above what was held."""
 SETTLING = 3
 """Seconds of a step that are not judged: calls are still being set up."""
 
@@ -70,6 +73,8 @@ class Step:
     media_memory: int | None = None
     generator: float = 0.0
     """CPU of the callers, in cores."""
+    broken: list[str] = field(default_factory=list)
+    """What broke, in words."""
 
     @property
     def loss(self) -> float:
@@ -89,13 +94,23 @@ class Step:
             self.errors.add(window.errors)
 
 
-def ramp(most: int) -> list[int]:
-    """The steps of a ramp to `most` calls."""
-    steps, calls = [], float(FIRST)
-    while calls < most:
-        steps.append(int(calls))
-        calls *= GROWTH
-    return [*steps, most]
+def ramp(most: int, steps: "list[Step]") -> Iterator[int]:
+    """Numbers of calls to try, up to `most`, by what became of the `steps` before: the last of them has been judged.
+
+    They grow until something breaks; then each is halfway between the most that held and the fewest that broke.
+    """
+    calls, held = min(FIRST, most), 0
+    yield calls
+    while not steps[-1].broken:
+        if calls == most:
+            return
+        calls, held = min(GROWTH * calls, most), calls
+        yield calls
+    broke = calls
+    while held and broke - held > NEAR * held:
+        calls = (held + broke) // 2
+        yield calls
+        held, broke = (held, calls) if steps[-1].broken else (calls, broke)
 
 
 def shared(calls: int, workers: int) -> list[int]:

@@ -57,7 +57,19 @@ def rows(outcome: Outcome) -> list[dict[str, Any]]:
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
     """For JSON."""
-    return {"held": outcome.held, "broken": outcome.broken, "steps": rows(outcome), "seconds": outcome.seconds}
+    return {
+        "held": outcome.held,
+        "held_per_core": _round(outcome.per_core),
+        "broken": outcome.broken,
+        "steps": rows(outcome),
+        "seconds": outcome.seconds,
+    }
+
+
+def held(outcome: Outcome) -> str:
+    """The result in words."""
+    each = f", {outcome.per_core:.0f} for each core that the gateway took" if outcome.per_core else ""
+    return f"{outcome.held} calls held{each}"
 
 
 def _round(value: float | None, times: float = 1.0) -> float | None:
@@ -88,7 +100,7 @@ def html(outcome: Outcome, about: str) -> str:
         )
         if any(point[key] is not None for point in outcome.seconds)
     )
-    verdict = f"{outcome.held} calls held" + (f"; then: {'; '.join(outcome.broken)}" if outcome.broken else "")
+    verdict = held(outcome) + (f"; then: {'; '.join(outcome.broken)}" if outcome.broken else "")
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>sipgw load</title><style>
 body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1c2733}}
 table{{border-collapse:collapse;font-size:12px;display:block;overflow-x:auto}}td,th{{border:1px solid #ccd5de;
@@ -109,6 +121,9 @@ def plot(title: str, values: Sequence[float | None], unit: str) -> str:
             continue
         line.append(f"{MARGIN + at * wide:.1f},{HEIGHT - 24 - value / top * (HEIGHT - 48):.1f}")
     drawn = f'<polyline points="{" ".join(line)}" fill="none" stroke="#1769aa" stroke-width="1.6"/>'
+    if len(line) == 1:  # of which a line shows nothing
+        x, y = line[0].split(",")
+        drawn = f'<circle cx="{x}" cy="{y}" r="3" fill="#1769aa"/>'
     base = HEIGHT - 24
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sipgw.load.plan import SETTLING, Level, Step, shared
+from sipgw.load.plan import SETTLING, Level, Step, ramp, shared
 from sipgw.load.process import Usage, usage
 from sipgw.load.worker import Job, Window
 from sipgw.networks import PRIVATE_NETWORKS, Networks
@@ -19,6 +19,8 @@ from sipgw.sip.uri import Uri, is_address
 
 START_LIMIT = 60.0
 """Seconds that a process has to start."""
+RECOVERY = 10.0
+"""Seconds between a step that broke and the next."""
 ANSWER_LIMIT = 30.0
 """Seconds that a process of callers may be silent; it should speak every second."""
 LINE_LIMIT = 1 << 24
@@ -33,8 +35,8 @@ class LoadError(Exception):
 class Plan:
     """What is to be done."""
 
-    steps: tuple[int, ...]
-    """Calls of each step."""
+    steps: tuple[int, ...] = ()
+    """Calls of each step, as far as nothing breaks; empty for a ramp to `most`."""
     seconds: float = 20.0
     """How long each step is held after its calls are up."""
     target: str = ""
@@ -49,7 +51,8 @@ class Plan:
     ca: str = ""
     media: int = 0
     """Media processes of a gateway that is started here; 0 for as many as are configured."""
-    stop_when_broken: bool = True
+    most: int = 0
+    """Where a ramp ends."""
 
 
 @dataclass
@@ -57,8 +60,6 @@ class Outcome:
     """What came of it."""
 
     steps: list[Step] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    """What broke in the last step."""
     before: Usage | None = None
     """What the gateway had used before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
@@ -67,7 +68,18 @@ class Outcome:
     @property
     def held(self) -> int:
         """The most calls with which nothing broke."""
-        return max((step.wanted for step in self.steps[: -1 if self.broken else None]), default=0)
+        return max((step.wanted for step in self.steps if not step.broken), default=0)
+
+    @property
+    def broken(self) -> list[str]:
+        """What broke with the fewest calls with which something did."""
+        return min((step for step in self.steps if step.broken), key=lambda step: step.wanted, default=Step(0)).broken
+
+    @property
+    def per_core(self) -> float | None:
+        """Calls held for each core that the gateway took; None if it was not started here or none were held."""
+        held = [step for step in self.steps if step.wanted == self.held]
+        return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
 
 
 Progress = Callable[[Step, float], None]
@@ -76,6 +88,8 @@ Progress = Callable[[Step, float], None]
 def check_target(target: str, *, own: bool) -> str:
     """The local address to call `target` from. Raises `LoadError` for public addresses that are not `own`."""
     uri = Uri.parse(target)
+    if uri.scheme not in ("sip", "sips"):
+        raise LoadError(f"{target} is not a SIP address")
     try:
         found = socket.getaddrinfo(uri.host, uri.port or 5060, type=socket.SOCK_DGRAM)
     except OSError as error:
@@ -110,19 +124,39 @@ async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
         for worker in workers:
             await _window(worker, START_LIMIT)
         outcome = Outcome(before=usage(gateway.pid) if gateway else None)
-        for calls in plan.steps:
+        for calls in plan.steps or ramp(plan.most, outcome.steps):
+            if outcome.broken:
+                if plan.steps:
+                    break
+                await _recover(workers, outcome)
             outcome.steps.append(step := Step(calls))
             try:
                 await _step(step, plan, workers, gateway, outcome, progress)
             except LoadError as error:
                 if len(outcome.steps) == 1:
                     raise
-                outcome.broken = [str(error)]  # what was held before is worth knowing
+                step.broken = [str(error)]  # what was held before is worth knowing
                 break
-            outcome.broken = plan.level.broken(step)
-            if outcome.broken and plan.stop_when_broken:
-                break
+            if plan.target and not any(one.setups for one in outcome.steps):
+                why = step.failures[0] if step.failures else f"no answer within {plan.seconds:g} s"
+                raise LoadError(f"{plan.target}: no call was answered: {why}")
+            step.broken = plan.level.broken(step)
     return outcome
+
+
+async def _recover(workers: list[asyncio.subprocess.Process], outcome: Outcome) -> None:
+    """Go back to what was held until the gateway has worked off what the last step was too much of."""
+    _want(outcome.held, workers)
+    until = asyncio.get_running_loop().time() + RECOVERY
+    while asyncio.get_running_loop().time() < until:
+        for worker in workers:
+            await _window(worker)
+
+
+def _want(calls: int, workers: list[asyncio.subprocess.Process]) -> None:
+    for worker, part in zip(workers, shared(calls, len(workers)), strict=True):
+        assert worker.stdin is not None  # noqa: S101  it was asked for
+        worker.stdin.write(f"{part}\n".encode())
 
 
 async def _step(
@@ -134,11 +168,9 @@ async def _step(
     progress: Progress,
 ) -> None:
     loop, calls = asyncio.get_running_loop(), step.wanted
-    for worker, part in zip(workers, shared(calls, len(workers)), strict=True):
-        assert worker.stdin is not None  # noqa: S101  it was asked for
-        worker.stdin.write(f"{part}\n".encode())
-    before = outcome.steps[-2].wanted if len(outcome.steps) > 1 else 0
-    settle = loop.time() + SETTLING + max(0, calls - before) / plan.rate
+    up = max((one.wanted for one in outcome.steps[:-1] if not one.broken), default=0)
+    _want(calls, workers)
+    settle = loop.time() + SETTLING + max(0, calls - up) / plan.rate
     end, began = settle + plan.seconds, None
     while (now := loop.time()) < end:
         windows = [await _window(worker) for worker in workers]
@@ -158,6 +190,8 @@ async def _step(
                 step.media, step.media_memory = (used.media_cpu - began[1].media_cpu) / step.seconds, used.media_memory
         outcome.seconds.append(_point(step, windows))
         progress(step, max(0.0, end - loop.time()))
+        if step.failures and not any(one.setups for one in outcome.steps):
+            break
 
 
 def _point(step: Step, windows: list[Window]) -> dict[str, Any]:

@@ -85,6 +85,13 @@ def dialled_as(digits: str, asking: Asking) -> str:
     return with_plus
 
 
+Number = Annotated[str, Field(description="The digits of the caller's number.", max_length=40)]
+When = Annotated[
+    str, Field(description="When to call, with day and hour: the caller's words or ISO 8601.", max_length=100)
+]
+Topic = Annotated[str, Field(description="What it is about.", max_length=300)]
+
+
 def callback_tool(
     jobs: Jobs, asking: Asking, options: CallbackOptions, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Tool:
@@ -92,12 +99,9 @@ def callback_tool(
 
     @tool(timeout=5.0, side_effect=True)
     async def schedule_callback(
-        phone_number: Annotated[str, Field(description="The digits of the caller's number.", max_length=40)],
-        when: Annotated[
-            str,
-            Field(description="When to call, with day and hour: the caller's words or ISO 8601.", max_length=100),
-        ],
-        topic: Annotated[str, Field(description="What it is about.", max_length=300)] = "",
+        phone_number: Number,
+        when: When,
+        topic: Topic = "",
     ) -> dict[str, Any]:
         """Promise that we call the caller back."""
         number = dialled_as(phone_number, asking)

@@ -109,7 +109,10 @@ class Minutes:
                 return {"tool": _tool(run, going) | {"at": at}, "told": "tool"}
             case TurnEnded(turn):
                 told = {name: text(going.redact(getattr(turn, name))) for name in ("caller", "said", "heard")}
-                rest = {"interrupted": turn.interrupted, "latency_ms": kept_json(turn.times.parts_ms())}
+                rest = {
+                    "interrupted": turn.interrupted, "discarded": turn.discarded,
+                    "latency_ms": kept_json(turn.times.parts_ms()),
+                }  # fmt: skip
                 number, going.turn = going.turn, going.turn + 1
                 going.caller.clear()
                 going.said.clear()

@@ -61,7 +61,7 @@ def replay_command(
             _show(path, played, found, updated=update and not played.left)
     if json_:
         out.print_json(json.dumps(told))
-    else:
+    elif told:
         same = f"{len(told) - different} of {len(told)} calls are the same"
         speed = f"{seconds:.0f} s of calls in {took:.1f} s, {seconds / took:.0f} times as fast" if took else ""
         out.print(f"{same}; {speed}" if speed else same, soft_wrap=True)

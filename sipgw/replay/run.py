@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.conversation import Conversation
 from agent.records import Outcome, Report
-from agent.stage import Role
+from agent.stage import CascadeRole
 from media import channel as media
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.call import NOT_HUMAN, Talk
@@ -172,7 +172,9 @@ class Stage:
     def _talk(self) -> Talk:
         setting, script, providers = self._bundle.setting, self._script, self._providers()
         tools, languages = tools_of(setting.tools, script), setting.languages
-        role = Role(setting.persona, providers.model, providers.voice, tools=tools, languages=languages)
+        role = CascadeRole(
+            persona=setting.persona, model=providers.model, voice=providers.voice, tools=tools, languages=languages
+        )
         conversation = Conversation(
             self._line,
             providers.ears(),

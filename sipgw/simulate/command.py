@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from sipgw import log
-from sipgw.cli.console import err, one_line_errors, out
+from sipgw.cli.console import err, one_line_errors, out, result_file
 from sipgw.config import load
 from sipgw.log import LogOptions
 from sipgw.records.wav import write_stereo
@@ -44,8 +44,12 @@ def share(text: str) -> float:
     return float(match[1]) / (100 if match[2] else 1)
 
 
-Part = Annotated[float | None, typer.Option(parser=share, metavar="PART")]
-Seconds = Annotated[float | None, typer.Option(parser=seconds, metavar="DURATION")]
+def _part(help_: str) -> Any:
+    return typer.Option(parser=share, metavar="PART", help=help_)
+
+
+def _duration(help_: str) -> Any:
+    return typer.Option(parser=seconds, metavar="DURATION", help=help_)
 
 
 def simulate_command(
@@ -54,17 +58,17 @@ def simulate_command(
     target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway of one's own.")] = "",
     seed: Annotated[int | None, typer.Option(help="Another chance; 0 draws one and prints it.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wav: Annotated[Path | None, typer.Option(help="Write the call: left the caller, right what it heard.")] = None,
-    loss: Part = None,
+    wav: Annotated[Path | None, result_file("Write the call: left the caller, right what it heard.")] = None,
+    loss: Annotated[float | None, _part("Packets that are lost, both ways: 3%.")] = None,
     burst: Annotated[float | None, typer.Option(help="Mean number of packets lost in a row.")] = None,
-    jitter: Seconds = None,
-    reorder: Part = None,
-    delay: Seconds = None,
-    nat_rebind: Seconds = None,
-    stt_stall: Seconds = None,
-    llm_slow: Seconds = None,
-    tts_drop: Part = None,
-    provider_down: Annotated[str | None, typer.Option(help="ears, model or voice.")] = None,
+    jitter: Annotated[float | None, _duration("Mean additional delay of a packet: 40ms.")] = None,
+    reorder: Annotated[float | None, _part("Packets that others overtake: 1%.")] = None,
+    delay: Annotated[float | None, _duration("Delay of every packet.")] = None,
+    nat_rebind: Annotated[float | None, _duration("When the caller's NAT takes another port.")] = None,
+    stt_stall: Annotated[float | None, _duration("Words of every second turn come so much later.")] = None,
+    llm_slow: Annotated[float | None, _duration("Each reply of the model begins so much later.")] = None,
+    tts_drop: Annotated[float | None, _part("Sentences whose sound breaks off in the middle: 30%.")] = None,
+    provider_down: Annotated[str | None, typer.Option(help="Refuses everything: ears, model or voice.")] = None,
 ) -> None:
     """Hold a scripted call over a bad network with bad providers. Exit status 1 if turns broke, 2 for bad input."""
     network = _given(loss=loss, burst=burst, jitter=jitter, reorder=reorder, delay=delay, rebind=nat_rebind)
@@ -74,17 +78,22 @@ def simulate_command(
         wanted = replace(seeded(wanted, seed), network=NetworkOptions(**(vars(wanted.network) | network)))
         wanted = replace(wanted, providers=_faults(vars(wanted.providers) | faults))
         uri = Uri.parse(target) if target else None
+        if uri and uri.scheme not in ("sip", "sips"):
+            raise ScenarioError(f"{target} is not a SIP address")
         if uri and wanted.providers != ProviderOptions():
             raise ScenarioError("only a gateway that is started here can have faulty providers; leave --target out")
     except (ScenarioError, ValueError, UriError) as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
-    with one_line_errors():
+    with one_line_errors(2):
         log.configure(LogOptions(level="error"))
         settings = load(config) if config else None
         try:
             verdict, call = asyncio.run(simulate(wanted, folder, _teller(quiet=json_), config=settings, target=uri))
-        except (ScenarioError, CallFailed, NotAcceptable) as error:
+        except CallFailed as error:
+            err.print(f"[red]error:[/] {escape(f'{target}: {error}' if target else str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from None
+        except (ScenarioError, NotAcceptable) as error:
             err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(2) from None
     if wav:
@@ -122,7 +131,7 @@ def _teller(*, quiet: bool) -> Any:
 
 
 def _show(scenario: Scenario, verdict: Verdict) -> None:
-    out.print(f"\n[bold]what the caller heard[/]   {escape(scenario.name)}, seed {scenario.seed}")
+    out.print(f"\n[bold]what the caller heard[/]   {escape(scenario.name)}, seed {scenario.seed}", soft_wrap=True)
     greeting = "never" if verdict.greeting is None else f"{verdict.greeting * 1000:.0f} ms after the answer"
     out.print(f"  set up in {verdict.setup * 1000:.0f} ms, greeted {greeting}")
     for turn in verdict.turns:

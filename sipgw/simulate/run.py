@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import tempfile
+from array import array
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
-from agent.ulaw import level
+from agent.ulaw import from_linear, level
 from sipgw.agents.agents import DEFAULT
 from sipgw.agents.providers import Choice, Providers, opened
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
@@ -35,9 +36,10 @@ SLACK = 3.0
 """How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""
 OVER = 10.0
 """Seconds after the caller's end in which the gateway has ended the call, too."""
+LOUD = 8000
+"""The highest sample of a sound without words."""
 WORDS = 2
 """How many words more or fewer may be heard where the agent was cut off: packets are on their way."""
-NOISE = bytes([0x20, 0xA8, 0x24, 0xA1]) * 40
 
 Tell = Callable[[str, str], None]
 """Takes who (``caller``, ``agent``, ``fault``) and what was said."""
@@ -209,12 +211,19 @@ def trimmed(ulaw: bytes) -> bytes:
     return ulaw[loud[0] : loud[-1] + 160] if loud else ulaw
 
 
+def rustling(seconds: float) -> bytes:
+    """A cough or a slammed door: as loud as speech, and nothing in it comes again. The same every time."""
+    source = random.Random(8000)
+    linear = array("h", (source.randint(-LOUD, LOUD) for _ in range(round(seconds * SAMPLE_RATE))))
+    return from_linear(linear.tobytes())
+
+
 def _sound(step: Step, folder: Path) -> bytes:
     """What a step sounds like to ears that know its words anyway."""
     if step.wav:
         return _recorded(step.wav, folder)
     if step.noise:
-        return NOISE * round(step.noise * SAMPLE_RATE / len(NOISE))
+        return rustling(step.noise)
     return with_noise(LETTER * len(step.say))
 
 

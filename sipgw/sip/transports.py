@@ -26,6 +26,9 @@ FREE_PORT_TRIES = 20
 """How often another port is taken when the system's choice is free for UDP but not for TCP."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for datagrams that wait, so that a burst drowns no call; it may grant less."""
+BURST = 64
+"""Datagrams that are read before other work has its turn."""
+LARGEST_DATAGRAM = 65535
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -77,11 +80,9 @@ class Transports:
     async def _listen(self) -> None:
         loop, streams, ports = asyncio.get_running_loop(), self._streams, self._ports
         for host in self.hosts:
-            udp, protocol = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(self), sock=self._given("udp", host) or self._socket(host, ports["udp"])
-            )
-            self._udp[_version(host)] = protocol
-            ports["udp"] = ports["tcp"] = int(udp.get_extra_info("sockname")[1])
+            udp = self._given("udp", host) or self._socket(host, ports["udp"])
+            self._udp[_version(host)] = _Datagrams(udp, self.datagram)
+            ports["udp"] = ports["tcp"] = int(udp.getsockname()[1])
             for transport, wanted in (("tcp", self.options.tcp), ("tls", bool(self.options.tls.certificate))):
                 if wanted:
                     accept = functools.partial(streams.accept, transport)
@@ -106,7 +107,7 @@ class Transports:
         """
         self._link = link
         self._streams.close_accepted(needed)  # who has no call here is to come again, and meets the next process
-        sockets = {f"udp{version}": protocol.leave() for version, protocol in self._udp.items()}
+        sockets = {f"udp{version}": udp.leave() for version, udp in self._udp.items()}
         for name, server in self._servers.items():
             sockets[name] = server.sockets[0].dup()
             server.close()
@@ -120,7 +121,6 @@ class Transports:
             if version == 6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._mark(bound)
-            bound.setblocking(False)
             bound.bind((host, port))
         except OSError:
             bound.close()
@@ -147,8 +147,8 @@ class Transports:
     async def close(self) -> None:
         """Close everything."""
         self.stop_listening()
-        for protocol in self._udp.values():
-            protocol.close()
+        for udp in self._udp.values():
+            udp.close()
         self._udp.clear()
 
     def send(self, data: bytes, peer: Peer) -> None:
@@ -197,50 +197,41 @@ class Transports:
         return self.address(anybody) != before
 
 
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, transports: Transports) -> None:
-        self._transports = transports
-        self._transport: asyncio.DatagramTransport | None = None
-        self._fault: Exception | None = None
-        self._copy: socket.socket | None = None
+class _Datagrams:
+    """One UDP socket. asyncio's transport reads one datagram in each turn of its loop: under load, calls wait there."""
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        self._transport = transport
+    def __init__(self, bound: socket.socket, take: "Callable[[bytes, Peer], None]") -> None:
+        self._socket = bound
+        self._take = take
+        bound.setblocking(False)
+        asyncio.get_running_loop().add_reader(bound, self._read)
 
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        self._transports.datagram(data, Peer("udp", addr[0], addr[1]))
-
-    def error_received(self, exc: Exception) -> None:
-        self._fault = exc
+    def _read(self) -> None:
+        for _ in range(BURST):
+            try:
+                data, address = self._socket.recvfrom(LARGEST_DATAGRAM)
+            except OSError:  # nothing more is there, or somebody did not want what we sent; the next turn reads on
+                return
+            self._take(data, Peer("udp", address[0], address[1]))
 
     def send(self, data: bytes, peer: Peer) -> str:
         """Send; returns why it cannot be sent, or an empty string."""
-        self._fault = None
-        if self._transport is not None:
-            self._transport.sendto(data, (peer.host, peer.port))
-        elif self._copy is not None:
-            try:
-                self._copy.sendto(data, (peer.host, peer.port))
-            except OSError as error:
-                self._fault = error
-        fault = self._fault  # the transport told of it while it was sending
-        return "" if fault is None else getattr(fault, "strerror", None) or str(fault)
+        try:
+            self._socket.sendto(data, (peer.host, peer.port))
+        except BlockingIOError:
+            return ""  # it is lost, as a datagram may be, and sent again
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
     def leave(self) -> socket.socket:
-        """Stop reading; returns the socket for who does. What is to be sent is sent by a copy of it."""
-        assert self._transport is not None  # noqa: S101  it listens
-        shared: socket.socket = self._transport.get_extra_info("socket")
-        given, self._copy = shared.dup(), shared.dup()
-        self._copy.setblocking(False)
-        self._transport.close()
-        self._transport = None
-        return given
+        """Stop reading; returns the socket for who does. What is to be sent is sent on as before."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        return self._socket.dup()
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        if self._copy is not None:
-            self._copy.close()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
 
 
 def _version(host: str) -> int:

@@ -1,8 +1,10 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
+import asyncio
 import contextlib
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -97,9 +99,7 @@ class Database:
     async def _open(self) -> None:
         try:
             if not self.options.url:
-                # A file that cannot be opened is found out before there is a thread that would have to be ended.
-                with contextlib.closing(sqlite3.connect(self.options.path)) as probe:
-                    probe.execute("PRAGMA user_version")
+                await asyncio.to_thread(_prepare, self.options.path)
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
             self._file = self._identity()
@@ -160,10 +160,27 @@ async def _connected(*given: Any, **more: Any) -> Any:
         raise OperationalError("connect", None, error) from error
 
 
+def _prepare(path: str) -> None:
+    """Make the file if there is none. A reader never waits for the writer: that is kept in it.
+
+    Of those who ask for it at the same moment SQLite refuses some at once, whatever they are willing to wait.
+    """
+    until = time.monotonic() + WAIT
+    with contextlib.closing(sqlite3.connect(path, timeout=WAIT)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+
 def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own idea of transactions leaves schema changes out of them
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")  # a reader never waits for the writer
     cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
     cursor.close()
 

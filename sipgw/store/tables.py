@@ -108,6 +108,8 @@ class TurnRecord(Base):
     heard: Mapped[str] = mapped_column(Text, default="", server_default="")
     """What of it the caller heard."""
     interrupted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    discarded: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Replies that were prepared or begun, and thrown away before anything of them was heard."""
     latency_ms: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
 

@@ -221,11 +221,14 @@ class _MediaProcesses(Collector):
         """Ask now."""
         up = GaugeMetricFamily("sipgw_media_process_up", "1 if it runs.", labels=["process"])
         calls = GaugeMetricFamily("sipgw_media_process_calls", "Calls whose sound it has.", labels=["process"])
-        families: dict[str, Metric] = {up.name: up, calls.name: calls}
-        for number, pid, held in self._processes():
+        late = "Seconds by which its sound is late at the gateway."
+        delay = GaugeMetricFamily("sipgw_media_process_delay_seconds", late, labels=["process"])
+        families: dict[str, Metric] = {family.name: family for family in (up, calls, delay)}
+        for number, pid, held, behind in self._processes():
             label = str(number)
             up.add_metric([label], float(pid > 0))
             calls.add_metric([label], held)
+            delay.add_metric([label], behind)
             collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
             for metric in collector.collect() if pid else ():
                 family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))

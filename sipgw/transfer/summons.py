@@ -71,7 +71,7 @@ class Summons:
         """Call an address, by way of the trunk if one is named."""
         trunk = self.admission.trunks.named(person.trunk)
         name = person.trunk
-        if trunk is not None and self.admission.calls[name] >= trunk.max_calls:
+        if trunk is not None and self.admission.room.calls[name] >= trunk.max_calls:
             raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
         address = self.endpoint.contact_host(peer_of((trunk and trunk.proxy_uri) or person.uri))
         async with self.outbound.places.held(trunk) if trunk is not None else contextlib.nullcontext():

@@ -68,7 +68,7 @@ class TrunkWatch:
             if registration is None and trunk.registrar_uri is not None:
                 state, reason = ELSEWHERE, "another gateway registers it"
             reach = (probe.reach, probe.reason) if probe else (Reach.UNKNOWN, "")
-            calls = self._admission.calls[trunk.name]
+            calls = self._admission.room.calls[trunk.name]
             found.append(TrunkStatus(trunk.name, state, reason, reach[0].value, reach[1], calls))
         return found
 

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from sipgw.outbound.call_out import RING_TIMEOUT
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+VISIBLE = r"[^\s\x85]"
+"""At least one character that is no space (of which ECMAScript's lack U+0085): a text of nothing else is empty."""
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=VISIBLE)]
 Name = Annotated[str, StringConstraints(max_length=40)]
 Value = Annotated[str, StringConstraints(max_length=500)]
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -58,6 +60,7 @@ class Turn(BaseModel):
     said: str = Field("", description="what the agent meant to say")
     heard: str = Field("", description="what of it the caller heard")
     interrupted: bool = False
+    discarded: int = Field(0, description="replies thrown away before anything of them was heard")
     latency_ms: dict[str, int] = {}
     tools: list[Tool] = []
 
@@ -190,7 +193,7 @@ class Transfer(Given):
 class TakeOver(Given):
     """Who is called to take the agent's place."""
 
-    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)] = Field(
+    who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=VISIBLE)] = Field(
         description="a name of [[people]], or a user of [[accounts]]"
     )
 

@@ -26,7 +26,7 @@ async def trunks(request: Request, app: Here, _who: Viewer) -> Response:
     statuses = app.house.status()
     if not all(account.trunk for account in app.house.config.accounts):
         statuses.append(
-            TrunkStatus(ACCOUNTS_TRUNK.name, "", "", "", "", app.house.admission.calls[ACCOUNTS_TRUNK.name])
+            TrunkStatus(ACCOUNTS_TRUNK.name, "", "", "", "", app.house.admission.room.calls[ACCOUNTS_TRUNK.name])
         )
     for status in statuses:
         last = refusals.last.get(status.name)

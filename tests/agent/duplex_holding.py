@@ -1,13 +1,14 @@
 """Holds whole conversations with a speech-to-speech session on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.duplex_conversation import DuplexConversation
 from agent.line import Gone
 from agent.records import Outcome, Report, Turn, TurnEnded
+from agent.stage import Role
 from agent.tools import Tool
 from agent.turns import TurnOptions
 from tests.agent.holding import PERSONA
@@ -40,6 +41,9 @@ def hold(
     persona=PERSONA,
     transfer: list[bool] | None = None,
     refuses: Exception | None = None,
+    collects: bool = False,
+    colleagues: Mapping[str, str] | None = None,
+    cast: Callable[[str], Role] | None = None,
     **options: Any,
 ) -> Held:
     async def call() -> Held:
@@ -50,8 +54,9 @@ def hold(
         async def connect(_to: str) -> bool:
             return transfer.pop(0) if transfer else False
 
+        role = Role(persona=persona, tools=tools or (), collects=collects, colleagues=colleagues or {})
         conversation = DuplexConversation(
-            line, session, persona, tools=tools or (), observer=reports.append,
+            line, session, role, cast=cast, observer=reports.append,
             options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:

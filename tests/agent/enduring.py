@@ -1,25 +1,28 @@
 """Whole calls on virtual time in which providers fail at every point; what counts is what the caller hears."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any
 
 from agent.conversation import Conversation
-from agent.duplex import Answering, Brief, Duplex, DuplexEvent, ReplyEnded, Speech, Words
+from agent.duplex import Brief, Duplex, DuplexEvent
 from agent.duplex_conversation import DuplexConversation
-from agent.ears import Ears, EarsEvent, Onset, Transcript
+from agent.ears import Ears, Onset, Transcript
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE, Audio, Gone
-from agent.model import Message, Model, Piece, ToolSchema
+from agent.model import Model, Piece
 from agent.persona import Persona
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import Outcome, ProviderFailed, Report
-from agent.stage import Role
-from agent.turns import State
+from agent.stage import CascadeRole, Role
+from agent.turn_table import State
 from agent.vad import VoiceActivity
 from agent.voice import Voice
-from tests.fakes.line import FakeLine, now
+from tests.fakes.line import FakeEars, FakeLine, FakeModel, FakeVoice, Fault, now
+from tests.fakes.session import FakeSession
 from tests.virtual import run
 
 GREETING = "Hello there."
@@ -28,225 +31,124 @@ QUESTION = "Where is my order?"
 SENTENCES = ("It left our warehouse this morning.", "It will be with you by six.")
 ANSWER = " ".join(SENTENCES)
 FOREVER = 1000.0
-LETTER = 400
-"""Samples that a letter takes."""
 DOWN = ProviderError("x", "refused the key", temporary=False)
 LOST = ProviderError("x", "connection lost")
 BUSY = ProviderError("x", "limits the rate", retry_after=30.0)
 
-Fault = ProviderError | Exception | float | Sequence[EarsEvent]
-"""What happens at a point: an error, seconds in which nothing happens, or nonsense."""
+Trouble = ProviderError | Exception | float | Sequence[Any]
+"""What happens at a point: an error, nothing from then on, or nonsense before what should come."""
 
 
-class Listening:
+class Troubled:
+    """Reports to a conversation, and at some points something else happens."""
+
+    def __init__(self, came: asyncio.Queue, troubles: dict[str, Trouble], *, once: bool) -> None:
+        """`once`: nonsense comes at each point no more than once."""
+        self._came, self._troubles, self._once = came, troubles, once
+        self._stalled = False
+
+    def report(self, event: object, point: str) -> None:
+        """Let it be known, or let happen what happens at this point."""
+        trouble = self._troubles.get(point, ())
+        if isinstance(trouble, Exception) and not self._stalled:
+            self._came.put_nowait(trouble)
+        self._stalled = self._stalled or isinstance(trouble, Exception | float)
+        if self._stalled:
+            return
+        for one in (*trouble, event):
+            if one is not None:
+                self._came.put_nowait(one)
+        if self._once:
+            self._troubles.pop(point, None)
+
+
+class Listening(FakeEars):
     """Ears that notice speech in the sound that comes, and always understand the same question."""
 
-    patient = False
-
-    def __init__(self, name: str = "ears", **faults: Fault) -> None:
-        """`faults` are by point: ``connect``, ``partial``, ``final``, ``after`` (half a second after a final text)."""
-        self.name = name
-        self._faults = faults
-        self._events: asyncio.Queue[EarsEvent | Exception | None] = asyncio.Queue()
+    def __init__(self, name: str = "ears", *, connect: Fault = None, **troubles: Trouble) -> None:
+        """`troubles` are by point: ``partial``, ``final``, ``after`` (half a second after a final text)."""
+        super().__init__(name, refuses=connect)
+        self._trouble = Troubled(self.heard, troubles, once=False)
         self._activity = VoiceActivity()
-        self._given = 0
         self._began: int | None = None
-        self._partial = self._stalled = False
-
-    async def open(self) -> None:
-        match self._faults.get("connect"):
-            case Exception() as error:
-                raise error
-            case float(seconds):
-                await asyncio.sleep(seconds)
+        self._partial = False
 
     def hear(self, ulaw: bytes) -> None:
         for at in range(0, len(ulaw), 160):
             self._take(ulaw[at : at + 160])
 
     def _take(self, ulaw: bytes) -> None:
-        self._given += len(ulaw)
+        super().hear(ulaw)
         for change in self._activity.feed(ulaw):
             if change.onset:
-                self._began, self._partial = self._given, False
+                self._began, self._partial = self.sound, False
             elif self._began is not None:
-                end = self._given - round(change.ago * SAMPLE_RATE)
-                self._tell("final", Transcript(QUESTION, True, False, end / SAMPLE_RATE))
+                end = self.sound - round(change.ago * SAMPLE_RATE)
+                self._trouble.report(Transcript(QUESTION, True, False, end / SAMPLE_RATE), "final")
                 self._began = None
-                asyncio.get_running_loop().call_later(0.5, self._tell, "after", None)
-        if self._began is not None and not self._partial and self._given - self._began >= SAMPLE_RATE // 2:
+                asyncio.get_running_loop().call_later(0.5, self._trouble.report, None, "after")
+        if self._began is not None and not self._partial and self.sound - self._began >= SAMPLE_RATE // 2:
             self._partial = True
-            self._tell("partial", Transcript(QUESTION[:8], False, False, self._given / SAMPLE_RATE))
-
-    def _tell(self, point: str, event: EarsEvent | None) -> None:
-        if self._stalled:
-            return
-        match self._faults.get(point):
-            case Exception() as error:
-                self._events.put_nowait(error)
-            case float():
-                self._stalled = True
-            case nonsense:
-                for one in (*(nonsense or ()), *([event] if event else ())):
-                    self._events.put_nowait(one)
-
-    def expect(self, said: str) -> None:
-        """Nothing."""
-
-    def attend(self, language: str) -> None:
-        """Nothing."""
-
-    async def events(self) -> AsyncIterator[EarsEvent]:
-        while (event := await self._events.get()) is not None:
-            if isinstance(event, Exception):
-                raise event
-            yield event
+            self._trouble.report(Transcript(QUESTION[:8], False, False, self.sound / SAMPLE_RATE), "partial")
 
     async def close(self) -> None:
-        self._events.put_nowait(None)
+        await super().close()
+        self.heard.put_nowait(None)
 
 
-@dataclass
-class Thinking:
-    """A model that always gives the same reply: pieces, seconds in between, errors."""
-
-    script: Sequence[Piece | float | Exception]
-    name: str = "model"
-    times: int = 1_000
-    """How many replies are like that; after that it answers as it should."""
-    well: Sequence[Piece | float | Exception] = ()
-
-    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        self.times -= 1
-        for piece in self.script if self.times >= 0 else self.well:
-            if isinstance(piece, float):
-                await asyncio.sleep(piece)
-            elif isinstance(piece, Exception):
-                raise piece
-            else:
-                yield piece
-
-    async def close(self) -> None:
-        """Nothing."""
+Pieces = Sequence[Piece | float | Exception]
 
 
-@dataclass
-class Speaking:
+def thinking(pieces: Pieces, name: str = "model", times: int = 1_000, well: Pieces = ()) -> FakeModel:
+    """A model that always gives the same reply: so many `times`, after that it answers as it should."""
+    replies = chain(repeat(pieces, times), repeat(well))
+    return FakeModel(lambda messages: next(replies), name)
+
+
+def speaking(fault: Fault | bytes = None, after: int = 0, refuses: Fault = None) -> FakeVoice:
     """A voice; `fault` happens in every sentence but the greeting, when `after` letters of it have been spoken."""
-
-    fault: Exception | float | bytes | None = None
-    after: int = 0
-    refuses: Exception | float | None = None
-    name: str = "voice"
-
-    async def open(self) -> None:
-        if isinstance(self.refuses, float):
-            await asyncio.sleep(self.refuses)
-        elif self.refuses is not None:
-            raise self.refuses
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        await asyncio.sleep(0.15)
-        for at, letter in enumerate(text):
-            if at == self.after and text != GREETING:
-                if isinstance(self.fault, float):
-                    await asyncio.sleep(self.fault)
-                elif isinstance(self.fault, Exception):
-                    raise self.fault
-                elif self.fault is not None:
-                    yield self.fault
-                    return
-            sound = bytes([ord(letter) & 0x7F]) * LETTER
-            yield sound[:333]
-            yield sound[333:]
-
-    async def close(self) -> None:
-        """Nothing."""
+    fails = {GREETING: None}
+    return FakeVoice("voice", 0.15, fails=lambda text: fails.get(text, fault), after=after, refuses=refuses)
 
 
-class Talking:
+class Talking(FakeSession):
     """A speech-to-speech session that notices speech in the sound that comes, and always gives the same answer."""
 
-    def __init__(self, brief: Brief, name: str = "duplex", **faults: Fault | Sequence[DuplexEvent]) -> None:
-        """`faults` are by point: ``connect``, ``onset``, ``answer``, ``middle`` (of the answer), ``end``."""
-        self.name = name
-        self._faults = faults
-        self._brief = brief
-        self._events: asyncio.Queue[DuplexEvent | Exception | None] = asyncio.Queue()
+    def __init__(self, brief: Brief, name: str = "duplex", *, connect: Fault = None, **troubles: Trouble) -> None:
+        """`troubles` are by point: ``onset``, ``answer``, ``middle`` (of the answer), ``end``."""
+        super().__init__()
+        self.name, self.refuses = name, connect
+        self.brief = lambda: brief
+        self._trouble = Troubled(self.came, troubles, once=True)
         self._activity = VoiceActivity()
-        self._given = self._count = 0
-        self._stalled = False
+        self._greeted = False
 
     async def open(self) -> None:
-        match self._faults.get("connect"):
-            case Exception() as error:
-                raise error
-            case float(seconds):
-                await asyncio.sleep(seconds)
-        if self._brief.greeting:
-            self._say(self._brief.greeting, greeting=True)
+        await super().open()
+        self._greeted = True
 
     def hear(self, ulaw: bytes) -> None:
         for at in range(0, len(ulaw), 160):
-            self._given += 160
+            super().hear(ulaw[at : at + 160])
             for change in self._activity.feed(ulaw[at : at + 160]):
+                heard = len(self.heard) / SAMPLE_RATE
                 if change.onset:
-                    self._tell("onset", Onset(self._given / SAMPLE_RATE))
+                    self.report(Onset(heard), "onset")
                 else:
-                    self._tell("answer", Transcript(QUESTION, True, True, self._given / SAMPLE_RATE))
-                    self._say(ANSWER)
+                    self.report(Transcript(QUESTION, True, True, heard), "answer")
+                    self.say(ANSWER)
 
-    def _say(self, text: str, *, greeting: bool = False) -> None:
-        self._count += 1
-        reply = f"reply{self._count}"
-        self._tell("", Answering())
-        for word in text.split():
-            self._tell("", Words(reply, f"{word} ", None))
-        sound = bytes([0x10, 0x90]) * (len(text) * LETTER // 2)
-        self._tell("", Speech(reply, sound[: len(sound) // 2]))
-        self._tell("" if greeting else "middle", Speech(reply, sound[len(sound) // 2 :]))
-        self._tell("" if greeting else "end", ReplyEnded(reply, True))
-
-    def _tell(self, point: str, event: DuplexEvent) -> None:
-        if self._stalled:
-            return
-        match self._faults.get(point):
-            case Exception() as error:
-                self._events.put_nowait(error)
-                self._stalled = True
-            case float():
-                self._stalled = True
-            case nonsense:
-                for one in (*(nonsense or ()), event):
-                    self._events.put_nowait(one)
-                self._faults.pop(point, None)  # once: each call is answered, and answers are said
-
-    async def events(self) -> AsyncIterator[DuplexEvent]:
-        while (event := await self._events.get()) is not None:
-            if isinstance(event, Exception):
-                raise event
-            yield event
+    def report(self, event: DuplexEvent, point: str = "") -> None:
+        self._trouble.report(event, point if self._greeted else "")
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        self._say(instructions.partition("nothing else: ")[2] or ANSWER)
-
-    def cut(self, reply: str, samples: int) -> None:
-        """Nothing."""
-
-    def hush(self) -> None:
-        """Nothing."""
+        self.say(instructions.partition("nothing else: ")[2] or ANSWER)
 
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:
-        self._say(ANSWER)
+        self.say(ANSWER)
 
     def tell(self, text: str) -> None:
-        self._say(ANSWER)
-
-    def instruct(self, instructions: str) -> None:
-        """Nothing."""
-
-    async def close(self) -> None:
-        self._events.put_nowait(None)
+        self.say(ANSWER)
 
 
 @dataclass
@@ -319,15 +221,15 @@ def endure_duplex(*makers: Callable[[Brief], Duplex]) -> Story:
     """The same call with speech-to-speech sessions; the later ones stand in for those before."""
 
     def begin(line: FakeLine, report: Callable[[Report], None], connect: object) -> Conversation:
-        session = FailoverDuplex(Duplexes(makers, FailoverOptions()), lambda report: None)
-        return DuplexConversation(line, session, PERSONA, observer=report)
+        session = FailoverDuplex(lambda _: Duplexes(makers, FailoverOptions()), "agent", lambda report: None)
+        return DuplexConversation(line, session, Role(persona=PERSONA), observer=report)
 
     return _endured(begin, 2)
 
 
 def endure(ears: Ears, model: Model, voice: Voice, *, transfer: bool = False, questions: int = 2) -> Story:
     """Hold a call in which the same question is asked so often; then the caller hangs up."""
-    role = Role(PERSONA, model, lambda language: voice)
+    role = CascadeRole(persona=PERSONA, model=model, voice=lambda language: voice)
     return _endured(
         lambda line, report, connect: Conversation(
             line, ears, role, observer=report, transfer=connect if transfer else None

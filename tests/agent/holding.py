@@ -14,7 +14,7 @@ from agent.records import (
     Turn,
     TurnEnded,
 )
-from agent.stage import Role
+from agent.stage import CascadeRole
 from agent.tools import Tool
 from agent.turns import TurnOptions
 from tests.fakes.line import LETTER, FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, Script, says
@@ -87,15 +87,16 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeEars], Awaitable[None]], sett
             voices.append(replace(voice, language=language if setting.languages != ("en",) or " " in language else ""))
             return voices[-1]
 
-        def cast(name: str) -> Role:
+        def cast(name: str) -> CascadeRole:
             played = dict(setting.cast[name])
             other = replace(model, script=played.pop("script", setting.script), name=name)
-            return Role(played.pop("persona"), other, lambda language: spoken(f"{name} {language}"), name, **played)
+            return CascadeRole(model=other, voice=lambda language: spoken(f"{name} {language}"), name=name, **played)
 
         colleagues = dict.fromkeys(setting.cast, "")
-        role = Role(
-            setting.persona, model, spoken, "agent", setting.tools, setting.languages, colleagues, setting.collects
-        )
+        role = CascadeRole(
+            persona=setting.persona, model=model, voice=spoken, tools=setting.tools, languages=setting.languages,
+            colleagues=colleagues, collects=setting.collects,
+        )  # fmt: skip
         conversation = Conversation(
             line,
             ears,

@@ -51,6 +51,7 @@ def test_a_turn_is_answered_sentence_by_sentence_and_remembered() -> None:
 def test_the_latency_of_a_turn_is_taken_apart() -> None:
     async def plan(caller, line, ears):
         await asyncio.sleep(3)
+        line.reaches = 0.12
         await caller.say("Where is my order?")
         await asyncio.sleep(6)
         caller.hang_up()
@@ -62,6 +63,8 @@ def test_the_latency_of_a_turn_is_taken_apart() -> None:
     assert parts["voicing"] == 150
     assert parts["sending"] <= 20
     assert parts["total"] == pytest.approx(890, abs=70)
+    assert parts["reaching"] == 120, "an estimate of the line; the greeting had none"
+    assert "reaching" not in held.turns[0].times.parts_ms()
 
 
 # Interruptions
@@ -179,6 +182,7 @@ def test_words_while_the_agent_thinks_belong_to_the_same_turn() -> None:
     held = hold(plan, Setting(script=lambda messages: [1.0, *says("Thank you.")]))
     assert held.last_asked()[-1] == {"role": "user", "content": "My order number is seven three four six"}
     assert held.voice.spoken == ["Hello there.", "Thank you."]
+    assert held.turns[1].discarded == 1, "the reply to the first half"
 
 
 def test_a_prepared_reply_is_used_when_the_words_stay_the_same() -> None:
@@ -190,6 +194,7 @@ def test_a_prepared_reply_is_used_when_the_words_stay_the_same() -> None:
 
     held = hold(plan, Setting(script=lambda messages: [0.15, *says("It is here.")]))
     assert len(held.model.asked) == 1
+    assert held.turns[1].discarded == 0
     assert held.turns[1].times.parts_ms()["thinking"] == 0
     assert held.turns[1].heard == "It is here."
 
@@ -259,6 +264,7 @@ def test_a_prepared_reply_is_thrown_away_without_trace_when_they_change() -> Non
 
     held = hold(changed, Setting(script=script, tools=[order]))
     assert ran == []
+    assert held.turns[1].discarded == 1
     assert [message["content"] for message in held.last_asked() if message["role"] == "user"] == ["I want nothing"]
 
 

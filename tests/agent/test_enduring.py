@@ -22,12 +22,12 @@ from tests.agent.enduring import (
     PERSONA,
     SENTENCES,
     Listening,
-    Speaking,
     Story,
     Talking,
-    Thinking,
     endure,
     endure_duplex,
+    speaking,
+    thinking,
 )
 from tests.fakes.line import says
 
@@ -74,21 +74,21 @@ MODELS = {
     "stalls after a sentence that may be all": [Text("Let me look."), FOREVER],
 }
 VOICES = {
-    "refuses": Speaking(refuses=DOWN),
-    "limits the rate at once": Speaking(refuses=BUSY),
-    "is never ready": Speaking(refuses=FOREVER),
-    "refuses a sentence": Speaking(DOWN),
-    "loses the connection": Speaking(LOST),
-    "limits the rate": Speaking(BUSY),
-    "raises what it should not": Speaking(BOOM),
-    "never begins": Speaking(FOREVER),
-    "begins late": Speaking(2.5),
-    "is lost in a sentence": Speaking(LOST, after=15),
-    "limits the rate in a sentence": Speaking(BUSY, after=15),
-    "stalls in a sentence": Speaking(FOREVER, after=15),
-    "makes no sound": Speaking(b""),
-    "sends silence": Speaking(b"\xff" * 16000),
-    "stops short": Speaking(b"\x10", after=15),
+    "refuses": speaking(refuses=DOWN),
+    "limits the rate at once": speaking(refuses=BUSY),
+    "is never ready": speaking(refuses=FOREVER),
+    "refuses a sentence": speaking(DOWN),
+    "loses the connection": speaking(LOST),
+    "limits the rate": speaking(BUSY),
+    "raises what it should not": speaking(BOOM),
+    "never begins": speaking(FOREVER),
+    "begins late": speaking(2.5),
+    "is lost in a sentence": speaking(LOST, after=15),
+    "limits the rate in a sentence": speaking(BUSY, after=15),
+    "stalls in a sentence": speaking(FOREVER, after=15),
+    "makes no sound": speaking(b""),
+    "sends silence": speaking(b"\xff" * 16000),
+    "stops short": speaking(b"\x10", after=15),
 }
 SURVIVED = {
     "begins late", "dawdles in the middle", "says nothing", "says blanks", "calls what there is not", "stops short",
@@ -125,7 +125,7 @@ def named(faults: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("faults", EARS, ids=named)
 def test_ears(faults: dict[str, object]) -> None:
-    story = endure(Listening(**faults), Thinking(WELL), Speaking())
+    story = endure(Listening(**faults), thinking(WELL), speaking())
     endures(story)
     fault = next(iter(faults.values()))
     if isinstance(fault, Exception) or "connect" in faults:
@@ -137,7 +137,7 @@ def test_ears(faults: dict[str, object]) -> None:
 @pytest.mark.parametrize("faults", [one for one in EARS if NONSENSE not in one.values()], ids=named)
 def test_ears_with_others_behind_them(faults: dict[str, object]) -> None:
     ears = FailoverEars([lambda: Listening(**faults), Listening], Health(2), FAILOVER)
-    story = endure(ears, Thinking(WELL), Speaking())
+    story = endure(ears, thinking(WELL), speaking())
     endures(story)
     goes_on(story)
     assert ANSWER in story.said
@@ -145,30 +145,30 @@ def test_ears_with_others_behind_them(faults: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("what", MODELS)
 def test_a_model(what: str) -> None:
-    story = endure(Listening(), Thinking(MODELS[what]), Speaking())
+    story = endure(Listening(), thinking(MODELS[what]), speaking())
     endures(story)
     goes_on(story) if what in SURVIVED else ends_well(story, "model")
 
 
 @pytest.mark.parametrize("what", [one for one in MODELS if one not in UNANSWERED])
 def test_a_model_with_another_behind_it(what: str) -> None:
-    models: list[Model] = [Thinking(MODELS[what]), Thinking(WELL, "other")]
-    story = endure(Listening(), FailoverModel(models, Health(2), FAILOVER), Speaking())
+    models: list[Model] = [thinking(MODELS[what]), thinking(WELL, "other")]
+    story = endure(Listening(), FailoverModel(models, Health(2), FAILOVER), speaking())
     endures(story)
     goes_on(story)
 
 
 @pytest.mark.parametrize("what", VOICES)
 def test_a_voice(what: str) -> None:
-    story = endure(Listening(), Thinking(WELL), VOICES[what])
+    story = endure(Listening(), thinking(WELL), VOICES[what])
     endures(story)
     goes_on(story) if what in SURVIVED else ends_well(story, "voice")
 
 
 @pytest.mark.parametrize("what", VOICES)
 def test_a_voice_with_another_behind_it(what: str) -> None:
-    voice = FailoverVoice([lambda: VOICES[what], Speaking], Health(2), FAILOVER)
-    story = endure(Listening(), Thinking(WELL), voice)
+    voice = FailoverVoice([lambda: VOICES[what], speaking], Health(2), FAILOVER)
+    story = endure(Listening(), thinking(WELL), voice)
     endures(story)
     goes_on(story)
 
@@ -176,9 +176,9 @@ def test_a_voice_with_another_behind_it(what: str) -> None:
 @pytest.mark.parametrize(
     ("ears", "model", "voice"),
     [
-        (Listening(final=LOST), Thinking(WELL), Speaking()),
-        (Listening(), Thinking([DOWN]), Speaking()),
-        (Listening(), Thinking(WELL), Speaking(FOREVER)),
+        (Listening(final=LOST), thinking(WELL), speaking()),
+        (Listening(), thinking([DOWN]), speaking()),
+        (Listening(), thinking(WELL), speaking(FOREVER)),
     ],
 )
 def test_the_caller_is_given_to_a_person_if_there_is_one(ears: Ears, model: Model, voice: Voice) -> None:
@@ -189,7 +189,7 @@ def test_the_caller_is_given_to_a_person_if_there_is_one(ears: Ears, model: Mode
 
 
 def test_a_model_that_stalled_once_is_asked_again() -> None:
-    story = endure(Listening(), Thinking([FOREVER], times=1, well=WELL), Speaking())
+    story = endure(Listening(), thinking([FOREVER], times=1, well=WELL), speaking())
     endures(story)
     goes_on(story)
     assert [text.count(PERSONA.filler) for text in story.said] == [0, 2, 0]
@@ -197,7 +197,7 @@ def test_a_model_that_stalled_once_is_asked_again() -> None:
 
 
 def test_a_model_that_has_nothing_to_say_for_the_third_time_has_failed() -> None:
-    story = endure(Listening(), Thinking([]), Speaking(), questions=3)
+    story = endure(Listening(), thinking([]), speaking(), questions=3)
     endures(story)
     assert [text == PERSONA.again for text in story.said[1:3]] == [True, True]
     ends_well(story, "model")

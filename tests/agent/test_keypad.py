@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from agent.keypad import FIRST, Collection, State, Wanted
+from agent.line import Digit, Gone
 from agent.records import TurnEnded
 from agent.secrets import Secret, Vault
 from agent.tools import Toolbox, tool
+from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import Held, Setting, hold
-from tests.fakes.line import calls, says
+from tests.fakes.line import calls, now, says
 
 CARD = "4111111111111111"
 
@@ -228,3 +230,27 @@ def test_a_caller_who_hangs_up_in_between_leaves_nothing_behind() -> None:
     assert held.line.secluded == [True]
     assert CARD[:4] not in everything(held)
     assert [report for report in held.reports if isinstance(report, TurnEnded)]
+
+
+def test_speech_to_speech_asks_for_digits_too() -> None:
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("I want to pay.")
+        session.call("collect_digits", question="Your card number, please.", most=4, secret=True)
+        await asyncio.sleep(0.8)
+        for key in "4111":
+            caller.line.incoming.put_nowait(Digit(key, now()))
+            await asyncio.sleep(0.2)
+        session.say("Thank you.")
+        await asyncio.sleep(4)
+        caller.line.incoming.put_nowait(Gone("the caller hung up"))
+
+    held = hold_duplex(plan, collects=True)
+    assert ("aside", "Say exactly this, and nothing else: Your card number, please.") in held.session.did
+    given = next(did for did in held.session.did if did[0] == "answer")
+    assert given == ("answer", "c1", {"status": "complete", "reference": "secret-1", "keys": 4}, False)
+    assert [line for line in map(str, held.messages) if "4111" in line] == []
+    assert held.line.secluded == [True, False]
+    assert held.turns[1].heard.startswith("Your card")
+    assert held.turns[1].heard.endswith("Thank you.")
+    assert not any(did[0] == "give_up" for did in held.session.did)

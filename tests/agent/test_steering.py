@@ -8,7 +8,7 @@ from agent.history import NOTE, NOTES
 from agent.records import Outcome, ToolDone
 from agent.steering import SENTENCES, CannotSteer
 from agent.tools import ToolError, tool
-from agent.turns import State
+from agent.turn_table import State
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import says
 

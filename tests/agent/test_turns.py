@@ -6,7 +6,8 @@ import pytest
 
 from agent.patience import FORGETTING, MARGIN
 from agent.phrases import phrases_of
-from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TABLE, TIMEOUTS, Decision, Event, State, TurnOptions, Turns
+from agent.turn_table import TABLE, TIMEOUTS, Decision, Event, State
+from agent.turns import DICTATION_LIMIT, FAREWELL_LIMIT, TurnOptions, Turns
 
 OPTIONS = TurnOptions(max_duration=1000, final_limit=0)
 

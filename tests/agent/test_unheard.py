@@ -1,19 +1,27 @@
 """Sounds of which the ears report nothing, or late: asked about, given up, not waited for. The table's part of it."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from agent.caller_sound import FORGOTTEN, UNHEARD_AFTER
-from agent.turns import Decision, Event, State, TurnOptions, Turns
+from agent.turn_table import Decision, Event, State
+from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, ONSET
+from sipgw.records.wav import read_ulaw
+from sipgw.simulate.run import rustling
+from tests.agent.holding import PERSONA, Setting, hold
+from tests.fakes.line import FakeCaller, FakeEars, FakeLine
 
 OPTIONS = TurnOptions(final_limit=0)
 """Of ears that are patient."""
 
 
-def spoke(subject: Turns, at: float, seconds: float) -> float:
+def spoke(subject: Turns, at: float, seconds: float, end: Event = Event.QUIET) -> float:
     """Somebody makes a sound of which the ears report nothing; returns when it is known to have ended."""
     subject.handle(Event.ONSET, at + ONSET)
-    subject.handle(Event.QUIET, at + seconds + HANGOVER)
+    subject.handle(end, at + seconds + HANGOVER)
     return at + seconds + HANGOVER
 
 
@@ -62,6 +70,22 @@ def test_a_cough_or_two_are_no_words() -> None:
     assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
     quiet = spoke(subject, 11.5, 0.3)
     assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
+
+
+@pytest.mark.parametrize(
+    ("said", "end", "asked"),
+    [
+        ("Shall I send it?", Event.SPOKEN, True),
+        ("Shall I send it?", Event.QUIET, False),
+        ("I will send it.", Event.SPOKEN, False),
+    ],
+)
+def test_one_word_after_a_question_is_an_answer_and_a_cough_is_none(said: str, end: Event, asked: bool) -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    subject.said = said
+    quiet = spoke(subject, 10.0, 0.3, end)
+    assert (subject.deadline == pytest.approx(quiet + UNHEARD_AFTER)) is asked
+    assert (subject.handle_timer(quiet + UNHEARD_AFTER + 0.001)[1] == (Decision.ASK_AGAIN,)) is asked
 
 
 def test_short_words_that_are_said_again_are_words() -> None:
@@ -151,3 +175,25 @@ def test_a_sound_that_is_not_the_end_of_what_is_answered_is_waited_for(onset: fl
         subject.handle(Event.QUIET, 11.01)
         subject.handle(Event.ONSET, onset)
     assert subject.handle(Event.STARTED, starts) == (Decision.PAUSE,)
+
+
+YES = read_ulaw(Path(__file__).parents[2] / "sipgw" / "demo_voice" / "yes.wav")
+ASKS = replace(PERSONA, greeting="Shall I send it?")
+
+
+@pytest.mark.parametrize(("sound", "asked"), [(YES, True), (rustling(0.5), False)], ids=["yes", "cough"])
+def test_whoever_answers_deaf_ears_in_one_word_is_asked_again_within_three_seconds(sound: bytes, asked: bool) -> None:
+    answered: list[bool] = []
+
+    async def plan(caller: FakeCaller, line: FakeLine, ears: FakeEars) -> None:
+        await caller.sound(3.0, loud=False)
+        await caller.play(sound)
+        before = len(line.played)
+        await caller.sound(3.0, loud=False)
+        answered.append(len(line.played) > before)
+        await caller.sound(4.0, loud=False)
+        caller.hang_up()
+
+    said = [turn.said for turn in hold(plan, Setting(persona=ASKS)).turns]
+    assert answered == [asked]
+    assert said == [ASKS.greeting, ASKS.again][: 1 + asked]

@@ -64,6 +64,40 @@ def test_most_recorded_people_are_noticed_in_140_ms() -> None:
     assert sorted(late)[len(late) * 3 // 4] <= 0.14 + 1e-9
 
 
+def words(ulaw: bytes) -> list[bytes]:
+    """The pieces between pauses that are as long as a word."""
+    loud = [value > 250 for value in levels(ulaw)]
+    begin, found = 0, []
+    for at in range(len(loud) + 1):
+        if not any(loud[at : at + 7]):
+            found.append(ulaw[begin * 160 : at * 160])
+            begin = at + 1
+    return [one for one in found if 0.2 <= len(one) / 8000 <= 0.8]
+
+
+def is_like_a_word(ulaw: bytes) -> bool:
+    subject = VoiceActivity()
+    return any(change.spoken for change in subject.feed(quiet(1) + ulaw + quiet(1)))
+
+
+def cough(chance: random.Random, dullness: float) -> bytes:
+    """A burst that fades away; nothing in it comes again."""
+    samples, sample, length = array("h"), 0.0, 4000
+    for at in range(length):
+        sample = dullness * sample + (1 - dullness) * chance.gauss(0, 1)
+        loud = 20000 * math.exp(-6 * at / length)
+        samples.append(max(-32768, min(32767, round(loud * sample))))
+    return from_linear(samples.tobytes())
+
+
+def test_short_words_of_recorded_people_are_told_from_coughs() -> None:
+    said = [word for path in [*RECORDED, VOICE / "yes.wav"] for word in words(read_ulaw(path))]
+    assert len(said) >= 20
+    assert sum(map(is_like_a_word, said)) / len(said) >= 0.9
+    chance = random.Random(1)
+    assert not any(is_like_a_word(cough(chance, dullness)) for dullness in (0.0, 0.4, 0.8) for _ in range(40))
+
+
 def test_a_line_that_is_noisy_from_the_start_is_no_speech() -> None:
     assert activity(quiet(10, 1000)) == []
 

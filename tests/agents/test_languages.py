@@ -41,7 +41,7 @@ def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
             return named, providers.ears()
 
     voices, ears = asyncio.run(run())
-    options = {code: voice._options for code, voice in voices.items() if code != "hi"}
+    options = {code: voice._session._options for code, voice in voices.items() if code != "hi"}
     assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
         ("anna", "en"),
         ("lucia", "es"),
@@ -87,6 +87,16 @@ def test_a_file_of_an_agent_has_languages_and_colleagues_of_its_own() -> None:
     assert billing.codes == ("es",)
     assert billing.agent.hand_over == ("agent",)
     assert set(Agents(main, {"billing": billing}).all) == {"agent", "billing"}
+
+
+@pytest.mark.parametrize(("one", "other"), [('duplex = "openai"', ""), ("", 'duplex = "openai"')])
+def test_who_hands_over_and_who_takes_over_speak_by_the_same_means(one: str, other: str) -> None:
+    main = config("")
+    first = parse_agent(f'{one}\nhand_over = ["second"]', Path("agents/first.toml"), main, KEYS)
+    second = parse_agent(other, Path("agents/second.toml"), main, KEYS)
+    with pytest.raises(ConfigError, match="agent first: hand_over: 'second' and it need both a duplex, or neither"):
+        Agents(main, {"first": first, "second": second})
+    Agents(main, {"first": first, "second": parse_agent(one, Path("agents/second.toml"), main, KEYS)})
 
 
 def test_nobody_hands_over_to_a_stranger() -> None:

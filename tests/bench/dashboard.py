@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agent.turns import State
+from agent.turn_table import State
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web.server import Dashboard

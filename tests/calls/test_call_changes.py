@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -21,12 +20,7 @@ from sipgw.sip.session import Session
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.phone import Phone, calling
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
+from tests.waiting import until
 
 
 def lines(sdp: bytes | None) -> list[str]:

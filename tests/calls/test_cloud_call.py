@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from agent import tools
 from agent.records import ProviderFailed, TurnEnded
 from media.engine import MediaOptions
+from sipgw.events import CallAnswered
 from sipgw.networks import Networks
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
@@ -72,6 +74,41 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
         "hang_up",
         "transfer_to_human",
     }
+
+
+def test_the_shape_of_a_tool_is_worked_out_once_for_all_calls(tmp_path: Path) -> None:
+    """It took half of what a call needs to be set up."""
+
+    async def scenario() -> list[int]:
+        worked_out = []
+        async with cloud(tmp_path, [], []) as world:
+            for _ in range(2):
+                async with calling(world.target, every_code):
+                    worked_out.append(tools._model.cache_info().misses + tools._parameters.cache_info().misses)
+        return worked_out
+
+    tools._model.cache_clear()
+    tools._parameters.cache_clear()
+    first, second = asyncio.run(scenario())
+    assert 0 < first == second
+
+
+def test_ears_model_and_voice_are_connected_when_the_call_is_answered(tmp_path: Path) -> None:
+    async def scenario():
+        async with cloud(tmp_path, [], []) as world:
+            there: list[tuple[int, int]] = []
+
+            def note(event: object) -> None:
+                if isinstance(event, CallAnswered):
+                    there.append((len(world.ears.sessions), len(world.voice.sessions)))
+
+            world.gateway.watchers.add(note)
+            async with calling(world.target, lambda frame: LENT):
+                await asyncio.sleep(0.5)
+            await records(world.gateway)
+            return there, world.model.connections
+
+    assert asyncio.run(scenario()) == ([(1, 1)], 1), "nothing was said, so nobody asked the model for a reply"
 
 
 @pytest.mark.parametrize(
@@ -172,11 +209,11 @@ def test_when_draining_new_calls_get_503(tmp_path: Path) -> None:
 
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
-            world.gateway.admission.draining = True
+            world.gateway.admission.room.draining = True
             with pytest.raises(CallFailed) as caught:
                 async with calling(world.target, every_code):
                     pass
-            world.gateway.admission.draining = False
+            world.gateway.admission.room.draining = False
             return caught.value.ended
 
     ended = asyncio.run(scenario())

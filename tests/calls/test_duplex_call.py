@@ -10,6 +10,7 @@ import pytest
 
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from sipgw.agents.agents import parse_agent
 from sipgw.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -118,6 +119,39 @@ def test_another_provider_goes_on_with_the_call(tmp_path: Path) -> None:
     assert sound_of("It is on its way.").strip(b"\xff") in heard
     assert record["turns"][-1]["heard"].endswith("It is on its way.")
     assert record["ending"] == "caller_hung_up"
+
+
+def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: Path) -> None:
+    """The first one's session ends politely; the other knows what was said, and has its own tools."""
+    handing = Say(calls=[("c1", "hand_over", '{"to": "billing", "reason": "wants an invoice"}')])
+    billing = '+++\nduplex = "assemblyai"\n+++\nYou are billing.\n'
+
+    def first_of(config: Config) -> Config:
+        changed = using("openai", openai=first)(config)
+        return replace(changed, agent=replace(changed.agent, duplex_backup=(), hand_over=("billing",)))
+
+    def others(config: Config) -> dict[str, Config]:
+        config = replace(config, assemblyai_agent=VoiceAgentOptions(api_key="k", url=second.url))
+        return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}
+
+    async def scenario():
+        async with first, second, cloud(tmp_path, [], [], change=first_of, agents=others) as world:
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                async with asyncio.timeout(20):
+                    while sound_of("Which invoice?").strip(b"\xff") not in phone.heard():
+                        await asyncio.sleep(0.1)
+            return await world.gateway.store.call((await the_record(world.gateway))["id"])
+
+    first, second = FakeRealtime([ORDER], [handing], key="k"), FakeVoiceAgent([], [Say("Which invoice?")], key="k")
+    record = asyncio.run(scenario())
+    configured = second.sessions[0].messages[0]["session"]
+    assert configured["system_prompt"].startswith("You are billing.")
+    assert f"Caller: {ORDER.text}" in configured["system_prompt"]
+    assert "hand_over" not in {tool["name"] for tool in configured["tools"]}
+    assert first.results == [], "what the first one asked for is no longer its affair"
+    assert first.sessions[0].ended
+    assert record["turns"][-1]["heard"] == "Which invoice?"
+    assert "handed_over" in [event["kind"] for event in record["events"]]
 
 
 def test_when_nobody_is_left_the_caller_hears_an_apology(tmp_path: Path) -> None:

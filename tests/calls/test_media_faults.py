@@ -17,8 +17,7 @@ from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud
 from tests.outbound.test_call_out import calling_out, ended
 from tests.phone import calling
-
-LIMIT = 10.0
+from tests.waiting import until
 
 
 def quiet(_: int) -> bytes:
@@ -37,12 +36,6 @@ def endings(world: Cloud) -> list[Ending]:
     told: list[Ending] = []
     world.gateway.watchers.add(lambda event: told.append(event.ending) if isinstance(event, CallEnded) else None)
     return told
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def test_when_all_ports_are_taken_the_next_caller_is_told_503_and_a_time(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,6 +18,7 @@ from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.options import OptionError, build
 from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.redis import Server
+from tests.waiting import until
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=3)
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
@@ -45,12 +46,6 @@ async def back(*clusters: Cluster) -> None:
     for one in clusters:
         while not await one.shared.check():
             pass
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 async def test_places_are_taken_in_all_sets_or_in_none(redis: Server) -> None:

@@ -1,4 +1,4 @@
-"""No image can be built everywhere: what the files in docker/ name must exist, and real parsers must take it."""
+"""What docker/ names must exist, and real parsers must take it. `make images` builds and runs it; not everybody can."""
 
 import configparser
 import json
@@ -19,6 +19,7 @@ from sipgw.config import KEYS, Config, parse
 from sipgw.drain import DrainOptions
 from sipgw.web import health
 from sipgw.web.options import PORT
+from tests.images.engine import BASES
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -78,6 +79,14 @@ def test_stages_are_made_before_they_are_used() -> None:
             assert copied[1] in made, line
     assert "local" in made
     assert re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE) == [str(POD["securityContext"]["runAsUser"])]
+
+
+def test_make_images_knows_every_image_that_others_make() -> None:
+    files = "".join(file.read_text() for file in DOCKER.glob("Dockerfile*"))
+    others = {name for name in re.findall(r"^FROM (\S+)", files, re.MULTILINE) if ":" in name}
+    others |= {told["image"] for told in FULL.values() if "image" in told}
+    made = {name.removeprefix("docker.io/").removeprefix("library/") for name in BASES}
+    assert {name for name in others if not name.startswith("grafana/")} == made
 
 
 def test_the_small_image_lacks_the_models_and_nothing_else() -> None:

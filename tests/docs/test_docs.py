@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.tools import tool
-from agent.turns import TABLE
+from agent.turn_table import TABLE
 from sipgw.cli.main import RECIPES, app
 from sipgw.config import parse
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER

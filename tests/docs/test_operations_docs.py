@@ -8,10 +8,10 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from media.process import BEAT, PATIENCE
+from media.pulse import BEAT, PATIENCE
 from sipgw.cli.main import app
 from sipgw.config import Config, parse
-from sipgw.drain import DrainOptions
+from sipgw.drain import GOODBYE, DrainOptions
 from sipgw.outbound.jobs import LEASE
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.web.options import PORT
@@ -54,6 +54,7 @@ def test_its_figures_stand_in_the_readme() -> None:
 
 def test_its_times_are_those_of_the_code() -> None:
     assert f"`[drain] limit` ({DrainOptions().limit / 60:.0f} min)" in TEXT
+    assert f"say goodbye and hang up,\n  within {GOODBYE:.0f} s" in TEXT
     assert f"a lease of {LEASE:.0f} s" in TEXT
     assert f"standing still for {PATIENCE * BEAT:.0f} s" in TEXT
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())

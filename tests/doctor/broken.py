@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import functools
+import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from media import rtcp, rtp
 from media.engine import MediaOptions
+from media.srtp import Keys, Srtp
 from sipgw.config import Config
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding
 from sipgw.doctor.run import Wanted, examine
+from sipgw.sip import sdes
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.trunks.trunks import TrunkOptions
@@ -28,12 +33,15 @@ class Faults:
 
     options: int | None = 200
     """The status of OPTIONS; None for silence."""
+    speaks: str = ""
+    """The formats in the description with which OPTIONS is answered; empty for no description."""
     register: str = "ok"
     """See `Broken.on_register`."""
     invite: tuple[int, str] = (200, "")
     sdp: str = "m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
     sound: str = "echo"
-    """``echo``, ``none``, ``deaf`` (sends, reports everything lost), ``mute`` (reports, sends nothing), ``plain``."""
+    """``echo`` (encrypted, if the description has ``{crypto}``), ``keys`` (an echo under other keys), ``none``,
+    ``deaf`` (sends, reports everything lost), ``mute`` (reports, sends nothing), ``plain``."""
     mangle: Mangle = lambda response: response
     """A SIP-ALG on the way of responses."""
     loops: Callable[[bytes], bytes] | None = None
@@ -43,21 +51,21 @@ class Faults:
 class Sound(asyncio.DatagramProtocol):
     """The RTP side; RTCP goes over the same port (the answer says so)."""
 
-    def __init__(self, way: str) -> None:
-        self.way = way
+    def __init__(self, way: str, srtp: Srtp | None) -> None:
+        self.way, self.srtp = way, srtp
         self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        from media import rtcp, rtp
-
+        if self.srtp:
+            data = self.srtp.unprotect(data, 0.0) or b""
         packet = rtp.parse(data)
         if packet is None:
             return
-        if self.way == "echo":
-            self.transport.sendto(data, addr)
+        if self.way in ("echo", "keys"):
+            self.transport.sendto(self.srtp.protect(data) if self.srtp else data, addr)
         if self.way in ("deaf", "plain"):
             self.transport.sendto(rtp.build(0, False, packet.sequence, packet.timestamp, 7, b"\xff" * 160), addr)
         if self.way in ("deaf", "mute") and packet.sequence % 5 == 1:
@@ -89,7 +97,8 @@ class Broken(Carrier):
 
     def on_options(self, request: Request, addr: Any) -> None:
         if self.broken.options is not None:
-            self.reply(request, addr, self.broken.options)
+            body = self._description(f"m=audio 0 RTP/AVP {self.broken.speaks}\r\n") if self.broken.speaks else b""
+            self.reply(request, addr, self.broken.options, body=body)
 
     def on_register(self, request: Request, addr: Any) -> None:
         fault, (contact,) = self.broken.register, request.contacts
@@ -141,12 +150,19 @@ class Broken(Carrier):
 
     async def _answer(self, request: Request, addr: Any) -> None:
         loop = asyncio.get_running_loop()
-        transport, sound = await loop.create_datagram_endpoint(lambda: Sound(self.broken.sound), (self.host, 0))
+        agreed = sdes.chosen(re.findall(r"a=crypto:(.*?)\r\n", request.body.decode()), os.urandom(sdes.SECRET))
+        line, srtp = "", None
+        if agreed and "{crypto}" in self.broken.sdp:
+            ours = os.urandom(len(agreed[1].ours)) if self.broken.sound == "keys" else agreed[1].ours
+            line, srtp = agreed[0].attribute(), Srtp(Keys(agreed[1].suite, ours, agreed[1].theirs))
+        transport, sound = await loop.create_datagram_endpoint(lambda: Sound(self.broken.sound, srtp), (self.host, 0))
         self.sounds.append(sound)
         port = transport.get_extra_info("sockname")[1]
-        head = f"v=0\r\no=x 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
-        body = (head + self.broken.sdp.format(port=port)).encode()
+        body = self._description(self.broken.sdp.format(port=port, crypto=line))
         self.reply(request, addr, 200, headers=(("Contact", f"<sip:{self.place}>"),), body=body)
+
+    def _description(self, media: str) -> bytes:
+        return f"v=0\r\no=x 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n{media}".encode()
 
     def on_bye(self, request: Request, addr: Any) -> None:
         self.reply(request, addr, 200)

@@ -112,6 +112,13 @@ async def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faul
     assert ("register.refused" in {one["id"] for one in found}) == bool(status)
 
 
+def test_without_a_trunk_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('[sip]\nhost = "127.0.0.1"\nport = 0\n[agent]\nears = "local"\nmodel = "local"\n')
+    ran = CliRunner().invoke(app, ["doctor", "-c", str(tmp_path / "x.toml"), "--no-providers"])
+    assert ran.exit_code == 0
+    assert "trunk.none" in ran.output and "sipgw init" in ran.output
+
+
 def test_bad_input_is_one_line_and_status_2(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text(config_of("127.0.0.1").replace("${P}", ""))

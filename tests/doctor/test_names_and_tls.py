@@ -4,7 +4,8 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,22 @@ from typing import Any
 import pytest
 import trustme
 
+from sipgw.doctor.finding import Finding
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.tls import TlsOptions
-from tests.doctor.broken import SHORT, Faults, broken, diagnosed, ids, on_loop, peer
+from sipgw.trunks.trunks import TrunkOptions
+from tests.doctor.broken import SHORT, Faults, broken, diagnosed, ids, on_loop, peer, trunk
 from tests.fakes.dns import DnsServer
 
 ZONE = """
 lone 300 IN A 127.0.9.41
 six 300 IN AAAA 2001:db8::7
+nap 300 IN NAPTR 10 10 "s" "SIP+D2U" "" _sip._udp.nap
 _sip._udp.none 300 IN SRV 0 0 0 .
 _sip._tcp.none 300 IN SRV 0 0 0 .
 _sip._udp.dangling 300 IN SRV 0 0 5060 nowhere
 """
+SERVED = "_sip._udp.nap 300 IN SRV 7 0 {port} lone\n"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,43 @@ async def test_a_name_that_leads_somewhere_is_shown_with_its_records() -> None:
         found = await diagnosed(peer(f"lone.example:{carrier.port}"), sip=sip)
         assert not ids(found)
         assert any("A lone.example = 127.0.9.41" in one.evidence for one in found)
+    async with broken(Faults()) as carrier, DnsServer(ZONE + SERVED.format(port=carrier.port)) as dns:
+        found = await diagnosed(peer("nap.example"), sip=EndpointOptions("127.0.0.1", 0, dns=(dns.address,)))
+    assert not ids(found)
+    (resolved,) = [one.evidence for one in found if one.id == "resolve.ok"]
+    assert "NAPTR nap.example = SIP+D2U _sip._udp.nap.example" in resolved
+    assert f"SRV _sip._udp.nap.example = lone.example:{carrier.port} (priority 7)" in resolved
+    assert f"tried in this order: udp 127.0.9.41:{carrier.port}" in resolved
+
+
+async def of_two(first: Faults, second: Faults, options: Callable[..., TrunkOptions]) -> tuple[list[Finding], int]:
+    """What is found at two servers behind one name, and the port of the first."""
+    async with broken(first) as one, broken(second) as other:
+        records = (f"_sip._udp.two 300 IN SRV {at} 0 {each.port} lone\n" for at, each in enumerate((one, other)))
+        async with DnsServer(ZONE + "".join(records)) as dns:
+            sip = EndpointOptions("127.0.0.1", 0, dns=(dns.address,))
+            found = await diagnosed(options("two.example"), sip=sip, patience=replace(SHORT, answer=1.0))
+            return found, one.port
+
+
+@pytest.mark.parametrize(("second", "expected"), [(200, set()), (None, {"reach.backup"})])
+@on_loop
+async def test_servers_that_stand_in_for_the_first_one_are_asked_too(second: int | None, expected: set[str]) -> None:
+    found, _ = await of_two(Faults(), Faults(options=second), peer)
+    assert ids(found) == expected, found
+
+
+@on_loop
+async def test_servers_that_answer_no_options_are_not_called_gone() -> None:
+    found, _ = await of_two(Faults(options=None), Faults(options=None), trunk)
+    assert ids(found) == {"options.silent"}, found
+
+
+@on_loop
+async def test_a_first_server_that_is_gone_is_told_and_the_next_one_examined() -> None:
+    found, gone = await of_two(Faults(options=None, register="silent"), Faults(register="gone"), trunk)
+    assert ids(found) == {"register.unknown-user", "reach.backup"}, found
+    assert str(gone) in next(one.evidence for one in found if one.id == "reach.backup")
 
 
 class Certificates:

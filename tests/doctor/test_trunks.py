@@ -51,6 +51,8 @@ REGISTERING = [
     (Faults(register="302"), {"register.odd"}),
     (Faults(options=403), {"options.forbidden"}),
     (Faults(options=503), {"options.down"}),
+    (Faults(speaks="9 18"), {"options.codec"}),
+    (Faults(speaks="18 8"), set()),
     (Faults(mangle=via(received="203.0.113.9", rport="5060")), {"nat.spotted"}),
     (Faults(mangle=via(host="192.0.2.1")), {"alg.via"}),
     (Faults(mangle=header("From", lambda value: value.replace("acme", "acne"))), {"alg.fields"}),
@@ -82,6 +84,14 @@ CREDENTIALS = [
 async def test_credentials(more: dict[str, Any], expected: str) -> None:
     async with broken(Faults()) as carrier:
         assert ids(await diagnosed(trunk(carrier.place, **more))) == {expected}
+
+
+@on_loop
+async def test_calls_and_registrations_may_go_to_different_hosts() -> None:
+    async with broken(Faults(register="503")) as calls, broken(Faults()) as registrar:
+        found = await diagnosed(trunk(registrar.place, domain=calls.place))
+    assert not ids(found), found
+    assert {"options.ok", "register.ok"} <= {one.id for one in found}
 
 
 @on_loop
@@ -156,6 +166,22 @@ async def test_a_call_without_a_password() -> None:
         assert ids(await diagnosed(peer(carrier.place, password=""), number="600")) == {"call.no-password"}
 
 
+SAVP = "m=audio {port} RTP/SAVP 0\r\na={crypto}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [(Faults(sdp=SAVP), set()), (Faults(sdp=SAVP, sound="keys"), {"audio.keys"}), (Faults(), {"call.answer"})],
+)
+@on_loop
+async def test_a_call_on_a_trunk_that_wants_its_sound_encrypted(faults: Faults, expected: set[str]) -> None:
+    async with broken(faults) as carrier:
+        found = await diagnosed(peer(carrier.place, srtp="required"), number="600")
+    assert ids(found) == expected, found
+    if not expected:
+        assert "our own signal among them" in found[-1].evidence
+
+
 @on_loop
 async def test_a_looped_call_shows_what_was_done_to_our_description() -> None:
     async with broken(Faults(loops=lambda sdp: sdp)) as carrier:
@@ -178,6 +204,16 @@ async def test_a_closed_port_a_silent_one_and_one_that_only_speaks_tcp() -> None
             assert "reach.udp-silent" in ids(await diagnosed(peer(place), patience=SHORT))
     assert ids(await diagnosed(peer(place), patience=SHORT)) == {"reach.closed"}
     assert ids(await diagnosed(peer(f"sip:{place};transport=tcp"), patience=SHORT)) == {"reach.closed"}
+
+
+@on_loop
+async def test_which_transports_the_other_machine_takes() -> None:
+    async with broken(Faults()) as carrier:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), carrier.host, carrier.port)
+        async with server:
+            found = await diagnosed(peer(carrier.place))
+    (told,) = [one.evidence for one in found if one.id == "reach.transports"]
+    assert f"tcp {carrier.port}: connects, tls 5061: refused (udp {carrier.port} is configured)" in told
 
 
 @on_loop

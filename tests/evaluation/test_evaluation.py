@@ -22,6 +22,9 @@ from sipgw.evaluation.hearing import hear
 from sipgw.evaluation.judge import judged
 from sipgw.evaluation.words import compared, plain
 from sipgw.simulate.verdict import Turn, Verdict
+from tests.fakes.assemblyai import FakeAssemblyAI, Said
+from tests.fakes.deepgram import FakeDeepgram
+from tests.fakes.openai import FakeOpenAI, Reply
 from tests.virtual import run
 
 HERE = Path(__file__).parent
@@ -173,6 +176,79 @@ def test_a_set_that_cannot_be_used_is_one_line_and_exit_2(text: str, told: str, 
     ran = CliRunner().invoke(app, ["eval", str(tmp_path / "eval.toml")], env={"COLUMNS": "300"})
     assert ran.exit_code == 2
     assert told in ran.output and ran.output.strip().count("\n") == 0
+
+
+def test_a_configuration_or_a_judge_that_cannot_be_used_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "set.toml").write_text('[[utterances]]\ntext = "a"')
+    (tmp_path / "own.toml").write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"')
+    for arguments, told in (
+        (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
+        (["--judge", str(tmp_path / "own.toml")], "a judge needs a language model"),
+    ):
+        ran = CliRunner().invoke(app, ["eval", str(tmp_path / "set.toml"), *arguments], env={"COLUMNS": "300"})
+        assert ran.exit_code == 2
+        assert told in ran.output and ran.output.strip().count("\n") == 0
+
+
+ORDER = """
+[agent]
+greeting = "It is on its way."
+[[replies]]
+says = "Yes."
+[[steps]]
+hang_up = true
+"""
+BOTH = """
+name = "side by side"
+[[utterances]]
+wav = "ask_order.wav"
+text = "where is order seven three"
+entities = [{kind = "code", value = ["73"]}]
+[[calls]]
+scenario = "order.toml"
+says = ["on its way"]
+rubric = "Did the agent say when the order comes?"
+"""
+
+
+def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the strict fakes; the page names for each what it misheard, what it cost and what the judge said."""
+    for name in ("ASSEMBLYAI_API_KEY", "DEEPGRAM_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"):
+        monkeypatch.setenv(name, "hush")
+
+    async def compare() -> Any:
+        async with (
+            FakeAssemblyAI([Said("where is order seven three", 200, 1500)], key="hush") as one,
+            FakeDeepgram([Said("where is order seven nine", 200, 1500)], key="hush") as other,
+            FakeOpenAI([Reply(('{"yes": false, "reason": "It only said that it comes."}',))] * 2, key="hush") as judge,
+        ):
+            for name, key, url in (("assemblyai", "url", one.url), ("deepgram", "url", other.url)):
+                (tmp_path / f"{name}.toml").write_text(
+                    f'[agent]\nears = "{name}"\nmodel = "openai"\nvoice = "elevenlabs"\n[{name}]\n{key} = "{url}"\n'
+                    f'[openai]\nbase_url = "{judge.base_url}"\n[[prices]]\npart = "ears"\nname = "{name}/*"\n'
+                    f'unit = "seconds"\nper = 60\nprice = 0.00{len(name)}\n'
+                )
+            (tmp_path / "order.toml").write_text(ORDER)
+            (tmp_path / "set.toml").write_text(BOTH)
+            arguments = [str(tmp_path / "set.toml"), "--html", str(tmp_path / "report.html")]
+            for name in ("assemblyai", "deepgram"):
+                arguments += ["-c", str(tmp_path / f"{name}.toml")]
+            arguments += ["--judge", str(tmp_path / "assemblyai.toml")]
+            return await asyncio.to_thread(CliRunner().invoke, app, ["eval", *arguments])
+
+    ran = asyncio.run(compare())
+    assert ran.exit_code == 1, ran.output
+    table = [" ".join(line.split()) for line in ran.output.splitlines()]
+    first = next(line for line in table if line.startswith("assemblyai 0.0% 0.0%"))
+    second = next(line for line in table if line.startswith("deepgram 20.0% 100.0%"))
+    assert (first.split()[4], second.split()[4]) == ("0.001", "0.008"), "each has its own price"
+    assert "deepgram missed code 73; heard: where is order seven nine" in table
+    assert "assemblyai order.toml: the judge: It only said that it comes." in table
+    page = (tmp_path / "report.html").read_text()
+    assert "<del>3</del> <ins>9</ins>" in page and page.count("<audio") == 1 + 2
+    assert "the judge: It only said that it comes." in page
 
 
 def test_the_own_set_has_thirty_utterances_and_the_embedded_parts_reach_its_goals(tmp_path: Path) -> None:

@@ -81,8 +81,10 @@ class FakeInk(SocketServer):
                     await turns.close()
                     await session.connection.close(1000)
                     return
-                await self._end(session, "invalid_message", "cannot take this")
-                return
+                if not self._is_config(session.messages[-1]):
+                    await self._end(session, "invalid_message", "cannot take this")
+                    return
+                continue
             session.frames.append(len(message))
             for at in range(0, len(message), STEP):
                 session.audio += message[at : at + STEP]
@@ -94,6 +96,13 @@ class FakeInk(SocketServer):
                 if self.faults.error is not None:
                     await self._end(session, *self.faults.error)
                     return
+
+    @staticmethod
+    def _is_config(message: object) -> bool:
+        match message:
+            case {"type": "config", "turn": {"end_threshold": float(end), **more}}:
+                return not more and 0.05 <= end <= 0.5
+        return False
 
     async def _end(self, session: Session, code: str, words: str) -> None:
         await self.send(session, type="error", title="Error", message=words, error_code=code, status_code=500)

@@ -27,6 +27,7 @@ class FakeLine:
         self.pressed = ""
         self.closely = False
         self.secluded: list[bool] = []
+        self.reaches: float | None = None
         self._queue: list[tuple[int, bytearray]] = []
         self._finished: set[int] = set()
         self._position = Heard(0, 0)
@@ -44,7 +45,7 @@ class FakeLine:
                 utterance, sound = self._queue[0]
                 if utterance != self._position.utterance:
                     self._position = Heard(utterance, 0)
-                    self.incoming.put_nowait(Started(utterance, now()))
+                    self.incoming.put_nowait(Started(utterance, now(), self.reaches))
                 piece = sound[:room]
                 del sound[: len(piece)]
                 room -= len(piece)
@@ -97,6 +98,17 @@ class FakeLine:
         return self._paused or not self._queue
 
 
+Fault = Exception | float | None
+"""What happens in the place of something: an error, or nothing for so many seconds."""
+
+
+async def befall(fault: Fault) -> None:
+    """Let it happen."""
+    if isinstance(fault, Exception):
+        raise fault
+    await asyncio.sleep(fault or 0.0)
+
+
 @dataclass
 class FakeEars:
     """Says what the script puts into `heard`."""
@@ -107,15 +119,14 @@ class FakeEars:
     sound: int = 0
     expected: list[str] = field(default_factory=list)
     attended: list[str] = field(default_factory=list)
-    refuses: Exception | None = None
+    refuses: Fault = None
     deaf: Exception | None = None
     opened: int = 0
     closed: int = 0
 
     async def open(self) -> None:
         self.opened += 1
-        if self.refuses:
-            raise self.refuses
+        await befall(self.refuses)
 
     def hear(self, ulaw: bytes) -> None:
         if self.deaf:
@@ -160,10 +171,8 @@ class FakeModel:
         self.open_streams += 1
         try:
             for piece in self.script(messages):
-                if isinstance(piece, float):
-                    await asyncio.sleep(piece)
-                elif isinstance(piece, Exception):
-                    raise piece
+                if isinstance(piece, float | Exception):
+                    await befall(piece)
                 else:
                     yield piece
         finally:
@@ -183,14 +192,16 @@ class FakeVoice:
     in_tongues: list[tuple[str, str]] = field(default_factory=list)
     """Every sentence with the language in which a voice was asked for."""
     language: str = ""
-    fails: Callable[[str], Exception | None] = lambda text: None
-    refuses: Exception | None = None
+    fails: Callable[[str], Fault | bytes] = lambda text: None
+    """What happens in a sentence; sound takes the place of the rest of it."""
+    after: int = 0
+    """How many letters of it have been spoken then."""
+    refuses: Fault = None
     open_streams: int = 0
     closed: int = 0
 
     async def open(self) -> None:
-        if self.refuses:
-            raise self.refuses
+        await befall(self.refuses)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.spoken.append(text)
@@ -198,9 +209,13 @@ class FakeVoice:
         self.open_streams += 1
         try:
             await asyncio.sleep(self.delay)
-            if (error := self.fails(text)) is not None:
-                raise error
-            for letter in text:
+            fault = self.fails(text)
+            for at, letter in enumerate(text):
+                if at == self.after and isinstance(fault, bytes):
+                    yield fault
+                    return
+                if at == self.after:
+                    await befall(fault)
                 yield bytes([ord(letter) & 0x7F]) * LETTER
         finally:
             self.open_streams -= 1
@@ -224,6 +239,13 @@ class FakeCaller:
             self._given += 0.06
             byte = b"\x10\x90" if loud else b"\xff\x7f"
             self._line.incoming.put_nowait(Audio(byte * 240, now()))
+
+    async def play(self, ulaw: bytes) -> None:
+        """Make a recorded sound."""
+        for at in range(0, len(ulaw), 480):
+            await asyncio.sleep(0.06)
+            self._given += 0.06
+            self._line.incoming.put_nowait(Audio(ulaw[at : at + 480].ljust(480, b"\xff"), now()))
 
     async def say(self, text: str, seconds: float = 1.2, *, stable: bool = False, partial: bool = True) -> None:
         """Speak; the words arrive while speaking and the final ones 0.4 s after."""

@@ -10,8 +10,13 @@ from tests.fakes.http import Exchange, HttpServer
 
 QUIRKS = {
     *("no_index", "zero_index", "whole_call", "repeat_name", "no_id", "finish_stop", "no_finish", "object_arguments"),
-    *("no_role_chunk", "choices_null"),
+    *("no_role_chunk", "choices_null", "signs", "error_list"),
 }
+
+
+def signature(call: str) -> dict[str, Any]:
+    """What a server that signs its calls wants to have back with each."""
+    return {"google": {"thought_signature": f"signed {call}"}}
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class FakeOpenAI(HttpServer):
                 "param": wrong[0],
                 "code": "unsupported_parameter",
             }
-            await exchange.answer(400, {"error": error})
+            await exchange.answer(400, [{"error": error}] if self._has("error_list") else {"error": error})
         elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
             body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}
@@ -81,6 +86,9 @@ class FakeOpenAI(HttpServer):
             await exchange.answer(200, self._body(reply))
         else:
             await self._stream(exchange, reply)
+
+    def _has(self, quirk: str) -> bool:
+        return any(quirk in reply.quirks for reply in self.replies)
 
     def _check(self, exchange: Exchange) -> tuple[int, str] | None:
         if (exchange.method, exchange.path) != ("POST", self.path):
@@ -96,12 +104,25 @@ class FakeOpenAI(HttpServer):
     def _wrong(self, request: dict[str, Any]) -> str:
         if not isinstance(request.get("model"), str) or not isinstance(request.get("messages"), list):
             return "Missing required parameter"
+        roles = [message["role"] for message in request["messages"]]
+        if "system" in roles[1:] or not {"user", "tool"} & set(
+            roles
+        ):  # Anthropic's would move the one, and refuse the other
+            return "messages: one system message, at the beginning, and at least one of another role"
+        if any(not message["content"] and not message.get("tool_calls") for message in request["messages"]):
+            return "messages: text content blocks must be non-empty"
         asked, answered = [], []
         for message in request["messages"]:
             asked += [call["id"] for call in message.get("tool_calls") or ()]
             answered += [message["tool_call_id"]] if message["role"] == "tool" else []
         if sorted(asked) != sorted(answered):
             return "An assistant message with 'tool_calls' must be followed by tool messages"
+        calls = [call for message in request["messages"] for call in message.get("tool_calls") or ()]
+        signed = [call for call in calls if call.get("extra_content") == signature(call["id"])]
+        if self._has("signs") and len(signed) < len(calls):
+            return "Function call is missing a thought_signature in functionCall parts."
+        if not self._has("signs") and any("extra_content" in call for call in calls):
+            return "Unknown parameter: 'messages[1].tool_calls[0].extra_content'."
         if "stream_options" in request and not request.get("stream"):
             return "stream_options needs stream"
         return ""
@@ -182,6 +203,8 @@ def _call_fragments(index: int, call: tuple[str, str, str], quirks: frozenset[st
     id_, name, arguments = call
     place = {} if "no_index" in quirks else {"index": 0 if "zero_index" in quirks else index}
     head = {**place, "id": "" if "no_id" in quirks else id_, "type": "function"}
+    if "signs" in quirks:
+        head["extra_content"] = signature(id_)
     if "object_arguments" in quirks:
         yield {**head, "function": {"name": name, "arguments": json.loads(arguments)}}
     elif "whole_call" in quirks:

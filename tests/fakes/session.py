@@ -9,7 +9,7 @@ from agent.duplex import Answering, Brief, DuplexEvent, ReplyEnded, Speech, Word
 from agent.ears import Onset, Transcript
 from agent.line import Audio
 from agent.model import ToolCall
-from tests.fakes.line import FakeLine, now, sound_of
+from tests.fakes.line import LETTER, FakeLine, Fault, befall, now, sound_of
 
 
 class FakeSession:
@@ -23,7 +23,7 @@ class FakeSession:
         self.came: asyncio.Queue[DuplexEvent | Exception] = asyncio.Queue()
         self.did: list[tuple[Any, ...]] = []
         """Everything that the session was told, in order."""
-        self.refuses: Exception | None = None
+        self.refuses: Fault = None
         self.mute = False
         """Whether prompts come to nothing."""
         self.heard = bytearray()
@@ -31,8 +31,7 @@ class FakeSession:
         self._began, self._count = now(), 0
 
     async def open(self) -> None:
-        if self.refuses:
-            raise self.refuses
+        await befall(self.refuses)
         self.begun.append(self.brief())
         if self.begun[-1].greeting:
             self.say(self.begun[-1].greeting)
@@ -70,6 +69,9 @@ class FakeSession:
     def give_up(self, problem: str) -> None:
         self.did.append(("give_up", problem))
 
+    def renew(self, agent: str) -> None:
+        self.did.append(("renew", agent))
+
     async def close(self) -> None:
         self.closed += 1
 
@@ -86,14 +88,20 @@ class FakeSession:
         """Reply `text`, 70 ms a letter; without `whole`, only its beginning comes."""
         self._count += 1
         reply, letters = f"reply{self._count}", 0
-        self.came.put_nowait(Answering())
+        self.report(Answering())
         for word in text.split():
             letters += len(word) + 1
-            self.came.put_nowait(Words(reply, f"{word} ", letters * 560 if timed else None))
-        self.came.put_nowait(Speech(reply, sound_of(text)))
+            self.report(Words(reply, f"{word} ", letters * LETTER if timed else None))
+        sound = sound_of(text)
+        self.report(Speech(reply, sound[: len(sound) // 2]))
+        self.report(Speech(reply, sound[len(sound) // 2 :]), "middle")
         if whole:
-            self.came.put_nowait(ReplyEnded(reply, True))
+            self.report(ReplyEnded(reply, True), "end")
         return reply
+
+    def report(self, event: DuplexEvent, point: str = "") -> None:
+        """Let it be known. At a point of that name something else may happen, in a subclass."""
+        self.came.put_nowait(event)
 
     def call(self, name: str, call: str = "c1", **arguments: object) -> None:
         self.came.put_nowait(Answering())

@@ -93,3 +93,33 @@ def test_one_more_gets_the_answer_that_fits(
         asyncio.run(scenario())
     causes = [line["why"] for line in logs if line["event"] == "call sent elsewhere"]
     assert causes == ([why] if meanwhile else []), "what only memory keeps stands in the log"
+
+
+def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp_path: Path) -> None:
+    """Any delay is too much here, and there is always some."""
+
+    def hurried(config: Config) -> Config:
+        return replace(config, admission=replace(config.admission, delay_limit=1e-9))
+
+    async def scenario() -> None:
+        office = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
+        async with cloud(tmp_path, [], [], trunks=(office,), change=hurried) as world:
+            async with calling(world.target, quiet) as first:
+                await talking(first)
+                async with asyncio.timeout(20):
+                    while not world.gateway.admission.room.delay():
+                        await asyncio.sleep(0.05)
+                status, text = await turned_away(world)
+                assert (status, "Retry-After" in text) == (503, True)
+                assert "overloaded" in world.gateway.admission.refusals.last["office"].why
+                before = len(first.received)
+                async with asyncio.timeout(20):
+                    while len(first.received) < before + 5:
+                        await asyncio.sleep(0.02)
+            async with asyncio.timeout(20):
+                while world.gateway.calls:
+                    await asyncio.sleep(0.02)
+            async with calling(world.target, quiet) as other:
+                await talking(other)
+
+    asyncio.run(scenario())

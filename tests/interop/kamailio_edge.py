@@ -1,7 +1,9 @@
 """Kamailio in front of gateways, with docker/kamailio.cfg and its lists."""
 
 import contextlib
+import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sipgw.sip.uri import Uri
-from tests.interop.frozen import freeze, thaw
+from tests.interop.frozen import family, freeze, thaw
 from tests.interop.served import free_port
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
@@ -58,6 +60,13 @@ class Edge:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
+
+    def kill(self) -> None:
+        """As the kernel kills what takes too much memory."""
+        assert self._process
+        for one in [*family(self._process.pid)]:
+            os.kill(one, signal.SIGKILL)
+        self._process.wait(10)
 
     def freeze(self) -> None:
         """All its processes stand still."""

@@ -6,6 +6,8 @@ import threading
 
 import pjsua2 as pj
 
+from tests.interop.pjsua_demanding import started
+
 
 def say(*words: object) -> None:
     print(*words, flush=True)
@@ -65,18 +67,8 @@ def obey(phone: Phone, line: str) -> None:
 
 
 def main() -> None:
-    endpoint = pj.Endpoint()
-    endpoint.libCreate()
-    config = pj.EpConfig()
-    config.logConfig.level = config.logConfig.consoleLevel = 0
-    config.uaConfig.threadCnt = 0
-    config.uaConfig.mainThreadOnly = True
-    endpoint.libInit(config)
-    transport = pj.TransportConfig()
-    transport.boundAddress = "127.0.0.1"
-    number = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-    endpoint.libStart()
-    endpoint.audDevManager().setNullDev()
+    endpoint = started()
+    number = endpoint.transportEnum()[0]
     phone = Phone()
     account = pj.AccountConfig()
     address = endpoint.transportGetInfo(number).localName

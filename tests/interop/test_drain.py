@@ -53,7 +53,7 @@ def test_calls_go_on_while_new_ones_are_sent_elsewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("limit", "signals"), [('"1s"', 1), ('"10m"', 2)])
-def test_a_call_that_lasts_is_hung_up_at_the_limit_or_at_a_second_signal(
+def test_a_call_that_lasts_hears_goodbye_at_the_limit_and_is_hung_up_at_a_second_signal(
     tmp_path: Path, limit: str, signals: int
 ) -> None:
     async def scenario(port: int, process) -> None:
@@ -67,4 +67,7 @@ def test_a_call_that_lasts_is_hung_up_at_the_limit_or_at_a_second_signal(
     with served(tmp_path, f"[drain]\nlimit = {limit}\n") as gateway:
         asyncio.run(scenario(gateway.port, gateway.process))
         assert gateway.process.wait(20) == 0
-        assert gateway.calls(1)[0]["ending"] == "gateway_stopped"
+        (record,) = gateway.calls(1)
+    assert record["ending"] == "gateway_stopped"
+    said = record["turns"][-1]["said"] if record["turns"] else ""
+    assert ("our time is up" in said) == (signals == 1), "who is in a hurry says no goodbye"

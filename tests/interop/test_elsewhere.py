@@ -24,21 +24,9 @@ from sipgw.store import StoreOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
-from tests.callee import Callee, callee
+from tests.callee import Callee, callee, carrier_lines
 from tests.interop.served import GATE, free_port, served
 from tests.outbound.test_call_out import calling_out
-
-MORE = """
-[web]
-port = {web}
-[[trunks]]
-name = "carrier"
-mode = "peer"
-networks = ["127.0.0.1/32"]
-domain = "127.0.0.1:{port}"
-caller_id = "+14155550199"
-calls_per_second = 20
-"""
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -128,7 +116,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
 
     async def people() -> None:
         async with callee(takes) as person:
-            more = MORE.format(web=free_port(), port=person.port) + GATE.replace(
+            more = f"[web]\nport = {free_port()}\n{carrier_lines(person.port)}" + GATE.replace(
                 "[gate]", "[gate]\nper_number_per_day = 1"
             )
             loop = asyncio.get_running_loop()
@@ -164,8 +152,8 @@ def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
                     refused = running.place(Errand("+14155550100", "agent", {"unknown": "x"}))
                     with pytest.raises(NotDialled, match="unknown"):
                         await refused.ended()
-                    world.gateway.admission.draining = True
-                    with pytest.raises(NoRoom, match="the gateway stops"):
+                    world.gateway.admission.room.draining = True
+                    with pytest.raises(NoRoom, match="the gateway is stopping"):
                         await running.place(Errand("+14155550100", "agent")).ended()
             assert await Accounts(world.gateway.store).keys() == []
 

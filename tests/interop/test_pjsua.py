@@ -6,18 +6,12 @@ import sys
 
 import pytest
 
+from tests.interop.test_sipp import agent
+
 
 @pytest.fixture(scope="module")
 def port():
-    command = [sys.executable, "-m", "tests.interop.autoanswer", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        yield process.stdout.readline().split()[1]
-        process.terminate()
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
+    yield from agent("autoanswer", "0")
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("pjsua2"), reason="the extra `interop` is not installed")

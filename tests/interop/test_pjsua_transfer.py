@@ -104,17 +104,22 @@ def test_a_caller_is_transferred_blindly() -> None:
     asyncio.run(scenario())
 
 
+async def both_called(pbx: Pjsua, world: World, person: Pjsua) -> None:
+    """The PBX is connected with the agent (its call 1) and with the person (2)."""
+    await pbx.uri()
+    pbx.order(f"call {world.uri}")
+    await pbx.until("1 CONFIRMED")
+    pbx.order(f"call {await person.uri()}")
+    await pbx.until("2 CONFIRMED")
+
+
 def test_the_agent_is_sent_to_a_person_who_was_asked_first() -> None:
     """PJSIP calls the agent and the person and connects the two; the person is PJSIP too, and finds what we replace."""
 
     async def scenario() -> None:
         world = World(OPEN)
         async with asyncio.timeout(20), world.alone(), pjsua() as pbx, pjsua() as person:
-            await pbx.uri()
-            pbx.order(f"call {world.uri}")
-            await pbx.until("1 CONFIRMED")
-            pbx.order(f"call {await person.uri()}")
-            await pbx.until("2 CONFIRMED")
+            await both_called(pbx, world, person)
             pbx.order("connect 1 2")
             await person.until("2 CONFIRMED")
             await pbx.until("1 TRANSFER 200 final")
@@ -135,11 +140,7 @@ def test_a_person_takes_the_place_of_the_pbx() -> None:
     async def scenario() -> None:
         world = World()
         async with asyncio.timeout(20), world.alone(), pjsua() as pbx, pjsua() as person:
-            await pbx.uri()
-            pbx.order(f"call {world.uri}")
-            await pbx.until("1 CONFIRMED")
-            pbx.order(f"call {await person.uri()}")
-            await pbx.until("2 CONFIRMED")
+            await both_called(pbx, world, person)
             pbx.order("connect 2 1")
             await person.until("2 CONFIRMED")
             await pbx.until("1 DISCONN")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,18 +105,40 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
     asyncio.run(scenario())
 
 
+@contextlib.asynccontextmanager
+async def two_gates(server: Server, folder: Path, options: GateOptions) -> AsyncIterator[list[Gate]]:
+    """What stands in front of the calls out of two gateways."""
+    async with contextlib.AsyncExitStack() as stack:
+        gates = []
+        for name in ("one", "two"):
+            store = await stack.enter_async_context(Store(StoreOptions(url=server.url)))
+            gate = Gate(lambda: {"": options}, TRUNKS.get, OwnList(store), folder / name, lambda: NOON, shared=store)
+            gates.append(await stack.enter_async_context(gate))
+        yield gates
+
+
+def test_who_tells_one_gateway_not_to_call_is_called_by_none_from_that_moment_on(
+    server: Server, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with two_gates(server, tmp_path, GateOptions(consent="never", windows=ALWAYS)) as (one, two):
+            dial = Dial(CALIFORNIA, "us")
+            assert isinstance(await two.judge(dial), Permit)
+            await one.own.add(CALIFORNIA, "caller")
+            refused = await two.judge(dial)
+            assert isinstance(refused, Refused)
+            assert refused.rule == "do_not_call"
+            await one.own.remove(CALIFORNIA)
+            assert isinstance(await two.judge(dial), Permit)
+
+    asyncio.run(scenario())
+
+
 def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> None:
     options = GateOptions(consent="never", windows=ALWAYS, per_number_per_day=2, per_day=4)
 
     async def scenario() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            gates = []
-            for name in ("one", "two"):
-                store = await stack.enter_async_context(Store(StoreOptions(url=server.url)))
-                gate = Gate(
-                    lambda: {"": options}, TRUNKS.get, OwnList(store), tmp_path / name, lambda: NOON, shared=store
-                )
-                gates.append(await stack.enter_async_context(gate))
+        async with two_gates(server, tmp_path, options) as gates:
             one, two = gates
             dial = Dial(CALIFORNIA, "us")
             assert isinstance(await one.permit(dial), Permit)

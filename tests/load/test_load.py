@@ -1,20 +1,26 @@
 """The load tool: its arithmetic by itself, and a small load on a real gateway."""
 
+import asyncio
+import contextlib
+import io
 import json
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from media import rtp
 from media.g711 import FRAME, SILENCE
 from sipgw.cli.main import app
+from sipgw.load import command
 from sipgw.load.plan import Level, Step, ramp, shared
 from sipgw.load.process import usage
-from sipgw.load.report import html, plot, rows
-from sipgw.load.run import LoadError, Outcome, check_target
+from sipgw.load.report import held, html, plot, rows
+from sipgw.load.run import LoadError, Outcome, Plan, Progress, check_target, run
 from sipgw.load.stream import Grid, Stream, Tally, wall
 from sipgw.load.tally import Spread, percentile
 from sipgw.load.worker import Window
@@ -72,9 +78,25 @@ def test_percentiles_and_spreads() -> None:
     assert spread.percentile(0.9) == 1000.0
 
 
-def test_a_ramp_ends_at_its_goal() -> None:
-    assert ramp(45) == [10, 20, 40, 45]
-    assert ramp(5) == [5]
+@pytest.mark.parametrize(
+    ("most", "holds", "tried", "held"),
+    [
+        (45, 45, [10, 20, 40, 45], 45),
+        (5, 5, [5], 5),
+        (1000, 430, [10, 20, 40, 80, 160, 320, 640, 480, 400, 440], 400),
+        (1000, 25, [10, 20, 40, 30, 25, 27], 25),
+        (1000, 3, [10], 0),
+    ],
+)
+def test_a_ramp_finds_how_many_calls_hold(most: int, holds: int, tried: list[int], held: int) -> None:
+    outcome = Outcome()
+    for calls in ramp(most, outcome.steps):
+        outcome.steps.append(Step(calls, calls, broken=["too many"] if calls > holds else []))
+    assert ([step.wanted for step in outcome.steps], outcome.held) == (tried, held)
+    assert outcome.broken == (["too many"] if holds < most else [])
+
+
+def test_calls_are_shared() -> None:
     assert shared(7, 3) == [3, 2, 2]
 
 
@@ -103,9 +125,36 @@ def test_what_breaks_the_service_level_is_named(window: Window, says: str) -> No
 
 def test_only_steps_in_which_nothing_broke_count_as_held() -> None:
     steps = [Step(10, 10), Step(15, 15), Step(22, 22)]
-    assert Outcome(steps).held == 22
-    assert Outcome(steps, ["turn latency"]).held == 15
-    assert Outcome(steps[:1], ["turn latency"]).held == 0
+    assert (Outcome(steps).held, Outcome(steps).broken) == (22, [])
+    steps += [Step(40, 39, broken=["set-up"]), Step(30, 30, broken=["turn latency"]), Step(26, 26)]
+    assert Outcome(steps).held == 26
+    assert Outcome(steps).broken == ["turn latency"], "with the fewest calls with which something did"
+    assert Outcome([Step(10, broken=["set-up"])]).held == 0
+
+
+def test_calls_held_are_told_for_each_core_too() -> None:
+    outcome = Outcome([Step(10, 10, cpu=0.1), Step(20, 20, cpu=0.25), Step(40, 38, cpu=0.9, broken=["turn latency"])])
+    assert held(outcome) == "20 calls held, 80 for each core that the gateway took"
+    assert held(Outcome([Step(10, 10)])) == "10 calls held"
+
+
+def test_a_ramp_ends_where_the_level_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.asynccontextmanager
+    async def process(*_: str) -> AsyncIterator[None]:
+        yield
+
+    async def window(*_: object) -> Window:
+        return Window()
+
+    async def measured(step: Step, *_: object) -> None:
+        step.held, step.setups, step.latencies = step.wanted, [0.1], [0.4 if step.wanted < 20 else 9.0] * 20
+
+    for name, acts in (("_process", process), ("_window", window), ("_step", measured)):
+        monkeypatch.setattr(f"sipgw.load.run.{name}", acts)
+    plan = Plan((10, 20, 40), target="sip:x@127.0.0.1")
+    outcome = asyncio.run(run(plan, "127.0.0.1", lambda step, left: None))
+    assert [step.wanted for step in outcome.steps] == [10, 20]
+    assert outcome.held == 10 and outcome.broken == ["turn latency p95 9000 ms > 1500 ms"]
 
 
 def test_the_page_is_whole_and_takes_nothing_from_elsewhere() -> None:
@@ -120,6 +169,7 @@ def test_the_page_is_whole_and_takes_nothing_from_elsewhere() -> None:
     assert page.count("<svg") == 6
     assert rows(outcome)[1]["memory_kib_per_call"] == 102
     assert 'points=""' in plot("nothing", [None], "")
+    assert '<circle cx="44.0" cy="24.0"' in plot("one second only", [5.0, None], "ms")
 
 
 def test_the_usage_of_this_process() -> None:
@@ -138,7 +188,11 @@ def test_the_usage_of_this_process() -> None:
         ([], "say one of --media-only, --config FILE and --target URI"),
         (["--target", "sip:x@192.0.2.7"], "192.0.2.7 is a public address; with --i-own-this-host"),
         (["--target", "sip:x@nowhere.invalid"], "nowhere.invalid: "),
+        (["--target", "mailto:x"], "mailto:x is not a SIP address"),
+        (["--target", "sips:x@127.0.0.1", "--ca", "nowhere.pem"], "cannot use the TLS files: No such file"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml"),
+        (["--config", "tests/evaluation/order.toml"], "order.toml:1: name: unknown key 'name'"),
+        (["--media-only", "--html", "nowhere/x.html"], "nowhere/x.html cannot be written"),
         (["--media-only", "--calls", "0"], "--calls"),
     ],
 )
@@ -187,10 +241,27 @@ def test_a_small_load(tmp_path: Path) -> None:
     assert "<svg" in page.read_text()
 
 
-def test_a_host_that_does_not_answer_breaks_the_level() -> None:
+def test_the_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=200)
+
+    async def test(plan: Plan, host: str, progress: Progress) -> Outcome:
+        step = Step(10, held=7, latencies=[0.4], lost=3, cpu=0.5)
+        progress(step, 12.0)
+        screen.print("")  # a line above makes it draw what it shows
+        return Outcome([step])
+
+    monkeypatch.setattr(command, "run", test)
+    monkeypatch.setattr(command, "err", screen)
+    assert command._watched(Plan((10,)), "127.0.0.1", quiet=False).held == 10
+    told = "7 of 10 calls, 1 turns, p95 400 ms, 3 packets lost, gateway 0.50 cores, callers 0.00 cores, 12 s left"
+    assert told in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_host_that_does_not_answer_is_one_line_and_status_2() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as closed:
         closed.bind(("127.0.0.1", 0))
         target = f"sip:x@127.0.0.1:{closed.getsockname()[1]};transport=tcp"
         ran = runner.invoke(app, ["load", "--target", target, "--calls", "1", "--seconds", "2", "--json"])
-    assert ran.exit_code == 1, ran.output
-    assert "calls failed" in json.loads(ran.output)["broken"][0]
+    assert ran.exit_code == 2, ran.output
+    assert f"{target}: no call was answered: " in ran.output
+    assert len(ran.output.strip().splitlines()) == 1

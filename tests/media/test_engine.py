@@ -15,7 +15,7 @@ from media import rtp
 from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
-from media.process import PATIENCE
+from media.pulse import PATIENCE
 from media.session import Format
 
 FORMAT = Format("PCMU", 0, 101)
@@ -201,7 +201,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
             await phone.packet()
             os.kill(worker_of_this_process(), signal.SIGSTOP)
             with monkeypatch.context() as hurried:
-                hurried.setattr("media.process.BEAT", 0.1)
+                hurried.setattr("media.pulse.BEAT", 0.03)
                 assert "did not answer" in (await phone.until(Dead)).cause
         await next_call_works(engine)
 
@@ -209,14 +209,28 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
 
 
 def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("media.process.BEAT", 0.3)
+    monkeypatch.setattr("media.pulse.BEAT", 0.1)
 
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (_, channel):
             before = worker_of_this_process()
-            time.sleep(0.3 * (PATIENCE + 1))
+            time.sleep(0.1 * (PATIENCE + 1))
             await channel.stats()
             assert worker_of_this_process() == before
+
+    with_engine(scenario)
+
+
+def test_a_gateway_that_is_always_late_knows_it():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine):
+            while engine.delay < 0.1:
+                time.sleep(0.4)
+                await asyncio.sleep(0.01)
+            assert engine.processes[0].delay == engine.delay
+            async with asyncio.timeout(20):
+                while engine.delay >= 0.1:
+                    await asyncio.sleep(0.1)
 
     with_engine(scenario)
 

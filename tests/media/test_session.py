@@ -235,6 +235,19 @@ def test_ten_thousand_spoofed_packets_a_second_divert_nothing():
     assert heard == 300
 
 
+def test_during_set_up_strangers_with_steady_streams_are_still_too_fast_for_a_caller():
+    """Three of them, 10,000 packets a second in flawless order, before the caller has said anything."""
+    session, sent = connected(), dict.fromkeys([("203.0.113.9", 1000 + at) for at in range(3)], 0)
+    for number in range(250):
+        now = 1.0 + number * 0.02
+        for stranger in sent:
+            for _ in range(67):
+                assert session.receive(packet(sent[stranger], ssrc=stranger[1]), stranger, now) == (b"", None)
+                sent[stranger] += 1
+        assert session.remote == SDP
+    assert hear(session, range(20), start=6.0) == 20
+
+
 def test_packets_of_a_port_scan_do_not_keep_a_caller_behind_a_nat_out():
     session = connected()
     for at in range(CANDIDATES * 2):

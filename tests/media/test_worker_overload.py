@@ -1,5 +1,6 @@
 """A media process that has more to send than time: it is late, but it hears and answers."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -8,10 +9,12 @@ from dataclasses import asdict
 import pytest
 
 from media import wire
+from media.g711 import SILENCE
 from media.schedule import TICK
 from media.tap import TapOptions
 from media.wire import Kind, Message
 from media.worker import Worker
+from media.worker_channel import Channel
 
 
 def test_a_process_that_never_catches_up_still_takes_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +39,34 @@ def test_a_process_that_never_catches_up_still_takes_orders(monkeypatch: pytest.
     ours.close()
     running.join(20)
     assert not running.is_alive()
+
+
+def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
+    """Each piece costs it as much as the sound: with many small ones it would never catch up."""
+    ours, theirs = socket.socketpair()
+    worker, reader = Worker(theirs), wire.Reader()
+    theirs.setblocking(False)
+    ours.setblocking(False)
+    worker._channels[1] = channel = Channel(1)
+    channel.play(Kind.ATTEND, bytes([True]))
+
+    def handed_up(frames: int) -> list[int]:
+        """Milliseconds of each piece that arrives until nothing more does."""
+        for _ in range(frames):
+            worker._hand_up(channel, SILENCE, 0.0)
+            worker._flush()
+        pieces = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                for message in reader.feed(ours.recv(1 << 20)):
+                    if message.kind == Kind.SOUND:
+                        pieces.append((len(message.body) - wire.SOUND.size) // 8)
+                worker._flush()
+        return pieces
+
+    assert handed_up(10) == [20] * 10
+    while not worker._process.behind:
+        worker._tell(Kind.LISTENED, 1, bytes(1600))
+        worker._flush()
+    assert handed_up(10) == [100] * 2
+    assert handed_up(10) == [20] * 10, "once it has caught up it hears closely again"

@@ -77,6 +77,8 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
 class Wire:
     """A channel without a network: playout alone, which tells the line what it has played."""
 
+    far_delay = 0.0
+
     def __init__(self, line: PhoneLine) -> None:
         self.playout = Playout()
         self.say, self.finish, self.stop = self.playout.say, self.playout.finish, self.playout.stop

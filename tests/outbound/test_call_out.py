@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import VariableError
+from sipgw.calls.live import Placed
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
 from sipgw.gate.rules import Dial, GateOptions, Refused
@@ -26,6 +27,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
 from tests.phone import calling
+from tests.waiting import until
 
 NUMBER = "+14155550100"
 GREETING = "Hello, this is Acme Store. Do you have a moment?"
@@ -56,6 +58,13 @@ async def ended(world: Cloud, errand: Errand) -> Ending:
         return await world.gateway.place(errand).ended()
 
 
+async def ringing(world: Cloud, told: list[Event]) -> Placed:
+    """A call that is placed and rings there."""
+    placed = world.gateway.place(Errand(NUMBER, "agent"))
+    await until(lambda: CallRinging in kinds(told))
+    return placed
+
+
 def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.play_early) as person, calling_out(tmp_path, person) as (world, told):
@@ -79,7 +88,7 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
             assert (shown.number, shown.source) == ("+14155550199", "P-Asserted-Identity")
             (record,) = await records(world.gateway)
             assert (record["called"], record["ending"]) == (NUMBER, "callee_hung_up")
-            assert world.gateway.admission.calls.total() == 0
+            assert world.gateway.admission.room.calls.total() == 0
             assert not world.gateway.calls
 
     asyncio.run(scenario())
@@ -133,14 +142,11 @@ def test_nobody_answers(tmp_path: Path) -> None:
 def test_a_ringing_call_is_cancelled_here(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
-            placed = world.gateway.place(Errand(NUMBER, "agent"))
+            placed = await ringing(world, told)
+            placed.stop("not needed any more")
             async with asyncio.timeout(20):
-                while CallRinging not in kinds(told):
-                    await asyncio.sleep(0.01)
-                placed.stop("not needed any more")
                 assert await placed.ended() == Ending("cancelled", "not needed any more")
-                while not person.ended:
-                    await asyncio.sleep(0.01)
+            await until(lambda: person.ended)
             assert person.ended[0].how == "CANCEL"
 
     asyncio.run(scenario())
@@ -175,9 +181,7 @@ def test_an_answer_that_cannot_be_used_ends_the_call(tmp_path: Path) -> None:
             assert ending.kind == "failed"
             assert "the answer cannot be used" in ending.cause
             assert CallAnswered not in kinds(told)
-            async with asyncio.timeout(20):
-                while not person.ended:
-                    await asyncio.sleep(0.01)
+            await until(lambda: person.ended)
 
     asyncio.run(scenario())
 
@@ -190,9 +194,7 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person, change=change) as (world, _):
             placed = world.gateway.place(Errand(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
-            async with asyncio.timeout(20):
-                while not world.voice.texts:
-                    await asyncio.sleep(0.02)
+            await until(lambda: world.voice.texts)
             assert world.voice.texts[0] == "Good day Ann, it is about your order."
             placed.stop()
             await placed.ended()
@@ -231,8 +233,8 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
             assert gate.asked == Dial(NUMBER, "carrier0", "agent", "campaign", consent=True)
             assert not person.legs
             assert kinds(told) == [CallBegan, CallEnded] * 2
-            world.gateway.admission.draining = True
-            with pytest.raises(NotDialled, match="stops"):
+            world.gateway.admission.room.draining = True
+            with pytest.raises(NotDialled, match="stopping"):
                 world.gateway.place(Errand(NUMBER, "agent"))
 
     asyncio.run(scenario())
@@ -243,10 +245,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
-            placed = world.gateway.place(Errand(NUMBER, "agent"))
-            async with asyncio.timeout(20):
-                while CallRinging not in kinds(told):
-                    await asyncio.sleep(0.01)
+            placed = await ringing(world, told)
             rings = person.legs[0].dialog
             assert rings is not None
             named = str(Replaces(rings.call_id, to_tag=rings.remote_tag, from_tag=rings.local_tag))
@@ -257,9 +256,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
                     await silent.call(world.target, fields, b"v=0\r\no=- 1 1 IN IP4 x\r\ns=-\r\nt=0 0\r\n")
             assert not person.ended, "it rings on"
             async with calling(world.target, lambda frame: SILENCE, fields) as colleague:
-                async with asyncio.timeout(20):
-                    while sound_of(GREETING).strip(b"\xff") not in colleague.heard():
-                        await asyncio.sleep(0.02)
+                await until(lambda: sound_of(GREETING).strip(b"\xff") in colleague.heard())
                 assert [one.how for one in person.ended] == ["CANCEL"]
                 with pytest.raises(CallFailed, match=r"481|603"):
                     async with calling(world.target, lambda frame: SILENCE, fields):

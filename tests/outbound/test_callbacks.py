@@ -22,7 +22,7 @@ from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON, RetryOptions
 from sipgw.outbound.routes import NoRoom
 from sipgw.sip.leg import Leg
-from tests.callee import Callee, callee, rejecting
+from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
@@ -250,14 +250,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with callee(Callee.ring) as person:
-            more = f"""
-[[trunks]]
-name = "carrier"
-mode = "peer"
-networks = ["127.0.0.1/32"]
-domain = "127.0.0.1:{person.port}"
-caller_id = "+14155550199"
-{GATE}"""
+            more = carrier_lines(person.port) + GATE
             await plan(person.port)
 
             def killed() -> None:

@@ -19,7 +19,7 @@ from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.trunks.trunks import TrunkOptions
-from tests.callee import Callee, callee
+from tests.callee import Callee, callee, carrier_lines
 from tests.interop.served import CONFIG, GATE, free_port
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import dialler
@@ -154,18 +154,9 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
 
 
 def configured(folder: Path, port: int) -> None:
-    more = f"""
-[[trunks]]
-name = "carrier"
-mode = "peer"
-networks = ["127.0.0.1/32"]
-domain = "127.0.0.1:{port}"
-caller_id = "+14155550199"
-calls_per_second = 20
-"""
     text = CONFIG.format(
         ears="local", model="local", voice="local", port=free_port(), first=32000, last=32398,
-        database=folder / "gateway.db", more=more,
+        database=folder / "gateway.db", more=carrier_lines(port),
     )  # fmt: skip
     text = text.replace("[agent]", '[agent]\nvariables = ["name"]\noutbound_greeting = "Hello {{name}}."')
     (folder / "sipgw.toml").write_text(text + GATE)

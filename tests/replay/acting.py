@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.ears import Onset, Transcript
 from agent.model import Message, Piece
-from agent.turns import State
+from agent.turn_table import State
 from agent.ulaw import from_linear
 from media import rtp
 from media.dtmf import KEYS

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent.turns import TABLE, Decision
+from agent.turn_table import TABLE, Decision
 from sipgw.cli.main import app
 from sipgw.replay.bundle import Bundle, BundleError, read_bundle
 from sipgw.replay.difference import differences
@@ -261,7 +261,8 @@ def test_a_frame_that_cannot_be_played_is_told_with_its_line(tmp_path: Path, fra
 
 def test_what_is_no_bundle_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.call.zip").write_bytes(b"no zip")
-    assert run(str(tmp_path / "a.call.zip")).exit_code == 2
+    done = run(str(tmp_path / "a.call.zip"))
+    assert done.exit_code == 2 and len(done.output.splitlines()) == 1
     assert run(str(tmp_path / "nowhere.call.zip")).exit_code == 2
     (tmp_path / "empty").mkdir()
     assert "there is no *.call.zip in this folder" in run(str(tmp_path / "empty")).output

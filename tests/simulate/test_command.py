@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from sipgw.caller import Call
 from sipgw.cli.main import app
+from sipgw.simulate import command
 from sipgw.simulate.relay import NetworkRelay
 from sipgw.simulate.run import simulate
-from sipgw.simulate.scenario import NetworkOptions, Scenario, Step
+from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, Step
+from sipgw.simulate.verdict import Turn, Verdict
 from tests.cloud import cloud
 from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import Said
@@ -91,12 +94,14 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["nowhere.toml"], "cannot read nowhere.toml"),
+        (["-c", "nowhere.toml"], "cannot read nowhere.toml"),
         (["--loss", "much"], "no part like 3%"),
         (["--jitter", "2 fortnights"], "no duration like 40ms"),
         (["--provider-down", "cat"], "ears, model or voice"),
         (["--loss", "100%"], "loss and reorder must be"),
         (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
-        (["--target", "mailto:x"], "error"),
+        (["--target", "mailto:x"], "mailto:x is not a SIP address"),
+        (["--wav", "nowhere/x.wav"], "nowhere/x.wav cannot be written"),
     ],
 )
 def test_bad_input_has_exit_status_2(
@@ -108,6 +113,33 @@ def test_bad_input_has_exit_status_2(
     assert says in " ".join(ran.output.split()).replace("│ ", "")
 
 
+def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[Scenario] = []
+
+    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[Verdict, Call]:
+        played.append(scenario)
+        turns = (Turn("said 'hi'", 3.5, 1.2, 0.15, ""), Turn("pressed 1", 8.0, None, None, "no answer came"))
+        return Verdict(0.1, 0.2, turns, ((7.0, 0.9),), 3, 97, 0, "nobody spoke"), Call()
+
+    monkeypatch.setattr(command, "simulate", play)
+    network = "--loss 3% --burst 4 --jitter 40ms --reorder 1% --delay 0.1 --nat-rebind 15s"
+    faults = "--stt-stall 2s --llm-slow 3s --tts-drop 30% --provider-down voice --seed 5"
+    ran = runner.invoke(app, ["simulate", *network.split(), *faults.split()])
+    assert ran.exit_code == 1
+    for told in (
+        "set up in 100 ms, greeted 200 ms after the answer",
+        "said 'hi': answered after 1200 ms, agent silent after 150 ms",
+        "pressed 1: no answer  broken: no answer came",
+        "gaps in replies: 900 ms at 7.0 s",
+        "97 received, 3 lost or late of 100",
+        "1 broken",
+    ):
+        assert told in ran.output
+    assert played[0].network == NetworkOptions(0.03, 4, 0.04, 0.01, 0.1, 15)
+    assert played[0].providers == ProviderOptions(stt_stall=2, llm_slow=3, tts_drop=0.3, down="voice")
+    assert played[0].seed == 5
+
+
 def test_a_host_that_does_not_answer_is_one_line_and_status_2(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as closed:
         closed.bind(("127.0.0.1", 0))
@@ -117,5 +149,6 @@ def test_a_host_that_does_not_answer_is_one_line_and_status_2(tmp_path: Path) ->
         ran = runner.invoke(app, ["simulate", str(tmp_path / "x.toml"), "--target", target, "--json"])
     assert ran.exit_code == 2
     assert len(ran.output.strip().splitlines()) == 1
+    assert target in ran.output
     with pytest.raises(json.JSONDecodeError):
         json.loads(ran.output)

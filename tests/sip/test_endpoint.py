@@ -1,6 +1,7 @@
 """The endpoint on real sockets of the loopback: UDP and TCP, strangers, faults of the application, closing."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
@@ -48,6 +49,16 @@ def pick_up(leg: Leg) -> None:
     leg.answer(ANSWER)
 
 
+def taking(taken: list[Leg]) -> Callable[[Leg], None]:
+    """Picks up, and keeps each leg in `taken`."""
+
+    def take(leg: Leg) -> None:
+        taken.append(leg)
+        pick_up(leg)
+
+    return take
+
+
 async def last(leg: Leg) -> Ended:
     async for event in leg.events():
         if isinstance(event, Ended):
@@ -60,11 +71,7 @@ def test_a_call_over_the_network(transport: str) -> None:
     async def call() -> None:
         taken: list[Leg] = []
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
-        async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+        async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
             target = Uri.parse(f"sip:agent@127.0.0.1:{agent.port};transport={transport}")
             leg, answer = await phone.invite(target, "<sip:me@127.0.0.1>", OFFER)
             assert answer == ANSWER
@@ -290,11 +297,7 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
     async def call() -> None:
         taken: list[Leg] = []
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
-        async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+        async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
             leg, _ = await phone.invite(Uri.parse(f"sip:agent@127.0.0.1:{agent.port}"), "<sip:me@127.0.0.1>", OFFER)
             for _ in range(3 * EVENTS_KEPT):
                 taken[0]._usage.tell(KeyPressed("1", 0.1))
@@ -330,7 +333,7 @@ def test_options_that_cannot_be_are_refused(wrong: dict, says: str) -> None:
 def test_packets_are_marked_for_routers() -> None:
     async def look() -> None:
         async with Endpoint(EndpointOptions("::", 0, dscp=40), pick_up, admit_all) as endpoint:
-            sockets = [one._transport.get_extra_info("socket") for one in endpoint._transports._udp.values()]
+            sockets = [one._socket for one in endpoint._transports._udp.values()]
             marks = [
                 one.getsockopt(socket.IPPROTO_IP, socket.IP_TOS)
                 if one.family == socket.AF_INET
@@ -340,3 +343,26 @@ def test_packets_are_marked_for_routers() -> None:
             assert marks == [40 << 2, 40 << 2]
 
     run(look)
+
+
+def test_datagrams_that_wait_are_read_in_one_turn_of_the_loop() -> None:
+    """A loop that is slow has few turns: with one datagram in each, calls would wait for minutes."""
+
+    async def ask() -> None:
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+                phone.bind(("127.0.0.1", 0))
+                asked = OPTIONS.replace(b"TCP", b"UDP").replace(b":9;", b":%d;" % phone.getsockname()[1])
+                for number in range(30):
+                    one = asked.replace(b"bK1", b"bK%d" % number).replace(b"Call-ID: x", b"Call-ID: %d" % number)
+                    phone.sendto(one, ("127.0.0.1", endpoint.port))
+                for _ in range(2):  # the loop sees that something is there, then it reads
+                    await asyncio.sleep(0)
+                phone.setblocking(False)
+                answered = 0
+                with contextlib.suppress(BlockingIOError):
+                    while phone.recv(65535).startswith(b"SIP/2.0 200 "):
+                        answered += 1
+                assert answered == 30
+
+    run(ask)

@@ -15,6 +15,7 @@ from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
+from tests.waiting import until
 
 OFFER = make_offer(LocalMedia("127.0.0.1", 6000))
 
@@ -57,12 +58,6 @@ async def side(
 
 def picks_up(leg: Leg) -> None:
     leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 6002)).sdp)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from sipgw.sip.sdp import Sdp
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
-from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run
+from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run, taking
 from tests.sip.wire import ANSWER, OFFER
 
 LOCAL6 = EndpointOptions("::1", 0)
@@ -29,12 +29,8 @@ def test_a_call_over_ipv6(transport: str, tmp_path: Path) -> None:
     async def call() -> None:
         taken: list[Leg] = []
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
         async with (
-            Endpoint(options, take, admit_all, seen.append) as agent,
+            Endpoint(options, taking(taken), admit_all, seen.append) as agent,
             Endpoint(options, pick_up, admit_all) as phone,
         ):
             port = agent.tls_port if transport == "tls" else agent.port

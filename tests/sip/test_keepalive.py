@@ -12,6 +12,7 @@ from sipgw.sip.registration import Registration, RegistrationOptions, Registrati
 from sipgw.sip.streams import Stream
 from sipgw.sip.uri import Uri
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up, run
+from tests.waiting import until
 
 
 class Registrar(asyncio.Protocol):
@@ -54,11 +55,6 @@ async def registered(endpoint: Endpoint, book: Book, pongs: int) -> tuple[asynci
     registration = endpoint.register(RegistrationOptions(Uri.parse(f"sip:127.0.0.1:{port};transport=tcp"), "agent"))
     await until(lambda: registration.state is RegistrationState.REGISTERED)
     return server, registration
-
-
-async def until(condition) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.uri import Uri
-from tests.sip.test_endpoint import LOCAL, admit_all, last, pick_up, run
+from tests.sip.test_endpoint import LOCAL, admit_all, last, pick_up, run, taking
 from tests.sip.wire import OFFER
 
 CALL = """{method} sip:agent@127.0.0.1 SIP/2.0
@@ -45,13 +45,9 @@ def test_a_bye_that_dies_with_its_connection_is_sent_again_over_a_new_one() -> N
             kept = [line for line in lines if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
             writer.write("\r\n".join(("SIP/2.0 200 OK", *kept, "Content-Length: 0", "", "")).encode())
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
         server = await asyncio.start_server(listening, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with server, Endpoint(LOCAL, take, admit_all) as agent:
+        async with server, Endpoint(LOCAL, taking(taken), admit_all) as agent:
             reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
             writer.write(CALL.format(method="INVITE", port=port, tag="").replace("\n", "\r\n").encode())
             tag = (await head(reader, "SIP/2.0 200")).partition("To: ")[2].partition(";tag=")[2].partition("\r")[0]
@@ -70,11 +66,7 @@ def test_a_bye_whose_connection_is_gone_goes_over_a_new_one_to_where_the_contact
     async def call() -> None:
         taken: list[Leg] = []
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
-        async with Endpoint(LOCAL, take, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+        async with Endpoint(LOCAL, taking(taken), admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
             target = Uri.parse(f"sip:agent@127.0.0.1:{agent.port};transport=tcp")
             leg, _ = await phone.invite(target, "<sip:me@127.0.0.1>", OFFER)
             while taken[0].phase is not Phase.CONFIRMED:

@@ -13,7 +13,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
-from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run
+from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run, taking
 from tests.sip.wire import ANSWER, OFFER
 
 ME = "<sip:me@127.0.0.1>"
@@ -38,12 +38,8 @@ def test_a_call_over_tls_and_its_bye_over_the_same_connection(authority: Authori
     async def call() -> None:
         taken: list[Leg] = []
 
-        def take(leg: Leg) -> None:
-            taken.append(leg)
-            pick_up(leg)
-
         async with (
-            Endpoint(listening(authority.server()), take, admit_all) as agent,
+            Endpoint(listening(authority.server()), taking(taken), admit_all) as agent,
             Endpoint(listening(authority.client()), pick_up, admit_all) as phone,
         ):
             leg, answer = await phone.invite(at(agent, host, scheme), ME, OFFER)

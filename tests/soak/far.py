@@ -34,7 +34,7 @@ class Line:
         self.sent = 0
         self.ssrc = 0
         self.last: rtp.Packet | None = None
-        self.counts = {"received": 0, "lost": 0, "doubled": 0, "misnumbered": 0, "streams": 0}
+        self.counts = {"received": 0, "lost": 0, "doubled": 0, "jumped": 0, "misnumbered": 0, "streams": 0}
 
     def begin(self, port: int) -> None:
         """Call, or hang up with port 0."""
@@ -68,7 +68,11 @@ class Line:
         steps = rtp.signed(packet.sequence - last.sequence, 16)
         self.counts["lost"] += max(0, steps - 1)
         self.counts["doubled"] += steps <= 0
-        self.counts["misnumbered"] += rtp.signed(packet.timestamp - last.timestamp, 32) != steps * FRAME
+        jump, rest = divmod(rtp.signed(packet.timestamp - last.timestamp, 32) - steps * FRAME, FRAME)
+        if jump >= 0 and not rest:
+            self.counts["jumped"] += jump  # slots in which nothing was sent, as the timestamp says
+        else:
+            self.counts["misnumbered"] += 1
 
 
 class Orders:

@@ -5,8 +5,10 @@ import contextlib
 import importlib
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,6 +18,7 @@ from sqlalchemy import create_engine
 from sipgw import migrations
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
+from sipgw.store.engine import _prepare
 
 FIRST = Path(__file__).parents[1] / "data" / "store" / "first-release.db"
 """Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
@@ -123,6 +126,20 @@ def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
             assert await store.calls(CallFilter()) == []
 
     asyncio.run(run())
+
+
+def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
+    """SQLite refuses some of them at once; without another try one of sixteen gateways did not start."""
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(100):
+            path, together = str(tmp_path / f"{number}.db"), Barrier(4)
+
+            def make(path: str = path, together: Barrier = together) -> None:
+                together.wait(20)
+                _prepare(path)
+
+            for made in [threads.submit(make) for _ in range(4)]:
+                made.result(20)
 
 
 def test_the_newest_schema_is_what_the_modules_declare() -> None:

@@ -45,7 +45,7 @@ def made() -> Metrics:
     return Metrics(
         lambda: [Trunk()],
         lambda agent, part: f"{part} of {agent}",
-        lambda: [ProcessState(1, os.getpid(), 2), ProcessState(2, 0, 0)],
+        lambda: [ProcessState(1, os.getpid(), 2, 0.01), ProcessState(2, 0, 0, 0.0)],
     )
 
 
@@ -128,10 +128,11 @@ def test_trunks_and_processes_are_asked_when_prometheus_asks() -> None:
     assert value(metrics, "sipgw_media_process_resident_memory_bytes", process="1") > 1e6
     assert [value(metrics, "sipgw_media_process_up", process=number) for number in "12"] == [1, 0]
     assert [value(metrics, "sipgw_media_process_calls", process=number) for number in "12"] == [2, 0]
+    assert value(metrics, "sipgw_media_process_delay_seconds", process="1") == 0.01
 
 
 def test_an_empty_gateway_and_a_dead_media_process_have_metrics_too() -> None:
-    metrics = Metrics(list, media=lambda: [ProcessState(1, 2**22 + 1, 0)])
+    metrics = Metrics(list, media=lambda: [ProcessState(1, 2**22 + 1, 0, 0.0)])
     assert b"sipgw_build_info" in metrics.text()
     metrics.watch(CallEnded("never began", NOW, Ending("failed", ""), {}))
     assert b'ending="failed"' not in metrics.text()

@@ -28,6 +28,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import Phone, calling
+from tests.waiting import until
 
 NUMBER = "+14155550123"
 CONNECT = "I connect you."
@@ -72,12 +73,6 @@ def heard(phone: Phone, number: Callable[[bytes], int | None], count: int = 100)
     return len(found) >= count and in_order >= 0.8 * len(found)
 
 
-async def until(done: Callable[[], object], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.02)
-
-
 def trunks(person: Callee | None, **more: object) -> tuple[TrunkOptions, ...]:
     caller = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))
     return (caller,) if person is None else (caller, person.trunk(networks=("127.0.0.3/32",), country="US", **more))
@@ -115,7 +110,7 @@ def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
     channels = sum(one.calls for one in gateway.desk.engine.processes)
-    return not (gateway.calls or +gateway.admission.calls or gateway.endpoint.agent._calls or channels)
+    return not (gateway.calls or +gateway.admission.room.calls or gateway.endpoint.agent._calls or channels)
 
 
 @pytest.mark.parametrize("first", ["the caller", "billing"])
@@ -130,7 +125,7 @@ def test_a_caller_speaks_with_a_person_until_one_of_them_hangs_up(tmp_path: Path
                     await until(lambda: heard(caller, number_of))
                     await until(lambda: heard(person.phones[0], murmured))
                     assert sound_of(CONNECT).strip(b"\xff") in caller.heard(), "the agent has said so before"
-                    assert gateway.gateway.admission.calls == {"pbx": 1, "carrier": 1}
+                    assert gateway.gateway.admission.room.calls == {"pbx": 1, "carrier": 1}
                     assert person.legs[0].request.uri.user == NUMBER
                     if first == "billing":
                         person.legs[0].hangup()
@@ -239,11 +234,11 @@ def test_a_trunk_that_is_full_takes_nobody(tmp_path: Path) -> None:
         async with callee(sound=loud) as person:
             people = [PersonOptions("billing", NUMBER, trunk="carrier")]
             async with world(tmp_path, people, trunks(person, max_calls=1)) as gateway:
-                gateway.gateway.admission.calls["carrier"] += 1
+                gateway.gateway.admission.room.calls["carrier"] += 1
                 tries = told(gateway)
                 async with calling(gateway.target, murmur) as caller:
                     await until(lambda: SORRY in caller.heard())
-                gateway.gateway.admission.calls["carrier"] -= 1
+                gateway.gateway.admission.room.calls["carrier"] -= 1
                 await until(lambda: nothing_left(gateway))
         assert person.legs == []
         assert [(one.status, one.reason) for one in tries] == [(503, "carrier: 1 calls are up")]

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from agent.steering import CannotSteer
-from agent.turns import State
+from agent.turn_table import State
 from sipgw.agents.agents import Agents
 from sipgw.calls.audience import Audience
 from sipgw.calls.live import LiveCall, Placed, row

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
-from agent.turns import State
+from agent.turn_table import State
 from sipgw.billing.cost import Cost
 from sipgw.config import parse
 from sipgw.events import CallBegan, CallReported

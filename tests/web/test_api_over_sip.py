@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,16 +17,11 @@ from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import NUMBER, calling_out
+from tests.waiting import until
 
 MINUTE = "Ann comes in a minute."
 KEYS = {"1": 1, "2": 2, "#": 11}
 """Events of RFC 4733 §3.2."""
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def pressed(person: Callee) -> list[int]:

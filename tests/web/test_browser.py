@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.turns import State
+from agent.turn_table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.web.house import Standing, live_call

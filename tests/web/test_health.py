@@ -16,7 +16,7 @@ def test_healthy_as_long_as_it_answers_ready_as_long_as_it_takes_calls(tmp_path:
             answer = await browser.get("/readyz")
             assert (answer.status_code, answer.text) == (503, "the media process is being started\n")
             house.evidence._engine = SimpleNamespace(
-                alive=True, processes=[ProcessState(1, 4711, 3), ProcessState(2, 0, 0)]
+                alive=True, processes=[ProcessState(1, 4711, 3, 0.0), ProcessState(2, 0, 0, 0.0)]
             )  # type: ignore[assignment]
             answer = await browser.get("/readyz")
             assert (answer.status_code, answer.text) == (200, "ready\nmedia process 2 is being started\n")

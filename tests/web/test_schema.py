@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
@@ -62,6 +62,8 @@ def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -
         @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         def check(case: "schemathesis.Case") -> None:
+            # An empty list is no parameter at all by the time it is sent: nothing is wrong with that request.
+            assume(mode == "positive" or [] not in (case.query or {}).values())
             case.call_and_validate(headers=headers, timeout=60)
 
         check()

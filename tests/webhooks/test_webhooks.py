@@ -23,6 +23,7 @@ from sipgw.webhooks.deliveries import Deliveries
 from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, genuine, post, signature
 from tests.fakes.http import Exchange, HttpServer
 from tests.keeping import START, a_call, at, turn
+from tests.waiting import until
 
 SECRET = "a secret of the two of us"
 TARGET = WebhookOptions("crm", "https://crm.example/calls", SECRET)
@@ -78,12 +79,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "GOODBYE", 0.5)
     monkeypatch.setattr(deliveries, "LOOK", 3600.0)
     monkeypatch.setattr(deliveries, "LONGEST_PAUSE", 300.0)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_a_call_is_told_in_order(tmp_path: Path) -> None:

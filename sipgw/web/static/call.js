@@ -37,6 +37,10 @@ function agentSaid(turn) {
     !cut && turn.interrupted && turn.heard ? html("span", { class: "faint" }, ` (heard: ${turn.heard})`) : null);
 }
 
+function thrown({ discarded = 0 }) {
+  return discarded ? `; ${discarded} ${discarded === 1 ? "reply" : "replies"} prepared and thrown away` : "";
+}
+
 function tool(run) {
   const told = `${run.name}(${JSON.stringify(run.arguments)}) → ${run.error || JSON.stringify(run.result)}  ${run.seconds.toFixed(2)} s`;
   return html("p", { class: run.error ? "tool failed" : "tool" }, told);
@@ -49,7 +53,7 @@ function turns(call) {
     const time = at(begins(turn)), total = turn.latency_ms?.total;
     const row = html("li", {}, audio ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}`, onclick: () => seek(turn) }, time) : html("span", { class: "faint" }, time),
       html("div", {}, turn.caller ? html("p", {}, html("span", { class: "who" }, "Caller"), turn.caller) : null, ...turn.tools.map(tool), turn.said ? agentSaid(turn) : null,
-        total > 0 ? html("p", { class: "faint" }, `answered after ${(total / 1000).toFixed(2)} s`) : null));
+        total > 0 ? html("p", { class: "faint" }, `answered after ${(total / 1000).toFixed(2)} s${thrown(turn)}`) : null));
     rows.push([begins(turn) - answered, row]);
     return row;
   });

@@ -4,11 +4,19 @@ import asyncio
 
 import pytest
 
+from agent.providers.cartesia import CartesiaEars
+from agent.providers.cartesia_ink import CartesiaOptions
 from agent.providers.hearing import SPELLED
 from tests.agent.providers.listening import listen, sound
 from tests.agent.providers.test_ears_languages import assemblyai, deepgram
 from tests.fakes.assemblyai import FakeAssemblyAI
+from tests.fakes.cartesia import FakeInk
 from tests.fakes.deepgram import FakeDeepgram
+
+
+def ink(fake: FakeInk, **more) -> CartesiaEars:
+    return CartesiaEars(CartesiaOptions(api_key=fake.key, url=fake.url, retry_pause=0.0, silence_after=60.0, **more))
+
 
 ASKED = ("How can I help you?", "What is your order number?", "Thank you.", "Anything else?")
 
@@ -28,7 +36,9 @@ def told(fake, make, said=ASKED, **more) -> list:
 
     asyncio.run(run())
     assert len(fake.sessions) == 1, "nothing was refused"
-    return [message for message in fake.sessions[0].messages if message["type"] not in ("Terminate", "CloseStream")]
+    return [
+        message for message in fake.sessions[0].messages if message["type"] not in ("Terminate", "CloseStream", "close")
+    ]
 
 
 @pytest.mark.parametrize(("model", "usual"), [("u3-rt-pro", (100, 1000)), ("universal-streaming-english", (400, 1280))])
@@ -51,6 +61,12 @@ def test_flux_must_be_surer_that_the_turn_is_over() -> None:
     raised, restored = told(FakeDeepgram(), deepgram, keyterms=("Sipgw",))
     assert raised == {"type": "Configure", "thresholds": {"eot_threshold": 0.85}, "keyterms": ["Sipgw", *SPELLED]}
     assert restored == {"type": "Configure", "thresholds": {"eot_threshold": 0.7}, "keyterms": ["Sipgw"]}
+
+
+def test_ink_must_be_surer_that_the_turn_is_over() -> None:
+    raised, restored = told(FakeInk(), ink)
+    assert raised == {"type": "config", "turn": {"end_threshold": 0.1}}
+    assert restored == {"type": "config", "turn": {"end_threshold": 0.2}}
 
 
 def test_what_is_asked_for_in_another_language_is_noticed() -> None:

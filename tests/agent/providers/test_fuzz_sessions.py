@@ -14,6 +14,8 @@ from agent.providers.cartesia_ink import CartesiaOptions, InkSession
 from agent.providers.cartesia_sonic import CartesiaVoiceOptions, SonicSession
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
 from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.realtime_session import RealtimeOptions, RealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
 
@@ -26,6 +28,7 @@ SESSIONS = {
     "aura": lambda: AuraSession(DeepgramVoiceOptions()),
     "sonic": lambda: SonicSession(CartesiaVoiceOptions()),
     "assemblyai voice": lambda: AssemblyAIVoiceSession(AssemblyAIVoiceOptions()),
+    "elevenlabs": lambda: ElevenLabsSession(ElevenLabsOptions()),
     "realtime": lambda: RealtimeSession(RealtimeOptions(), Brief("x", "y")),
     "voice agent": lambda: VoiceAgentSession(VoiceAgentOptions(), Brief("x", "y")),
 }
@@ -44,6 +47,7 @@ NAMES = (
     *("audio_window_start", "audio_window_end", "error_code", "error", "code", "message", "status_code", "context_id"),
     *("data", "audio", "flush_id", "item", "item_id", "delta", "response", "status", "status_details", "call_id"),
     *("name", "arguments", "reply_id", "end_ms", "audio_start_ms", "session_id", "confidence", "utterance"),
+    *("contextId", "isFinal"),
 )
 scalars = st.one_of(
     st.none(),
@@ -51,7 +55,7 @@ scalars = st.one_of(
     st.integers(-10, 10_000),
     st.just(10**400),
     st.floats(),
-    st.sampled_from(["", "s1", "AAAA", "%%%", "Łódź", "message", "function_call", "completed", "EndOfTurn"]),
+    st.sampled_from(["", "s1", "c1", "AAAA", "%%%", "Łódź", "message", "function_call", "completed", "EndOfTurn"]),
 )
 values = st.recursive(
     scalars,

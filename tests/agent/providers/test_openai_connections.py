@@ -1,33 +1,14 @@
 """Connections to an OpenAI-compatible model: used again, opened in advance, given up when not at their end."""
 
-import asyncio
+import subprocess
+import sys
 
 import pytest
 
 from agent.errors import ProviderError
 from agent.model import Text, Usage
-from agent.providers.openai_chat import OpenAIModel
-from agent.providers.openai_client import OpenAIOptions
-from agent.providers.openai_responses import ResponsesModel
-from tests.fakes.openai import FakeOpenAI, Reply
-from tests.fakes.responses import FakeResponses
-
-KEY = "sk-test-key"
-ASK = [{"role": "user", "content": "Where is my order?"}]
-both = pytest.mark.parametrize(("kind", "server"), [(OpenAIModel, FakeOpenAI), (ResponsesModel, FakeResponses)])
-
-
-def thinking(kind, server, scenario, *replies: Reply):
-    async def run():
-        async with server(replies, key=KEY) as fake:
-            model = kind(OpenAIOptions(api_key=KEY, base_url=fake.base_url))
-            try:
-                async with asyncio.timeout(10):
-                    return await scenario(model, fake)
-            finally:
-                await model.close()
-
-    return asyncio.run(run())
+from tests.agent.providers.replying import ASK, KEY, both
+from tests.fakes.openai import Reply
 
 
 async def reply(model) -> list:
@@ -35,30 +16,28 @@ async def reply(model) -> list:
 
 
 @both
-def test_one_connection_does_for_a_reply_after_the_other(kind, server):
+def test_one_connection_does_for_a_reply_after_the_other(kind):
     async def scenario(model, fake):
         for _ in range(3):
             await reply(model)
         return fake.connections, len(fake.requests)
 
-    assert thinking(kind, server, scenario, Reply(["It is on its way."])) == (1, 3)
+    assert kind.thinking(scenario, Reply(["It is on its way."])) == (1, 3)
 
 
-@pytest.mark.parametrize(
-    ("kind", "server", "events"), [(OpenAIModel, FakeOpenAI, 5), (ResponsesModel, FakeResponses, 8)]
-)
-def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection(kind, server, events):
+@both
+def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection(kind):
     async def scenario(model, fake):
         return await reply(model), await reply(model), fake.connections
 
-    replies = (Reply(["Hi."], stall_after=events), Reply(["Hi."]))
-    first, second, connections = thinking(kind, server, scenario, *replies)
+    replies = (Reply(["Hi."], stall_after=kind.whole), Reply(["Hi."]))
+    first, second, connections = kind.thinking(scenario, *replies)
     assert first == second == [Text("Hi."), Usage(11, 7)]
     assert connections == 2, "one that is not at its end cannot be used again"
 
 
 @both
-def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(kind, server):
+def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(kind):
     async def scenario(model, fake):
         model.warm()
         await model._client._warming
@@ -67,13 +46,13 @@ def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(ki
         model.warm()
         return fake.connections, [exchange.method for exchange in fake.exchanges], fake.exchanges[0].headers
 
-    connections, methods, headers = thinking(kind, server, scenario, Reply(["Hi."]))
+    connections, methods, headers = kind.thinking(scenario, Reply(["Hi."]))
     assert (connections, methods) == (1, ["GET", "POST"])
     assert KEY not in str(headers)
 
 
 @both
-def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind, server):
+def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind):
     async def scenario(model, fake):
         await fake.__aexit__()
         model.warm()
@@ -82,4 +61,25 @@ def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind, server
             await reply(model)
         await fake.__aenter__()
 
-    thinking(kind, server, scenario)
+    kind.thinking(scenario)
+
+
+FIRST_REPLY = """
+import asyncio, sys
+from tests.agent.providers.replying import {kind}, ASK
+from tests.fakes.openai import Reply
+
+async def scenario(model, fake):
+    before = set(sys.modules)
+    words = [piece async for piece in model.reply(ASK, [])]
+    print(len(words), [name for name in set(sys.modules) - before if name.startswith("openai")])
+
+{kind}.thinking(scenario, Reply(["Hi."]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["CHAT", "RESPONSES"])
+def test_the_sdk_is_loaded_before_the_first_call_and_not_in_it(kind):
+    program = [sys.executable, "-c", FIRST_REPLY.format(kind=kind)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "2 []\n"

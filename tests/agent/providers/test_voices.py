@@ -1,122 +1,32 @@
-"""Every voice but ElevenLabs' against a server as strict as the real one: what all have to do."""
+"""Every voice against a server as strict as the real one: what all have to do."""
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import pytest
 
-from agent import ulaw
 from agent.errors import ProviderError
 from agent.providers import socket_voice
-from agent.providers.assemblyai_speak import AssemblyAIVoiceOptions
-from agent.providers.cartesia_sonic import CartesiaVoiceOptions
 from agent.providers.deepgram_speak import AuraSession, DeepgramVoiceOptions
-from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.providers.openai_speak import OpenAIVoiceOptions
 from agent.providers.polly import PollyOptions
 from agent.providers.speaking import parts_of
-from agent.providers.voices import (
-    AssemblyAIVoice,
-    CartesiaVoice,
-    DeepgramVoice,
-    ElevenLabsDialogueVoice,
-    OpenAIVoice,
-    PollyVoice,
-)
-from agent.resample import Decimator
-from tests.fakes.assemblyai_voice import FakeAssemblyAIVoice
-from tests.fakes.aura import FakeAura
-from tests.fakes.cartesia import FakeSonic
-from tests.fakes.elevenlabs import VoiceFaults, sound_of
-from tests.fakes.speech_http import FakeDialogue, FakeOpenAISpeech, FakePolly
-
-KEY = "the-key"
-
-
-@dataclass(frozen=True)
-class Kind:
-    name: str
-    fake: Callable[..., Any]
-    voice: Callable[..., Any]
-    options: Callable[..., Any]
-    refusal: tuple[str, str]
-    """An error of the server that will not pass, and a word of what it becomes."""
-    sound: Callable[[str], bytes] = sound_of
-    """What the caller is to hear."""
-    address: str = "url"
-
-
-AURA = Kind("aura", FakeAura, DeepgramVoice, DeepgramVoiceOptions, ("DATA-0000", "refused a message"))
-SONIC = Kind("sonic", FakeSonic, CartesiaVoice, CartesiaVoiceOptions, ("quota_exceeded", "credits"))
-ASSEMBLYAI = Kind(
-    "assemblyai", FakeAssemblyAIVoice, AssemblyAIVoice, AssemblyAIVoiceOptions, ("voice_gone", "no longer has")
-)
-
-
-def filtered(text: str) -> bytes:
-    """What is left of the 24 kHz sound of OpenAI's fake, in one piece."""
-    decimator = Decimator(3)
-    return ulaw.from_linear(decimator.feed(FakeOpenAISpeech().sound(text)) + decimator.finish())
-
-
-OPENAI = Kind("openai", FakeOpenAISpeech, OpenAIVoice, OpenAIVoiceOptions, ("x", "refused the API key"), filtered)
-POLLY = Kind(
-    "polly", FakePolly, PollyVoice, partial(PollyOptions, secret_key="secret"), ("x", "refused the API key")
+from tests.agent.providers.voicing import (
+    ASSEMBLYAI,
+    AURA,
+    DIALOGUE,
+    KEY,
+    OPENAI,
+    POLLY,
+    SOCKETS,
+    SONIC,
+    but_elevenlabs,
+    every,
+    failure,
+    said,
+    speaking,
 )  # fmt: skip
-DIALOGUE = Kind(
-    "dialogue",
-    FakeDialogue,
-    ElevenLabsDialogueVoice,
-    partial(ElevenLabsOptions, model_id="eleven_v3"),
-    ("quota_exceeded", "quota"),
-    address="base_url",
-)
-KINDS = [AURA, SONIC, ASSEMBLYAI, OPENAI, POLLY, DIALOGUE]
-SOCKETS = [AURA, SONIC, ASSEMBLYAI]
-every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-
-
-def speaking(kind: Kind, scenario, faults: VoiceFaults | None = None, fake_options=None, **more):
-    """Run `scenario(voice, fake)` with an open voice."""
-
-    async def run():
-        async with kind.fake(faults, key=KEY, **(fake_options or {})) as fake:
-            voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: fake.url, **more}))
-            try:
-                await voice.open()
-                async with asyncio.timeout(10):
-                    return await scenario(voice, fake)
-            finally:
-                await voice.close()
-                await voice.close()
-
-    return asyncio.run(run())
-
-
-async def said(voice, text: str) -> bytes:
-    return b"".join([ulaw async for ulaw in voice.speak(text)])
-
-
-def failure(kind: Kind, faults: VoiceFaults | None, key: str = KEY, **more) -> ProviderError:
-    """The error of `open` or of the first sentence."""
-
-    async def run():
-        async with kind.fake(faults, key=key) as fake:
-            voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: fake.url, **more}))
-            with pytest.raises(ProviderError) as caught:
-                await voice.open()
-                await said(voice, "Hello there.")
-            await voice.close()
-            return caught.value
-
-    error = asyncio.run(run())
-    assert KEY not in f"{error} {error!r} {error.__cause__}"
-    return error
+from tests.fakes.elevenlabs import VoiceFaults, sound_of
 
 
 @every
@@ -129,6 +39,17 @@ def test_sound_passes_through_unchanged_sentence_by_sentence(kind):
         return heard
 
     assert speaking(kind, scenario) == [kind.sound(text) for text in texts]
+
+
+@pytest.mark.parametrize("kind", SOCKETS, ids=lambda kind: kind.name)
+def test_a_connection_that_dies_between_sentences_is_there_again_before_the_next(kind):
+    async def scenario(voice, fake):
+        await said(voice, "One.")
+        fake.sessions[0].cut()
+        await fake.until(lambda: len(fake.sessions) == 2)
+        return await said(voice, "Two."), len(fake.sessions)
+
+    assert speaking(kind, scenario) == (kind.sound("Two."), 2)
 
 
 @every
@@ -150,7 +71,7 @@ def test_nothing_is_said_for_nothing(kind):
     speaking(kind, scenario)
 
 
-@every
+@but_elevenlabs
 def test_no_stale_sound_after_a_sentence_was_broken_off(kind):
     async def scenario(voice, fake):
         async with aclosing(voice.speak("One two three four five.")) as pieces:
@@ -162,7 +83,7 @@ def test_no_stale_sound_after_a_sentence_was_broken_off(kind):
     assert speaking(kind, scenario, VoiceFaults(hold_after=2)) == kind.sound("Sorry, go on.")
 
 
-@every
+@but_elevenlabs
 def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_one(kind):
     async def scenario(voice, fake):
         heard = await said(voice, "Hello there.")
@@ -183,7 +104,7 @@ def test_a_break_in_a_sentence_is_an_error_and_the_next_sentence_goes_well(kind)
     assert speaking(kind, scenario, VoiceFaults(cut_after=3)) == kind.sound("Once more.")
 
 
-@every
+@but_elevenlabs
 def test_a_sentence_whose_end_is_not_told_is_an_error(kind):
     assert failure(kind, VoiceFaults(cut_at_end=True)).temporary
 
@@ -216,7 +137,7 @@ def test_a_sentence_without_sound_is_an_error(kind):
     assert "no sound" in failure(kind, VoiceFaults(no_sound=True)).problem
 
 
-@every
+@but_elevenlabs
 def test_sound_that_makes_no_sense_is_an_error(kind):
     assert failure(kind, VoiceFaults(nonsense=True), first_sound_limit=0.5, gap_limit=0.5).temporary
 
@@ -228,7 +149,7 @@ def test_a_wrong_key(kind):
     assert "API key" in error.problem
 
 
-@every
+@but_elevenlabs
 def test_the_service_says_why_it_refuses(kind):
     code, words = kind.refusal
     error = failure(kind, VoiceFaults(error=(code, f"see {KEY}")))
@@ -236,7 +157,7 @@ def test_the_service_says_why_it_refuses(kind):
     assert not error.temporary
 
 
-@every
+@but_elevenlabs
 def test_a_rate_limit_says_how_long_to_wait(kind):
     error = failure(kind, VoiceFaults(refuse_status=429))
     assert error.temporary

@@ -1,0 +1,72 @@
+"""What is said to the caller, utterance by utterance: which have begun, how far they are played, what was heard."""
+
+import asyncio
+
+from agent.history import Sentence
+from agent.line import SAMPLE_RATE, Finished, Heard, Line
+
+
+class Utterances:
+    """Everything that is said in one call, one after the other; each is an utterance of the line."""
+
+    def __init__(self, line: Line) -> None:
+        self.sentences: dict[int, Sentence] = {}
+        """Every utterance so far, by number."""
+        self.next = 1
+        """The number of the next utterance."""
+        self._line = line
+        self._finished = 0
+        self._silent = asyncio.Event()
+        self._silent.set()
+        self._ends_at = 0.0
+
+    def begin(self, text: str) -> Sentence:
+        """A new sentence, not yet spoken."""
+        sentence = Sentence(self.next, text)
+        self.sentences[self.next] = sentence
+        self.next += 1
+        self._silent.clear()
+        return sentence
+
+    @property
+    def left(self) -> float:
+        """Seconds of sound that are still to be played."""
+        return max(0.0, self._ends_at - asyncio.get_running_loop().time())
+
+    @property
+    def speaking(self) -> bool:
+        """Whether something begun is not played yet."""
+        return not self._silent.is_set()
+
+    def play(self, sentence: Sentence, sound: bytes) -> None:
+        """Say ready-made sound."""
+        sentence.samples = len(sound)
+        sentence.complete = True
+        self._line.say(sentence.utterance, sound)
+        self._line.finish(sentence.utterance)
+
+    def sound(self, sentence: Sentence, sound: bytes) -> None:
+        """Say the next piece of it."""
+        sentence.samples += len(sound)
+        self._ends_at = max(self._ends_at, asyncio.get_running_loop().time()) + len(sound) / SAMPLE_RATE
+        self._line.say(sentence.utterance, sound)
+
+    def finished(self, event: Finished) -> None:
+        """The line has played an utterance to its end."""
+        for utterance in range(self._finished + 1, event.utterance + 1):
+            self.sentences[utterance].played()
+        self._finished = max(self._finished, event.utterance)
+        if self._finished >= self.next - 1:
+            self._silent.set()
+
+    async def silent(self) -> None:
+        """Wait until everything begun has been played or discarded."""
+        await self._silent.wait()
+
+    def stop(self) -> Heard:
+        """Discard what is not played; tells how far it came."""
+        heard = self._line.stop()
+        self._finished = self.next - 1
+        self._ends_at = 0.0
+        self._silent.set()
+        return heard

@@ -1,0 +1,58 @@
+"""Pairs of ports of calls: where they come from, and that the next call inherits nothing of the last."""
+
+import socket
+
+import pytest
+
+from media.ports import REST, Ports, PortsExhaustedError
+
+
+def room(pairs: int) -> tuple[int, int]:
+    """A range for so many pairs, at a place where nobody else is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        first = probe.getsockname()[1] // 2 * 2 - 2 * pairs
+    return first, first + 2 * pairs - 1
+
+
+def test_a_closed_pair_rests_with_what_still_comes_before_another_call_gets_it() -> None:
+    ports, (first, last) = Ports(), room(1)
+    pair = ports.open("127.0.0.1", first, last)
+    ports.retire(pair, 10.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
+        late.sendto(b"of the old call", ("127.0.0.1", pair.port))
+    for now in (10.0, 10.0 + REST - 0.01):
+        ports.sweep(now)
+        with pytest.raises(PortsExhaustedError, match="no free pair"):
+            ports.open("127.0.0.1", first, last)
+    ports.sweep(10.0 + REST)
+    again = ports.open("127.0.0.1", first, last)
+    assert again.port == pair.port and not ports.draining
+    with pytest.raises(BlockingIOError):
+        again.rtp.recv(2000)
+    ports.retire(again, 20.0)
+    ports.sweep(20.0 + REST)
+
+
+def test_a_pair_of_which_somebody_else_has_one_port_is_passed_over_and_left_whole() -> None:
+    first, last = room(2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", first + 1))
+        ports = Ports()
+        pair = ports.open("127.0.0.1", first, last)
+        assert pair.port == first + 2
+        with pytest.raises(PortsExhaustedError):
+            ports.open("127.0.0.1", first, last)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", first))  # the even one was not kept
+        ports.retire(pair, 0.0)
+        ports.sweep(REST)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 on this machine")
+def test_pairs_of_ipv6() -> None:
+    ports, (first, last) = Ports(), room(1)
+    pair = ports.open("::1", first, last)
+    assert pair.rtp.family == pair.rtcp.family == socket.AF_INET6
+    ports.retire(pair, 0.0)
+    ports.sweep(REST)
