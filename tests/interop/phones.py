@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.interop.baresip import CONFIG as BARESIP
-from tests.interop.served import free_port
 
 LINPHONE = """\
 [sip]
-sip_port={own}
-sip_tcp_port={own}
+sip_port=-1
+sip_tcp_port=-1
 sip_tls_port=0
 default_proxy=0
 guess_hostname=1
@@ -73,6 +72,9 @@ async def running(*command: str, folder: Path) -> AsyncIterator[Program]:
         group.create_task(program.read())
         try:
             yield program
+        except BaseException as failure:
+            failure.add_note(f"{command[0]} printed:\n{program.printed[-3000:]}")
+            raise
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -84,7 +86,7 @@ async def linphone(folder: Path, port: int, user: str, password: str, transport:
     """linphonec with an account on the gateway at `port`."""
     (folder / ".local" / "share" / "linphone").mkdir(parents=True)  # it does not start without
     config = folder / "linphonerc"
-    config.write_text(LINPHONE.format(port=port, own=free_port(), user=user, password=password, transport=transport))
+    config.write_text(LINPHONE.format(port=port, user=user, password=password, transport=transport))
     async with running("linphonec", "-c", str(config), folder=folder) as program:
         yield program
 

@@ -99,10 +99,14 @@ def _turns(database: sqlite3.Connection, call: str) -> list[dict[str, Any]]:
 
 
 def free_port() -> int:
-    """A port that is free for UDP and TCP."""
-    with socket.socket() as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        return int(tcp.getsockname()[1])
+    """A port that is free for TCP and for UDP, on all addresses."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("", 0))
+            port = int(tcp.getsockname()[1])
+            with contextlib.suppress(OSError):
+                udp.bind(("", port))
+                return port
 
 
 @contextlib.contextmanager
