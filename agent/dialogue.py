@@ -190,8 +190,8 @@ class Dialogue(ABC):
             self._give(ulaw)
         for change in self._listening.hear(ulaw, at):
             self._handle(Event.ONSET if change.onset else Event.SPOKEN if change.spoken else Event.QUIET)
-        if self._listening.turns_closely():
-            self._line.attend(closely=self._listening.closely)
+        if (piece := self._listening.wants()) is not None:
+            self._line.attend(piece)
 
     def _started(self, event: Started) -> None:
         floor, sentences, utterance = self._floor, self._agent.mouth.sentences, event.utterance

@@ -34,6 +34,8 @@ RECAP = 6000
 GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
 AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
 TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
+FOLLOW = "If the caller goes on in another language that you speak, call switch_language before you answer."
+"""Nobody else notices: the session does not say in which language its caller speaks."""
 OPENING = 'Begin with exactly this: "{opening}" '
 OVERDUE = 2.3
 """Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
@@ -62,7 +64,8 @@ class DuplexConversation(Dialogue):
         """See `agent.conversation.Conversation`."""
         self._mouth = SessionMouth(line, session)
         self._session = session
-        self._speaker = role.name
+        self._playing = role.name, role.languages[0]
+        """Whom the session plays, and in which language."""
         self._handed_over = False
         """Whether the next session is that of another agent."""
         agent = Agent(
@@ -96,18 +99,26 @@ class DuplexConversation(Dialogue):
     def _brief(self) -> Brief:
         prompt, *said = self._agent.history.messages()
         recap = "\n".join(_line_of(message) for message in said)[-RECAP:]
+        told = self._told(prompt)
         if recap:
-            prompt = {"content": f"{prompt['content']}\n\nYou are in the midst of this call. Until now:\n{recap}"}
-        return Brief(prompt["content"], "" if recap else self._opening, self._agent.toolbox.schemas)
+            told = f"{told}\n\nYou are in the midst of this call. Until now:\n{recap}"
+        return Brief(told, "" if recap else self._opening, self._agent.toolbox.schemas)
+
+    def _told(self, prompt: Message) -> str:
+        """The instructions of the session."""
+        return f"{prompt['content']}\n\n{FOLLOW}" if len(self._stage.tongues.known) > 1 else prompt["content"]
 
     def _recast(self) -> None:
         super()._recast()
-        if self._stage.role.name != self._speaker:
-            self._speaker, self._handed_over = self._stage.role.name, True
-            self._session.renew(self._speaker)
+        before, self._playing = self._playing, (self._stage.role.name, self._stage.tongues.now)
+        if self._playing[0] != before[0]:
+            self._handed_over = True
+            self._session.renew(self._playing[0])
+        elif self._playing != before:
+            self._noted()
 
     def _noted(self) -> None:
-        self._session.instruct(self._agent.history.messages()[0]["content"])
+        self._session.instruct(self._told(self._agent.history.messages()[0]))
 
     def _fail(self, part: Part, error: ProviderError) -> None:
         """Whatever fails, it is the one provider: nothing can be said with it any more."""

@@ -12,6 +12,8 @@ from agent.vad import HANGOVER, Activity, VoiceActivity
 
 CLOSELY = 0.7
 """Seconds after the caller's last sound: by then most ears have ended the turn."""
+PENDING, SPEAKING, IDLE = 0.02, 0.04, 0.1
+"""Seconds of sound at a time while the caller may be beginning or ending, speaks on, and otherwise."""
 
 
 class Floor:
@@ -47,8 +49,7 @@ class Listening:
         self.activity = VoiceActivity()
         self.silent_since = 0.0
         """When the last loud sound arrived, if it has ended."""
-        self.closely = False
-        """Whether each 20 ms count: the caller speaks, or did so a moment ago, and the end of their turn is due."""
+        self._piece = IDLE
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
@@ -62,11 +63,14 @@ class Listening:
             self.silent_since = at - changes[-1].ago - HANGOVER
         return changes
 
-    def turns_closely(self) -> bool:
-        """Whether `closely` has just changed."""
-        before = self.closely
-        self.closely = self.activity.active or self._arrived - self.silent_since < CLOSELY
-        return self.closely is not before
+    def wants(self) -> float | None:
+        """In pieces of how many seconds sound is wanted from now on; None if as before. Each costs the same."""
+        before, active = self._piece, self.activity.active
+        if self.activity.pending or (not active and self._arrived - self.silent_since < CLOSELY):
+            self._piece = PENDING
+        else:
+            self._piece = SPEAKING if active else IDLE
+        return self._piece if self._piece != before else None
 
     def note(self, transcript: Transcript) -> None:
         """Remember where the last word ended."""

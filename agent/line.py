@@ -99,8 +99,8 @@ class Line(Protocol):
         """
         ...
 
-    def attend(self, *, closely: bool) -> None:
-        """Bring sound in pieces of 20 ms, since the caller is speaking, or in longer ones again, which cost less."""
+    def attend(self, piece: float) -> None:
+        """Bring sound in pieces of about so many seconds, 0.02 to 0.1: each of them costs the same."""
         ...
 
     def pause(self) -> None:

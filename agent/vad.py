@@ -62,6 +62,11 @@ class VoiceActivity:
         self._before = b""
         self._voiced = 0.0
 
+    @property
+    def pending(self) -> bool:
+        """Whether the caller may just be beginning or ending to make sound: the next windows will tell."""
+        return self._quiet > 0.0 if self.active else self._loud > 0.0
+
     def feed(self, ulaw: bytes) -> list[Activity]:
         """Take sound of any length; returns what changed."""
         seconds = WINDOW / SAMPLE_RATE

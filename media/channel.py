@@ -10,6 +10,7 @@ from media import far, wire
 from media.dtmf_send import PAUSE, TONE, check
 from media.playout import Heard
 from media.position import Position
+from media.schedule import FRAME_SECONDS
 from media.session import Format
 from media.srtp import Keys
 from media.wire import Kind, Message
@@ -165,9 +166,9 @@ class Channel:
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
 
-    def attend(self, *, closely: bool) -> None:
-        """Have `Frames` of 20 ms each, or of 100 ms again."""
-        self._order(Kind.ATTEND, bytes([closely]))
+    def attend(self, piece: float) -> None:
+        """Have `Frames` of so many seconds each, 0.02 to 0.1; at first they have 0.1."""
+        self._order(Kind.ATTEND, bytes([round(piece / FRAME_SECONDS)]))
 
     def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
         """Press `keys`, each for `tone` seconds with `pause` seconds after it; what is being said waits meanwhile.

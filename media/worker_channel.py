@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from media import relay, wire
-from media.g711 import RATE
+from media.g711 import FRAME, RATE
 from media.ports import PortPair
 from media.session import Format, Session
 from media.srtp import Keys
@@ -15,9 +15,7 @@ from media.tap import Tap
 from media.wire import Kind
 
 CHUNK = 800
-"""Bytes of sound handed up at a time (100 ms): each time costs the gateway as much as the sound itself."""
-CLOSELY = 160
-"""The same while the caller speaks: what comes after that is waited for."""
+"""Bytes of sound handed up at a time (100 ms) unless the gateway attends more closely; each time costs it as much."""
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without a packet at which the gateway is told."""
 
@@ -93,7 +91,7 @@ class Channel:
             case Kind.DIGITS:
                 self.session.digits.send(*json.loads(body))
             case Kind.ATTEND:
-                self.grain = CLOSELY if any(body) else CHUNK
+                self.grain = min(max(1, *body) * FRAME, CHUNK)
         return b""
 
     def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[bytes]:

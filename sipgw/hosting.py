@@ -18,7 +18,7 @@ from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.phrases import phrases_of
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import HandedOver, Outcome, Report, Used
-from agent.stage import CascadeRole, Role
+from agent.stage import CascadeRole
 from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
@@ -83,8 +83,7 @@ class Hosting:
         }  # fmt: skip
         if part.duplex is not None:
             session = FailoverDuplex(self._duplexes, live.agent, self.report)
-            first = self._duplex_role(live.agent)
-            live.conversation = DuplexConversation(line, session, first, cast=self._duplex_role, **common)
+            live.conversation = DuplexConversation(line, session, role, cast=self._role, **common)
         else:
             can, codes = connect is not None, config.codes
             setting = (role.persona, config.turns, config.failover, role.tools, names)
@@ -126,10 +125,6 @@ class Hosting:
             },
             collects=options.collect_digits,
         )
-
-    def _duplex_role(self, name: str) -> Role:
-        """The same for one whom a duplex plays: languages are the provider's own affair."""
-        return replace(self._role(name), languages=("en",))
 
     def _duplexes(self, name: str) -> Duplexes:
         """The providers of a duplex that plays the agent of that name. Raises `ProviderError`."""

@@ -20,7 +20,7 @@ from tests.fakes.line import FakeLine
 from tests.virtual import run
 
 STEP = 0.02
-FRAME, CHUNK = 160, 800
+FRAME = 160
 KEY = 0.2
 
 
@@ -54,7 +54,7 @@ class VirtualCaller:
                     self._line.incoming.put_nowait(Gone("the caller hung up"))
             waiting += bytes(self._sound[:FRAME]).ljust(FRAME, b"\xff")
             del self._sound[:FRAME]
-            if self._line.closely or len(waiting) >= CHUNK:
+            if len(waiting) >= round(self._line.piece * 8000):
                 self._line.incoming.put_nowait(Audio(bytes(waiting), now))
                 waiting.clear()
 

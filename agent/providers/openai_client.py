@@ -81,8 +81,8 @@ class OpenAIClient:
         self.options = options
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
-        limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_CONNECTION)
-        self._http = openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits)
+        limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
+        self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits)
         self.sdk = AsyncOpenAI(
             api_key=options.api_key or "none",
             base_url=options.base_url,
@@ -115,15 +115,15 @@ class OpenAIClient:
     async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:
         """The response to `request`, if need be without what the server refuses; `stack` closes it.
 
-        `create` is a method of the SDK. It gets what is long as its extra body: for its own parameters it looks at
-        every part of every message and tool by their type hints, which takes longer than all the rest.
+        `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
+        looks at every part of every message and tool by their type hints, which takes longer than all the rest.
         """
         while True:
             spoken = self.dialect.spoken(request)
-            body = {key: spoken.pop(key) for key in ("messages", "input", "tools") if key in spoken}
-            empty: dict[str, Any] = {key: [] for key in body if key != "tools"}
+            needed = {key: spoken[key] for key in ("model", "stream")}
+            needed |= {key: [] for key in ("messages", "input") if key in spoken}
             try:
-                return await stack.enter_async_context(create(**spoken, **empty, extra_body=body))
+                return await stack.enter_async_context(create(**needed, extra_body=spoken))
             except openai.APIStatusError as error:
                 if not self.learns(spoken, error):
                     raise
@@ -159,7 +159,9 @@ class OpenAIClient:
                 return await anext(stream, None)
         except ProviderError:
             raise
-        except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
+        except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException) as error:
+            if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
+                raise ProviderError(self.name, "connection failed") from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), error.response.headers.get("retry-after")

@@ -215,9 +215,9 @@ class PhoneLine:
         if self.keeper is not None:
             self.keeper.seclude(on)
 
-    def attend(self, *, closely: bool) -> None:
+    def attend(self, piece: float) -> None:
         """See `agent.line.Line.attend`."""
-        self._live.attend(closely=closely)
+        self._live.attend(piece)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

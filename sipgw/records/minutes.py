@@ -110,6 +110,7 @@ class Minutes:
             case TurnEnded(turn):
                 told = {name: text(going.redact(getattr(turn, name))) for name in ("caller", "said", "heard")}
                 rest = {
+                    "agent": text(turn.agent, 64), "language": text(turn.language, 16),
                     "interrupted": turn.interrupted, "discarded": turn.discarded,
                     "latency_ms": kept_json(turn.times.parts_ms()),
                 }  # fmt: skip

@@ -107,6 +107,10 @@ class TurnRecord(Base):
     """What the agent meant to say."""
     heard: Mapped[str] = mapped_column(Text, default="", server_default="")
     """What of it the caller heard."""
+    agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """Who spoke; others may have taken the call over."""
+    language: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    """ISO 639-1."""
     interrupted: Mapped[bool] = mapped_column(default=False, server_default=false())
     discarded: Mapped[int] = mapped_column(default=0, server_default="0")
     """Replies that were prepared or begun, and thrown away before anything of them was heard."""

@@ -59,6 +59,8 @@ class Turn(BaseModel):
     caller: str = ""
     said: str = Field("", description="what the agent meant to say")
     heard: str = Field("", description="what of it the caller heard")
+    agent: str = Field("", description="who spoke; others may have taken the call over")
+    language: str = Field("", description="ISO 639-1")
     interrupted: bool = False
     discarded: int = Field(0, description="replies thrown away before anything of them was heard")
     latency_ms: dict[str, int] = {}

@@ -44,6 +44,7 @@ def hold(
     collects: bool = False,
     colleagues: Mapping[str, str] | None = None,
     cast: Callable[[str], Role] | None = None,
+    languages: tuple[str, ...] = ("en",),
     **options: Any,
 ) -> Held:
     async def call() -> Held:
@@ -54,7 +55,9 @@ def hold(
         async def connect(_to: str) -> bool:
             return transfer.pop(0) if transfer else False
 
-        role = Role(persona=persona, tools=tools or (), collects=collects, colleagues=colleagues or {})
+        role = Role(
+            persona=persona, tools=tools or (), collects=collects, colleagues=colleagues or {}, languages=languages
+        )
         conversation = DuplexConversation(
             line, session, role, cast=cast, observer=reports.append,
             options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,

@@ -28,8 +28,8 @@ def waits(session: EarsSession, before: int, speech: int) -> float:
         for piece in channel.gather(frame):
             session.backlog.hear(piece)
             listening.hear(piece, at * FRAME_SECONDS)
-            if listening.turns_closely():
-                channel.play(Kind.ATTEND, bytes([listening.closely]))
+            if (wanted := listening.wants()) is not None:
+                channel.play(Kind.ATTEND, bytes([round(wanted / FRAME_SECONDS)]))
             while message := session.backlog.next_frame():
                 sent += len(message)
         if sent >= complete * FRAME:

@@ -304,19 +304,24 @@ async def hang_up_after(caller, seconds: float) -> None:
     caller.hang_up()
 
 
-def test_the_line_is_attended_to_closely_while_the_end_of_the_callers_turn_is_waited_for() -> None:
-    seen: list[tuple[str, bool]] = []
+def test_the_line_is_attended_to_closely_while_the_caller_may_be_beginning_or_ending() -> None:
+    seen: list[tuple[str, float]] = []
 
     async def plan(caller, line, ears):
         await asyncio.sleep(2)
-        seen.append(("before", line.closely))
+        seen.append(("before", line.piece))
+        await caller.sound(0.06, loud=True)
+        await asyncio.sleep(0.01)
+        seen.append(("begins", line.piece))
         await caller.sound(0.6, loud=True)
-        seen.append(("speaks", line.closely))
+        seen.append(("speaks", line.piece))
         await caller.sound(0.48, loud=False)
-        seen.append(("pauses", line.closely))
+        seen.append(("pauses", line.piece))
         await caller.sound(0.48, loud=False)
-        seen.append(("is silent", line.closely))
+        seen.append(("is silent", line.piece))
         caller.hang_up()
 
     hold(plan)
-    assert seen == [("before", False), ("speaks", True), ("pauses", True), ("is silent", False)]
+    assert seen == [
+        ("before", 0.1), ("begins", 0.02), ("speaks", 0.04), ("pauses", 0.02), ("is silent", 0.1),
+    ]  # fmt: skip

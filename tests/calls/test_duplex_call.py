@@ -11,6 +11,7 @@ import pytest
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from sipgw.agents.agents import parse_agent
+from sipgw.agents.languages import LanguageOptions
 from sipgw.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -97,6 +98,31 @@ def test_a_tool_is_used_an_interruption_is_exact_and_the_record_says_so(tmp_path
     assert record["turns"][-1]["heard"] == "Yes?"
     assert record["turns"][-1]["latency_ms"]["total"] > 0
     assert record["ending"] == "caller_hung_up"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("openai", FakeRealtime), ("assemblyai", FakeVoiceAgent)])
+def test_it_changes_the_language_when_it_is_asked_to(tmp_path: Path, name: str, kind: Any) -> None:
+    switch = Say(calls=[("c1", "switch_language", '{"language": "es"}')])
+
+    async def scenario():
+        fake = kind([ORDER], [switch, Say("Con mucho gusto.")], key="k")
+
+        def both(config: Config) -> Config:
+            return replace(
+                using(name, **{name: fake})(config), languages=(LanguageOptions("en"), LanguageOptions("es"))
+            )
+
+        async with fake, cloud(tmp_path, [], [], change=both) as world:
+            async with calling(world.target, lambda frame: SILENCE):
+                await asyncio.sleep(8.5)
+            return fake, await the_record(world.gateway)
+
+    fake, record = asyncio.run(scenario())
+    assert any("You are speaking Spanish with the caller" in told for told in fake.told)
+    assert [(turn["heard"], turn["language"]) for turn in record["turns"]] == [
+        (GREETING, "en"),
+        ("Con mucho gusto.", "es"),
+    ]
 
 
 def test_another_provider_goes_on_with_the_call(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
-        self.closely = False
+        self.piece = 0.1
         self.secluded: list[bool] = []
         self.reaches: float | None = None
         self._queue: list[tuple[int, bytearray]] = []
@@ -77,8 +77,8 @@ class FakeLine:
     def seclude(self, on: bool) -> None:
         self.secluded.append(on)
 
-    def attend(self, *, closely: bool) -> None:
-        self.closely = closely
+    def attend(self, piece: float) -> None:
+        self.piece = piece
 
     def pause(self) -> None:
         self._paused = True

@@ -22,7 +22,10 @@ from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.keeping import START, a_call, at, turn
 
 LOOKUP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"}, "", 0.004)
-TURNS = [turn("", "Hello."), replace(turn("Where is 7346?", "It is on its way.", LOOKUP), discarded=2)]
+TURNS = [
+    turn("", "Hello."),
+    replace(turn("Where is 7346?", "It is on its way.", LOOKUP), agent="billing", language="es", discarded=2),
+]
 
 
 class World(NamedTuple):
@@ -90,6 +93,7 @@ def test_a_call_is_kept_with_all_that_happened_in_it(tmp_path: Path) -> None:
     assert call["media"] == {"packets_received": 3000, "recording": {"file": "/r/1.wav"}, "mos": None}
     assert call["identity"] == {"number": "+14155550123", "replaced_by": [{"number": "+15550002"}]}
     assert (first["said"], first["tools"]) == ("Hello.", [])
+    assert (second["agent"], second["language"]) == ("billing", "es")
     assert (first["discarded"], second["discarded"]) == (0, 2)
     assert (second["caller"], second["heard"], second["latency_ms"]) == (
         "Where is 7346?",

@@ -30,10 +30,11 @@ function facts(call) {
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
-function agentSaid(turn) {
+function agentSaid(turn, first) {
   const heard = turn.heard.replace(/ —$/, "");
   const cut = turn.interrupted && turn.said.startsWith(heard) ? turn.said.slice(heard.length) : "";
-  return html("p", {}, html("span", { class: "who" }, "Agent"), cut ? heard : turn.said, cut ? html("span", { class: "unheard", title: "not heard: the caller interrupted" }, cut) : null,
+  const who = turn.agent && turn.agent !== first ? turn.agent : "Agent";
+  return html("p", turn.language ? { lang: turn.language } : {}, html("span", { class: "who" }, who), cut ? heard : turn.said, cut ? html("span", { class: "unheard", title: "not heard: the caller interrupted" }, cut) : null,
     !cut && turn.interrupted && turn.heard ? html("span", { class: "faint" }, ` (heard: ${turn.heard})`) : null);
 }
 
@@ -52,7 +53,7 @@ function turns(call) {
   return call.turns.map((turn) => {
     const time = at(begins(turn)), total = turn.latency_ms?.total;
     const row = html("li", {}, audio ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}`, onclick: () => seek(turn) }, time) : html("span", { class: "faint" }, time),
-      html("div", {}, turn.caller ? html("p", {}, html("span", { class: "who" }, "Caller"), turn.caller) : null, ...turn.tools.map(tool), turn.said ? agentSaid(turn) : null,
+      html("div", {}, turn.caller ? html("p", {}, html("span", { class: "who" }, "Caller"), turn.caller) : null, ...turn.tools.map(tool), turn.said ? agentSaid(turn, call.agent) : null,
         total > 0 ? html("p", { class: "faint" }, `answered after ${(total / 1000).toFixed(2)} s${thrown(turn)}`) : null));
     rows.push([begins(turn) - answered, row]);
     return row;
