@@ -17,6 +17,11 @@ class DialogueSpeech(HttpSpeech):
         super().__init__(options)
         self._options = options
 
+    @property
+    def url(self) -> str:
+        """ElevenLabs'."""
+        return self._options.base_url.rstrip("/")
+
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The POST for `text`, as a dialogue of one voice."""
         options = self._options
@@ -28,7 +33,7 @@ class DialogueSpeech(HttpSpeech):
             body["settings"] = {"stability": options.stability}
         if options.language_code:
             body["language_code"] = options.language_code
-        url = f"{options.base_url.rstrip('/')}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
+        url = f"{self.url}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
         return url, {"xi-api-key": options.api_key, "Content-Type": "application/json"}, json.dumps(body).encode()
 
     def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import structlog
@@ -11,6 +11,7 @@ from elevenlabs.core import ApiError
 from elevenlabs.types import VoiceSettings
 
 from agent.errors import ProviderError
+from agent.providers.connections import Warming, tls
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.faults import quoted, seconds_of
 
@@ -31,16 +32,19 @@ class ElevenLabsHttpVoice:
     def __init__(self, options: ElevenLabsOptions) -> None:
         self._options = options
         self._http: httpx.AsyncClient | None = None
-        self._client: AsyncElevenLabs | None = None
+        self._speech: Any = None
+        """The part of the SDK that speaks."""
+        self._warming: Warming | None = None
 
     async def open(self) -> None:
-        """Make the client; the first request connects."""
+        """Make the client, and begin to connect."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)
         timeout = httpx.Timeout(self._options.first_sound_limit, connect=self._options.open_limit)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=limits)
-        self._client = AsyncElevenLabs(
-            api_key=self._options.api_key, base_url=self._options.base_url.rstrip("/"), httpx_client=self._http
-        )
+        self._http = http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls())
+        base_url = self._options.base_url.rstrip("/")
+        client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
+        self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
+        self._warming = Warming(lambda: http.get(base_url))
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""
@@ -76,17 +80,19 @@ class ElevenLabsHttpVoice:
 
     async def close(self) -> None:
         """Close the connections."""
-        http, self._http, self._client = self._http, None, None
+        http, self._http, self._speech = self._http, None, None
+        if self._warming is not None:
+            await self._warming.stop()
         if http is not None:
             await http.aclose()
 
     def _request(self, text: str) -> AsyncGenerator[bytes, None]:
-        if self._client is None:
+        if self._speech is None:
             raise ProviderError(NAME, "not open", temporary=False)
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
         extra = {"language_code": options.language_code} if options.language_code else {}
-        stream: AsyncIterator[bytes] = self._client.text_to_speech.stream(
+        stream: AsyncIterator[bytes] = self._speech.stream(
             options.voice_id,
             text=text,
             model_id=options.model_id,

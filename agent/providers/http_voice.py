@@ -9,6 +9,7 @@ import httpx2
 import structlog
 
 from agent.errors import ProviderError
+from agent.providers.connections import Warming, tls
 from agent.providers.faults import http_fault, quoted, seconds_of
 from agent.providers.speaking import SpeakOptions
 
@@ -42,6 +43,11 @@ class HttpSpeech(ABC):
     def __init__(self, options: SpeakOptions) -> None:
         self.limits = options
 
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where the service is."""
+
     @abstractmethod
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """URL, headers and body of the POST that has `text` spoken."""
@@ -63,14 +69,17 @@ class HttpVoice:
         self.name = speech.name
         self._speech = speech
         self._http: httpx2.AsyncClient | None = None
+        self._warming: Warming | None = None
 
     async def open(self) -> None:
-        """Make the client; the first request connects."""
+        """Make the client, and begin to connect."""
         limits = self._speech.limits
-        self._http = httpx2.AsyncClient(
+        self._http = http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(max(limits.first_sound_limit, limits.gap_limit), connect=limits.open_limit),
             limits=httpx2.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION),
+            verify=tls(),
         )
+        self._warming = Warming(lambda: http.get(self._speech.url))
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis.
@@ -104,6 +113,8 @@ class HttpVoice:
     async def close(self) -> None:
         """Close the connections."""
         http, self._http = self._http, None
+        if self._warming is not None:
+            await self._warming.stop()
         if http is not None:
             await http.aclose()
 

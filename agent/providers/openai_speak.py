@@ -48,6 +48,11 @@ class OpenAISpeech(HttpSpeech):
         super().__init__(options)
         self._options = options
 
+    @property
+    def url(self) -> str:
+        """OpenAI's, or that of a compatible server."""
+        return self._options.url.rstrip("/")
+
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The POST for `text`."""
         options = self._options
@@ -62,7 +67,7 @@ class OpenAISpeech(HttpSpeech):
         if options.instructions:
             body["instructions"] = options.instructions
         headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
-        return f"{options.url.rstrip('/')}/audio/speech", headers, json.dumps(body).encode()
+        return f"{self.url}/audio/speech", headers, json.dumps(body).encode()
 
     def decoder(self) -> Decoder:
         """24 kHz to 8 kHz mu-law."""

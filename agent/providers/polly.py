@@ -14,6 +14,13 @@ from agent.providers.http_voice import HttpSpeech
 from agent.providers.speaking import SpeakOptions
 
 
+def signing() -> tuple[Any, Any, Any]:
+    """The parts of botocore that sign requests. To import them takes 0.1 s, once. Raises `ImportError`."""
+    from botocore import auth, awsrequest, credentials
+
+    return auth.SigV4Auth, awsrequest.AWSRequest, credentials.Credentials
+
+
 @dataclass(frozen=True)
 class PollyOptions(SpeakOptions):
     """How to speak with Amazon Polly. `api_key` is the access key's id."""
@@ -48,6 +55,11 @@ class PollySpeech(HttpSpeech):
         super().__init__(options)
         self._options = options
 
+    @property
+    def url(self) -> str:
+        """That of the region."""
+        return self._options.url.rstrip("/") or f"https://polly.{self._options.region}.amazonaws.com"
+
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The signed POST for `text`. Raises `ProviderError` without botocore."""
         options = self._options
@@ -61,22 +73,19 @@ class PollySpeech(HttpSpeech):
         }
         if options.language:
             fields["LanguageCode"] = options.language
-        base = options.url.rstrip("/") or f"https://polly.{options.region}.amazonaws.com"
-        return self._signed(f"{base}/v1/speech", json.dumps(fields).encode())
+        return self._signed(f"{self.url}/v1/speech", json.dumps(fields).encode())
 
     def _signed(self, url: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
         try:
-            from botocore.auth import SigV4Auth
-            from botocore.awsrequest import AWSRequest
-            from botocore.credentials import Credentials
+            signer, unsigned, known = signing()
         except ImportError:
             raise ProviderError(
                 self.name, "botocore is missing", advice="pip install 'sipgw[aws]'", temporary=False
             ) from None
         options = self._options
-        request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
-        credentials = Credentials(options.api_key, options.secret_key, options.session_token or None)
-        SigV4Auth(credentials, "polly", options.region).add_auth(request)
+        request = unsigned("POST", url, {"Content-Type": "application/json"}, body)
+        credentials = known(options.api_key, options.secret_key, options.session_token or None)
+        signer(credentials, "polly", options.region).add_auth(request)
         return url, dict(request.headers.items()), body
 
     def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:

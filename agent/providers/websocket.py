@@ -6,9 +6,7 @@ two sockets of a call; and an `Ears.hear` that never blocks needs a send that ne
 """
 
 import asyncio
-import functools
 import logging
-import ssl
 from collections.abc import Mapping
 from typing import Protocol, cast
 
@@ -19,6 +17,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI, parse_uri
 
+from agent.providers.connections import tls
 from agent.providers.faults import seconds_of
 
 MAX_MESSAGE = 1 << 20
@@ -78,7 +77,7 @@ async def connect(url: str, headers: Mapping[str, str], listener: Listener, time
     try:
         async with asyncio.timeout(time_limit):
             await asyncio.get_running_loop().create_connection(
-                lambda: socket, uri.host, uri.port, ssl=_tls() if uri.secure else None
+                lambda: socket, uri.host, uri.port, ssl=tls() if uri.secure else None
             )
             await socket.opened
     except TimeoutError:
@@ -89,11 +88,6 @@ async def connect(url: str, headers: Mapping[str, str], listener: Listener, time
         if not socket.is_open:
             socket.abort()
     return socket
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()  # reads all certificates: once is enough
 
 
 class Socket(asyncio.Protocol):

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
 from agent.model import Model
+from agent.providers import polly
 from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.cartesia import CartesiaEars
+from agent.providers.connections import tls
 from agent.providers.deepgram import DeepgramEars
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
@@ -242,6 +244,11 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
+        # What takes long the first time is not left to the first call; in a thread, since others may go on.
+        await asyncio.to_thread(tls)
+        if "polly" in (*choice.voice, *(one.voice for one in config.languages)):
+            with contextlib.suppress(ImportError):  # a call will tell
+                await asyncio.to_thread(polly.signing)
         thinking = await _models(config, choice.model)
         again = choice.ears != ("local",)
         providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
