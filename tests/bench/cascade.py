@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import trustme
@@ -52,17 +53,20 @@ class Listening(Transcriber):
 
     def __init__(self, server: FakeAssemblyAI, session: assemblyai.Session, script: list[Said]) -> None:
         super().__init__(server, session, script)
-        self._taken, self._began, self._until = 0, None, 0.0
+        self._taken, self._speaks, self._until = 0, False, 0.0
 
     async def advance(self, ms: float) -> None:
         sound = bytes(self._session.audio[self._taken :])
         self._taken += len(sound)
         if level(sound) > LOUD:
-            self._began = ms - len(sound) / 8 if self._began is None else self._began
             self._until = ms
-        elif self._began is not None and ms - self._until >= QUIET_MS:
-            self._script.append(Said("Where is my order?", round(self._began), round(self._until)))
-            self._began = None
+            if not self._speaks:
+                self._speaks = True
+                self._script.append(Said("Where is my order?", round(ms - len(sound) / 8), round(ms)))
+        if self._speaks:
+            self._speaks = ms - self._until < QUIET_MS
+            parts = self._turn.parts or self._script  # where it is as soon as the first of it has been heard
+            parts[-1] = replace(parts[-1], end_ms=round(ms if self._speaks else self._until))
         await super().advance(ms)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -181,9 +182,21 @@ def demo_gate() -> Gate:
     return Gate(AREA, "embedded: caller stops to first audible packet", figures, "p50 < 800, p95 < 1200 ms", met)
 
 
+def cpu_gate() -> Gate:
+    """What the cascade takes of the CPU, over TLS, with a turn every few seconds in each call."""
+    load = [sys.executable, "-m", "tests.bench.cascade", "--calls", "100", "--seconds", "30"]
+    printed = subprocess.run(load, check=True, capture_output=True, text=True).stdout
+    found = dict(re.findall(r"^([\w.]+): ([\d.]+) ms of CPU per call-second", printed, re.MULTILINE))
+    gateway, media = float(found["sipgw.load.host"]), float(found["media.worker"])
+    figures = f"{gateway + media:.1f} ms per call-second: gateway {gateway:.1f}, media process {media:.1f}"
+    name = "CPU of the whole cascade over TLS, 100 calls"
+    return Gate(AREA, name, figures, "<= 2 ms per call-second", gateway + media <= 2.0)
+
+
 def gates() -> Iterator[Gate]:
     """Measure everything."""
     yield demo_gate()
     yield from cloud_gates()
     yield eager_gate()
     yield barge_in_gate()
+    yield cpu_gate()

@@ -45,6 +45,8 @@ class World:
         return self.clock
 
     async def sleep(self, seconds: float) -> None:
+        if seconds == deliveries.LOOK:  # there is nothing to do until there is news, which may be late on a busy disk
+            await asyncio.Event().wait()
         await asyncio.sleep(0.001)
         self.clock += timedelta(seconds=seconds)
 
