@@ -36,7 +36,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("steps", "cause", "told"),
     [
-        ((invite(), answered()), "no sound arrived for 2 s", "No sound arrived from the other side"),
+        ((invite(), answered()), "no sound arrived for ", "No sound arrived from the other side"),
         ((LATE_OFFER, LATE_ANSWER), "the late answer cannot be used", "could not agree on a codec"),
         (
             (invite("Supported: timer", "Session-Expires: 3;refresher=uac"), answered()),
@@ -77,6 +77,7 @@ def test_who_is_called_and_not_heard_has_not_hung_up_either(tmp_path: Path) -> N
         async with callee(mute) as person, calling_out(tmp_path, person) as (world, _):
             async with asyncio.timeout(20):
                 ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
-            assert (ending.kind, ending.cause) == ("line_lost", "no sound arrived for 2 s")
+            assert ending.kind == "line_lost"
+            assert ending.cause.startswith("no sound arrived for ")
 
     asyncio.run(run())
