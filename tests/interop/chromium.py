@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +39,13 @@ def microphone(folder: Path, *parts: float | Path, name: str = "microphone") -> 
 
 
 def address(gateway: Served) -> str:
-    """Where the dashboard of a gateway is."""
-    for line in gateway.log:
-        if "see it in the browser:" in line:
-            return line.split()[-1].rstrip("/")
+    """Where the dashboard of a gateway is; it says so a moment after it says that it answers."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        for line in list(gateway.log):
+            if "see it in the browser:" in line:
+                return line.split()[-1].rstrip("/")
+        time.sleep(0.05)
     raise AssertionError("no dashboard:\n" + "".join(gateway.log))
 
 
