@@ -30,6 +30,11 @@ class Warming:
         with contextlib.suppress(*_FAULTS):  # who needs the connection will be told
             await request()
 
+    @property
+    def going_on(self) -> bool:
+        """Whether it neither stands yet nor cannot be had."""
+        return not self._task.done()
+
     async def done(self) -> None:
         """Wait until it stands, or cannot be had."""
         await asyncio.wait((self._task,))

@@ -14,6 +14,7 @@ import structlog
 from openai import AsyncOpenAI
 
 from agent.errors import ProviderError
+from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect
 from agent.providers.faults import http_fault, quoted, seconds_of
 from agent.providers.sse import DONE, Events, TooLongError
@@ -92,24 +93,22 @@ class OpenAIClient:
         )
         self._used = float("-inf")
         """When an answer was last read to its end, so that its connection stands."""
-        self._warming: asyncio.Task[None] | None = None
+        self._warming: Warming | None = None
 
     def warm(self) -> None:
         """Open a connection in the background unless one stands, so that the first reply of a call finds it."""
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._used > WARM and (self._warming is None or self._warming.done()):
-            self._warming = loop.create_task(self._connect(), name="model-warm")
+        idle = asyncio.get_running_loop().time() - self._used
+        if idle > WARM and not (self._warming and self._warming.going_on):
+            self._warming = Warming(self._connect)
 
     async def _connect(self) -> None:
-        with contextlib.suppress(httpx2.TransportError):  # the reply will tell
-            await self._http.get(self.options.base_url)  # what it answers does not matter, and no key is needed
-            self._used = asyncio.get_running_loop().time()
+        await self._http.get(self.options.base_url)
+        self._used = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         """Close the connections."""
         if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait((self._warming,))
+            await self._warming.stop()
         await self.sdk.close()
 
     async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:

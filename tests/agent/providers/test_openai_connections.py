@@ -40,7 +40,7 @@ def test_a_server_that_does_not_end_its_answer_costs_no_more_than_its_connection
 def test_the_connection_that_was_opened_while_it_rang_carries_the_first_reply(kind):
     async def scenario(model, fake):
         model.warm()
-        await model._client._warming
+        await model._client._warming.done()
         model.warm()
         await reply(model)
         model.warm()
@@ -56,7 +56,7 @@ def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind):
     async def scenario(model, fake):
         await fake.__aexit__()
         model.warm()
-        await model._client._warming
+        await model._client._warming.done()
         with pytest.raises(ProviderError, match="connection failed"):
             await reply(model)
         await fake.__aenter__()
