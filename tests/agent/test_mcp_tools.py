@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from agent.mcp_options import McpOptions
 from agent.mcp_tools import McpServer, arguments_of, connected
 from agent.tools import Toolbox
+from tests.ports import free_ports
 
 SERVER = (sys.executable, "-m", "tests.fakes.mcp_server")
 TOOLS = ("find_customer", "order")
@@ -28,9 +28,7 @@ async def serving(kind: str, **more: Any) -> AsyncIterator[McpServer]:
         async with connected([McpOptions(command=SERVER, env=env, **options)]) as (server,):
             yield server
         return
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_ports()
     process = await asyncio.create_subprocess_exec(*SERVER, str(port), stderr=asyncio.subprocess.DEVNULL)
     try:
         async with connected([McpOptions(url=f"http://127.0.0.1:{port}/mcp", **options)]) as (server,):

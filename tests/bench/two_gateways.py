@@ -18,7 +18,8 @@ from sipgw.load.run import Plan, run
 from tests.bench.gate import Gate
 from tests.interop.kamailio_edge import Edge
 from tests.interop.rolling import PARROT
-from tests.interop.served import free_port, served
+from tests.interop.served import served
+from tests.ports import free_ports
 
 EACH = 10
 """Calls of a gateway that are configured."""
@@ -51,7 +52,7 @@ def behind(gateways: int, more: str, group: Path | None = None) -> Iterator[str]
                 inside = (*INSIDE, str(parts[-1]))
             one = served(folder / str(number), more, module=PARROT, inside=inside)
             ports.append(stack.enter_context(one).port)
-        edge = Edge(folder, [*ports, *(free_port() for _ in range(2 - gateways))])
+        edge = Edge(folder, [*ports, *(free_ports() for _ in range(2 - gateways))])
         stack.enter_context(edge.running())
         if parts:  # what is done once, for the first call, is not what a call costs
             loaded(str(edge.agent), (4 * gateways,), 2, PATIENT)

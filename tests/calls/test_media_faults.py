@@ -1,7 +1,6 @@
 """What becomes of new calls when all ports of the sound are taken."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud
 from tests.outbound.test_call_out import calling_out, ended
 from tests.phone import calling
+from tests.ports import free_ports
 from tests.waiting import until
 
 
@@ -26,9 +26,7 @@ def quiet(_: int) -> bytes:
 
 def room_for(calls: int) -> Callable[[Config], Config]:
     """So few pairs of ports, at a place where nobody else is."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = probe.getsockname()[1] // 2 * 2 - 2 * calls
+    first = free_ports(2 * calls)
     return lambda config: replace(config, media=MediaOptions("127.0.0.1", (first, first + 2 * calls - 1)))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sipgw.sip.uri import Uri
 from tests.interop.frozen import family, freeze, thaw
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 LIMIT = 30
@@ -30,7 +30,7 @@ class Edge:
     """Kamailio in front of gateways at these `ports`."""
 
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.log = folder / "kamailio.log"
         lists = {name: folder / name for name in ("kamailio-address.list", "dispatcher.list")}
         pairs = [(f"127.0.0.1:{old} ", f"127.0.0.1:{new} ") for old, new in zip(("5070", "5072"), ports, strict=True)]

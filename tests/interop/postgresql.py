@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.frozen import freeze, thaw
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 
 def programs() -> Path | None:
@@ -81,7 +81,7 @@ def _prepared(home: Path) -> Server:
         [*user, there / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
-    port = free_port()
+    port = free_ports()
     options = ["-c", f"unix_socket_directories={home}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     return Server(home, port, [*user, str(there / "postgres"), "-D", str(home / "data"), "-p", str(port), *options])
 

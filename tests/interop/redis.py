@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.interop.frozen import freeze, thaw
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 
 def there() -> bool:
@@ -20,7 +20,7 @@ class Server:
     """It keeps nothing on disk: started anew, it has forgotten everything."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

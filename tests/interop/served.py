@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_ports
 
 CONFIG = """\
 [agent]
@@ -98,17 +99,6 @@ def _turns(database: sqlite3.Connection, call: str) -> list[dict[str, Any]]:
     return turns
 
 
-def free_port() -> int:
-    """A port that is free for TCP and for UDP, on all addresses."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("", 0))
-            port = int(tcp.getsockname()[1])
-            with contextlib.suppress(OSError):
-                udp.bind(("", port))
-                return port
-
-
 @contextlib.contextmanager
 def served(
     folder: Path,
@@ -123,9 +113,9 @@ def served(
 
     `variables` are put into its environment; `inside` is a command that runs it in some surroundings.
     """
-    port = free_port()
+    port = free_ports()
     database = folder / "gateway.db"
-    first = 20000 + port % 20 * 400
+    first = 20000 + port // 2 % 20 * 400
     ports = {"port": port, "first": first, "last": first + 398}
     file = folder / "gateway.toml"
     file.write_text(template.format(ears=parts, model=parts, voice=parts, database=database, more=more, **ports))

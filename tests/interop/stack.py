@@ -24,9 +24,10 @@ from tests.interop import postgresql as database
 from tests.interop import redis as memory
 from tests.interop.frozen import children
 from tests.interop.kamailio_edge import DOCKER, LIMIT, Edge, swapped
-from tests.interop.served import GATE, Served, free_port, running
+from tests.interop.served import GATE, Served, running
 from tests.interop.test_cluster import answered_by
 from tests.phone import Phone
+from tests.ports import free_ports
 
 MORE = """
 [agent]
@@ -187,7 +188,7 @@ class Carrier(threading.Thread):
 def stack(folder: Path) -> Iterator[Stack]:
     """Run everything until the block ends."""
     with database.postgresql() as postgresql, memory.redis(folder) as redis:
-        ports = [free_port() for _ in range(5)]
+        ports = [free_ports() for _ in range(5)]
         world, edge = Carrier(ports[4]), Edge(folder, ports[:2])
         world.start()
         one = Stack(folder, postgresql, redis, world, ports[:2], ports[2:4], edge)

@@ -13,7 +13,7 @@ from agent.records import Outcome
 from sipgw.sip.leg import Leg
 from tests.calling import OPEN, World, busy
 from tests.interop.baresip import Baresip
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 
 class Softphone:
@@ -25,7 +25,7 @@ class Softphone:
             out.setparams((1, 2, 8000, 0, "NONE", ""))
             out.writeframes(bytes(16000 * 20))
         self._folder = folder
-        self._control = free_port()
+        self._control = free_ports()
         self._files = Baresip(folder, said, "")
         with (folder / "config").open("a") as config:
             config.write(f"module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{self._control}\n")

@@ -21,9 +21,9 @@ from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.interop.phones import baresip
-from tests.interop.served import free_port
 from tests.interop.test_sipp_uas import listening
 from tests.phone import Phone, calling
+from tests.ports import free_ports
 from tests.transfer.test_bridged_transfer import ASKED, SORRY, connecting, nothing_left, told, trunks, until
 
 ANNA = AccountOptions("anna", "annas-password")
@@ -74,7 +74,7 @@ def lately(phone: Phone, seconds: float) -> bytes:
 async def sipp(folder: Path, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """SIPp answers one call, sends back what it hears, and waits for the BYE."""
     process = await asyncio.create_subprocess_exec(
-        "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(free_port() & ~1),
+        "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(free_ports()),
         "-rtp_echo", "-m", "1", "-nostdin", cwd=folder,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -170,7 +170,7 @@ def test_baresip_is_briefed_and_takes_or_declines_the_caller_by_a_key(tmp_path: 
 
 def test_sipp_gets_the_caller_and_the_bye(tmp_path: Path) -> None:
     async def scenario() -> None:
-        voice, port = Voice(), free_port()
+        voice, port = Voice(), free_ports()
         people = (PersonOptions("billing", f"sip:billing@127.0.0.1:{port}"),)
         async with (
             sipp(tmp_path, port) as process,

@@ -11,8 +11,9 @@ from media.g711 import to_linear
 from tests.bench.answering import silence, tone
 from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
-from tests.interop.served import CONFIG, GATE, free_port
+from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_who_answered import talk
+from tests.ports import free_ports
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 TRUNK = """
@@ -29,7 +30,7 @@ caller_id = "+14155550199"
 def configured(folder: Path, port: int, more: str = "") -> None:
     more = TRUNK.format(port=port) + more
     text = CONFIG.format(
-        ears="local", model="local", voice="local", port=free_port(), first=30000, last=30398,
+        ears="local", model="local", voice="local", port=free_ports(), first=30000, last=30398,
         database=folder / "gateway.db", more=more,
     )  # fmt: skip
     (folder / "sipgw.toml").write_text(text + GATE)
@@ -46,7 +47,7 @@ def padded(source: Path, target: Path, before: int, after: int) -> None:
 
 
 def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports()
     configured(tmp_path, port, 'number_format = "as_dialled"\n')
     padded(VOICE / "goodbye.wav", tmp_path / "said.wav", 5, 20)
     (tmp_path / "phone").mkdir()
@@ -65,7 +66,7 @@ def test_baresip_is_called_listens_and_says_goodbye(tmp_path: Path) -> None:
 
 def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
     """A long greeting and a beep; then it listens."""
-    port = free_port()
+    port = free_ports()
     configured(tmp_path, port, 'number_format = "as_dialled"\n')
     text = (tmp_path / "sipgw.toml").read_text().replace("[agent]", '[agent]\nanswering_machines = "message"')
     (tmp_path / "sipgw.toml").write_text(text)
@@ -88,7 +89,7 @@ def test_baresip_as_an_answering_machine_gets_a_message(tmp_path: Path) -> None:
      (603, "Decline", 12, "declined"), (404, "Not Found", 13, "wrong number"), (500, "Oops", 20, "failed")],
 )  # fmt: skip
 def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int, says: str) -> None:
-    port = free_port()
+    port = free_ports()
     configured(tmp_path, port)
     steps = (
         wanted("INVITE", P_Asserted_Identity="14155550199"),
@@ -107,7 +108,7 @@ def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int,
 
 
 def test_wrong_commands_are_told(tmp_path: Path) -> None:
-    configured(tmp_path, free_port())
+    configured(tmp_path, free_ports())
     for arguments, code, problem in (
         (["--var", "name"], 2, "write it as name=value"),
         (["--var", "name=Ann"], 2, "the agent has no variable 'name'"),

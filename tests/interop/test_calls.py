@@ -13,7 +13,8 @@ from agent.ulaw import to_linear
 from sipgw.records.wav import read_ulaw
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
-from tests.interop.served import Served, free_port, served
+from tests.interop.served import Served, served
+from tests.ports import free_ports
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -62,14 +63,14 @@ def baresip(folder: Path, port: int) -> tuple[str, bytes]:
 
 
 def linphone(folder: Path, port: int) -> tuple[str, bytes]:
-    phone = Linphone(folder, wav(folder / "said.wav", speech(*ORDER)), f"sip:agent@127.0.0.1:{port}", free_port())
+    phone = Linphone(folder, wav(folder / "said.wav", speech(*ORDER)), f"sip:agent@127.0.0.1:{port}", free_ports())
     return phone.call(23), phone.heard()
 
 
 def pyvoip(folder: Path, port: int) -> tuple[str, bytes]:
     said, heard = folder / "said.ulaw", folder / "heard.ulaw"
     said.write_bytes(speech(1.0, *ORDER))
-    command = [sys.executable, PHONE, str(port), str(free_port() & ~1), said, heard, "22"]
+    command = [sys.executable, PHONE, str(port), str(free_ports()), said, heard, "22"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
     return ran.stdout + ran.stderr, to_linear(heard.read_bytes())
 

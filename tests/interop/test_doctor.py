@@ -11,8 +11,8 @@ from sipgw.trunks.trunks import TrunkOptions
 from tests.doctor.broken import QUICK, diagnosed, ids
 from tests.fakes.dns import DnsServer
 from tests.interop.kamailio import kamailio
-from tests.interop.served import free_port
 from tests.interop.test_kamailio import DOMAIN, SERVICE, ZONE
+from tests.ports import free_ports
 from tests.sip.certificates import Authority
 
 BRISK = replace(QUICK, answer=2.0)
@@ -22,7 +22,7 @@ BRISK = replace(QUICK, answer=2.0)
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_what_works_and_what_does_not_is_named(transport: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    port, tls_port, dead = free_port(), free_port(), free_port()
+    port, tls_port, dead = free_ports(), free_ports(), free_ports()
 
     async def examined(password: str) -> dict[str, str]:
         zone = ZONE.format(service=SERVICE[transport], dead=dead, port=tls_port if transport == "tls" else port)

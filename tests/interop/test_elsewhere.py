@@ -25,8 +25,9 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee, carrier_lines
-from tests.interop.served import GATE, free_port, served
+from tests.interop.served import GATE, served
 from tests.outbound.test_call_out import calling_out
+from tests.ports import free_ports
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -116,7 +117,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
 
     async def people() -> None:
         async with callee(takes) as person:
-            more = f"[web]\nport = {free_port()}\n{carrier_lines(person.port)}" + GATE.replace(
+            more = f"[web]\nport = {free_ports()}\n{carrier_lines(person.port)}" + GATE.replace(
                 "[gate]", "[gate]\nper_number_per_day = 1"
             )
             loop = asyncio.get_running_loop()
@@ -133,7 +134,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
 def test_a_gateway_is_ours_if_it_has_our_database(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _):
-            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            ours = replace(world.gateway.config, web=WebOptions(port=free_ports()))
             theirs = replace(ours, store=StoreOptions(str(tmp_path / "other.db")))
             async with found(ours) as running:
                 assert running is None, "nobody listens"
@@ -166,7 +167,7 @@ def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
     async def scenario() -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
-            ours = replace(world.gateway.config, web=WebOptions(port=free_port()))
+            ours = replace(world.gateway.config, web=WebOptions(port=free_ports()))
             async with contextlib.AsyncExitStack() as running:
                 await running.enter_async_context(Dashboard(world.gateway, ours.web))
                 async with found(ours) as there:

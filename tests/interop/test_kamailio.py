@@ -14,7 +14,7 @@ from sipgw.sip.registration import Registration, RegistrationOptions, Registrati
 from sipgw.sip.uri import Uri
 from tests.fakes.dns import DnsServer
 from tests.interop.kamailio import kamailio
-from tests.interop.served import free_port
+from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all
 
@@ -40,7 +40,7 @@ def test_we_register_past_a_dead_server_and_calls_come_back_over_the_same_way(
     transport: str, nat: bool, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
-    port, tls_port, dead = free_port(), free_port(), free_port()
+    port, tls_port, dead = free_ports(), free_ports(), free_ports()
     taken: list[Leg] = []
 
     def take(leg: Leg) -> None:
@@ -100,7 +100,7 @@ async def ended(leg: Leg) -> Ended:
 
 
 def test_kamailio_tells_us_our_address_by_stun(tmp_path: Path) -> None:
-    port, tls_port = free_port(), free_port()
+    port, tls_port = free_ports(), free_ports()
 
     async def ask() -> None:
         options = EndpointOptions("0.0.0.0", 0, stun_server=f"127.0.0.1:{port}")

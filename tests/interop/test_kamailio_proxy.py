@@ -13,8 +13,8 @@ from sipgw.config import Config
 from sipgw.gate.rules import GateOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
-from tests.interop.served import free_port
 from tests.interop.test_sipp_uas import listening
+from tests.ports import free_ports
 from tests.recipes import OFFER, written
 
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
-    proxy = Proxy(free_port(), free_port())
+    proxy = Proxy(free_ports(), free_ports())
     text = (HERE / "kamailio_proxy.cfg").read_text()
     for word, value in (("PORT", proxy.port), ("DOMAIN", DOMAIN), ("PASSWORD", PASSWORD), ("PHONE", proxy.phone)):
         text = text.replace(word, str(value))

@@ -17,8 +17,8 @@ from sipgw.sip.leg import Confirmed, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer
 from sipgw.sip.sdes import SECRET
 from tests.interop.baresip import Baresip
-from tests.interop.served import free_port
 from tests.interop.test_calls import speech, wav
+from tests.ports import free_ports
 
 PRESSED = KEYS + "1122"
 Phone = Callable[[Path, int], Awaitable[str]]
@@ -45,7 +45,7 @@ def test_a_phone_gets_every_key_once(tmp_path: Path, phone: Phone) -> None:
 
     async def scenario() -> str:
         calls: asyncio.Queue[Leg] = asyncio.Queue()
-        options, media = EndpointOptions("127.0.0.1", 0), MediaOptions("127.0.0.1", (free_port() & ~1, 65535))
+        options, media = EndpointOptions("127.0.0.1", 0), MediaOptions("127.0.0.1", (free_ports(), 65535))
         async with MediaEngine(media) as engine, Endpoint(options, calls.put_nowait, lambda *_: None) as endpoint:
             async with asyncio.TaskGroup() as group:
                 dialled = group.create_task(phone(tmp_path, endpoint.port))

@@ -27,7 +27,8 @@ from tests.fakes.carriers.twilio_secure import SecureTwilio
 from tests.fakes.dns import DnsServer
 from tests.fakes.elevenlabs import FakeElevenLabs
 from tests.fakes.openai import FakeOpenAI
-from tests.interop.served import CONFIG, Served, free_port, served
+from tests.interop.served import CONFIG, Served, served
+from tests.ports import free_ports
 from tests.recipes import OFFER
 from tests.sip.certificates import Authority
 from tests.trunks.test_recipes import OURS, PLIVO, TELNYX, TWILIO, zone
@@ -132,7 +133,7 @@ async def called(recipe: str, carrier: Carrier, gateway: Served, tls: int) -> tu
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe != "linphone"])
 def test_its_other_side_calls_hears_the_agent_and_hangs_up(tmp_path: Path, recipe: str) -> None:
     authority = Authority(tmp_path)
-    tls = free_port()
+    tls = free_ports()
 
     async def scenario() -> None:
         async with carrier_of(recipe, authority) as carrier:
@@ -158,7 +159,7 @@ def test_a_phone_with_an_account_registers_and_calls(tmp_path: Path) -> None:
         anna = Credentials("anna", "annas-password")
         async with (
             nobody,
-            serving(tmp_path, "linphone", nobody, authority, free_port()) as gateway,
+            serving(tmp_path, "linphone", nobody, authority, free_ports()) as gateway,
             Endpoint(options, lambda leg: leg.reject(486), lambda *_: None) as phone,
         ):
             here = Uri("sip", host="127.0.0.1", port=gateway.port)

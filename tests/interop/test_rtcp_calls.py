@@ -11,8 +11,9 @@ import pytest
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
 from tests.interop.pcap import fields, streams
-from tests.interop.served import Served, free_port, served
+from tests.interop.served import Served, served
 from tests.interop.test_calls import speech, wav
+from tests.ports import free_ports
 
 SECONDS = 12
 
@@ -48,7 +49,7 @@ def baresip_muxed(folder: Path, port: int) -> None:
 
 def linphone(folder: Path, port: int) -> None:
     said = wav(folder / "said.wav", speech(1.0, "ask_order.wav", 20.0))
-    Linphone(folder, said, f"sip:agent@127.0.0.1:{port}", free_port()).call(SECONDS)
+    Linphone(folder, said, f"sip:agent@127.0.0.1:{port}", free_ports()).call(SECONDS)
 
 
 @pytest.mark.parametrize("phone", [baresip, baresip_muxed, linphone])

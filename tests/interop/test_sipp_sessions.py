@@ -12,9 +12,9 @@ from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.leg import CallEvent, Leg, Offered, Progress
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri
-from tests.interop.served import free_port
 from tests.interop.test_sipp import sipp
 from tests.interop.test_sipp_uas import ended, listening
+from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
 MEDIA = LocalMedia("127.0.0.1", 4000)
@@ -69,7 +69,7 @@ def test_sipp_calls(ports: dict[str, str], tmp_path: Path, scenario: str, least:
 
 def with_sipp(folder: Path, scenario: str, transport: str, call: Callable[[Endpoint, Uri], Awaitable[None]]) -> int:
     """Let a SIPp play `scenario` for a call of ours; returns its exit status, 0 if it was followed to the end."""
-    port = free_port()
+    port = free_ports()
     command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-m", "1"]
     command += ["-nostdin", "-t", "t1" if transport == "tcp" else "u1", "-timeout", "40", "-timeout_error"]
 

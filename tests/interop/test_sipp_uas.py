@@ -11,7 +11,7 @@ from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 SCENARIO = Path(__file__).parent / "sipp" / "challenging_uas.xml"
 MEDIA = LocalMedia("127.0.0.1", 4000)
@@ -49,7 +49,7 @@ async def ended(leg: Leg) -> Ended:
 
 def with_sipp(folder: Path, transport: str, password: str) -> int:
     """Make one call to a SIPp; returns SIPp's exit status, 0 if its scenario was followed to the end."""
-    port = free_port()
+    port = free_ports()
     command = ["sipp", "-sf", str(SCENARIO), "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
     command += ["-t", "t1" if transport == "tcp" else "u1", "-timeout", "40", "-timeout_error"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sipp:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
-from tests.interop.served import Served, free_port, served
+from tests.interop.served import Served, served
 from tests.interop.test_calls import speech, transcript, wav
+from tests.ports import free_ports
 
 PHONE = Path(__file__).parent / "pjsua_phone.py"
 TRUNK = '[[trunks]]\nname = "phones"\nmode = "peer"\nnetworks = ["127.0.0.1"]\nsrtp = "{policy}"\n'
@@ -62,7 +63,7 @@ def test_linphone(gateway: Served, tmp_path: Path) -> None:
     before = len(gateway.calls(0))
     said = wav(tmp_path / "said.wav", speech(*ORDER[1:]))
     encryption = "media_encryption=srtp\nmedia_encryption_mandatory=1"
-    phone = Linphone(tmp_path, said, f"sip:agent@127.0.0.1:{gateway.port}", free_port(), sip=encryption)
+    phone = Linphone(tmp_path, said, f"sip:agent@127.0.0.1:{gateway.port}", free_ports(), sip=encryption)
     printed = phone.call(14)
     assert "Call 1 with" in printed, printed
     asked_and_answered(gateway, before, phone.heard())

@@ -17,9 +17,10 @@ from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
-from tests.interop.served import free_port, served
+from tests.interop.served import served
 from tests.interop.test_sipp import sipp
 from tests.interop.test_srtp import TRUNK
+from tests.ports import free_ports
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all
 
@@ -80,7 +81,7 @@ def test_linphone_calls_over_tls_if_it_trusts_our_authority(
     ca = authority.ca if trusted else Authority(folder).ca
     with answering(authority, "localhost") as (process, port):
         target = f"sip:agent@localhost:{port};transport=tls"
-        printed = Linphone(folder, silence(folder), target, free_port(), ca).call(3)
+        printed = Linphone(folder, silence(folder), target, free_ports(), ca).call(3)
         assert ("connected." in printed) is trusted, printed
         assert ("Certificate verification failed" in printed) is not trusted
     assert process.stdout
@@ -93,7 +94,7 @@ def test_we_call_baresip_over_tls_if_its_certificate_is_good(
 ) -> None:
     folder = tmp_path / "phone"
     folder.mkdir()
-    port = free_port()
+    port = free_ports()
     certificate = (authority if trusted else Authority(folder)).issue("127.0.0.1")
     phone = Baresip(
         folder, silence(folder), "", "tls", f"sip_certificate {certificate}\n", ";answermode=auto", port=port
@@ -157,7 +158,7 @@ def test_sipps_calls_through_one_tls_connection(authority: Authority, tmp_path: 
 
 
 def test_a_gateway_with_tls_and_srtp_in_its_configuration_serves_baresip(authority: Authority, tmp_path: Path) -> None:
-    folder, port = tmp_path / "phone", free_port()
+    folder, port = tmp_path / "phone", free_ports()
     folder.mkdir()
     certificate = authority.issue("127.0.0.1")
     tls = f'[sip.tls]\nport = {port}\ncertificate = "{certificate}"\n'

@@ -18,7 +18,7 @@ from sipgw.web.server import Dashboard
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.interop.chromium import PROGRAM, flags, microphone, needed
-from tests.interop.served import free_port
+from tests.ports import free_ports
 
 playwright = pytest.importorskip("playwright.async_api")
 
@@ -49,7 +49,7 @@ def own_address() -> str:
 @contextlib.contextmanager
 def coturn(folder: Path) -> Iterator[str]:
     """A TURN server; yields its URI."""
-    program, host, port = shutil.which("turnserver"), own_address(), free_port()
+    program, host, port = shutil.which("turnserver"), own_address(), free_ports()
     if not program:
         pytest.skip("coturn is not installed: apt-get install coturn")
     command = [program, "-n", "-L", host, "-p", str(port), "--use-auth-secret", f"--static-auth-secret={SECRET}",

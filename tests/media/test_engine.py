@@ -17,6 +17,7 @@ from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
 from media.pulse import PATIENCE
 from media.session import Format
+from tests.ports import free_ports
 
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))
@@ -139,9 +140,7 @@ def test_ports_come_in_pairs_and_run_out_politely():
         with pytest.raises(PortsExhausted):
             await engine.open(lambda event: None)
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = probe.getsockname()[1] // 2 * 2 - 8
+    first = free_ports(4)
     with_engine(scenario, MediaOptions("127.0.0.1", (first, first + 3)))
 
 

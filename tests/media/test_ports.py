@@ -5,13 +5,12 @@ import socket
 import pytest
 
 from media.ports import REST, Ports, PortsExhaustedError
+from tests.ports import free_ports
 
 
 def room(pairs: int) -> tuple[int, int]:
     """A range for so many pairs, at a place where nobody else is."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = probe.getsockname()[1] // 2 * 2 - 2 * pairs
+    first = free_ports(2 * pairs)
     return first, first + 2 * pairs - 1
 
 

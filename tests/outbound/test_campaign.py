@@ -20,9 +20,10 @@ from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, carrier_lines
-from tests.interop.served import CONFIG, GATE, free_port
+from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import dialler
+from tests.ports import free_ports
 
 AGENT = AgentOptions(variables=("name",))
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
@@ -155,7 +156,7 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
 
 def configured(folder: Path, port: int) -> None:
     text = CONFIG.format(
-        ears="local", model="local", voice="local", port=free_port(), first=32000, last=32398,
+        ears="local", model="local", voice="local", port=free_ports(), first=32000, last=32398,
         database=folder / "gateway.db", more=carrier_lines(port),
     )  # fmt: skip
     text = text.replace("[agent]", '[agent]\nvariables = ["name"]\noutbound_greeting = "Hello {{name}}."')
@@ -224,7 +225,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    configured(tmp_path, free_port())
+    configured(tmp_path, free_ports())
     (tmp_path / "empty.csv").write_text("name\nAnn\n")
     for arguments, problem in (
         (("empty.csv",), "there is no column 'number'"),
