@@ -47,12 +47,15 @@ def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bu
         (since["t"], words["t"]) for since, words in pairwise([{"t": 0.0}, *said]) if _has(words["text"], numbers)
     ]
     alaw = any(frame.get("format", {}).get("encoding") == "PCMA" for frame in bundle.frames)
+    setting = _changed(bundle.setting.as_dict(), change)
+    for tool, before in zip(setting["tools"], bundle.setting.tools, strict=True):
+        tool["name"] = before["name"]
     return replace(
         bundle,
         about=_changed(bundle.about, change),
-        setting=Setting.of(_changed(bundle.setting.as_dict(), change)),
+        setting=Setting.of(setting),
         story=Story.read(_changed(bundle.story.as_dict(), change)),
-        frames=_frames(bundle.frames, change),
+        frames=_frames(bundle.frames, change, pressed=pressed),
         sip=[
             one | {"text": _SIGNAL.sub(r"\g<1>0" if pressed else r"\g<0>", change(one["text"]))} for one in bundle.sip
         ],
@@ -105,11 +108,11 @@ def _changing(numbers: frozenset[str], redact: Redact, secrets: list[str], *, pr
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """`value` with its texts and large numbers changed; names of things stay."""
+    """`value` with its texts and large numbers changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {name: inner if name in _KEPT else _changed(inner, change) for name, inner in value.items()}
+        return {name: _changed(inner, change) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_changed(inner, change) for inner in value]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**6:
@@ -117,9 +120,12 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _frames(frames: list[Frame], change: Callable[[str], str]) -> list[Frame]:
-    """The frames; words of a model come in pieces, and are looked at together."""
-    changed = [_changed(frame, change) for frame in frames]
+def _frames(frames: list[Frame], change: Callable[[str], str], *, pressed: bool) -> list[Frame]:
+    """The frames; words of a model come in pieces, and are looked at together. Keys come one by one."""
+    changed = [_changed(frame, change) | {name: frame[name] for name in _KEPT & frame.keys()} for frame in frames]
+    for frame in changed:
+        if pressed and (frame["of"], frame.get("do")) == ("line", "key") and frame["key"].isdecimal():
+            frame["key"] = "0"
     streams: dict[int, list[int]] = {}
     for at, frame in enumerate(frames):
         if frame["of"] == "model" and "text" in frame:

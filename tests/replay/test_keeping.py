@@ -209,7 +209,7 @@ def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_
     one = bundle("plain")
     said = {"final": False, "stable": False, "end": 1.0}
     turn = {"said": "", "heard": "", "interrupted": False, "tools": [], "latency_ms": {}}
-    paid = {"name": "pay", "arguments": {"card": int(NUMBER)}, "result": "sk-very-secret", "error": "", "seconds": 0}
+    paid = {"name": "pay", "arguments": {"card": int(NUMBER), "name": NUMBER}, "result": "sk-very-secret", "error": "", "seconds": 0}
     piece = {"do": "piece", "waited": 0}
     frames = [
         *one.frames,
@@ -219,6 +219,7 @@ def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_
         {"t": 5.1, "of": "said", "text": "four one one one 1111"},
         {"t": 5.2, "of": "said", "text": "1111 1111"},
         {"t": 5.3, "of": "turn", "caller": f"[pressed {' '.join(NUMBER)}]"} | turn,
+        *({"t": 5.3, "of": "line", "do": "key", "key": key} for key in f"{NUMBER}#"),
         {"t": 5.4, "of": "model", "session": 77, "text": "Is it 41"} | piece,
         {"t": 5.5, "of": "model", "session": 77, "text": "11 1111 1111 1111?"} | piece,
         {"t": 5.6, "of": "tool", "do": "done"} | paid,
@@ -232,6 +233,7 @@ def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_
     text = str(got.frames)
     assert "4111" not in text and "1111" not in text and "four one" not in text and "sk-very" not in text
     assert "zero zero zero zero 0000 00" in text and "[pressed 0 0 0 0" in text
+    assert "".join(frame["key"] for frame in got.frames if frame.get("do") == "key") == "0" * len(NUMBER) + "#"
     assert parse(got.packets[0].data).payload == bytes((0, 10, 0, 160))
     assert got.sip[0]["text"].endswith("Signal=0\r\n")
     assert got.sound == one.sound + TONE * 2
