@@ -48,8 +48,20 @@ def plain(text: str) -> list[str]:
 
 
 def contains(heard: str, form: str) -> bool:
-    """Whether `form` was heard: its letters and digits in a row, however they are parted into words."""
-    return "".join(plain(form)) in "".join(plain(heard))
+    """Whether `form` was heard: whole words and numbers, however their letters and digits are parted."""
+    words, wanted = plain(heard), "".join(plain(form))
+    for first in range(len(words)):
+        if first and words[first - 1].isdigit() and words[first].isdigit():
+            continue  # in the middle of a number
+        joined = ""
+        for last in range(first, len(words)):
+            joined += words[last]
+            if len(joined) >= len(wanted):
+                break
+        after = words[last + 1 : last + 2]
+        if joined == wanted and not (after and after[0].isdigit() and words[last].isdigit()):
+            return True
+    return False
 
 
 def wrong_words(heard: Sequence[str], said: Sequence[str]) -> int:

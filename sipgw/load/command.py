@@ -17,7 +17,7 @@ from sipgw.config import ConfigError, load
 from sipgw.load.plan import Level, Step
 from sipgw.load.report import as_dict, held, html, rows
 from sipgw.load.run import LoadError, Outcome, Plan, check_target, run
-from sipgw.load.tally import percentile
+from sipgw.load.tally import milliseconds
 from sipgw.sip.tls import Tls, TlsError, TlsOptions
 from sipgw.sip.uri import UriError
 
@@ -92,10 +92,10 @@ def _watched(plan: Plan, host: str, *, quiet: bool) -> Outcome:
     with Status("starting ...", console=err) as status:
 
         def progress(step: Step, left: float) -> None:
-            turn = percentile(step.latencies, 0.95) * 1000
+            turn = "" if not step.latencies else f"p95 {milliseconds(step.latencies, 0.95):.0f} ms, "
             cpu = "" if step.cpu is None else f", gateway {step.cpu:.2f} cores"
             status.update(
-                f"{step.held} of {step.wanted} calls, {len(step.latencies)} turns, p95 {turn:.0f} ms, "
+                f"{step.held} of {step.wanted} calls, {len(step.latencies)} turns, {turn}"
                 f"{step.lost} packets lost{cpu}, callers {step.generator:.2f} cores, {left:.0f} s left"
             )
 

@@ -14,9 +14,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import typer
+
 from agent.providers.local.host import LocalSpeech
 from sipgw import log
 from sipgw.agents.providers import Choice, Providers
+from sipgw.cli.console import one_line_errors
 from sipgw.config import Config, load
 from sipgw.garbage import when_quiet
 from sipgw.gateway import Gateway
@@ -60,8 +63,12 @@ def main() -> None:
     """Run until stdin ends."""
     open_files()
     log.configure(LogOptions(level="error"))
-    config = load(Path(sys.argv[2])) if len(sys.argv) > 2 else None
-    asyncio.run(_serve(config, int(sys.argv[1])))
+    try:
+        with one_line_errors(2):
+            config = load(Path(sys.argv[2])) if len(sys.argv) > 2 else None
+            asyncio.run(_serve(config, int(sys.argv[1])))
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
 
 
 if __name__ == "__main__":

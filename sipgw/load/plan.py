@@ -32,9 +32,9 @@ class Level:
     def broken(self, step: "Step") -> list[str]:
         """What `step` did not keep, in words."""
         faults = []
-        if (turn := percentile(step.latencies, 0.95)) > self.turn:
+        if (turn := percentile(step.latencies, 0.95) or 0.0) > self.turn:
             faults.append(f"turn latency p95 {turn * 1000:.0f} ms > {self.turn * 1000:.0f} ms")
-        if (setup := percentile(step.setups, 0.95)) > self.setup:
+        if (setup := percentile(step.setups, 0.95) or 0.0) > self.setup:
             faults.append(f"set-up p95 {setup * 1000:.0f} ms > {self.setup * 1000:.0f} ms")
         if step.received and step.loss > self.loss:
             faults.append(f"{step.loss:.1%} of the packets lost > {self.loss:.1%}")
@@ -44,9 +44,14 @@ class Level:
             faults.append(f"{step.unanswered} turns without an answer")
         if step.failures:
             faults.append(f"{len(step.failures)} calls failed: {step.failures[0]}")
-        if step.held < 0.98 * step.wanted and not faults:
-            faults.append(f"only {step.held} of {step.wanted} calls were up")
-        return faults
+        return faults or self._missing(step)
+
+    def _missing(self, step: "Step") -> list[str]:
+        if step.held < 0.98 * step.wanted:
+            return [f"only {step.held} of {step.wanted} calls were up"]
+        if not step.received:
+            return ["no sound came"]
+        return [] if step.latencies else ["no turn was answered; callers may need more --seconds for one"]
 
 
 @dataclass

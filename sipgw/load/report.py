@@ -6,7 +6,7 @@ from typing import Any
 
 from sipgw.load.plan import Step
 from sipgw.load.run import Outcome
-from sipgw.load.tally import percentile
+from sipgw.load.tally import milliseconds
 
 WIDTH, HEIGHT, MARGIN = 760, 180, 44
 
@@ -17,11 +17,11 @@ def row(step: Step) -> dict[str, Any]:
     return {
         "calls": step.held,
         "seconds": round(step.seconds, 1),
-        "setup_p50": _ms(step.setups, 0.5),
-        "setup_p95": _ms(step.setups, 0.95),
-        "turn_p50": _ms(step.latencies, 0.5),
-        "turn_p95": _ms(step.latencies, 0.95),
-        "turn_p99": _ms(step.latencies, 0.99),
+        "setup_p50": milliseconds(step.setups, 0.5),
+        "setup_p95": milliseconds(step.setups, 0.95),
+        "turn_p50": milliseconds(step.latencies, 0.5),
+        "turn_p95": milliseconds(step.latencies, 0.95),
+        "turn_p99": milliseconds(step.latencies, 0.99),
         "turns": len(step.latencies),
         "unanswered": step.unanswered,
         "send_error_p50": step.errors.percentile(0.5),
@@ -74,10 +74,6 @@ def held(outcome: Outcome) -> str:
 
 def _round(value: float | None, times: float = 1.0) -> float | None:
     return None if value is None else round(value * times, 2)
-
-
-def _ms(values: Sequence[float], part: float) -> float:
-    return round(percentile(values, part) * 1000, 1)
 
 
 def html(outcome: Outcome, about: str) -> str:

@@ -6,16 +6,19 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sipgw.load.plan import SETTLING, Level, Step, ramp, shared
 from sipgw.load.process import Usage, usage
+from sipgw.load.tally import milliseconds
 from sipgw.load.worker import Job, Window
 from sipgw.networks import PRIVATE_NETWORKS, Networks
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.names import Names
+from sipgw.sip.uri import Uri
 
 START_LIMIT = 60.0
 """Seconds that a process has to start."""
@@ -90,20 +93,29 @@ def check_target(target: str, *, own: bool) -> str:
     uri = Uri.parse(target)
     if uri.scheme not in ("sip", "sips"):
         raise LoadError(f"{target} is not a SIP address")
-    try:
-        found = socket.getaddrinfo(uri.host, uri.port or 5060, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise LoadError(f"{uri.host}: {error.strerror or error}") from None
+    hops = asyncio.run(_located(uri))
+    if not hops:
+        raise LoadError(f"{uri.host}: no address was found")
     private = Networks[bool]()
     for network in PRIVATE_NETWORKS:
         private.add(network, True)
-    for *_, place in found:
-        if not own and not (is_address(str(place[0])) and private.match(str(place[0]))):
-            raise LoadError(f"{place[0]} is a public address; with --i-own-this-host it is called all the same")
-    family, *_, place = found[0]
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(place)
+    for hop in hops:
+        if not own and not private.match(hop.host):
+            raise LoadError(f"{hop.host} is a public address; with --i-own-this-host it is called all the same")
+    with socket.socket(socket.AF_INET6 if ":" in hops[0].host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((hops[0].host, hops[0].port))
         return str(probe.getsockname()[0])
+
+
+async def _located(uri: Uri) -> tuple[Peer, ...]:
+    """Every address that calls to `uri` may go to, as the callers will find them (RFC 3263)."""
+    async with asyncio.TaskGroup() as group:
+
+        def spawn(work: Coroutine[Any, Any, None]) -> None:
+            group.create_task(work)
+
+        names = Names((), lambda address: True, spawn, lambda located, hops: located(hops, 0.0))
+        return await names.find(peer_of(uri))
 
 
 async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
@@ -195,12 +207,10 @@ async def _step(
 
 
 def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
-    latencies = sorted(value for window in windows for value in window.latencies)
-    setups = sorted(value for window in windows for value in window.setups)
     return {
         "held": step.held,
-        "turn": latencies[int(0.95 * len(latencies))] * 1000 if latencies else None,
-        "setup": setups[int(0.95 * len(setups))] * 1000 if setups else None,
+        "turn": milliseconds([value for window in windows for value in window.latencies], 0.95),
+        "setup": milliseconds([value for window in windows for value in window.setups], 0.95),
         "cpu": step.cpu,
         "generator": step.generator,
         "lost": sum(window.lost for window in windows),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from agent.ulaw import level
 from media import rtp
-from media.g711 import FRAME, RATE, SILENCE
+from media.g711 import ALAW_TO_ULAW, FRAME, RATE, SILENCE, ULAW_TO_ALAW
 
 SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("qq")
@@ -95,6 +95,8 @@ class Stream:
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.port = int(self.sock.getsockname()[1])
         self._speech = speech
+        self._silence = SILENCE
+        self._payload_type, self._alaw = 0, False
         self._tally = tally
         self._sent = 0
         self._speaking = -1
@@ -103,16 +105,20 @@ class Stream:
         self._heard_at = 0.0
         self._ended_at = 0.0
 
-    def connect(self, remote: tuple[str, int]) -> None:
-        """Exchange sound with `remote` only."""
+    def connect(self, remote: tuple[str, int], encoding: str = "PCMU", payload_type: int = 0) -> None:
+        """Exchange sound with `remote` only, as PCMU or PCMA."""
         self.sock.connect(remote)
+        self._payload_type, self._alaw = payload_type, encoding == "PCMA"
+        if self._alaw:
+            self._speech = [frame.translate(ULAW_TO_ALAW) for frame in self._speech]
+            self._silence = SILENCE.translate(ULAW_TO_ALAW)
         self._heard_at = self._ended_at = wall()
 
     def beat(self) -> None:
         """Read what came and send one packet; to be called every 20 ms."""
         if self._sent % READING == 0:
             self._drain()
-        payload, now = SILENCE, wall()
+        payload, now = self._silence, wall()
         if self._speaking < 0 and self._wants_to_speak(now):
             self._speaking = 0
         if self._speaking >= 0:
@@ -120,7 +126,7 @@ class Stream:
             self._speaking += 1
             if self._speaking == len(self._speech):
                 self._speaking, self._ended_at, self._heard_at = -1, now, 0.0
-        packet = rtp.build(0, self._sent == 0, self._sent, self._sent * FRAME, self.port, payload)
+        packet = rtp.build(self._payload_type, self._sent == 0, self._sent, self._sent * FRAME, self.port, payload)
         try:
             self.sock.send(packet)
             self._tally.sent += 1
@@ -151,7 +157,7 @@ class Stream:
     def _arrived(self, at: float, packet: rtp.Packet) -> None:
         tally = self._tally
         tally.received += 1
-        if self._speaking < 0 and packet.payload != SILENCE and level(packet.payload) > AUDIBLE:
+        if self._speaking < 0 and packet.payload != self._silence and self._audible(packet.payload):
             if not self._heard_at:
                 tally.latencies.append(at - self._ended_at)
             self._heard_at = at
@@ -163,6 +169,9 @@ class Stream:
             tally.errors.append(offset)
             tally.gap = max(tally.gap, silence)
             tally.lost += steps - 1
+
+    def _audible(self, payload: bytes) -> bool:
+        return level(payload.translate(ALAW_TO_ULAW) if self._alaw else payload) > AUDIBLE
 
     def close(self) -> None:
         """Free the port."""

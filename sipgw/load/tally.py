@@ -4,16 +4,22 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Self
 
 EDGES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 1000.0)
 """Milliseconds; a value counts for the first edge that it does not exceed."""
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """The value that a `part` (0 to 1) of `values` does not exceed; 0 for none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
+def percentile(values: Sequence[float], part: float) -> float | None:
+    """The least of `values` that a `part` of them (0 to 1) does not exceed; None if there are none."""
+    return sorted(values)[max(0, ceil(part * len(values)) - 1)] if values else None
+
+
+def milliseconds(values: Sequence[float], part: float) -> float | None:
+    """A percentile of `values`, which are in seconds; None if there are none."""
+    found = percentile(values, part)
+    return None if found is None else round(found * 1000, 1)
 
 
 @dataclass

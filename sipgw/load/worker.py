@@ -110,7 +110,7 @@ class Callers:
         try:
             async with placed(self._endpoint, self._target, stream.port, call) as (leg, agreed):
                 self._window.setups.append(call.answered - call.dialled)
-                stream.connect((agreed.remote_address, agreed.remote_port))
+                stream.connect((agreed.remote_address, agreed.remote_port), agreed.encoding, agreed.payload_type)
                 phase.append(stream)
                 self._window.held += 1
                 try:

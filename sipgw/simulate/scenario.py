@@ -35,6 +35,8 @@ class NetworkOptions:
             raise ValueError("loss and reorder must be from 0 to less than 1")
         if not 1 <= self.burst <= 100:
             raise ValueError("burst must be from 1 to 100 packets")
+        if self.loss > self.burst * (1 - self.loss) * (1 + 1e-9):  # after each burst a packet arrives
+            raise ValueError(f"a loss of {self.loss:.0%} needs a burst of {self.loss / (1 - self.loss):.1f} or more")
         if not (0 <= self.jitter <= 1 and 0 <= self.delay <= 2 and self.rebind >= 0):
             raise ValueError("jitter must be up to 1 s, delay up to 2 s, rebind not negative")
 

@@ -20,7 +20,7 @@ from sipgw.evaluation.conversing import Happened, unexpected
 from sipgw.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
 from sipgw.evaluation.hearing import hear
 from sipgw.evaluation.judge import judged
-from sipgw.evaluation.words import compared, plain
+from sipgw.evaluation.words import compared, contains, plain
 from sipgw.simulate.verdict import Turn, Verdict
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.deepgram import FakeDeepgram
@@ -57,6 +57,23 @@ def test_words_and_entities_that_are_wrong() -> None:
     assert wrong.missed == (code, name)
     assert wrong.wrong == 4
     assert compared("yes", "", ()).wrong == 1
+
+
+@pytest.mark.parametrize(
+    ("heard", "form", "found"),
+    [
+        ("it costs $250", "$50", False),
+        ("115 dollars", "15 dollars", False),
+        ("1 7 3 4 6 8", "7346", False),
+        ("7346 8", "7346", False),
+        ("we planned it", "Ann", False),
+        ("order 73 46, please", "7346", True),
+        ("a blue rain coat", "raincoat", True),
+        ("", "Ann", False),
+    ],
+)
+def test_a_part_of_a_number_or_of_a_word_is_not_what_was_said(heard: str, form: str, found: bool) -> None:
+    assert contains(heard, form) is found
 
 
 VERDICT = Verdict(0.1, 0.2, (Turn("said 'hi'", 1.0, 1.2, None, ""),), (), 0, 100, 0, "BYE")

@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from media import rtp
-from media.g711 import FRAME, SILENCE
+from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
 from sipgw.cli.main import app
 from sipgw.load import command
 from sipgw.load.plan import Level, Step, ramp, shared
@@ -69,9 +69,30 @@ def test_the_caller_waits_speaks_and_measures_the_answer() -> None:
     stream.close()
 
 
+def test_a_law_that_was_agreed_on_is_sent_and_heard() -> None:
+    tally = Tally()
+    stream = Stream("127.0.0.1", [LOUD], tally)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(2)
+        stream.connect(far.getsockname(), "PCMA", 8)
+        stream.beat()
+        sent = rtp.parse(far.recv(2048))
+    assert sent is not None
+    assert (sent.payload_type, sent.payload) == (8, SILENCE.translate(ULAW_TO_ALAW))
+    stream._heard_at = 0.0
+    stream._arrived(stream._ended_at + 0.3, packet(1, SILENCE.translate(ULAW_TO_ALAW)))
+    assert tally.latencies == [], "silence of A-law is silence"
+    stream._arrived(stream._ended_at + 0.4, packet(2, LOUD.translate(ULAW_TO_ALAW)))
+    assert tally.latencies == [pytest.approx(0.4)]
+    stream.close()
+
+
 def test_percentiles_and_spreads() -> None:
-    assert percentile([], 0.95) == 0
-    assert percentile(list(range(100)), 0.95) == 95
+    assert percentile([], 0.95) is None
+    assert percentile(list(range(1, 101)), 0.95) == 95, "95 of 100 are no more"
+    assert percentile([1.0] * 19 + [9.0], 0.95) == 1.0
+    assert (percentile([7.0], 0.0), percentile([1.0, 2.0], 0.5), percentile([1.0, 2.0], 1.0)) == (7.0, 1.0, 2.0)
     spread = Spread.of([0.00005] * 98 + [-0.0019, 0.004])
     assert (spread.percentile(0.5), spread.percentile(0.99), spread.percentile(1)) == (0.1, 2.0, 5.0)
     spread.add(Spread.of([9.0] * 100).counts)
@@ -114,6 +135,8 @@ LEVEL = Level(turn=1.0, setup=0.5, loss=0.01, gap=0.2)
         (Window(held=10, latencies=[0.1] * 9, unanswered=1), "1 turns without an answer"),
         (Window(held=10, failures=["network: 503"]), "1 calls failed: network: 503"),
         (Window(held=9), "only 9 of 10 calls were up"),
+        (Window(held=10, setups=[0.1]), "no sound came"),
+        (Window(held=10, setups=[0.1], received=1000), "no turn was answered"),
     ],
 )
 def test_what_breaks_the_service_level_is_named(window: Window, says: str) -> None:
@@ -147,7 +170,8 @@ def test_a_ramp_ends_where_the_level_breaks(monkeypatch: pytest.MonkeyPatch) -> 
         return Window()
 
     async def measured(step: Step, *_: object) -> None:
-        step.held, step.setups, step.latencies = step.wanted, [0.1], [0.4 if step.wanted < 20 else 9.0] * 20
+        step.held, step.setups, step.received = step.wanted, [0.1], 1000
+        step.latencies = [0.4 if step.wanted < 20 else 9.0] * 20
 
     for name, acts in (("_process", process), ("_window", window), ("_step", measured)):
         monkeypatch.setattr(f"sipgw.load.run.{name}", acts)
@@ -205,7 +229,10 @@ def test_bad_input_has_exit_status_2(arguments: list[str], says: str) -> None:
 def test_a_public_address_needs_its_owner() -> None:
     with pytest.raises(LoadError):
         check_target("sip:x@192.0.2.7", own=False)
+    with pytest.raises(LoadError, match=r"192\.0\.2\.7 is a public address"):
+        check_target("sip:x@127.0.0.1;maddr=192.0.2.7", own=False)
     assert check_target("sip:x@127.0.0.1", own=False) == "127.0.0.1"
+    assert check_target("sip:x@localhost", own=False) == "127.0.0.1"
 
 
 def test_a_small_load(tmp_path: Path) -> None:

@@ -209,7 +209,13 @@ def test_parts_of_a_number_secrets_keys_and_what_the_agent_reads_back_are_taken_
     one = bundle("plain")
     said = {"final": False, "stable": False, "end": 1.0}
     turn = {"said": "", "heard": "", "interrupted": False, "tools": [], "latency_ms": {}}
-    paid = {"name": "pay", "arguments": {"card": int(NUMBER), "name": NUMBER}, "result": "sk-very-secret", "error": "", "seconds": 0}
+    paid = {
+        "name": "pay",
+        "arguments": {"card": int(NUMBER), "name": NUMBER},
+        "result": "sk-very-secret",
+        "error": "",
+        "seconds": 0,
+    }
     piece = {"do": "piece", "waited": 0}
     frames = [
         *one.frames,

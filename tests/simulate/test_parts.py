@@ -229,5 +229,8 @@ def test_options_out_of_range_are_refused() -> None:
     for wrong in ({"loss": 1.0}, {"burst": 0.5}, {"jitter": 2.0}):
         with pytest.raises(ValueError, match="must be"):
             replace(NetworkOptions(), **wrong)
+    with pytest.raises(ValueError, match=r"a loss of 80% needs a burst of 4\.0 or more"):
+        NetworkOptions(loss=0.8)
+    assert NetworkOptions(loss=0.8, burst=4.0)
     with pytest.raises(ValueError, match="must be"):
         ProviderOptions(tts_drop=2)
