@@ -62,8 +62,10 @@ class Asker:
         options = replace(options, port=port, tls=tls, stun_server="", session_expires=0.0)
         self.endpoint = Endpoint(options, self._on_invite, lambda *_: None, self._trace)
         self._trail: deque[Traced] = deque(maxlen=KEPT)
+        self.calling = ""
+        """What is found in the description of the test call that is out and in no other; a SIP-ALG leaves it alone."""
         self.looped: Leg | None = None
-        """A call that came in while the doctor was at work: its own, when the other side loops it back."""
+        """The test call as it came back, when the other side loops it."""
 
     async def __aenter__(self) -> Self:
         await self.endpoint.__aenter__()
@@ -103,7 +105,16 @@ class Asker:
         )
         return Request(method, target, headers=Headers((*common, *fields)))
 
+    def end_call(self) -> None:
+        """The test call is over, and so is what came back of it."""
+        self.calling, looped, self.looped = "", self.looped, None
+        if looped is not None:
+            looped.hangup()
+
     def _on_invite(self, leg: Leg) -> None:
+        if not self.calling or self.calling.encode() not in (leg.offer or b"") or self.looped is not None:
+            leg.reject(480)  # somebody's real call, while this port is ours
+            return
         self.looped = leg
         try:
             leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 9)).sdp)

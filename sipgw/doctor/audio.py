@@ -16,6 +16,8 @@ TONES = (700.0, 1200.0)
 """Hertz of the signal: two tones that no line makes by itself, whole cycles in the frames that are repeated."""
 ECHOED = 0.25
 """The part of the received power that must lie in our tones to be our own voice coming back."""
+LOSSY = 0.05
+"""Loss that they report from which on we are hard to understand."""
 LOST = 0.9
 """Loss that the other side reports from which on our sound counts as not arriving."""
 
@@ -53,6 +55,8 @@ def judge(heard: Heard, about: str, expected: str, ports: str) -> Finding:
     arrives = heard.echoed or (heard.reported is not None and heard.reported < LOST)
     lost = heard.reported is not None and heard.reported >= LOST
     if heard.received and arrives:
+        if (heard.reported or 0.0) > LOSSY:
+            return bad("audio.lossy", about, evidence)
         return good("audio.ok", about, evidence)
     if heard.received and (lost or heard.reports):
         return bad("audio.dead-out", about, evidence, host=host, port=port)
@@ -140,9 +144,7 @@ class Ports:
         ]
         table = ALAW_TO_ULAW if encoding == "PCMA" else bytes(range(256))
         sound = b"".join(packet.payload.translate(table) for packet, _ in packets[-25:])
-        reported = min(1.0, max(0, blocks[-1].lost) / max(1, blocks[-1].lost + sent // 2)) if blocks else None
-        if blocks and blocks[-1].fraction_lost >= 255:
-            reported = 1.0
+        reported = _reported(blocks)
         sources = tuple(dict.fromkeys(f"{source[0]}:{source[1]}" for _, source in packets))[:3]
         foreign = self.srtp.counts.unauthentic if self.srtp else 0
         echoed = bool(sound) and tonality(sound) > ECHOED
@@ -152,6 +154,14 @@ class Ports:
         """Free them."""
         self.sound.close()
         self.control.close()
+
+
+def _reported(blocks: list[rtcp.ReportBlock]) -> float | None:
+    """The part of our packets, which are numbered from 0, that the last report calls lost; None without a report."""
+    if not blocks:
+        return None
+    last = blocks[-1]
+    return 1.0 if last.fraction_lost >= 255 else min(1.0, max(0, last.lost) / (last.highest_sequence % 2**16 + 1))
 
 
 class _Port(asyncio.DatagramProtocol):

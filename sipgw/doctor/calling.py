@@ -41,20 +41,25 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp).of_leg("doctor", secrets.token_bytes(SECRET))
+    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp).of_leg(
+        secrets.token_hex(), secrets.token_bytes(SECRET)
+    )
     offer = make_offer(local)
     asker.begin()
+    asker.calling = f"o=sipgw {local.session_id} "
     try:
         leg, reply = await asker.endpoint.invite(
             attempt.target, attempt.from_, offer, credentials=attempt.credentials if trunk.password else None,
             proxy=attempt.proxy, fields=attempt.fields, ring_timeout=patience.ring,
         )  # fmt: skip
     except CallFailed as failed:
+        asker.end_call()
         finals = [one for one in asker.responses() if one.status >= 300 and one.cseq.method == "INVITE"]
         return [refused(finals[-1] if finals else None, str(failed), trunk, str(attempt.target))]
     try:
         return await _answered(asker, leg, offer, reply or b"", local, ports, trunk, patience)
     finally:
+        asker.end_call()
         leg.hangup()
         await leg.over(2.0)
 

@@ -21,6 +21,10 @@ def _warn(cause: str, fix: str) -> Ailment:
 
 CATALOGUE: Final[dict[str, Ailment]] = {
     # This machine
+    "local.sip-host": _fail(
+        "it is no address of this machine",
+        '[sip] host = "0.0.0.0" for all addresses; what is seen from outside is [sip] public_address',
+    ),
     "local.sip-port": _warn(
         "another program listens there; if that is `sipgw serve`, all is well",
         "stop the other program, or set [sip] port to a free one",
@@ -245,6 +249,10 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     "audio.keys": _fail(
         "their sound is not under the keys that they named: something on the way answers for them",
         'srtp = "off", or portal: SRTP (secure trunking) off',
+    ),
+    "audio.lossy": _warn(
+        "the line out loses packets: a busy uplink, wireless, or a firewall that limits UDP",
+        "call from a cable, with nothing else on the line; give RTP (DSCP EF) precedence in the router",
     ),
     "audio.unsure-out": _warn(
         "nothing tells whether our sound arrives there", "test_number = one that answers with an echo"

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sipgw.cli.console import err, out
-from sipgw.config import Config, ConfigError, load
+from sipgw.cli.console import err, one_line_errors, out
+from sipgw.config import Config, load
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, status_of
 from sipgw.doctor.run import Wanted, examine
@@ -26,11 +26,8 @@ def doctor(
     wait: Annotated[float, typer.Option("--wait", min=0.5, max=60, help="Seconds to wait for an answer.")] = 6.0,
 ) -> None:
     """Find out why a trunk or a provider does not work. Exit status 1 if something fails, 2 for bad input."""
-    try:
+    with one_line_errors(2):
         settings = load(config)
-    except ConfigError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
     names = [one.name for one in settings.trunks]
     if trunk and trunk not in names:
         err.print(f"there is no trunk {trunk!r}; there are: {', '.join(names) or 'none'}", soft_wrap=True)
@@ -39,11 +36,8 @@ def doctor(
         err.print("--call needs the name of the trunk to call through")
         raise typer.Exit(2)
     wanted = Wanted(trunk, call, providers, Patience(answer=wait))
-    try:
+    with one_line_errors(2):
         found = asyncio.run(_examined(settings, wanted, quiet=json_))
-    except ConfigError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
     if json_:
         out.print_json(json.dumps([one.as_dict() for one in found]))
     else:

@@ -85,7 +85,7 @@ def _address(exchange: Exchange, sent: Via, echoed: Via, about: str, fixed: str,
 def _clock(response: Response, about: str, clock: datetime) -> Iterator[Finding]:
     try:
         theirs = parsedate_to_datetime(response.headers.get("date") or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return
     theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
     apart = (clock - theirs).total_seconds()

@@ -26,7 +26,9 @@ SAMPLED = 40
 async def examine(config: Config, patience: Patience) -> AsyncIterator[Finding]:
     """Everything that needs no trunk."""
     sip = config.sip
-    if sip.port and not is_free(sip.host, sip.port):
+    if not is_free(sip.host, 0):
+        yield bad("local.sip-host", HERE, f"nobody can listen on {sip.host}")
+    elif sip.port and not is_free(sip.host, sip.port):
         yield bad("local.sip-port", HERE, f"{sip.host} port {sip.port} is in use")
     else:
         yield good("local.sip-port-free", HERE, f"{sip.host} port {sip.port}")
@@ -79,7 +81,7 @@ async def _stun(sip: EndpointOptions, patience: Patience) -> Finding:
                 await loop.sock_sendall(probe, binding_request(transaction))
                 seen = mapped_address(await loop.sock_recv(probe, 2048), transaction)
         except (OSError, TimeoutError) as error:
-            return bad("stun.silent", HERE, f"{sip.stun_server}: {error or 'no answer'}")
+            return bad("stun.silent", HERE, f"{sip.stun_server}: {str(error) or 'no answer'}")
     if seen is None:
         return bad("stun.silent", HERE, f"{sip.stun_server}: the answer is not STUN")
     if sip.public_address and seen[0] != sip.public_address:

@@ -70,6 +70,11 @@ async def _examined(config: Config, part: str, name: str) -> Finding:
         return bad("provider.unreachable", about, f"no answer within {LIMIT:g} s", section=section)
     except ProviderError as error:
         return bad(_of_error(error), about, error.problem, section=section)
+    except ExceptionGroup as group:  # they listen in a task
+        for refused in group.exceptions:
+            if isinstance(refused, ProviderError):
+                return bad(_of_error(refused), about, refused.problem, section=section)
+        raise
     finally:
         with contextlib.suppress(ProviderError, OSError, TimeoutError):
             async with asyncio.timeout(2.0):

@@ -31,16 +31,17 @@ async def examine(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
 
 
 async def _examined(config: Config, wanted: Wanted) -> AsyncIterator[Finding]:
-    files_usable = True
+    failed = set[str]()
     async for finding in machine.examine(config, wanted.patience):
-        files_usable = files_usable and finding.id != "local.tls-files"
+        failed.add(finding.id)
         yield finding
     trunks = [one for one in config.trunks if wanted.trunk in ("", one.name)]
-    sip = config.sip if files_usable else replace(config.sip, tls=TlsOptions())
+    if "local.tls-files" in failed:
+        config = replace(config, sip=replace(config.sip, tls=TlsOptions()))
     if not trunks:
         yield bad("trunk.none", machine.HERE, "the configuration has no [[trunks]]")
-    else:
-        async with Asker(sip) as asker:
+    elif "local.sip-host" not in failed:
+        async with Asker(config.sip) as asker:
             for one in trunks:
                 number = wanted.number or one.test_number
                 async for finding in trunk.examine(asker, config, one, number, wanted.patience):

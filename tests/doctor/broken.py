@@ -41,7 +41,8 @@ class Faults:
     sdp: str = "m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
     sound: str = "echo"
     """``echo`` (encrypted, if the description has ``{crypto}``), ``keys`` (an echo under other keys), ``none``,
-    ``deaf`` (sends, reports everything lost), ``mute`` (reports, sends nothing), ``plain``."""
+    ``deaf`` (sends, reports everything lost), ``mute`` (reports, sends nothing), ``lossy`` (an echo,
+    reports every fifth packet lost), ``plain``."""
     mangle: Mangle = lambda response: response
     """A SIP-ALG on the way of responses."""
     loops: Callable[[bytes], bytes] | None = None
@@ -64,12 +65,12 @@ class Sound(asyncio.DatagramProtocol):
         packet = rtp.parse(data)
         if packet is None:
             return
-        if self.way in ("echo", "keys"):
+        if self.way in ("echo", "keys", "lossy"):
             self.transport.sendto(self.srtp.protect(data) if self.srtp else data, addr)
         if self.way in ("deaf", "plain"):
             self.transport.sendto(rtp.build(0, False, packet.sequence, packet.timestamp, 7, b"\xff" * 160), addr)
-        if self.way in ("deaf", "mute") and packet.sequence % 5 == 1:
-            lost = (255, 1000) if self.way == "deaf" else (0, 0)
+        if self.way in ("deaf", "mute", "lossy") and packet.sequence % 5 == 1:
+            lost = {"deaf": (255, 1000), "mute": (0, 0), "lossy": (51, packet.sequence // 5)}[self.way]
             block = rtcp.ReportBlock(packet.ssrc, *lost, packet.sequence, 0, 0, 0)
             self.transport.sendto(rtcp.ReceiverReport(7, (block,)).encode(), addr)
 
@@ -85,6 +86,8 @@ class Broken(Carrier):
         super().__init__()
         self.broken = faults
         self.sounds: list[Sound] = []
+        self.last_status = 0
+        """With which our call back was answered."""
 
     def reply(
         self, request: Request, addr: Any, status: int, reason: str = "", headers: Fields = (), body: bytes = b""
@@ -145,7 +148,7 @@ class Broken(Carrier):
 
     async def _loop(self, request: Request, addr: Any, change: Callable[[bytes], bytes]) -> None:
         self.sdp = lambda port: change(request.body)  # type: ignore[method-assign]
-        await self.call(str(request.contacts[0].uri), addr)
+        self.last_status, _ = await self.call(str(request.contacts[0].uri), addr)
         await self._answer(request, addr)
 
     async def _answer(self, request: Request, addr: Any) -> None:

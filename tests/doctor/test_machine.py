@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from media.engine import MediaOptions
 from sipgw.cli.main import app
 from sipgw.config import Config, parse
-from sipgw.doctor import machine
+from sipgw.doctor import machine, run
 from sipgw.doctor.audio import signal, tonality
 from sipgw.doctor.catalogue import CATALOGUE
 from sipgw.doctor.finding import bad, masked
@@ -46,6 +46,14 @@ async def test_ports_that_are_taken_and_ranges_that_are_too_small() -> None:
                 even.bind(("127.0.0.1", port - 1))
             assert await examined(trunks=(few,), media=media) == {"local.rtp-ports"}
     assert await examined(media=MediaOptions("127.0.0.1", (41000, 41009))) == {"local.rtp-range"}
+
+
+@on_loop
+async def test_an_address_that_is_not_of_this_machine() -> None:
+    assert await examined(sip=EndpointOptions("192.0.2.77", 5060)) == {"local.sip-host"}
+    config = Config(sip=EndpointOptions("192.0.2.77", 5060), trunks=(peer("127.0.0.1"),))
+    found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=SHORT))]
+    assert "local.sip-host" in {one.id for one in found}, "and the trunks are not asked from nowhere"
 
 
 @on_loop

@@ -193,3 +193,14 @@ async def test_broken_tls(tmp_path: Path, kind: str, expected: str) -> None:
             sip = EndpointOptions("127.0.0.1", 0, dns=(dns.address,), tls=believed)
             found = await diagnosed(peer(f"sip:pbx.example:{port};transport=tls"), sip=sip)
     assert ids(found) == {expected}, found
+
+
+@on_loop
+async def test_a_trunk_is_examined_although_our_own_tls_files_are_missing(tmp_path: Path) -> None:
+    with serving(Certificates(tmp_path).context("name")) as port:
+        missing = TlsOptions(0, ca=str(tmp_path / "nowhere.pem"))
+        found = await diagnosed(
+            peer(f"sip:127.0.9.41:{port};transport=tls"), sip=EndpointOptions("127.0.0.1", 0, tls=missing)
+        )
+    assert "local.tls-files" in {one.id for one in found}
+    assert any(one.startswith("tls.") for one in ids(found)), found

@@ -145,6 +145,25 @@ async def test_providers_that_have_nothing_to_say(monkeypatch: pytest.MonkeyPatc
     assert (await providers._ears(dull, "x", "[x]")).id == "provider.deaf"
 
 
+class Fickle(Dull):
+    """It takes the connection, and refuses what comes."""
+
+    async def events(self) -> Any:
+        raise ProviderError("x", "refused the API key", temporary=False)
+        yield
+
+    async def close(self) -> None:
+        pass
+
+
+@on_loop
+async def test_ears_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "AFTER", 0.0)
+    monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
+    monkeypatch.setattr(providers, "made", lambda config, part, name: Fickle())
+    assert (await providers._examined(Config(), "ears", "assemblyai")).id == "provider.key"
+
+
 def test_what_takes_too_long_is_told() -> None:
     assert providers._timed("voice", "x", "[x]", 1.1, "").id == "provider.slow"
     assert providers._timed("voice", "x", "[x]", 0.9, "").id == "provider.ok"

@@ -1,6 +1,7 @@
 """Trunks that are broken in one way each, and the name that the doctor gives to it."""
 
 import asyncio
+import re
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from sipgw.doctor import echoes
+from media.engine import MediaOptions
+from sipgw.config import Config
+from sipgw.doctor import echoes, run
 from sipgw.doctor.asking import Exchange
 from sipgw.doctor.calling import out_of_reach
 from sipgw.doctor.catalogue import CATALOGUE
@@ -34,6 +37,7 @@ from tests.doctor.broken import (
 
 REGISTERING = [
     (Faults(), set()),
+    (Faults(mangle=header("Date", lambda _: f"Mon, 01 Jan {9**20} 00:00:00 GMT")), set()),
     (Faults(register="405"), {"register.unsupported"}),
     (Faults(register="403"), {"register.forbidden"}),
     (Faults(register="404"), {"register.unknown-user"}),
@@ -134,6 +138,7 @@ CALLS = [
     (Faults(sound="mute", sdp=PCMA_ONLY + "a=rtcp-mux\r\n"), {"audio.dead-in"}),
     (Faults(sound="deaf"), {"audio.dead-out"}),
     (Faults(sound="plain"), {"audio.unsure-out"}),
+    (Faults(sound="lossy"), {"audio.lossy"}),
     (Faults(sdp=G729), {"call.answer"}),
     (Faults(sdp=PCMA_ONLY + "a=sendonly\r\n"), {"call.held"}),
     (Faults(invite=(488, "Not Acceptable Here")), {"call.codec"}),
@@ -191,6 +196,21 @@ async def test_a_looped_call_shows_what_was_done_to_our_description() -> None:
         found = await diagnosed(peer(carrier.place), number="600")
         assert "alg.body" in ids(found)
         assert "192.0.2.77" in next(one.evidence for one in found if one.id == "alg.body")
+
+
+@on_loop
+async def test_a_call_that_is_not_ours_is_refused_and_says_nothing_of_ours() -> None:
+    async with broken(Faults(loops=lambda sdp: re.sub(rb"o=sipgw \d+", b"o=sipgw 7", sdp))) as carrier:
+        found = await diagnosed(peer(carrier.place), number="600")
+        assert ids(found) == set(), found
+        assert carrier.last_status == 480
+    async with broken(Faults(loops=lambda sdp: sdp)) as looping, broken(Faults()) as plain:
+        trunks = tuple(
+            replace(peer(one.place), name=name, test_number="600") for one, name in ((looping, "a"), (plain, "b"))
+        )
+        config = Config(sip=SIP, trunks=trunks, media=MediaOptions("127.0.0.1", (41000, 43000)))
+        found = [one async for one in run.examine(config, run.Wanted(providers=False, patience=QUICK))]
+        assert [(one.about, one.id) for one in found if one.id.startswith("alg.body")] == [("a", "alg.body-ok")]
 
 
 @on_loop
