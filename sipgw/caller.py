@@ -12,7 +12,7 @@ from media import channel as media
 from media.engine import MediaEngine, MediaOptions
 from media.session import Format
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
-from sipgw.sip.leg import Ended, Leg
+from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, make_offer
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
@@ -197,11 +197,15 @@ async def placed(
 
 
 async def _hold(call: Call, leg: Leg, channel: media.Channel, script: Script, limit: float) -> None:
+    leg.let_refer()
     try:
         async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
             following = group.create_task(_follow(call, leg, channel, script))
             async for event in leg.events():
-                if isinstance(event, Ended):
+                if isinstance(event, ReferRequested):  # whoever is to be called would have answered
+                    call.ending = "the caller was handed over"
+                    leg.report_refer(200, "OK")
+                elif isinstance(event, Ended):
                     call.ending = call.ending or f"the other side: {event.how}"
             following.cancel()
     except TimeoutError:

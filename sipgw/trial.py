@@ -12,6 +12,7 @@ from sipgw.trunks.trunks import TrunkOptions
 LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000
 """Calls at the same time; the RTP range has no room for more."""
+SOMEBODY = "sip:somebody@127.0.0.1"
 EMBEDDED = AgentOptions(ears="local", model="local", voice="local")
 
 
@@ -19,14 +20,17 @@ def trial(config: Config | None, folder: Path) -> Config:
     """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on loopback ports of their own.
 
     Its records go to a database in `folder`. Trunks, accounts, webhooks, recordings and captures are left out: a trial
-    calls nobody, tells nobody and leaves nothing behind. The agent's tools are its own and do what they do.
+    calls nobody, tells nobody and leaves nothing behind. The agent's tools are its own and do what they do; whoever
+    callers can be handed over to, at whatever hour, the caller itself is asked to call (`SOMEBODY`).
     """
     config, plain = config or Config(agent=EMBEDDED), Config()
+    last = SOMEBODY if any(trunk.transfer_to for trunk in config.trunks) else ""
     return replace(
         config,
         sip=EndpointOptions(host="127.0.0.1", port=0),
         media=MediaOptions(bind_host="127.0.0.1", processes=config.media.processes),
-        trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST),),
+        trunks=(TrunkOptions("trial", "peer", networks=LOOPBACK, max_calls=MOST, transfer_to=last),),
+        people=tuple(replace(one, to=SOMEBODY, trunk="", mode="refer", hours=()) for one in config.people),
         accounts=(),
         routes=(),
         admission=replace(config.admission, max_calls=MOST),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sipgw.config import parse
-from sipgw.trial import trial
+from sipgw.trial import SOMEBODY, trial
 
 CONFIGURED = """
 [agent]
@@ -19,6 +19,12 @@ name = "carrier"
 mode = "register"
 registrar = "sip.example.com"
 user = "acme"
+transfer_to = "+14155550123"
+[[people]]
+name = "billing"
+to = "+14155550124"
+trunk = "carrier"
+hours = ["sat 00:00-00:01"]
 [[webhooks]]
 name = "crm"
 secret = "${S}"
@@ -32,6 +38,9 @@ def test_a_trial_keeps_the_agent_and_calls_nobody(tmp_path: Path) -> None:
     assert config.agent == configured.agent
     assert config.turns == configured.turns
     assert [trunk.registrar for trunk in config.trunks] == [""]
+    assert [(one.name, one.to, one.trunk, one.hours) for one in config.people] == [("billing", SOMEBODY, "", ())]
+    assert config.trunks[0].transfer_to == SOMEBODY
+    assert trial(None, tmp_path).trunks[0].transfer_to == ""
     assert not config.webhooks
     assert not config.recording.folder
     assert not config.capture.folder

@@ -40,7 +40,7 @@ def replay_command(
     """Play kept calls again, to the code as it is now. Exit status 1 if one is different, 2 if a bundle is broken."""
     # What a call logged when it was held is known; what is different is told.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    told, different, broken = [], 0, 0
+    told, different, broken, taken = [], 0, 0, 0
     seconds = took = 0.0
     try:
         wanted = list(bundles(paths))
@@ -55,6 +55,7 @@ def replay_command(
             broken += 1
             continue
         different += bool(found)
+        taken += bool(found) and update and not played.left
         seconds, took = seconds + played.seconds, took + played.took
         told.append(_as_dict(path, played, found))
         if not json_:
@@ -65,7 +66,7 @@ def replay_command(
         same = f"{len(told) - different} of {len(told)} calls are the same"
         speed = f"{seconds:.0f} s of calls in {took:.1f} s, {seconds / took:.0f} times as fast" if took else ""
         out.print(f"{same}; {speed}" if speed else same, soft_wrap=True)
-    raise typer.Exit(2 if broken else int(bool(different) and not update))
+    raise typer.Exit(2 if broken else int(different > taken))
 
 
 def _played(path: Path, *, update: bool) -> tuple[Replayed, list[Difference]]:
@@ -74,7 +75,9 @@ def _played(path: Path, *, update: bool) -> tuple[Replayed, list[Difference]]:
     found = differences(bundle.story, played.story, played.left)
     if update and found and not played.left:
         try:
-            path.write_bytes(bundle.retold(played.story).write())
+            beside = path.with_name(f".{path.name}")
+            beside.write_bytes(bundle.retold(played.story).write())
+            beside.replace(path)  # it may be the only copy
         except OSError as error:
             raise BundleError(f"cannot write {path}: {error.strerror}") from None
     return played, found

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from sipgw.replay.witness import Frame
 
 
@@ -85,9 +87,11 @@ class Story:
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> "Story":
-        """From JSON. Raises `TypeError` or `KeyError` if it is none."""
-        names = {one.name for one in fields(cls)} - {"turns"}
-        return cls([Turn(**turn) for turn in found["turns"]], **{name: found[name] for name in names})
+        """From JSON. Raises `ValueError` or `KeyError` if it is none."""
+        story = TypeAdapter(cls).validate_python({one.name: found[one.name] for one in fields(cls)})
+        for run in (run for turn in story.turns for run in turn.tools):
+            run["name"], run["arguments"], run["failed"]
+        return story
 
 
 def _agreed(form: dict[str, Any], direction: str) -> str:

@@ -27,7 +27,7 @@ from sipgw.simulate.expect import differs, missed, remembered
 from sipgw.simulate.faults import wrapped
 from sipgw.simulate.follow import Steps
 from sipgw.simulate.relay import NetworkRelay
-from sipgw.simulate.scenario import Scenario, ScenarioError, Step
+from sipgw.simulate.scenario import ProviderOptions, Scenario, ScenarioError, Step
 from sipgw.simulate.verdict import Verdict, judge
 from sipgw.sip.uri import Uri
 from sipgw.trial import trial
@@ -169,6 +169,8 @@ async def simulate(
 
     Raises `ScenarioError`, and what the gateway and the call raise.
     """
+    if config and config.agent.duplex and not scenario.replies and scenario.providers != ProviderOptions():
+        raise ScenarioError("[agent] duplex takes the place of ears, model and voice: none of these can fail")
     scene = await Scene.of(scenario, folder)
     async with contextlib.AsyncExitStack() as stack:
         host, own = "0.0.0.0", target is None
@@ -205,7 +207,7 @@ async def dialled(phone: Phone, target: Uri, scene: Scene, host: str = "127.0.0.
 
 
 def trimmed(ulaw: bytes) -> bytes:
-    """`ulaw` without what nobody hears at both ends: ears that know the words take all of it for speech."""
+    """`ulaw` without what nobody hears at both ends."""
     frames = range(0, len(ulaw), 160)
     loud = [at for at in frames if level(ulaw[at : at + 160]) > AUDIBLE]
     return ulaw[loud[0] : loud[-1] + 160] if loud else ulaw
@@ -232,7 +234,11 @@ async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
     if scenario.replies:
         return [trimmed(_sound(step, folder)) for step in scenario.steps]
     heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
-    return [_sound(step, folder) if step.noise else sound for step, sound in zip(scenario.steps, heard, strict=True)]
+    # What a recording has after its last sound is the caller's silence: the agent may answer in it.
+    return [
+        _sound(step, folder) if step.noise else trimmed(sound)
+        for step, sound in zip(scenario.steps, heard, strict=True)
+    ]
 
 
 async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:

@@ -161,6 +161,13 @@ class Scenario:
     ending: str = ""
     """How the conversation ends, such as ``silence``; empty: however."""
 
+    @property
+    def inside(self) -> list[str]:
+        """What of it nobody can tell or do from outside the gateway."""
+        told = ("hears", "interrupts_at", "during", "heard", "absent", "tool_called")
+        used = [name for name in told if any(getattr(step, name) not in ("", (), None) for step in self.steps)]
+        return used + [name for name in ("memory", "ending", "replies") if getattr(self, name)]
+
     def __post_init__(self) -> None:
         if not 0 < len(self.steps) <= 200:
             raise ValueError("a scenario has from 1 to 200 steps")

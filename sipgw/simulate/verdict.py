@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from sipgw.caller import Call, Span
+from sipgw.caller import Call, Ear, Span
 from sipgw.simulate.follow import Done
 
 GAP = 0.6
@@ -70,7 +70,7 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
         until = done[number + 1].at if number + 1 < len(done) else call.ended or float("inf")
         voiced = bool(one.step.say or one.step.wav or one.step.noise)
         span = spoken.pop(0) if voiced and spoken else Span(one.at, one.at)
-        broken = done[number + 1].broken if number + 1 < len(done) else ""
+        broken = done[number + 1].broken if number + 1 < len(done) else _unanswered(one, span, call, left)
         waited = None if one.step.hang_up else _waited(speech, span, until)
         silenced = _silenced(speech, span) if one.interrupted else None
         turns.append(Turn(_did(one), _rounded(one.at - call.answered), waited, silenced, broken))
@@ -85,6 +85,14 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     return Verdict(
         _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
     )
+
+
+def _unanswered(last: Done, said: Span, call: Call, left: int) -> str:
+    """Whether the agent said nothing at all after the caller's last words or keys."""
+    if left or not (last.step.say or last.step.wav or last.step.press):
+        return ""
+    heard = any(span.end > said.end + Ear.PARTING for span in call.ear.speech)
+    return "" if heard else "the agent did not answer"
 
 
 def _did(done: Done) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,23 @@ from typer.testing import CliRunner
 
 from sipgw.caller import Call
 from sipgw.cli.main import app
+from sipgw.config import Config
+from sipgw.evaluation.conversing import Happened, unexpected
+from sipgw.evaluation.eval_set import CallOptions
 from sipgw.simulate import command
 from sipgw.simulate.relay import NetworkRelay
 from sipgw.simulate.run import simulate
 from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, Step
 from sipgw.simulate.verdict import Turn, Verdict
+from sipgw.transfer.people import PersonOptions
+from sipgw.trial import EMBEDDED
 from tests.cloud import cloud
 from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 
 runner = CliRunner()
+VERDICT = Verdict(0.1, 0.2, (), (), 0, 100, 0, "BYE")
 
 
 class Box(asyncio.DatagramProtocol):
@@ -90,6 +97,31 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
     assert call.ending == "the caller hung up"
 
 
+@on_loop
+async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else(tmp_path: Path) -> None:
+    person = PersonOptions("billing", "+14155550124", hours=("sat 00:00-00:01",))
+    config = Config(agent=EMBEDDED, people=(person,))
+    scenario = Scenario((Step(say="May I speak to a human, please?"), Step(silent=30.0)), limit=60)
+    told = Happened()
+    _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)
+    assert told.handed_over, told.conversation
+    assert call.ending == "the caller was handed over"
+    assert not unexpected(CallOptions("x", handed_over=True), told, replace(VERDICT, turns=()), ())
+
+
+def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[Scenario] = []
+
+    async def play(scenario: Scenario, *rest: Any, **named: Any) -> tuple[Verdict, Call]:
+        played.append(scenario)
+        return VERDICT, Call()
+
+    monkeypatch.setattr(command, "simulate", play)
+    assert runner.invoke(app, ["simulate", "--target", "sip:x@127.0.0.1"]).exit_code == 0
+    assert runner.invoke(app, ["simulate"]).exit_code == 0
+    assert ([bool(one.inside) for one in played], len(played[0].steps)) == ([False, True], len(played[1].steps))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -100,6 +132,11 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
         (["--provider-down", "cat"], "ears, model or voice"),
         (["--loss", "100%"], "loss and reorder must be"),
         (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
+        (
+            ["inside.toml", "--target", "sip:x@127.0.0.1"],
+            "hears, heard, ending: only of a gateway that is started here",
+        ),
+        (["-c", "duplex.toml", "--llm-slow", "1s"], "[agent] duplex takes the place of ears, model and voice"),
         (["--target", "mailto:x"], "mailto:x is not a SIP address"),
         (["--wav", "nowhere/x.wav"], "nowhere/x.wav cannot be written"),
     ],
@@ -108,6 +145,8 @@ def test_bad_input_has_exit_status_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("inside.toml").write_text('ending = "silence"\n[[steps]]\npress = "1"\nhears = "hello"\nheard = ["yes"]\n')
+    Path("duplex.toml").write_text('[agent]\nduplex = "openai"\n')
     ran = runner.invoke(app, ["simulate", *arguments])
     assert ran.exit_code == 2, ran.output
     assert says in " ".join(ran.output.split()).replace("│ ", "")

@@ -142,6 +142,17 @@ def test_the_verdict_tells_waits_interruptions_gaps_and_what_broke() -> None:
     assert (verdict.lost, verdict.received) == (3, 97)
 
 
+def test_last_words_that_nobody_answers_are_a_broken_turn() -> None:
+    call = Call(dialled=9.5, answered=10, ended=60, ending="the call did not end within 50 s")
+    call.ear.speech, call.utterances = [Span(10.2, 12)], [Span(13, 15)]
+    asked = Done(Step(say="Where is it?"), 13, "", False)
+    assert judge(call, [asked], 0).broken == ["said 'Where is it?': the agent did not answer"]
+    call.ear.speech.append(Span(14.5, 16))
+    assert judge(call, [asked], 0).broken == [], "the agent spoke on"
+    call.ear.speech.pop()
+    assert judge(call, [Done(Step(silent=9), 13, "", False)], 0).broken == [], "nothing was asked"
+
+
 class Parts:
     """Ears, model and voice that do everything at once."""
 
