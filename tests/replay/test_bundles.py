@@ -202,6 +202,10 @@ def test_same_is_0_different_is_1(tmp_path: Path) -> None:
     assert told[0]["same"] is False and told[0]["differences"][0]["where"] == "turn 2: said"
     assert run("--update", str(changed)).exit_code == 0
     assert run(str(changed)).exit_code == 0
+    left = replace(one, frames=[frame for frame in one.frames if frame["of"] != "model"])
+    changed.write_bytes(left.write())
+    assert run("--update", str(changed)).exit_code == 1, "it was not taken"
+    assert read_bundle(changed) == left and not list(tmp_path.glob(".*"))
 
 
 def broken(folder: Path, name: str, content: bytes | None) -> Path:
@@ -216,6 +220,13 @@ def broken(folder: Path, name: str, content: bytes | None) -> Path:
     return made
 
 
+def told(**wrong: Any) -> bytes:
+    """The story of `plain`, the first turn of which is `wrong`."""
+    story = bundle("plain").story.as_dict()
+    story["turns"][0] |= wrong
+    return json.dumps(story).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
@@ -224,6 +235,10 @@ def broken(folder: Path, name: str, content: bytes | None) -> Path:
         ("bundle.json", b"[1", "Expecting"),
         ("bundle.json", b'{"format": "sipgw bundle", "version": 7}', "format 7; this sipgw reads format 1"),
         ("story.json", b'{"turns": [{}]}', "missing"),
+        ("story.json", told(latency_ms=3), "latency_ms"),
+        ("story.json", told(heard=None), "heard"),
+        ("story.json", told(latency_ms={"total": "x"}), "latency_ms.total"),
+        ("story.json", told(tools=[{}]), "'name' is missing"),
         ("frames.jsonl", b"3\n", "a line is no JSON object"),
         ("frames.jsonl", b"", "there is no frame of 'line exchange'"),
         ("frames.jsonl", b"\xff\n", "decode"),
