@@ -85,7 +85,10 @@ class Duplex(Hearing, Protocol):
         ...
 
     def hush(self) -> None:
-        """Make no more of the reply that is being made, if the caller has not interrupted it anyhow."""
+        """Make no more of the reply that is being made, if the caller has not interrupted it anyhow.
+
+        What was prompted before and has not begun is forgotten.
+        """
         ...
 
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:

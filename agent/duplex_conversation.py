@@ -186,14 +186,14 @@ class DuplexConversation(Dialogue):
     def _answer(self, text: str) -> None:
         """The provider answers by itself what it has heard; `text` is what it has not: keys."""
         words, self._words = self._words, ""
-        if text:
-            self._session.tell(text)
         now = self._now()
         asked = self._agent.history.asked()
         asked.text = f"{asked.text} {text or words}".strip()
         stopped = min(self._listening.silent_since or now, now)
         self._onset = None
         self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
+        if text:
+            self._session.tell(text)
 
     def _prepare(self, text: str) -> None:
         """The session prepares its replies by itself."""
@@ -213,10 +213,10 @@ class DuplexConversation(Dialogue):
             super()._ask_again()
 
     def _recite(self, text: str) -> None:
+        self._begin_reply(Turn()).worded.set()  # which hushes what is being said, and what was prompted before
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
-        self._begin_reply(Turn()).worded.set()
 
     def _begin_reply(self, turn: Turn) -> SessionReply:
         waited = self._now() - self._listening.silent_since

@@ -55,6 +55,19 @@ def test_check_says_what_will_be_used_and_what_is_missing(tmp_path: Path, monkey
     assert "secret" not in ran.output
 
 
+def test_check_says_which_agent_speaks_what_its_ears_do_not_understand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("CARTESIA_API_KEY=sk\n")
+    (tmp_path / "sipgw.toml").write_text('[agent]\nears = "cartesia"\n')
+    note = "cartesia's ears understand English only"
+    assert note not in runner.invoke(app, ["check"]).output
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "ventas.md").write_text('+++\n[[languages]]\ncode = "es"\n+++\nVende.\n')
+    assert f"{note}, and the agent speaks es" in " ".join(runner.invoke(app, ["check"]).output.split())
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

@@ -31,6 +31,9 @@ U3_PAUSE = 0.1
 DICTATED_MIN, DICTATED_MAX = 500, 1800
 """Milliseconds of silence that end a turn while something is dictated."""
 
+RATE = "rate"
+"""Not a code of the server: 3007 for sound that came faster than it lasts, as it does when a turn is heard again."""
+
 LANGUAGES = 10
 """Languages told at most."""
 
@@ -134,7 +137,8 @@ class Session(EarsSession):
         1008: ("refused the API key or the account", "check the key, the balance and the plan", False),
         3005: ("session cancelled by the server", "", True),
         3006: ("refused a message or parameter", "check model, keyterms and language", False),
-        3007: ("refused the sound's length or rate", "this is a fault of the gateway: report it", False),
+        3007: ("refused the sound's length", "this is a fault of the gateway: report it", False),
+        RATE: ("was sent sound faster than it takes it", "", True),
         3008: ("session expired", "", True),
         3009: ("too many sessions", "raise the account's limit of new sessions per minute", True),
     }
@@ -169,9 +173,12 @@ class Session(EarsSession):
         return json.dumps({"type": "UpdateConfiguration", **update}) if update else ""
 
     def fault(self, loss: Fault) -> ProviderError:
-        """The error for the end of a session; too many sessions are told apart by words only."""
-        if loss.code == 1008 and "too many" in loss.words.lower():
+        """The error for the end of a session; what may pass is told apart by words only."""
+        words = loss.words.lower()
+        if loss.code == 1008 and "too many" in words:
             loss = Fault(3009, loss.words)
+        elif loss.code == 3007 and "rate" in words:
+            loss = Fault(RATE, loss.words)
         return super().fault(loss)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:

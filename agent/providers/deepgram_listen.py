@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.ears import Onset, Transcript, Word
+from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.hearing import (
     SPELLED,
@@ -26,6 +27,9 @@ KEYTERMS = 100
 
 DICTATED = 0.85
 """Flux: how sure it must be that a turn is over while something is dictated."""
+
+ONSET_LAG = SAMPLE_RATE
+"""Samples by which Flux may be late to say that a turn has begun: it does so with the first word."""
 
 _GOODBYE = json.dumps({"type": "CloseStream"})
 
@@ -90,8 +94,10 @@ class _DeepgramSession(EarsSession):
     faults: ClassVar = {
         1008: ("refused the sound", "check model and language", False),
         1011: ("the server gave up", "", True),
+        "DATA-0000": ("refused the sound", "check model and language", False),
         "NET-0001": ("heard nothing for 10 s", "", True),
         "INTERNAL_SERVER_ERROR": ("internal error of the server", "", True),
+        "UNPARSABLE_CLIENT_MESSAGE": ("refused a message", "this is a fault of the gateway: report it", False),
     }
 
     def __init__(self, options: DeepgramOptions) -> None:
@@ -109,6 +115,12 @@ class _DeepgramSession(EarsSession):
         code = fields.get("code") or fields.get("variant") or fields.get("err_code")
         words = fields.get("description") or fields.get("message") or ""
         return Fault(code if isinstance(code, str) else 1011, str(words)[:1000])
+
+    def fault(self, loss: Fault) -> ProviderError:
+        """The error for the end of a session; there is no list of all codes, so an unknown one may pass."""
+        if isinstance(loss.code, str) and loss.code not in self.faults:
+            loss = Fault(1011, f"{loss.code}: {loss.words}")
+        return super().fault(loss)
 
 
 class NovaSession(_DeepgramSession):
@@ -256,7 +268,7 @@ class FluxSession(_DeepgramSession):
                 return Begun()
             case "Error":
                 return self._fault(fields)
-        return None  # Warning, ConfigureSuccess
+        return None  # Warning, ConfigureSuccess, ConfigureFailure: the settings stay as they are
 
     def _turn(self, fields: dict[str, Any]) -> Onset | Transcript | None:
         event, turn, text = fields["event"], fields["turn_index"], fields["transcript"].strip()
@@ -264,9 +276,12 @@ class FluxSession(_DeepgramSession):
             return None
         start = self.backlog.position(fields["audio_window_start"])
         end = self.backlog.position(fields["audio_window_end"])
-        self.backlog.open_turn(start)
-        if event == "StartOfTurn":
+        if text or event != "Update":  # in silence there are updates, too, of a window that has begun with it
+            self.backlog.open_turn(start if end is None else max(start or 0, end - ONSET_LAG))
+        if event == "StartOfTurn" and not text:
             return None if end is None else Onset(end / SAMPLE_RATE)
+        if event == "Update" and text == self._text:
+            return None  # it comes every 0.25 s, also when nothing is said
         if text != self._text:  # words have no times: where they last changed is where the last one ended
             self._text, self._end = text, self.backlog.sent if end is None else end
         final = event == "EndOfTurn"

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import structlog
 
-from agent.ears import Ears, EarsEvent, Onset
+from agent.ears import Ears, EarsEvent, Onset, Transcript
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import SAMPLE_RATE
@@ -46,6 +46,7 @@ class Kept:
         self._spoken = 0  # samples of speech since the last event
         self._quiet = 0  # samples without speech
         self._turn = False  # whether the ears have begun a turn and not ended it
+        self._words = ""  # of that turn so far
         self._settled = 0
         self._may_be_deaf = True
 
@@ -88,6 +89,9 @@ class Kept:
         if isinstance(event, Onset):
             return
         self._may_be_deaf, self._turn = True, not event.final
+        if not event.final and event.text != self._words:
+            self._quiet = 0  # somebody speaks whom only the ears can tell from the line
+        self._words = "" if event.final else event.text
         if event.final:
             self._settled = max(self._settled, min(round(event.end * SAMPLE_RATE), self.heard))
 
@@ -95,7 +99,7 @@ class Kept:
         """Position and sound of what other ears have to hear. Noise is heard by nobody: `deaf` is not said twice."""
         if deaf:
             self._may_be_deaf = False
-        self._spoken, self._turn = 0, False
+        self._spoken, self._turn, self._words = 0, False, ""
         start = max(self._start, self._settled)
         return start, bytes(self._sound[start - self._start :])
 
@@ -155,6 +159,8 @@ class FailoverEars:
                         break
                     event = self._shifted(event)
                     self._kept.note(event)
+                    if isinstance(event, Transcript) and event.final and self._order:
+                        self._health.worked(self._order[0], self._now())
                     yield event
             except ProviderError as error:
                 if self._order:

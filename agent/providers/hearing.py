@@ -128,6 +128,16 @@ class Backlog:
         self._marks.clear()
         self.sent_in_session = 0
 
+    def resume(self, most: int) -> None:
+        """Go on with a session that remembers what it has heard: of what waits it takes `most` samples at once."""
+        late = self.heard - self.sent - most
+        if late > 0:
+            self.sent += late
+            self.dropped += late
+            self._reached = max(self._reached, self.sent)
+        self._marks.clear()
+        self.sent_in_session = 0
+
     def hear(self, ulaw: bytes) -> None:
         """Take sound of any length. More than a second at once is not live: it counts as if it had been sent before."""
         self._sound += ulaw

@@ -7,6 +7,8 @@ begins; what of it was played only we know, and `cut` tells.
 import base64
 import json
 import urllib.parse
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +21,8 @@ from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault
 SOUND = {"type": "audio/pcmu"}
 ITEMS = 8
 """Of the caller, whose transcript may still come."""
+ACTIVE = "conversation_already_has_active_response"
+"""Another response is being made: this one has to be asked for again."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,89 @@ class RealtimeOptions(DuplexOptions):
     """How soon a turn is over (semantic_vad)."""
 
 
+class Responses:
+    """The response that is being made, and those to be asked for after it: the server refuses a second one.
+
+    One that is cancelled is being made until the server says that it is done.
+    """
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self._send = send
+        self.active = ""
+        """The one being made; the server also makes some by itself, when a turn is over."""
+        self.hushed = False
+        """Whether nothing more of it is to be heard, or of the one that has been asked for."""
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._owed = False  # whether one that answers what was said has to be asked for
+        self._asked: dict[str, Any] = {}  # the one asked for last; empty if it answers what was said
+        self._asking = False  # whether it is still to be seen what becomes of that
+        self._count = 0
+
+    def prompt(self, response: dict[str, Any]) -> None:
+        """Have this one made, after those before."""
+        self._waiting.append(response)
+
+    def owe(self) -> None:
+        """Have one made that answers what was said."""
+        self._owed = True
+
+    def go_on(self, *, ready: bool) -> None:
+        """Ask for the next one if there is none; to answer, only if all is there that is to be answered (`ready`)."""
+        if self.active or self._asking:
+            return
+        if self._waiting:
+            self._ask(self._waiting.popleft())
+        elif self._owed and ready:
+            self._ask({})
+
+    def _ask(self, response: dict[str, Any]) -> None:
+        self._asked, self._asking = response, True
+        self._count += 1
+        self._send("response.create", event_id=self._event, **({"response": response} if response else {}))
+
+    @property
+    def _event(self) -> str:
+        return f"create{self._count}"
+
+    def hush(self, *, interrupted: bool) -> None:
+        """Make nothing more of what was prompted; what is `interrupted` by the caller the server cancels by itself."""
+        self._waiting.clear()
+        if self.active and not self.hushed and not interrupted:
+            self._send("response.cancel", response_id=self.active)
+        self.hushed = bool(self.active) or self._asking
+
+    def created(self, response: str) -> bool:
+        """One is being made; returns whether it is to be heard."""
+        asked, self._asking = self._asking, False
+        if not asked or not self._asked:
+            self._owed = False  # it answers all that was said and sent before it; what is prompted answers nothing
+        self.active = response
+        if asked and self.hushed:
+            self._send("response.cancel", response_id=response)
+        else:
+            self.hushed = False
+        return not self.hushed
+
+    def done(self, response: object) -> None:
+        """Nothing more comes of one."""
+        if response == self.active:
+            self.active, self.hushed = "", False
+
+    def refused(self, event: object, code: object) -> bool:
+        """Note an error; returns whether the next one may be asked for."""
+        if code != ACTIVE and not (self._asking and event == self._event):
+            return False
+        if code != ACTIVE:
+            self._owed = self._owed and bool(self._asked)
+        elif not self._asked:
+            self._owed = True
+        elif not self.hushed:
+            self._waiting.appendleft(self._asked)
+        self._asking = False
+        self.hushed = self.hushed and bool(self.active)
+        return code != ACTIVE
+
+
 class RealtimeSession(DuplexSession):
     """One session. A reply is known by its item."""
 
@@ -57,10 +144,9 @@ class RealtimeSession(DuplexSession):
         super().__init__(options, brief)
         self._options = options
         self._items: dict[str, int] = {}  # samples received of each item that is not over
-        self._response = ""  # the active response
-        self._item = ""  # its spoken item
+        self._responses = Responses(self.send)
+        self._spoken: dict[str, str] = {}  # the spoken item of each response
         self._unanswered: set[str] = set()
-        self._owed = False  # whether a response has to be asked for, tool results having been given
         self._partial = ("", "")  # the caller's item and its words so far
         self._begun = False
         self._hearing = False  # whether the caller speaks, and the server waits for the end of it
@@ -93,24 +179,24 @@ class RealtimeSession(DuplexSession):
         item = {"type": "function_call_output", "call_id": call, "output": result}
         self.send("conversation.item.create", item=item)
         self._unanswered.discard(call)
-        self._owed = True
+        self._responses.owe()
         self._go_on()
 
     def hush(self) -> None:
         """Cancel the response; one that the caller speaks into is cancelled by the server."""
-        if self._response and not self._hearing:
-            self.send("response.cancel")
+        self._responses.hush(interrupted=self._hearing)
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
         """A response with instructions of its own; one aside is not part of the conversation."""
         more = {"conversation": "none"} if aside else {}
-        self.send("response.create", response={"instructions": instructions, **more})
+        self._responses.prompt({"instructions": instructions, **more})
+        self._go_on()
 
     def tell(self, text: str) -> None:
         """What the caller wrote, so to speak."""
         content = [{"type": "input_text", "text": text}]
         self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
-        self._owed = True
+        self._responses.owe()
         self._go_on()
 
     def instruct(self, instructions: str) -> None:
@@ -125,17 +211,13 @@ class RealtimeSession(DuplexSession):
             case "session.updated":
                 return self._updated()
             case "response.created":
-                # It answers all that was said and sent before it.
-                self._response, self._hearing, self._owed = text_of(fields["response"]["id"]), False, False
-                return [Answering()]
+                heard = self._responses.created(text_of(fields["response"]["id"]))
+                self._hearing = False
+                return [Answering()] if heard else []
             case "response.output_item.added" if fields["item"].get("type") == "message":
-                before, self._item = self._item, text_of(fields["item"]["id"])
-                self._items[self._item] = 0
-                return [ReplyEnded(before, True)] if before else []
+                return self._added(fields["response_id"], text_of(fields["item"]["id"]))
             case "response.output_item.done" if fields["item"].get("type") == "function_call":
-                item = fields["item"]
-                self._unanswered.add(text_of(item["call_id"]))
-                return [ToolCall(item["call_id"], text_of(item["name"]), text_of(item["arguments"]) or "{}")]
+                return self._call(fields["item"])
             case "response.output_audio.delta" | "response.output_audio_transcript.delta":
                 return self._output(kind, text_of(fields["item_id"]), text_of(fields["delta"]))
             case "response.done":
@@ -178,6 +260,21 @@ class RealtimeSession(DuplexSession):
         at = self.backlog.position(ms / 1000)
         return (self.backlog.sent if at is None else at) / SAMPLE_RATE
 
+    def _added(self, response: str, item: str) -> list[SessionEvent]:
+        if self._responses.hushed and response == self._responses.active:
+            return []
+        before, self._spoken[response] = self._spoken.get(response), item
+        self._items[item] = 0
+        return [ReplyEnded(before, True)] if before else []
+
+    def _call(self, item: dict[str, Any]) -> list[SessionEvent]:
+        """A call that was broken off is told, too: with the arguments that there were, or none."""
+        if item.get("status") not in (None, "completed"):
+            return []
+        call = ToolCall(text_of(item["call_id"]), text_of(item["name"]), text_of(item["arguments"]) or "{}")
+        self._unanswered.add(call.id)
+        return [call]
+
     def _output(self, kind: str, item: str, delta: str) -> list[SessionEvent]:
         if item not in self._items:
             return []  # it was cut
@@ -188,8 +285,8 @@ class RealtimeSession(DuplexSession):
         return [Speech(item, ulaw)] if ulaw else []
 
     def _done(self, response: dict[str, Any]) -> list[SessionEvent]:
-        item, self._item, self._response = self._item, "", ""
-        status = response["status"]
+        item, status = self._spoken.pop(response["id"], ""), response["status"]
+        self._responses.done(response["id"])
         self._go_on()
         events: list[SessionEvent] = [*_consumed(response.get("usage"))]
         error = (response.get("status_details") or {}).get("error")
@@ -200,15 +297,19 @@ class RealtimeSession(DuplexSession):
         return events
 
     def _go_on(self) -> None:
-        if self._owed and not self._unanswered and not self._response and not self._hearing:
-            self._owed = False
-            self.send("response.create")
+        self._responses.go_on(ready=not self._unanswered and not self._hearing)
 
     def _error(self, error: dict[str, Any]) -> list[SessionEvent]:
-        """Most errors concern one event and leave the session open; those that end it are known by their code."""
+        """Most errors concern one event and leave the session open; those that end it are known by their code.
+
+        Before it has begun all do: the socket stays open then, and nothing follows.
+        """
         code = error.get("code")
-        if code in self.faults:
+        if code in self.faults or not self._begun:
+            code = code if isinstance(code, str) else "invalid_request"
             return [Fault(code, str(error.get("message") or "")[:1000])]
+        if self._responses.refused(error.get("event_id"), code):
+            self._go_on()
         self.ignored += 1
         return []
 

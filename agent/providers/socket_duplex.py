@@ -187,6 +187,8 @@ class SocketDuplex:
             raise ProviderError(self.name, quoted(error.problem, limits.api_key)) from None
         finally:
             if not self._begun and self._socket is not None:
+                if self._session.goodbye:  # what is only cut off may be billed for longer
+                    self._socket.send(self._session.goodbye)
                 self._socket.abort()
                 self._socket = None
         if self._loss is not None:

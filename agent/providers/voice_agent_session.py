@@ -15,6 +15,8 @@ from agent.model import ToolCall
 from agent.providers.duplexing import Begun, DuplexOptions, DuplexSession, Fault, SessionEvent, text_of
 
 SOUND = {"encoding": "audio/pcmu"}
+CATCH_UP = SAMPLE_RATE * 3 // 4
+"""Samples sent at once when a session begins or goes on; what comes much faster than a second a second is dropped."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,6 @@ class VoiceAgentSession(DuplexSession):
 
     def begin(self) -> None:
         """Configure the session, or resume it."""
-        self.backlog.begin()
         self._begun = False
         if self._session_id:
             self.send("session.resume", session_id=self._session_id)
@@ -112,6 +113,7 @@ class VoiceAgentSession(DuplexSession):
         match kind:
             case "session.ready":
                 self._session_id, self._begun = text_of(fields["session_id"]), True
+                self.backlog.resume(CATCH_UP)
                 return [Begun()]
             case "session.error":
                 return self._error(fields)

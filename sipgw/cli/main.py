@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from sipgw import __version__, log
 from sipgw.agents.agents import DEFAULT, Agents
-from sipgw.agents.providers import Choice, choose
+from sipgw.agents.providers import Choice
 from sipgw.cli.call import call
 from sipgw.cli.campaign import campaigns
 from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -74,10 +74,11 @@ def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
     with one_line_errors():
         settings, agents = load_all(config)
-        for one in Agents(settings, agents).all.values():
+        every = Agents(settings, agents).all.values()
+        for one in every:
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
-        for note in choose(settings).notes:
+        for note in dict.fromkeys(note for one in every for note in one.choice.notes):
             out.print(f"[yellow]note[/]   {escape(note)}")
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")

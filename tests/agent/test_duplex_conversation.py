@@ -220,6 +220,17 @@ def test_silence_is_asked_about_and_ends_the_call() -> None:
     ]
 
 
+def test_a_goodbye_in_the_middle_of_a_reply_is_asked_for_after_that_is_broken_off() -> None:
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Where is my order?")
+        session.say(LONG)
+        await asyncio.sleep(30)
+
+    did = hold(plan, max_duration=5.0).session.did
+    assert [kind for kind, *_ in did] == ["cut", "prompt"]
+
+
 def test_the_longest_call_ends_with_a_goodbye() -> None:
     async def plan(caller, session):
         await asyncio.sleep(600)

@@ -18,15 +18,21 @@ from tests.fakes.websocket import Session, SocketServer
 
 V1 = {
     *("model", "language", "encoding", "sample_rate", "channels", "interim_results", "endpointing", "utterance_end_ms"),
-    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm"),
+    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm", "redact"),
 }
 V2 = {
     *("model", "encoding", "sample_rate", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "keyterm"),
     "language_hint",
 }
 
+THRESHOLDS = {"eot_threshold": (0.5, 1.0), "eager_eot_threshold": (0.3, 0.9), "eot_timeout_ms": (500, 60000)}
+"""Of Flux, which Configure may change, with their limits."""
+
 STEP = 640
 """Bytes (80 ms) that are thought about at a time."""
+
+UPDATED = 240
+"""Milliseconds of sound after which Flux tells how things stand, whatever it hears."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ class FakeDeepgram(SocketServer):
                 await session.connection.close(1000)
                 return False
             if kind == "Configure" and isinstance(hearing, Flux):
+                await hearing.configure(session.messages[-1])
                 return True
             if kind != "KeepAlive" or isinstance(hearing, Flux):
                 return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
@@ -236,7 +243,10 @@ class Nova:
 
 
 class Flux:
-    """idle → StartOfTurn → Update* → (EagerEndOfTurn → TurnResumed → Update*)* → [EagerEndOfTurn →] EndOfTurn."""
+    """Update* → StartOfTurn → Update* → (EagerEndOfTurn → TurnResumed → Update*)* → [EagerEndOfTurn →] EndOfTurn.
+
+    Updates come all the time, also in silence; StartOfTurn comes with the first word.
+    """
 
     EAGER, END = 240, 800
     """Milliseconds of silence after which the model is half and quite sure that the turn is over."""
@@ -245,13 +255,31 @@ class Flux:
         self._server, self._session, self._script = server, session, script
         self._sequence = 0
         self._turn = 0
-        self._from = 0.0
+        self._from = self._told = 0.0
         self._parts: list[Said] = []
         self._text = ""
-        self._eager = False
+        self._begun = self._eager = False
+        asked = {name: float(session.query[name]) for name in THRESHOLDS if name in session.query}
+        self._thresholds = {"eot_threshold": 0.7, **asked}
 
     async def begin(self) -> None:
         await self._send({"type": "Connected", "request_id": "r1"})
+
+    async def configure(self, message: dict[str, Any]) -> None:
+        """Change the settings, or leave all of them as they are."""
+        given, terms = message.get("thresholds", {}), message.get("keyterms", [])
+        now = {**self._thresholds, **given}
+        known = set(message) <= {"type", "thresholds", "keyterms", "language_hints"} and set(given) <= set(THRESHOLDS)
+        if (
+            not known
+            or len(terms) > 100
+            or any(not THRESHOLDS[name][0] <= value <= THRESHOLDS[name][1] for name, value in now.items())
+            or now.get("eager_eot_threshold", 0.0) > now["eot_threshold"]
+        ):
+            await self._send({"type": "ConfigureFailure", "request_id": "r1"})
+            return
+        self._thresholds = now
+        await self._send({"type": "ConfigureSuccess", "request_id": "r1", "thresholds": now, "keyterms": terms})
 
     async def advance(self, ms: float) -> None:
         while self._script and self._script[0].start_ms < ms:
@@ -259,31 +287,31 @@ class Flux:
             if self._eager:
                 self._eager = False
                 await self._info("TurnResumed", ms)
-            elif len(self._parts) == 1:
-                await self._info("StartOfTurn", ms)
-        if not self._parts:
-            return
         words = [word["text"] for part in self._parts for word in part.words(True, ms) if word["end"] <= ms]
-        if " ".join(words) != self._text:
-            self._text = " ".join(words)
-            await self._info("Update", ms)
-        silence = ms - self._parts[-1].end_ms
-        if silence >= self.END:
+        self._text = " ".join(words)
+        silence = ms - self._parts[-1].end_ms if self._parts else 0.0
+        if self._text and not self._begun:  # it has heard the first word
+            self._begun = True
+            await self._info("StartOfTurn", ms)
+        elif silence >= self.END:
             await self._finish(ms, "model")
         elif silence >= self.EAGER and not self._eager and "eager_eot_threshold" in self._session.query:
             self._eager = True
             await self._info("EagerEndOfTurn", ms)
+        elif ms - self._told >= UPDATED:
+            await self._info("Update", ms)
 
     async def close(self) -> None:
-        if self._parts:
+        if self._begun:
             await self._finish(len(self._session.audio) / 8, "manual")
 
     async def _finish(self, ms: float, trigger: str) -> None:
         await self._info("EndOfTurn", ms, trigger=trigger)
         self._turn += 1
-        self._parts, self._text, self._eager, self._from = [], "", False, ms
+        self._parts, self._text, self._begun, self._eager, self._from = [], "", False, False, ms
 
     async def _info(self, event: str, ms: float, **more: str) -> None:
+        self._told = ms
         words = [{"word": word, "confidence": 0.9} for word in self._text.split()]
         await self._send(
             {

@@ -71,7 +71,9 @@ class DuplexServer(SocketServer):
             talk = self.talk(session, speaking)
             try:
                 if faulty and self.faults.silent:
-                    await session.connection.wait_closed()
+                    async for message in session.connection:
+                        session.messages.append(json.loads(message))
+                        await self.note()
                 if faulty and self.faults.error and not self.faults.after_ms:
                     await talk.refuse(*self.faults.error)
                 await talk.begin()

@@ -1,10 +1,13 @@
 """OpenAI Realtime as a local server, as strict as the real one."""
 
+import asyncio
 import base64
+import contextlib
 import json
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.fakes.assemblyai import Said
@@ -12,6 +15,9 @@ from tests.fakes.duplex import STALE, DuplexServer, Say, Talk
 
 PCMU = {"type": "audio/pcmu"}
 SESSION = {"type", "instructions", "output_modalities", "audio", "tools", "tool_choice", "max_output_tokens"}
+VOICES = {"alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"}
+CANCELLING = 0.05
+"""Seconds for which a response that is cancelled is still the active one."""
 
 
 class FakeRealtime(DuplexServer):
@@ -34,7 +40,9 @@ class RealtimeTalk(Talk):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._configured = False
-        self._item = ""
+        self._event: str | None = None
+        self._item: dict[str, Any] = {}
+        """What is being made of a response."""
         self._sent: dict[str, int] = {}
         self._calls: set[str] = set()
 
@@ -47,9 +55,12 @@ class RealtimeTalk(Talk):
         await self.session.connection.close(1008 if code == "invalid_api_key" else 1000)
 
     async def _complain(self, code: str, words: str) -> None:
-        await self.send("error", error={"type": "invalid_request_error", "code": code, "message": words})
+        """The session stays open, whatever it is."""
+        error = {"type": "invalid_request_error", "code": code, "message": words, "param": None}
+        await self.send("error", error={**error, "event_id": self._event})
 
     async def obey(self, fields: dict[str, Any]) -> bool:
+        self._event = fields.get("event_id")
         match fields["type"]:
             case "session.update" if self._configured:
                 await self._update(fields["session"])
@@ -64,9 +75,9 @@ class RealtimeTalk(Talk):
             case "response.create":
                 instructions = fields.get("response", {}).get("instructions", "")
                 await self.reply(instructions.partition("nothing else: ")[2])
-            case "response.cancel" if self.speaking:
+            case "response.cancel" if self.speaking and fields.get("response_id") in (None, f"resp{self.count}"):
                 self.stop()
-                await self._done("cancelled", status_details={"type": "cancelled", "reason": "client_cancelled"})
+                self._task = self._speaking.create_task(self._cancel())
             case "response.cancel":
                 await self._complain("response_cancel_not_active", "nothing to cancel")
             case "conversation.item.create" if fields["item"]["type"] == "message":
@@ -85,10 +96,13 @@ class RealtimeTalk(Talk):
         audio = session.get("audio", {})
         formats = [audio.get(way, {}).get("format") for way in ("input", "output")]
         if set(session) - SESSION or session.get("type") != "realtime" or formats != [PCMU, PCMU]:
-            await self.refuse("invalid_value", "Invalid session")
+            await self._complain("invalid_value", "Invalid session")
+            return
+        if (voice := audio["output"].get("voice")) not in VOICES:
+            await self._complain("invalid_value", f"Invalid value: '{voice}'. Supported values are: {sorted(VOICES)}")
             return
         if any("name" not in tool for tool in session.get("tools", ())):
-            await self.refuse("missing_required_parameter", "session.tools[0].name")
+            await self._complain("missing_required_parameter", "session.tools[0].name")
             return
         self._configured = True
         await self.send("session.updated", session=session)
@@ -125,28 +139,48 @@ class RealtimeTalk(Talk):
         await self.send(f"{kind}.completed", item_id=item, content_index=0, transcript=said.text)
 
     async def speak(self, say: Say) -> None:
-        self._item = f"item{self.count}"
+        name = f"item{self.count}"
         await self.send("response.created", response={"id": f"resp{self.count}", "status": "in_progress"})
         if say.text:
-            self._sent[self._item] = 0
-            item = {"id": self._item, "type": "message", "role": "assistant"}
-            await self.send("response.output_item.added", output_index=0, item=item)
+            self._sent[name] = 0
+            await self._begin({"id": name, "type": "message", "role": "assistant"})
             for word in say.text.split():
-                await self.send("response.output_audio_transcript.delta", item_id=self._item, delta=f"{word} ")
-            await self.pieces(say, lambda piece: self._audio(self._item, piece))
-            await self.send("response.output_item.done", output_index=0, item=item)
-        for call, name, arguments in say.calls:
-            item = {"id": f"fc{call}", "type": "function_call", "call_id": call, "name": name, "arguments": ""}
-            await self.send("response.output_item.added", output_index=1, item=item)
-            await self.send("response.function_call_arguments.delta", item_id=item["id"], delta=arguments)
+                await self._of_response("output_audio_transcript.delta", item_id=name, delta=f"{word} ")
+            await self.pieces(say, lambda piece: self._audio(name, piece))
+            await self._end("completed")
+        for call, tool, arguments in say.calls:
+            await self._begin({"id": f"fc{call}", "type": "function_call", "call_id": call, "name": tool})
+            if say.hold:
+                await self.server.note()
+                await asyncio.Event().wait()
+            await self._of_response("function_call_arguments.delta", item_id=f"fc{call}", delta=arguments)
             self._calls.add(call)
-            await self.send("response.output_item.done", output_index=1, item={**item, "arguments": arguments})
+            self._item["arguments"] = arguments
+            await self._end("completed")
         await self._done("completed", status_details=None)
 
+    async def _cancel(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await asyncio.sleep(CANCELLING)
+            await self._done("cancelled", status_details={"type": "cancelled", "reason": "client_cancelled"})
+
+    async def _begin(self, item: dict[str, Any]) -> None:
+        self._item = {**item, "status": "in_progress", **({"arguments": ""} if "call_id" in item else {})}
+        await self._of_response("output_item.added", output_index=0, item=self._item)
+
+    async def _end(self, status: str) -> None:
+        item, self._item = {**self._item, "status": status}, {}
+        await self._of_response("output_item.done", output_index=0, item=item)
+
     async def _done(self, status: str, **more: Any) -> None:
+        if self._item:  # what is broken off is told to be done, too
+            await self._end("incomplete")
         await self.send("response.done", response={"id": f"resp{self.count}", "status": status, "output": [], **more})
 
     async def _audio(self, item: str, piece: bytes) -> None:
         self._sent[item] += 0 if piece == STALE else len(piece)
         data = base64.b64encode(piece).decode()
-        await self.send("response.output_audio.delta", item_id=item, output_index=0, content_index=0, delta=data)
+        await self._of_response("output_audio.delta", item_id=item, output_index=0, content_index=0, delta=data)
+
+    async def _of_response(self, kind: str, **fields: Any) -> None:
+        await self.send(f"response.{kind}", response_id=f"resp{self.count}", **fields)

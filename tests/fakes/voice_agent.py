@@ -1,5 +1,6 @@
 """AssemblyAI's Voice Agent as a local server, as strict as the real one."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -12,6 +13,12 @@ PCMU = {"encoding": "audio/pcmu"}
 
 
 class FakeVoiceAgent(DuplexServer):
+    """`ahead` are the seconds by which the sound may come earlier than it lasts; None: as early as a test likes."""
+
+    def __init__(self, *args: Any, ahead: float | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.ahead = ahead
+
     def talk(self, session, speaking):
         return AgentTalk(self, session, speaking)
 
@@ -20,6 +27,7 @@ class AgentTalk(Talk):
     """Silent until configured; it interrupts and cuts by itself."""
 
     ready = False
+    _ready_at = 0.0
 
     async def begin(self) -> None:
         pass
@@ -43,6 +51,8 @@ class AgentTalk(Talk):
                 if fields["session_id"] not in known:
                     raise EndError("session_not_found", "no such session")
                 await self._ready(fields["session_id"])
+            case "input.audio" if self.ready and self._too_early(fields["audio"]):
+                await self.send("session.error", code="audio_rate_violation", message="too fast", timestamp=1)
             case "input.audio" if self.ready:
                 await self.hear(fields["audio"])
             case "tool.result":
@@ -62,6 +72,12 @@ class AgentTalk(Talk):
                 raise EndError("invalid_format", "session.update comes first")
         return True
 
+    def _too_early(self, audio: str) -> bool:
+        if self.server.ahead is None:
+            return False
+        seconds = (len(self.session.audio) + len(base64.b64decode(audio, validate=True))) / 8000
+        return seconds > asyncio.get_running_loop().time() - self._ready_at + self.server.ahead
+
     async def _configure(self, session: dict[str, Any]) -> None:
         if self.session.headers.get("Authorization") not in (self.server.key, f"Bearer {self.server.key}"):
             raise EndError("unauthorized", "bad key")
@@ -75,7 +91,7 @@ class AgentTalk(Talk):
             await self.reply(session["greeting"])
 
     async def _ready(self, name: str) -> None:
-        self.ready = True
+        self.ready, self._ready_at = True, asyncio.get_running_loop().time()
         await self.send("session.ready", session_id=name, expires_at=1, resume_token="t", config={}, timestamp=1)
 
     async def onset(self, said: Said) -> None:

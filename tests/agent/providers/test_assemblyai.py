@@ -166,6 +166,7 @@ def test_context_goes_only_to_models_that_take_it_and_is_clipped():
         Faults(error=(3005, "Session Cancelled: An error occurred"), after_ms=3000),
         Faults(error=(3008, "Session Expired: Maximum session duration exceeded"), after_ms=3000),
         Faults(error=(1011, "internal"), after_ms=3000),
+        Faults(error=(3007, "Audio Transmission Rate Exceeded: Received 30.0 sec. audio in 1.2 sec"), after_ms=3000),
     ],
 )
 def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):

@@ -61,7 +61,15 @@ def speaking(milliseconds: int, step: int = 100):
 
 def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
     fake = FakeDeepgram()
-    session(fake, nothing, model="nova-3", language="en", keyterms=("Sipgw", "Łódź"), endpointing=0.25)
+    session(
+        fake,
+        nothing,
+        model="nova-3",
+        language="en",
+        keyterms=("Sipgw", "Łódź"),
+        endpointing=0.25,
+        redact=("pci", "ssn"),
+    )
     opened = fake.sessions[0]
     assert opened.path == "/v1/listen"
     assert opened.query["encoding"] == "mulaw"
@@ -69,6 +77,7 @@ def test_nova_is_asked_for_mu_law_as_it_is_on_the_line():
     assert opened.query["endpointing"] == "250"
     assert opened.query["interim_results"] == "true"
     assert [value for name, value in opened.pairs if name == "keyterm"] == ["Sipgw", "Łódź"]
+    assert [value for name, value in opened.pairs if name == "redact"] == ["pci", "ssn"]
     assert opened.headers["Authorization"] == f"Token {KEY}"
     assert opened.messages == [{"type": "CloseStream"}]
 
@@ -207,8 +216,10 @@ def test_flux_event_by_event():
         message = {"type": "TurnInfo", "event": event, "turn_index": turn, "transcript": text, **window}
         return flux.receive(json.dumps(message))
 
-    assert info("StartOfTurn", "", 0.5) == Onset(0.5)
+    assert info("Update", "", 0.25) is None  # nobody has said anything
+    assert info("StartOfTurn", "My", 0.5) == Transcript("My", False, False, 0.5)
     assert info("Update", "My number", 1.0) == Transcript("My number", False, False, 1.0)
+    assert info("Update", "My number", 1.25) is None  # nothing new
     assert info("EagerEndOfTurn", "My number", 1.4) == Transcript("My number", False, True, 1.0)
     assert info("TurnResumed", "My number", 1.6) == Transcript("My number", False, False, 1.0)
     assert info("EndOfTurn", "My number is 7.", 3.0) == Transcript("My number is 7.", True, True, 3.0)
@@ -235,7 +246,12 @@ def test_silence_takes_the_place_of_sound_that_does_not_come(model):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
-    "faults", [Faults(drop=True, after_ms=3000), Faults(error=("INTERNAL_SERVER_ERROR", "x"), after_ms=3000)]
+    "faults",
+    [
+        Faults(drop=True, after_ms=3000),
+        Faults(error=("INTERNAL_SERVER_ERROR", "x"), after_ms=3000),
+        Faults(error=("SOMETHING_NEW", "x"), after_ms=3000),
+    ],
 )
 def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(model, faults):
     first, second = Said("Hello.", 500, 1000), Said("Where is my order?", 2000, 3500)

@@ -36,6 +36,7 @@ def told(fake, make, said=ASKED, **more) -> list:
 
     asyncio.run(run())
     assert len(fake.sessions) == 1, "nothing was refused"
+    assert not [message for message in fake.sessions[0].sent if message["type"] == "ConfigureFailure"]
     return [
         message for message in fake.sessions[0].messages if message["type"] not in ("Terminate", "CloseStream", "close")
     ]
@@ -61,6 +62,12 @@ def test_flux_must_be_surer_that_the_turn_is_over() -> None:
     raised, restored = told(FakeDeepgram(), deepgram, keyterms=("Sipgw",))
     assert raised == {"type": "Configure", "thresholds": {"eot_threshold": 0.85}, "keyterms": ["Sipgw", *SPELLED]}
     assert restored == {"type": "Configure", "thresholds": {"eot_threshold": 0.7}, "keyterms": ["Sipgw"]}
+
+
+def test_flux_takes_what_it_is_told_at_the_limits() -> None:
+    fake = FakeDeepgram()
+    told(fake, deepgram, keyterms=tuple(f"term{n}" for n in range(100)), eot_threshold=0.5, eager_eot_threshold=0.5)
+    assert [one["type"] for one in fake.sessions[0].sent].count("ConfigureSuccess") == 2
 
 
 def test_ink_must_be_surer_that_the_turn_is_over() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import random
 
 import pytest
 
@@ -304,13 +305,51 @@ def test_a_lost_voice_agent_session_is_resumed():
 
     async def scenario(duplex, events):
         duplex.hear(sound(600))
-        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
+        await fake.until(lambda: len(fake.sessions) == 2)
         fake.said.pop(0)
+        while not duplex._begun:
+            await asyncio.sleep(0.01)
         duplex.hear(sound(1500))
         return await events.until(ReplyEnded)
 
     assert spoken(talking(AGENT, fake, scenario)) == sound_of(ANSWER.text)
     assert fake.sessions[1].messages[0] == {"type": "session.resume", "session_id": "sess1"}
+
+
+def test_a_voice_agent_that_is_resumed_hears_nothing_twice_and_no_more_than_it_takes_at_once():
+    """The line goes on while there is no session, for longer than the server takes at once: the newest is sent."""
+    fake = FakeVoiceAgent(key=KEY, faults=Faults(drop=True, after_ms=500), ahead=1.0)
+    before, meanwhile = sound(500), random.Random(2).randbytes(24_000)
+
+    async def scenario(duplex, _events):
+        duplex.hear(before)
+        while duplex._begun:
+            await asyncio.sleep(0)
+        for at in range(0, len(meanwhile), 160):
+            duplex.hear(meanwhile[at : at + 160])
+        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
+        return duplex._session.backlog.dropped
+
+    dropped = talking(AGENT, fake, scenario)
+    again = bytes(fake.sessions[1].audio)
+    assert meanwhile.endswith(again)
+    assert 4000 <= len(again) <= 8000
+    assert dropped == len(meanwhile) - len(again)
+    assert not [message for message in fake.sessions[1].sent if message["type"] == "session.error"]
+
+
+def test_a_voice_agent_that_is_given_up_is_ended():
+    """Without it the time in which it could be resumed is billed."""
+
+    async def run():
+        async with FakeVoiceAgent(key=KEY, faults=Faults(silent=True)) as fake:
+            duplex = AssemblyAIVoiceAgent(VoiceAgentOptions(api_key=KEY, url=fake.url, open_limit=0.2), BRIEF)
+            with pytest.raises(ProviderError):
+                await duplex.open()
+            await fake.until(lambda: fake.sessions[0].ended)
+            return fake.sessions[0].messages[-1]
+
+    assert asyncio.run(run()) == {"type": "session.end"}
 
 
 def test_a_voice_agent_that_cannot_be_resumed_is_lost():

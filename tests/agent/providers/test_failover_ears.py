@@ -247,6 +247,52 @@ def test_ears_that_never_end_a_turn_are_replaced():
     assert [one.text for one in hearing(first, second, scenario=scenario)] == ["Where is", "Where is it?"]
 
 
+NOISE = b"\x60\xe0" * 4000
+"""A second of steady noise, louder than what is taken for silence at first."""
+
+
+@pytest.mark.parametrize("ulaw", [b"\xff" * 80_000, NOISE * 10], ids=["quiet", "noisy"])
+def test_ears_are_kept_that_hear_a_caller_whom_we_cannot_tell_from_the_line(ulaw):
+    """The caller begins at 8.5 s, by when nothing but silence has been heard here for longer than a turn may take."""
+    told = (1500, final("Hello.", 0.4)), (8500, partial("Where", 8.4)), (9000, partial("Where is", 8.9))
+    first = FakeEars("one", *told, (9500, final("Where is it?", 9.4)))
+    second = FakeEars("two")
+
+    async def scenario(ears, events):
+        await feed(ears, ulaw)
+        return [(await events.next()).text for _ in range(4)]
+
+    assert hearing(first, second, scenario=scenario) == ["Hello.", "Where", "Where is", "Where is it?"]
+    assert not second.sound
+
+
+def test_words_that_stay_the_same_are_no_sign_of_life():
+    again = [(milliseconds, partial("Where is", 0.9)) for milliseconds in range(1000, 9000, 250)]
+    first, second = FakeEars("one", *again), FakeEars("two", (1000, final("Where is it?", 0.9)))
+
+    async def scenario(ears, events):
+        await feed(ears, QUIET + sound(600) + b"\xff" * 66_000)
+        return await events.final()
+
+    assert hearing(first, second, scenario=scenario).text == "Where is it?"
+
+
+def test_ears_that_did_their_work_are_as_good_as_before():
+    health = Health(2)
+    for _ in range(3):
+        health.failed(0, LOST, 900.0)
+
+    async def scenario(ears, events):
+        await feed(ears, sound(500))
+        await events.final()
+        now = asyncio.get_running_loop().time()
+        health.failed(0, LOST, now)
+        return health.order(now + 6.0)
+
+    first = FakeEars("one", (400, final("Hello.", 0.3)))
+    assert hearing(first, FakeEars("two"), scenario=scenario, health=health) == [0, 1], "one failure rests 5 s"
+
+
 def test_when_the_last_ears_are_lost_it_is_told():
     first, second = FakeEars("one", (400, LOST)), FakeEars("two", (800, REFUSED))
 
