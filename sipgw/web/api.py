@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.steering import CannotSteer, Steering
 from sipgw.agents.agents import VariableError
@@ -66,8 +65,6 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
         found = await app.house.store.page(wanted, search.limit, search.after)
     except ValueError as error:
         raise HTTPException(404, str(error)) from None
-    except SQLAlchemyError:
-        raise HTTPException(503, "the database does not answer") from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
 
 
@@ -90,10 +87,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
 async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
     """The record of one call."""
-    try:
-        found = await app.house.store.call(id)
-    except SQLAlchemyError:
-        raise HTTPException(503, "the database does not answer") from None
+    found = await app.house.store.call(id)
     if found is None:
         raise HTTPException(404, "there is no record of this call")
     return models.CallRecord.model_validate(found)
@@ -153,13 +147,16 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
-    """Hang up."""
+    """Have the agent hang up; who rings, hears a goodbye or speaks with a person is hung up at once."""
     cause = what.cause or f"{who.name} ended the call"
-    if (live := app.house.calls.get(id)) is not None and not live.answered:
-        app.house.stop(id, cause)
-        await _note(request, app, who, "ended", id, cause)
-        return models.Done(id=id)
-    return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+    try:
+        return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+    except HTTPException as error:
+        if error.status_code != 409:
+            raise
+    app.house.stop(id, cause)
+    await _note(request, app, who, "ended", id, cause)
+    return models.Done(id=id)
 
 
 @router.get("/trunks", tags=["trunks"])

@@ -209,6 +209,28 @@ def test_what_is_private_is_told_to_nobody(tmp_path: Path) -> None:
     assert next(told["data"]["caller"] for told in world.took if told["event"] == "turn") == "[card ••1111]"
 
 
+@pytest.mark.parametrize("caller", ["+447919705830", "+4915123456789", "+919876543210"])
+def test_who_speaks_with_whom_is_told_as_it_is_whatever_their_numbers_look_like(tmp_path: Path, caller: str) -> None:
+    policy = PrivacyOptions(where=("webhooks",), redact=("emails", "phones", "cards", "aadhaar"))
+    call = "a84b@pc33.atlanta.com"
+
+    async def scenario(world: World) -> None:
+        async with telling(tmp_path, world, redactor=lambda agent: policy.of("webhooks")) as watchers:
+            began, *rest = a_call(call, [turn("write to ann@example.com", "Thanks.")])
+            began = began._replace(caller=caller, identity={"number": caller, "sip_call_id": call})
+            for event in [began, *rest]:
+                watchers.tell(event)
+            await until(lambda: "completed" in world.of(call))
+
+    asyncio.run(scenario(world := World()))
+    first = world.took[0]
+    assert {told["about"]["caller"] for told in world.took} == {caller}
+    assert (first["data"]["caller"], first["data"]["identity"]["number"]) == (caller, caller)
+    assert first["data"]["identity"]["sip_call_id"] == call
+    assert {told["call"] for told in world.took} == {call}
+    assert next(told["data"]["caller"] for told in world.took if told["event"] == "turn") == "write to [email]"
+
+
 # On the wire
 
 
