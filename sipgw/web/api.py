@@ -20,6 +20,9 @@ from sipgw.web.state import App, Here
 from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
+KEY = "Idempotency-Key"
+PLACED = 10_000
+"""Calls whose keys are remembered."""
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
@@ -70,18 +73,26 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
-    """Make a call; an agent speaks when it is answered."""
+    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one."""
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
+    key = request.headers.get(KEY, "")[:200]
+    if key and (before := app.placed.get((who.name, key))):
+        return models.Placed(id=before)
     errand = Errand(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
     )  # fmt: skip
     try:
-        return models.Placed(id=app.house.place(errand).live.id)
+        made = app.house.place(errand).live.id
     except NoRoom as error:
         raise HTTPException(503, str(error)) from None
     except (VariableError, NotDialled) as error:
         raise HTTPException(409, str(error)) from None
+    if key:
+        app.placed[who.name, key] = made
+        if len(app.placed) > PLACED:
+            del app.placed[next(iter(app.placed))]
+    return models.Placed(id=made)
 
 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))

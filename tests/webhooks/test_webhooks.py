@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,23 @@ def test_each_target_gets_what_it_wants_to_know(tmp_path: Path) -> None:
 
     asyncio.run(scenario(World()))
     assert told == [("ends", "completed")]
+
+
+def test_who_was_told_of_a_call_is_told_that_it_was_interrupted(tmp_path: Path) -> None:
+    agents = replace(TARGET, agents=("agent",))
+
+    async def scenario(world: World) -> None:
+        *events, _ended = a_call("c")
+        async with telling(tmp_path, world, agents) as watchers:
+            for event in events:
+                watchers.tell(event)
+            await until(lambda: len(world.of("c")) == 3)
+        async with telling(tmp_path, world, agents):
+            await until(lambda: world.of("c")[-1] == "failed")
+
+    asyncio.run(scenario(world := World()))
+    assert world.took[-1]["data"]["ending"] == "interrupted"
+    assert world.took[-1]["about"] == world.took[0]["about"]
 
 
 def test_what_is_private_is_told_to_nobody(tmp_path: Path) -> None:
