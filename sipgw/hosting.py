@@ -136,12 +136,14 @@ class Hosting:
     def ways(self) -> Ways:
         """The ways from this call to other people."""
         desk, live = self.desk, self.live
+        options = desk.agents.all[live.agent].config.transfer
         return Ways(
             people=desk.people(live.trunk),
             dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
             summon=self._summoned,
             brief=self.brief,
-            music=hold_music(desk.agents.all[live.agent].config.transfer.music),
+            music=hold_music(options.music),
+            longest=options.longest,
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             refused=self._refused,
             tell=self._transferred,

@@ -6,6 +6,7 @@ of both and takes away in the end.
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.sip.uri import format_host_port
 from sipgw.store import Store
 from sipgw.web.accounts import Accounts
-from sipgw.web.api import PREFIX
+from sipgw.web.api import KEY, PREFIX
 from sipgw.web.server import ports
 
 LOOK, LOOK_EACH = 0.5, 0.02
@@ -31,7 +32,8 @@ PATIENCE = 20.0
 LIMIT = 5.0
 """Seconds for one request."""
 SCOPES = ("calls:place", "calls:read", "calls:control")
-GONE = Ending("gateway_stopped", "the gateway that made the call does not tell of it any more")
+GONE = Ending("failed", "the gateway that made the call does not tell of it any more")
+"""It may have rung, or more: it counts as a call."""
 
 
 class ElsewhereCall:
@@ -68,22 +70,36 @@ class ElsewhereCall:
             self._ended.set_exception(error)
 
     async def _run(self) -> Ending:
-        errand, house = self._errand, self._house
+        errand = self._errand
         wanted = {
             "to": errand.number, "agent": errand.agent, "variables": dict(errand.variables), "trunk": errand.trunk,
             "caller_id": errand.caller_id, "consent": errand.consent, "ring": errand.ring_timeout,
             "campaign": errand.campaign,
         }  # fmt: skip
-        try:
-            answer = await house.post("/calls", wanted)
-        except httpx2.HTTPError as error:
-            raise NoRoom(f"the gateway does not answer: {type(error).__name__}") from None
+        answer = await self._asked(wanted)
+        if answer is None:
+            return GONE
         if answer.status_code != 201:
             raise (NoRoom if answer.status_code == 503 else NotDialled)(_detail(answer))
         self.id = str(answer.json()["id"])
         if self._stopping:
             await self._stop()
         return await self._follow()
+
+    async def _asked(self, wanted: dict[str, Any]) -> httpx2.Response | None:
+        """Ask for the call; None if it is not known whether it was made. Raises `NoRoom` if it was not."""
+        loop, key, sent = asyncio.get_running_loop(), secrets.token_hex(16), False
+        began = loop.time()
+        while True:
+            try:
+                return await self._house.post("/calls", wanted, key)
+            except httpx2.HTTPError as error:
+                sent = sent or not isinstance(error, httpx2.ConnectError)
+                if not sent:
+                    raise NoRoom(f"the gateway does not answer: {type(error).__name__}") from None
+            if loop.time() - began > PATIENCE:
+                return None
+            await asyncio.sleep(self._house.pause)  # with the same key it is made once, however often we ask
 
     async def _follow(self) -> Ending:
         loop = asyncio.get_running_loop()
@@ -92,11 +108,13 @@ class ElsewhereCall:
             await asyncio.sleep(self._house.pause)
             try:
                 record = await self._house.record(self.id)
+                if record is None and not await self._house.lives(self.id):
+                    continue
             except httpx2.HTTPError:
                 continue
-            if record is None:
-                continue
             seen = loop.time()
+            if record is None:
+                continue  # it goes on, and its record waits for the database
             if self._first("began"):
                 self._tell(CallBegan(self.id, _moment(record["began"]), "out", record["trunk"], record["agent"],
                                      record["caller"], record["called"], {}))  # fmt: skip
@@ -106,6 +124,7 @@ class ElsewhereCall:
                 ending = Ending(record["ending"], record["cause"], _moment(again) if again else None)
                 self._tell(CallEnded(self.id, _moment(record["ended"]), ending, record["media"], (), None))
                 return ending
+        await self._stop()
         return GONE
 
     def _progress(self, record: dict[str, Any]) -> None:
@@ -166,12 +185,17 @@ class Elsewhere:
         await call.run()
         self._going -= 1
 
-    async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
-        """Raises `httpx2.HTTPError`."""
-        return await self._client.post(PREFIX + path, json=body)
+    async def post(self, path: str, body: dict[str, Any], key: str = "") -> httpx2.Response:
+        """Raises `httpx2.HTTPError`. What has the same `key` is done once."""
+        return await self._client.post(PREFIX + path, json=body, headers={KEY: key} if key else {})
+
+    async def lives(self, call: str) -> bool:
+        """Whether the gateway has that call now. Raises `httpx2.HTTPError`."""
+        answer = await self._client.get(f"{PREFIX}/live")
+        return answer.status_code == 200 and any(one["id"] == call for one in answer.json()["calls"])
 
     async def record(self, call: str) -> dict[str, Any] | None:
-        """The record of a call; None if there is none yet. Raises `httpx2.HTTPError`."""
+        """The record of a call; None if there is none, or none to be had. Raises `httpx2.HTTPError`."""
         answer = await self._client.get(f"{PREFIX}/calls/{quote(call, safe='')}")
         return answer.json() if answer.status_code == 200 else None
 

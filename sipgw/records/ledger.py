@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.events import Event, Watchers
 from sipgw.privacy.redaction import Redact
-from sipgw.records.minutes import Minutes, ended_entry
+from sipgw.records.minutes import ABOUT, Minutes, ended_entry
 from sipgw.store import Store, StoreError
 from sipgw.store.spool import BATCH, Entry, Place, Spool
 from sipgw.store.writing import Writer
@@ -118,10 +118,15 @@ class Ledger:
             async with self._store.write() as session:
                 calls = await writer.open_calls(session)
                 ended = [
-                    ended_entry(call, await writer.last_seen(session, call), "interrupted", INTERRUPTED)
+                    ended_entry(
+                        call, await writer.about(session, call, ABOUT), await writer.last_seen(session, call),
+                        "interrupted", INTERRUPTED,
+                    )
                     for call in calls
-                ]
+                ]  # fmt: skip
                 await self._apply(session, writer, ended, None)
+            if self._deliveries:
+                self._deliveries.added()
         except SQLAlchemyError as error:
             raise StoreError(f"cannot take up the records of the last run: {_cause(error)}") from None
         with contextlib.suppress(OSError):

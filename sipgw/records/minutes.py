@@ -32,6 +32,8 @@ LARGEST = 50_000
 """Characters of one JSON value that are kept."""
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
+ABOUT = ("direction", "trunk", "agent", "caller", "called")
+"""What webhooks are told of the call with everything."""
 FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
 """Endings of calls that went wrong though they were answered."""
 TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
@@ -94,7 +96,7 @@ class Minutes:
             "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
             "identity": kept_json(going.identity),
         }  # fmt: skip
-        going.about = {name: new[name] for name in ("direction", "trunk", "agent", "caller", "called")}
+        going.about = {name: new[name] for name in ABOUT}
         return {"call": text(event.call, ID), "new": new, "about": going.about}
 
     def _reported(self, report: Report, at: str, going: Going) -> Entry | None:
@@ -134,10 +136,10 @@ class Minutes:
         return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
 
 
-def ended_entry(call: str, at: datetime, kind: str, cause: str) -> Entry:
-    """The ending of a call that could not tell it itself."""
+def ended_entry(call: str, about: dict[str, Any], at: datetime, kind: str, cause: str) -> Entry:
+    """The ending of a call, of which its row tells `about`, that could not tell it itself."""
     ended = {"ended": at.isoformat(), "ending": kind, "cause": cause}
-    return {"call": call, "set": ended, "told": "failed"}
+    return {"call": call, "set": ended, "told": "failed", "about": about}
 
 
 def _ended(event: CallEnded, at: str, going: Going) -> Entry:

@@ -88,6 +88,11 @@ class Writer:
         query = select(CallRecord.id).where(CallRecord.gateway == self.gateway, CallRecord.ended.is_(None))
         return list(await session.scalars(query))
 
+    async def about(self, session: AsyncSession, call: str, names: Sequence[str]) -> dict[str, Any]:
+        """What the row of a call says under `names`."""
+        row = await session.get_one(CallRecord, call)
+        return {name: getattr(row, name) for name in names}
+
     async def last_seen(self, session: AsyncSession, call: str) -> datetime:
         """When something was heard of a call for the last time."""
         found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]

@@ -77,10 +77,16 @@ class PersonOptions:
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """What callers hear while somebody is called for them."""
+    """How callers are joined with people."""
 
     music: str = ""
-    """A mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
+    """What callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
+    longest: float = 7200.0
+    """Seconds that the two may speak through us; then they are hung up: a receiver may lie beside its phone."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.longest <= 86400:
+            raise ValueError("longest must be from 1 s to 24 hours")
 
 
 @dataclass(frozen=True)

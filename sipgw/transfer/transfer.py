@@ -84,6 +84,8 @@ class Ways:
     """Tells a person on their line what it is about; returns why they do not take the call, empty if they do."""
     music: bytes = b""
     """What the caller hears meanwhile."""
+    longest: float = 7200.0
+    """Seconds that caller and person may speak through us."""
     operator: Callable[[str], Person | None] = lambda name: None
     """Who takes calls over under that name."""
     refused: Callable[[str], Awaitable[str]] | None = None
@@ -144,7 +146,10 @@ class Transfers:
         Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
         when nobody could be reached.
         """
-        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people and self.possible else ()
+        if not self.possible:
+            log.info("somebody is being called for this call already", to=to)
+            return False
+        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people else ()
         if not people:
             log.info("nobody to transfer to is on duty", to=to)
         connected = False
@@ -263,11 +268,13 @@ class Transfers:
             return ""  # the call was ended here while an operator had it
         async with asyncio.TaskGroup() as group:
             waits = [group.create_task(line.gone.wait()) for line in (self._line, party.line)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=self.ways.longest)
             for wait in waits:
                 wait.cancel()
-        who = (self.person.name or "the person") if party.line.gone.is_set() else "the caller"
-        return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who} hung up"
+        who = "the longest that was allowed"
+        if self._line.gone.is_set() or party.line.gone.is_set():
+            who = f"{(self.person.name or 'the person') if party.line.gone.is_set() else 'the caller'} hung up"
+        return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who}"
 
     async def close(self) -> None:
         """Hang up whoever we called; nobody is joined any more."""

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
-from sqlalchemy.exc import SQLAlchemyError
 
 from agent.steering import CannotSteer, Steering
 from sipgw.agents.agents import VariableError
@@ -21,6 +20,9 @@ from sipgw.web.state import App, Here
 from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
+KEY = "Idempotency-Key"
+PLACED = 10_000
+"""Calls whose keys are remembered."""
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
@@ -66,34 +68,37 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
         found = await app.house.store.page(wanted, search.limit, search.after)
     except ValueError as error:
         raise HTTPException(404, str(error)) from None
-    except SQLAlchemyError:
-        raise HTTPException(503, "the database does not answer") from None
     return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
 
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
-    """Make a call; an agent speaks when it is answered."""
+    """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one."""
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
+    key = request.headers.get(KEY, "")[:200]
+    if key and (before := app.placed.get((who.name, key))):
+        return models.Placed(id=before)
     errand = Errand(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
     )  # fmt: skip
     try:
-        return models.Placed(id=app.house.place(errand).live.id)
+        made = app.house.place(errand).live.id
     except NoRoom as error:
         raise HTTPException(503, str(error)) from None
     except (VariableError, NotDialled) as error:
         raise HTTPException(409, str(error)) from None
+    if key:
+        app.placed[who.name, key] = made
+        if len(app.placed) > PLACED:
+            del app.placed[next(iter(app.placed))]
+    return models.Placed(id=made)
 
 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
 async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
     """The record of one call."""
-    try:
-        found = await app.house.store.call(id)
-    except SQLAlchemyError:
-        raise HTTPException(503, "the database does not answer") from None
+    found = await app.house.store.call(id)
     if found is None:
         raise HTTPException(404, "there is no record of this call")
     return models.CallRecord.model_validate(found)
@@ -153,13 +158,16 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
-    """Hang up."""
+    """Have the agent hang up; who rings, hears a goodbye or speaks with a person is hung up at once."""
     cause = what.cause or f"{who.name} ended the call"
-    if (live := app.house.calls.get(id)) is not None and not live.answered:
-        app.house.stop(id, cause)
-        await _note(request, app, who, "ended", id, cause)
-        return models.Done(id=id)
-    return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+    try:
+        return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+    except HTTPException as error:
+        if error.status_code != 409:
+            raise
+    app.house.stop(id, cause)
+    await _note(request, app, who, "ended", id, cause)
+    return models.Done(id=id)
 
 
 @router.get("/trunks", tags=["trunks"])

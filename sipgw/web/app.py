@@ -4,10 +4,12 @@ To add a page: a module with a `router`, a template that extends ``base.html``, 
 it has no place of its own in the navigation).
 """
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from sipgw import __version__
@@ -30,9 +32,11 @@ from sipgw.web import (
 from sipgw.web.entrance import Entrance
 from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
-from sipgw.web.guard import Guard
+from sipgw.web.guard import NO_DATABASE, Guard
 from sipgw.web.options import WebOptions
 from sipgw.web.state import FOLDER, App, House, Page, page, templates
+
+log = structlog.get_logger()
 
 PAGES = (
     Page("Live", "/", live.router),
@@ -67,6 +71,7 @@ def application(
     made.mount("/static", StaticFiles(directory=FOLDER / "static"))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
+    made.add_exception_handler(SQLAlchemyError, _no_database)
     made.add_middleware(Guard, entrance=entrance, names=options.names)
     return made
 
@@ -89,6 +94,11 @@ async def _failed(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
     return page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)
+
+
+async def _no_database(request: Request, error: Exception) -> Response:
+    log.warning("a page waits for the database", path=request.url.path, cause=str(error).splitlines()[0][:200])
+    return await _failed(request, HTTPException(503, NO_DATABASE))
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:

@@ -1,13 +1,17 @@
 """The entrance: finds out who sends a request, by cookie or by key, and lets people in by password."""
 
 import asyncio
+import hashlib
 import hmac
 import secrets
+import time
 from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.networks import site
 from sipgw.sip.buckets import Bucket, Buckets
-from sipgw.web.accounts import ADMIN, Accounts
+from sipgw.web.accounts import ADMIN, Accounts, Key
 from sipgw.web.options import WebOptions
 from sipgw.web.sessions import Sessions
 from sipgw.web.who import ALL, NOBODY, Role, Who
@@ -21,6 +25,11 @@ TRIES_OF_ALL = 30
 
 KEEP_EVERY = 60.0
 """Seconds after which it is put down that a session is in use, and looked whether it was ended elsewhere."""
+
+
+KEY_KNOWN = 600.0
+"""Seconds for which a key that was good is taken for good while the database does not answer."""
+KEYS_KNOWN = 100
 
 
 class TooManyTries(Exception):  # noqa: N818  a state, not a fault
@@ -38,6 +47,8 @@ class Entrance:
         self.sessions = Sessions(options.session_idle, options.session_limit, lambda: secrets.token_urlsafe(32))
         self._options = options
         self._here = Who("you", "admin", secrets.token_urlsafe(32), ALL, signed_in=False)
+        self._known: dict[str, tuple[Key, float]] = {}
+        """Keys and when they were last found good, for when the database does not answer."""
         self._tries = Buckets(1 / PAUSE, TRIES, secrets.token_bytes(32))
         self._tries_of_all = Bucket(0.5, TRIES_OF_ALL)
 
@@ -54,10 +65,10 @@ class Entrance:
         self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
 
     async def who(self, cookie: str, authorization: str) -> tuple[Who, str]:
-        """Who sends a request, and a new token for their cookie if it is time for one."""
+        """Who sends a request, and a new token for their cookie if it is time for one. Raises `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            found = await self.accounts.key(key.strip())
+            found = await self._key(key.strip())
             return (Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY), ""
         if self.open:
             return self._here, ""
@@ -72,6 +83,20 @@ class Entrance:
                 self.sessions.end(session)
                 return NOBODY, ""
         return Who.signed(session.name, session.role, session.csrf), token
+
+    async def _key(self, text: str) -> Key | None:
+        """The key that this is, or None: programs hang up and look on while the database does not answer, too."""
+        known, now = self._known.pop(hashlib.sha256(text.encode()).hexdigest(), None), time.monotonic()
+        try:
+            found = await self.accounts.key(text)
+        except SQLAlchemyError:
+            if known is None or now - known[1] > KEY_KNOWN:
+                raise
+            found, now = known
+        if found is not None:
+            self._known = dict(list(self._known.items())[1 - KEYS_KNOWN :])
+            self._known[hashlib.sha256(text.encode()).hexdigest()] = found, now
+        return found
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Returns the token for the cookie of who has that password, or None. Raises `TooManyTries`."""

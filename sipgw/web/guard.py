@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection
 from urllib.parse import quote
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -34,6 +35,7 @@ METRICS = "/metrics"
 BODY = 256 * 1024
 """Bytes of a request."""
 COOKIE = "sipgw_session"
+NO_DATABASE = "the database does not answer"
 
 
 class Guard:
@@ -54,9 +56,13 @@ class Guard:
         answer = self._stranger(scope, headers)
         if answer is None:
             cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-            who, token = await self._entrance.who(cookie, headers.get("authorization", ""))
-            scope["who"] = who
-            answer = _unknown(scope, who) or _forged(scope, headers, who)
+            try:
+                who, token = await self._entrance.who(cookie, headers.get("authorization", ""))
+            except SQLAlchemyError:
+                answer = JSONResponse({"detail": NO_DATABASE}, 503)
+            else:
+                scope["who"] = who
+                answer = _unknown(scope, who) or _forged(scope, headers, who)
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):

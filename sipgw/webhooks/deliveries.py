@@ -40,6 +40,8 @@ LEASE = 120.0
 LOOK = 30.0
 """Seconds between looks at what another gateway may have left."""
 GOODBYE = 3.0
+PARTIES = ("caller", "called", "identity")
+"""Who speaks with whom, which is told as it is."""
 
 Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
@@ -106,7 +108,12 @@ class Deliveries:
         if not targets:
             return []
         made, identity = self._now(), secrets.token_hex(16)
-        body = json.dumps(in_json(_body(entry, identity), self._redactor(agent)), ensure_ascii=False)
+        told, redact = _body(entry, identity), self._redactor(agent)
+        parties = () if "turn" in entry else PARTIES  # the `caller` of a turn is what they said
+        told["data"] = {
+            name: value if name in parties else in_json(value, redact) for name, value in told["data"].items()
+        }
+        body = json.dumps(told, ensure_ascii=False)
         row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
         return [row | {"target": target.name, "due": made, "tries": 0, "problem": ""} for target in targets]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from sipgw.outbound import elsewhere
 from sipgw.outbound.call_out import Errand
@@ -180,5 +181,47 @@ def test_a_gateway_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monk
                     assert ending == elsewhere.GONE
                     with pytest.raises(NoRoom, match="does not answer"):
                         await there.place(Errand("+14155550100", "agent")).ended()
+
+    asyncio.run(scenario())
+
+
+def test_a_call_is_followed_while_the_database_is_away_and_made_once_if_its_answer_is_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "PATIENCE", 5.0)
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, _):
+            ours, store = replace(world.gateway.config, web=WebOptions(port=free_ports())), world.gateway.store
+            async with Dashboard(world.gateway, ours.web), found(ours) as there:
+                assert there is not None
+                there._client.timeout = 0.5
+                note, late = Accounts.note, asyncio.Event()
+
+                async def slowly(*arguments: Any, **named: Any) -> None:
+                    await late.wait()
+                    await note(*arguments, **named)
+
+                monkeypatch.setattr(Accounts, "note", slowly)
+                placed = there.place(Errand("+14155550100", "agent"))
+                await asyncio.sleep(1.2)
+                late.set()
+                while not placed.id:
+                    await asyncio.sleep(0.02)
+                read = store.read
+
+                def away() -> Any:
+                    raise OperationalError("select", {}, OSError("no route to the database"))
+
+                monkeypatch.setattr(store, "read", away)
+                monkeypatch.setattr(elsewhere, "PATIENCE", 0.5)
+                await asyncio.sleep(1.5)
+                assert world.gateway.calls, "it still rings"
+                monkeypatch.setattr(store, "read", read)
+                placed.stop("enough")
+                ending = await placed.ended()
+                assert (ending.kind, ending.cause) == ("ended_here", "enough")
+                assert len(person.legs) == 1, "however often it was asked for"
 
     asyncio.run(scenario())

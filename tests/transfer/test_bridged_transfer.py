@@ -18,7 +18,7 @@ from media.g711 import FRAME
 from sipgw.billing.prices import PriceOptions
 from sipgw.events import CallTransferred, Event
 from sipgw.sip.leg import Ended
-from sipgw.transfer.people import PersonOptions
+from sipgw.transfer.people import PersonOptions, TransferOptions
 from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
@@ -84,12 +84,14 @@ def world(
     ways: tuple[TrunkOptions, ...],
     replies: Sequence[Reply] = (),
     said=ASKED,
+    **more: object,
 ):
     replies = replies or [connecting(), Reply(text=["Yes?"])]
     return cloud(
         folder, said, replies, trunks=ways,
         change=lambda config: replace(
-            config, people=tuple(people), prices=(FREE, DEAR), media=replace(config.media, processes=2)
+            config, people=tuple(people), prices=(FREE, DEAR), media=replace(config.media, processes=2),
+            **more,
         ),
     )  # fmt: skip
 
@@ -141,6 +143,24 @@ def test_a_caller_speaks_with_a_person_until_one_of_them_hangs_up(tmp_path: Path
         assert record["cause"].startswith(f"to billing (tel:{NUMBER}): ")
         assert record["cause"].endswith(f" s, {first} hung up")
         assert [(one.to, one.accepted) for one in tries] == [(f"billing (tel:{NUMBER})", True)]
+
+    asyncio.run(scenario())
+
+
+def test_two_who_never_hang_up_are_hung_up(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee(sound=loud) as person:
+            people, brief = [PersonOptions("billing", NUMBER, trunk="carrier")], TransferOptions(longest=3)
+            async with world(tmp_path, people, trunks(person), transfer=brief) as gateway:
+                async with calling(gateway.target, murmur) as caller:
+                    await until(lambda: person.phones)
+                    assert caller.leg
+                    assert await caller.leg.over(20)
+                await until(lambda: person.ended)
+                (record,) = await records(gateway.gateway)
+                await until(lambda: nothing_left(gateway))
+        assert record["ending"] == "transferred"
+        assert record["cause"].endswith(" s, the longest that was allowed")
 
     asyncio.run(scenario())
 

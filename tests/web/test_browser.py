@@ -288,3 +288,60 @@ def test_a_viewer_is_offered_nothing_to_do(tmp_path: Path) -> None:
             await there.sees("h1", "Sign in")
 
     asyncio.run(look())
+
+
+def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_does(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            await there.page.add_init_script("{ const wait = setTimeout; setTimeout = (f) => wait(f, 50); }")
+            await there.page.route("**/live/events", lambda route: route.fulfill(status=503, body="too many"))
+            await there.go("/")
+            lost = there.page.locator("[data-live-lost]")
+            await playwright.expect(lost).to_be_visible(timeout=20_000)
+            await there.page.unroute("**/live/events")
+            await playwright.expect(lost).to_be_hidden(timeout=20_000)
+            there.house.begin(live_call(99))
+            await playwright.expect(there.page.locator('tr[data-call="call-99"]')).to_be_visible()
+
+    asyncio.run(look())
+
+
+async def becomes(page: Any, expression: str) -> None:
+    """Wait until that is true; the page's policy forbids Playwright's own way."""
+    async with asyncio.timeout(20):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.05)
+
+
+TAKING = """
+window.sockets = [];
+window.WebSocket = class {
+  constructor() {
+    sockets.push(this);
+    setTimeout(() => { this.onopen(); this.onmessage({ data: '{"taken": true}' }); }, 50);
+  }
+  send() {}
+  close() { this.closed = true; }
+};
+navigator.mediaDevices.getUserMedia = () => new Promise((granted) => {
+  window.grant = () => granted(new AudioContext().createMediaStreamDestination().stream);
+});
+"""
+
+
+def test_who_closes_the_dialog_before_the_microphone_is_granted_does_not_speak(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            await there.page.add_init_script(TAKING)
+            await there.go("/")
+            await there.page.click("[data-act]")
+            await there.page.click("[data-take]")
+            await becomes(there.page, "!!window.grant")
+            await there.page.keyboard.press("Escape")
+            await there.page.evaluate("grant()")
+            await becomes(there.page, "!!sockets[0]?.closed")
+            await there.page.click("[data-act]")
+            await there.sees("[data-take]", "Take over")
+            assert there.wrong == []
+
+    asyncio.run(look())

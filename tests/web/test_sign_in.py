@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from sipgw.web import entrance
 from sipgw.web.accounts import AccountError
@@ -12,7 +14,7 @@ from sipgw.web.guard import COOKIE
 from sipgw.web.options import WebOptions
 from sipgw.web.sessions import CROSSING, ROTATE, Sessions
 from sipgw.web.sign_in import _inside
-from tests.web.house import Visit, visit
+from tests.web.house import Visit, live_call, visit
 
 PASSWORD = '[web]\npassword = "${PASSWORD}"'
 ABROAD = '[web]\nhost = "0.0.0.0"'
@@ -255,3 +257,30 @@ def test_a_token_is_replaced_every_hour_and_counts_a_minute_longer() -> None:
 @pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\nb"])
 def test_the_way_back_never_leads_elsewhere(path: str) -> None:
     assert _inside(path) == "/"
+
+
+def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_records_is_503(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            accounts, live = there.entrance.accounts, there.house.begin(live_call())
+            known = {"Authorization": f"Bearer {await accounts.add_key('crm', ['calls:read', 'calls:control'])}"}
+            other = {"Authorization": f"Bearer {await accounts.add_key('pbx', ['calls:read'])}"}
+            get, post = there.browser.get, there.browser.post
+            assert (await get("/api/v1/live", headers=known)).status_code == 200
+
+            def away(*_: object, **__: object) -> None:
+                raise OperationalError("select", {}, OSError("no route to the database"))
+
+            monkeypatch.setattr(there.house.store, "read", away)
+            monkeypatch.setattr(there.house.store, "write", away)
+            assert (await get("/api/v1/live", headers=known)).status_code == 200
+            assert (await post("/api/v1/calls/call-1/end", headers=known, json={})).status_code == 200
+            talking: Any = live.conversation
+            assert talking.did, "it was hung up"
+            for path, who in (("/api/v1/live", other), ("/api/v1/calls", known), ("/api/v1/calls/x", known)):
+                answer = await get(path, headers=who)
+                assert (answer.status_code, answer.json()) == (503, {"detail": "the database does not answer"}), path
+
+    asyncio.run(look())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,23 @@ def test_each_target_gets_what_it_wants_to_know(tmp_path: Path) -> None:
     assert told == [("ends", "completed")]
 
 
+def test_who_was_told_of_a_call_is_told_that_it_was_interrupted(tmp_path: Path) -> None:
+    agents = replace(TARGET, agents=("agent",))
+
+    async def scenario(world: World) -> None:
+        *events, _ended = a_call("c")
+        async with telling(tmp_path, world, agents) as watchers:
+            for event in events:
+                watchers.tell(event)
+            await until(lambda: len(world.of("c")) == 3)
+        async with telling(tmp_path, world, agents):
+            await until(lambda: world.of("c")[-1] == "failed")
+
+    asyncio.run(scenario(world := World()))
+    assert world.took[-1]["data"]["ending"] == "interrupted"
+    assert world.took[-1]["about"] == world.took[0]["about"]
+
+
 def test_what_is_private_is_told_to_nobody(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         policy = PrivacyOptions(where=("webhooks",))
@@ -207,6 +225,28 @@ def test_what_is_private_is_told_to_nobody(tmp_path: Path) -> None:
 
     asyncio.run(scenario(world := World()))
     assert next(told["data"]["caller"] for told in world.took if told["event"] == "turn") == "[card ••1111]"
+
+
+@pytest.mark.parametrize("caller", ["+447919705830", "+4915123456789", "+919876543210"])
+def test_who_speaks_with_whom_is_told_as_it_is_whatever_their_numbers_look_like(tmp_path: Path, caller: str) -> None:
+    policy = PrivacyOptions(where=("webhooks",), redact=("emails", "phones", "cards", "aadhaar"))
+    call = "a84b@pc33.atlanta.com"
+
+    async def scenario(world: World) -> None:
+        async with telling(tmp_path, world, redactor=lambda agent: policy.of("webhooks")) as watchers:
+            began, *rest = a_call(call, [turn("write to ann@example.com", "Thanks.")])
+            began = began._replace(caller=caller, identity={"number": caller, "sip_call_id": call})
+            for event in [began, *rest]:
+                watchers.tell(event)
+            await until(lambda: "completed" in world.of(call))
+
+    asyncio.run(scenario(world := World()))
+    first = world.took[0]
+    assert {told["about"]["caller"] for told in world.took} == {caller}
+    assert (first["data"]["caller"], first["data"]["identity"]["number"]) == (caller, caller)
+    assert first["data"]["identity"]["sip_call_id"] == call
+    assert {told["call"] for told in world.took} == {call}
+    assert next(told["data"]["caller"] for told in world.took if told["event"] == "turn") == "write to [email]"
 
 
 # On the wire

@@ -126,6 +126,7 @@ async function follow() {
     const wait = root.querySelector("[data-wait]");
     wait.textContent = `The call cannot be read: ${error.message}`;
     wait.hidden = false;
+    setTimeout(follow, 4 * POLL);
   }
 }
 

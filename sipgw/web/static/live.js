@@ -6,7 +6,9 @@ const table = document.querySelector("table[data-live]");
 const body = table.tBodies[0];
 const dot = document.querySelector("[data-live-dot]");
 const FIELDS = ["state", "caller", "called", "agent", "turn", "mos", "cost", "began"];
+const PAUSE = 5000;
 const NUMBERS = new Set(["mos", "cost", "began"]);
+let lost = 0; // since when we are not connected
 const rows = new Map([...body.rows].map((row) => [row.dataset.call, row]));
 
 function make(call) {
@@ -67,6 +69,8 @@ function count() {
 }
 
 function tick() {
+  document.querySelector("[data-live-lost]").hidden = !lost || Date.now() - lost < PAUSE;
+  if (lost) return; // nobody knows whether they still speak
   const now = Date.now();
   for (const row of rows.values()) {
     const cell = row.querySelector("[data-field=began]");
@@ -78,24 +82,39 @@ function tick() {
 function connected(is) {
   dot.dataset.is = is ? "up" : "down";
   dot.title = is ? "connected" : "not connected";
+  lost = is ? 0 : lost || Date.now();
 }
 
-const feed = new EventSource(table.dataset.live);
-feed.onopen = () => connected(true);
-feed.onerror = () => connected(false);
-feed.addEventListener("board", (event) => {
-  const board = JSON.parse(event.data).rows;
-  for (const call of [...rows.keys()]) if (!(call in board)) remove(call);
-  for (const [call, fields] of Object.entries(board)) put(call, fields);
-  count();
-  tick();
-});
-feed.addEventListener("change", (event) => {
-  const change = JSON.parse(event.data);
-  change.gone.forEach(remove);
-  for (const [call, fields] of Object.entries(change.rows)) put(call, fields);
-  count();
-  tick();
-});
+// A feed that was answered with an error is closed for good, and does not say which: a page tells whether we are signed in.
+async function again() {
+  const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  if (page?.type === "opaqueredirect" || page?.status === 401) location.reload();
+  else follow();
+}
+
+function follow() {
+  const feed = new EventSource(table.dataset.live);
+  feed.onopen = () => connected(true);
+  feed.onerror = () => {
+    connected(false);
+    if (feed.readyState === EventSource.CLOSED) setTimeout(again, PAUSE);
+  };
+  feed.addEventListener("board", (event) => {
+    const board = JSON.parse(event.data).rows;
+    for (const call of [...rows.keys()]) if (!(call in board)) remove(call);
+    for (const [call, fields] of Object.entries(board)) put(call, fields);
+    count();
+    tick();
+  });
+  feed.addEventListener("change", (event) => {
+    const change = JSON.parse(event.data);
+    change.gone.forEach(remove);
+    for (const [call, fields] of Object.entries(change.rows)) put(call, fields);
+    count();
+    tick();
+  });
+}
+
+follow();
 tick();
 setInterval(tick, 1000);

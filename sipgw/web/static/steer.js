@@ -7,7 +7,7 @@ import { reason } from "./sound.js";
 const dialog = document.querySelector("dialog[data-steer]");
 const $ = (name) => dialog.querySelector(`[data-${name}]`);
 const said = $("said");
-let call = "", deaf = null, back = null;
+let call = "", deaf = null, back = null, opened = 0;
 
 function tell(text, good = true) {
   said.hidden = false;
@@ -28,6 +28,14 @@ function speaking(stop) {
   $("close").disabled = Boolean(stop);
 }
 
+// Whoever closes the dialog while a connection is being made does not want it any more: what it gives is stopped at once.
+async function wanted(connecting) {
+  const mine = opened, stop = await connecting;
+  if (mine === opened) return stop;
+  stop();
+  return null;
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;
@@ -40,12 +48,14 @@ document.addEventListener("click", (event) => {
 
 $("close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("cancel", (event) => { if (back) { event.preventDefault(); tell("You have the call: give it back or hang up first.", false); } });
-dialog.addEventListener("close", () => { deaf?.(); back?.(); listening(null); speaking(null); });
+dialog.addEventListener("close", () => { opened += 1; deaf?.(); back?.(); listening(null); speaking(null); });
 
 $("listen").addEventListener("click", async () => {
   if (deaf) { deaf(); listening(null); return; }
   try {
-    listening(await listen(call, [$("level=caller"), $("level=agent")], (why) => { listening(null); tell(why, false); }));
+    const stop = await wanted(listen(call, [$("level=caller"), $("level=agent")], (why) => { listening(null); tell(why, false); }));
+    if (!stop) return;
+    listening(stop);
     said.hidden = true;
   } catch (error) {
     tell(reason(error), false);
@@ -57,10 +67,13 @@ $("take").addEventListener("click", async ({ currentTarget: button }) => {
   button.disabled = true;
   tell("Asking for the microphone …");
   try {
-    speaking(await takeOver(call, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
-    deaf?.();
-    listening(null);
-    tell("You speak with the caller; the agent is silent and does not listen. Whisper to it what it has to know before you give the call back.");
+    const stop = await wanted(takeOver(call, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
+    if (stop) {
+      speaking(stop);
+      deaf?.();
+      listening(null);
+      tell("You speak with the caller; the agent is silent and does not listen. Whisper to it what it has to know before you give the call back.");
+    }
   } catch (error) {
     tell(reason(error), false);
   }
