@@ -53,7 +53,13 @@ class Begun(NamedTuple):
     """The server is ready for text."""
 
 
-SpeechEvent = Sound | Final | Fault | Begun
+class Answer(NamedTuple):
+    """What the server is to be told now."""
+
+    message: str
+
+
+SpeechEvent = Sound | Final | Fault | Begun | Answer
 
 
 class VoiceSession(ABC):
@@ -64,7 +70,7 @@ class VoiceSession(ABC):
     parallel: ClassVar[int] = 1
     """Sentences that may be spoken at a time."""
     cancels: ClassVar[bool] = True
-    """Whether a sentence can be taken back; where not, it holds its place until its end."""
+    """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`Begun`)."""
     keepalive_every: float = 0.0
@@ -102,7 +108,7 @@ class VoiceSession(ABC):
 
     @abstractmethod
     def cancel(self, sentence: str) -> list[str]:
-        """The messages that stop a sentence. What still comes of it is not reported."""
+        """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:
         """What one message of the server means. Nonsense is counted in `ignored`."""

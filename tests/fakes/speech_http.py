@@ -35,7 +35,7 @@ class SpeechHttp(HttpServer):
             return
         self.texts.append(text)
         await asyncio.sleep(self._delay)
-        faults = self._faults if self._faults.sentence == len(self.texts) else VoiceFaults()
+        faults = self._faults.of(len(self.texts))
         if faults.error is not None:
             await exchange.answer(401, self.error(*faults.error))
             return
