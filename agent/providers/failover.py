@@ -131,7 +131,7 @@ class FailoverVoice:
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence; what a voice that breaks off has not said is said by the next."""
         rest = " ".join(text.split())
-        while rest:
+        while any(map(str.isalnum, rest)):
             samples, sounded = 0, False
             voice, last = self._voices[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
@@ -142,7 +142,7 @@ class FailoverVoice:
                         samples += len(sound)
                         sounded = sounded or audible(sound)
                         yield sound
-                if not sounded and any(map(str.isalnum, rest)):
+                if not sounded:
                     raise ProviderError(voice.name, "made no sound")
             except ProviderError as error:
                 if not self._pass_on(error):

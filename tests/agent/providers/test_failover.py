@@ -137,6 +137,16 @@ def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_o
     assert second.texts == ["on its way to you."]
 
 
+def test_a_rest_without_words_is_said_by_nobody():
+    first, second = FakeVoice("one", cut=13), FakeVoice("two")
+
+    async def scenario(voice):
+        await said(voice, "Hello there. »")
+
+    voicing(first, second, scenario=scenario)
+    assert second.texts == []
+
+
 @pytest.mark.parametrize(
     ("samples", "rest"),
     [(0, "Hello there."), (2400, "Hello there."), (2600, "there."), (5900, "there."), (6000, ""), (99999, "")],
