@@ -43,5 +43,5 @@ class DialogueSpeech(HttpSpeech):
         except (ValueError, RecursionError):
             fields = None
         error = body_fault(status, fields, self._options.api_key)
-        error.retry_after = retry_after
+        error.retry_after = retry_after or error.retry_after
         return error

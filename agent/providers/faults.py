@@ -1,9 +1,14 @@
 """How a provider's refusal becomes a `ProviderError` that an operator can act on and that holds no secret."""
 
+from collections.abc import Mapping
+
 from agent.errors import ProviderError
 
 QUOTE_LIMIT = 200
 """Characters of a provider's own words that are kept."""
+
+PAUSE = 0.5
+"""Seconds after which one that limits the rate may be asked again, if it names none."""
 
 
 def quoted(words: object, secret: str) -> str:
@@ -24,6 +29,11 @@ def seconds_of(retry_after: str | None) -> float:
     return min(seconds, 3600.0) if seconds > 0 else 0.0
 
 
+def wait_of(headers: Mapping[str, str]) -> float:
+    """The seconds for which these fields of an answer ask to be left alone; some servers tell them in milliseconds."""
+    return seconds_of(headers.get("retry-after-ms")) / 1000 or seconds_of(headers.get("retry-after"))
+
+
 def http_fault(provider: str, status: int, words: str = "", retry_after: float = 0.0) -> ProviderError:
     """The error for an HTTP status; `words` are the provider's own, already `quoted`.
 
@@ -32,6 +42,8 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
     problem, advice = _STATUS.get(status, (f"answered HTTP {status}", ""))
     if words and status != 401:
         problem = f"{problem}: {words}"
+    if status == 429:
+        retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
     return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after)
 

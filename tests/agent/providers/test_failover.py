@@ -240,6 +240,12 @@ def test_after_a_tool_call_no_other_model_is_asked():
     assert second.asked == []
 
 
+def test_when_all_models_fail_the_one_that_may_be_asked_first_says_when():
+    with pytest.raises(ProviderError, match="limits the rate") as caught:
+        thinking(FakeModel("one", LOST), FakeModel("two", LIMITED))
+    assert (caught.value.temporary, caught.value.retry_after) == (True, 0.0)
+
+
 def test_when_all_models_fail_the_last_reason_is_told():
     with pytest.raises(ProviderError, match="refused the API key"):
         thinking(FakeModel("one", LOST), FakeModel("two", REFUSED))
