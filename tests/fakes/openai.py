@@ -36,6 +36,8 @@ class Reply:
     json_body: bool = False
     unknown: frozenset[str] = frozenset()
     """Parameters that the server refuses to take."""
+    holds: int = 0
+    """Messages beyond which the server refuses the request, as vLLM does; 0 for no such limit."""
     status: int = 200
     status_words: str = "no"
     retry_after: str = ""
@@ -78,6 +80,12 @@ class FakeOpenAI(HttpServer):
                 "code": "unsupported_parameter",
             }
             await exchange.answer(400, [{"error": error}] if self._has("error_list") else {"error": error})
+        elif 0 < reply.holds < len(self.requests[-1].get("messages") or self.requests[-1].get("input")):
+            words = (
+                "This model's maximum context length is 8192 tokens. However, your request has 8000 input tokens plus "
+            )
+            words += "400 'max_tokens'. Please reduce the length of the input messages or 'max_output_tokens'."
+            await exchange.answer(400, {"error": {"message": words, "type": "BadRequestError", "code": 400}})
         elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
             body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}

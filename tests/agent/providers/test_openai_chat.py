@@ -9,7 +9,7 @@ import pytest
 from agent.errors import ProviderError
 from agent.history import History
 from agent.model import Text, ToolCall, Usage
-from agent.providers.dialect import limit_name
+from agent.providers.dialect import Dialect, limit_name
 from agent.providers.openai_chat import OpenAIModel
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.tool_calls import ToolCalls, TooMuchError
@@ -87,6 +87,30 @@ def test_a_server_that_refuses_optional_parameters_is_asked_without_them_from_th
     assert len(requests) == 5  # three refusals, once
     for request in requests[3:]:
         assert set(request) == {"model", "messages", "stream", "max_completion_tokens", "reasoning_effort"}
+
+
+SPOKEN = {"model": "m", "stream_options": {}, "temperature": 0.5, "reasoning_effort": "low", "max_tokens": 400}
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("Unsupported parameter: 'max_tokens' is not supported with this model.", "max_tokens"),
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", "temperature"),
+        ("Unrecognized request argument supplied: reasoning_effort", "reasoning_effort"),
+        ("[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options')}]", "stream_options"),
+        ('Invalid JSON payload received. Unknown name "stream_options": Cannot find field.', "stream_options"),
+        ("property 'temperature' is unsupported", "temperature"),
+        ("The request failed. temperature unsupported_parameter", "temperature"),
+        ("maximum context length is 8192 tokens, your request has 8000 plus 400 'max_tokens'. Please reduce", ""),
+        ("input length and `max_tokens` exceed context limit: 199000 + 4000 > 200000, unknown", ""),
+        ("'max_tokens' or 'temperature' must be a number", ""),
+    ],
+)
+def test_only_what_a_server_does_not_take_is_left_out(words, left_out):
+    dialect = Dialect()
+    assert dialect.learn(SPOKEN, words) is bool(left_out)
+    assert {*SPOKEN} - {*dialect.spoken(SPOKEN)} == {left_out} - {""}
 
 
 def test_a_server_that_knows_neither_name_is_asked_without_a_limit():
