@@ -33,7 +33,9 @@ def boundary(provider: str) -> Iterator[None]:
         raise
     except Exception as error:
         log.exception("provider raised what it should not", provider=provider)
-        raise ProviderError(provider, f"internal error: {type(error).__name__}", temporary=False) from None
+        raise ProviderError(
+            provider, f"internal error: {type(error).__name__}", temporary=False, of_request=True
+        ) from None
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:

@@ -45,7 +45,8 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
     if status == 429:
         retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
-    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after)
+    one = status in (400, 413, 422)
+    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one)
 
 
 def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:
@@ -60,6 +61,7 @@ _STATUS = {
     402: ("wants payment", "check the balance of the account"),
     403: ("does not permit this", "check what the key and the plan allow"),
     404: ("does not know this address, model or voice", "check the base URL, model and voice names"),
+    413: ("refused the request as too large", "shorten the instructions or what the tools return"),
     422: ("refused the request", "check the model name and the options"),
     429: ("limits the rate", "raise the limit of the account or take fewer calls at once"),
 }

@@ -27,6 +27,8 @@ KEEP_CONNECTION = 60.0
 
 WARM = 30.0
 """Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
+MISWRITTEN = "tool_use_failed"
+"""Groq's code for a tool call that the model has not written as it should, told as a bad request: it may the next time."""
 REST = 0.2
 """Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
 
@@ -176,7 +178,9 @@ class OpenAIClient:
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
-            raise http_fault(self.name, error.status_code, words, wait) from None
+            fault = http_fault(self.name, error.status_code, words, wait)
+            fault.temporary |= _told(error, "code") == MISWRITTEN
+            raise fault from None
         except (openai.APIConnectionError, httpx2.TransportError):
             raise ProviderError(self.name, "connection failed") from None
         except openai.APIError as error:

@@ -40,6 +40,8 @@ class Reply:
     """Messages beyond which the server refuses the request, as vLLM does; 0 for no such limit."""
     status: int = 200
     status_words: str = "no"
+    status_code: str | None = None
+    """The error's own code."""
     retry_after: str = ""
     error_after: int | None = None
     reset_after: int | None = None
@@ -88,7 +90,7 @@ class FakeOpenAI(HttpServer):
             await exchange.answer(400, {"error": {"message": words, "type": "BadRequestError", "code": 400}})
         elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
-            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}
+            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": reply.status_code}}
             await exchange.answer(reply.status, body, headers)
         elif reply.json_body:
             await exchange.answer(200, self._body(reply))

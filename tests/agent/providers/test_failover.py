@@ -6,8 +6,10 @@ from contextlib import aclosing
 import pytest
 
 from agent.errors import ProviderError
+from agent.limits import boundary
 from agent.model import Text, ToolCall, Usage
 from agent.providers.failover import GO_ON, FailoverModel, FailoverOptions, FailoverVoice, unsaid
+from agent.providers.faults import http_fault
 from agent.providers.health import Health
 from tests.virtual import run
 
@@ -55,6 +57,30 @@ def test_a_wrong_key_rests_for_long_and_who_is_due_first_goes_before_it():
     assert health.order(1.0) == [1, 2, 0]
     assert health.order(299.0) == [1, 2, 0]
     assert health.order(300.0) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_who_refused_one_request_rests_no_longer_than_who_lost_a_connection(status):
+    health, error = Health(2), http_fault("x", status)
+    assert not error.temporary, "the same request would be refused again"
+    health.failed(0, error, 0.0)
+    assert health.order(4.9) == [1, 0]
+    assert health.order(5.0) == [0, 1]
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_who_refuses_every_request_rests_for_long(status):
+    health = Health(2)
+    health.failed(0, http_fault("x", status), 0.0)
+    assert health.order(299.0) == [1, 0]
+
+
+def test_a_fault_of_our_own_in_one_call_puts_nobody_out_for_long():
+    health = Health(2)
+    with pytest.raises(ProviderError, match="internal error") as caught, boundary("x"):
+        raise ValueError
+    health.failed(0, caught.value, 0.0)
+    assert health.order(5.0) == [0, 1]
 
 
 # Voices.

@@ -39,6 +39,14 @@ def test_a_refusal_keeps_its_meaning_and_hides_the_key(kind, status, temporary):
 
 
 @both
+def test_a_tool_call_that_the_model_has_miswritten_may_go_well_the_next_time(kind):
+    words = "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details."
+    error = kind.failure(Reply(status=400, status_words=words, status_code="tool_use_failed"))
+    assert error.temporary
+    assert "Failed to call" in error.problem
+
+
+@both
 def test_a_wrong_key_is_refused_without_a_part_of_it(kind):
     error = kind.failure(Reply(["Hi."]), key="sk-another")
     assert not error.temporary
