@@ -153,10 +153,12 @@ def test_arguments_as_an_object_are_taken_too():
     assert json.loads(found[0].arguments) == {"when": "tomorrow"}
 
 
-@pytest.mark.parametrize("quirks", [(), ("no_index", "whole_call"), ("whole_call",)])
+@pytest.mark.parametrize(
+    "quirks", [(), ("no_index", "whole_call"), ("whole_call",), ("zero_index", "whole_call"), ("zero_index",)]
+)
 def test_calls_without_an_id_get_one_of_their_own(quirks):
     first, second = pieces(Reply(calls=CALLS, quirks=frozenset({"no_id", *quirks})), usage=False)
-    assert (first.name, second.name) == ("lookup", "call_back")
+    assert [(call.name, call.arguments) for call in (first, second)] == [call[1:] for call in CALLS]
     assert first.id
     assert first.id != second.id
 
