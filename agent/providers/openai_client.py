@@ -28,7 +28,7 @@ KEEP_CONNECTION = 60.0
 WARM = 30.0
 """Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
 MISWRITTEN = "tool_use_failed"
-"""Groq's code for a tool call that the model has not written as it should, told as a bad request: it may the next time."""
+"""Groq's code for a tool call that the model did not write as it should, told as a bad request: the next may do."""
 REST = 0.2
 """Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
 
@@ -142,7 +142,10 @@ class OpenAIClient:
         return request | {key: kept} if len(kept) < len(request[key]) else None
 
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
-        """The events of a streamed response, as plain JSON: the SDK would make objects of every token."""
+        """The events of a streamed response, as plain JSON: the SDK would make objects of every token.
+
+        One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
+        """
         found, pieces = Events(), response.iter_bytes()
         try:
             async for data in pieces:
@@ -151,9 +154,12 @@ class OpenAIClient:
                         await self.rest(pieces)
                         return
                     yield json.loads(text)
+            self._used = asyncio.get_running_loop().time()
             for text in found.end():
-                if not text.startswith(DONE):
-                    yield json.loads(text)
+                if text.startswith(DONE):
+                    return
+                yield json.loads(text)
+            raise ProviderError(self.name, "broke off")
         except TooLongError:
             raise ProviderError(self.name, "sent an event beyond 1 MiB") from None
 

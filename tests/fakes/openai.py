@@ -10,7 +10,7 @@ from tests.fakes.http import Exchange, HttpServer
 
 QUIRKS = {
     *("no_index", "zero_index", "whole_call", "repeat_name", "no_id", "finish_stop", "no_finish", "object_arguments"),
-    *("no_role_chunk", "choices_null", "signs", "error_list"),
+    *("no_role_chunk", "choices_null", "signs", "error_list", "no_done"),
 }
 
 
@@ -142,7 +142,7 @@ class FakeOpenAI(HttpServer):
         await asyncio.sleep(reply.delay)
         usage = bool(self.requests[-1].get("stream_options", {}).get("include_usage"))
         events = [json.dumps(chunk, ensure_ascii=False) for chunk in _chunks(reply, usage)]
-        for count, event in enumerate([*events, "[DONE]"]):
+        for count, event in enumerate([*events, *([] if "no_done" in reply.quirks else ["[DONE]"])]):
             if count == reply.stall_after:
                 await exchange.hang()
                 return

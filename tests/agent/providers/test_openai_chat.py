@@ -140,6 +140,7 @@ def test_a_refusal_of_what_cannot_be_left_out_is_an_error():
         ("repeat_name",),
         ("finish_stop",),
         ("no_finish",),
+        ("no_done",),
         ("no_role_chunk", "choices_null"),
     ],
     ids=" ".join,
@@ -239,6 +240,8 @@ def test_a_reply_that_is_complete_cannot_fail_any_more():
         (Reply(["Hi."], nonsense_after=1), "sent nonsense"),
         (Reply(), "empty reply"),
         (Reply(finish="content_filter"), "content filter"),
+        (Reply(["Hi."], quirks=frozenset({"no_finish", "no_done"})), "broke off"),
+        (Reply(calls=(("call_a", "hang_up", ""),), quirks=frozenset({"no_finish", "no_done"})), "broke off"),
         (Reply(calls=(("call_a", "", "{}"),)), "empty reply"),
     ],
 )
