@@ -95,7 +95,7 @@ class SocketVoice:
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
 
-        A connection on which nothing comes in time is replaced.
+        A connection on which nothing comes in time is replaced; a service that wants to be left alone for a while is.
         """
         if not text.strip():
             return
@@ -116,6 +116,9 @@ class SocketVoice:
                     self._abort(error)
                 if sounded or attempt == 2 or not error.temporary or (self._is_open and not speech.final):
                     raise
+                if error.retry_after >= self._session.limits.first_sound_limit:
+                    raise
+                await asyncio.sleep(error.retry_after)
                 _log.warning("voice_lost", provider=self.name, problem=error.problem)
             else:
                 return

@@ -245,7 +245,8 @@ def test_aura_takes_twenty_sentences_a_minute_on_one_connection():
 
 
 def test_a_text_is_cut_between_words():
-    assert parts_of("one two  three", 8) == ["one two", "three"]
+    assert parts_of("one two  three", 8) == ["one two ", "three"]
+    assert parts_of("one two", 7) == ["one two"]
     assert parts_of("abcdef", 4) == ["abcd", "ef"]
     assert parts_of(" ", 4) == []
 
@@ -272,6 +273,33 @@ def test_assemblyai_counts_flushes_and_cancels():
 
     asked = speaking(ASSEMBLYAI, scenario, VoiceFaults(hold_after=2))
     assert asked == ["Generate", "Flush", "Cancel", "Generate", "Flush"]
+
+
+@pytest.mark.parametrize(("code", "name"), [("de", "german"), ("hi", None), ("", None)])
+def test_assemblyai_is_told_the_language_by_its_english_name(code, name):
+    async def scenario(voice, fake):
+        assert await said(voice, "Guten Tag.") == sound_of("Guten Tag.")
+        return fake.sessions[0].query.get("language")
+
+    assert speaking(ASSEMBLYAI, scenario, language=code) == name
+
+
+def test_a_text_longer_than_one_message_of_assemblyai_keeps_its_words_apart():
+    text = "seven77 " * 260 + "end."
+
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak(text)) as pieces:
+            await anext(pieces)
+        return fake.texts
+
+    assert speaking(ASSEMBLYAI, scenario, fake_options={"sound": lambda text: b"\x10" * 800}) == [text]
+
+
+@pytest.mark.parametrize(("code", "times", "wait"), [("internal", 2, 0.0), ("too_many_sessions", 1, 7.0)])
+def test_assemblyai_says_itself_whether_and_when_the_same_may_go_well(code, times, wait):
+    """It is not asked again at once by a sentence that cannot wait so long."""
+    error = failure(ASSEMBLYAI, VoiceFaults(error=(code, "words"), times=times))
+    assert (error.temporary, error.retry_after) == (True, wait)
 
 
 def test_assemblyai_is_kept_alive(monkeypatch):
