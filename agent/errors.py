@@ -16,10 +16,19 @@ class ProviderError(Exception):
         True when the same request may succeed later (connection lost, rate limit, overload).
     retry_after
         Seconds that the provider asked to be left alone; 0 if it did not say.
+    of_request
+        True when it is this one request that went wrong: the same would again, another may go well.
     """
 
     def __init__(
-        self, provider: str, problem: str, *, advice: str = "", temporary: bool = True, retry_after: float = 0.0
+        self,
+        provider: str,
+        problem: str,
+        *,
+        advice: str = "",
+        temporary: bool = True,
+        retry_after: float = 0.0,
+        of_request: bool = False,
     ) -> None:
         super().__init__(f"{provider}: {problem}" + (f" ({advice})" if advice else ""))
         self.provider = provider
@@ -27,3 +36,4 @@ class ProviderError(Exception):
         self.advice = advice
         self.temporary = temporary
         self.retry_after = retry_after
+        self.of_request = of_request

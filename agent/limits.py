@@ -33,7 +33,9 @@ def boundary(provider: str) -> Iterator[None]:
         raise
     except Exception as error:
         log.exception("provider raised what it should not", provider=provider)
-        raise ProviderError(provider, f"internal error: {type(error).__name__}", temporary=False) from None
+        raise ProviderError(
+            provider, f"internal error: {type(error).__name__}", temporary=False, of_request=True
+        ) from None
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:
@@ -54,7 +56,12 @@ async def within(stream: AsyncGenerator[T, None], provider: str, first: float, g
 
 
 async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-    """The model's reply within its limits; a passing failure before the first piece is tried once more."""
+    """The model's reply within its limits; a passing failure before the first piece is tried once more.
+
+    A model that asks to be left alone for a while is, if that leaves it time for its first piece.
+    """
+    now = asyncio.get_running_loop().time
+    until = now() + FIRST_TOKEN
     for attempt in (1, 2):
         begun = False
         try:
@@ -63,8 +70,10 @@ async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolS
                     begun = True
                     yield piece
         except ProviderError as error:
-            if begun or attempt == 2 or not error.temporary:
+            wait = error.retry_after
+            if begun or attempt == 2 or not error.temporary or (wait and now() + wait >= until):
                 raise
+            await asyncio.sleep(wait)
         else:
             return
 

@@ -42,7 +42,7 @@ class Mouth(Utterances):
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
         """Have what will probably be the next sentence synthesised before it is wanted."""
-        if spoken := speakable(text, self._language):
+        if spoken := self._spoken(text):
             self.forget()
             self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
 
@@ -92,8 +92,13 @@ class Mouth(Utterances):
             if ahead[0] == text:
                 return ahead[1].pieces()
             ahead[1].cancel()
-        spoken = speakable(text, self._language)
+        spoken = self._spoken(text)
         return self._synthesise(spoken) if spoken else None
+
+    def _spoken(self, text: str) -> str:
+        """What the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
+        spoken = speakable(text, self._language)
+        return spoken if any(map(str.isalnum, spoken)) else ""
 
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:
         return within(self._voice.speak(spoken), self._voice.name, FIRST_SOUND, FIRST_SOUND)

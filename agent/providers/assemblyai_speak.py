@@ -16,6 +16,16 @@ from agent.providers.speaking import Begun, Fault, Final, Sound, SpeakOptions, S
 LONGEST = 2000
 """Characters of one Generate message."""
 
+_LANGUAGES = {
+    "en": "english",
+    "es": "spanish",
+    "de": "german",
+    "fr": "french",
+    "it": "italian",
+    "pt": "portuguese",
+}
+"""What the service calls those that its voices speak."""
+
 
 @dataclass(frozen=True)
 class AssemblyAIVoiceOptions(SpeakOptions):
@@ -28,7 +38,7 @@ class AssemblyAIVoiceOptions(SpeakOptions):
     voice_id: str = "aai-jane"
     """The voice."""
     language: str = ""
-    """ISO 639-1 code; empty for the voice's own."""
+    """ISO 639-1 code: en, es, de, fr, it or pt; empty, or another, for the voice's own."""
 
 
 class AssemblyAIVoiceSession(VoiceSession):
@@ -59,8 +69,8 @@ class AssemblyAIVoiceSession(VoiceSession):
         options = self._options
         query = {"model_id": options.model, "voice_id": options.voice_id, "encoding": "pcm_mulaw"}
         query["sample_rate"] = str(SAMPLE_RATE)
-        if options.language:
-            query["language"] = options.language
+        if language := _LANGUAGES.get(options.language):
+            query["language"] = language
         return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(query)}", {"Authorization": options.api_key}
 
     def begin(self) -> list[str]:
@@ -103,6 +113,13 @@ class AssemblyAIVoiceSession(VoiceSession):
                 sentence = self._sentences.pop(fields["flush_id"], "")
                 return [Final(sentence)] if sentence else []
             case "Error":
-                code = fields.get("error_code")
-                return [Fault(code if isinstance(code, int) else 1011, str(fields.get("error"))[:1000])]
+                code, may, wait = (fields.get(key) for key in ("error_code", "retryable", "retry_after_seconds"))
+                return [
+                    Fault(
+                        code if isinstance(code, int) else 1011,
+                        str(fields.get("error"))[:1000],
+                        passes=may if isinstance(may, bool) else None,
+                        retry_after=min(float(wait), 3600.0) if isinstance(wait, int | float) and wait > 0 else 0.0,
+                    )
+                ]
         return []  # WordBoundaries, Cancelled, Termination

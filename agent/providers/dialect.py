@@ -3,13 +3,24 @@
 What is not known beforehand is learnt from its refusals: they name the parameter ("Unsupported parameter: ...").
 """
 
+import json
+import re
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 OPTIONAL = ("stream_options", "reasoning_effort", "reasoning", "temperature", "parallel_tool_calls", "store")
 """What a reply can do without."""
 
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_UNKNOWN = re.compile(
+    "unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra|not (permitted|allowed)|cannot find"
+    "|only .* supported|invalid (parameter|argument|field)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The words of a server that does not take a parameter."""
+_TOO_LONG = re.compile("context|length|too long|too many tokens|request too large|token count", re.IGNORECASE)
+"""The words of one to which the conversation is too long; they may name the limit of the reply, too."""
 _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
 
 
@@ -38,6 +49,28 @@ class Dialect:
 
     def learn(self, spoken: dict[str, Any], words: str) -> bool:
         """Take note of a refusal of `spoken` in the server's `words`; whether another request may go better."""
+        if is_too_long(words) or not _UNKNOWN.search(words):
+            return False
         named = [name for name in (*OPTIONAL, *_LIMITS) if name in spoken and name in words]
         self._without.update(named[:1])
         return bool(named)
+
+
+def is_too_long(words: str) -> bool:
+    """Whether a refusal in these words is one of the length of the conversation."""
+    return bool(_TOO_LONG.search(words))
+
+
+def latest(messages: Sequence[Any]) -> list[Any]:
+    """What the messages begin with, and the latest turns: no more than half of all; the last turn at least.
+
+    A turn begins with words of the caller, so no tool call is parted from its result.
+    """
+    turns = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    if not turns:
+        return list(messages)
+    head = next((at for at, message in enumerate(messages) if message.get("role") != "system"), 0)
+    sizes = [len(json.dumps(message)) for message in messages]
+    half = sum(sizes[head:]) / 2
+    kept = next((at for at in turns if sum(sizes[at:]) <= half), turns[-1])
+    return [*messages[:head], *messages[kept:]]

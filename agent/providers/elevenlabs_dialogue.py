@@ -1,10 +1,12 @@
 """ElevenLabs' dialogue endpoint by HTTP: the way to the v3 and v4 models, which the others do not serve."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.faults import wait_of
 from agent.providers.http_voice import HttpSpeech
 
 
@@ -36,12 +38,12 @@ class DialogueSpeech(HttpSpeech):
         url = f"{self.url}/v1/text-to-dialogue/stream?output_format={SOUND_FORMAT}"
         return url, {"xi-api-key": options.api_key, "Content-Type": "application/json"}, json.dumps(body).encode()
 
-    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
+    def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
         """The error; ElevenLabs says why in the body."""
         try:
-            fields = json.loads(body)
+            told = json.loads(body)
         except (ValueError, RecursionError):
-            fields = None
-        error = body_fault(status, fields, self._options.api_key)
-        error.retry_after = retry_after
+            told = None
+        error = body_fault(status, told, self._options.api_key)
+        error.retry_after = wait_of(fields) or error.retry_after
         return error

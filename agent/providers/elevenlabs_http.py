@@ -13,7 +13,7 @@ from elevenlabs.types import VoiceSettings
 from agent.errors import ProviderError
 from agent.providers.connections import Warming, tls
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
-from agent.providers.faults import quoted, seconds_of
+from agent.providers.faults import quoted, wait_of
 
 CHUNK = 160
 """Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
@@ -62,7 +62,7 @@ class ElevenLabsHttpVoice:
                     raise ProviderError(NAME, f"no sound within {limit:g} s") from None
                 except ApiError as error:
                     fault = body_fault(error.status_code or 502, error.body, self._options.api_key)
-                    fault.retry_after = seconds_of((error.headers or {}).get("retry-after"))
+                    fault.retry_after = wait_of(error.headers or {}) or fault.retry_after
                     raise fault from None
                 except Exception as error:  # noqa: BLE001  the SDK lets errors of transport and parsing through
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)

@@ -2,7 +2,8 @@
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input. A context is
 opened ahead of its sentence (its first message carries the voice settings, and it keeps the idle socket alive). The
-sentence is sent, flushed and closed in one go: the context's `isFinal` then tells the end of its sound.
+sentence is sent and flushed in one go. The end of its sound is told (`isFinal`) only of a context that was closed, and
+one that is closed before its sound has begun may end without any: the close follows the first sound.
 """
 
 import base64
@@ -11,7 +12,7 @@ import urllib.parse
 from typing import Any
 
 from agent.providers.elevenlabs import CODES, NAME, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
-from agent.providers.speaking import Fault, Final, Sound, SpeechEvent, VoiceSession
+from agent.providers.speaking import Answer, Fault, Final, Sound, SpeechEvent, VoiceSession
 
 MAX_CONTEXTS = 5
 """Contexts that one socket may have at a time."""
@@ -34,6 +35,7 @@ class ElevenLabsSession(VoiceSession):
         self.keepalive_every = options.keepalive
         self._options = options
         self._sentences: dict[str, str] = {}  # by their contexts
+        self._unclosed: dict[str, str] = {}  # contexts by their sentences
         self._ready = ""  # the context opened ahead
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -51,6 +53,7 @@ class ElevenLabsSession(VoiceSession):
     def begin(self) -> list[str]:
         """Open the first context."""
         self._sentences.clear()
+        self._unclosed.clear()
         return [self._open()]
 
     def keep_alive(self) -> list[str]:
@@ -62,17 +65,17 @@ class ElevenLabsSession(VoiceSession):
         opening = [] if self._ready else [self._open()]
         context = self._ready
         self._sentences[context] = sentence
+        self._unclosed[sentence] = context
         return [
             *opening,
             _message(context, text=" ".join(text.split()) + " "),
             _message(context, flush=True),
-            _message(context, close_context=True),
             self._open(),
         ]
 
     def cancel(self, sentence: str) -> list[str]:
-        """There is no way to take a sentence back."""
-        return []
+        """There is no way to take a sentence back; its context is closed, so that it makes room."""
+        return self._close(sentence)
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
         """What a message means; one may bring both the last sound and the end. Both spellings of the keys are taken."""
@@ -88,10 +91,17 @@ class ElevenLabsSession(VoiceSession):
                 return [Fault("nonsense", "")]
         if fields.get("isFinal", fields.get("is_final")) is True:
             self._sentences.pop(context, None)
+            self._unclosed.pop(sentence, None)
             if context == self._ready:  # not asked for: the service ended it
                 self._ready = ""
             found.append(Final(sentence))
+        elif found:
+            found += map(Answer, self._close(sentence))
         return found
+
+    def _close(self, sentence: str) -> list[str]:
+        context = self._unclosed.pop(sentence, "")
+        return [_message(context, close_context=True)] if context else []
 
     def _open(self) -> str:
         """Open the next context. Only a context's first message may hold settings."""

@@ -5,6 +5,7 @@ it had to stand in; a model is chosen anew for every reply.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class FailoverModel:
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream the reply of the first model that gives one; one that breaks off is continued by the next."""
         now, said, called = asyncio.get_running_loop().time, "", False
-        order = self._health.order(now())
+        order, soonest = self._health.order(now()), math.inf
         for number in order:
             model, last = self._models[number], number == order[-1]
             gone_on = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": GO_ON}]
@@ -86,6 +87,10 @@ class FailoverModel:
                     raise ProviderError(model.name, "replied with nothing")
             except ProviderError as error:
                 self._health.failed(number, error, now())
+                soonest = min(soonest, error.retry_after if error.temporary else math.inf)
+                if last and soonest < error.retry_after:  # another may be asked again before this one
+                    told = error.problem, error.advice
+                    raise ProviderError(error.provider, told[0], advice=told[1], retry_after=soonest) from None
                 if called or last:
                     raise
                 _log.warning("model_failed_over", provider=model.name, problem=error.problem)
@@ -131,7 +136,7 @@ class FailoverVoice:
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence; what a voice that breaks off has not said is said by the next."""
         rest = " ".join(text.split())
-        while rest:
+        while any(map(str.isalnum, rest)):
             samples, sounded = 0, False
             voice, last = self._voices[self._order[0]], len(self._order) == 1
             first = FIRST_SOUND if last else self._options.first_sound
@@ -142,7 +147,7 @@ class FailoverVoice:
                         samples += len(sound)
                         sounded = sounded or audible(sound)
                         yield sound
-                if not sounded and any(map(str.isalnum, rest)):
+                if not sounded:
                     raise ProviderError(voice.name, "made no sound")
             except ProviderError as error:
                 if not self._pass_on(error):

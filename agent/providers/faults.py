@@ -1,9 +1,14 @@
 """How a provider's refusal becomes a `ProviderError` that an operator can act on and that holds no secret."""
 
+from collections.abc import Mapping
+
 from agent.errors import ProviderError
 
 QUOTE_LIMIT = 200
 """Characters of a provider's own words that are kept."""
+
+PAUSE = 0.5
+"""Seconds after which one that limits the rate may be asked again, if it names none."""
 
 
 def quoted(words: object, secret: str) -> str:
@@ -24,6 +29,11 @@ def seconds_of(retry_after: str | None) -> float:
     return min(seconds, 3600.0) if seconds > 0 else 0.0
 
 
+def wait_of(headers: Mapping[str, str]) -> float:
+    """The seconds for which these fields of an answer ask to be left alone; some servers tell them in milliseconds."""
+    return seconds_of(headers.get("retry-after-ms")) / 1000 or seconds_of(headers.get("retry-after"))
+
+
 def http_fault(provider: str, status: int, words: str = "", retry_after: float = 0.0) -> ProviderError:
     """The error for an HTTP status; `words` are the provider's own, already `quoted`.
 
@@ -32,8 +42,11 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
     problem, advice = _STATUS.get(status, (f"answered HTTP {status}", ""))
     if words and status != 401:
         problem = f"{problem}: {words}"
+    if status == 429:
+        retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
-    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after)
+    one = status in (400, 413, 422)
+    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one)
 
 
 def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:
@@ -48,6 +61,7 @@ _STATUS = {
     402: ("wants payment", "check the balance of the account"),
     403: ("does not permit this", "check what the key and the plan allow"),
     404: ("does not know this address, model or voice", "check the base URL, model and voice names"),
+    413: ("refused the request as too large", "shorten the instructions or what the tools return"),
     422: ("refused the request", "check the model name and the options"),
     429: ("limits the rate", "raise the limit of the account or take fewer calls at once"),
 }

@@ -6,7 +6,7 @@ REST = 5.0
 """Seconds for which a provider is not asked first after a failure; each further failure in a row doubles them."""
 
 LONGEST_REST = 300.0
-"""The longest rest, and the one after a failure that will not pass by itself (a wrong key)."""
+"""The longest rest, and the one after a failure that will not pass by itself (a wrong key, not a wrong request)."""
 
 
 class Health:
@@ -25,7 +25,7 @@ class Health:
     def failed(self, number: int, error: ProviderError, now: float) -> None:
         """Let a provider rest, at least for as long as it asked for."""
         rest = LONGEST_REST
-        if error.temporary:
+        if error.temporary or error.of_request:
             rest = min(REST * 2 ** min(self._failures[number], 10), LONGEST_REST)
         self._failures[number] += 1
         self._rests_until[number] = max(self._rests_until[number], now + max(rest, error.retry_after))

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import ClassVar
 
 import httpx2
@@ -10,7 +10,7 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.providers.connections import Warming, tls
-from agent.providers.faults import http_fault, quoted, seconds_of
+from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.speaking import SpeakOptions
 
 KEEP_CONNECTION = 60.0
@@ -56,10 +56,10 @@ class HttpSpeech(ABC):
         """What reads one sentence."""
         return Decoder()
 
-    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
-        """The error for an answer other than 200."""
+    def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
+        """The error for an answer other than 200; `fields` are those of its head."""
         words = quoted(body.decode(errors="replace"), self.limits.api_key)
-        return http_fault(self.name, status, words, retry_after)
+        return http_fault(self.name, status, words, wait_of(fields))
 
 
 class HttpVoice:
@@ -141,8 +141,7 @@ class HttpVoice:
                     words += data
                     if len(words) >= MAX_WORDS:
                         break
-                wait = seconds_of(response.headers.get("retry-after"))
-                raise self._speech.refusal(response.status_code, words[:MAX_WORDS], wait)
+                raise self._speech.refusal(response.status_code, words[:MAX_WORDS], response.headers)
             if "json" in response.headers.get("content-type", ""):
                 raise ProviderError(self.name, "answered in JSON instead of sound")
             async for data in response.aiter_bytes():

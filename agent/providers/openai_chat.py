@@ -57,7 +57,8 @@ class OpenAIModel:
                         written += len(piece.delta)
                     yield piece
                 if written > MAX_TEXT:
-                    raise ProviderError(self.name, f"wrote more than {MAX_TEXT} characters", temporary=False)
+                    problem = f"wrote more than {MAX_TEXT} characters"
+                    raise ProviderError(self.name, problem, temporary=False, of_request=True)
                 for call in calls.finished() if finish else ():
                     called = True
                     yield call
@@ -148,7 +149,7 @@ class OpenAIModel:
                     extra,
                 )
             except TooMuchError as much:
-                raise ProviderError(self.name, f"wrote {much}", temporary=False) from None
+                raise ProviderError(self.name, f"wrote {much}", temporary=False, of_request=True) from None
             pieces.append(_Finish(""))
         usage = field_of(chunk, "usage")
         prompt, completion = field_of(usage, "prompt_tokens"), field_of(usage, "completion_tokens")

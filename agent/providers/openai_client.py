@@ -15,8 +15,8 @@ from openai import AsyncOpenAI
 
 from agent.errors import ProviderError
 from agent.providers.connections import Warming
-from agent.providers.dialect import Dialect
-from agent.providers.faults import http_fault, quoted, seconds_of
+from agent.providers.dialect import Dialect, is_too_long, latest
+from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
 MAX_TEXT = 20_000
@@ -27,6 +27,8 @@ KEEP_CONNECTION = 60.0
 
 WARM = 30.0
 """Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
+MISWRITTEN = "tool_use_failed"
+"""Groq's code for a tool call that the model did not write as it should, told as a bad request: the next may do."""
 REST = 0.2
 """Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
 
@@ -112,11 +114,12 @@ class OpenAIClient:
         await self.sdk.close()
 
     async def answer(self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any]) -> Any:
-        """The response to `request`, if need be without what the server refuses; `stack` closes it.
+        """The response to `request`, if need be without what the server refuses or its oldest turns; `stack` closes it.
 
         `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
         looks at every part of every message and tool by their type hints, which takes longer than all the rest.
         """
+        shortened = False
         while True:
             spoken = self.dialect.spoken(request)
             needed = {key: spoken[key] for key in ("model", "stream")}
@@ -124,11 +127,25 @@ class OpenAIClient:
             try:
                 return await stack.enter_async_context(create(**needed, extra_body=spoken))
             except openai.APIStatusError as error:
-                if not self.learns(spoken, error):
+                if not shortened and (shorter := self._shorter(request, error)):
+                    request, shortened = shorter, True
+                elif not self.learns(spoken, error):
                     raise
 
+    def _shorter(self, request: dict[str, Any], error: openai.APIStatusError) -> dict[str, Any] | None:
+        """`request` without its oldest turns, if the server refused it for its length."""
+        if error.status_code not in (400, 413, 422) or not is_too_long(_words(error)):
+            return None
+        key = "messages" if "messages" in request else "input"
+        kept = latest(request[key])
+        _log.warning("model_overflow", provider=self.name, messages=len(request[key]), kept=len(kept))
+        return request | {key: kept} if len(kept) < len(request[key]) else None
+
     async def events(self, response: Any) -> AsyncGenerator[Any, None]:
-        """The events of a streamed response, as plain JSON: the SDK would make objects of every token."""
+        """The events of a streamed response, as plain JSON: the SDK would make objects of every token.
+
+        One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
+        """
         found, pieces = Events(), response.iter_bytes()
         try:
             async for data in pieces:
@@ -137,9 +154,12 @@ class OpenAIClient:
                         await self.rest(pieces)
                         return
                     yield json.loads(text)
+            self._used = asyncio.get_running_loop().time()
             for text in found.end():
-                if not text.startswith(DONE):
-                    yield json.loads(text)
+                if text.startswith(DONE):
+                    return
+                yield json.loads(text)
+            raise ProviderError(self.name, "broke off")
         except TooLongError:
             raise ProviderError(self.name, "sent an event beyond 1 MiB") from None
 
@@ -163,8 +183,10 @@ class OpenAIClient:
                 raise ProviderError(self.name, "connection failed") from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
-            words, wait = self.quoted(_told(error, "message")), error.response.headers.get("retry-after")
-            raise http_fault(self.name, error.status_code, words, seconds_of(wait)) from None
+            words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
+            fault = http_fault(self.name, error.status_code, words, wait)
+            fault.temporary |= _told(error, "code") == MISWRITTEN
+            raise fault from None
         except (openai.APIConnectionError, httpx2.TransportError):
             raise ProviderError(self.name, "connection failed") from None
         except openai.APIError as error:
@@ -178,7 +200,7 @@ class OpenAIClient:
         """Whether the server refused a parameter of `request` that is from now on left out."""
         if error.status_code not in (400, 422):
             return False
-        words = _told(error, "message") + _told(error, "param")
+        words = _words(error)
         learnt = self.dialect.learn(request, words)
         if learnt:
             _log.info("model_dialect", provider=self.name, problem=self.quoted(words))
@@ -193,6 +215,11 @@ def _told(error: openai.APIStatusError, name: str) -> str:
     """A field of the error that the server tells; Gemini tells a list of them."""
     body = error.body[0] if isinstance(error.body, list) and error.body else error.body
     return str(field_of(field_of(body, "error") or body, name) or "")
+
+
+def _words(error: openai.APIStatusError) -> str:
+    """All that the server tells of the error."""
+    return " ".join(_told(error, name) for name in ("message", "param", "code"))
 
 
 def field_of(thing: Any, name: str) -> Any:

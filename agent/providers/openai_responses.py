@@ -47,7 +47,8 @@ class ResponsesModel:
                         written += len(piece.delta) if isinstance(piece, Text) else 0
                         yield piece
                 if written > MAX_TEXT or len(calls) > MAX_CALLS or sum(len(c.arguments) for c in calls) > MAX_ARGUMENTS:
-                    raise ProviderError(self.name, "wrote more than any reply needs", temporary=False)
+                    problem = "wrote more than any reply needs"
+                    raise ProviderError(self.name, problem, temporary=False, of_request=True)
                 if complete:
                     await self._client.rest(events)
                     break

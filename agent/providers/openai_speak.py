@@ -4,12 +4,13 @@ https://platform.openai.com/docs/api-reference/audio/createSpeech
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_voice import Decoder, HttpSpeech
 from agent.providers.speaking import SpeakOptions
 from agent.resample import Decimator
@@ -25,7 +26,7 @@ class OpenAIVoiceOptions(SpeakOptions):
     url: str = "https://api.openai.com/v1"
     """Where the service is."""
     model: str = "gpt-4o-mini-tts"
-    """``gpt-4o-mini-tts``, ``tts-1`` or ``tts-1-hd``."""
+    """``gpt-4o-mini-tts`` (which OpenAI has announced to shut down on 2027-01-06), ``tts-1`` or ``tts-1-hd``."""
     voice: str = "marin"
     """The voice."""
     instructions: str = ""
@@ -73,13 +74,13 @@ class OpenAISpeech(HttpSpeech):
         """24 kHz to 8 kHz mu-law."""
         return _Linear24()
 
-    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
+    def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
         """The error; its words are in ``{"error": {"message"}}``."""
         try:
             words = str(json.loads(body)["error"]["message"])
         except (ValueError, LookupError, TypeError, RecursionError):
             words = ""
-        return http_fault(self.name, status, quoted(words, self._options.api_key), retry_after)
+        return http_fault(self.name, status, quoted(words, self._options.api_key), wait_of(fields))
 
 
 class _Linear24(Decoder):

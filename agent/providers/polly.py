@@ -4,12 +4,13 @@ https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 its
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.faults import http_fault, quoted
+from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_voice import HttpSpeech
 from agent.providers.speaking import SpeakOptions
 
@@ -88,11 +89,11 @@ class PollySpeech(HttpSpeech):
         signer(credentials, "polly", options.region).add_auth(request)
         return url, dict(request.headers.items()), body
 
-    def refusal(self, status: int, body: bytes, retry_after: float) -> ProviderError:
-        """The error; its words are in ``{"message"}``."""
+    def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
+        """The error; its words are in ``{"message"}``, its kind in the head: a rate limit is a bad request here."""
         try:
-            fields = json.loads(body)
-            words = str(fields.get("message") or fields.get("Message") or "")
+            told = json.loads(body)
+            words = str(told.get("message") or told.get("Message") or "")
         except (ValueError, AttributeError, RecursionError):
             words = ""
         for secret in (self._options.secret_key, self._options.api_key):
@@ -100,4 +101,16 @@ class PollySpeech(HttpSpeech):
         if status == 403:  # AWS has no 401
             advice = "check the access key, its secret, the region and the clock of this machine"
             return ProviderError(self.name, f"refused the API key: {words}", advice=advice, temporary=False)
-        return http_fault(self.name, status, words, retry_after)
+        kind = fields.get("x-amzn-errortype", "").partition(":")[0]
+        return http_fault(self.name, _PASSING.get(kind, status), words, wait_of(fields))
+
+
+_PASSING = {
+    "ThrottlingException": 429,
+    "ThrottledException": 429,
+    "TooManyRequestsException": 429,
+    "RequestLimitExceeded": 429,
+    "ServiceUnavailableException": 503,
+    "ServiceUnavailable": 503,
+}
+"""What the kinds of refusals that pass would be elsewhere."""

@@ -9,7 +9,7 @@ import structlog
 from agent.errors import ProviderError
 from agent.providers.faults import http_fault, quoted
 from agent.providers.renewal import Renewal
-from agent.providers.speaking import Begun, Fault, Final, Sound, VoiceSession
+from agent.providers.speaking import Answer, Begun, Fault, Final, Sound, VoiceSession
 from agent.providers.websocket import ConnectError, Socket, connect
 
 MAX_WAITING = 60 * 8000
@@ -25,9 +25,10 @@ class Speech:
         self._provider = provider
         self._sound: deque[bytes] = deque()
         self._waiting = 0
-        self._final = False
         self._fault: ProviderError | None = None
         self._changed = asyncio.Event()
+        self.final = False
+        """Whether all sound has come."""
         self.stalled = False
         """Whether nothing came in time."""
 
@@ -42,7 +43,7 @@ class Speech:
 
     def finish(self) -> None:
         """Note that all sound has come."""
-        self._final = True
+        self.final = True
         self._changed.set()
 
     def fail(self, error: ProviderError) -> None:
@@ -57,7 +58,7 @@ class Speech:
                 while not self._sound:
                     if self._fault is not None:
                         raise self._fault
-                    if self._final:
+                    if self.final:
                         return None
                     self._changed.clear()
                     await self._changed.wait()
@@ -92,7 +93,10 @@ class SocketVoice:
                 await self._connect()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Stream one sentence. When the connection dies before its first sound, it is tried once more on a new one."""
+        """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
+
+        A connection on which nothing comes in time is replaced; a service that wants to be left alone for a while is.
+        """
         if not text.strip():
             return
         for attempt in (1, 2):
@@ -108,11 +112,13 @@ class SocketVoice:
                 if not sounded:
                     raise ProviderError(self.name, "sent no sound for a sentence")
             except ProviderError as error:
-                if speech.stalled:  # a connection that stalls is replaced before the next sentence
+                if speech.stalled:
                     self._abort(error)
+                if sounded or attempt == 2 or not error.temporary or (self._is_open and not speech.final):
                     raise
-                if sounded or attempt == 2 or not error.temporary or self._is_open:
+                if error.retry_after >= self._session.limits.first_sound_limit:
                     raise
+                await asyncio.sleep(error.retry_after)
                 _log.warning("voice_lost", provider=self.name, problem=error.problem)
             else:
                 return
@@ -150,6 +156,8 @@ class SocketVoice:
                     self._freed.set()
                 case Begun():
                     self._begun.set()
+                case Answer(message):
+                    self._send([message])
 
     def writable(self) -> None:
         """Nothing waits: sentences are small and written at once."""
@@ -197,9 +205,9 @@ class SocketVoice:
         """Stop a sentence that is not over: nobody listens any more."""
         if sentence not in self._speeches:
             return
+        self._send(self._session.cancel(sentence) if self._is_open else [])
         if self._session.cancels:
             del self._speeches[sentence]
-            self._send(self._session.cancel(sentence) if self._is_open else [])
             self._freed.set()
         else:
             self._speeches[sentence] = None

@@ -47,13 +47,23 @@ class Fault(NamedTuple):
     code: int | str
     words: str
     sentence: str = ""
+    passes: bool | None = None
+    """Whether the same may go well later, if the server says so."""
+    retry_after: float = 0.0
+    """Seconds that it wants to be left alone; 0 if it does not say."""
 
 
 class Begun(NamedTuple):
     """The server is ready for text."""
 
 
-SpeechEvent = Sound | Final | Fault | Begun
+class Answer(NamedTuple):
+    """What the server is to be told now."""
+
+    message: str
+
+
+SpeechEvent = Sound | Final | Fault | Begun | Answer
 
 
 class VoiceSession(ABC):
@@ -64,7 +74,7 @@ class VoiceSession(ABC):
     parallel: ClassVar[int] = 1
     """Sentences that may be spoken at a time."""
     cancels: ClassVar[bool] = True
-    """Whether a sentence can be taken back; where not, it holds its place until its end."""
+    """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`Begun`)."""
     keepalive_every: float = 0.0
@@ -102,7 +112,7 @@ class VoiceSession(ABC):
 
     @abstractmethod
     def cancel(self, sentence: str) -> list[str]:
-        """The messages that stop a sentence. What still comes of it is not reported."""
+        """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:
         """What one message of the server means. Nonsense is counted in `ignored`."""
@@ -128,9 +138,12 @@ class VoiceSession(ABC):
         code, words = fault.code, quoted(fault.words, self.limits.api_key)
         known = self.faults.get(code) or _CODES.get(code)
         if known is None and isinstance(code, int) and 400 <= code < 600:
-            return http_fault(self.name, code, words)
+            return http_fault(self.name, code, words, fault.retry_after)
         known = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
-        return coded_fault(self.name, known, words if code != 1006 else "")
+        error = coded_fault(self.name, known, words if code != 1006 else "")
+        error.temporary = error.temporary if fault.passes is None else fault.passes
+        error.retry_after = fault.retry_after
+        return error
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {
@@ -145,11 +158,10 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
 
 
 def parts_of(text: str, longest: int) -> list[str]:
-    """`text` on one line, cut between words into parts of at most `longest` characters."""
-    parts: list[str] = []
-    for word in text.split():
-        if parts and len(parts[-1]) + 1 + len(word) <= longest:
-            parts[-1] += f" {word}"
-        else:
-            parts += [word[at : at + longest] for at in range(0, len(word), longest)]
+    """`text` on one line, cut between words into parts of at most `longest` characters. Joined they are the whole."""
+    rest, parts = " ".join(text.split()), list[str]()
+    while rest:
+        end = len(rest) if len(rest) <= longest else rest.rfind(" ", 0, longest) + 1 or longest
+        parts.append(rest[:end])
+        rest = rest[end:]
     return parts

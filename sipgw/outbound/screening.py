@@ -135,6 +135,8 @@ class Screened:
                 await voice.open()
             cutter = SentenceCutter()
             for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
+                if not any(map(str.isalnum, sentence)):
+                    continue
                 spoken = within(voice.speak(speakable(sentence)), voice.name, FIRST_SOUND, GAP)
                 async with aclosing(spoken) as pieces:
                     async for piece in pieces:

@@ -5,12 +5,35 @@ import asyncio
 import pytest
 
 from agent.ears import Transcript
+from agent.errors import ProviderError
 from agent.line import Started
 from agent.records import Interrupted, Outcome, ProviderFailed, TurnEnded
 from agent.tools import tool
 from agent.turns import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold, spoken_seconds
 from tests.fakes.line import LETTER, calls, now, says, sound_of
+
+# What there is nothing to say of
+
+
+def wordless(text: str) -> ProviderError | None:
+    """Voices make no sound of what has no words, or refuse it."""
+    return None if any(map(str.isalnum, text)) else ProviderError("fake-voice", "sent no sound", temporary=False)
+
+
+@pytest.mark.parametrize("stable", [False, True])
+@pytest.mark.parametrize("reply", ["»\nIt is packed.", "It is packed.\n---\n...\n»"])
+def test_a_piece_of_a_reply_without_words_is_not_given_to_the_voice(reply: str, stable: bool) -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?", stable=stable)
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says(reply), voice={"fails": wordless}))
+    assert held.voice.spoken == [PERSONA.greeting, "It is packed."]
+    assert held.outcome.kind == "caller_hung_up"
+
 
 # Talking at the same time
 

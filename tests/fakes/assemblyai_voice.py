@@ -8,6 +8,9 @@ from tests.fakes.speech import EndError, SpeechServer
 from tests.fakes.websocket import Session
 
 CODES = {"voice_gone": 3012, "internal": 1011, "invalid_message": 3006}
+PASSING = {"internal": None, "too_many_sessions": 7}
+"""What may go well later, and after how many seconds."""
+LANGUAGES = ("english", "spanish", "german", "french", "italian", "portuguese")
 
 
 class FakeAssemblyAIVoice(SpeechServer):
@@ -18,10 +21,7 @@ class FakeAssemblyAIVoice(SpeechServer):
     accepts_any_key = True
 
     async def obey(self, session, start) -> None:
-        if session.headers.get("Authorization") != self.key:
-            raise EndError("invalid_key", "Unauthorized Connection: Invalid API key")
-        if (session.query.get("encoding"), session.query.get("sample_rate")) != ("pcm_mulaw", "8000"):
-            raise EndError("invalid_message", "this fake speaks mu-law at 8000 Hz only")
+        self._check(session)
         await self._send(session, type="Begin", id="1", expires_at=1, configuration={"limits": {}})
         text, number = "", 0
         speaking: dict[int, asyncio.Task[None]] = {}
@@ -30,7 +30,7 @@ class FakeAssemblyAIVoice(SpeechServer):
             session.messages.append(fields)
             match fields.get("type"):
                 case "Generate" if len(fields["text"]) <= 2000:
-                    text = f"{text} {fields['text']}".strip()
+                    text += fields["text"]  # exactly as sent
                 case "Flush":
                     speaking[number] = start(self._speak(session, text, number))
                     text, number = "", number + 1
@@ -51,6 +51,14 @@ class FakeAssemblyAIVoice(SpeechServer):
                     raise EndError("invalid_message", f"Invalid Message Type: {other}")
             await self.note()
 
+    def _check(self, session: Session) -> None:
+        if session.headers.get("Authorization") != self.key:
+            raise EndError("invalid_key", "Unauthorized Connection: Invalid API key")
+        if (session.query.get("encoding"), session.query.get("sample_rate")) != ("pcm_mulaw", "8000"):
+            raise EndError("invalid_message", "this fake speaks mu-law at 8000 Hz only")
+        if session.query.get("language", "english").lower() not in LANGUAGES:
+            raise EndError("invalid_message", f"Invalid language: {session.query['language']}")
+
     async def _speak(self, session: Session, text: str, number: int) -> None:
         async def send(piece: bytes | None) -> None:
             await self._audio(session, piece, number)
@@ -68,5 +76,6 @@ class FakeAssemblyAIVoice(SpeechServer):
 
     async def end(self, session: Session, end: EndError) -> None:
         code = CODES.get(end.code, 1008)
-        await self._send(session, type="Error", error_code=code, error=end.words, error_type="x", retryable=False)
+        again = {"retryable": end.code in PASSING, "retry_after_seconds": PASSING.get(end.code)}
+        await self._send(session, type="Error", error_code=code, error=end.words, error_type=end.code, **again)
         await session.connection.close(code, "See Error message for details")

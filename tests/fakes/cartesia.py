@@ -181,6 +181,8 @@ class FakeSonic(SpeechServer):
             return "this fake speaks mu-law only"
         if set(fields.get("voice", {})) != {"mode", "id"} or not fields.get("model_id") or not fields.get("transcript"):
             return "model, voice and transcript are required"
+        if not any(map(str.isalnum, fields["transcript"])):
+            return "the transcript has no words"
         return ""
 
     async def _speak(self, session: Session, context: str, text: str) -> None:

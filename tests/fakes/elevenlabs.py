@@ -53,6 +53,12 @@ class VoiceFaults:
     nonsense: bool = False
     """The first piece is not base64."""
     no_sound: bool = False
+    times: int = 1
+    """So many sentences in a row."""
+
+    def of(self, sentence: int) -> "VoiceFaults":
+        """What goes wrong with this one."""
+        return self if 0 <= sentence - self.sentence < self.times and self.sentence else VoiceFaults()
 
 
 class InputError(Exception):
@@ -65,8 +71,8 @@ class Context:
     """One context of a socket."""
 
     text: str = ""
-    closed: bool = False
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class FakeElevenLabs(SocketServer):
@@ -146,32 +152,39 @@ class FakeElevenLabs(SocketServer):
                 "invalid_input_message",
                 "voice_settings field must be provided in the first message and not be updated afterwards",
             )
-        if context.closed:
+        if context.closed.is_set():
             raise InputError("invalid_input_message", "the context is closed")
         text = fields.get("text", "")
         if not isinstance(text, str):
             raise InputError("invalid_input_message", "text must be a string")
         context.text += text
         if fields.get("flush") or fields.get("close_context"):
-            context.closed = bool(fields.get("close_context"))
             context.spoken.set()
+        if fields.get("close_context"):
+            context.closed.set()
 
     async def _speak(self, session: Session, contexts: dict[str, Context], name: str) -> None:
-        """Say a context's text when it is flushed; the context ends when it is also closed, and its sound is out."""
+        """Say a context's text when it is flushed; the context ends when it is also closed, and its sound is out.
+
+        One that is closed before its sound has begun ends without it, as the real one does under load.
+        """
         context = contexts[name]
         await context.spoken.wait()
         text, context.text = context.text.strip(), ""
         self.texts.append(text)
         await self.note()
         await asyncio.sleep(self._delay)
-        faults = self.faults if self.faults.sentence == len(self.texts) else VoiceFaults()
+        faults = self.faults.of(len(self.texts))
         try:
             if faults.error is not None:
                 await self._end(session, InputError(*faults.error))
                 return
-            await self._send_sound(session, name, b"" if faults.no_sound else self._sound(text), faults)
+            silent = faults.no_sound or context.closed.is_set()
+            await self._send_sound(session, name, b"" if silent else self._sound(text), faults)
             if faults.cut_at_end:
                 session.cut()
+            if not faults.no_sound:
+                await context.closed.wait()
             del contexts[name]
             await self._send(session, name, None, final=True)
         except ConnectionClosed:
@@ -226,7 +239,7 @@ class FakeElevenLabsHttp(HttpServer):
             return
         text = json.loads(exchange.body)["text"]
         self.texts.append(text)
-        faults = self._faults if self._faults.sentence == len(self.texts) else VoiceFaults()
+        faults = self._faults.of(len(self.texts))
         if faults.refuse_status is not None:
             code, words = faults.error or ("unheard_of", "no")
             body = faults.body or {"detail": {"status": code, "message": words}}

@@ -10,7 +10,7 @@ from tests.fakes.http import Exchange, HttpServer
 
 QUIRKS = {
     *("no_index", "zero_index", "whole_call", "repeat_name", "no_id", "finish_stop", "no_finish", "object_arguments"),
-    *("no_role_chunk", "choices_null", "signs", "error_list"),
+    *("no_role_chunk", "choices_null", "signs", "error_list", "no_done"),
 }
 
 
@@ -36,8 +36,12 @@ class Reply:
     json_body: bool = False
     unknown: frozenset[str] = frozenset()
     """Parameters that the server refuses to take."""
+    holds: int = 0
+    """Messages beyond which the server refuses the request, as vLLM does; 0 for no such limit."""
     status: int = 200
     status_words: str = "no"
+    status_code: str | None = None
+    """The error's own code."""
     retry_after: str = ""
     error_after: int | None = None
     reset_after: int | None = None
@@ -78,9 +82,15 @@ class FakeOpenAI(HttpServer):
                 "code": "unsupported_parameter",
             }
             await exchange.answer(400, [{"error": error}] if self._has("error_list") else {"error": error})
+        elif 0 < reply.holds < len(self.requests[-1].get("messages") or self.requests[-1].get("input")):
+            words = (
+                "This model's maximum context length is 8192 tokens. However, your request has 8000 input tokens plus "
+            )
+            words += "400 'max_tokens'. Please reduce the length of the input messages or 'max_output_tokens'."
+            await exchange.answer(400, {"error": {"message": words, "type": "BadRequestError", "code": 400}})
         elif reply.status != 200:
             headers = {"retry-after": reply.retry_after} if reply.retry_after else {}
-            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": None}}
+            body = {"error": {"message": reply.status_words, "type": "x", "param": None, "code": reply.status_code}}
             await exchange.answer(reply.status, body, headers)
         elif reply.json_body:
             await exchange.answer(200, self._body(reply))
@@ -132,7 +142,7 @@ class FakeOpenAI(HttpServer):
         await asyncio.sleep(reply.delay)
         usage = bool(self.requests[-1].get("stream_options", {}).get("include_usage"))
         events = [json.dumps(chunk, ensure_ascii=False) for chunk in _chunks(reply, usage)]
-        for count, event in enumerate([*events, "[DONE]"]):
+        for count, event in enumerate([*events, *([] if "no_done" in reply.quirks else ["[DONE]"])]):
             if count == reply.stall_after:
                 await exchange.hang()
                 return

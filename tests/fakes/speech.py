@@ -90,7 +90,7 @@ class SpeechServer(SocketServer):
         self.texts.append(text)
         await self.note()
         await asyncio.sleep(self._delay)
-        faults = self.faults if self.faults.sentence == len(self.texts) else VoiceFaults()
+        faults = self.faults.of(len(self.texts))
         if faults.error is not None:
             await self.end(session, EndError(*faults.error))
             return False

@@ -31,11 +31,12 @@ class SpeechHttp(HttpServer):
             await exchange.answer(status, self.error("refused", words))
             return
         if self._faults.refuse_status:
-            await exchange.answer(self._faults.refuse_status, self.error("x", "no"), {"retry-after": "7"})
+            status, fields = self.refuse(self._faults.refuse_status)
+            await exchange.answer(status, self.error("x", "no"), {"retry-after": "7", **fields})
             return
         self.texts.append(text)
         await asyncio.sleep(self._delay)
-        faults = self._faults if self._faults.sentence == len(self.texts) else VoiceFaults()
+        faults = self._faults.of(len(self.texts))
         if faults.error is not None:
             await exchange.answer(401, self.error(*faults.error))
             return
@@ -59,6 +60,10 @@ class SpeechHttp(HttpServer):
 
     def error(self, code: str, words: str) -> Any:
         raise NotImplementedError
+
+    def refuse(self, status: int) -> tuple[int, dict[str, str]]:
+        """How this server tells what others tell by `status`, and fields of the answer's head."""
+        return status, {}
 
     def sound(self, text: str) -> bytes:
         return sound_of(text)
@@ -123,6 +128,11 @@ class FakePolly(SpeechHttp):
 
     def error(self, code, words):
         return {"message": words}
+
+    def refuse(self, status):
+        kinds = {429: (400, "ThrottlingException"), 503: (503, "ServiceUnavailableException")}
+        told, kind = kinds.get(status, (status, "InvalidParameterValueException"))
+        return told, {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/com.amazon.coral.availability/"}
 
 
 class FakeDialogue(SpeechHttp):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import ProviderError
 from agent.records import AgentSays, Outcome
 from media.channel import Finished, Frames, Started
 from media.playout import Playout
@@ -114,17 +115,20 @@ class Interrupted:
         return Outcome("silence")
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
+        if not any(map(str.isalnum, text)):
+            raise ProviderError(self.name, "sent no sound for a sentence")
         yield tone(300, 0.5, 8000)
 
 
-def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_first_sound() -> None:
+@pytest.mark.parametrize("message", [MESSAGE[0], f"{MESSAGE[0]} ..."])
+def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_first_sound(message: str) -> None:
     """The beep came while the agent was about to answer the greeting: its message had that answer's number."""
 
     async def scenario() -> None:
         line = PhoneLine()
         wire, talking = Wire(line), Interrupted(line)
         line.attach(wire)  # type: ignore[arg-type]
-        needs = Screening(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        needs = Screening(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
         screened = Screened(talking, needs)
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())

@@ -64,8 +64,8 @@ def test_the_order_of_messages_is_the_one_that_the_service_wants():
         {"text": " ", "voice_settings": {"stability": 0.4, "speed": 1.1}, "context_id": "c1"},
         {"text": "Hello there. ", "context_id": "c1"},
         {"flush": True, "context_id": "c1"},
-        {"close_context": True, "context_id": "c1"},
         {"text": " ", "voice_settings": {"stability": 0.4, "speed": 1.1}, "context_id": "c2"},
+        {"close_context": True, "context_id": "c1"},
         {"close_socket": True},
     ]
     assert session.path == "/v1/text-to-speech/george/multi-stream-input"
@@ -76,6 +76,32 @@ def test_the_order_of_messages_is_the_one_that_the_service_wants():
         "inactivity_timeout": "60",
         "language_code": "en",
     }
+
+
+def test_a_context_is_closed_when_its_sound_has_begun_and_not_before():
+    """Under load the service obeys the close before it knows of the text, and the sentence is swallowed."""
+
+    async def scenario(voice, fake):
+        return await said(voice, "Hello there."), fake.texts
+
+    assert speaking(WS, scenario, fake_options={"delay": 0.05}) == (sound_of("Hello there."), ["Hello there."])
+
+
+def test_the_context_of_a_sentence_that_is_no_longer_wanted_is_closed_at_once_and_once():
+    async def scenario(voice, fake):
+        async with asyncio.TaskGroup() as group:
+            unwanted = group.create_task(said(voice, "One."))
+            await fake.until(lambda: fake.texts == ["One."])
+            unwanted.cancel()
+        closing = {"close_context": True, "context_id": "c1"}
+        await fake.until(lambda: closing in fake.sessions[0].messages)
+        assert fake.texts == ["One."]
+        fake.release()
+        assert await said(voice, "Two.") == sound_of("Two.")
+        assert len(fake.sessions) == 1
+        return fake.sessions[0].messages.count(closing)
+
+    assert speaking(WS, scenario, VoiceFaults(hold_after=0)) == 1
 
 
 def test_both_spellings_of_the_keys_are_understood():

@@ -6,8 +6,10 @@ from contextlib import aclosing
 import pytest
 
 from agent.errors import ProviderError
+from agent.limits import boundary
 from agent.model import Text, ToolCall, Usage
 from agent.providers.failover import GO_ON, FailoverModel, FailoverOptions, FailoverVoice, unsaid
+from agent.providers.faults import http_fault
 from agent.providers.health import Health
 from tests.virtual import run
 
@@ -55,6 +57,30 @@ def test_a_wrong_key_rests_for_long_and_who_is_due_first_goes_before_it():
     assert health.order(1.0) == [1, 2, 0]
     assert health.order(299.0) == [1, 2, 0]
     assert health.order(300.0) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_who_refused_one_request_rests_no_longer_than_who_lost_a_connection(status):
+    health, error = Health(2), http_fault("x", status)
+    assert not error.temporary, "the same request would be refused again"
+    health.failed(0, error, 0.0)
+    assert health.order(4.9) == [1, 0]
+    assert health.order(5.0) == [0, 1]
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_who_refuses_every_request_rests_for_long(status):
+    health = Health(2)
+    health.failed(0, http_fault("x", status), 0.0)
+    assert health.order(299.0) == [1, 0]
+
+
+def test_a_fault_of_our_own_in_one_call_puts_nobody_out_for_long():
+    health = Health(2)
+    with pytest.raises(ProviderError, match="internal error") as caught, boundary("x"):
+        raise ValueError
+    health.failed(0, caught.value, 0.0)
+    assert health.order(5.0) == [0, 1]
 
 
 # Voices.
@@ -135,6 +161,16 @@ def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_o
 
     voicing(first, second, scenario=scenario)
     assert second.texts == ["on its way to you."]
+
+
+def test_a_rest_without_words_is_said_by_nobody():
+    first, second = FakeVoice("one", cut=13), FakeVoice("two")
+
+    async def scenario(voice):
+        await said(voice, "Hello there. »")
+
+    voicing(first, second, scenario=scenario)
+    assert second.texts == []
 
 
 @pytest.mark.parametrize(
@@ -228,6 +264,12 @@ def test_after_a_tool_call_no_other_model_is_asked():
     with pytest.raises(ProviderError, match="lost"):
         thinking(first, second)
     assert second.asked == []
+
+
+def test_when_all_models_fail_the_one_that_may_be_asked_first_says_when():
+    with pytest.raises(ProviderError, match="limits the rate") as caught:
+        thinking(FakeModel("one", LOST), FakeModel("two", LIMITED))
+    assert (caught.value.temporary, caught.value.retry_after) == (True, 0.0)
 
 
 def test_when_all_models_fail_the_last_reason_is_told():

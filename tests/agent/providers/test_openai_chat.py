@@ -9,7 +9,7 @@ import pytest
 from agent.errors import ProviderError
 from agent.history import History
 from agent.model import Text, ToolCall, Usage
-from agent.providers.dialect import limit_name
+from agent.providers.dialect import Dialect, limit_name
 from agent.providers.openai_chat import OpenAIModel
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.tool_calls import ToolCalls, TooMuchError
@@ -89,6 +89,30 @@ def test_a_server_that_refuses_optional_parameters_is_asked_without_them_from_th
         assert set(request) == {"model", "messages", "stream", "max_completion_tokens", "reasoning_effort"}
 
 
+SPOKEN = {"model": "m", "stream_options": {}, "temperature": 0.5, "reasoning_effort": "low", "max_tokens": 400}
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("Unsupported parameter: 'max_tokens' is not supported with this model.", "max_tokens"),
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", "temperature"),
+        ("Unrecognized request argument supplied: reasoning_effort", "reasoning_effort"),
+        ("[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options')}]", "stream_options"),
+        ('Invalid JSON payload received. Unknown name "stream_options": Cannot find field.', "stream_options"),
+        ("property 'temperature' is unsupported", "temperature"),
+        ("The request failed. temperature unsupported_parameter", "temperature"),
+        ("maximum context length is 8192 tokens, your request has 8000 plus 400 'max_tokens'. Please reduce", ""),
+        ("input length and `max_tokens` exceed context limit: 199000 + 4000 > 200000, unknown", ""),
+        ("'max_tokens' or 'temperature' must be a number", ""),
+    ],
+)
+def test_only_what_a_server_does_not_take_is_left_out(words, left_out):
+    dialect = Dialect()
+    assert dialect.learn(SPOKEN, words) is bool(left_out)
+    assert {*SPOKEN} - {*dialect.spoken(SPOKEN)} == {left_out} - {""}
+
+
 def test_a_server_that_knows_neither_name_is_asked_without_a_limit():
     async def scenario(model, fake):
         assert await anext(model.reply(ASK, ())) == Text("Hi.")
@@ -116,6 +140,7 @@ def test_a_refusal_of_what_cannot_be_left_out_is_an_error():
         ("repeat_name",),
         ("finish_stop",),
         ("no_finish",),
+        ("no_done",),
         ("no_role_chunk", "choices_null"),
     ],
     ids=" ".join,
@@ -129,10 +154,12 @@ def test_arguments_as_an_object_are_taken_too():
     assert json.loads(found[0].arguments) == {"when": "tomorrow"}
 
 
-@pytest.mark.parametrize("quirks", [(), ("no_index", "whole_call"), ("whole_call",)])
+@pytest.mark.parametrize(
+    "quirks", [(), ("no_index", "whole_call"), ("whole_call",), ("zero_index", "whole_call"), ("zero_index",)]
+)
 def test_calls_without_an_id_get_one_of_their_own(quirks):
     first, second = pieces(Reply(calls=CALLS, quirks=frozenset({"no_id", *quirks})), usage=False)
-    assert (first.name, second.name) == ("lookup", "call_back")
+    assert [(call.name, call.arguments) for call in (first, second)] == [call[1:] for call in CALLS]
     assert first.id
     assert first.id != second.id
 
@@ -213,6 +240,8 @@ def test_a_reply_that_is_complete_cannot_fail_any_more():
         (Reply(["Hi."], nonsense_after=1), "sent nonsense"),
         (Reply(), "empty reply"),
         (Reply(finish="content_filter"), "content filter"),
+        (Reply(["Hi."], quirks=frozenset({"no_finish", "no_done"})), "broke off"),
+        (Reply(calls=(("call_a", "hang_up", ""),), quirks=frozenset({"no_finish", "no_done"})), "broke off"),
         (Reply(calls=(("call_a", "", "{}"),)), "empty reply"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.errors import ProviderError
 from agent.model import Text
 from tests.agent.providers.replying import ASK, KEY, TOOLS, both
 from tests.fakes.openai import Reply
@@ -38,11 +39,60 @@ def test_a_refusal_keeps_its_meaning_and_hides_the_key(kind, status, temporary):
 
 
 @both
+def test_a_tool_call_that_the_model_has_miswritten_may_go_well_the_next_time(kind):
+    words = "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details."
+    error = kind.failure(Reply(status=400, status_words=words, status_code="tool_use_failed"))
+    assert error.temporary
+    assert "Failed to call" in error.problem
+
+
+@both
 def test_a_wrong_key_is_refused_without_a_part_of_it(kind):
     error = kind.failure(Reply(["Hi."]), key="sk-another")
     assert not error.temporary
     assert "check the key" in error.advice
     assert "sk-t" not in str(error)
+
+
+LONG = [
+    ASK[0],
+    {"role": "assistant", "content": "Hello, this is Acme Store."},
+    {"role": "user", "content": "Where is my order?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "call_a", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "call_a", "content": '{"status": "on its way", "seen": "in Lisbon"}'},
+    {"role": "assistant", "content": "It is on its way."},
+    {"role": "user", "content": "And the lamp?"},
+]
+"""A conversation of two turns; half of it does not hold the first."""
+
+
+@both
+def test_a_conversation_too_long_for_the_model_is_put_to_it_without_its_oldest_turns(kind):
+    async def scenario(model, fake):
+        for _ in range(2):
+            assert [piece async for piece in model.reply(LONG, TOOLS) if isinstance(piece, Text)] == [Text("Yes.")]
+        return fake.requests
+
+    requests = kind.thinking(scenario, Reply(["Yes."], holds=4))
+    heard = [request.get("messages") or request.get("input") for request in requests]
+    assert [len(messages) for messages in heard] == [len(heard[0]), 2] * 2
+    assert heard[1] == [LONG[0], LONG[6]]
+    assert set(requests[1]) == set(requests[0]), "the limit of the reply stays"
+
+
+@both
+def test_a_conversation_that_cannot_be_shorter_is_refused_once(kind):
+    async def scenario(model, fake):
+        with pytest.raises(ProviderError, match="context length"):
+            async for _ in model.reply(ASK, TOOLS):
+                pass
+        return len(fake.requests)
+
+    assert kind.thinking(scenario, Reply(["Yes."], holds=1)) == 1
 
 
 @both

@@ -20,6 +20,7 @@ from tests.agent.providers.voicing import (
     POLLY,
     SOCKETS,
     SONIC,
+    WS,
     but_elevenlabs,
     every,
     failure,
@@ -111,7 +112,7 @@ def test_a_sentence_whose_end_is_not_told_is_an_error(kind):
 
 @every
 def test_no_sound_in_time_is_an_error(kind):
-    error = failure(kind, VoiceFaults(hold_after=0), first_sound_limit=0.1)
+    error = failure(kind, VoiceFaults(hold_after=0, times=kind.tries), first_sound_limit=0.1)
     assert error.temporary
     assert "0.1 s" in error.problem
 
@@ -129,17 +130,31 @@ def test_after_a_stall_the_next_sentence_goes_well(kind):
         return await said(voice, "Once more.")
 
     more = {"first_sound_limit": 0.5, "gap_limit": 0.5}
-    assert speaking(kind, scenario, VoiceFaults(hold_after=0), **more) == kind.sound("Once more.")
+    faults = VoiceFaults(hold_after=0, times=kind.tries)
+    assert speaking(kind, scenario, faults, **more) == kind.sound("Once more.")
 
 
 @every
 def test_a_sentence_without_sound_is_an_error(kind):
-    assert "no sound" in failure(kind, VoiceFaults(no_sound=True)).problem
+    assert "no sound" in failure(kind, VoiceFaults(no_sound=True, times=kind.tries)).problem
+
+
+@pytest.mark.parametrize("kind", [*SOCKETS, WS], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(("faults", "connections"), [(VoiceFaults(no_sound=True), 1), (VoiceFaults(hold_after=0), 2)])
+def test_a_sentence_that_stays_without_sound_is_said_once_more(kind, faults, connections):
+    """One that has ended at once, one on which nothing comes on another connection."""
+
+    async def scenario(voice, fake):
+        return await said(voice, "Hello there."), fake.texts, len(fake.sessions)
+
+    heard = speaking(kind, scenario, faults, first_sound_limit=1.0)
+    assert heard == (kind.sound("Hello there."), ["Hello there."] * 2, connections)
 
 
 @but_elevenlabs
 def test_sound_that_makes_no_sense_is_an_error(kind):
-    assert failure(kind, VoiceFaults(nonsense=True), first_sound_limit=0.5, gap_limit=0.5).temporary
+    faults = VoiceFaults(nonsense=True, times=kind.tries)
+    assert failure(kind, faults, first_sound_limit=0.5, gap_limit=0.5).temporary
 
 
 @every
@@ -230,7 +245,8 @@ def test_aura_takes_twenty_sentences_a_minute_on_one_connection():
 
 
 def test_a_text_is_cut_between_words():
-    assert parts_of("one two  three", 8) == ["one two", "three"]
+    assert parts_of("one two  three", 8) == ["one two ", "three"]
+    assert parts_of("one two", 7) == ["one two"]
     assert parts_of("abcdef", 4) == ["abcd", "ef"]
     assert parts_of(" ", 4) == []
 
@@ -257,6 +273,33 @@ def test_assemblyai_counts_flushes_and_cancels():
 
     asked = speaking(ASSEMBLYAI, scenario, VoiceFaults(hold_after=2))
     assert asked == ["Generate", "Flush", "Cancel", "Generate", "Flush"]
+
+
+@pytest.mark.parametrize(("code", "name"), [("de", "german"), ("hi", None), ("", None)])
+def test_assemblyai_is_told_the_language_by_its_english_name(code, name):
+    async def scenario(voice, fake):
+        assert await said(voice, "Guten Tag.") == sound_of("Guten Tag.")
+        return fake.sessions[0].query.get("language")
+
+    assert speaking(ASSEMBLYAI, scenario, language=code) == name
+
+
+def test_a_text_longer_than_one_message_of_assemblyai_keeps_its_words_apart():
+    text = "seven77 " * 260 + "end."
+
+    async def scenario(voice, fake):
+        async with aclosing(voice.speak(text)) as pieces:
+            await anext(pieces)
+        return fake.texts
+
+    assert speaking(ASSEMBLYAI, scenario, fake_options={"sound": lambda text: b"\x10" * 800}) == [text]
+
+
+@pytest.mark.parametrize(("code", "times", "wait"), [("internal", 2, 0.0), ("too_many_sessions", 1, 7.0)])
+def test_assemblyai_says_itself_whether_and_when_the_same_may_go_well(code, times, wait):
+    """It is not asked again at once by a sentence that cannot wait so long."""
+    error = failure(ASSEMBLYAI, VoiceFaults(error=(code, "words"), times=times))
+    assert (error.temporary, error.retry_after) == (True, wait)
 
 
 def test_assemblyai_is_kept_alive(monkeypatch):

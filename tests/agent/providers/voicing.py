@@ -17,6 +17,7 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.openai_speak import OpenAIVoiceOptions
 from agent.providers.polly import PollyOptions
+from agent.providers.socket_voice import SocketVoice
 from agent.providers.voices import (
     AssemblyAIVoice,
     CartesiaVoice,
@@ -40,13 +41,18 @@ KEY = "the-key"
 class Kind:
     name: str
     fake: Callable[..., Any]
-    voice: Callable[..., Any]
+    voice: type
     options: Callable[..., Any]
     refusal: tuple[str, str]
     """An error of the server that will not pass, and a word of what it becomes."""
     sound: Callable[[str], bytes] = sound_of
     """What the caller is to hear."""
     address: str = "url"
+
+    @property
+    def tries(self) -> int:
+        """How often a sentence of which there comes no sound is asked for."""
+        return 2 if issubclass(self.voice, SocketVoice) else 1
 
 
 AURA = Kind("aura", FakeAura, DeepgramVoice, DeepgramVoiceOptions, ("DATA-0000", "refused a message"))

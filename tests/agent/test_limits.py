@@ -1,0 +1,64 @@
+"""The time limits on models, on virtual time."""
+
+import asyncio
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.limits import FIRST_TOKEN, think
+from agent.model import Text
+from agent.providers.faults import http_fault, wait_of
+from tests.fakes.line import FakeModel
+from tests.virtual import run
+
+LOST = ProviderError("x", "connection lost")
+
+
+def thinking(*replies) -> tuple[list, float]:
+    """What comes of a model that answers one request after the other like this, and how many seconds it takes."""
+    left = list(replies)
+
+    async def work() -> tuple[list, float]:
+        model, now = FakeModel(lambda messages: left.pop(0)), asyncio.get_running_loop().time
+        begun = now()
+        try:
+            found = [piece async for piece in think(model, [], ())]
+        except ProviderError as error:
+            found = [error.problem]
+        return found, now() - begun
+
+    return run(work())
+
+
+def limited(retry_after: float = 0.0) -> ProviderError:
+    return http_fault("x", 429, retry_after=retry_after)
+
+
+def test_a_model_that_lost_its_connection_is_asked_again_at_once():
+    assert thinking([LOST], [Text("Yes.")]) == ([Text("Yes.")], 0.0)
+
+
+@pytest.mark.parametrize(("retry_after", "waits"), [(2.0, 2.0), (0.0, 0.5)])
+def test_a_model_that_limits_the_rate_is_asked_again_when_it_wants_to_be(retry_after, waits):
+    assert thinking([limited(retry_after)], [Text("Yes.")]) == ([Text("Yes.")], pytest.approx(waits))
+
+
+@pytest.mark.parametrize(("before", "retry_after"), [(0.0, 20.0), (0.0, FIRST_TOKEN), (4.5, 2.0)])
+def test_nobody_waits_for_a_model_longer_than_its_time_limit(before, retry_after):
+    answer, seconds = thinking([before, limited(retry_after)], [Text("Too late.")])
+    assert answer == [limited().problem]
+    assert seconds == pytest.approx(before)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 0.0),
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "2", "retry-after-ms": "1250"}, 1.25),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+        ({"retry-after-ms": "soon", "retry-after": "3"}, 3.0),
+    ],
+)
+def test_how_long_a_server_wants_to_be_left_alone(fields, seconds):
+    assert wait_of(fields) == seconds
