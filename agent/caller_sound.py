@@ -1,6 +1,7 @@
 """The caller's sound, as far as turn-taking needs it: when it came, and whether words came of it. Sans-IO."""
 
 from dataclasses import dataclass
+from math import inf
 
 from agent.vad import HANGOVER
 
@@ -35,6 +36,7 @@ class Sound:
     """Until when it may be the end of what is being answered already."""
     voiced: bool = False
     """Whether some of it was made with the vocal cords."""
+    _stopped: float = inf
     _began: float = 0.0
     _unheard: float = 0.0
 
@@ -65,6 +67,11 @@ class Sound:
         if self.quiet_since is None and listening_since is not None:
             self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
         self.quiet_since, self.tail_until = now, None
+        self._stopped = now - HANGOVER
+
+    def loud(self, now: float) -> float:
+        """When it was certainly loud last."""
+        return self._stopped if self.quiet_since is not None else now - HANGOVER
 
     def collides(self, now: float, answered: float | None, limit: float) -> bool:
         """Whether the agent, which begins to speak, has to wait for it; not if it is endless (`limit`).

@@ -22,6 +22,7 @@ class Event(Enum):
 
     NOTICED = "the ears notice that the caller makes a sound"
     ONSET = "the caller makes a sound"
+    NOISE = "one more sound, after pausing for others was no use"
     QUIET = "the sound has ended"
     SPOKEN = "the sound has ended, and it was like a word"
     WORDS = "words of the caller"

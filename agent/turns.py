@@ -5,8 +5,10 @@ is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on wh
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from agent.caller_sound import Sound
+from agent.echo import LATE, Echo
 from agent.keypad import Keypad
 from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
@@ -18,8 +20,6 @@ FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
 DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
-LATE = 3.0
-"""Seconds for which words that were answered already may still come from the ears."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -57,6 +57,8 @@ class TurnOptions:
 
 
 S, E, D = State, Event, Decision
+_LISTENS = (S.LISTENING, S.HEARING)
+_SPEAKS = (S.SPEAKING, S.ANNOUNCING, S.CLOSING)
 _OVERTIME = (S.CLOSING, (D.GOODBYE_OVERTIME,))
 
 
@@ -68,8 +70,7 @@ class Turns:
         self.options = options
         self.phrases = phrases
         self.state = State.LISTENING
-        self.said = ""
-        """What the agent is saying or said last; the caller's echo of it is not an interruption."""
+        self._echo = Echo()
         self._since = now
         self._greeted = False
         self._sound = Sound(now, now)
@@ -79,6 +80,15 @@ class Turns:
         self._kept = ""
         """Words that are answered later: the parts of a dictation, or what was said into an announcement."""
         self._end_at: float | None = now + options.max_duration
+
+    @property
+    def said(self) -> str:
+        """What the agent is saying or said last; the caller's echo of it is not an interruption."""
+        return self._echo.said
+
+    def says(self, sentence: str, before: str = "") -> None:
+        """The agent begins to say `sentence`, and said the one `before` in the same reply."""
+        self._echo.says(sentence, before)
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
@@ -95,6 +105,7 @@ class Turns:
         elif self.state is S.THINKING and row[0] is S.SPEAKING:
             self._patience.answered()
         self._patience.asked += event is E.SILENCE
+        self._echo.holds += row == (S.SPEAKING, (D.RESUME,))
         if D.ANSWER in row[1]:
             self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
@@ -106,22 +117,31 @@ class Turns:
         if event in (E.ONSET, E.NOTICED):
             sound.begin(now)
         elif event in (E.QUIET, E.SPOKEN):
-            heard_since = self._since if self.state in (S.LISTENING, S.HEARING) else None
+            heard_since = max(self._since, self._echo.until) if self.state in _LISTENS else None
             sound.end(now, heard_since, voiced=event is E.SPOKEN)
             return E.QUIET
         elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
             sound.quiet_since = now
+        elif event is E.DONE:
+            self._echo.finish()
         elif event is E.STARTED:
+            if self.state is not S.HELD:
+                self._echo.sound(now)
             answered = self._since if self.state is S.THINKING else None
             return E.COLLIDED if sound.collides(now, answered, self.options.confirm_limit) else event
         if event in (E.NOTICED, E.WORDS, E.STABLE):
             sound.noticed = True
-        return E.ONSET if event is E.NOTICED else event
+        if event not in (E.ONSET, E.NOTICED):
+            return event
+        return E.NOISE if self.state is S.SPEAKING and self._echo.endless else E.ONSET
 
-    def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
+    def hear(
+        self, text: str, *, final: bool, stable: bool, now: float, ended: float = inf
+    ) -> tuple[str, tuple[Decision, ...]]:
         """Let a transcript arrive; what it means depends on what the agent is saying.
 
-        Returns the words that the decisions are about, and the decisions.
+        `ended` is when its last word arrived, as far as the ears tell. Returns the words that the decisions are about,
+        and the decisions.
         """
         words = words_of(text)
         self._sound.settle(now)
@@ -130,14 +150,15 @@ class Turns:
             if tuple(words) == answered[: len(words)] and now < self._sound.answered_at + LATE:
                 return text, ()
             self._sound.answered = ()
-        self._sound.words = "" if final else text
-        murmur = not words or self._is_murmur(words, final=final)
+        echo = self._is_echo(words, min(ended, self._sound.loud(now)), now, final=final)
+        murmur = not words or echo or self._is_murmur(words)
+        self._sound.words = "" if final or murmur else text
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
         if not words:
             return text, self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
         if murmur:
-            if not self.phrases.assent.isdisjoint(words):
+            if not self.phrases.assent.isdisjoint(words) or (echo and self._may_answer):
                 self._assent = (text, now)
             return text, self.handle(E.FINAL_MURMUR, now)
         return self._final(text, now)
@@ -218,7 +239,7 @@ class Turns:
             self._end_at = None
             return "", self.handle(E.OVERTIME, now)
         if (end := self._state_ends()) is not None and now >= end:
-            if self.options.final_limit and (text := self._sound.words) and self.state in (S.LISTENING, S.HEARING):
+            if self.options.final_limit and (text := self._sound.words) and self.state in _LISTENS:
                 self._sound.words, self._sound.answered = "", tuple(words_of(text))
                 self._sound.answered_at = now
                 self._kept = f"{self._kept} {text}".strip()
@@ -271,23 +292,35 @@ class Turns:
         keys = self._keys.take()
         return self._final(f"[pressed {' '.join(keys)}]", now) if keys else ("", ())
 
-    def _is_murmur(self, words: list[str], *, final: bool) -> bool:
+    @property
+    def _may_answer(self) -> bool:
+        """Whether the words of a question may be those of its answer: nothing has come back of what the agent says."""
+        return self.said.endswith("?") and not self._echo.holds
+
+    def _is_echo(self, words: list[str], ended: float, now: float, *, final: bool) -> bool:
+        if (final and self.phrases.refusal.issuperset(words)) or (self.state in _LISTENS and self._may_answer):
+            return False
+        return self._echo.may_be(words, ended, now, final=final)
+
+    def _is_murmur(self, words: list[str]) -> bool:
         phrases = self.phrases
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
         if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
             return False
         asked = self.said.endswith("?")
-        if all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words):
-            return True
-        said = f" {' '.join(words_of(self.said))} "
-        # The first word of an echo may be the first of an interruption, too: what follows tells.
-        return len(words) >= 1 + final and f" {' '.join(words)} " in said
+        return all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words)
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
             self._since = now
-        if state not in (S.LISTENING, S.HEARING):
+        if state not in _LISTENS:
             self._sound.settle(now)
+        if state in _SPEAKS:
+            self._echo.sound(now)
+        else:
+            self._echo.fall_silent(now)
+        if self.state in (*_LISTENS, S.THINKING) and state in (S.SPEAKING, S.HELD):
+            self._echo.begin()
         self.state = state
         return decisions

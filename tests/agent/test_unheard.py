@@ -82,7 +82,7 @@ def test_a_cough_or_two_are_no_words() -> None:
 )
 def test_one_word_after_a_question_is_an_answer_and_a_cough_is_none(said: str, end: Event, asked: bool) -> None:
     subject = Turns(TurnOptions(), 0.0)
-    subject.said = said
+    subject.says(said)
     quiet = spoke(subject, 10.0, 0.3, end)
     assert (subject.deadline == pytest.approx(quiet + UNHEARD_AFTER)) is asked
     assert (subject.handle_timer(quiet + UNHEARD_AFTER + 0.001)[1] == (Decision.ASK_AGAIN,)) is asked
