@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
+from agent.turn_table import Decision
 from agent.vad import HANGOVER
 
 AROUND = 0.2
@@ -36,6 +37,8 @@ class Sound:
     """Until when it may be the end of what is being answered already."""
     voiced: bool = False
     """Whether some of it was made with the vocal cords."""
+    broke: Decision | None = None
+    """What its words did to the agent's reply; the ears may take them back."""
     _stopped: float = inf
     _began: float = 0.0
     _unheard: float = 0.0

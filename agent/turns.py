@@ -106,7 +106,10 @@ class Turns:
             self._patience.answered()
         self._patience.asked += event is E.SILENCE
         self._echo.holds += row == (S.SPEAKING, (D.RESUME,))
+        if broke := next((done for done in row[1] if done in (D.CUT, D.DISCARD)), None):
+            self._sound.broke = broke
         if D.ANSWER in row[1]:
+            self._sound.broke = None
             self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
@@ -156,12 +159,20 @@ class Turns:
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
         if not words:
-            return text, self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
+            return text, self._nothing_said(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
         if murmur:
             if not self.phrases.assent.isdisjoint(words) or (echo and self._may_answer):
                 self._assent = (text, now)
-            return text, self.handle(E.FINAL_MURMUR, now)
+            return text, self._nothing_said(E.FINAL_MURMUR, now)
         return self._final(text, now)
+
+    def _nothing_said(self, event: Event, now: float) -> tuple[Decision, ...]:
+        """The ears have ended a turn without words; if it cost the agent its reply, that is made good."""
+        broke = self._sound.broke if self.state in _LISTENS and self._keys.complete_at is None else None
+        if broke is None:
+            return self.handle(event, now)
+        self._sound.broke = None
+        return self.handle(E.WITHDRAWN, now) if broke is D.DISCARD else self._ask_again(now)
 
     def _final(self, text: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         self._kept = f"{self._kept} {text}".strip()
@@ -192,7 +203,8 @@ class Turns:
             return self._take_kept(now)
         decisions = self.handle(E.DONE, now)
         if text and now - at <= ASSENT_KEPT and self.said.endswith("?") and self.state is S.LISTENING:
-            return text, self.handle(E.FINAL, now)
+            resumed = tuple(one for one in decisions if one is D.RESUME)  # nobody is greeted who has answered
+            return text, (*resumed, *self.handle(E.FINAL, now))
         return "", decisions
 
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
@@ -306,6 +318,8 @@ class Turns:
         phrases = self.phrases
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
+        if self.state is S.THINKING:
+            return phrases.murmurs.issuperset(words)
         if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
             return False
         asked = self.said.endswith("?")
