@@ -123,8 +123,11 @@ class Turns:
             heard_since = max(self._since, self._echo.until) if self.state in _LISTENS else None
             sound.end(now, heard_since, voiced=event is E.SPOKEN)
             return E.QUIET
-        elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
-            sound.quiet_since = now
+        elif event in (E.WORDS, E.STABLE):
+            if sound.quiet_since is not None:
+                sound.quiet_since = now
+            if self.state is S.DICTATING:
+                self._since = now
         elif event is E.DONE:
             self._echo.finish()
         elif event is E.STARTED:

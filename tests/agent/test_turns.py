@@ -250,6 +250,16 @@ def test_a_dictation_ends_although_there_is_noise() -> None:
     assert subject.handle_timer(2.2 + DICTATION_LIMIT) == ("7 3 4 6", (Decision.ANSWER,))
 
 
+def test_who_goes_on_with_a_dictation_is_not_answered_in_the_middle_of_it() -> None:
+    subject = dictating()
+    subject.hear("7 3 4 6", final=True, stable=False, now=2.2)
+    subject.handle(Event.ONSET, 2.3)
+    for at in (4.0, 6.0, 8.0, 10.0):
+        assert subject.hear("and the", final=False, stable=at == 6.0, now=at)[1] == ()
+        assert subject.deadline == at + DICTATION_LIMIT
+        assert subject.handle_timer(at + 1.9) == ("", ())
+
+
 def test_nothing_interrupts_an_announcement_and_what_was_said_into_it_is_answered() -> None:
     subject = turns(State.LISTENING, "This call is recorded.")
     subject.announce(0.0)
