@@ -56,6 +56,18 @@ class Sound:
             return None
         return self.quiet_since + (max(UNHEARD_AFTER, final_limit) if self.noticed else UNHEARD_AFTER)
 
+    @property
+    def followed(self) -> bool:
+        """Whether somebody speaks and the ears have noticed."""
+        return self.noticed and self._unheard >= SPEECH
+
+    def awaited(self, final_limit: float, patient: float) -> float:
+        """Until when words of it may come, of a sound too short to be overdue; ears that wait by themselves (0) may be
+        `patient`, if they have noticed it."""
+        if self.quiet_since is None:
+            return inf
+        return self.quiet_since + (patient if self.noticed and not final_limit else max(UNHEARD_AFTER, final_limit))
+
     def begin(self, now: float) -> None:
         """It begins, or is noticed once more."""
         if self.quiet_since is not None:

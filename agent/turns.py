@@ -20,6 +20,8 @@ FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
 DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
+PUT_OFF = 3
+"""How many times as long as silence the time may be in which there are sounds, but no words."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -74,7 +76,7 @@ class Turns:
         self._since = now
         self._greeted = False
         self._sound = Sound(now, now)
-        self._patience = Patience(options.reprompts, options.hesitation_limit)
+        self._patience = Patience(options.reprompts, options.hesitation_limit, quiet_from=now)
         self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
         self._kept = ""
@@ -137,6 +139,8 @@ class Turns:
             return E.COLLIDED if sound.collides(now, answered, self.options.confirm_limit) else event
         if event in (E.NOTICED, E.WORDS, E.STABLE):
             sound.noticed = True
+        if event in (E.WORDS, E.STABLE, E.FINAL, E.PART, E.DONE):
+            self._patience.quiet_from = now
         if event not in (E.ONSET, E.NOTICED):
             return event
         return E.NOISE if self.state is S.SPEAKING and self._echo.endless else E.ONSET
@@ -228,7 +232,7 @@ class Turns:
         If it is `taken`, somebody else speaks with them: for as long as they like.
         """
         self._patience.away, self._patience.asked = away, 0
-        self._since = now
+        self._since = self._patience.quiet_from = now
         if taken or self._end_at is None:
             self._end_at = None if taken else now + self.options.max_duration
 
@@ -276,11 +280,10 @@ class Turns:
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
             case S.LISTENING if (due := self._due()) is not None:
-                return due
-            case S.LISTENING:
-                return self._since + options.reprompt_after
-            case S.HEARING if quiet_since is not None:
-                return max(self._since, quiet_since) + options.reprompt_after  # the final words were lost
+                return min(due, self._put_off_until)
+            case S.LISTENING | S.HEARING if self.state is S.LISTENING or quiet_since is not None:
+                awaited = self._sound.awaited(options.final_limit, options.reprompt_after)
+                return max(self._patience.quiet_from + options.reprompt_after, min(awaited, self._put_off_until))
             case S.DICTATING if quiet_since is not None:
                 return max(self._since, quiet_since) + self._patience.pause
             case S.DICTATING:
@@ -294,6 +297,11 @@ class Turns:
             case S.CLOSING:
                 return self._since + FAREWELL_LIMIT
         return None
+
+    @property
+    def _put_off_until(self) -> float:
+        """How long sounds without words may put it off that the caller is asked something."""
+        return inf if self._sound.followed else self._patience.quiet_from + PUT_OFF * self.options.reprompt_after
 
     def _due(self) -> float | None:
         return self._sound.due(self.options.final_limit, asked=self.said.endswith("?"))
@@ -331,6 +339,8 @@ class Turns:
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
             self._since = now
+        if D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
+            self._patience.quiet_from = now
         if state not in _LISTENS:
             self._sound.settle(now)
         if state in _SPEAKS:
