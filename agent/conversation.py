@@ -135,7 +135,7 @@ class Conversation(Dialogue):
         if self._prepared is not None and words_of(self._prepared.text) != words_of(text):
             self._unprepare()
         prepared, self._prepared = self._prepared, None
-        stopped = min(self._listening.stopped_at(), now)
+        stopped = min(self._floor.turns.stopped(text, self._listening.stopped_at()), now)
         turn = Turn(asked, times=Times(caller_stopped=stopped, final=now))
         self._say(turn, lambda reply: reply.run(prepared))
 

@@ -217,10 +217,15 @@ class Turns:
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a key be pressed; returns the completed input, if this completes it, and what to do."""
         self._sound.settle(now)
+        self._keys.last = now
         if key == "#":
             return self._take_digits(now)
         self._keys.press(key, now)
         return "", self.handle(E.WORDS, now)
+
+    def stopped(self, text: str, sound: float) -> float:
+        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
+        return self._keys.last if "[pressed" in text and text.endswith("]") else sound
 
     def announce(self, now: float) -> None:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
