@@ -1,7 +1,9 @@
 """The caller's sound, as far as turn-taking needs it: when it came, and whether words came of it. Sans-IO."""
 
 from dataclasses import dataclass
+from math import inf
 
+from agent.turn_table import Decision
 from agent.vad import HANGOVER
 
 AROUND = 0.2
@@ -35,6 +37,9 @@ class Sound:
     """Until when it may be the end of what is being answered already."""
     voiced: bool = False
     """Whether some of it was made with the vocal cords."""
+    broke: Decision | None = None
+    """What its words did to the agent's reply; the ears may take them back."""
+    _stopped: float = inf
     _began: float = 0.0
     _unheard: float = 0.0
 
@@ -51,6 +56,18 @@ class Sound:
             return None
         return self.quiet_since + (max(UNHEARD_AFTER, final_limit) if self.noticed else UNHEARD_AFTER)
 
+    @property
+    def followed(self) -> bool:
+        """Whether somebody speaks and the ears have noticed."""
+        return self.noticed and self._unheard >= SPEECH
+
+    def awaited(self, final_limit: float, patient: float) -> float:
+        """Until when words of it may come, of a sound too short to be overdue; ears that wait by themselves (0) may be
+        `patient`, if they have noticed it."""
+        if self.quiet_since is None:
+            return inf
+        return self.quiet_since + (patient if self.noticed and not final_limit else max(UNHEARD_AFTER, final_limit))
+
     def begin(self, now: float) -> None:
         """It begins, or is noticed once more."""
         if self.quiet_since is not None:
@@ -65,6 +82,11 @@ class Sound:
         if self.quiet_since is None and listening_since is not None:
             self._unheard += max(0.0, now - max(self._began, listening_since) - AROUND)
         self.quiet_since, self.tail_until = now, None
+        self._stopped = now - HANGOVER
+
+    def loud(self, now: float) -> float:
+        """When it was certainly loud last."""
+        return self._stopped if self.quiet_since is not None else now - HANGOVER
 
     def collides(self, now: float, answered: float | None, limit: float) -> bool:
         """Whether the agent, which begins to speak, has to wait for it; not if it is endless (`limit`).

@@ -109,8 +109,9 @@ class Conversation(Dialogue):
         prepared = self._prepared
         if prepared is not None and not event.final and words_of(prepared.text) != words_of(event.text):
             self._unprepare()  # the caller goes on
-        turns = self._floor.turns
-        text, decisions = turns.hear(event.text, final=event.final, stable=event.stable, now=self._now())
+        text, decisions = self._floor.turns.hear(
+            event.text, final=event.final, stable=event.stable, now=self._now(), ended=self._listening.stopped_at()
+        )
         self._decide(decisions, text)
 
     # What is said
@@ -134,7 +135,7 @@ class Conversation(Dialogue):
         if self._prepared is not None and words_of(self._prepared.text) != words_of(text):
             self._unprepare()
         prepared, self._prepared = self._prepared, None
-        stopped = min(self._listening.stopped_at(), now)
+        stopped = min(self._floor.turns.stopped(text, self._listening.stopped_at()), now)
         turn = Turn(asked, times=Times(caller_stopped=stopped, final=now))
         self._say(turn, lambda reply: reply.run(prepared))
 

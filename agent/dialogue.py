@@ -201,7 +201,7 @@ class Dialogue(ABC):
         floor.turn.times.started(event.at, event.reaches)
         # An echo may run from one sentence into the next.
         before = sentences[utterance - 1].text if utterance > floor.first else ""
-        floor.turns.said = f"{before} {sentence.text}"
+        floor.turns.says(sentence.text, before)
         self._expect(sentence.text)
         self._handle(Event.STARTED)
 

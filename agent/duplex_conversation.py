@@ -189,7 +189,7 @@ class DuplexConversation(Dialogue):
         now = self._now()
         asked = self._agent.history.asked()
         asked.text = f"{asked.text} {text or words}".strip()
-        stopped = min(self._listening.silent_since or now, now)
+        stopped = min(self._floor.turns.stopped(text, self._listening.silent_since or now), now)
         self._onset = None
         self._answered = (asked, self._begin_reply(Turn(asked.text, times=Times(caller_stopped=stopped, final=now))))
         if text:

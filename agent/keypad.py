@@ -91,6 +91,8 @@ class Keypad:
     def __init__(self, pause: float, most: int) -> None:
         self.complete_at: float | None = None
         """When the keys count as complete; None when there are none."""
+        self.last = 0.0
+        """When the last one was pressed."""
         self._pause = pause
         self._most = most
         self._keys = ""

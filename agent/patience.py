@@ -24,6 +24,8 @@ class Patience:
     """How often in a row it made sounds like speech and nothing was understood."""
     understood: bool = False
     """Whether anything ever was."""
+    quiet_from: float = 0.0
+    """Since when the caller has said nothing that was understood, and pressed no key."""
     away: bool = False
     """Whether it has put us on hold, and need not say anything."""
     wait: float = 0.0

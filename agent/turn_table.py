@@ -22,6 +22,7 @@ class Event(Enum):
 
     NOTICED = "the ears notice that the caller makes a sound"
     ONSET = "the caller makes a sound"
+    NOISE = "one more sound, after pausing for others was no use"
     QUIET = "the sound has ended"
     SPOKEN = "the sound has ended, and it was like a word"
     WORDS = "words of the caller"
@@ -29,6 +30,7 @@ class Event(Enum):
     FINAL = "the caller's turn is complete"
     PART = "a part of what is being dictated"
     FINAL_MURMUR = "a turn of nothing but backchannel or echo"
+    WITHDRAWN = "words that had a reply thrown away are taken back"
     STARTED = "the agent's sound begins"
     COLLIDED = "the agent's sound begins while the caller makes one"
     DONE = "the agent has said everything"
@@ -67,6 +69,7 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.LISTENING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.LISTENING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
     (S.LISTENING, E.UNHEARD): (S.LISTENING, (D.ASK_AGAIN,)),
+    (S.LISTENING, E.WITHDRAWN): (S.THINKING, (D.ANSWER,)),
     (S.HEARING, E.QUIET): (S.LISTENING, ()),
     (S.HEARING, E.STABLE): (S.HEARING, (D.PREPARE,)),
     (S.HEARING, E.FINAL): (S.THINKING, (D.ANSWER,)),
@@ -75,6 +78,8 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Decision, ...]]] = {
     (S.HEARING, E.STARTED): (S.HELD, (D.PAUSE,)),
     (S.HEARING, E.COLLIDED): (S.HELD, (D.PAUSE,)),
     (S.HEARING, E.SILENCE): (S.LISTENING, (D.REPROMPT,)),
+    (S.HEARING, E.UNHEARD): (S.LISTENING, (D.ASK_AGAIN,)),
+    (S.HEARING, E.WITHDRAWN): (S.THINKING, (D.ANSWER,)),
     (S.DICTATING, E.PART): (S.DICTATING, (D.PREPARE,)),
     (S.DICTATING, E.FINAL): (S.THINKING, (D.ANSWER,)),
     (S.THINKING, E.PART): (S.DICTATING, (D.DISCARD, D.PREPARE)),

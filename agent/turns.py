@@ -5,8 +5,10 @@ is discarded; without words (a cough, an "mm-hmm", an echo) the agent goes on wh
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from agent.caller_sound import Sound
+from agent.echo import LATE, Echo
 from agent.keypad import Keypad
 from agent.patience import Patience
 from agent.phrases import Phrases, is_dictated, phrases_of, words_of
@@ -18,8 +20,8 @@ FAREWELL_LIMIT = 20.0
 """Seconds after which a farewell is over, whatever the line reports."""
 DICTATION_LIMIT = 6.0
 """Seconds after its last words in which a dictation is complete, whatever sounds there are."""
-LATE = 3.0
-"""Seconds for which words that were answered already may still come from the ears."""
+PUT_OFF = 3
+"""How many times as long as silence the time may be in which there are sounds, but no words."""
 ENGLISH = phrases_of(("en",))
 
 
@@ -57,6 +59,8 @@ class TurnOptions:
 
 
 S, E, D = State, Event, Decision
+_LISTENS = (S.LISTENING, S.HEARING)
+_SPEAKS = (S.SPEAKING, S.ANNOUNCING, S.CLOSING)
 _OVERTIME = (S.CLOSING, (D.GOODBYE_OVERTIME,))
 
 
@@ -68,17 +72,25 @@ class Turns:
         self.options = options
         self.phrases = phrases
         self.state = State.LISTENING
-        self.said = ""
-        """What the agent is saying or said last; the caller's echo of it is not an interruption."""
+        self._echo = Echo()
         self._since = now
         self._greeted = False
         self._sound = Sound(now, now)
-        self._patience = Patience(options.reprompts, options.hesitation_limit)
+        self._patience = Patience(options.reprompts, options.hesitation_limit, quiet_from=now)
         self._keys = Keypad(options.digit_pause, options.max_digits)
         self._assent = ("", 0.0)
         self._kept = ""
         """Words that are answered later: the parts of a dictation, or what was said into an announcement."""
         self._end_at: float | None = now + options.max_duration
+
+    @property
+    def said(self) -> str:
+        """What the agent is saying or said last; the caller's echo of it is not an interruption."""
+        return self._echo.said
+
+    def says(self, sentence: str, before: str = "") -> None:
+        """The agent begins to say `sentence`, and said the one `before` in the same reply."""
+        self._echo.says(sentence, before)
 
     def handle(self, event: Event, now: float) -> tuple[Decision, ...]:
         """Let `event` happen."""
@@ -95,7 +107,11 @@ class Turns:
         elif self.state is S.THINKING and row[0] is S.SPEAKING:
             self._patience.answered()
         self._patience.asked += event is E.SILENCE
+        self._echo.holds += row == (S.SPEAKING, (D.RESUME,))
+        if broke := next((done for done in row[1] if done in (D.CUT, D.DISCARD)), None):
+            self._sound.broke = broke
         if D.ANSWER in row[1]:
+            self._sound.broke = None
             self._patience.asked = self._patience.unheard = 0
         self._greeted |= event is E.DONE or D.CUT in row[1] or D.ANSWER in row[1]
         return self._go(now, *row)
@@ -106,22 +122,36 @@ class Turns:
         if event in (E.ONSET, E.NOTICED):
             sound.begin(now)
         elif event in (E.QUIET, E.SPOKEN):
-            heard_since = self._since if self.state in (S.LISTENING, S.HEARING) else None
+            heard_since = max(self._since, self._echo.until) if self.state in _LISTENS else None
             sound.end(now, heard_since, voiced=event is E.SPOKEN)
             return E.QUIET
-        elif sound.quiet_since is not None and event in (E.WORDS, E.STABLE):
-            sound.quiet_since = now
+        elif event in (E.WORDS, E.STABLE):
+            if sound.quiet_since is not None:
+                sound.quiet_since = now
+            if self.state is S.DICTATING:
+                self._since = now
+        elif event is E.DONE:
+            self._echo.finish()
         elif event is E.STARTED:
+            if self.state is not S.HELD:
+                self._echo.sound(now)
             answered = self._since if self.state is S.THINKING else None
             return E.COLLIDED if sound.collides(now, answered, self.options.confirm_limit) else event
         if event in (E.NOTICED, E.WORDS, E.STABLE):
             sound.noticed = True
-        return E.ONSET if event is E.NOTICED else event
+        if event in (E.WORDS, E.STABLE, E.FINAL, E.PART, E.DONE):
+            self._patience.quiet_from = now
+        if event not in (E.ONSET, E.NOTICED):
+            return event
+        return E.NOISE if self.state is S.SPEAKING and self._echo.endless else E.ONSET
 
-    def hear(self, text: str, *, final: bool, stable: bool, now: float) -> tuple[str, tuple[Decision, ...]]:
+    def hear(
+        self, text: str, *, final: bool, stable: bool, now: float, ended: float = inf
+    ) -> tuple[str, tuple[Decision, ...]]:
         """Let a transcript arrive; what it means depends on what the agent is saying.
 
-        Returns the words that the decisions are about, and the decisions.
+        `ended` is when its last word arrived, as far as the ears tell. Returns the words that the decisions are about,
+        and the decisions.
         """
         words = words_of(text)
         self._sound.settle(now)
@@ -130,17 +160,26 @@ class Turns:
             if tuple(words) == answered[: len(words)] and now < self._sound.answered_at + LATE:
                 return text, ()
             self._sound.answered = ()
-        self._sound.words = "" if final else text
-        murmur = not words or self._is_murmur(words, final=final)
+        echo = self._is_echo(words, min(ended, self._sound.loud(now)), now, final=final)
+        murmur = not words or echo or self._is_murmur(words)
+        self._sound.words = "" if final or murmur else text
         if not final:
             return text, () if murmur else self.handle(E.STABLE if stable else E.WORDS, now)
         if not words:
-            return text, self.handle(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
+            return text, self._nothing_said(E.UNCONFIRMED if self.state is S.HELD else E.QUIET, now)
         if murmur:
-            if not self.phrases.assent.isdisjoint(words):
+            if not self.phrases.assent.isdisjoint(words) or (echo and self._may_answer):
                 self._assent = (text, now)
-            return text, self.handle(E.FINAL_MURMUR, now)
+            return text, self._nothing_said(E.FINAL_MURMUR, now)
         return self._final(text, now)
+
+    def _nothing_said(self, event: Event, now: float) -> tuple[Decision, ...]:
+        """The ears have ended a turn without words; if it cost the agent its reply, that is made good."""
+        broke = self._sound.broke if self.state in _LISTENS and self._keys.complete_at is None else None
+        if broke is None:
+            return self.handle(event, now)
+        self._sound.broke = None
+        return self.handle(E.WITHDRAWN, now) if broke is D.DISCARD else self._ask_again(now)
 
     def _final(self, text: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         self._kept = f"{self._kept} {text}".strip()
@@ -171,16 +210,22 @@ class Turns:
             return self._take_kept(now)
         decisions = self.handle(E.DONE, now)
         if text and now - at <= ASSENT_KEPT and self.said.endswith("?") and self.state is S.LISTENING:
-            return text, self.handle(E.FINAL, now)
+            resumed = tuple(one for one in decisions if one is D.RESUME)  # nobody is greeted who has answered
+            return text, (*resumed, *self.handle(E.FINAL, now))
         return "", decisions
 
     def digit(self, key: str, now: float) -> tuple[str, tuple[Decision, ...]]:
         """Let a key be pressed; returns the completed input, if this completes it, and what to do."""
         self._sound.settle(now)
+        self._keys.last = now
         if key == "#":
             return self._take_digits(now)
         self._keys.press(key, now)
         return "", self.handle(E.WORDS, now)
+
+    def stopped(self, text: str, sound: float) -> float:
+        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
+        return self._keys.last if "[pressed" in text and text.endswith("]") else sound
 
     def announce(self, now: float) -> None:
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
@@ -192,7 +237,7 @@ class Turns:
         If it is `taken`, somebody else speaks with them: for as long as they like.
         """
         self._patience.away, self._patience.asked = away, 0
-        self._since = now
+        self._since = self._patience.quiet_from = now
         if taken or self._end_at is None:
             self._end_at = None if taken else now + self.options.max_duration
 
@@ -218,7 +263,7 @@ class Turns:
             self._end_at = None
             return "", self.handle(E.OVERTIME, now)
         if (end := self._state_ends()) is not None and now >= end:
-            if self.options.final_limit and (text := self._sound.words) and self.state in (S.LISTENING, S.HEARING):
+            if self.options.final_limit and (text := self._sound.words) and self.state in _LISTENS:
                 self._sound.words, self._sound.answered = "", tuple(words_of(text))
                 self._sound.answered_at = now
                 self._kept = f"{self._kept} {text}".strip()
@@ -240,11 +285,10 @@ class Turns:
                 more = options.dictation_pause if self._is_part(self._sound.words) else 0.0
                 return quiet_since + options.final_limit + more
             case S.LISTENING if (due := self._due()) is not None:
-                return due
-            case S.LISTENING:
-                return self._since + options.reprompt_after
-            case S.HEARING if quiet_since is not None:
-                return max(self._since, quiet_since) + options.reprompt_after  # the final words were lost
+                return min(due, self._put_off_until)
+            case S.LISTENING | S.HEARING if self.state is S.LISTENING or quiet_since is not None:
+                awaited = self._sound.awaited(options.final_limit, options.reprompt_after)
+                return max(self._patience.quiet_from + options.reprompt_after, min(awaited, self._put_off_until))
             case S.DICTATING if quiet_since is not None:
                 return max(self._since, quiet_since) + self._patience.pause
             case S.DICTATING:
@@ -259,6 +303,11 @@ class Turns:
                 return self._since + FAREWELL_LIMIT
         return None
 
+    @property
+    def _put_off_until(self) -> float:
+        """How long sounds without words may put it off that the caller is asked something."""
+        return inf if self._sound.followed else self._patience.quiet_from + PUT_OFF * self.options.reprompt_after
+
     def _due(self) -> float | None:
         return self._sound.due(self.options.final_limit, asked=self.said.endswith("?"))
 
@@ -271,23 +320,39 @@ class Turns:
         keys = self._keys.take()
         return self._final(f"[pressed {' '.join(keys)}]", now) if keys else ("", ())
 
-    def _is_murmur(self, words: list[str], *, final: bool) -> bool:
+    @property
+    def _may_answer(self) -> bool:
+        """Whether the words of a question may be those of its answer: nothing has come back of what the agent says."""
+        return self.said.endswith("?") and not self._echo.holds
+
+    def _is_echo(self, words: list[str], ended: float, now: float, *, final: bool) -> bool:
+        if (final and self.phrases.refusal.issuperset(words)) or (self.state in _LISTENS and self._may_answer):
+            return False
+        return self._echo.may_be(words, ended, now, final=final)
+
+    def _is_murmur(self, words: list[str]) -> bool:
         phrases = self.phrases
         if not self._greeted and phrases.greetings.issuperset(words):
             return True
+        if self.state is S.THINKING:
+            return phrases.murmurs.issuperset(words)
         if self.state not in (S.SPEAKING, S.HELD, S.ANNOUNCING, S.CLOSING):
             return False
         asked = self.said.endswith("?")
-        if all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words):
-            return True
-        said = f" {' '.join(words_of(self.said))} "
-        # The first word of an echo may be the first of an interruption, too: what follows tells.
-        return len(words) >= 1 + final and f" {' '.join(words)} " in said
+        return all(word in phrases.murmurs or (word in phrases.assent and not asked) for word in words)
 
     def _go(self, now: float, state: State, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if state is not self.state or D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
             self._since = now
-        if state not in (S.LISTENING, S.HEARING):
+        if D.REPROMPT in decisions or D.ASK_AGAIN in decisions:
+            self._patience.quiet_from = now
+        if state not in _LISTENS:
             self._sound.settle(now)
+        if state in _SPEAKS:
+            self._echo.sound(now)
+        else:
+            self._echo.fall_silent(now)
+        if self.state in (*_LISTENS, S.THINKING) and state in (S.SPEAKING, S.HELD):
+            self._echo.begin()
         self.state = state
         return decisions

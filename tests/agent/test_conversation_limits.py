@@ -223,6 +223,20 @@ def test_pressed_keys_are_a_turn(keys: str, wait: float) -> None:
     assert held.last_asked()[-1] == {"role": "user", "content": "[pressed 7 3 4 6]"}
 
 
+@pytest.mark.parametrize(("keys", "pause"), [("7346#", 0.0), ("7346", TurnOptions().digit_pause)])
+def test_the_time_of_a_reply_to_keys_counts_from_the_last_of_them(keys: str, pause: float) -> None:
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("Where is my order?")
+        await asyncio.sleep(10)
+        caller.press(keys)
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    times = hold(plan).turns[-1].times
+    assert times.parts_ms()["total"] == pytest.approx(1000 * pause + 120, abs=30)
+
+
 def test_a_key_interrupts() -> None:
     async def plan(caller, line, ears):
         await asyncio.sleep(3)

@@ -243,6 +243,8 @@ def test_the_longest_call_ends_with_a_goodbye() -> None:
 def test_keys_are_told() -> None:
     async def plan(caller, session):
         await asyncio.sleep(2)
+        await caller.sound(0.36)
+        await caller.sound(1.5, loud=False)
         for key in "12#":
             caller.line.incoming.put_nowait(Digit(key, now()))
         await asyncio.sleep(0.1)
@@ -252,6 +254,7 @@ def test_keys_are_told() -> None:
 
     held = hold(plan)
     assert ("tell", "[pressed 1 2]") in held.session.did
+    assert held.turns[-1].times.caller_stopped == held.turns[-1].times.final, "the last key"
     assert held.messages[1:] == [
         {"role": "user", "content": "[pressed 1 2]"},
         {"role": "assistant", "content": "Sales it is."},

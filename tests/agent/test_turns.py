@@ -14,8 +14,10 @@ OPTIONS = TurnOptions(max_duration=1000, final_limit=0)
 
 def turns(state: State, said: str = "It is out for delivery.") -> Turns:
     subject = Turns(OPTIONS, 0.0)
+    subject.says(said)
+    if state in (State.SPEAKING, State.HELD):
+        subject.handle(Event.STARTED, -10.0)
     subject.state = state
-    subject.said = said
     return subject
 
 
@@ -53,7 +55,7 @@ def test_yes_answers_a_question_that_is_being_asked() -> None:
 def test_yes_a_little_before_the_question_is_kept_for_it(late: float, answered: bool) -> None:
     subject = turns(State.SPEAKING)
     subject.hear("Yes.", final=True, stable=False, now=1.0)
-    subject.said = "Is that right?"
+    subject.says("Is that right?")
     text, decisions = subject.done(1.0 + late)
     assert (text, Decision.ANSWER in decisions) == (("Yes.", True) if answered else ("", False))
 
@@ -146,7 +148,7 @@ def test_words_whose_end_the_ears_owe_are_answered_after_a_silence() -> None:
 
 def test_more_of_a_number_is_waited_for_longer() -> None:
     subject = Turns(replace(OPTIONS, final_limit=2.0, dictation_pause=1.0), 0.0)
-    subject.said = "What is your order number?"
+    subject.says("What is your order number?")
     subject.handle(Event.ONSET, 1.0)
     subject.hear("7 3", final=False, stable=False, now=1.8)
     subject.handle(Event.QUIET, 2.0)
@@ -248,6 +250,16 @@ def test_a_dictation_ends_although_there_is_noise() -> None:
     assert subject.handle_timer(2.2 + DICTATION_LIMIT) == ("7 3 4 6", (Decision.ANSWER,))
 
 
+def test_who_goes_on_with_a_dictation_is_not_answered_in_the_middle_of_it() -> None:
+    subject = dictating()
+    subject.hear("7 3 4 6", final=True, stable=False, now=2.2)
+    subject.handle(Event.ONSET, 2.3)
+    for at in (4.0, 6.0, 8.0, 10.0):
+        assert subject.hear("and the", final=False, stable=at == 6.0, now=at)[1] == ()
+        assert subject.deadline == at + DICTATION_LIMIT
+        assert subject.handle_timer(at + 1.9) == ("", ())
+
+
 def test_nothing_interrupts_an_announcement_and_what_was_said_into_it_is_answered() -> None:
     subject = turns(State.LISTENING, "This call is recorded.")
     subject.announce(0.0)
@@ -279,7 +291,8 @@ def test_after_an_announcement_that_nobody_spoke_into_comes_the_greeting() -> No
 )
 def test_the_mm_hmm_of_the_languages_spoken_does_not_interrupt(languages, text: str, then: State) -> None:
     subject = Turns(OPTIONS, 0.0, phrases_of(languages))
-    subject.state, subject.said = State.SPEAKING, "It is on its way."
+    subject.state = State.SPEAKING
+    subject.says("It is on its way.")
     subject.hear(text, final=True, stable=False, now=1.0)
     assert subject.state is then
 

@@ -65,11 +65,61 @@ def test_words_that_are_understood_make_good_what_was_not() -> None:
 
 
 def test_a_cough_or_two_are_no_words() -> None:
+    subject = Turns(TurnOptions(), 9.0)
+    spoke(subject, 10.0, 0.4)
+    assert subject.deadline == pytest.approx(9.0 + TurnOptions().reprompt_after)
+    spoke(subject, 11.5, 0.3)
+    assert subject.deadline == pytest.approx(9.0 + TurnOptions().reprompt_after)
+
+
+def test_nobody_is_asked_whether_they_are_there_while_the_words_of_a_sound_may_still_come() -> None:
     subject = Turns(TurnOptions(), 0.0)
-    quiet = spoke(subject, 10.0, 0.4)
-    assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
-    quiet = spoke(subject, 11.5, 0.3)
-    assert subject.deadline == pytest.approx(quiet + TurnOptions().reprompt_after)
+    subject.handle(Event.ONSET, 7.5)
+    assert subject.deadline == TurnOptions().max_duration, "the sound is on"
+    subject.handle(Event.QUIET, 8.2)
+    assert subject.deadline == 8.2 + TurnOptions().final_limit
+    assert subject.hear("Yes", final=True, stable=False, now=9.2)[1] == (Decision.ANSWER,)
+
+
+def test_somebody_who_speaks_on_and_whom_the_ears_follow_is_not_asked_anything() -> None:
+    subject = Turns(TurnOptions(), 0.0)
+    for at in range(1, 40):
+        subject.handle(Event.ONSET, at)
+        subject.handle(Event.NOTICED, at + 0.1)
+        subject.handle(Event.QUIET, at + 0.9)
+        assert subject.handle_timer(at + 0.95) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("every", "noticed"), [(1.0, False), (1.5, False), (3.0, False), (5.0, False), (5.0, True), (7.5, True)]
+)
+@pytest.mark.parametrize("patient", [False, True])
+def test_sounds_without_words_do_not_keep_the_agent_from_asking_and_hanging_up(
+    every: float, noticed: bool, patient: bool
+) -> None:
+    """A clock, a bird, a dog far away."""
+    subject = Turns(OPTIONS if patient else TurnOptions(), 0.0)
+    asked: list[Decision] = []
+
+    def wait(until: float) -> None:
+        while subject.deadline is not None and subject.deadline <= until:
+            now = max(subject.deadline, at)
+            decisions = subject.handle_timer(now)[1]
+            asked.extend(decisions)
+            if decisions in ((Decision.REPROMPT,), (Decision.ASK_AGAIN,)):
+                subject.handle(Event.STARTED, now)
+                subject.done(now)
+
+    for at in (number * every for number in range(int(300 / every))):
+        for event, after in ((Event.ONSET, 0.1), (Event.NOTICED, 0.2), (Event.QUIET, 0.6)):
+            if noticed or event is not Event.NOTICED:
+                wait(at + after)
+                subject.handle(event, at + after)
+        if subject.state is State.CLOSING or Decision.GIVE_UP in asked:
+            break
+    last = asked.index(Decision.GOODBYE_SILENCE if subject.state is State.CLOSING else Decision.GIVE_UP)
+    assert set(asked[:last]) <= {Decision.REPROMPT, Decision.ASK_AGAIN, Decision.RESUME}
+    assert last >= 2
 
 
 @pytest.mark.parametrize(
@@ -82,7 +132,7 @@ def test_a_cough_or_two_are_no_words() -> None:
 )
 def test_one_word_after_a_question_is_an_answer_and_a_cough_is_none(said: str, end: Event, asked: bool) -> None:
     subject = Turns(TurnOptions(), 0.0)
-    subject.said = said
+    subject.says(said)
     quiet = spoke(subject, 10.0, 0.3, end)
     assert (subject.deadline == pytest.approx(quiet + UNHEARD_AFTER)) is asked
     assert (subject.handle_timer(quiet + UNHEARD_AFTER + 0.001)[1] == (Decision.ASK_AGAIN,)) is asked
