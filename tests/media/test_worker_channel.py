@@ -1,8 +1,15 @@
-"""How much sound is handed up at a time."""
+"""How much sound is handed up at a time, and what orders do to a channel."""
+
+import socket
+from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 
-from media.wire import Kind
+from media.g711 import SILENCE
+from media.recording import Recording
+from media.wire import Kind, Message, pack_json
+from media.worker import Worker
 from media.worker_channel import Channel
 
 FRAME = bytes(range(160))
@@ -36,3 +43,49 @@ def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None
     assert max(map(len, ready)) <= 800
     assert sound.startswith(b"".join(ready))
     assert len(sound) - len(b"".join(ready)) < 160 * min(max(frames, 1), 5)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """One with channel 1, and nobody at the pipe."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        one = Worker(theirs)
+        one._recorder = Mock()
+        one._channels[1] = Channel(1)
+        yield one
+
+
+def order(worker: Worker, kind: Kind, body: bytes | dict[str, str]) -> None:
+    worker._obey(Message(kind, 1, body if isinstance(body, bytes) else pack_json(body)))
+
+
+def heard(recording: Recording | None) -> bytes:
+    """What comes of a second in which both sides speak."""
+    assert recording is not None
+    for _ in range(50):
+        recording.caller(FRAME)
+        recording.agent(FRAME)
+    return recording.finish()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_begins_to_listen_while_nothing_may_be_kept_hears_nothing_until_it_may(worker: Worker, times: int) -> None:
+    """A number of a card is keyed in: neither the first listener nor one who comes back hears it."""
+    session = worker._channels[1].session
+    order(worker, Kind.RECORD, {"do": "pause"})
+    for _ in range(times):
+        order(worker, Kind.LISTEN, b"\0")
+        order(worker, Kind.LISTEN, b"\1")
+    assert set(heard(session.live)) == set(SILENCE)
+    order(worker, Kind.RECORD, {"do": "resume"})
+    assert FRAME[1] in heard(session.live)
+    order(worker, Kind.LISTEN, b"\0")
+    order(worker, Kind.LISTEN, b"\1")
+    assert FRAME[1] in heard(session.live)
+
+
+def test_a_recording_that_begins_while_nothing_may_be_kept_keeps_nothing(worker: Worker) -> None:
+    order(worker, Kind.RECORD, {"do": "pause"})
+    order(worker, Kind.RECORD, {"do": "begin", "path": "call.wav"})
+    assert set(heard(worker._channels[1].session.recording)) == set(SILENCE)
