@@ -1,14 +1,19 @@
 """How much sound is handed up at a time, and what orders do to a channel."""
 
+import gc
 import socket
 from collections.abc import Iterator
+from dataclasses import asdict
 from unittest.mock import Mock
 
 import pytest
 
 from media.g711 import SILENCE
 from media.recording import Recording
-from media.wire import Kind, Message, pack_json
+from media.session import Format
+from media.srtp import Keys
+from media.tap import TapOptions
+from media.wire import BRIDGE, Kind, Message, pack_json
 from media.worker import Worker
 from media.worker_channel import Channel
 
@@ -89,3 +94,26 @@ def test_a_recording_that_begins_while_nothing_may_be_kept_keeps_nothing(worker:
     order(worker, Kind.RECORD, {"do": "pause"})
     order(worker, Kind.RECORD, {"do": "begin", "path": "call.wav"})
     assert set(heard(worker._channels[1].session.recording)) == set(SILENCE)
+
+
+def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
+    """The media process looks for no cycles: what is part of one stays."""
+    del worker._channels[1]  # it has no ports
+    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "tap": asdict(TapOptions(keep="headers"))}
+    form = asdict(Format("PCMU", 0, 101))
+    keys = Keys("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(30), b"\1").encode()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in (1, 2):
+            worker._obey(Message(Kind.OPEN, number, pack_json(wanted)))
+            there = {"format": form, "host": "127.0.0.1", "port": 9, "send": True, "receive": True}
+            worker._obey(Message(Kind.CONNECT, number, pack_json(there | {"control": None, "keys": keys})))
+            worker._obey(Message(Kind.LISTEN, number, b"\1"))
+        worker._obey(Message(Kind.BRIDGE, 1, BRIDGE.pack(2, 1)))
+        worker._transmit(0, 0)
+        for number in (1, 2):
+            worker._obey(Message(Kind.CLOSE, number))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
