@@ -51,6 +51,8 @@ class JitterStats:
     lost: int = 0
     late: int = 0
     duplicate: int = 0
+    wild: int = 0
+    """Dropped for a sequence number far from all others."""
     reordered: int = 0
     filled: int = 0
     lent: int = 0
@@ -96,9 +98,6 @@ class JitterBuffer:
     def restart(self) -> None:
         """Expect a stream with a new SSRC; the time until its first packet is filled by the wall clock."""
         self._started = False
-        self._waiting.clear()
-        self.losses.restart()
-        self._stall.restart()
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
@@ -124,18 +123,20 @@ class JitterBuffer:
         stats.received += 1
         stats.longest_stall = max(stats.longest_stall, now - (self._heard_at or now))
         self._heard_at = now
+        ready: list[bytes] = []
         if not self._started:
-            self._begin(sequence, timestamp, now)
+            self._begin(sequence, timestamp, now, ready)
         ahead = signed(sequence - self._sequence, 16)
         if not -MAX_MISORDER < ahead <= MAX_DROPOUT:
             if sequence != self._bad_sequence:
                 self._bad_sequence = (sequence + 1) & 0xFFFF
+                stats.wild += 1
                 return b""
-            self._reset(sequence, timestamp, now)  # RFC 3550 A.1: two in a row, so the other side restarted
+            stats.resets += 1
+            self._begin(sequence, timestamp, now, ready)  # RFC 3550 A.1: two in a row, so the other side restarted
             ahead = 0
         if ahead == 0 and not self._waiting:  # nearly always
             self._sequence += 1
-            ready: list[bytes] = []
             self._emit(timestamp, payload, now, ready)
             return b"".join(ready)
         at = self._sequence + ahead
@@ -169,17 +170,17 @@ class JitterBuffer:
         """Samples lent and not yet paid back."""
         return self._stall.debt
 
-    def _begin(self, sequence: int, timestamp: int, now: float) -> None:
+    def _begin(self, sequence: int, timestamp: int, now: float, ready: list[bytes]) -> None:
+        """A stream begins; what waits of the one before goes first."""
+        while self._waiting:
+            self._release_next(min(arrived for _, _, arrived in self._waiting.values()), ready)
+        self.losses.restart()
+        self._stall.restart()
         hole = self._stall.wall_clock_hole(now)
         self._started = True
         self._sequence = sequence
         self._timestamp = timestamp - hole
         self._sound_at = self._sound_at or now
-
-    def _reset(self, sequence: int, timestamp: int, now: float) -> None:
-        self.stats.resets += 1
-        self.restart()
-        self._begin(sequence, timestamp, now)
 
     def _count_old(self, at: int, now: float) -> None:
         waited_from = self.losses.came_late(at)
@@ -194,17 +195,21 @@ class JitterBuffer:
     def _release(self, now: float) -> bytes:
         ready: list[bytes] = []
         while self._waiting:
-            entry = self._waiting.pop(self._sequence, None)
-            if entry is None:
+            oldest = 0.0
+            if self._sequence not in self._waiting:
                 oldest = min(arrived for _, _, arrived in self._waiting.values())
                 if now - oldest < self._hole_wait and len(self._waiting) < DEPTH:
                     break
-                self._give_up(min(self._waiting), oldest)
-                continue
-            self._sequence += 1
-            timestamp, payload, arrived = entry
-            self._emit(timestamp, payload, arrived, ready)
+            self._release_next(oldest, ready)
         return b"".join(ready)
+
+    def _release_next(self, waited_from: float, ready: list[bytes]) -> None:
+        """Put out the first packet that waits; the hole before it, if there is one, is given up."""
+        if self._sequence not in self._waiting:
+            self._give_up(min(self._waiting), waited_from)
+        timestamp, payload, arrived = self._waiting.pop(self._sequence)
+        self._sequence += 1
+        self._emit(timestamp, payload, arrived, ready)
 
     def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
