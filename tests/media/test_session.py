@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from media import rtp
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
-from media.schedule import PHASES, SHARE, TICK, Schedule, phase_of
 from media.session import Format, Report, Session
 from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 
@@ -108,54 +107,7 @@ def test_nothing_is_sent_before_the_address_is_known():
     assert Session(random.Random(1).getrandbits).transmit(0) == ([], ())
 
 
-# The schedule
-
-
-def test_every_call_has_its_slot_each_twenty_milliseconds():
-    schedule, seen = Schedule(100.0), []
-    for step in range(1000):
-        while tick := schedule.due(100.0 + step * TICK + 1e-9):
-            seen.append((tick.phase, tick.slot))
-    assert seen == [(at % PHASES, at // PHASES) for at in range(1000)]
-
-
-def test_being_late_moves_no_deadline():
-    schedule = Schedule(0.0)
-    while schedule.due(0.0305):
-        pass
-    assert schedule.deadline == pytest.approx(0.035)
-
-
-def test_after_a_long_stall_ticks_are_left_out_and_the_slots_tell():
-    schedule = Schedule(0.0)
-    schedule.due(0.0)
-    ticks = []
-    while tick := schedule.due(5.0):
-        ticks.append(tick)
-    assert len(ticks) <= PHASES + 1
-    assert ticks[-1].slot == 250
-    assert ticks[0].slot >= 248
-
-
 # Whose packets
-
-
-def test_a_phase_without_calls_is_passed_over_but_never_two_in_a_row():
-    schedule, seen = Schedule(0.0), []
-    for step in range(3 * PHASES):
-        while tick := schedule.due(step * TICK + 1e-9):
-            seen.append((tick.slot, tick.phase))
-            schedule.pass_over([["a call"], [], [], []])
-    assert seen == [(slot, phase) for slot in range(3) for phase in (0, 2)]
-
-
-def test_few_calls_share_two_phases_and_many_are_spread_evenly():
-    phases: list[list[int]] = [[] for _ in range(PHASES)]
-    for number in range(500):
-        phases[phase_of(phases)].append(number)
-        if number + 1 == 2 * SHARE:
-            assert [len(calls) for calls in phases] == [SHARE, 0, SHARE, 0]
-    assert {len(calls) for calls in phases} == {125}
 
 
 def test_the_announced_source_is_heard_from_its_first_packet():
