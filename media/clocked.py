@@ -12,9 +12,10 @@ Positions are samples of the sender's RTP clock from an origin of our own; times
 from dataclasses import dataclass
 
 from media.g711 import FRAME, RATE, SILENCE, level
-from media.jitter import HOLD, JUMP, QUIET_LEVEL, frames_within
+from media.jitter import JUMP
 from media.plc import Concealment
 from media.rtp import signed
+from media.stall import HOLD, QUIET_LEVEL, frames_within
 
 BLOCK = 80
 """Samples that packets are cut into (10 ms): the greatest common divisor of all usual packets."""
