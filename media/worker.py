@@ -137,9 +137,9 @@ class Worker:
                 channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
     def _watch(self, channel: Channel, now: float) -> None:
-        """Tell when nothing has been received for a while, and when the call's quality is known better."""
+        """Tell when no sound has been received for a while, and when the call's quality is known better."""
         if silent := channel.silent_for(now):
-            self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
+            self._tell(Kind.NO_RTP, channel.number, wire.SILENT.pack(*silent))
         if rated := channel.rate(self._process.late_max):
             self._tell(Kind.QUALITY, channel.number, rated)
 

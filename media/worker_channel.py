@@ -18,7 +18,7 @@ from media.wire import Kind
 CHUNK = 800
 """Bytes of sound handed up at a time (100 ms) unless the gateway attends more closely; each time costs it as much."""
 NO_RTP = (2.0, 10.0, 30.0)
-"""Seconds without a packet at which the gateway is told."""
+"""Seconds without sound at which the gateway is told; the last, without any sign of life."""
 
 
 class Watch:
@@ -34,15 +34,18 @@ class Watch:
         """Nothing is expected before `now`."""
         self.since, self._told = now, 0
 
-    def silent_for(self, now: float, heard_at: float) -> float:
-        """Seconds of silence when they are to be told, else 0; the last packet came at `heard_at`."""
-        silent = now - max(heard_at, self.since)
+    def silent_for(self, now: float, heard_at: float, told_at: float) -> tuple[float, float] | None:
+        """Seconds without sound, and without a sign of life, when they are to be told.
+
+        The last sound came at `heard_at`, the last report at `told_at`.
+        """
+        silent, lost = now - max(heard_at, self.since), now - max(heard_at, told_at, self.since)
         if self._told and silent < NO_RTP[self._told - 1]:
             self._told = 0
-        elif self._told < len(NO_RTP) and silent >= NO_RTP[self._told]:
+        elif self._told < len(NO_RTP) and (silent, lost)[self._told == len(NO_RTP) - 1] >= NO_RTP[self._told]:
             self._told += 1
-            return silent
-        return 0.0
+            return silent, lost
+        return None
 
 
 class Channel:
@@ -151,12 +154,13 @@ class Channel:
         tones = self.session.inbound.tones
         return list(tones.receive(chunk)) if tones else []
 
-    def silent_for(self, now: float) -> float:
-        """Seconds without a packet when the gateway is to be told, else 0: it names a dead direction."""
-        if not self.session.receiving:
+    def silent_for(self, now: float) -> tuple[float, float] | None:
+        """Seconds without sound, and without any sign of life, when the gateway is to be told."""
+        session = self.session
+        if not session.receiving:
             self.watch.begin(now)
-            return 0.0
-        return self.watch.silent_for(now, self.session.inbound.heard_at or 0.0)
+            return None
+        return self.watch.silent_for(now, session.inbound.heard_at or 0.0, session.control.far.told_at)
 
     def rate(self, late_max: float) -> bytes:
         """The body of the message that tells the quality, if it is known better than before."""

@@ -10,6 +10,7 @@ import pytest
 
 from media.g711 import SILENCE
 from media.recording import Recording
+from media.rtcp import ReceiverReport
 from media.session import Format
 from media.srtp import Keys
 from media.tap import TapOptions
@@ -117,3 +118,26 @@ def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def told(channel: Channel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
+    """What is told while no sound comes; a report each 5 s until then."""
+    found = []
+    for at in range(2 * seconds):
+        if at % 10 == 0 and at / 2 <= reports_until:
+            channel.session.control.far.receive([ReceiverReport(7)], 1, at / 2, 0)
+        if silent := channel.silent_for(at / 2):
+            found.append((int(silent[0]), int(silent[1])))
+    return found
+
+
+def test_silence_is_told_and_a_call_is_lost_only_when_no_report_comes_either() -> None:
+    assert told(receiving(), 100) == [(2, 2), (10, 10), (30, 30)]
+    assert told(receiving(), 100, reports_until=1000) == [(2, 2), (10, 0)]
+    assert told(receiving(), 100, reports_until=50) == [(2, 2), (10, 0), (80, 30)]
+
+
+def receiving() -> Channel:
+    channel = Channel(1)
+    channel.session.connect(Format("PCMU", 0, 101), ("192.0.2.1", 4000), 0.0)
+    return channel
