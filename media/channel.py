@@ -48,9 +48,11 @@ class Finished(NamedTuple):
 
 
 class NoRtp(NamedTuple):
-    """Nothing was received for `seconds` although the other side agreed to send."""
+    """No sound was received for `seconds` although the other side agreed to send: that direction is dead, or silent."""
 
     seconds: float
+    lost: float
+    """Seconds without any sign of life; less where RTCP comes on, as of a phone that sends nothing in silence."""
 
 
 class Quality(NamedTuple):
@@ -260,7 +262,7 @@ class Channel:
                 at, key = wire.DIGIT.unpack(body)
                 self._sink(Digit(key.decode(), at))
             case Kind.NO_RTP:
-                self._sink(NoRtp(*wire.SECONDS.unpack(body)))
+                self._sink(NoRtp(*wire.SILENT.unpack(body)))
             case Kind.RECORDED:
                 self._sink(Recorded(**json.loads(body)))
             case Kind.LISTENED:

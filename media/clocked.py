@@ -12,9 +12,10 @@ Positions are samples of the sender's RTP clock from an origin of our own; times
 from dataclasses import dataclass
 
 from media.g711 import FRAME, RATE, SILENCE, level
-from media.jitter import HOLD, JUMP, QUIET_LEVEL, frames_within
+from media.jitter import JUMP
 from media.plc import Concealment
 from media.rtp import signed
+from media.stall import HOLD, QUIET_LEVEL, frames_within
 
 BLOCK = 80
 """Samples that packets are cut into (10 ms): the greatest common divisor of all usual packets."""
@@ -109,7 +110,7 @@ class ClockedBuffer:
             self._shortened = False
         if not self._blocks:
             return self._bridge()
-        return self._play()
+        return self._play(spare)
 
     def _skip_what_was_bridged(self) -> None:
         """Set the wait for packets that never came against the hole they left."""
@@ -137,16 +138,20 @@ class ClockedBuffer:
         self.stats.concealed += 1
         return self._concealment.lost()
 
-    def _play(self) -> bytes:
+    def _play(self, spare: float) -> bytes:
+        if spare > JUMP and self._at not in self._blocks:  # the sender ran ahead of time over holes that nobody awaits
+            self._at = min(self._blocks)
         first, second = self._blocks.pop(self._at, None), self._blocks.pop(self._at + BLOCK, None)
         self._at += FRAME
         self._owed = 0
         if first and second:
             sound = self._concealment.good(first + second)
             self.stats.played += 1
-        elif first or second:
-            lost = self._concealment.lost(second or b"", BLOCK)
-            sound = lost + self._concealment.good(second) if second else self._concealment.good(first or b"") + lost
+        elif first:
+            sound = self._concealment.good(first) + self._concealment.lost(self._blocks.get(self._at, b""), BLOCK)
+            self.stats.concealed += 1
+        elif second:
+            sound = self._concealment.lost(second, BLOCK) + self._concealment.good(second)
             self.stats.concealed += 1
         else:
             sound = self._concealment.lost(self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b""))
@@ -156,7 +161,10 @@ class ClockedBuffer:
 
 
 class Stream:
-    """Turns timestamps into positions that go on over new streams and jumps of the sender's clock."""
+    """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
+
+    All positions are multiples of a block: by how much less the sender's clock has shifted is left out for good.
+    """
 
     def __init__(self, sequence: int, timestamp: int, now: float) -> None:
         self.jumps = 0
@@ -177,10 +185,14 @@ class Stream:
             self.broken = False
             passed = self._length + frames_within(now - self._arrived)
         elif steps <= 0:
-            return self._position + passed
+            return self._position + _in_blocks(passed)
         self._sequence, self._timestamp, self._length, self._arrived = sequence, timestamp, length, now
-        self._position += passed
+        self._position += _in_blocks(passed)
         return self._position
+
+
+def _in_blocks(samples: int) -> int:
+    return (samples + BLOCK // 2) // BLOCK * BLOCK
 
 
 class Delays:

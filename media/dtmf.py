@@ -5,6 +5,8 @@ from media.rtp import Packet, signed
 KEYS = "0123456789*#ABCD"
 LONGEST = 0xFFFF
 """Timestamp units after which a long event goes on under a new timestamp (RFC 4733 §2.5.1.3)."""
+OLD = 16_000
+"""Timestamp units (2 s) by which a packet may be older than the last key; beyond that the sender's clock has jumped."""
 
 
 class DigitReceiver:
@@ -25,10 +27,11 @@ class DigitReceiver:
         event = packet.payload[0]
         if self._timestamp is not None:
             age = signed(packet.timestamp - self._timestamp, 32)
-            if age <= 0:
+            if -OLD < age <= 0:
                 return None
-            if event == self._event and not packet.marker and age == LONGEST:
-                self._timestamp = packet.timestamp
+            if event == self._event and not packet.marker and abs(age) == LONGEST:
+                if age > 0:  # else it is a late packet of the segment before
+                    self._timestamp = packet.timestamp
                 return None
         self._timestamp, self._event = packet.timestamp, event
         return KEYS[event]

@@ -28,16 +28,22 @@ class Far:
         self.block: ReportBlock | None = None
         """How it receives us."""
         self.metrics: VoipMetrics | None = None
+        self.told_at = 0.0
+        """When it told anything at all."""
+        self._arrived_at = 0.0
         self._report: tuple[int, int, float] | None = None
 
     def receive(self, packets: Iterable[Rtcp], ssrc: int, now: float, middle: int) -> None:
         """Take a compound; `ssrc` is ours, `middle` the middle 32 bits of the NTP time of `now`."""
+        self.told_at = now
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._report = packet.ssrc, packet.ntp >> 16 & 0xFFFF_FFFF, now
             if isinstance(packet, SenderReport | ReceiverReport):
                 for block in packet.blocks:
                     if block.ssrc == ssrc:
+                        if self.block is None or block.highest_sequence != self.block.highest_sequence:
+                            self._arrived_at = now
                         self.block = block
                         self._measure(block, middle)
             elif isinstance(packet, ExtendedReport):
@@ -75,6 +81,11 @@ class Far:
         told = self.metrics.end_system_delay / 1000 if self.metrics else 0.0
         return min(told, 2 * BUFFER_MAX) or self.buffer + FRAME_DELAY
 
+    @property
+    def deaf(self) -> float:
+        """Seconds for which it has told, time and again, that nothing of ours arrives any more."""
+        return self.told_at - self._arrived_at if self.block else 0.0
+
     def stats(self) -> dict[str, float]:
         """What it told about how it hears us; times in seconds."""
         found: dict[str, float] = {}
@@ -82,6 +93,7 @@ class Far:
             found["round_trip"] = round(self.round_trip, 4)
         if self.block:
             found["far_lost"] = max(0, self.block.lost)
+            found["far_deaf"] = round(self.deaf, 1)
             found["far_jitter"] = round(self.block.jitter / RATE, 6)
         if self.metrics and self.metrics.mos_cq != UNAVAILABLE:
             found["far_mos"] = self.metrics.mos_cq / 10

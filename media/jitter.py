@@ -3,32 +3,23 @@
 An STT socket is not a loudspeaker: it takes sound whenever it comes, and needs only order, completeness and an honest
 time line. So nothing is delayed that is in order; a hole is waited for, then filled with exactly the time it lasted:
 what was lost is concealed from both sides, what was not sent is silence.
-When packets stop coming, a watchdog lends silence to keep the recogniser's clock running; the loan is paid back from
-later holes, then by dropping quiet frames, never speech.
+When packets stop coming, a watchdog (`media.stall`) lends silence to keep the recogniser's clock running; the loan is
+paid back from later holes, then by dropping quiet frames, never speech.
 
 Positions are samples of the sender's RTP clock, extended past their 32 bits; times are seconds.
 """
 
 from dataclasses import dataclass
 
-from media.g711 import FRAME, RATE, ULAW_SILENCE, level
+from media.g711 import RATE, ULAW_SILENCE
 from media.losses import Losses
 from media.plc import bridge
 from media.rtp import signed
+from media.stall import QUIET_WAIT, Stall, frames_within
 
 HOLE_WAIT = 0.040
 """Seconds that the packets behind a hole wait for it, at first."""
 HOLE_WAIT_MAX = 0.080
-SPEECH_WAIT = 0.240
-"""Seconds without packets in mid-speech until silence is lent: silence inside a word ends the turn."""
-SPEECH_LOAN = 0.200
-"""Seconds owed at most in mid-speech until the stall counts as a hold: recognisers close on sound faster than time."""
-HOLD = 1.0
-"""Seconds without packets after which silence is lent in real time."""
-QUIET_WAIT = (0.060, 0.200)
-"""Bounds of the wait after a quiet frame."""
-QUIET_LEVEL = 300
-"""Root mean square below which a frame is quiet (about -40 dBm0)."""
 DEPTH = 100
 """Packets held behind a hole (2 s); beyond that the hole is given up."""
 MAX_DROPOUT = 3000
@@ -39,8 +30,6 @@ MAX_FILL = 2.0
 """Seconds of silence put into one hole at once, beyond what was lent already."""
 SKEW = 0.001
 """How fast the sender's clock may drift against ours (per second) without being taken for a jump."""
-SETTLE = 0.5
-"""Seconds after a stall in which it shows whether the sender's clock had stopped or the network had."""
 
 
 @dataclass(slots=True)
@@ -51,6 +40,8 @@ class JitterStats:
     lost: int = 0
     late: int = 0
     duplicate: int = 0
+    wild: int = 0
+    """Dropped for a sequence number far from all others."""
     reordered: int = 0
     filled: int = 0
     lent: int = 0
@@ -96,9 +87,6 @@ class JitterBuffer:
     def restart(self) -> None:
         """Expect a stream with a new SSRC; the time until its first packet is filled by the wall clock."""
         self._started = False
-        self._waiting.clear()
-        self.losses.restart()
-        self._stall.restart()
 
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
@@ -108,7 +96,8 @@ class JitterBuffer:
             and sequence == self._sequence & 0xFFFF
             and payload
             and self._started
-            and not (stall.debt or stall.uncertain_until or self._waiting)
+            and stall.settled
+            and not self._waiting
         ):  # nearly always: it follows the last without a gap and nothing is owed, so it has the shortest way
             stats.received += 1
             since = now - self._sound_at
@@ -124,20 +113,22 @@ class JitterBuffer:
         stats.received += 1
         stats.longest_stall = max(stats.longest_stall, now - (self._heard_at or now))
         self._heard_at = now
+        ready: list[bytes] = []
         if not self._started:
-            self._begin(sequence, timestamp, now)
+            self._begin(sequence, timestamp, now, ready)
         ahead = signed(sequence - self._sequence, 16)
         if not -MAX_MISORDER < ahead <= MAX_DROPOUT:
             if sequence != self._bad_sequence:
                 self._bad_sequence = (sequence + 1) & 0xFFFF
+                stats.wild += 1
                 return b""
-            self._reset(sequence, timestamp, now)  # RFC 3550 A.1: two in a row, so the other side restarted
+            stats.resets += 1
+            self._begin(sequence, timestamp, now, ready)  # RFC 3550 A.1: two in a row, so the other side restarted
             ahead = 0
         if ahead == 0 and not self._waiting:  # nearly always
             self._sequence += 1
-            ready: list[bytes] = []
             self._emit(timestamp, payload, now, ready)
-            return b"".join(ready)
+            return self._out(ready, now)
         at = self._sequence + ahead
         if ahead < 0 or at in self._waiting:
             self._count_old(at, now)
@@ -149,13 +140,17 @@ class JitterBuffer:
 
     def poll(self, now: float) -> bytes:
         """Give up holes that were waited for long enough; lend silence when nothing comes."""
+        stall = self._stall
         ready = self._release(now) if self._waiting else b""
-        if not self._stall.sound_at or now - self._stall.sound_at < QUIET_WAIT[0]:
+        if not stall.settled and stall.backlog:
+            stall.cover(now)
+            return ready + self._out([], now)
+        if not stall.sound_at or now - stall.sound_at < QUIET_WAIT[0]:
             return ready
-        lent = self._stall.lend(now, self._hole_wait)
+        lent = stall.lend(now, self._hole_wait)
         if lent:
             self.stats.lent += lent
-            self.stats.debt_max = max(self.stats.debt_max, self._stall.debt)
+            self.stats.debt_max = max(self.stats.debt_max, stall.debt)
             ready += bytes([ULAW_SILENCE]) * lent
         return ready
 
@@ -169,17 +164,17 @@ class JitterBuffer:
         """Samples lent and not yet paid back."""
         return self._stall.debt
 
-    def _begin(self, sequence: int, timestamp: int, now: float) -> None:
+    def _begin(self, sequence: int, timestamp: int, now: float, ready: list[bytes]) -> None:
+        """A stream begins; what waits of the one before goes first."""
+        while self._waiting:
+            self._release_next(min(arrived for _, _, arrived in self._waiting.values()), ready)
+        self.losses.restart()
+        self._stall.restart()
         hole = self._stall.wall_clock_hole(now)
         self._started = True
         self._sequence = sequence
         self._timestamp = timestamp - hole
         self._sound_at = self._sound_at or now
-
-    def _reset(self, sequence: int, timestamp: int, now: float) -> None:
-        self.stats.resets += 1
-        self.restart()
-        self._begin(sequence, timestamp, now)
 
     def _count_old(self, at: int, now: float) -> None:
         waited_from = self.losses.came_late(at)
@@ -194,17 +189,21 @@ class JitterBuffer:
     def _release(self, now: float) -> bytes:
         ready: list[bytes] = []
         while self._waiting:
-            entry = self._waiting.pop(self._sequence, None)
-            if entry is None:
+            oldest = 0.0
+            if self._sequence not in self._waiting:
                 oldest = min(arrived for _, _, arrived in self._waiting.values())
                 if now - oldest < self._hole_wait and len(self._waiting) < DEPTH:
                     break
-                self._give_up(min(self._waiting), oldest)
-                continue
-            self._sequence += 1
-            timestamp, payload, arrived = entry
-            self._emit(timestamp, payload, arrived, ready)
-        return b"".join(ready)
+            self._release_next(oldest, ready)
+        return self._out(ready, now)
+
+    def _release_next(self, waited_from: float, ready: list[bytes]) -> None:
+        """Put out the first packet that waits; the hole before it, if there is one, is given up."""
+        if self._sequence not in self._waiting:
+            self._give_up(min(self._waiting), waited_from)
+        timestamp, payload, arrived = self._waiting.pop(self._sequence)
+        self._sequence += 1
+        self._emit(timestamp, payload, arrived, ready)
 
     def _give_up(self, until: int, waited_from: float) -> None:
         self.stats.lost += until - self._sequence
@@ -232,11 +231,29 @@ class JitterBuffer:
             self._ahead = 0.0
         self._timestamp = timestamp + len(payload)
         stall.last = payload
-        if stall.debt >= len(payload) and not stall.uncertain and stall.quiet:
-            stall.debt -= len(payload)
+        if not stall.backlog.active and stall.trims(payload):
             self.stats.trimmed += len(payload)
-            return
-        ready.append(payload)
+        else:
+            ready.append(payload)
+        stall.settle()
+
+    def _out(self, ready: list[bytes], now: float) -> bytes:
+        """What may be handed on of it now: all, but for the time behind a long stall."""
+        stall = self._stall
+        backlog = stall.backlog
+        if not backlog.active:
+            return b"".join(ready)
+        backlog.add(ready)
+        paced = []
+        while piece := backlog.take(now):
+            if stall.trims(piece):
+                self.stats.trimmed += len(piece)
+            else:
+                paced.append(piece)
+                backlog.passed(len(piece), now)
+        backlog.active = bool(backlog) or stall.doubt.until > 0
+        stall.settle()
+        return b"".join(paced)
 
     def _gap(self, gap: int, since: float) -> int:
         """Samples between the last sound and this, by the timestamps, unless they contradict the wall clock."""
@@ -245,99 +262,3 @@ class JitterBuffer:
             self.stats.clock_jumps += 1
             return frames_within(since)
         return gap
-
-
-class Stall:
-    """The watchdog's memory: since when no sound has come, how much silence was lent for it, what is still owed."""
-
-    __slots__ = ("_ahead", "_lent_now", "_shifted", "_spread", "debt", "last", "lost", "sound_at", "uncertain_until")
-
-    def __init__(self) -> None:
-        self.sound_at = 0.0
-        """Arrival of the last sound; 0 before the first. Packets without sound do not stop the watchdog."""
-        self.last = b""
-        """The last sound; empty for an event or comfort noise."""
-        self.lost = 0
-        """Packets given up since the last sound."""
-        self.debt = 0
-        self._lent_now = 0
-        self._spread = FRAME / RATE
-        self._ahead = 0.0
-        self._shifted = 0.0
-        self.uncertain_until = 0.0
-        """Until when it is not known if the last stall was the network's or the sender's; 0 if it is."""
-
-    @property
-    def quiet(self) -> bool:
-        """Whether the last sound was a pause of the speaker."""
-        return level(self.last) < QUIET_LEVEL
-
-    def follow(self, payload: bytes, now: float, since: float, ahead: float) -> None:
-        """Note sound that follows the last without a gap while nothing is owed or in doubt: the short of `sound`."""
-        spread = self._spread * 0.995
-        self._spread = spread if since < spread else min(since, QUIET_WAIT[1])
-        self.sound_at, self.last, self._lent_now, self._ahead = now, payload, 0, ahead
-
-    @property
-    def uncertain(self) -> bool:
-        """Whether it is not known yet if the last stall was the network's or the sender's."""
-        return self.uncertain_until > 0.0
-
-    def lend(self, now: float, hole_wait: float) -> int:
-        """Samples of silence to put out now because nothing comes."""
-        silent = now - self.sound_at
-        low, high = QUIET_WAIT
-        if silent >= HOLD:
-            owed = int(silent * RATE) - self._lent_now  # real time, and what the waiting held back
-            lent = min(owed - owed % FRAME, 2 * FRAME)
-        elif self.quiet:
-            wait = min(max(self._spread + 0.025, low, hole_wait), high)
-            lent = FRAME if silent >= wait and self._lent_now < (silent - wait) * RATE + FRAME else 0
-        else:
-            due = silent >= SPEECH_WAIT and self._lent_now < (silent - SPEECH_WAIT + 0.02) * RATE
-            lent = FRAME if due and self.debt < SPEECH_LOAN * RATE else 0
-        self._lent_now += lent
-        self.debt += lent
-        return lent
-
-    def repay(self, gap: int) -> int:
-        """The part of a hole that still has to be filled after the loan is set against it."""
-        paid = min(gap, self.debt)
-        self.debt -= paid
-        return gap - paid
-
-    def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
-        """Note sound, `since` seconds after the last, `gap` of which the sender meant; True if the loan is forgiven.
-
-        A sender whose clock stood still (hold behind some SBCs) is told from a network that stood still: after a
-        network stall the late packets come in a burst, so the sender's clock is soon as far `ahead` of ours as before.
-        If it stays behind, the silence lent was real time, and the loan is forgiven.
-        """
-        # The longest recent delay between packets, forgotten with a half-life of about 3 s of sound.
-        self._spread = max(min(since - gap, QUIET_WAIT[1]), self._spread * 0.995)
-        self.sound_at = now
-        self._lent_now = 0
-        forgiven = False
-        if since >= HOLD and self.debt:
-            self._shifted, self.uncertain_until = self._ahead, now + SETTLE
-        elif self.uncertain and ahead >= self._shifted - HOLD / 2:
-            self.uncertain_until = 0.0
-        elif self.uncertain and now >= self.uncertain_until:
-            self.debt, self.uncertain_until, forgiven = 0, 0.0, True
-        if not self.uncertain:
-            self._ahead = 0.0 if forgiven else ahead
-        return forgiven
-
-    def restart(self) -> None:
-        """The next sound is of another stream, whose hole the wall clock tells."""
-        self.uncertain_until = 0.0
-        self.lost = 0
-
-    def wall_clock_hole(self, now: float) -> int:
-        """Samples between the last sound and now, for streams whose timestamps say nothing about it."""
-        return frames_within(now - self.sound_at) if self.sound_at else 0
-
-
-def frames_within(seconds: float) -> int:
-    """Samples that the wall clock leaves between the ends of two frames, in whole frames."""
-    return max(0, round(seconds * RATE / FRAME) - 1) * FRAME

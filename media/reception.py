@@ -28,13 +28,15 @@ class Tally(NamedTuple):
 class Reception:
     """The counters of one SSRC, kept up at every packet; all else is worked out when a report is due."""
 
-    __slots__ = ("_astray", "_first", "_highest", "_transit", "jitter", "packets", "ssrc")
+    __slots__ = ("_astray", "_first", "_highest", "_transit", "earlier", "jitter", "packets", "ssrc")
 
     def __init__(self, ssrc: int) -> None:
         self.ssrc = ssrc
         self.packets = 0
         self.jitter = 0.0
         """Interarrival jitter in units of the RTP clock."""
+        self.earlier = 0
+        """Packets expected before the other side began its numbers anew, which RTCP does not count (RFC 3550 A.1)."""
         self._first = self._highest = self._astray = -1
         self._transit: float | None = None
 
@@ -71,6 +73,7 @@ class Reception:
         begins = self._first < 0 or sequence == self._astray
         self._astray = (sequence + 1) & 0xFFFF
         if begins:
+            self.earlier += self.tally.expected
             self._first = self._highest = sequence
             self.packets = 0
             self._astray = -1
@@ -105,7 +108,7 @@ class Account:
     def follow(self, reception: Reception) -> None:
         """Turn to the stream that is received now; what was expected of the one before stays counted."""
         if reception is not self._reception:
-            self._earlier += self._reception.tally.expected
+            self._earlier = self.expected
             self._reception, self._before = reception, Tally()
 
     @property
@@ -116,7 +119,7 @@ class Account:
     @property
     def expected(self) -> int:
         """Packets expected in the whole call."""
-        return self._earlier + self._reception.tally.expected
+        return self._earlier + self._reception.earlier + self._reception.tally.expected
 
     def block(self, last_report: int, delay: int) -> ReportBlock | None:
         """The block on what was received since the last one; None if that is nothing (RFC 3550 §6.4)."""

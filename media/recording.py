@@ -7,7 +7,7 @@ packets come.
 """
 
 from media.g711 import FRAME, RATE, SILENCE, ULAW_SILENCE, level
-from media.jitter import QUIET_LEVEL
+from media.stall import QUIET_LEVEL
 
 HELD = RATE
 """Samples held back for packets that are late, or that the jitter buffer waits for."""

@@ -11,7 +11,9 @@ SHARE = 50
 ORDER = (0, 2, 1, 3)
 TICK = FRAME_SECONDS / PHASES
 MAX_LATE = 2 * FRAME_SECONDS
-"""When later than this, ticks are left out: each call then sees how many of its slots went by."""
+"""When later than this, all ticks but the last are left out: in its next slot each call sees how many went by.
+
+If it were called in the last frame's ticks as well, it would send twice what was missed, and once more in a moment."""
 
 
 class Tick(NamedTuple):
@@ -40,7 +42,7 @@ class Schedule:
         if behind < 0:
             return None
         if behind > MAX_LATE:
-            self._next += int((behind - FRAME_SECONDS) / TICK)
+            self._next += int(behind / TICK)
         tick = Tick(self._next % PHASES, self._next // PHASES, behind)
         self._next += 1
         return tick

@@ -58,6 +58,8 @@ class Counts:
     skipped: int = 0
     malformed: int = 0
     foreign: int = 0
+    stray: int = 0
+    """From whom we talk to, but of another stream than the one that is heard."""
     wrong_type: int = 0
     unasked: int = 0
     ssrc_changes: int = 0
@@ -107,6 +109,7 @@ class Inbound:
             follows = self._next == (packet.ssrc, packet.sequence)
             self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
             if not (self._ssrc is None or self._fresh or follows):
+                counts.stray += 1
                 return False
             if self._ssrc is not None:
                 counts.ssrc_changes += 1

@@ -73,24 +73,22 @@ class _Receiver:
     """One direction's packets in, under one key."""
 
     def __init__(self, keys: Keys) -> None:
-        self._session = _session(keys.suite, keys.theirs, "SSRC_ANY_INBOUND")
-        self._mki = keys.mki
-        _, self._tag, self._control_tag = PROFILES[keys.suite]
-        self.unprotect = self._session.unprotect
-        if keys.mki:
-            self.unprotect = self._unprotect_identified
+        session, mki = _session(keys.suite, keys.theirs, "SSRC_ANY_INBOUND"), keys.mki
+        _, tag, control_tag = PROFILES[keys.suite]
+        self.unprotect: Callable[[bytes], bytes] = session.unprotect
+        self.unprotect_rtcp: Callable[[bytes], bytes] = session.unprotect_rtcp
+        if (
+            mki
+        ):  # no methods of ours: bound to it, they would keep it for good in a process that does not look for cycles
+            self.unprotect = lambda packet: session.unprotect(_bare(packet, mki, tag))
+            self.unprotect_rtcp = lambda packet: session.unprotect_rtcp(_bare(packet, mki, control_tag))
 
-    def unprotect_rtcp(self, packet: bytes) -> bytes:
-        return self._session.unprotect_rtcp(self._bare(packet, self._control_tag) if self._mki else packet)
 
-    def _unprotect_identified(self, packet: bytes) -> bytes:
-        return self._session.unprotect(self._bare(packet, self._tag))
-
-    def _bare(self, packet: bytes, tag: int) -> bytes:
-        """`packet` without its key identifier, which nothing authenticates (RFC 3711 §3.1)."""
-        end = len(packet) - tag
-        begin = max(0, end - len(self._mki))
-        return packet[:begin] + packet[end:] if packet[begin:end] == self._mki else b""
+def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
+    """`packet` without its key identifier, which nothing authenticates (RFC 3711 §3.1)."""
+    end = len(packet) - tag
+    begin = max(0, end - len(mki))
+    return packet[:begin] + packet[end:] if packet[begin:end] == mki else b""
 
 
 class Srtp:

@@ -69,7 +69,8 @@ MARK = struct.Struct("!dIB")
 """Time, utterance, 1 if it begins and 0 if it has ended."""
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
-SECONDS = struct.Struct("!d")
+SILENT = struct.Struct("!dd")
+"""Seconds without sound, and without any sign of life: reports are one."""
 QUALITY = struct.Struct("!?dddddd")
 """Whether an interval has ended; seconds until our sound is heard; of the latest interval MOS (0 if there was no sound
 in it) and loss from 0 to 1; seconds of jitter, of the wait for a late packet, and of the latest tick of all calls."""

@@ -23,7 +23,6 @@ from media.g711 import RATE
 from media.ports import Ports, PortsExhaustedError, waited
 from media.priority import raise_priority
 from media.recorder import Recorder
-from media.recording import Recording
 from media.rtp import MAX_PACKET
 from media.schedule import PHASES, Schedule, phase_of
 from media.session import Digit
@@ -138,9 +137,9 @@ class Worker:
                 channel.tap.take(time.monotonic(), report, remote, out=True, control=not muxed)
 
     def _watch(self, channel: Channel, now: float) -> None:
-        """Tell when nothing has been received for a while, and when the call's quality is known better."""
+        """Tell when no sound has been received for a while, and when the call's quality is known better."""
         if silent := channel.silent_for(now):
-            self._tell(Kind.NO_RTP, channel.number, wire.SECONDS.pack(silent))
+            self._tell(Kind.NO_RTP, channel.number, wire.SILENT.pack(*silent))
         if rated := channel.rate(self._process.late_max):
             self._tell(Kind.QUALITY, channel.number, rated)
 
@@ -255,7 +254,7 @@ class Worker:
                 channel.part()
                 channel.session.relay = relay.Music(body) if body else None
             case Kind.LISTEN:
-                channel.session.live = Recording(*LIVE) if any(body) else None
+                channel.session.live = channel.begin(*LIVE) if any(body) else None
             case Kind.RECORD:
                 self._record(channel, json.loads(body))
             case Kind.CLOSE:
@@ -273,7 +272,7 @@ class Worker:
             return
         channel = Channel(message.channel)
         channel.ports = ports
-        channel.quiet_since = time.monotonic()
+        channel.watch.since = time.monotonic()
         self._channels[message.channel] = channel
         channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
         self._by_fd[ports.rtp.fileno()] = partial(self._receive, channel)
@@ -293,14 +292,10 @@ class Worker:
         session = channel.session
         match wanted["do"]:
             case "begin" if session.recording is None:
-                session.recording = Recording()
+                session.recording = channel.begin()
                 channel.tape = self._recorder.open(wanted["path"])
             case "pause" | "resume" as change:
-                if channel.tap:
-                    channel.tap.muted = change == "pause"
-                for one in (session.recording, session.live):
-                    if one:
-                        (one.pause if change == "pause" else one.resume)()
+                channel.pause(on=change == "pause")
             case "stop":
                 self._stop_recording(channel)
 

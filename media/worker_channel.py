@@ -9,6 +9,7 @@ from typing import Any
 from media import relay, wire
 from media.g711 import FRAME, RATE
 from media.ports import PortPair
+from media.recording import BLOCK, HELD, Recording
 from media.session import Format, Session
 from media.srtp import Keys
 from media.tap import Tap
@@ -17,7 +18,34 @@ from media.wire import Kind
 CHUNK = 800
 """Bytes of sound handed up at a time (100 ms) unless the gateway attends more closely; each time costs it as much."""
 NO_RTP = (2.0, 10.0, 30.0)
-"""Seconds without a packet at which the gateway is told."""
+"""Seconds without sound at which the gateway is told; the last, without any sign of life."""
+
+
+class Watch:
+    """Since when a call has received nothing, and whether the gateway knows."""
+
+    __slots__ = ("_told", "since")
+
+    def __init__(self) -> None:
+        self.since = 0.0
+        self._told = 0
+
+    def begin(self, now: float) -> None:
+        """Nothing is expected before `now`."""
+        self.since, self._told = now, 0
+
+    def silent_for(self, now: float, heard_at: float, told_at: float) -> tuple[float, float] | None:
+        """Seconds without sound, and without a sign of life, when they are to be told.
+
+        The last sound came at `heard_at`, the last report at `told_at`.
+        """
+        silent, lost = now - max(heard_at, self.since), now - max(heard_at, told_at, self.since)
+        if self._told and silent < NO_RTP[self._told - 1]:
+            self._told = 0
+        elif self._told < len(NO_RTP) and (silent, lost)[self._told == len(NO_RTP) - 1] >= NO_RTP[self._told]:
+            self._told += 1
+            return silent, lost
+        return None
 
 
 class Channel:
@@ -29,13 +57,13 @@ class Channel:
         "heard",
         "number",
         "partner",
+        "paused",
         "ports",
-        "quiet_since",
         "rated",
         "session",
         "tap",
         "tape",
-        "warned",
+        "watch",
         "watch_at",
     )
     ports: PortPair
@@ -50,8 +78,9 @@ class Channel:
         self.grain = CHUNK
         """Bytes of sound handed up at a time."""
         self.watch_at = 0.0
-        self.quiet_since = 0.0
-        self.warned = 0
+        self.watch = Watch()
+        self.paused = False
+        """Whether nothing may be kept or heard by others for now; also of what is begun meanwhile."""
         self.rated = (0.0, float("inf"))
         self.tape = 0
         """The number of the recording; 0 for none."""
@@ -63,7 +92,7 @@ class Channel:
 
     def connect(self, wanted: dict[str, Any], now: float) -> None:
         """Exchange sound as the gateway wants it: see `media.channel.Channel.connect`."""
-        self.quiet_since = now
+        self.watch.since = now
         self.session.connect(
             Format(**wanted["format"]),
             (wanted["host"], wanted["port"]),
@@ -105,23 +134,33 @@ class Channel:
         del chunk[:whole]
         return ready
 
+    def pause(self, *, on: bool) -> None:
+        """Keep nothing from here on, and let nobody else hear it, or go on."""
+        self.paused = on
+        if self.tap:
+            self.tap.muted = on
+        for one in (self.session.recording, self.session.live):
+            if one:
+                (one.pause if on else one.resume)()
+
+    def begin(self, held: int = HELD, block: int = BLOCK) -> Recording:
+        """What is begun to be recorded or heard by others, silent if nothing may be."""
+        recording = Recording(held, block)
+        recording.paused = self.paused
+        return recording
+
     def keys_in(self, chunk: bytes) -> list[str]:
         """Keys that sound in it, if they are listened for."""
         tones = self.session.inbound.tones
         return list(tones.receive(chunk)) if tones else []
 
-    def silent_for(self, now: float) -> float:
-        """Seconds without a packet when the gateway is to be told, else 0: it names a dead direction."""
-        if not self.session.receiving:
-            self.quiet_since, self.warned = now, 0
-            return 0.0
-        silent = now - max(self.session.inbound.heard_at or 0.0, self.quiet_since)
-        if self.warned and silent < NO_RTP[self.warned - 1]:
-            self.warned = 0
-        elif self.warned < len(NO_RTP) and silent >= NO_RTP[self.warned]:
-            self.warned += 1
-            return silent
-        return 0.0
+    def silent_for(self, now: float) -> tuple[float, float] | None:
+        """Seconds without sound, and without any sign of life, when the gateway is to be told."""
+        session = self.session
+        if not session.receiving:
+            self.watch.begin(now)
+            return None
+        return self.watch.silent_for(now, session.inbound.heard_at or 0.0, session.control.far.told_at)
 
     def rate(self, late_max: float) -> bytes:
         """The body of the message that tells the quality, if it is known better than before."""

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 EVENTS_KEPT = 500
 """Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
 NO_RTP_LIMIT = 30.0
-"""Seconds without a packet from the caller after which the call is given up."""
+"""Seconds without sound or report from the caller after which the call is given up."""
 SILENCE = b"\xff"
 """Mu-law."""
 
@@ -127,9 +127,10 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Finished(utterance, at))
             case media.NoRtp() if self._apart.held:
                 pass  # who holds us may play music, but need not
-            case media.NoRtp(seconds):
-                log.warning("nothing is heard from the caller", seconds=round(seconds))
-                if seconds >= NO_RTP_LIMIT:
+            case media.NoRtp(seconds, lost):
+                reports = lost < seconds  # some phones send nothing while nobody speaks, but they report
+                log.warning("no sound comes from the caller", seconds=round(seconds), reports=reports)
+                if lost >= NO_RTP_LIMIT:
                     self.end(f"no sound arrived for {seconds:.0f} s", lost=True)
             case media.Dead(cause):
                 self.end(cause, lost=True)

@@ -11,7 +11,7 @@ from media.channel import Channel, Sink
 from media.schedule import FRAME_SECONDS
 from media.session import Digit, Report
 from media.tap import Tapped
-from media.wire import DIGIT, MARK, SECONDS, SOUND, Kind, Message
+from media.wire import DIGIT, MARK, SILENT, SOUND, Kind, Message
 from media.worker import WATCH
 from sipgw.replay.clock import now
 
@@ -68,7 +68,7 @@ class Booth:
                 session.handle_timer(at)
             inside.watch_at = min(at + WATCH, session.deadline)
             if silent := inside.silent_for(at):
-                self._tell(Kind.NO_RTP, SECONDS.pack(silent))
+                self._tell(Kind.NO_RTP, SILENT.pack(*silent))
             if rated := inside.rate(0.0):
                 self._tell(Kind.QUALITY, rated)
 

@@ -131,10 +131,20 @@ def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
     def events(direction: str) -> list[object]:
         line.exchange(answer(make_offer(local, direction), local))
         line.on_media(media.Frames(b"\x7f" * 4, 1.0))
-        line.on_media(media.NoRtp(30.0))
+        line.on_media(media.NoRtp(30.0, 30.0))
         return [line._events.get_nowait() for _ in range(line._events.qsize())]
 
     music = Audio(b"\xff" * 4, 1.0)
     assert events("sendonly") == [Away(True), music]
     assert events("inactive") == [music]
     assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s", lost=True)]
+
+
+def test_who_listens_for_long_on_a_phone_that_sends_nothing_in_silence_is_not_hung_up() -> None:
+    line = PhoneLine()
+    line.attach(Mock())
+    for seconds, lost in ((2.0, 2.0), (10.0, 4.0), (40.0, 5.0), (50.0, 29.9)):
+        line.on_media(media.NoRtp(seconds, lost))
+    assert line._events.empty()
+    line.on_media(media.NoRtp(60.0, 30.0))
+    assert line._events.get_nowait() == Gone("no sound arrived for 60 s", lost=True)

@@ -1,6 +1,7 @@
 """What comes out of a jitter buffer under a network condition, and the figures by which buffers are compared."""
 
 import itertools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +31,8 @@ class Figures(NamedTuple):
     """The most that the sound put out was ever ahead of the time since the call began."""
     stall: float
     """The longest time without output."""
+    fastest: float
+    """Seconds of sound that were put out in one second at most."""
 
 
 @dataclass
@@ -42,6 +45,9 @@ class Hearing:
     last: float = 0.0
     stall: float = 0.0
     lead: float = 0.0
+    fastest: float = 0.0
+    second: deque[tuple[float, int]] = field(default_factory=deque)
+    """What was put out in the last one."""
 
     def hear(self, at: float, sound: bytes) -> None:
         """Take output, in whole frames."""
@@ -51,6 +57,10 @@ class Hearing:
         self.last = at
         self.samples += len(sound)
         self.lead = max(self.lead, self.samples / RATE - STEP - (at - self.began))
+        self.second.append((at, self.samples))
+        while self.second[0][0] < at - 1.0:
+            self.second.popleft()
+        self.fastest = max(self.fastest, (self.samples - self.second[0][1]) / RATE)
         for start in range(0, len(sound), FRAME):
             number = number_of(sound[start : start + FRAME])
             if number is not None:
@@ -96,6 +106,7 @@ def figures(condition: Condition, listen: Callable[[list[Packet]], Hearing], sec
         drift=1000 * (hearing.samples / RATE - stood),
         lead=1000 * hearing.lead,
         stall=1000 * hearing.stall,
+        fastest=hearing.fastest,
     )
 
 

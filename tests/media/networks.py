@@ -91,6 +91,24 @@ def stalls(
     return delay
 
 
+def outages(chance: random.Random, end: float, every: float, shortest: float, longest: float, rate: float) -> Delay:
+    """Now and then nothing passes for seconds; then what waited comes so many times as fast as it was sent.
+
+    None is in the last half minute, in which there are pauses enough to come to rest.
+    """
+    until, free = [START + chance.expovariate(1 / every), 0.0], [0.0]
+
+    def delay(at: float) -> float | None:
+        if until[0] <= at < START + end - 30.0:
+            until[1] = at + chance.uniform(shortest, longest)
+            until[0] = until[1] + max(10.0, chance.expovariate(1 / every))
+        passes = max(at + chance.gammavariate(1.5, 0.002), until[1], free[0])
+        free[0] = passes + STEP / rate
+        return passes - at
+
+    return delay
+
+
 def step(chance: random.Random, seconds: float) -> Delay:
     """A route that is 80 ms longer in the middle third of the call."""
     inside = range(int(START + seconds / 3), int(START + 2 * seconds / 3))
@@ -223,3 +241,10 @@ CONDITIONS = (
     Condition("LTE drive", lambda c, s: both(discontinuous_reception(c), stalls(c, 12, 0.06, 0.3))),
     Condition("LTE outages", lambda c, s: both(discontinuous_reception(c), stalls(c, 60, 0.4, 0.8))),
 )
+
+OUTAGES = (
+    Condition("outages of 1-3 s, then all at once", lambda c, s: outages(c, s, 25, 1.0, 3.0, 200)),
+    Condition("outages of 1-3 s, drained 4 times as fast", lambda c, s: outages(c, s, 25, 1.0, 3.0, 4)),
+    Condition("outages of 2-5 s, drained twice as fast", lambda c, s: outages(c, s, 30, 2.0, 5.0, 2)),
+)
+"""What the recogniser's buffer is held to besides: published figures of others are not of such networks."""

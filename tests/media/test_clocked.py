@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.clocked import BIN, BINS, DEPTH, ClockedBuffer
-from media.g711 import FRAME, SILENCE
+from media.g711 import FRAME, RATE, SILENCE
 from tests.media.far_end import Arrival, Speaker
 
 STEP = 0.020
@@ -142,6 +142,50 @@ def test_a_jump_of_the_senders_clock_is_not_heard(jump):
     assert ear.buffer.stats.clock_jumps == 1
 
 
+@pytest.mark.parametrize("pause", [0, 15, 250])
+@pytest.mark.parametrize("shift", [8, -8, 1, 40, 77, 80, -77, 3333])
+def test_a_clock_that_shifts_by_less_than_a_packet_is_heard_on(shift: int, pause: int):
+    """Gateways that mix or change over from music to a person begin a new piece where its samples fall."""
+    speaker, ear = Speaker(), Ear()
+    packets = speaker.speak(100)
+    speaker.pause(pause)
+    speaker.timestamp += shift
+    ear.listen(packets + speaker.speak(500), until=speaker.at + 1.0)
+    assert b"".join(speaker.sent[103:]) in b"".join(ear.frames)
+    assert ear.buffer.stats.late <= 1 + max(0, -shift) // FRAME
+
+
+def test_packets_of_no_even_length_are_heard_without_a_hole():
+    speaker, ear = Speaker(), Ear()
+    packets = speaker.speak(200)
+    for number, packet in enumerate(packets):
+        packet.timestamp += 4 * number  # 20.5 ms each, of which the last half is no block
+        packet.payload = (packet.payload or b"") + bytes(4)
+        packet.at += 0.0005 * number
+    ear.listen(packets)
+    assert len(ear.heard(speaker.sent)) >= 195, (
+        "what is missing of the time is concealed, and what follows it overlapped"
+    )
+
+
+def test_half_a_packet_is_played_before_what_stands_for_the_other_half():
+    speaker, ear = Speaker(), Ear()
+    packets = speaker.speak(20)
+    packets[-1].payload = speaker.sent[-1][:80]
+    assert speaker.sent[-1][:80] in b"".join(ear.listen(packets).frames)
+
+
+def test_a_stream_that_ran_far_ahead_of_its_time_is_heard_again_when_it_stops():
+    speaker, ear = Speaker(), Ear()
+    packets = []
+    for _ in range(90):
+        packets += speaker.speak(1)
+        speaker.timestamp += 7000
+    packets += speaker.speak(100, loud=False) + speaker.speak(100)
+    ear.listen(packets, until=speaker.at + 1.0)
+    assert b"".join(speaker.sent[200:]) in b"".join(ear.frames)
+
+
 def test_a_new_stream_goes_on_behind_what_waits_of_the_old():
     speaker, ear = Speaker(), Ear()
     packets = speaker.speak(50)
@@ -185,6 +229,35 @@ def test_with_jitter_the_delay_grows_to_cover_it_and_shrinks_again():
     assert 0.080 <= ear.buffer.target <= 0.120
     ear.listen(speaker.speak(1500))
     assert ear.buffer.target <= 0.030
+
+
+PIECES = st.tuples(
+    st.integers(0, 2000) | st.integers(-9000, 9000) | st.integers(0, 0xFFFF_FFFF),
+    st.floats(0, 3),
+    st.sampled_from([80, 160, 240, 480]),
+    st.integers(1, 30),
+)
+"""A step of the sender's clock and a pause, then so many packets of one length."""
+
+
+@given(st.lists(PIECES, max_size=12))
+def test_however_the_senders_clock_steps_its_sound_is_played_again_within_400_ms_of_a_pause(pieces):
+    speaker, ear = Speaker(), Ear()
+    packets = []
+    for step, pause, length, count in [*pieces, (0, 0.0, FRAME, 100)]:
+        speaker.timestamp += step
+        speaker.at += pause
+        for _ in range(count):
+            packet = speaker.packet(SILENCE[:1] * length)
+            packets.append(packet)
+            speaker.timestamp += length
+            speaker.at += length / RATE
+    words = speaker.speak(50)
+    ear.listen(packets + words, until=speaker.at + 0.5)
+    heard, meant = b"".join(ear.frames), b"".join(speaker.sent[1:])
+    assert meant in heard, "all but the first, which may be overlapped"
+    assert (heard.index(meant) + len(meant)) / RATE + 9.983 - words[-1].at <= 0.400
+    assert min(ear.buffer._blocks, default=ear.buffer._at) >= ear.buffer._at
 
 
 @given(

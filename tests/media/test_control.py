@@ -83,6 +83,18 @@ def test_a_report_goes_on_while_the_call_is_on_hold():
     assert len(call.reports) >= 4
 
 
+@pytest.mark.parametrize("step", [20_000, 40_000, 5000])
+def test_a_call_is_rated_as_a_whole_when_the_other_side_begins_its_numbers_anew(step: int):
+    call = Call().run(10_000, lost=range(0, 10_000, 100))
+    before = call.session.stats()
+    call.number = (call.number + step) & 0xFFFF
+    call.run(500)
+    after = call.session.stats()
+    assert after["loss"] == pytest.approx(before["loss"] * 10_000 / 10_500, rel=0.05)
+    assert after["mos"] == pytest.approx(before["mos"], abs=0.05)
+    assert min(after["mos_by_interval"]) > 4.2
+
+
 def test_the_receivers_part_tells_loss_of_the_interval_and_of_the_call():
     call = Call().run(2000, lost=range(100, 110))
     (block,) = aio.RtcpPacket.parse(call.reports[-1][1])[0].reports

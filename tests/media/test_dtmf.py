@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import KEYS, LONGEST, DigitReceiver
+from media.dtmf import KEYS, LONGEST, OLD, DigitReceiver
 from media.rtp import Packet, parse
 
 
@@ -86,6 +86,19 @@ def test_a_key_held_for_more_than_eight_seconds_is_one_key(lost):
     segment = [event("0", duration, 0, marker=duration == 160) for duration in range(160, LONGEST, 160)]
     segment += [] if lost else [event("0", LONGEST, 0)]
     assert keys(segment + press("0", LONGEST)[1:]) == "0"
+
+
+@pytest.mark.parametrize("late", [1, 30])
+def test_a_late_packet_of_the_segment_before_is_no_new_key(late: int):
+    segment = [event("0", duration, 0, marker=duration == 160) for duration in range(160, LONGEST, 160)]
+    assert keys(segment + press("0", LONGEST)[1:] + segment[-late:] + press("7", LONGEST + 8000)) == "07"
+
+
+@pytest.mark.parametrize("back", [OLD, 16_001, 8000 * 3600, 1_500_000_000, (1 << 31) - 1, 1 << 31])
+def test_after_the_senders_clock_has_jumped_back_keys_are_told(back: int):
+    """As in a transfer inside an exchange that keeps its SSRC: without this none would be for half of 2**32."""
+    begin = 3_000_000_000
+    assert keys(press("1", begin) + press("2", begin - back) + press("3", begin - back + 4000)) == "123"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x00\x01", b"\x10\x8a\x03\x20", b"\xff\x8a\x03\x20"])

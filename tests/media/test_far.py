@@ -114,3 +114,12 @@ def test_metrics_of_somebody_else_are_not_ours():
     call = Call().run(100)
     FarEnd(call, one_way=0.0).answer(ExtendedReport(7, (VoipMetrics(4711, jitter_buffer=200, mos_cq=10),)))
     assert call.session.control.far.metrics is None
+
+
+def test_that_nothing_of_ours_arrives_any_more_is_known_from_the_numbers_that_stand_still():
+    call, ssrc = Call().run(100), 0
+    for at, highest in ((5, 100), (10, 350), (15, 350), (20, 350)):
+        ssrc = ssrc or call.reports[-1][2].ssrc
+        report = ReceiverReport(7, (ReportBlock(ssrc, 0, 0, highest, 0, 0, 0),))
+        assert call.session.receive_control(report.encode(), CONTROL, float(at))
+    assert call.session.stats()["far_deaf"] == 10.0

@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from tests.media.hearing import Figures, clocked, eagerly, figures
-from tests.media.networks import CONDITIONS, Condition
+from tests.media.networks import CONDITIONS, OUTAGES, Condition
 
 SECONDS = 100.0
 every_condition = pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
@@ -43,6 +43,16 @@ def test_the_recogniser_is_never_fed_much_faster_than_real_time(condition):
 @every_condition
 def test_the_recognisers_clock_stops_for_less_than_a_second(condition):
     assert recognised(condition).stall <= 600
+
+
+@pytest.mark.parametrize("condition", OUTAGES, ids=lambda condition: condition.name)
+def test_after_outages_of_seconds_the_recogniser_has_all_speech_at_a_bearable_pace_and_the_right_time(condition):
+    seen = recognised(condition)
+    assert (seen.lost, seen.disordered) == (0, 0)
+    assert abs(seen.drift) <= 40
+    assert seen.lead <= 2000 + 5000 + 250, "what may be owed already, and the longest outage"
+    assert seen.stall <= 2200, "while pauses are left out"
+    assert seen.fastest <= 2.1
 
 
 def test_the_sums_for_the_recogniser():

@@ -44,7 +44,9 @@ def test_a_stray_number_changes_nothing():
 
 
 def test_two_far_off_numbers_in_a_row_are_a_restart():
-    assert received([100, 101, 30_000, 30_001, 30_002]).tally == Tally(2, 2)
+    reception = received([100, 101, 103, 30_000, 30_001, 30_002])
+    assert reception.tally == Tally(2, 2)
+    assert reception.earlier == 4
 
 
 def test_a_timestamp_that_wraps_is_no_jitter():

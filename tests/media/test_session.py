@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from media import rtp
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
-from media.schedule import PHASES, SHARE, TICK, Schedule, phase_of
-from media.session import Format, Session
+from media.session import Format, Report, Session
 from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 
 SDP = ("192.0.2.1", 4000)
@@ -108,54 +107,7 @@ def test_nothing_is_sent_before_the_address_is_known():
     assert Session(random.Random(1).getrandbits).transmit(0) == ([], ())
 
 
-# The schedule
-
-
-def test_every_call_has_its_slot_each_twenty_milliseconds():
-    schedule, seen = Schedule(100.0), []
-    for step in range(1000):
-        while tick := schedule.due(100.0 + step * TICK + 1e-9):
-            seen.append((tick.phase, tick.slot))
-    assert seen == [(at % PHASES, at // PHASES) for at in range(1000)]
-
-
-def test_being_late_moves_no_deadline():
-    schedule = Schedule(0.0)
-    while schedule.due(0.0305):
-        pass
-    assert schedule.deadline == pytest.approx(0.035)
-
-
-def test_after_a_long_stall_ticks_are_left_out_and_the_slots_tell():
-    schedule = Schedule(0.0)
-    schedule.due(0.0)
-    ticks = []
-    while tick := schedule.due(5.0):
-        ticks.append(tick)
-    assert len(ticks) <= PHASES + 1
-    assert ticks[-1].slot == 250
-    assert ticks[0].slot >= 248
-
-
 # Whose packets
-
-
-def test_a_phase_without_calls_is_passed_over_but_never_two_in_a_row():
-    schedule, seen = Schedule(0.0), []
-    for step in range(3 * PHASES):
-        while tick := schedule.due(step * TICK + 1e-9):
-            seen.append((tick.slot, tick.phase))
-            schedule.pass_over([["a call"], [], [], []])
-    assert seen == [(slot, phase) for slot in range(3) for phase in (0, 2)]
-
-
-def test_few_calls_share_two_phases_and_many_are_spread_evenly():
-    phases: list[list[int]] = [[] for _ in range(PHASES)]
-    for number in range(500):
-        phases[phase_of(phases)].append(number)
-        if number + 1 == 2 * SHARE:
-            assert [len(calls) for calls in phases] == [SHARE, 0, SHARE, 0]
-    assert {len(calls) for calls in phases} == {125}
 
 
 def test_the_announced_source_is_heard_from_its_first_packet():
@@ -282,6 +234,7 @@ def test_a_new_ssrc_is_taken_after_two_packets_in_a_row():
     hear(session, range(10))
     assert hear(session, range(500, 520), ssrc=8, start=0.2) == 19
     assert session.counts.ssrc_changes == 1
+    assert session.counts.stray == 1
 
 
 def test_after_a_re_invite_a_new_ssrc_is_taken_at_once():
@@ -299,6 +252,22 @@ def test_two_interleaved_streams_do_not_tear_each_other_apart():
         heard += hear(session, range(number + 700, number + 701), ssrc=8, start=number * 0.02)
     assert heard == 50
     assert session.counts.ssrc_changes == 0
+    assert session.counts.stray == 50
+
+
+@pytest.mark.parametrize("reinvited", [False, True])
+def test_what_waits_behind_a_hole_is_heard_before_a_new_stream(reinvited: bool):
+    session = connected()
+    old, new, heard = SPEECH, SPEECH[::-1], b""
+    for number in [*range(50), 51, 52]:
+        heard += session.receive(packet(number, payload=old), SDP, number * 0.02)[0]
+    if reinvited:
+        session.connect(FORMAT, SDP, 1.05)
+    for number in range(900, 920):
+        heard += session.receive(packet(number, ssrc=8, payload=new), SDP, 1.06 + (number - 900) * 0.02)[0]
+    assert heard.count(old) == 52
+    assert heard.rindex(old) < heard.index(new)
+    assert session.stats()["lost"] == 1
 
 
 def test_a_key_is_told_and_takes_no_sound():
@@ -358,9 +327,13 @@ def test_whatever_arrives_nothing_is_raised_and_everything_is_counted(datagrams)
     session, now = connected(), 0.0
     for at, (data, sender, later) in enumerate(datagrams):
         now += later
-        session.receive(data, sender, now)
+        _, event = session.receive(data, sender, now)
+        if isinstance(event, Report):
+            session.receive_control(data, sender, now)
         session.poll(now)
         session.transmit(at)
     stats = session.stats()
-    assert stats["received"] + stats["malformed"] + stats["foreign"] <= len(datagrams)
+    dropped = ("malformed", "foreign", "stray", "unasked", "rtcp_malformed", "rtcp_foreign")
+    assert sum(stats[name] for name in ("received", "rtcp_received", *dropped)) == len(datagrams)
+    assert stats["wild"] + stats["duplicate"] + stats["late"] <= stats["received"]
     assert all(value >= 0 for value in stats.values() if not isinstance(value, list))

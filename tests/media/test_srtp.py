@@ -1,5 +1,6 @@
 """SRTP of a call: what leaves is protected, what is not authentic does nothing, new keys cost no frame."""
 
+import gc
 import random
 import subprocess
 import sys
@@ -73,6 +74,21 @@ def test_what_leaves_cannot_be_read(suite: str) -> None:
     (data,), _ = call.session.transmit(0)
     assert SPEECH[:8] not in data
     assert len(data) > 172
+
+
+@pytest.mark.parametrize("mki", [b"", b"\0\0\0\1"])
+def test_the_keys_of_a_call_are_gone_when_it_is(suite: str, mki: bytes) -> None:
+    """The media process looks for no cycles: what is part of one stays."""
+    call = Call(keys(suite, mki=mki))
+    assert call.session.receive(call.sound(), SDP, 0.0) is not None
+    call.session.connect(FORMAT, SDP, 1.0, keys=keys(suite, 3, 4, mki=mki))
+    gc.collect()
+    gc.disable()
+    try:
+        del call
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_an_answer_vector_of_rfc_3711() -> None:

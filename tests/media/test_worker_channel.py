@@ -1,8 +1,21 @@
-"""How much sound is handed up at a time."""
+"""How much sound is handed up at a time, and what orders do to a channel."""
+
+import gc
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict
+from unittest.mock import Mock
 
 import pytest
 
-from media.wire import Kind
+from media.g711 import SILENCE
+from media.recording import Recording
+from media.rtcp import ReceiverReport
+from media.session import Format
+from media.srtp import Keys
+from media.tap import TapOptions
+from media.wire import BRIDGE, Kind, Message, pack_json
+from media.worker import Worker
 from media.worker_channel import Channel
 
 FRAME = bytes(range(160))
@@ -36,3 +49,95 @@ def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None
     assert max(map(len, ready)) <= 800
     assert sound.startswith(b"".join(ready))
     assert len(sound) - len(b"".join(ready)) < 160 * min(max(frames, 1), 5)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """One with channel 1, and nobody at the pipe."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        one = Worker(theirs)
+        one._recorder = Mock()
+        one._channels[1] = Channel(1)
+        yield one
+
+
+def order(worker: Worker, kind: Kind, body: bytes | dict[str, str]) -> None:
+    worker._obey(Message(kind, 1, body if isinstance(body, bytes) else pack_json(body)))
+
+
+def heard(recording: Recording | None) -> bytes:
+    """What comes of a second in which both sides speak."""
+    assert recording is not None
+    for _ in range(50):
+        recording.caller(FRAME)
+        recording.agent(FRAME)
+    return recording.finish()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_begins_to_listen_while_nothing_may_be_kept_hears_nothing_until_it_may(worker: Worker, times: int) -> None:
+    """A number of a card is keyed in: neither the first listener nor one who comes back hears it."""
+    session = worker._channels[1].session
+    order(worker, Kind.RECORD, {"do": "pause"})
+    for _ in range(times):
+        order(worker, Kind.LISTEN, b"\0")
+        order(worker, Kind.LISTEN, b"\1")
+    assert set(heard(session.live)) == set(SILENCE)
+    order(worker, Kind.RECORD, {"do": "resume"})
+    assert FRAME[1] in heard(session.live)
+    order(worker, Kind.LISTEN, b"\0")
+    order(worker, Kind.LISTEN, b"\1")
+    assert FRAME[1] in heard(session.live)
+
+
+def test_a_recording_that_begins_while_nothing_may_be_kept_keeps_nothing(worker: Worker) -> None:
+    order(worker, Kind.RECORD, {"do": "pause"})
+    order(worker, Kind.RECORD, {"do": "begin", "path": "call.wav"})
+    assert set(heard(worker._channels[1].session.recording)) == set(SILENCE)
+
+
+def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
+    """The media process looks for no cycles: what is part of one stays."""
+    del worker._channels[1]  # it has no ports
+    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "tap": asdict(TapOptions(keep="headers"))}
+    form = asdict(Format("PCMU", 0, 101))
+    keys = Keys("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(30), b"\1").encode()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in (1, 2):
+            worker._obey(Message(Kind.OPEN, number, pack_json(wanted)))
+            there = {"format": form, "host": "127.0.0.1", "port": 9, "send": True, "receive": True}
+            worker._obey(Message(Kind.CONNECT, number, pack_json(there | {"control": None, "keys": keys})))
+            worker._obey(Message(Kind.LISTEN, number, b"\1"))
+        worker._obey(Message(Kind.BRIDGE, 1, BRIDGE.pack(2, 1)))
+        worker._transmit(0, 0)
+        for number in (1, 2):
+            worker._obey(Message(Kind.CLOSE, number))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def told(channel: Channel, seconds: int, *, reports_until: float = 0.0) -> list[tuple[int, int]]:
+    """What is told while no sound comes; a report each 5 s until then."""
+    found = []
+    for at in range(2 * seconds):
+        if at % 10 == 0 and at / 2 <= reports_until:
+            channel.session.control.far.receive([ReceiverReport(7)], 1, at / 2, 0)
+        if silent := channel.silent_for(at / 2):
+            found.append((int(silent[0]), int(silent[1])))
+    return found
+
+
+def test_silence_is_told_and_a_call_is_lost_only_when_no_report_comes_either() -> None:
+    assert told(receiving(), 100) == [(2, 2), (10, 10), (30, 30)]
+    assert told(receiving(), 100, reports_until=1000) == [(2, 2), (10, 0)]
+    assert told(receiving(), 100, reports_until=50) == [(2, 2), (10, 0), (80, 30)]
+
+
+def receiving() -> Channel:
+    channel = Channel(1)
+    channel.session.connect(Format("PCMU", 0, 101), ("192.0.2.1", 4000), 0.0)
+    return channel
