@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import structlog
 
 from sipgw.sip.asked import Asked, asked
+from sipgw.sip.boundaries import Admit, bounded, guarded
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
@@ -99,7 +100,6 @@ class EndpointOptions:
                 raise ValueError(f"dns must be IP addresses, not {server!r}")
 
 
-Admit = Callable[[Request, Peer], Refusal | None]
 Screen = Callable[[str], bool]
 Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
@@ -143,7 +143,7 @@ class Endpoint:
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit, self._transports.judged),
+            guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -324,7 +324,7 @@ class Endpoint:
             usage.reject(500, now)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._group.create_task(work)
+        self._group.create_task(bounded(work, None, "sip work failed"))
 
     def datagram(self, data: bytes, peer: Peer) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
@@ -381,18 +381,3 @@ class Endpoint:
             self._above.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
-
-
-def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
-
-    def judge(request: Request, source: Peer) -> Refusal | None:
-        try:
-            refusal = admit(request, source)
-        except Exception:  # the call boundary
-            log.exception("admission failed")
-            refusal = DROP
-        judged(source, refusal is None or refusal.status != DROP.status)
-        return refusal
-
-    return judge

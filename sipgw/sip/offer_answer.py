@@ -48,7 +48,9 @@ class LocalMedia:
 
     def of_leg(self, call_id: str, secret: bytes) -> Self:
         """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
-        return replace(self, session_id=zlib.crc32(call_id.encode()), version=1, secret=secret)
+        return replace(
+            self, session_id=zlib.crc32(call_id.encode("utf-8", "surrogateescape")), version=1, secret=secret
+        )
 
     @property
     def connection(self) -> Connection:

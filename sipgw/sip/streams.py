@@ -141,9 +141,9 @@ class Streams:
             waiting.append(data)
 
     async def _connect(self, place: Place) -> None:
-        context = self.tls.client() if place.transport == "tls" else None
-        name = (place.name or place.host.partition("%")[0]) if context else None
         try:
+            context = self.tls.client() if place.transport == "tls" else None
+            name = (place.name or place.host.partition("%")[0]) if context else None
             async with asyncio.timeout(CONNECT_LIMIT):
                 _, stream = await asyncio.get_running_loop().create_connection(
                     lambda: Stream(self, place.transport, place),
