@@ -10,6 +10,7 @@ from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
+from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
@@ -177,7 +178,7 @@ class InviteClient(Usage):
             return
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
-            text += f"; Retry-After: {retry_after[:20]}"
+            text += f"; Retry-After: {cleaned(retry_after[:20])}"
         ended = Ended("caller", str(response.status), text, response.status, elsewhere(response))
         self.finish(self._cancel or ended, now)
 
