@@ -275,6 +275,8 @@ class Gateway:
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,
+            known=admission.known,
+            uses=self.registrar.uses,
         )
 
     def _on_invite(self, leg: Leg) -> None:
@@ -336,6 +338,7 @@ class Gateway:
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
+        leg.known_as(trunk.proxy_uri or trunk.domain_uri)
         if trunk.accept_refer:
             leg.let_refer()
 

@@ -24,7 +24,7 @@ async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
         return failed
 
 
-def guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
+def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:
     """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
@@ -33,7 +33,8 @@ def guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
         except Exception:  # the call boundary
             log.exception("admission failed")
             refusal = Refusal(0)  # without an answer
-        judged(source, refusal is None or refusal.status != 0)
+        status = refusal.status if refusal else 200
+        judged(source, None if status == 401 else status != 0)
         return refusal
 
     return judge

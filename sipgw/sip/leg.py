@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from sipgw.sip.client import InviteClient
-from sipgw.sip.dialog import DialogId, Peer
+from sipgw.sip.dialog import DEFAULT_PORT, DialogId, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import (
     Answered,
@@ -24,7 +24,7 @@ from sipgw.sip.info import PRESSED
 from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.server import InviteServer
-from sipgw.sip.uri import Uri
+from sipgw.sip.uri import Uri, is_address
 
 __all__ = [
     "Answered", "CallEvent", "Changed", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress",
@@ -88,6 +88,16 @@ class Leg:
     def authenticate(self, credentials: Credentials | None) -> None:
         """Answer challenges to our BYE and REFER with these."""
         self._usage.credentials = credentials
+
+    def known_as(self, uri: Uri | None) -> None:
+        """Who called is the server of `uri`: should its TLS connection be gone, another is opened to that name."""
+        dialog = self._usage.dialog
+        if uri is None or dialog is None or is_address(uri.host):
+            return
+        source = dialog.source
+        if source.transport == "tls" and not source.name:  # from whom we opened it to we know it
+            port = uri.port if uri.transport == "tls" else None
+            dialog.source = source._replace(port=port or DEFAULT_PORT["tls"], name=uri.host.lower())
 
     async def events(self) -> AsyncIterator[CallEvent]:
         """Yield what happens, `Ended` last. To be iterated once."""
