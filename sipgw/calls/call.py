@@ -291,7 +291,8 @@ class Call:
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""
         status, reason = 487, "Request Terminated"
-        description = self._local(channel).of_leg(f"{old.id} refer", token_bytes(SECRET))
+        description = replace(self._local(channel), tls=old.source.transport == "tls")
+        description = description.of_leg(f"{old.id} refer", token_bytes(SECRET))
         offer = make_offer(description)
         try:
             leg, sdp = await self.transfers.go(asked, old, offer)
