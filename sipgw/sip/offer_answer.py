@@ -213,7 +213,7 @@ def _offered_keys(media: Media) -> tuple[str, ...]:
 
 
 def _codecs(media: Media) -> list[tuple[str, str]]:
-    """What we speak of `media`, encoding and payload type, in its own order. Raises `NotAcceptable` if it is nothing."""
+    """What we speak of `media`, encoding and payload type, in its own order. Raises `NotAcceptable` if nothing."""
     named = [(*media.encodings.get(payload, ("", 0)), payload) for payload in media.formats if _payload_type(payload)]
     spoken = [(name, payload) for name, rate, payload in named if name in ENCODINGS and rate == 8000]
     if not spoken:
