@@ -53,6 +53,7 @@ class Leg:
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         usage.tell = self._told
 
     @property
@@ -109,6 +110,12 @@ class Leg:
             yield event
             if isinstance(event, Ended):
                 return
+
+    async def acknowledged(self) -> bool:
+        """Wait until our answer is acknowledged; returns False if the call is over. An ACK repeats our tag, which who
+        only pretends to be at that address never sees."""
+        await asyncio.wait((self._up,))
+        return self.phase is not Phase.ENDED
 
     async def over(self, limit: float) -> bool:
         """Wait until the call has ended, `limit` seconds at most; returns whether it has."""
@@ -249,5 +256,7 @@ class Leg:
             self._events.append(event)
             if self._news is not None and not self._news.done():
                 self._news.set_result(None)
+        if isinstance(event, Confirmed | Ended) and not self._up.done():
+            self._up.set_result(None)
         if isinstance(event, Ended) and not self._over.done():
             self._over.set_result(None)
