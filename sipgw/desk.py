@@ -63,6 +63,13 @@ class Desk:
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
+        try:
+            await self._serve(leg, live)
+        finally:  # whatever went wrong before the call was held
+            leg.reject(500)
+            leg.hangup()
+
+    async def _serve(self, leg: Leg, live: LiveCall) -> None:
         live.agent = self.agents.answering(leg.request, live.identity, live.trunk.name).name
         caller = CallerIn(live.identity.number, live.identity.dialled, leg.source.host)
         declined = await self.limits.admit(caller, live.id, live.trunk)
@@ -106,13 +113,17 @@ class Desk:
 
     async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut]) -> Ending:
         tape = self._begun(live)
-        call = begin(tape)
+        call: Held | CallOut | None = None
         ending = STOPPED
         try:
+            call = begin(tape)
             ending = await call.run()
+        except Exception as error:  # the call boundary: who was told that it began is told that it is over
+            log.exception("call failed")
+            ending = Ending("failed", f"internal error: {type(error).__name__}")
         finally:
             ending = live.stopped or ending
-            self._over(live, ending, call.stats | tape.as_dict())
+            self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
         return ending
 
     def _begun(self, live: LiveCall) -> Tape:

@@ -28,7 +28,7 @@ from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config
 from sipgw.desk import Desk
-from sipgw.events import Watchers
+from sipgw.events import Ending, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
@@ -42,6 +42,7 @@ from sipgw.records.bleeps import Bleeps
 from sipgw.records.ledger import Ledger
 from sipgw.records.upkeep import Upkeep
 from sipgw.reload import Change, changes
+from sipgw.sip.boundaries import bounded
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.handover import Link
@@ -274,6 +275,8 @@ class Gateway:
             screen=lambda host: admission.screen(host, now()),
             met=admission.met,
             register=register if self.config.accounts else None,
+            known=admission.known,
+            uses=self.registrar.uses,
         )
 
     def _on_invite(self, leg: Leg) -> None:
@@ -293,15 +296,16 @@ class Gateway:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
         trunk = live.trunk
         self.admission.room.calls[trunk.name] += 1
-        task = self._watched(live, work)
+        task = self._watched(live, work, None)
 
         def ended(_: asyncio.Task[None]) -> None:
             self.admission.room.calls[trunk.name] -= 1
 
         task.add_done_callback(ended)
 
-    def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = self._group.create_task(work, name=f"call {live.id}")
+    def _watched(self, live: LiveCall, work: Coroutine[Any, Any, T], failed: T) -> asyncio.Task[T]:
+        task = self._group.create_task(bounded(work, failed, "call failed"), name=f"call {live.id}")
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         self._calls.add(live, task)
         return task
 
@@ -325,7 +329,8 @@ class Gateway:
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
-        return Placed(live, self._watched(live, self.desk.place(errand, live)))
+        failed = Ending("failed", "internal error")
+        return Placed(live, self._watched(live, self.desk.place(errand, live), failed))
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""
@@ -333,6 +338,7 @@ class Gateway:
 
     def _introduce(self, leg: Leg, trunk: TrunkOptions) -> None:
         leg.authenticate(trunk.credentials)
+        leg.known_as(trunk.proxy_uri or trunk.domain_uri)
         if trunk.accept_refer:
             leg.let_refer()
 

@@ -183,13 +183,20 @@ class Call:
         negotiated: Negotiated | None,
         conversation: Talk,
     ) -> Ending:
-        follow = self._spawn(self._follow(self.leg, channel))
+        # Over UDP an address is easily forged: no sound goes there, and no conversation is paid for, before the ACK.
+        forgeable = self.leg.source.transport == "udp"
+        follow = self._spawn(self._follow(self.leg, channel, negotiated if forgeable else None))
         opening = self._spawn(conversation.open())
         await asyncio.wait({follow, opening}, return_when=asyncio.FIRST_COMPLETED)
         if follow.done():  # the caller gave up while it rang
             opening.cancel()
             return _ended(self._ended)
-        self._pick_up(channel, negotiated)
+        self._answer(channel, negotiated)
+        if not forgeable:
+            self._exchange(negotiated)
+        elif not await self.leg.acknowledged():
+            await follow
+            return _ended(self._ended)
         return await self._talk(channel, conversation)
 
     async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
@@ -221,16 +228,19 @@ class Call:
         """Answer the offer of the INVITE; None if there is none (late offer). Raises `NotAcceptable`."""
         return None if self.leg.offer is None else answer(self.leg.offer, self._local(channel))
 
-    def _pick_up(self, channel: media.Channel, negotiated: Negotiated | None) -> None:
-        """Answer the INVITE and begin to exchange sound."""
-        if negotiated is None:
-            self.leg.answer(make_offer(self._local(channel)))  # our offer is in the 200, the answer comes with the ACK
-            return
-        self.leg.answer(negotiated.sdp)
-        self._line.exchange(negotiated)
+    def _answer(self, channel: media.Channel, negotiated: Negotiated | None) -> None:
+        """Answer the INVITE; if it had no offer, ours is in the 200, and the answer comes with the ACK."""
+        self.leg.answer(make_offer(self._local(channel)) if negotiated is None else negotiated.sdp)
 
-    async def _follow(self, leg: Leg, channel: media.Channel) -> None:
-        """Follow what the other side does with the leg, as long as it is the one we speak on."""
+    def _exchange(self, negotiated: Negotiated | None) -> None:
+        if negotiated is not None:
+            self._line.exchange(negotiated)
+
+    async def _follow(self, leg: Leg, channel: media.Channel, agreed: Negotiated | None = None) -> None:
+        """Follow what the other side does with the leg, as long as it is the one we speak on.
+
+        What was `agreed` on begins with the ACK.
+        """
         async for event in leg.events():
             if leg is not self.leg:
                 continue
@@ -247,6 +257,8 @@ class Call:
                     self._line.press(key, "info", asyncio.get_running_loop().time())
                 case Confirmed(sdp) if sdp or not self.leg.remote:
                     self._agreed(channel, sdp or b"")
+                case Confirmed():
+                    self._exchange(agreed)
                 case Answered(sdp):
                     self._agreed(channel, sdp)
 
@@ -283,7 +295,8 @@ class Call:
             leg.reject(488)
             return False
         log.info("call replaced", leg=leg.id)
-        self._pick_up(channel, negotiated)
+        self._answer(channel, negotiated)
+        self._exchange(negotiated)
         self._spawn(self._follow(leg, channel))
         old.hangup()
         return True
@@ -291,7 +304,8 @@ class Call:
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""
         status, reason = 487, "Request Terminated"
-        description = self._local(channel).of_leg(f"{old.id} refer", token_bytes(SECRET))
+        description = replace(self._local(channel), tls=old.source.transport == "tls")
+        description = description.of_leg(f"{old.id} refer", token_bytes(SECRET))
         offer = make_offer(description)
         try:
             leg, sdp = await self.transfers.go(asked, old, offer)

@@ -11,6 +11,7 @@ import structlog
 from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Places
 from sipgw.cluster.shared import Shared, Unreachable
+from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()
 
@@ -51,12 +52,12 @@ class Cluster:
 
     async def _beat(self) -> None:
         while not self._leaving:
-            await self._once()
+            await bounded(self._once(), None, "a beat of the cluster failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
                     await self._soon.wait()
             self._soon.clear()
-        await self._once()
+        await bounded(self._once(), None, "a beat of the cluster failed")
 
     async def _once(self) -> None:
         await self.shared.check()

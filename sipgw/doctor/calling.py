@@ -41,9 +41,8 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp).of_leg(
-        secrets.token_hex(), secrets.token_bytes(SECRET)
-    )
+    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp, tls=trunk.tls)
+    local = local.of_leg(secrets.token_hex(), secrets.token_bytes(SECRET))
     offer = make_offer(local)
     asker.begin()
     asker.calling = f"o=sipgw {local.session_id} "

@@ -151,3 +151,5 @@ class Evidence:
                 await asyncio.to_thread(file.close)
         except OSError as error:
             log.warning("capture not written", file=str(path), cause=error.strerror)
+        except Exception:  # the observer boundary
+            log.exception("capture not made", file=str(path))

@@ -12,6 +12,8 @@ Address = tuple[str, int]
 """Host and port."""
 
 SNAP = 65_535
+DATAGRAM = 65_507
+"""Bytes of a UDP datagram at most (IPv4)."""
 LINKTYPE_RAW = 101
 UDP, TCP = 17, 6
 SIP_PORT = 5060
@@ -34,7 +36,7 @@ class Pcap:
     def sip(self, at: float, transport: str, source: Address, target: Address, data: bytes) -> bytes:
         """A SIP message."""
         if transport == "udp":
-            return self.udp(at, source, target, data)
+            return self.udp(at, source, target, data[:DATAGRAM])  # masked secrets may have made it longer
         if transport == "tls":
             source, target = (source[0], _readable(source[1])), (target[0], _readable(target[1]))
         return b"".join(self._segments(at, source, target, data))

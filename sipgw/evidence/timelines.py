@@ -123,8 +123,10 @@ class Timelines:
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
             await asyncio.to_thread(self._write, call, text.encode())
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
             log.warning("timeline not kept", cause=str(error))
+        except Exception:  # the observer boundary
+            log.exception("timeline not made")
         finally:
             if self._live.get(call) is timeline:
                 del self._live[call]

@@ -54,7 +54,10 @@ class KeptPhones:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(WRITTEN_EVERY)
-            self._write()
+            try:
+                self._write()
+            except Exception:  # the observer boundary: calls go on
+                log.exception("registered phones not kept", file=str(self._file))
 
     def _read(self) -> None:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC).timestamp()

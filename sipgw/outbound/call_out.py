@@ -122,7 +122,7 @@ class CallOut:
         errand = self._errand
 
         def offer(trunk: TrunkOptions) -> bytes:
-            local = LocalMedia(self._caller.tries(trunk), channel.port, srtp=trunk.srtp)
+            local = LocalMedia(self._caller.tries(trunk), channel.port, srtp=trunk.srtp, tls=trunk.tls)
             self._described = local.of_leg(token_bytes(8).hex(), token_bytes(SECRET))
             return make_offer(self._described)
 

@@ -3,9 +3,16 @@
 import asyncio
 from typing import Any, Self
 
+import structlog
+
 from sipgw.gateway import Gateway
 from sipgw.outbound.dialler import Dialler, Pace, new_holder
 from sipgw.outbound.jobs import Jobs
+
+log = structlog.get_logger()
+
+AGAIN = 5.0
+"""Seconds from a fault until promises are dialled again."""
 
 
 class Callbacks:
@@ -16,19 +23,30 @@ class Callbacks:
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
         self._dialler: Dialler | None = None
+        self._finishing = False
 
     async def __aenter__(self) -> Self:
-        options = self._gateway.config.callbacks
         await self._group.__aenter__()
-        if options.dial:
-            pace = Pace(options.retry, options.concurrent, latest=options.latest)
-            jobs = Jobs(self._gateway.store, new_holder())
-            self._dialler = Dialler(jobs, self._gateway, "", pace)
-            self._dialling = self._group.create_task(self._dialler.run())
+        if self._gateway.config.callbacks.dial:
+            self._dialling = self._group.create_task(self._dial())
         return self
+
+    async def _dial(self) -> None:
+        """Dial until told to finish. What goes wrong costs callbacks that are being made, and no other call."""
+        options = self._gateway.config.callbacks
+        pace = Pace(options.retry, options.concurrent, latest=options.latest)
+        jobs = Jobs(self._gateway.store, new_holder())
+        while not self._finishing:
+            self._dialler = Dialler(jobs, self._gateway, "", pace)
+            try:
+                await self._dialler.run()
+            except Exception:  # the observer boundary: the calls of others go on
+                log.exception("callbacks failed")
+                await asyncio.sleep(AGAIN)
 
     def finish(self) -> None:
         """Call nobody any more: other gateways do."""
+        self._finishing = True
         if self._dialler is not None:
             self._dialler.finish()
 

@@ -20,6 +20,7 @@ from media.bleep import Span
 from sipgw.calls.live import LiveCall
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
+from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()
 
@@ -157,7 +158,7 @@ class Bleeps:
         now = asyncio.get_running_loop().time
         while job := await self._jobs.get():
             await asyncio.sleep(max(0.0, job.due - now()))
-            problem = await _run(job)
+            problem = await bounded(_run(job), "a fault that stands in the log", "bleeping failed")
             if problem:
                 log.error("recording not bleeped", file=job.path, cause=problem)
 

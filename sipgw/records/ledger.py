@@ -216,6 +216,8 @@ class Ledger:
                 self._spool.tidy()
             except OSError as error:
                 log.warning("the spool is not safe from a power cut", cause=error.strerror)
+            except Exception:  # the observer boundary: see `_try`
+                log.exception("the spool is not safe from a power cut")
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         with contextlib.suppress(TimeoutError):

@@ -54,4 +54,6 @@ class Upkeep:
                     log.info("old records deleted", **asdict(removed))
             except (SQLAlchemyError, OSError) as error:
                 log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
+            except Exception:  # the observer boundary: calls go on
+                log.exception("old records not deleted")
             await asyncio.sleep(EVERY)

@@ -9,18 +9,25 @@ from sipgw.sip.message import Request, Response
 HEADERS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate", "Proxy-Authorization")}
 
 
+MOST = 10
+"""Challenges that are answered for one request; a server that calls every nonce stale would ask for ever."""
+
+
 class Authenticator:
-    """Answers the challenges of one request and those that follow it; each realm gets one try, or more while the
-    other side says that only the nonce was stale."""
+    """Answers the challenges of one request and those that follow it. Each realm gets one try from a proxy (407), one
+    from who is called (401) and the same again from another server, or more while only the nonce was stale."""
 
     def __init__(self, credentials: Credentials | None, token: Callable[[], str]) -> None:
         self._credentials = credentials
         self._token = token
-        self._answered: dict[str, tuple[str, Challenge]] = {}
+        self._answered: dict[tuple[int, str], tuple[str, Challenge]] = {}
+        self._tried: set[tuple[int, str, str]] = set()
         self._counts: dict[str, int] = {}
 
-    def retry(self, request: Request, response: Response) -> Request | None:
+    def retry(self, request: Request, response: Response, server: str = "") -> Request | None:
         """`request` again with the answer to the challenge in `response`, or None when there is none.
+
+        `server` is the address that the challenge came from: another one knows nothing of the first one's nonce.
 
         The caller gives it a new branch and the next CSeq.
         """
@@ -29,12 +36,14 @@ class Authenticator:
             return None
         theirs, ours = asked
         challenge = choose(response.headers.lines(theirs))
-        if challenge is None:
+        if challenge is None or len(self._counts) >= MOST:
             return None
-        before = self._answered.get(challenge.realm)
-        if before is not None and not (challenge.stale and challenge.nonce != before[1].nonce):
+        key = (response.status, challenge.realm)
+        stale = challenge.stale and challenge.nonce not in self._counts
+        if (*key, server) in self._tried and not stale:
             return None
-        self._answered[challenge.realm] = (ours, challenge)
+        self._tried.add((*key, server))
+        self._answered[key] = (ours, challenge)
         return self.sign(request)
 
     def sign(self, request: Request) -> Request:
@@ -59,4 +68,5 @@ class Authenticator:
     def forget_attempts(self) -> None:
         """Let a later request answer a fresh challenge again, keeping nothing of the old ones."""
         self._answered.clear()
+        self._tried.clear()
         self._counts.clear()

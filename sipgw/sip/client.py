@@ -10,11 +10,12 @@ from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
+from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import TIMEOUT, Timer
-from sipgw.sip.transaction import Transaction, cancel_of
+from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Usage
 
@@ -133,8 +134,8 @@ class InviteClient(Usage):
     def _provisional(self, response: Response, now: float) -> None:
         if self.phase is Phase.CALLING:
             self.phase = Phase.RINGING
-            if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
-                self._send_cancel(now)
+        if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
+            self._send_cancel(now)
         if self.phase is Phase.RINGING and self._early.heard(response, now):
             self.session.learn(response)
             self.tell(Progress(response.status, response.reason, response.body or None))
@@ -169,7 +170,7 @@ class InviteClient(Usage):
         self.tell(Confirmed(None if answered else response.body or None))
 
     def _refused(self, response: Response, now: float) -> None:
-        retry = None if self._cancel else self._auth.retry(self.invite, response)
+        retry = None if self._cancel else self._auth.retry(self.invite, response, self.peer.host)
         if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
             retry = self._auth.sign(self.invite)
         if retry is not None:
@@ -177,7 +178,7 @@ class InviteClient(Usage):
             return
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
-            text += f"; Retry-After: {retry_after[:20]}"
+            text += f"; Retry-After: {cleaned(retry_after[:20])}"
         ended = Ended("caller", str(response.status), text, response.status, elsewhere(response))
         self.finish(self._cancel or ended, now)
 
@@ -192,19 +193,21 @@ class InviteClient(Usage):
         elif self.phase is not Phase.ENDED and self._cancel is None:
             self._stop_timer()
             self._cancel = Ended("gateway", "CANCEL", text, 487)
-            if self._hunt is not None:
-                self._hunt.stay()
-            if self.phase is Phase.RINGING:
-                self._send_cancel(now)
+            if self._hunt is None or not self._hunt.awaited:  # its address is being looked up: it is never sent
+                self._cancelled_in_vain(now)
+                return
+            self._hunt.stay()
+            self._send_cancel(now)
 
     def _send_cancel(self, now: float) -> None:
-        if self._hunt is not None:
-            cancel = cancel_of(self._hunt.request)
-            self.agent.clients.begin(cancel, self._hunt.peer, lambda response, at: None, now)
-        self._timer = self.agent.timers.at(now + TIMEOUT, self._cancelled_in_vain)
+        """Take the INVITE back that is on its way: after a challenge or a failover that is another than rang before."""
+        if self._hunt is not None and self._hunt.cancel(now):
+            self._stop_timer()
+            self._timer = self.agent.timers.at(now + TIMEOUT, self._cancelled_in_vain)
 
     def _cancelled_in_vain(self, now: float) -> None:
         """A server that answers the CANCEL but never the INVITE does not hold us for ever (§9.1)."""
+        self._timer = None
         if self._hunt is not None:
             self._hunt.abandon()
         self.finish(self._cancel or Ended("gateway", "CANCEL"), now)

@@ -55,7 +55,8 @@ class DialogRequest:
             return
         if response is not None and response.status < 300 and self._request.method == "INVITE":
             self._acknowledge(response, now)
-        retry = self._auth.retry(self._request, response) if response is not None else None
+        server = self._hunt.peer.host if self._hunt else ""
+        retry = self._auth.retry(self._request, response, server) if response is not None else None
         if retry is None:
             self._over(response, now)
             return

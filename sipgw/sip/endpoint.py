@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import structlog
 
 from sipgw.sip.asked import Asked, asked
+from sipgw.sip.boundaries import Admit, bounded, guarded
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
@@ -99,7 +100,6 @@ class EndpointOptions:
                 raise ValueError(f"dns must be IP addresses, not {server!r}")
 
 
-Admit = Callable[[Request, Peer], Refusal | None]
 Screen = Callable[[str], bool]
 Register = Callable[[Request, Peer, float], Answer]
 DROP = Refusal(0)
@@ -113,14 +113,16 @@ class _Above(NamedTuple):
     trace: Tracer | None
     screen: Screen
     met: Callable[[str], None]
+    uses: Callable[[int, float], bool]
 
 
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
     `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked. `screen` says whether what comes from an address is read at all; `met` is told
-    the addresses that we send requests to; `register` takes REGISTER requests.
+    every message, credentials masked. `screen` says whether what comes from an address is read at all, `known` whether
+    it is one of those for whom places are kept; `met` is told the addresses that we send requests to; `register` takes
+    REGISTER requests, and `uses` says whether a phone that registered is reached by the connection of that number.
     """
 
     def __init__(
@@ -133,17 +135,19 @@ class Endpoint:
         screen: Screen = lambda host: True,
         met: Callable[[str], None] = lambda host: None,
         register: Register | None = None,
+        known: Screen = lambda host: True,
+        uses: Callable[[int, float], bool] = lambda connection, now: False,
     ) -> None:
         self.options = options
-        self._above = _Above(on_invite, trace, screen, met)
-        told = Told(self._streamed, self._unreachable, self._lost, self._spawn)
+        self._above = _Above(on_invite, trace, screen, met, uses)
+        told = Told(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
         self._transports = Transports(options, self.datagram, told)
         self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
         world = Surroundings(
             lambda: secrets.token_hex(10),
             random.random,
             self._transports.address,
-            _guarded(admit, self._transports.judged),
+            guarded(admit, self._transports.judged),
             self._incoming,
             self._names.locate,
             self._transports.seen,
@@ -324,7 +328,7 @@ class Endpoint:
             usage.reject(500, now)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._group.create_task(work)
+        self._group.create_task(bounded(work, None, "sip work failed"))
 
     def datagram(self, data: bytes, peer: Peer) -> None:
         """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
@@ -355,12 +359,17 @@ class Endpoint:
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
         if self._above.screen(peer.host):
+            if not isinstance(message, ParseError) and self.agent.knows(message):
+                self._transports.judged(peer, welcome=True)  # what belongs to a call is not judged by `admit`
             if self._above.trace is not None and not isinstance(message, ParseError):
                 self._watched("in", peer, message.to_bytes())
             self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
 
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
+
+    def _used(self, peer: Peer) -> bool:
+        return peer.connection in self.agent.connections or self._above.uses(peer.connection, self._now())
 
     def _lost(self, peer: Peer) -> None:
         if self._open:
@@ -381,18 +390,3 @@ class Endpoint:
             self._above.trace(Traced(direction, peer, redacted(data), self._now()))
         except Exception:  # the observer boundary
             log.exception("trace failed")
-
-
-def _guarded(admit: Admit, judged: Callable[[Peer, bool], None]) -> Admit:
-    """`admit`, whose own fault keeps nobody out of a running call and lets nobody in; `judged` hears of strangers."""
-
-    def judge(request: Request, source: Peer) -> Refusal | None:
-        try:
-            refusal = admit(request, source)
-        except Exception:  # the call boundary
-            log.exception("admission failed")
-            refusal = DROP
-        judged(source, refusal is None or refusal.status != DROP.status)
-        return refusal
-
-    return judge

@@ -36,6 +36,7 @@ class Clients:
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
         self._repeated: set[Transaction] = set()
         """Those whose connection was lost, and whose request was sent again over a new one."""
+        self._cancelled: set[Transaction] = set()
         self.hunting: set[Hunt] = set()
         """Those that wait for a final response."""
 
@@ -91,6 +92,7 @@ class Clients:
         def ended(transaction: Transaction) -> None:
             self._running.pop(key, None)
             self._repeated.discard(transaction)
+            self._cancelled.discard(transaction)
 
         transaction = Transaction(
             INVITE_CLIENT if request.method == "INVITE" else CLIENT,
@@ -104,6 +106,15 @@ class Clients:
         self._running[key] = (transaction, hop)
         transaction.begin(now)
         return transaction
+
+    def cancel(self, transaction: Transaction, hop: Peer, now: float) -> bool:
+        """Take an INVITE back, once, and not before a provisional response (RFC 3261 §9.1); returns whether it was."""
+        wanted = transaction.request.method == "INVITE" and transaction.state is State.PROCEEDING
+        if not wanted or transaction in self._cancelled:
+            return False
+        self._cancelled.add(transaction)
+        self.begin(cancel_of(transaction.request), hop, lambda message, at: None, now)
+        return True
 
     def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
         """Send the ACK of a 2xx: outside any transaction, with a branch of its own (RFC 3261 §13.2.2.4)."""
@@ -182,8 +193,6 @@ class Hunt:
         tell: Tell,
         others: Peer | None = None,
     ) -> None:
-        self.request = request
-        """As it was last sent."""
         self.peer = target
         """Where it was last sent."""
         self.failure = ""
@@ -196,7 +205,18 @@ class Hunt:
         self._tries: list[Transaction] = []
         self._current: Transaction | None = None
         self._patience: Timer | None = None
+        self._stays = False
         self._over = False
+
+    @property
+    def request(self) -> Request:
+        """As it was last sent."""
+        return self._current.request if self._current else self._plain
+
+    @property
+    def awaited(self) -> bool:
+        """Whether something that was sent may still get its final response."""
+        return any(transaction.running for transaction in self._tries)
 
     @property
     def running(self) -> bool:
@@ -205,7 +225,7 @@ class Hunt:
 
     def begin(self, hops: list[Peer], now: float) -> None:
         """Try `hops` in their order."""
-        if not self._over:
+        if not self._over and not self._stays:
             self._hops.extend(hops)
             self._next(now)
 
@@ -219,9 +239,14 @@ class Hunt:
 
     def stay(self) -> None:
         """Try no further address."""
+        self._stays = True
         self._hops.clear()
         self._others = None
         self._be_patient()
+
+    def cancel(self, now: float) -> bool:
+        """See `Clients.cancel`."""
+        return self._current is not None and self._clients.cancel(self._current, self.peer, now)
 
     def abandon(self) -> None:
         """End it; nobody is told."""
@@ -237,7 +262,7 @@ class Hunt:
             if self._clients.health.good(stream, now):
                 self._hops.appendleft(hop)  # RFC 3261 §18.1.1: where there is no TCP it goes over UDP all the same
                 hop, request = stream, self._clients.stamped(self._plain, stream)
-        self.peer, self.request = hop, request
+        self.peer = hop
 
         def told(message: Request | Response | None, at: float) -> None:
             self._told(transaction, hop, message, at)
@@ -267,7 +292,7 @@ class Hunt:
     def _further(self, failed: Peer, hops: tuple[Peer, ...], now: float) -> None:
         """Other servers of the same domain were found, or none, after `failed` has failed."""
         hops = tuple(hop for hop in hops if hop[:3] != failed[:3])
-        if self.running and hops:
+        if self.running and hops and not self._stays:
             self.begin(list(hops), now)
         elif self.running and self._current is not None and not self._current.running:
             self._end(over=False)
@@ -295,13 +320,13 @@ class Hunt:
                 self._clients.health.answered(hop)
             self._final(response, now)
         elif response.status < 200:
-            self._take_back(transaction, hop, now)  # too late: it is being tried elsewhere
+            self._clients.cancel(transaction, hop, now)  # too late: it is being tried elsewhere
         elif response.status < 300:
             late, self._current = self._current, transaction
             self.stay()
             self._final(response, now)
-            if late is not None and late.state is State.PROCEEDING:
-                self._take_back(late, self.peer, now)
+            if late is not None:
+                self._clients.cancel(late, self.peer, now)
 
     def _final(self, response: Response, now: float) -> None:
         if response.status >= 200:
@@ -313,10 +338,6 @@ class Hunt:
         self._over = over
         self.stay()
         self._clients.hunting.discard(self)
-
-    def _take_back(self, transaction: Transaction, hop: Peer, now: float) -> None:
-        if transaction.request.method == "INVITE" and transaction.state is State.PROCEEDING:
-            self._clients.begin(cancel_of(transaction.request), hop, lambda message, at: None, now)
 
     def _be_patient(self) -> None:
         if self._patience is not None:

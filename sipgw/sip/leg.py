@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from sipgw.sip.client import InviteClient
-from sipgw.sip.dialog import DialogId, Peer
+from sipgw.sip.dialog import DEFAULT_PORT, DialogId, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import (
     Answered,
@@ -24,7 +24,7 @@ from sipgw.sip.info import PRESSED
 from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.server import InviteServer
-from sipgw.sip.uri import Uri
+from sipgw.sip.uri import Uri, is_address
 
 __all__ = [
     "Answered", "CallEvent", "Changed", "Confirmed", "Ended", "KeyPressed", "Leg", "Offered", "Progress",
@@ -53,6 +53,7 @@ class Leg:
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         usage.tell = self._told
 
     @property
@@ -89,6 +90,16 @@ class Leg:
         """Answer challenges to our BYE and REFER with these."""
         self._usage.credentials = credentials
 
+    def known_as(self, uri: Uri | None) -> None:
+        """Who called is the server of `uri`: should its TLS connection be gone, another is opened to that name."""
+        dialog = self._usage.dialog
+        if uri is None or dialog is None or is_address(uri.host):
+            return
+        source = dialog.source
+        if source.transport == "tls" and not source.name:  # from whom we opened it to we know it
+            port = uri.port if uri.transport == "tls" else None
+            dialog.source = source._replace(port=port or DEFAULT_PORT["tls"], name=uri.host.lower())
+
     async def events(self) -> AsyncIterator[CallEvent]:
         """Yield what happens, `Ended` last. To be iterated once."""
         while True:
@@ -99,6 +110,12 @@ class Leg:
             yield event
             if isinstance(event, Ended):
                 return
+
+    async def acknowledged(self) -> bool:
+        """Wait until our answer is acknowledged; returns False if the call is over. An ACK repeats our tag, which who
+        only pretends to be at that address never sees."""
+        await asyncio.wait((self._up,))
+        return self.phase is not Phase.ENDED
 
     async def over(self, limit: float) -> bool:
         """Wait until the call has ended, `limit` seconds at most; returns whether it has."""
@@ -239,5 +256,7 @@ class Leg:
             self._events.append(event)
             if self._news is not None and not self._news.done():
                 self._news.set_result(None)
+        if isinstance(event, Confirmed | Ended) and not self._up.done():
+            self._up.set_result(None)
         if isinstance(event, Ended) and not self._over.done():
             self._over.set_result(None)

@@ -43,12 +43,17 @@ class LocalMedia:
     """To be raised with every changed description of one call (RFC 3264 §8)."""
     srtp: Policy = "off"
     """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
+    tls: bool = True
+    """Whether our offers are encrypted on their way; if not they hold keys only where SRTP is required (RFC 4568 §8.3),
+    which would make an INVITE too large for UDP."""
     secret: bytes = field(default=b"", repr=False)
     """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
 
     def of_leg(self, call_id: str, secret: bytes) -> Self:
         """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
-        return replace(self, session_id=zlib.crc32(call_id.encode()), version=1, secret=secret)
+        return replace(
+            self, session_id=zlib.crc32(call_id.encode("utf-8", "surrogateescape")), version=1, secret=secret
+        )
 
     @property
     def connection(self) -> Connection:
@@ -86,11 +91,12 @@ class Negotiated:
 
 
 def make_offer(local: LocalMedia, direction: str = "sendrecv") -> bytes:
-    """Our offer: PCMU, PCMA and telephone events, 20 ms packets; keys as `local.srtp` says."""
+    """Our offer: PCMU, PCMA and telephone events, 20 ms packets; keys as `local.srtp` and `local.tls` say."""
     formats = (*ENCODINGS.values(), DTMF)
     maps = [f"rtpmap:{payload} {name}/8000" for name, payload in ENCODINGS.items()]
     events = [f"rtpmap:{DTMF} telephone-event/8000", f"fmtp:{DTMF} 0-16"]
-    keys = [] if local.srtp == "off" else [one.attribute() for one in sdes.own(local.secret)]
+    keyed = local.srtp == "required" or (local.srtp == "optional" and local.tls)
+    keys = [one.attribute() for one in sdes.own(local.secret)] if keyed else []
     attributes = (*maps, *events, *keys, "ptime:20", "rtcp-mux", REPORTS, direction)
     protocol = SECURE[0] if local.srtp == "required" else PLAIN[0]
     media = Media("audio", local.port, protocol, formats, attributes=attributes)
@@ -106,7 +112,7 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
         raise NotAcceptable("; ".join(filter(None, reasons)) or "no media at all")
     chosen = min(usable, key=lambda at: sdp.media[at].protocol not in SECURE)  # the same sound may be offered twice
     media = sdp.media[chosen]
-    encoding, payload = _codec(media)
+    encoding, payload = min(_codecs(media), key=lambda one: list(ENCODINGS).index(one[0]))
     events = _events(media)
     remote = _remote(sdp, media, local)
     direction = _MIRROR[_direction(sdp, media, remote)]
@@ -133,11 +139,12 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     media = sdp.media[at]
     if (reason := _reason_against(media, local.srtp)) is not None:
         raise NotAcceptable(reason)
-    keys = () if local.srtp == "off" else _offered_keys(media)
-    srtp = sdes.accepted(keys, _offered_keys(ours.media[at]))
+    offered = _offered_keys(ours.media[at])
+    keys = _offered_keys(media) if offered else ()
+    srtp = sdes.accepted(keys, offered)
     if srtp is None and (keys or media.protocol in SECURE):
         raise NotAcceptable("the answer's a=crypto is not one that was offered")
-    encoding, payload = _codec(media)
+    encoding, payload = _codecs(media)[0]  # RFC 3264 §6.1: the most preferred first; it is what they send
     events = _events(media)
     remote = _remote(sdp, media, local)
     direction = _within(_attributed(ours, ours.media[at]), _MIRROR[_direction(sdp, media, remote)])
@@ -205,12 +212,13 @@ def _offered_keys(media: Media) -> tuple[str, ...]:
     return tuple(value for name, _, value in values if name == "crypto")
 
 
-def _codec(media: Media) -> tuple[str, str]:
-    for wanted in ENCODINGS:
-        for payload in media.formats:
-            if media.encodings.get(payload) == (wanted, 8000) and _payload_type(payload):
-                return wanted, payload
-    raise NotAcceptable("no G.711 payload type")
+def _codecs(media: Media) -> list[tuple[str, str]]:
+    """What we speak of `media`, encoding and payload type, in its own order. Raises `NotAcceptable` if nothing."""
+    named = [(*media.encodings.get(payload, ("", 0)), payload) for payload in media.formats if _payload_type(payload)]
+    spoken = [(name, payload) for name, rate, payload in named if name in ENCODINGS and rate == 8000]
+    if not spoken:
+        raise NotAcceptable("no G.711 payload type")
+    return spoken
 
 
 def _events(media: Media) -> str | None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from sipgw.sip.fields import TOKEN, FieldError
+from sipgw.sip.identity import cleaned
 from sipgw.sip.message import COMMON, Headers, Message, Request, Response, full_name
 from sipgw.sip.uri import Uri, UriError
 
@@ -126,7 +127,7 @@ def _status_line(start: str, headers: Headers) -> Response:
         or not "100" <= code < "700"
     ):
         raise ParseError(400, "Bad Request (a broken status line)")
-    return Response(int(code), reason, headers=headers)
+    return Response(int(code), cleaned(reason), headers=headers)
 
 
 def _request_line(start: str, headers: Headers) -> Request:
@@ -175,6 +176,8 @@ def _validate(message: Request | Response) -> int | None:
         _refuse_repeated(headers, names)
     if not message.vias or not message.call_id:
         raise FieldError("an empty Via or Call-ID")
+    if not (message.call_id.isascii() and message.call_id.isprintable()):  # §25.1; it names the call everywhere here
+        raise FieldError("a Call-ID that is not plain text")
     if isinstance(message, Request):
         if message.cseq.method != message.method:
             raise FieldError("CSeq names another method")

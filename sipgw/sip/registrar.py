@@ -66,6 +66,11 @@ class Registrar:
         """Take back a binding of an earlier run."""
         self._bindings[user] = (*self._bindings.get(user, ()), binding)[-MAX_BINDINGS:]
 
+    def uses(self, connection: int, now: float) -> bool:
+        """Whether a phone is reached by the connection of that number."""
+        every = (one for bindings in self._bindings.values() for one in bindings)
+        return any(one.peer.connection == connection and one.expires > now for one in every)
+
     def seen_at(self, contact: Uri) -> Peer | None:
         """Where the phone is that registered this Contact, if there is one."""
         every = (one for bindings in self._bindings.values() for one in bindings)

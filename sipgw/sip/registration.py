@@ -152,7 +152,7 @@ class Registration:
             if moved:  # else what was granted leads nowhere
                 self.moved(now)
             return
-        retry = self._auth.retry(self._request, response)
+        retry = self._auth.retry(self._request, response, self._hunt.peer.host if self._hunt else "")
         if retry is not None:
             self._send(retry, now)
             return

@@ -23,12 +23,14 @@ MAX_STREAMS = 1000
 """Connections that others may open to us; at most half of the files that the process may have open."""
 MAX_OF_ONE_SOURCE = 200
 """Of these, as many as one address (in IPv6 one /64) may hold, so that no one takes all."""
+KEPT_FREE = 4
+"""One place in so many is for those we know: strangers together never keep them out."""
 PARTIAL_LIMIT = 10.0
-"""Seconds in which a begun message, and the first message of a connection opened to us, must be complete."""
+"""Seconds in which a begun message must be complete, and in which who has opened a connection must be let in."""
 HANDSHAKE_LIMIT = 5.0
 """Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
-"""Seconds without any byte after which a connection opened to us is closed."""
+"""Seconds without any byte after which a connection opened to us is closed, unless a call or a phone needs it."""
 CONNECT_LIMIT = 4.0
 """Seconds for opening a connection, its TLS handshake included."""
 UNSENT_LIMIT = 256 * 1024
@@ -38,7 +40,7 @@ MAX_FAULTS = 20
 MAX_WAITING = 64
 """Messages that wait for one connection; more are dropped, and come again by retransmission or not at all."""
 KEEPALIVE = (30.0, 35.0)
-"""Seconds between keepalives on a connection that we opened, at random between these (RFC 5626 §4.4.1)."""
+"""Seconds between keepalives, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
@@ -73,6 +75,10 @@ class Told(NamedTuple):
     """A connection is gone."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """There is work that takes a while."""
+    known: Callable[[str], bool]
+    """Whether an address is one of those we know."""
+    used: Callable[[Peer], bool]
+    """Whether a call or the binding of a phone needs this connection."""
 
 
 class Streams:
@@ -97,9 +103,10 @@ class Streams:
         """Take up a connection; False when there are too many."""
         source = _source(stream)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if source and (self._sources.total() >= most or self._sources[source] >= MAX_OF_ONE_SOURCE):
-            return False
         if source:
+            most -= 0 if self.told.known(stream.peer.host) else most // KEPT_FREE
+            if self._sources.total() >= most or self._sources[source] >= MAX_OF_ONE_SOURCE:
+                return False
             self._sources[source] += 1
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
@@ -141,9 +148,9 @@ class Streams:
             waiting.append(data)
 
     async def _connect(self, place: Place) -> None:
-        context = self.tls.client() if place.transport == "tls" else None
-        name = (place.name or place.host.partition("%")[0]) if context else None
         try:
+            context = self.tls.client() if place.transport == "tls" else None
+            name = (place.name or place.host.partition("%")[0]) if context else None
             async with asyncio.timeout(CONNECT_LIMIT):
                 _, stream = await asyncio.get_running_loop().create_connection(
                     lambda: Stream(self, place.transport, place),
@@ -186,9 +193,9 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._keepalive: asyncio.TimerHandle | None = None
-        self._silent = self.accepted
         self._faults = 0
-        self._welcome = False
+        self._welcome = not self.accepted
+        """Whether anything that came was let in, or belonged to what goes on here."""
         self._pongs: bool | None = None
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
@@ -257,25 +264,25 @@ class Stream(asyncio.Protocol):
             self._streams.told.receive(error, self.peer)
             self.close()
             return
-        if not (self._silent or (partial and self._framer.pending)):  # what trickles in does not renew its own time
+        if self._welcome and not (partial and self._framer.pending):  # what trickles in does not renew its own time
             self._watch()
 
     def _took(self, message: Request | Response | ParseError | Ping) -> None:
         if isinstance(message, Ping):
             self.write(PONG)
             return
-        if not isinstance(message, ParseError):
-            self._silent = False
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
             self._streams.told.receive(message, self.peer)
         else:
             self.close()
 
-    def judged(self, welcome: bool) -> None:
-        """Stay open for those who are or once were welcome; strangers have nothing to wait for."""
-        self._welcome |= welcome
-        if self.accepted and not self._welcome:
+    def judged(self, welcome: bool | None) -> None:
+        """Stay open for those who are or once were welcome; strangers have nothing to wait for. None: challenged."""
+        if welcome and not self._welcome:
+            self._welcome = True
+            self._keep_alive()
+        elif welcome is False and not self._welcome:
             self.close()
 
     def write(self, data: bytes) -> None:
@@ -295,13 +302,18 @@ class Stream(asyncio.Protocol):
     def _watch(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        if self._silent or self._framer.pending:
-            limit = PARTIAL_LIMIT
-        elif self.accepted:
-            limit = IDLE_LIMIT
+        later = asyncio.get_running_loop().call_later
+        if not self._welcome or self._framer.pending:
+            self._alarm = later(PARTIAL_LIMIT, self.close)
+        elif self.accepted:  # ours are kept up
+            self._alarm = later(IDLE_LIMIT, self._idle)
+
+    def _idle(self) -> None:
+        """Close, unless there is something that only this connection leads to, e.g. a call, which may be long."""
+        if self._streams.told.used(self.peer):
+            self._watch()
         else:
-            return  # ours are kept up
-        self._alarm = asyncio.get_running_loop().call_later(limit, self.close)
+            self.close()
 
     def _keep_alive(self) -> None:
         """Ping. Who has answered a ping once must go on answering (RFC 5626 §4.4.1 closes for want of it)."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.events import ReferRequested
 from sipgw.sip.fields import FieldError, NameAddr
+from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Request, Response
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.transaction import Transaction
@@ -58,7 +59,7 @@ class Transferee:
         """Report what came of the call to the target; to be called once for each `ReferRequested`."""
         if self._busy:
             self._busy = False
-            reason = " ".join(reason.split())[:100]
+            reason = " ".join(cleaned(reason).split())[:100]
             self._notify(f"SIP/2.0 {status} {reason}", "terminated;reason=noresource", now)
 
     def _notify(self, line: str, state: str, now: float) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.events import Referred
 from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Request, Response
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.timers import Timer
@@ -88,7 +89,7 @@ class Transferor:
         line = STATUS_LINE.match(request.body)
         if line is None:
             return
-        status, reason = int(line[1]), (line[2] or b"").decode("utf-8", "replace").strip()
+        status, reason = int(line[1]), cleaned((line[2] or b"").decode("utf-8", "replace"))
         over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
         if status >= 200 or over:
             self._outcome(Referred(200 <= status < 300, status, reason))

@@ -164,8 +164,8 @@ class Transports:
         if cause:
             self.told.unreachable(peer, cause)
 
-    def judged(self, source: Peer, welcome: bool) -> None:
-        """A request from `source` was let in or ignored: whoever is only ever ignored may not hold a connection."""
+    def judged(self, source: Peer, welcome: bool | None) -> None:
+        """What came from `source` was let in, ignored or challenged (None): who is never let in holds nothing."""
         if (stream := self._streams.find(source)) is not None:
             stream.judged(welcome)
 

@@ -86,9 +86,9 @@ async def called(
     channel = await engine.open(line.on_media, beside=beside)
     described = LocalMedia("", channel.port)
 
-    def offer(address: str, srtp: Policy) -> bytes:
+    def offer(address: str, srtp: Policy, tls: bool) -> bytes:
         nonlocal described  # each that is tried gets keys of its own
-        described = LocalMedia(address, channel.port, srtp=srtp).of_leg(token_hex(8), token_bytes(SECRET))
+        described = LocalMedia(address, channel.port, srtp=srtp, tls=tls).of_leg(token_hex(8), token_bytes(SECRET))
         return make_offer(described)
 
     try:

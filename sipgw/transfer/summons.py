@@ -18,7 +18,7 @@ from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person
 from sipgw.trunks.trunks import TrunkOptions
 
-Offer = Callable[[str, Policy], bytes]
+Offer = Callable[[str, Policy, bool], bytes]
 """Makes an offer of the address under which the person reaches us, and of what is to be encrypted."""
 
 
@@ -47,7 +47,7 @@ class Summons:
         uri = person.uri
         if uri.scheme == "tel":
             async with self.outbound.dial(
-                uri.user, lambda trunk: offer(self._address(trunk), trunk.srtp),
+                uri.user, lambda trunk: offer(self._address(trunk), trunk.srtp, trunk.tls),
                 trunk=person.trunk, ring_timeout=person.ring_timeout, purpose="transfer", consent=True,
             ) as made:  # fmt: skip
                 yield made
@@ -62,9 +62,11 @@ class Summons:
         bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
         if not bindings:
             raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
-        address = self.endpoint.contact_host(bindings[0].peer)
+        phone = bindings[0].peer
+        address = self.endpoint.contact_host(phone)
         from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{address}>"
-        return await self.outbound.ring(user, from_, offer(address, "optional"), ring_timeout=person.ring_timeout)
+        described = offer(address, "optional", phone.transport == "tls")
+        return await self.outbound.ring(user, from_, described, ring_timeout=person.ring_timeout)
 
     @contextlib.asynccontextmanager
     async def _through(self, person: Person, offer: Offer) -> AsyncIterator[Made]:
@@ -73,11 +75,12 @@ class Summons:
         name = person.trunk
         if trunk is not None and self.admission.room.calls[name] >= trunk.max_calls:
             raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
-        address = self.endpoint.contact_host(peer_of((trunk and trunk.proxy_uri) or person.uri))
+        there = peer_of((trunk and trunk.proxy_uri) or person.uri)
+        address, tls = self.endpoint.contact_host(there), there.transport == "tls"
         async with self.outbound.places.held(trunk) if trunk is not None else contextlib.nullcontext():
             leg, answer = await self.endpoint.invite(
                 person.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
-                offer(address, trunk.srtp if trunk else "optional"), ring_timeout=person.ring_timeout,
+                offer(address, trunk.srtp if trunk else "optional", tls), ring_timeout=person.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             yield Made(leg, answer, name)

@@ -7,6 +7,7 @@ import structlog
 
 from sipgw.cluster.leases import Leases
 from sipgw.inbound.admission import Admission
+from sipgw.sip.boundaries import bounded
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
@@ -48,7 +49,7 @@ class TrunkWatch:
         for trunk in self._admission.trunks.all:
             if trunk.registrar_uri is not None:
                 there = trunk.proxy_uri or trunk.registrar_uri
-                group.create_task(self._let_in(trunk, endpoint, there))
+                self._let_in(trunk, endpoint, group, there)
                 self._lease(endpoint, group, trunk, trunk.registrar_uri)
             if trunk.options_every and trunk.domain_uri is not None:
                 self._probe(endpoint, trunk, trunk.domain_uri)
@@ -107,11 +108,15 @@ class TrunkWatch:
         def changed() -> None:
             log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
             if registration.state is RegistrationState.REGISTERED:  # its name may lead elsewhere by now
-                group.create_task(self._let_in(trunk, endpoint, trunk.proxy_uri or registrar))
+                self._let_in(trunk, endpoint, group, trunk.proxy_uri or registrar)
 
         registration.changed = changed
 
-    async def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, registrar: Uri) -> None:
-        """Admit calls from the addresses of a registrar."""
-        for peer in await endpoint.locate(registrar):
-            self._admission.trunks.allow(trunk, peer.host)
+    def _let_in(self, trunk: TrunkOptions, endpoint: Endpoint, group: asyncio.TaskGroup, registrar: Uri) -> None:
+        """Admit calls from the addresses of a registrar, once they are found."""
+
+        async def found() -> None:
+            for peer in await endpoint.locate(registrar):
+                self._admission.trunks.allow(trunk, peer.host)
+
+        group.create_task(bounded(found(), None, "registrar not let in"))

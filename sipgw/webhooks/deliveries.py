@@ -128,6 +128,9 @@ class Deliveries:
             except (SQLAlchemyError, OSError) as error:
                 log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
                 tried, taken, wait = 0, 0, FIRST_RETRY
+            except Exception:  # the observer boundary: calls go on, whatever becomes of their webhooks
+                log.exception("webhooks failed")
+                tried, taken, wait = 0, 0, LONGEST_PAUSE
             failures = 0 if taken else failures + bool(tried)
             self._idle[target.name] = wait == LOOK or failures > 0
             if tried and not taken:  # one that takes nothing is not asked for one call after the other
@@ -186,6 +189,9 @@ class Deliveries:
             await self._send(target, body, headers)
         except PostFailed as error:
             problems[row.id] = str(error)
+        except Exception as error:  # the fault of one must not keep the others waiting
+            log.exception("webhook not sent", target=target.name)
+            problems[row.id] = type(error).__name__
 
     async def _settle(self, target: WebhookOptions, rows: list[DeliveryRecord], problems: dict[int, str]) -> None:
         """Write down what came of the tries."""

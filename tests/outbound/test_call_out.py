@@ -15,8 +15,12 @@ from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallR
 from sipgw.gate.rules import Dial, GateOptions, Refused
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NotDialled
+from sipgw.sip.auth import Authenticator
+from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.hunt import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
+from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
@@ -90,6 +94,23 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
             assert (record["called"], record["ending"]) == (NUMBER, "callee_hung_up")
             assert world.gateway.admission.room.calls.total() == 0
             assert not world.gateway.calls
+
+    asyncio.run(scenario())
+
+
+def test_an_invite_with_credentials_fits_into_a_datagram(tmp_path: Path) -> None:
+    """Keys that everybody on the way could read are not offered (RFC 4568 §8.3), and there is no need for TCP."""
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person) as (world, _):
+            assert (await ended(world, Errand(NUMBER, "agent"))).kind == "busy"
+            (leg,) = person.legs
+            assert b"a=crypto" not in (leg.offer or b"")
+            auth = Authenticator(Credentials("u" * 32, "p"), lambda: "c" * 20)
+            asked = f'Digest realm="sip.carrier.example", nonce="{"n" * 64}", opaque="{"o" * 32}", qop="auth"'
+            response = Response(407, headers=Headers((("Proxy-Authenticate", asked),)))
+            again = auth.retry(leg.request, response)
+            assert again and len(again.to_bytes()) < LARGEST_DATAGRAM
 
     asyncio.run(scenario())
 

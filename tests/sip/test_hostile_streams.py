@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip import streams
+from sipgw.sip.checks import Refusal
 from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 from tests.sip.certificates import Authority
@@ -44,6 +45,21 @@ def test_one_source_that_takes_all_it_can_leaves_the_others_room() -> None:
                 await asyncio.sleep(0.01)
             assert await serves(*await from_address(endpoint, "127.0.0.66"), 2), "and gets its places back"
 
+    run(talk)
+
+
+def test_strangers_together_leave_places_to_those_we_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talk() -> None:
+        async with Endpoint(EVERYWHERE, pick_up, admit_all, known=lambda host: host == "127.0.0.7") as endpoint:
+            held = [await from_address(endpoint, f"127.0.0.{host}") for host in (66, 67, 68)]
+            late, _ = await from_address(endpoint, "127.0.0.69")
+            assert await received(late) == b""
+            held.append(await from_address(endpoint, "127.0.0.7"))
+            assert await serves(*held[-1])
+            for _, writer in held:
+                writer.close()
+
+    monkeypatch.setattr(streams, "MAX_STREAMS", 4)
     run(talk)
 
 
@@ -90,10 +106,18 @@ def test_one_ignored_request_does_not_cut_off_whoever_was_welcome_before() -> No
     run(talk)
 
 
-@pytest.mark.parametrize("garbage", [b"\r\n\r\n", b"GARBAGE\r\nContent-Length: 0\r\n\r\n"], ids=["pings", "garbage"])
-def test_pings_and_garbage_buy_no_time(garbage: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+PONG = b"SIP/2.0 200 OK" + number(7).partition(b"SIP/2.0")[2]
+ACK = number(8).replace(b"OPTIONS", b"ACK")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\r\n\r\n", b"GARBAGE\r\nContent-Length: 0\r\n\r\n", PONG, ACK, PONG + b"\r\n\r\n", ACK + b"\r\n\r\n", number(9)],
+    ids=["pings", "garbage", "a stray answer", "a stray ACK", "answer, pings", "ACK, pings", "a challenged request"],
+)  # fmt: skip
+def test_what_is_never_let_in_buys_no_time(garbage: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async def talk() -> None:
-        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+        async with Endpoint(LOCAL, pick_up, lambda *_: Refusal(401)) as endpoint:
             reader, writer = await connect(endpoint)
             ended = asyncio.get_running_loop().create_task(received(reader))
             while not ended.done():

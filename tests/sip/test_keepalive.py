@@ -4,14 +4,19 @@ import asyncio
 
 import pytest
 
-from sipgw.sip import flow
+from sipgw.sip import flow, streams
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request, response_to
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
+from sipgw.sip.registrar import Binding
+from sipgw.sip.registrar import Registrar as Registrars
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.streams import Stream
 from sipgw.sip.uri import Uri
-from tests.sip.test_endpoint import LOCAL, admit_all, pick_up, run
+from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, last, pick_up, run
+from tests.sip.wire import OFFER
 from tests.waiting import until
 
 
@@ -129,4 +134,70 @@ def test_a_connection_that_the_registrar_closes_is_opened_again_for_its_calls() 
             await until(lambda: len(book.connections) > 1)
         server.close()
 
+    run(talk)
+
+
+# Connections that others open to us
+
+
+async def called(phone: Endpoint, agent: Endpoint) -> Leg:
+    target = Uri.parse(f"sip:agent@127.0.0.1:{agent.port};transport=tcp")
+    leg, _ = await phone.invite(target, "<sip:me@127.0.0.1>", OFFER)
+    return leg
+
+
+def test_a_silent_connection_that_a_call_is_on_stays_and_one_without_is_closed() -> None:
+    async def talk() -> None:
+        async with Endpoint(LOCAL, pick_up, admit_all) as agent, Endpoint(LOCAL, pick_up, admit_all) as phone:
+            leg = await called(phone, agent)
+            stream = stream_of(agent)
+            stream._idle()
+            assert stream_of(agent) is stream and not stream._transport.is_closing()
+            leg.hangup()
+            await last(leg)
+            await until(lambda: not agent.agent.connections)
+            stream._idle()
+            await until(lambda: not agent._transports._streams._open)
+
+    run(talk)
+
+
+def test_a_silent_connection_that_a_phone_is_registered_over_stays() -> None:
+    async def talk() -> None:
+        bound: list[int] = []
+        async with Endpoint(LOCAL, pick_up, admit_all, uses=lambda number, now: number in bound) as agent:
+            reader, writer = await connect(agent)
+            writer.write(OPTIONS)
+            await reader.readuntil(b"\r\n\r\n")
+            stream = stream_of(agent)
+            bound.append(stream.peer.connection)
+            stream._idle()
+            assert not stream._transport.is_closing()
+            bound.clear()
+            stream._idle()
+            assert await reader.read() == b""
+            writer.close()
+
+    run(talk)
+
+
+def test_a_connection_is_used_as_long_as_the_binding_of_a_phone_lasts() -> None:
+    registrar = Registrars()
+    contact, seen = Uri.parse("sip:100@10.0.0.9;transport=tcp"), Peer("tcp", "127.0.0.1", 40000, 7)
+    registrar.restore("100", Binding(contact, seen, 60.0, "x", 1))
+    assert [registrar.uses(7, 59.0), registrar.uses(8, 59.0), registrar.uses(7, 61.0)] == [True, False, False]
+
+
+def test_who_was_let_in_is_pinged_so_that_its_nat_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talk() -> None:
+        async with Endpoint(LOCAL, pick_up, admit_all) as agent:
+            reader, writer = await connect(agent)
+            writer.write(OPTIONS)
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(4) == b"\r\n\r\n"
+            writer.write(b"\r\n")
+            assert await reader.readexactly(4) == b"\r\n\r\n", "and again"
+            writer.close()
+
+    monkeypatch.setattr(streams, "KEEPALIVE", (0.05, 0.06))
     run(talk)

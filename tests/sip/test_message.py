@@ -193,6 +193,20 @@ def test_status_lines(start: bytes) -> None:
     assert message.status in (200, 699)
 
 
+def test_a_reason_phrase_can_be_stored_and_shown_whatever_was_sent() -> None:
+    """It goes into records and databases, which take no bytes that are not UTF-8."""
+    message = parse_message(invite(b"INVITE sip:agent@203.0.113.7 SIP/2.0", b"SIP/2.0 486 Ger\xe4t be\0setzt"))
+    assert isinstance(message, Response)
+    assert message.reason == "Ger?t be setzt"
+
+
+@pytest.mark.parametrize("call_id", [b"caf\xe9@h", "caf\u00e9@h".encode(), b"a\0b", b"a\x07b"])
+def test_a_call_id_is_plain_text(call_id: bytes) -> None:
+    """RFC 3261 §25.1; records, files and keys are named after it."""
+    error = refusal(invite(b"i: 7d33", b"i: " + call_id))
+    assert (error.status, error.message is not None) == (400, True)
+
+
 @pytest.mark.parametrize(
     "start", [b"SIP/2.0 99 x", b"SIP/2.0 099 x", b"SIP/2.0 700 x", b"SIP/2.0 4294967301 x", b"SIP/3.0 200 OK", b"SIP/"]
 )

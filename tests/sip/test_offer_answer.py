@@ -225,6 +225,13 @@ def test_a_refusal_is_short_and_printable() -> None:
     assert reason.isprintable()
 
 
+@pytest.mark.parametrize(("formats", "encoding", "payload"), [("8 0", "PCMA", 8), ("0 8", "PCMU", 0), ("8", "PCMA", 8)])
+def test_of_an_answer_with_both_codecs_the_first_is_meant(formats: str, encoding: str, payload: int) -> None:
+    """RFC 3264 §6.1: its formats stand in the order of preference, and it is the first that the other side sends."""
+    agreed = accept_answer(make_offer(US), offer(f"m=audio 4 RTP/AVP {formats} 101"), US)
+    assert (agreed.encoding, agreed.payload_type) == (encoding, payload)
+
+
 def test_the_answer_to_our_offer() -> None:
     agreed = accept_answer(make_offer(US), negotiate("m=audio 4 RTP/AVP 8 0", "a=rtpmap:8 PCMA/8000").sdp, US)
     assert (agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type) == ("PCMU", 0, None)

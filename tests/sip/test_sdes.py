@@ -1,6 +1,7 @@
 """Keys in session descriptions: RFC 4568, and which policy takes what."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -174,12 +175,14 @@ def test_the_first_line_that_we_speak_is_answered_under_its_tag_with_our_key() -
     assert "m=audio 20000 RTP/SAVP 0" in agreed.sdp.decode()
 
 
+@pytest.mark.parametrize("tls", [True, False])
 @pytest.mark.parametrize(
     ("policy", "protocol", "keys"), [("off", "RTP/AVP", 0), ("optional", "RTP/AVP", 4), ("required", "RTP/SAVP", 4)]
 )
-def test_our_offer(policy: sdes.Policy, protocol: str, keys: int) -> None:
-    """``optional`` is best effort (RFC 8643): who does not know the keys leaves them aside."""
-    made = make_offer(ours(policy))
+def test_our_offer(policy: sdes.Policy, protocol: str, keys: int, *, tls: bool) -> None:
+    """``optional`` is best effort (RFC 8643): who does not know the keys leaves them aside; in clear they are none."""
+    made = make_offer(replace(ours(policy), tls=tls))
+    keys = 0 if policy == "optional" and not tls else keys
     assert Sdp.parse(made).media[0].protocol == protocol
     assert len(crypto_lines(made)) == keys
 
@@ -217,6 +220,13 @@ def test_an_answer_with_keys_that_were_not_offered(keys: tuple[str, ...]) -> Non
     """RFC 4568 §5.1.3."""
     with pytest.raises(NotAcceptable):
         accept_answer(make_offer(ours("required")), offer("m=audio 4 RTP/SAVP 0", *keys), ours("required"))
+
+
+def test_keys_in_an_answer_to_an_offer_without_are_left_aside() -> None:
+    there = negotiate("optional", *KEYED_AVP)
+    assert crypto_lines(there.sdp)
+    local = replace(ours("optional"), tls=False)
+    assert accept_answer(make_offer(local), there.sdp, local).srtp is None
 
 
 def test_the_same_leg_keeps_its_keys() -> None:

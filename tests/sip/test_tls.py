@@ -9,12 +9,14 @@ import pytest
 
 from sipgw.sip import streams
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointError, EndpointOptions
+from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.tls import TlsOptions
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run, taking
 from tests.sip.wire import ANSWER, OFFER
+from tests.waiting import until
 
 ME = "<sip:me@127.0.0.1>"
 
@@ -238,6 +240,28 @@ def test_who_is_silent_after_the_handshake_is_cut_off(authority: Authority, monk
 
     monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.2)
     run(talk)
+
+
+def test_a_bye_reaches_a_carrier_by_its_name_when_its_connection_is_gone(authority: Authority) -> None:
+    """It called us, so its address alone is known, and its certificate is for its name."""
+    carrier = replace(authority.server(), certificate=str(authority.issue("carrier.example", file="carrier.pem")))
+
+    async def call() -> None:
+        taken: list[Leg] = []
+        async with (
+            Endpoint(listening(authority.server()), taking(taken), admit_all) as agent,
+            Endpoint(listening(carrier), pick_up, admit_all) as calling,
+        ):
+            leg, _ = await calling.invite(at(agent), ME, OFFER)
+            await until(lambda: taken[0].phase is Phase.CONFIRMED)
+            taken[0].known_as(at(calling, "carrier.example"))
+            for stream in list(agent._transports._streams._open.values()):
+                stream.close()
+            await until(lambda: not agent._transports._streams._open)
+            taken[0].hangup()
+            assert (await last(leg)).how == "BYE"
+
+    run(call)
 
 
 def test_a_server_of_many_names_is_told_whom_we_call(authority: Authority) -> None:

@@ -70,9 +70,9 @@ def test_a_referral_is_accepted_reported_and_concluded() -> None:
 def test_what_the_target_answered_is_passed_on() -> None:
     wire = Wire()
     call = referred(Call(wire).answered())
-    call.client.transferee.outcome(486, "Busy\r\nHere", wire.now)
+    call.client.transferee.outcome(486, "Busy\r\nHere\udce4", wire.now)
     wire.run(0.1)
-    assert call.there[-1] == Referred(False, 486, "Busy Here")
+    assert call.there[-1] == Referred(False, 486, "Busy Here?")
     assert call.server.phase is call.client.phase is Phase.CONFIRMED, "the call goes on"
     call.client.transferee.outcome(200, "OK", wire.now)
     wire.run(0.1)

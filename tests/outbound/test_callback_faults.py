@@ -1,0 +1,62 @@
+"""What goes wrong with one callback ends neither the gateway nor the other callbacks."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sipgw.config import Config
+from sipgw.outbound import callbacks
+from sipgw.outbound.callbacks import Callbacks
+from sipgw.outbound.dialler import Dialler
+from sipgw.outbound.jobs import Jobs
+from sipgw.sip.leg import Leg
+from tests.callee import Callee, callee
+from tests.outbound.test_call_out import calling_out
+from tests.outbound.test_callbacks import QUICK, job, until
+from tests.virtual import run
+
+
+def busy_in_latin_1(_: Callee, leg: Leg) -> None:
+    leg.reject(486, "Ger\udce4t besetzt", (("Retry-After", "5 (sp\udce4ter)"),))
+
+
+def quick(config: Config) -> Config:
+    return replace(config, callbacks=replace(config.callbacks, retry=QUICK))
+
+
+def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee(busy_in_latin_1) as person, calling_out(tmp_path, person, change=quick) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add(job())
+            async with Callbacks(world.gateway):
+                waits = await until(jobs, state="planned", attempts=1)
+            assert waits.reason == "busy: caller: 486 (Ger?t besetzt; Retry-After: 5 (sp?ter))"
+
+    asyncio.run(scenario())
+
+
+def test_after_a_fault_callbacks_are_dialled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[float] = []
+
+    async def broken_once(self: Dialler, *, until_done: bool = False) -> None:
+        began.append(asyncio.get_running_loop().time())
+        if len(began) == 1:
+            raise ValueError("a fault of ours")
+        await self._finishing.wait()
+
+    async def scenario() -> None:
+        gateway = SimpleNamespace(config=Config(), store=None)
+        async with Callbacks(gateway) as dialling:  # type: ignore[arg-type]
+            while len(began) < 2:
+                await asyncio.sleep(1)
+            dialling.finish()
+            assert dialling._dialling
+            await dialling._dialling
+
+    monkeypatch.setattr(Dialler, "run", broken_once)
+    run(scenario())
+    assert began[1] - began[0] == pytest.approx(callbacks.AGAIN)

@@ -1,0 +1,59 @@
+"""Which challenges are answered, and how often (RFC 3261 §22)."""
+
+import pytest
+
+from sipgw.sip.auth import MOST, Authenticator
+from sipgw.sip.client import renumber
+from sipgw.sip.digest import Credentials, parse_digest
+from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.uri import Uri
+
+REQUEST = Request("INVITE", Uri.parse("sip:x@h"), headers=Headers((("CSeq", "1 INVITE"),)))
+FIELD = {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}
+
+
+def challenge(status: int, nonce: str, *, realm: str = "r", stale: bool = False) -> Response:
+    value = f'Digest realm="{realm}", nonce="{nonce}", qop="auth", algorithm=MD5' + (", stale=true" if stale else "")
+    return Response(status, headers=Headers(((FIELD[status], value),)))
+
+
+def answers(*challenges: tuple[Response, str]) -> list[list[tuple[str, str]]]:
+    """The headers and nonces of each try, until there is none."""
+    auth, request = Authenticator(Credentials("u", "p"), lambda: "c"), REQUEST
+    tries = []
+    for response, server in challenges:
+        again = auth.retry(request, response, server)
+        if again is None:
+            break
+        request = renumber(again)
+        tries.append(
+            [(name, parse_digest(value)["nonce"]) for name, value in request.headers if name.endswith("Authorization")]
+        )
+    return tries
+
+
+def test_a_proxy_and_who_is_called_may_have_the_same_realm() -> None:
+    assert answers((challenge(407, "a"), "h"), (challenge(401, "b"), "h")) == [
+        [("Proxy-Authorization", "a")],
+        [("Proxy-Authorization", "a"), ("Authorization", "b")],
+    ]
+
+
+def test_another_server_of_the_same_realm_gets_an_answer_to_its_own_nonce() -> None:
+    tries = answers((challenge(401, "a"), "h1"), (challenge(401, "b"), "h2"))
+    assert tries == [[("Authorization", "a")], [("Authorization", "b")]]
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_wrong_password_is_not_tried_again(status: int) -> None:
+    assert len(answers((challenge(status, "a"), "h"), (challenge(status, "b"), "h"))) == 1
+    both = (challenge(status, "a"), "h1"), (challenge(status, "b"), "h2")
+    assert len(answers(*both, (challenge(status, "c"), "h1"))) == 2, "however often the servers take turns"
+
+
+def test_who_calls_every_nonce_stale_is_not_asked_for_ever() -> None:
+    assert len(answers(*((challenge(401, f"n{at}", stale=True), "h") for at in range(100)))) == MOST
+
+
+def test_a_nonce_that_was_answered_is_not_stale() -> None:
+    assert len(answers((challenge(401, "a"), "h"), (challenge(401, "a", stale=True), "h"))) == 1
