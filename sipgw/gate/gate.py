@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,7 @@ class Gate:
         self._now = now
         now_held = options()
         default = now_held[""]
-        self._files = FileLists((path for one in now_held.values() for path in one.dnc_files), default.dnc_country)
+        self._files = FileLists(_files(now_held))
         self._hooks: dict[tuple[str, float], Hook] = {}
         for one in now_held.values():
             self._hook(one)
@@ -131,7 +131,7 @@ class Gate:
                 return found
             if dial.purpose == "transfer":  # to somebody of ours
                 return case
-            found = await self._listed(case.number, options) or refusal(case, AFTER_LISTS)
+            found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS)
             if found is None and ask and (hook := self._hook(options)) is not None:
                 found = await hook.refusal(dial._replace(number=case.number))
         except Exception as error:  # the gate fails closed, whatever is wrong
@@ -147,7 +147,7 @@ class Gate:
             self._hooks[key] = Hook(Path(options.hook), options.hook_limit)
         return self._hooks.get(key)
 
-    async def _listed(self, number: str, options: GateOptions) -> Refused | None:
+    async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> Refused | None:
         try:
             entry = await self.own.find(number)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -158,7 +158,7 @@ class Gate:
             return Refused(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
             )
-        self._files.include(options.dnc_files)
+        self._files.become(_files(held))
         await self._files.fresh()
         reason = self._files.refusal(number)
         return Refused("do_not_call_file", reason) if reason else None
@@ -180,6 +180,11 @@ class Gate:
             self._caps.note(str(line["number"]), at)
         else:
             self._caps.seen(at)
+
+
+def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:
+    """The do-not-call files of everybody, each with the country of whoever names it."""
+    return ((path, one.dnc_country) for one in held.values() for path in one.dnc_files)
 
 
 def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
