@@ -114,7 +114,7 @@ class Hosting:
             tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
                 order_tool(desk.store),
-                self._callback_tool(),
+                *self._callback_tools(),
                 *recording_tools(tape),
                 *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
                 *agent.tools,
@@ -183,10 +183,22 @@ class Hosting:
         live, options = self.live, self.desk.agents.all[agent].config.agent
         return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
-    def _callback_tool(self) -> Tool:
+    def _callback_tools(self) -> list[Tool]:
+        """The promise of a call back, unless nobody can be called from here."""
         live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
+        if options.dial and not self.desk.outbound.first():
+            return []
         them = live.identity.dialled if live.direction == "out" else live.identity.number
-        return callback_tool(Jobs(self.desk.store, ""), Asking(live.id, live.agent, them, live.trunk), options)
+        asking = Asking(live.id, live.agent, them, live.trunk)
+        return [callback_tool(Jobs(self.desk.store, ""), asking, options, refused=self._never)]
+
+    async def _never(self, number: str, trunk: str) -> str:
+        """Why the gate will not let `number` be called back at any hour; empty if it may."""
+        gate, first = self.desk.outbound.gate, self.desk.outbound.first(trunk)
+        if gate is None:
+            return ""
+        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=True), later=True)
+        return judged.reason if isinstance(judged, Refused) else ""
 
     def answered(self) -> None:
         """See `sipgw.calls.call.Host.answered`."""

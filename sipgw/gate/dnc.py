@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.gate import number_set
 from sipgw.gate.number_set import NumberSet, TooManyError
+from sipgw.gate.rules import Refused
 from sipgw.store import Base, Moment, Store
 
 log = structlog.get_logger()
@@ -206,16 +207,15 @@ class FileLists:
                 for line in file.numbers.broken:
                     log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
 
-    def refusal(self, number: str) -> str:
-        """Why the E.164 `number` must not be called, in words; empty if no file names it."""
+    def refusal(self, number: str) -> Refused | None:
+        """Why the E.164 `number` must not be called; None if no file names it."""
         for file in self._files:
             if file.problem:
-                return (
-                    f"the do-not-call file {file.path} cannot be used ({file.problem}), and without it nobody is called"
-                )
+                why = f"the do-not-call file {file.path} cannot be used ({file.problem})"
+                return Refused("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
             if number in file.numbers:
-                return f"{number} is on the do-not-call list {file.path}"
-        return ""
+                return Refused("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
+        return None
 
     @property
     def sizes(self) -> dict[str, int]:

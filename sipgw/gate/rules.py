@@ -57,6 +57,8 @@ class Refused(NamedTuple):
     """In plain words: why, and what to change."""
     again: datetime | None = None
     """When it is worth asking again; None: not before somebody changes something."""
+    unable: bool = False
+    """Whether only the gate is to blame, which could not do its work."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,7 @@ BEFORE_LISTS: tuple[Rule, ...] = (destination,)
 AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
-def refusal(case: Case, rules: tuple[Rule, ...]) -> Refused | None:
-    """What the first of `rules` that refuses says."""
-    return next((found for rule in rules if (found := rule(case)) is not None), None)
+def refusal(case: Case, rules: tuple[Rule, ...], *, later: bool = False) -> Refused | None:
+    """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
+    said = (found for rule in rules if (found := rule(case)) is not None)
+    return next((found for found in said if not (later and found.again)), None)

@@ -42,6 +42,9 @@ class Judge(Protocol):
     async def permit(self, dial: Dial) -> Permit | Refused:
         """Whether the call may be made."""
 
+    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+        """What `permit` would say, without a trace of the question."""
+
 
 class NotPermitted(NotDialled):
     """The gate denied the call."""

@@ -162,13 +162,27 @@ def test_a_rule_that_rings_without_end_is_refused() -> None:
         RetryOptions(attempts=0)
 
 
+async def permitted(number: str, trunk: str) -> str:
+    return ""
+
+
+async def forbidden(number: str, trunk: str) -> str:
+    return f"{number} is in US, and only DE may be dialled through {trunk}"
+
+
 def promise(
-    folder: Path, *arguments: str, number: str = "+14155550123", trunk: TrunkOptions = US
+    folder: Path,
+    *arguments: str,
+    number: str = "+14155550123",
+    trunk: TrunkOptions = US,
+    refused: Callable[[str, str], Awaitable[str]] = permitted,
+    dial: bool = True,
 ) -> tuple[list[str], list[Job]]:
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
-        options = CallbackOptions(time_zone="Europe/Berlin")
-        tools = Toolbox([callback_tool(jobs, Asking("call-1", "desk", number, trunk), options, lambda: NOW)])
+        options = CallbackOptions(dial, time_zone="Europe/Berlin")
+        asking = Asking("call-1", "desk", number, trunk)
+        tools = Toolbox([callback_tool(jobs, asking, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
 
@@ -198,6 +212,15 @@ def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
     assert "ask for it with its country code" in foreign
     assert "has passed" in past
     assert not kept
+
+
+def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> None:
+    text = '{"phone_number": "415 555 0123", "when": "tomorrow at five"}'
+    (told,), kept = promise(tmp_path, text, refused=forbidden)
+    assert told == "we cannot call that number from here: say so, and promise nothing"
+    assert not kept
+    _, kept = promise(tmp_path, text, refused=forbidden, dial=False)
+    assert len(kept) == 1, "somebody else makes those calls"
 
 
 def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:
