@@ -106,7 +106,7 @@ def callback_tool(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str], Awaitable[str]] = _may_be,
 ) -> Tool:
-    """The tool of one call. Promised twice, it counts once.
+    """The tool of one call. Promised twice to the same number, the last time counts.
 
     `refused` says why a number is never called through the trunk of that name, empty if it may be at some hour.
     """
@@ -130,11 +130,12 @@ def callback_tool(
             log.warning("no call back is promised", reason=why)
             raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
-            campaign="", key=f"{asking.call} {number} {at.timestamp():.0f}", number=number, agent=asking.agent,
-            trunk=trunk, variables={"topic": about} if about else {}, consent=True, due=at.timestamp(),
-            call=asking.call,
+            campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
+            variables={"topic": about} if about else {}, consent=True, due=at.timestamp(), call=asking.call,
         )  # fmt: skip
-        planned, _ = await jobs.add(job)
-        return {"status": "promised", "callback": planned, "phone_number": number, "when": spoken(at)}
+        planned, new = await jobs.add(job)
+        moved = not new and await jobs.move(planned, job)
+        status = "moved: only this time counts" if moved else "promised"
+        return {"status": status, "callback": planned, "phone_number": number, "when": spoken(at)}
 
     return schedule_callback

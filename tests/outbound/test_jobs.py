@@ -214,6 +214,37 @@ def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
     assert not kept
 
 
+def test_whoever_names_another_time_is_called_once(tmp_path: Path) -> None:
+    """ "Call me at five … no, make it six." """
+    five, six, other = (
+        f'{{"phone_number": "{number}", "when": "tomorrow at {hour}", "topic": "{topic}"}}'
+        for number, hour, topic in (
+            ("4155550123", "five", "a lamp"), ("4155550123", "six", "a chair"), ("4155550124", "six", "a lamp"),
+        )
+    )  # fmt: skip
+    told, (kept, another) = promise(tmp_path, five, six, other)
+    assert told == ["Sunday 22 November at 17:00", *["Sunday 22 November at 18:00"] * 2]
+    assert (kept.number, another.number) == ("+14155550123", "+14155550124")
+    assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+    assert kept.variables == {"topic": "a chair"}
+
+
+def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        jobs, dialling = Jobs(store, ""), Jobs(store, "dialler")
+        planned, _ = await jobs.add(job())
+        mine = await dialling.claim("", NOW)
+        assert mine is not None
+        assert await jobs.move(planned, job(due=NOW + 3600 * SECOND))
+        assert not await jobs.move(planned, job(due=NOW + 3600 * SECOND))
+        assert await dialling.renew([planned], NOW) == set(), "it lets the phone ring no more"
+        await dialling.settle(mine, Settled("failed", "busy"))
+        (kept,) = await jobs.all("")
+        assert (kept.state, kept.attempts, kept.due) == ("planned", 0, (NOW + 3600 * SECOND).timestamp())
+
+    with_store(tmp_path, act)
+
+
 def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> None:
     text = '{"phone_number": "415 555 0123", "when": "tomorrow at five"}'
     (told,), kept = promise(tmp_path, text, refused=forbidden)
