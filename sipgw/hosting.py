@@ -153,7 +153,9 @@ class Hosting:
         """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
-            leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
+            trunk = desk.summons.admission.trunks.named(party.trunk)
+            number = trunk.told(person.uri.user) if trunk else person.uri.user
+            leg = Bridged(party.trunk, number, datetime.now(UTC))
             if live.bill is not None and party.trunk:
                 live.bill.bridged.append(leg)
             try:

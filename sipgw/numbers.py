@@ -1,12 +1,14 @@
 """Telephone numbers in the shapes that carriers want (E.164, by Google's metadata in `phonenumbers`)."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 NumberFormat = Literal["+e164", "e164", "national", "as_dialled"]
 _DIALLED = re.compile(r"[A-Za-z0-9+*#_]{1,64}")
+_TOLD = re.compile(r"\+?[0-9][0-9 ().-]{2,30}|\([0-9][0-9 ().-]{2,30}")
 
 
 class NumberError(ValueError):
@@ -29,6 +31,41 @@ def e164(text: str, country: str = "") -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
+def known(text: str, shape: NumberFormat = "+e164", country: str = "") -> str:
+    """A number as somebody tells it who writes numbers in that shape, in E.164; what is none in use stays as it is."""
+    import phonenumbers
+
+    if not _TOLD.fullmatch(text):
+        return text
+    readings = [(text, country)]
+    if shape == "e164" and text[0] != "+":
+        readings.insert(0, (f"+{text}", ""))
+    if text.startswith("00"):
+        readings.append((f"+{text[2:]}", ""))
+    for reading, where in readings:
+        with contextlib.suppress(NumberError):
+            number = e164(reading, where)
+            if phonenumbers.is_valid_number(phonenumbers.parse(number)):
+                return number
+    return text
+
+
+def spellings(number: str) -> list[str]:
+    """A number as carriers may have told it and as people may have dialled it."""
+    import phonenumbers
+
+    digits = "".join(char for char in number if char.isdigit()).removeprefix("00")
+    if not digits:
+        return [number]
+    plain = known(f"+{digits}")
+    found = [number, *(f"{before}{one}" for one in (digits, plain[1:]) for before in ("", "+", "00"))]
+    with contextlib.suppress(phonenumbers.NumberParseException):
+        parsed = phonenumbers.parse(plain)
+        if phonenumbers.is_valid_number(parsed):
+            found += [shaped(plain, "national"), phonenumbers.national_significant_number(parsed)]
+    return list(dict.fromkeys(found))
+
+
 class _Plan(NamedTuple):
     """The numbers behind a country code."""
 
@@ -44,7 +81,7 @@ def _plan(code: str) -> _Plan | None:
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
     if regions is None:
         return None
-    data = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
+    data: Any = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
     before = data.national_prefix_for_parsing
     return _Plan(re.compile(before or r"\Z.").match, frozenset(data.general_desc.possible_length))
 

@@ -146,9 +146,7 @@ class Gate:
         self._unable[key] = (since, now)
         return refused._replace(again=now + min(max(now - since, SOON), LONGEST))
 
-    async def _judged(
-        self, dial: Dial, now: datetime, *, ask: bool = True, later: bool = False
-    ) -> Case | Refused:
+    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True, later: bool = False) -> Case | Refused:
         """Everything but the caps."""
         try:
             held = self._options()
@@ -181,7 +179,9 @@ class Gate:
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             log.warning("the do-not-call list cannot be read", error=str(error))
             why = f"the database does not answer ({type(error).__name__})"
-            return Refused("failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True)
+            return Refused(
+                "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
+            )
         if entry is not None:
             return Refused(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"

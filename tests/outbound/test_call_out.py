@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import VariableError
+from sipgw.billing.prices import CostOptions, PriceOptions
 from sipgw.calls.live import Placed
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
@@ -18,6 +19,8 @@ from sipgw.outbound.routes import NotDialled
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.identity import Identity
 from sipgw.sip.replaces import Replaces
+from sipgw.store.calls import CallFilter
+from sipgw.store.retention import forget
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
 from tests.calls.test_cloud_call import records
@@ -266,5 +269,29 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
             assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
             assert not world.gateway.calls
             assert world.gateway.endpoint.agent._calls == {}
+
+    asyncio.run(scenario())
+
+
+def at_home(config: Config) -> Config:
+    """Trunks in the United States, where a minute costs 0.30 and a call may take 0.29."""
+    minute = PriceOptions("trunk", "carrier*", "seconds", 0.30, 60, prefix="+1")
+    trunks = tuple(replace(one, country="US") for one in config.trunks)
+    return replace(config, trunks=trunks, prices=(minute,), cost=CostOptions(per_call=0.29))
+
+
+def test_a_number_without_its_country_is_charged_found_and_forgotten_like_any_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person, change=at_home) as (world, _):
+            ending = await ended(world, Errand("(415) 555-0100", "agent"))
+            assert (ending.kind, ending.cause[:23]) == ("over_budget", "the call has cost 0.30 ")
+            (record,) = await records(world.gateway)
+            assert (record["called"], record["cost"]) == (NUMBER, pytest.approx(0.30, abs=0.01))
+            async with calling(world.target, lambda frame: SILENCE, caller="4155550100"):
+                (_, record) = await records(world.gateway, 2)
+            assert (record["caller"], record["ending"]) == (NUMBER, "over_budget")
+            for spelled in (NUMBER, "14155550100", "+1 415 555 0100"):
+                assert len((await world.gateway.store.page(CallFilter(number=spelled))).calls) == 2
+            assert (await forget(world.gateway.store, "+1 415 555 0100")).calls == 2
 
     asyncio.run(scenario())

@@ -10,12 +10,13 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.events import Ending
+from sipgw.numbers import spellings
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
 from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
 from sipgw.outbound.retries import SOON, RetryOptions
 from sipgw.records.upkeep import delete_old
 from sipgw.store import Store, StoreOptions
-from sipgw.store.retention import RetentionOptions, spellings
+from sipgw.store.retention import RetentionOptions
 from sipgw.trunks.trunks import TrunkOptions
 
 T = TypeVar("T")
