@@ -328,7 +328,7 @@ class Gateway:
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         there = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
         dialled = known(errand.number, country=there)
-        shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=dialled)
+        shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         return Placed(live, self._watched(live, self.desk.place(errand, live)))
 

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+EXTENSION = 7
+"""Digits that an extension of a PBX has at most; more are a telephone number, however it is written."""
+
 
 @dataclass
 class Hosting:
@@ -164,9 +167,15 @@ class Hosting:
                 leg.ended = datetime.now(UTC)
 
     async def _refused(self, number: str) -> str:
-        """Why the gate does not let a transfer to `number` out; empty if it does."""
+        """Why the gate does not let us be sent on to `number`; empty if it does.
+
+        Names and extensions are the business of the PBX that sends us there.
+        """
         gate, live = self.desk.outbound.gate, self.live
-        if gate is None:
+        number = live.trunk.told(number)
+        digits = sum(char.isdigit() for char in number)
+        inside = digits <= EXTENSION or any(char.isalpha() for char in number)
+        if gate is None or (inside and not number.startswith("+")):
             return ""
         judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
         return judged.reason if isinstance(judged, Refused) else ""

@@ -88,7 +88,10 @@ class Gate:
         self.own.close()
 
     async def permit(self, dial: Dial) -> Permit | Refused:
-        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try."""
+        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
+
+        Also before it is tried on another trunk, as a dial that was `counted`.
+        """
         now = self._now()
         judged = await self._judged(dial, now)
         if isinstance(judged, Refused):
@@ -197,7 +200,7 @@ class Gate:
         return self._database.turn(now)
 
     def _counted(self, case: Case) -> Permit | Refused:
-        if case.parsed is None or case.dial.purpose == "transfer":
+        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
 
@@ -221,12 +224,13 @@ def _uncounted(error: Exception) -> Refused:
 
 def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
+    fresh = permitted and dial.purpose != "transfer" and not dial.counted
     number = judged.number if isinstance(judged, Case) else dial.number[:64]
     line = {
         "at": now.isoformat(),
         "number": number,
         "permitted": permitted,
-        "counts": permitted and isinstance(judged, Case) and judged.parsed is not None and dial.purpose != "transfer",
+        "counts": fresh and isinstance(judged, Case) and judged.parsed is not None,
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,

@@ -184,6 +184,11 @@ class TrunkOptions:
             return False
         return any(self._as_e164(own) == wanted for own in (self.caller_id, *self.caller_ids) if own)
 
+    def shows(self, wished: str = "") -> str:
+        """The number that a call shows which wishes to show `wished`; empty if the trunk has none."""
+        shown = wished if wished and self.may_show(wished) else self.caller_id
+        return self._as_e164(shown) if shown else ""
+
     def _as_e164(self, number: str) -> str:
         if self.number_format == "as_dialled":
             return shaped(number, "as_dialled")

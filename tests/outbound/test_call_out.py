@@ -172,6 +172,28 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("country", "kind", "rang"), [("US", "busy", 1), ("DE", "failed", 0)])
+def test_the_gate_judges_the_trunk_that_a_call_really_goes_out_by(
+    tmp_path: Path, country: str, kind: str, rang: int
+) -> None:
+    def change(config: Config) -> Config:
+        """The first trunk may call the United States, and so may the second or not; nobody is called twice a day."""
+        first, second = config.trunks
+        trunks = replace(first, country="US"), replace(second, country=country)
+        return replace(config, trunks=trunks, gate=replace(config.gate, countries=(), per_number_per_day=1))
+
+    async def scenario() -> None:
+        async with (
+            callee(rejecting(503)) as carrier,
+            callee(rejecting(486)) as person,
+            calling_out(tmp_path, carrier, person, change=change) as (world, _),
+        ):
+            assert (await ended(world, Errand(NUMBER, "agent"))).kind == kind
+            assert (len(carrier.legs), len(person.legs)) == (1, rang)
+
+    asyncio.run(scenario())
+
+
 def test_an_answer_that_cannot_be_used_ends_the_call(tmp_path: Path) -> None:
     def speaks_g729(_: Callee, leg) -> None:
         leg.answer(
