@@ -40,6 +40,7 @@ from sipgw.events import (
 )
 from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
+from sipgw.numbers import EXTENSION
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.outbound.screening import Screened, Screening
@@ -61,9 +62,6 @@ if TYPE_CHECKING:
     from sipgw.desk import Desk
 
 log = structlog.get_logger()
-
-EXTENSION = 7
-"""Digits that an extension of a PBX has at most; more are a telephone number, however it is written."""
 
 
 @dataclass

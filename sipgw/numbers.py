@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 
 NumberFormat = Literal["+e164", "e164", "national", "as_dialled"]
+EXTENSION = 7
+"""Digits that an extension of a PBX has at most; more are a telephone number, however it is written."""
 _DIALLED = re.compile(r"[A-Za-z0-9+*#_]{1,64}")
 _TOLD = re.compile(r"\+?[0-9][0-9 ().-]{2,30}|\([0-9][0-9 ().-]{2,30}")
 
@@ -33,10 +35,11 @@ def e164(text: str, country: str = "") -> str:
 
 def known(text: str, shape: NumberFormat = "+e164", country: str = "") -> str:
     """A number as somebody tells it who writes numbers in that shape, in E.164; what is none in use stays as it is."""
+    inside = shape == "as_dialled" and len(text) <= EXTENSION and text[:1] not in "+0"
+    if inside or not _TOLD.fullmatch(text):
+        return text
     import phonenumbers
 
-    if not _TOLD.fullmatch(text):
-        return text
     readings = [(text, country)]
     if shape == "e164" and text[0] != "+":
         readings.insert(0, (f"+{text}", ""))
