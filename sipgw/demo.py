@@ -16,6 +16,7 @@ from sipgw.caller import Action, Ear, Phone, Say, with_noise
 from sipgw.config import AgentOptions, Config
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
+from sipgw.outbound.promises import CallbackOptions
 from sipgw.records.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.uri import Uri
@@ -97,6 +98,7 @@ async def hold_demo(out: Console) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
             agent=AgentOptions(ears="local", model="local", voice="local"),
+            callbacks=CallbackOptions(dial=False),  # promised as everywhere, but nobody's telephone rings
             sip=EndpointOptions(host="127.0.0.1", port=0),
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(Path(folder) / "demo.db")),

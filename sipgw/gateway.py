@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -34,6 +35,7 @@ from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
+from sipgw.numbers import known
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
@@ -289,6 +291,7 @@ class Gateway:
             return
         self._introduce(leg, trunk)
         identity = Identity.of(leg.request, trusted=trunk.trust_identity)
+        identity = replace(identity, number=trunk.told(identity.number))
         live = LiveCall(self._calls.identity(leg.id), trunk, identity, call_id=leg.id)
         self.begin(live, self.desk.serve(leg, live))
 
@@ -327,7 +330,9 @@ class Gateway:
         if trunk is None:
             name = f"trunk {errand.trunk!r}" if errand.trunk else "trunk"
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
-        shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
+        there = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
+        dialled = known(errand.number, country=there)
+        shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         failed = Ending("failed", "internal error")
         return Placed(live, self._watched(live, self.desk.place(errand, live), failed))

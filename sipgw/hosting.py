@@ -40,6 +40,7 @@ from sipgw.events import (
 )
 from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
+from sipgw.numbers import EXTENSION
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.outbound.screening import Screened, Screening
@@ -114,7 +115,7 @@ class Hosting:
             tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
                 order_tool(desk.store),
-                self._callback_tool(),
+                *self._callback_tools(),
                 *recording_tools(tape),
                 *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
                 *agent.tools,
@@ -155,7 +156,9 @@ class Hosting:
         """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
-            leg = Bridged(party.trunk, person.uri.user, datetime.now(UTC))
+            trunk = desk.summons.admission.trunks.named(party.trunk)
+            number = trunk.told(person.uri.user) if trunk else person.uri.user
+            leg = Bridged(party.trunk, number, datetime.now(UTC))
             if live.bill is not None and party.trunk:
                 live.bill.bridged.append(leg)
             try:
@@ -164,9 +167,15 @@ class Hosting:
                 leg.ended = datetime.now(UTC)
 
     async def _refused(self, number: str) -> str:
-        """Why the gate does not let a transfer to `number` out; empty if it does."""
+        """Why the gate does not let us be sent on to `number`; empty if it does.
+
+        Names and extensions are the business of the PBX that sends us there.
+        """
         gate, live = self.desk.outbound.gate, self.live
-        if gate is None:
+        number = live.trunk.told(number)
+        digits = sum(char.isdigit() for char in number)
+        inside = digits <= EXTENSION or any(char.isalpha() for char in number)
+        if gate is None or (inside and not number.startswith("+")):
             return ""
         judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
         return judged.reason if isinstance(judged, Refused) else ""
@@ -185,10 +194,22 @@ class Hosting:
         live, options = self.live, self.desk.agents.all[agent].config.agent
         return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
-    def _callback_tool(self) -> Tool:
+    def _callback_tools(self) -> list[Tool]:
+        """The promise of a call back, unless nobody can be called from here."""
         live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
+        if options.dial and not self.desk.outbound.first():
+            return []
         them = live.identity.dialled if live.direction == "out" else live.identity.number
-        return callback_tool(Jobs(self.desk.store, ""), Asking(live.id, live.agent, them, live.trunk), options)
+        asking = Asking(live.id, live.agent, them, live.trunk)
+        return [callback_tool(Jobs(self.desk.store, ""), asking, options, refused=self._never)]
+
+    async def _never(self, number: str, trunk: str) -> str:
+        """Why the gate will not let `number` be called back at any hour; empty if it may."""
+        gate, first = self.desk.outbound.gate, self.desk.outbound.first(trunk)
+        if gate is None:
+            return ""
+        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=True), later=True)
+        return judged.reason if isinstance(judged, Refused) else ""
 
     def answered(self) -> None:
         """See `sipgw.calls.call.Host.answered`."""

@@ -1,10 +1,16 @@
 """Telephone numbers in the shapes that carriers want (E.164, by Google's metadata in `phonenumbers`)."""
 
+import contextlib
 import re
-from typing import Literal
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 NumberFormat = Literal["+e164", "e164", "national", "as_dialled"]
+EXTENSION = 7
+"""Digits that an extension of a PBX has at most; more are a telephone number, however it is written."""
 _DIALLED = re.compile(r"[A-Za-z0-9+*#_]{1,64}")
+_TOLD = re.compile(r"\+?[0-9][0-9 ().-]{2,30}|\([0-9][0-9 ().-]{2,30}")
 
 
 class NumberError(ValueError):
@@ -25,6 +31,72 @@ def e164(text: str, country: str = "") -> str:
     if not phonenumbers.is_possible_number(number):
         raise NumberError(f"{text!r} is too short or too long for a telephone number")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def known(text: str, shape: NumberFormat = "+e164", country: str = "") -> str:
+    """A number as somebody tells it who writes numbers in that shape, in E.164; what is none in use stays as it is."""
+    inside = shape == "as_dialled" and len(text) <= EXTENSION and text[:1] not in "+0"
+    if inside or not _TOLD.fullmatch(text):
+        return text
+    import phonenumbers
+
+    readings = [(text, country)]
+    if shape == "e164" and text[0] != "+":
+        readings.insert(0, (f"+{text}", ""))
+    if text.startswith("00"):
+        readings.append((f"+{text[2:]}", ""))
+    for reading, where in readings:
+        with contextlib.suppress(NumberError):
+            number = e164(reading, where)
+            if phonenumbers.is_valid_number(phonenumbers.parse(number)):
+                return number
+    return text
+
+
+def spellings(number: str) -> list[str]:
+    """A number as carriers may have told it and as people may have dialled it."""
+    import phonenumbers
+
+    digits = "".join(char for char in number if char.isdigit()).removeprefix("00")
+    if not digits:
+        return [number]
+    plain = known(f"+{digits}")
+    found = [number, *(f"{before}{one}" for one in (digits, plain[1:]) for before in ("", "+", "00"))]
+    with contextlib.suppress(phonenumbers.NumberParseException):
+        parsed = phonenumbers.parse(plain)
+        if phonenumbers.is_valid_number(parsed):
+            found += [shaped(plain, "national"), phonenumbers.national_significant_number(parsed)]
+    return list(dict.fromkeys(found))
+
+
+class _Plan(NamedTuple):
+    """The numbers behind a country code."""
+
+    dialled_before: Callable[[str], "re.Match[str] | None"]
+    """Finds what people of the country dial before a number, as the 0 of ``+49 (0)30``."""
+    lengths: frozenset[int]
+
+
+@cache
+def _plan(code: str) -> _Plan | None:
+    import phonenumbers
+
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    if regions is None:
+        return None
+    data: Any = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
+    before = data.national_prefix_for_parsing
+    return _Plan(re.compile(before or r"\Z.").match, frozenset(data.general_desc.possible_length))
+
+
+def is_plain(digits: str) -> bool:
+    """Whether `e164` would leave ``+`` and these ASCII digits as they are; a fraction of its price, for long files."""
+    for at in (1, 2, 3):
+        plan = _plan(digits[:at])
+        if plan is not None:
+            before = plan.dialled_before(digits[at:])
+            return len(digits) - at in plan.lengths and not (before and before.end())
+    return False
 
 
 def shaped(text: str, shape: NumberFormat, country: str = "") -> str:

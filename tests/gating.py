@@ -25,7 +25,8 @@ TRUNKS = {
         TrunkOptions("us", "peer", networks=("192.0.2.1/32",), domain="sip.example.com", country="US"),
         TrunkOptions("nowhere", "peer", networks=("192.0.2.1/32",), domain="sip.example.com"),
         TrunkOptions("pbx", "peer", networks=("192.0.2.2/32",), domain="pbx.local", number_format="as_dialled"),
-        TrunkOptions("in", "peer", networks=NETS, domain="in.test", country="IN", caller_id="+911401234567"),
+        TrunkOptions("in", "peer", networks=NETS, domain="in.test", country="IN", caller_id="+911401234567",
+                     caller_ids=("+919811111111",)),
         TrunkOptions("mobile", "peer", networks=NETS, domain="in.test", country="IN", caller_id="+919876543210"),
     )
 }  # fmt: skip

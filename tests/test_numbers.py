@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipgw.numbers import NumberError, check_country, e164, shaped
+from sipgw.numbers import NumberError, check_country, e164, known, shaped, spellings
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,35 @@ def test_countries() -> None:
     check_country("de")
     with pytest.raises(ValueError, match="two letters"):
         check_country("Germany")
+
+
+@pytest.mark.parametrize(
+    ("told", "shape", "country", "number"),
+    [
+        ("4155550123", "+e164", "US", "+14155550123"),
+        ("14155550123", "e164", "", "+14155550123"),
+        ("4930123456", "e164", "US", "+4930123456"),
+        ("4155550123", "e164", "US", "+14155550123"),
+        ("0151 23456789", "national", "DE", "+4915123456789"),
+        ("004915123456789", "+e164", "US", "+4915123456789"),
+        ("+49 (0)151 23456789", "+e164", "", "+4915123456789"),
+        ("1001", "as_dialled", "US", "1001"),
+        ("2712345", "as_dialled", "LU", "2712345"),
+        ("2712345", "national", "LU", "+3522712345"),
+        ("4155550123", "+e164", "", "4155550123"),
+        ("anna", "+e164", "US", "anna"),
+        ("*31#4155550123", "+e164", "US", "*31#4155550123"),
+        ("", "+e164", "US", ""),
+    ],
+)
+def test_a_number_is_kept_as_one_however_it_was_told(told: str, shape: str, country: str, number: str) -> None:
+    assert known(told, shape, country) == number  # type: ignore[arg-type]
+
+
+def test_the_spellings_of_a_number() -> None:
+    assert {"+4915123456789", "4915123456789", "004915123456789", "015123456789", "15123456789"} <= set(
+        spellings("+49 (0)151 23456789")
+    )
+    assert set(spellings("14155550123")) == {"14155550123", "+14155550123", "0014155550123", "4155550123"}
+    assert spellings("anna") == ["anna"]
+    assert "+14155550123" not in spellings("4155550123"), "of which country?"

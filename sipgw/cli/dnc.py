@@ -11,7 +11,7 @@ from rich.markup import escape
 from sipgw import log
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
-from sipgw.gate.dnc import LINE, OwnList
+from sipgw.gate.dnc import LINE, OwnList, opened
 from sipgw.gate.gate import Dial, Refused, gate_of
 from sipgw.gate.number_set import TOLD, numbers_of
 from sipgw.numbers import NumberError, check_country, e164
@@ -59,7 +59,7 @@ def import_(
     country = _country(country)
     numbers, broken = [], 0
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with opened(file) as lines:
             for line, number in numbers_of(iter(lambda: lines.readline(LINE), ""), country):
                 if isinstance(number, int):
                     numbers.append(f"+{number}")
@@ -73,6 +73,8 @@ def import_(
     added = _on_list(config, lambda own: own.add_all(numbers, "import", note=file.name))
     there = len(set(numbers)) - added
     out.print(f"{added} numbers added, {there} were on the list already, {broken} lines not understood")
+    if broken and not numbers:
+        raise typer.Exit(1)
 
 
 @dnc.command("list")

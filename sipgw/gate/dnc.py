@@ -1,11 +1,13 @@
 """Do-not-call lists: our own in the database, and files that others publish."""
 
 import asyncio
+import codecs
+import io
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 from urllib.parse import quote
 
 import structlog
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.gate import number_set
 from sipgw.gate.number_set import NumberSet, TooManyError
+from sipgw.gate.rules import Refused
 from sipgw.store import Base, Moment, Store
 
 log = structlog.get_logger()
@@ -67,6 +70,8 @@ class OwnList:
         self._store = store
         self._path = path
         self._file: sqlite3.Connection | None = None
+        self._opened = (0, 0)
+        """Which file that is."""
 
     async def find(self, number: str) -> Entry | None:
         """The entry of an E.164 number, or None. Raises what the database raises."""
@@ -77,9 +82,13 @@ class OwnList:
             return None if row is None else Entry(*row)
 
     def _in_file(self, number: str) -> Entry | None:
-        if self._file is None:
+        there = Path(self._path).stat()
+        if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a file that was taken away
+            self.close()
             uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
             self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
+            self._opened = (there.st_dev, there.st_ino)
+        assert self._file is not None  # noqa: S101  it was opened when `_opened` was set
         row = self._file.execute(_IN_FILE, (number,)).fetchone()
         return None if row is None else Entry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
 
@@ -87,7 +96,7 @@ class OwnList:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._opened = None, (0, 0)
 
     async def add(self, number: str, source: Source, call: str = "", note: str = "") -> bool:
         """Put an E.164 number on the list; returns whether it was not there yet."""
@@ -129,11 +138,20 @@ class OwnList:
             return await session.scalar(select(func.count()).select_from(DoNotCall)) or 0
 
 
+def opened(path: Path) -> TextIO:
+    """A file of numbers as text: UTF-8, or the UTF-16 that Excel calls Unicode, by its first mark."""
+    file = path.open("rb")
+    utf16 = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.TextIOWrapper(file, encoding="utf-16" if utf16 else "utf-8", errors="replace")
+
+
 class _File:
     """One file of numbers, read again when it has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, country: str) -> None:
         self.path = path
+        self.country = country
+        """Where its numbers without ``+`` are dialled from."""
         self.numbers = NumberSet()
         self.problem = "it was not read yet"
         self.stamp: tuple[int, int] | None = None
@@ -146,31 +164,33 @@ class _File:
             return (0, 0)
         return (seen.st_mtime_ns, seen.st_size)
 
-    def read(self, country: str) -> tuple[NumberSet, str]:
+    def read(self) -> tuple[NumberSet, str]:
         """Its numbers, or what is wrong."""
         try:
-            with self.path.open(encoding="utf-8", errors="replace") as file:
-                return number_set.parse(iter(lambda: file.readline(LINE), ""), country), ""
+            with opened(self.path) as file:
+                found = number_set.parse(iter(lambda: file.readline(LINE), ""), self.country)
         except OSError as error:
             return NumberSet(), error.strerror or str(error)
         except TooManyError as error:
             return NumberSet(), str(error)
+        if 2 * found.unread > found.lines:  # whoever stands in those lines would be called
+            return found, f"{found.unread} of {found.lines} lines are not understood, as {found.broken[0]}"
+        return found, ""
 
 
 class FileLists:
     """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
 
-    def __init__(self, paths: Iterable[str], country: str = "") -> None:
+    def __init__(self, wanted: Iterable[tuple[str, str]]) -> None:
         self._files: list[_File] = []
-        self._country = country
         self._reading = asyncio.Lock()
-        self.include(paths)
+        self.become(wanted)
 
-    def include(self, paths: Iterable[str]) -> None:
-        """Let these files count too, if they do not yet."""
-        for path in dict.fromkeys(paths):
-            if all(str(file.path) != str(Path(path)) for file in self._files):
-                self._files.append(_File(Path(path)))
+    def become(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Let these files count: each by its path, and where its numbers without ``+`` are dialled from."""
+        held = {(file.path, file.country): file for file in self._files}
+        names = dict.fromkeys((Path(path), country) for path, country in wanted)
+        self._files = [held.get(name) or _File(*name) for name in names]
 
     async def fresh(self) -> None:
         """Read what has changed since; nobody is judged by an old list."""
@@ -181,22 +201,21 @@ class FileLists:
                 stamp = file.now()
                 if file.stamp == stamp:
                     continue
-                file.numbers, file.problem = await asyncio.to_thread(file.read, self._country)
+                file.numbers, file.problem = await asyncio.to_thread(file.read)
                 file.stamp = stamp
                 log.info("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
                 for line in file.numbers.broken:
                     log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
 
-    def refusal(self, number: str) -> str:
-        """Why the E.164 `number` must not be called, in words; empty if no file names it."""
+    def refusal(self, number: str) -> Refused | None:
+        """Why the E.164 `number` must not be called; None if no file names it."""
         for file in self._files:
             if file.problem:
-                return (
-                    f"the do-not-call file {file.path} cannot be used ({file.problem}), and without it nobody is called"
-                )
+                why = f"the do-not-call file {file.path} cannot be used ({file.problem})"
+                return Refused("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
             if number in file.numbers:
-                return f"{number} is on the do-not-call list {file.path}"
-        return ""
+                return Refused("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
+        return None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -2,9 +2,9 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,9 @@ log = structlog.get_logger()
 
 __all__ = ["Dial", "Gate", "GateOptions", "Permit", "Refused"]
 
+SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
+"""After how long a gate that could not do its work is asked again: at first, and when that has lasted."""
+
 
 def _utc() -> datetime:
     return datetime.now(UTC)
@@ -64,13 +67,15 @@ class Gate:
         self._now = now
         now_held = options()
         default = now_held[""]
-        self._files = FileLists((path for one in now_held.values() for path in one.dnc_files), default.dnc_country)
+        self._files = FileLists(_files(now_held))
         self._hooks: dict[tuple[str, float], Hook] = {}
         for one in now_held.values():
             self._hook(one)
         self._caps = Caps()
         self._database = SharedCounts(shared, self._caps.note) if shared else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
+        self._unable: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        """From when to when which rule could not do its work, for the agent named first."""
 
     async def __aenter__(self) -> Self:
         """Read lists and audit. Raises `audit.AuditError`."""
@@ -83,9 +88,14 @@ class Gate:
         self.own.close()
 
     async def permit(self, dial: Dial) -> Permit | Refused:
-        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try."""
+        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
+
+        Also before it is tried on another trunk, as a dial that was `counted`.
+        """
         now = self._now()
         judged = await self._judged(dial, now)
+        if isinstance(judged, Refused):
+            judged = self._dated(dial, judged, now)
         try:
             async with self._counting(judged, now) as count, self._audit.turn(now) as write:
                 verdict = judged if isinstance(judged, Refused) else self._counted(judged)
@@ -94,13 +104,15 @@ class Gate:
                     count(line["number"])
                 write(line)
         except AuditError as error:  # a call that is not written down is not made
-            verdict = Refused("audit", str(error))
+            verdict = self._dated(dial, Refused("audit", str(error), unable=True), now)
         except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
-            verdict = Refused("failed", f"the database that counts calls out does not answer ({type(error).__name__})")
+            verdict = self._dated(dial, _uncounted(error), now)
             with contextlib.suppress(AuditError):
                 async with self._audit.turn(now) as write:
                     write(_line(dial, verdict, judged, now))
         allowed = isinstance(verdict, Permit)
+        if allowed:
+            self._unable = {who: when for who, when in self._unable.items() if who[0] != dial.agent}
         log.info(
             "call permitted" if allowed else "call refused by the gate",
             rule="" if isinstance(verdict, Permit) else verdict.rule,
@@ -110,16 +122,34 @@ class Gate:
         )
         return verdict
 
-    async def judge(self, dial: Dial) -> Permit | Refused:
-        """What `permit` would say now; nothing is counted or written down, and hooks are not asked."""
-        now = self._now()
-        judged = await self._judged(dial, now, ask=False)
-        if isinstance(judged, Refused):
-            return judged
-        async with self._counting(judged, now):
-            return self._counted(judged)
+    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+        """What `permit` would say now; nothing is counted or written down, and hooks are not asked.
 
-    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True) -> Case | Refused:
+        With `later` only what no waiting changes is a no.
+        """
+        now = self._now()
+        judged = await self._judged(dial, now, ask=False, later=later)
+        if isinstance(judged, Refused):
+            return Permit(dial.number) if later and judged.unable else judged
+        if later:
+            return Permit(judged.number)
+        try:
+            async with self._counting(judged, now):
+                return self._counted(judged)
+        except (SQLAlchemyError, OSError) as error:
+            return _uncounted(error)
+
+    def _dated(self, dial: Dial, refused: Refused, now: datetime) -> Refused:
+        """`refused`; with a moment to ask again, the later the longer it lasts, if the gate could not do its work."""
+        if not refused.unable:
+            return refused
+        key = (dial.agent, refused.rule)
+        since, last = self._unable.get(key, (now, now))
+        since = since if now - last <= 2 * LONGEST else now
+        self._unable[key] = (since, now)
+        return refused._replace(again=now + min(max(now - since, SOON), LONGEST))
+
+    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True, later: bool = False) -> Case | Refused:
         """Everything but the caps."""
         try:
             held = self._options()
@@ -131,14 +161,13 @@ class Gate:
                 return found
             if dial.purpose == "transfer":  # to somebody of ours
                 return case
-            found = await self._listed(case.number, options) or refusal(case, AFTER_LISTS)
+            found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS, later=later)
             if found is None and ask and (hook := self._hook(options)) is not None:
                 found = await hook.refusal(dial._replace(number=case.number))
         except Exception as error:  # the gate fails closed, whatever is wrong
             log.exception("the gate failed")
-            return Refused(
-                "failed", f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
-            )
+            why = f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
+            return Refused("failed", why, unable=True)
         return found or case
 
     def _hook(self, options: GateOptions) -> Hook | None:
@@ -147,21 +176,22 @@ class Gate:
             self._hooks[key] = Hook(Path(options.hook), options.hook_limit)
         return self._hooks.get(key)
 
-    async def _listed(self, number: str, options: GateOptions) -> Refused | None:
+    async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> Refused | None:
         try:
             entry = await self.own.find(number)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             log.warning("the do-not-call list cannot be read", error=str(error))
             why = f"the database does not answer ({type(error).__name__})"
-            return Refused("failed", f"our own do-not-call list cannot be read, {why}, so nobody is called")
+            return Refused(
+                "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
+            )
         if entry is not None:
             return Refused(
                 "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
             )
-        self._files.include(options.dnc_files)
+        self._files.become(_files(held))
         await self._files.fresh()
-        reason = self._files.refusal(number)
-        return Refused("do_not_call_file", reason) if reason else None
+        return self._files.refusal(number)
 
     def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
         """The turn in which a call is counted; where only this machine counts, the audit does."""
@@ -170,7 +200,7 @@ class Gate:
         return self._database.turn(now)
 
     def _counted(self, case: Case) -> Permit | Refused:
-        if case.parsed is None or case.dial.purpose == "transfer":
+        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
 
@@ -182,14 +212,25 @@ class Gate:
             self._caps.seen(at)
 
 
+def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:
+    """The do-not-call files of everybody, each with the country of whoever names it."""
+    return ((path, one.dnc_country) for one in held.values() for path in one.dnc_files)
+
+
+def _uncounted(error: Exception) -> Refused:
+    why = f"the database that counts calls out does not answer ({type(error).__name__})"
+    return Refused("failed", why, unable=True)
+
+
 def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
+    fresh = permitted and dial.purpose != "transfer" and not dial.counted
     number = judged.number if isinstance(judged, Case) else dial.number[:64]
     line = {
         "at": now.isoformat(),
         "number": number,
         "permitted": permitted,
-        "counts": permitted and isinstance(judged, Case) and judged.parsed is not None and dial.purpose != "transfer",
+        "counts": fresh and isinstance(judged, Case) and judged.parsed is not None,
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,

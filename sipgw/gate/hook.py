@@ -48,12 +48,12 @@ class Hook:
                 else:
                     answer = await asyncio.to_thread(self._function, dial)
         except TimeoutError:
-            return Refused(
-                "hook", f"{self._path} gave no answer within {self._limit:g} s, so {dial.number} is not called"
-            )
+            why = f"{self._path} gave no answer within {self._limit:g} s, so {dial.number} is not called"
+            return Refused("hook", why, unable=True)
         except Exception as error:  # the observer boundary: its details are for the log
             log.exception("the gate's hook failed")
-            return Refused("hook", f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called")
+            why = f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called"
+            return Refused("hook", why, unable=True)
         if answer is True:
             return None
         reason = " ".join(answer.split())[:300] if isinstance(answer, str) and answer.strip() else "it said no"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sipgw.numbers import NumberError, e164
+from sipgw.numbers import NumberError, e164, is_plain
 
 MOST = 20_000_000
 """Numbers of one file."""
@@ -27,7 +27,11 @@ class NumberSet:
 
     numbers: "array[int]" = field(default_factory=lambda: array("Q"), repr=False)
     broken: tuple[str, ...] = ()
-    """What could not be read, with its line."""
+    """What could not be read, with its line; the first of many."""
+    unread: int = 0
+    """How many lines those are."""
+    lines: int = 0
+    """How many there were in all, without remarks."""
 
     def __contains__(self, number: str) -> bool:
         """Whether an E.164 number is in it."""
@@ -47,8 +51,9 @@ def parse(lines: Iterable[str], country: str = "") -> NumberSet:
     """
     found: set[int] = set()
     broken: list[str] = []
-    count = 0
+    count = total = 0
     for at, number in numbers_of(lines, country):
+        total += 1
         if isinstance(number, int):
             found.add(number)
             if len(found) > MOST:
@@ -59,7 +64,7 @@ def parse(lines: Iterable[str], country: str = "") -> NumberSet:
                 broken.append(f"line {at}: {number}")
     if count > TOLD:
         broken.append(f"and {count - TOLD} more")
-    return NumberSet(array("Q", sorted(found)), tuple(broken))
+    return NumberSet(array("Q", sorted(found)), tuple(broken), count, total)
 
 
 def numbers_of(lines: Iterable[str], country: str = "") -> Iterator[tuple[int, int | str]]:
@@ -92,7 +97,7 @@ def _number(fields: list[str], country: str) -> int:
         and digits[0] != "0"
         and (text[0] == "+" or not country)
     ):
-        return int(digits)
+        return int(digits if is_plain(digits) else e164(f"+{digits}")[1:])
     if not country and not text.startswith("+"):
         raise NumberError(f"{text[:40]!r} has no country code; write + and the code, or name the country")
     return int(e164(text[:41], country)[1:])

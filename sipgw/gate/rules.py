@@ -35,12 +35,16 @@ class Dial(NamedTuple):
 
     number: str
     trunk: str
-    """The name of the trunk that is tried first."""
+    """The name of the trunk that is tried."""
     agent: str = ""
     purpose: Purpose = "call"
     consent: bool | None = None
     """Whether the person has agreed to be called; None if nobody knows."""
     campaign: str = ""
+    caller_id: str = ""
+    """The number that it wishes to show; the trunk has the last word."""
+    counted: bool = False
+    """Whether it was let out on another trunk already, which has failed: the caps have it."""
 
 
 class Permit(NamedTuple):
@@ -57,6 +61,8 @@ class Refused(NamedTuple):
     """In plain words: why, and what to change."""
     again: datetime | None = None
     """When it is worth asking again; None: not before somebody changes something."""
+    unable: bool = False
+    """Whether only the gate is to blame, which could not do its work."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ class Case(NamedTuple):
     home: str
     """The trunk's country; empty if it has none."""
     caller_id: str
+    """What the person called will see."""
     now: datetime
 
 
@@ -164,9 +171,9 @@ def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now
         return Refused("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
     if dial.purpose not in PURPOSES:
         return Refused("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
-    home = trunk.country.upper()
+    home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
     if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
-        return Case(dial, options, dial.number, "", None, home, trunk.caller_id, now)
+        return Case(dial, options, dial.number, "", None, home, shown, now)
     # A PBX reads digits without + in its own way, so what is judged would not be what is dialled.
     untouched = trunk.number_format == "as_dialled"
     try:
@@ -178,7 +185,7 @@ def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now
     if not phonenumbers.is_valid_number(parsed):
         return Refused("number", f"{number} is not in use: no numbers like it are given out; correct it")
     country = str(phonenumbers.region_code_for_number(parsed) or WORLD)
-    return Case(dial, options, number, country, parsed, home, trunk.caller_id, now)
+    return Case(dial, options, number, country, parsed, home, shown, now)
 
 
 def _is(number: str, pattern: str) -> bool:
@@ -292,6 +299,7 @@ BEFORE_LISTS: tuple[Rule, ...] = (destination,)
 AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
-def refusal(case: Case, rules: tuple[Rule, ...]) -> Refused | None:
-    """What the first of `rules` that refuses says."""
-    return next((found for rule in rules if (found := rule(case)) is not None), None)
+def refusal(case: Case, rules: tuple[Rule, ...], *, later: bool = False) -> Refused | None:
+    """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
+    said = (found for rule in rules if (found := rule(case)) is not None)
+    return next((found for found in said if not (later and found.again)), None)

@@ -154,7 +154,8 @@ class Limits:
         if self._blocked.match(caller.host) is not None:
             why = f"calls from {caller.host} are blocked ([limits] blocked_networks)"
             return Declined(options.answer_blocked, "blocked", why)
-        if pattern := next((one for one in options.blocked if fnmatchcase(number, one)), ""):
+        names = (number, number.removeprefix("+"))  # some carriers tell it without
+        if pattern := next((one for one in options.blocked if any(fnmatchcase(name, one) for name in names)), ""):
             return Declined(options.answer_blocked, "blocked", f"calls from {pattern} are blocked ([limits] blocked)")
         full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
         return next(full, None) or self.budget()

@@ -42,6 +42,9 @@ class Judge(Protocol):
     async def permit(self, dial: Dial) -> Permit | Refused:
         """Whether the call may be made."""
 
+    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+        """What `permit` would say, without a trace of the question."""
+
 
 class NotPermitted(NotDialled):
     """The gate denied the call."""
@@ -115,8 +118,8 @@ class Outbound:
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
         busy: list[str] = []
-        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign)
-        number = await self._permitted(dial)
+        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
+        dial = dial._replace(number=await self._permitted(dial))
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -124,7 +127,7 @@ class Outbound:
             elif isinstance(event, Offered):
                 leg.reject_offer(488)  # nothing is said before the answer, so there is nothing to change
 
-        for attempt in self._dialling.attempts(number, now, only=trunk, caller_id=caller_id):
+        for attempt in self._dialling.attempts(dial.number, now, only=trunk, caller_id=caller_id):
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
@@ -156,8 +159,10 @@ class Outbound:
     async def _try(self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]) -> Answered:
         """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4).
 
-        Raises `CallFailed`, and `NotDialled` if the trunk has no turn.
+        Raises `CallFailed`, and `NotDialled` if the trunk has no turn or is none that the gate lets the call out by.
         """
+        if attempt.trunk.name != dial.trunk:
+            await self._permitted(dial._replace(trunk=attempt.trunk.name, counted=True))
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt

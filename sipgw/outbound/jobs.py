@@ -83,6 +83,17 @@ class Jobs:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
+    async def move(self, job: int, new: Job) -> bool:
+        """Plan a job anew for when `new` is due, with its values; returns whether that is another time.
+
+        Whoever dials for it at this moment loses it.
+        """
+        values = {"due": new.due, "variables": new.variables, "attempts": 0, "reason": "", "holder": "", "lease": 0.0}
+        moved = update(Job).where(Job.id == job, Job.due != new.due).values(state="planned", **values)
+        async with self._store.write() as session:
+            done: Any = await session.execute(moved.execution_options(synchronize_session=False))
+            return bool(done.rowcount)
+
     async def add_all(self, campaign: str, jobs: Sequence[Job]) -> int:
         """Plan those of `jobs` that are not planned yet, all or none; returns how many they were.
 

@@ -1,11 +1,12 @@
 """The promise of a call back, as the agent makes it: the tool ``schedule_callback`` and what it understands."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import structlog
 from pydantic import Field
 
 from agent.tools import Tool, ToolError, tool
@@ -14,6 +15,8 @@ from sipgw.outbound.jobs import Job, Jobs
 from sipgw.outbound.retries import RetryOptions
 from sipgw.outbound.when import WhenError, due, spoken
 from sipgw.trunks.trunks import TrunkOptions
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,21 @@ When = Annotated[
 Topic = Annotated[str, Field(description="What it is about.", max_length=300)]
 
 
+async def _may_be(number: str, trunk: str) -> str:
+    return ""
+
+
 def callback_tool(
-    jobs: Jobs, asking: Asking, options: CallbackOptions, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jobs: Jobs,
+    asking: Asking,
+    options: CallbackOptions,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    refused: Callable[[str, str], Awaitable[str]] = _may_be,
 ) -> Tool:
-    """The tool of one call. Promised twice, it counts once."""
+    """The tool of one call. Promised twice to the same number, the last time counts.
+
+    `refused` says why a number is never called through the trunk of that name, empty if it may be at some hour.
+    """
 
     @tool(timeout=5.0, side_effect=True)
     async def schedule_callback(
@@ -112,12 +126,16 @@ def callback_tool(
             raise ToolError(str(error)) from None
         about = " ".join("".join(char if char.isprintable() and char != '"' else " " for char in topic).split())
         trunk = asking.trunk.name if asking.trunk.domain_uri is not None else ""
+        if options.dial and (why := await refused(number, trunk)):
+            log.warning("no call back is promised", reason=why)
+            raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
-            campaign="", key=f"{asking.call} {number} {at.timestamp():.0f}", number=number, agent=asking.agent,
-            trunk=trunk, variables={"topic": about} if about else {}, consent=True, due=at.timestamp(),
-            call=asking.call,
+            campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
+            variables={"topic": about} if about else {}, consent=True, due=at.timestamp(), call=asking.call,
         )  # fmt: skip
-        planned, _ = await jobs.add(job)
-        return {"status": "promised", "callback": planned, "phone_number": number, "when": spoken(at)}
+        planned, new = await jobs.add(job)
+        moved = not new and await jobs.move(planned, job)
+        status = "moved: only this time counts" if moved else "promised"
+        return {"status": status, "callback": planned, "phone_number": number, "when": spoken(at)}
 
     return schedule_callback

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sipgw.numbers import NumberError, e164, shaped
+from sipgw.numbers import NumberError
 from sipgw.sip.digest import Credentials
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
@@ -118,12 +118,11 @@ class Dialling:
 
 def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """From, and the headers in which carriers look for the caller. Raises `NumberError`."""
-    shown = caller_id if caller_id and trunk.may_show(caller_id) else trunk.caller_id
+    user = trunk.shows(caller_id)
     domain = trunk.domain_uri
     assert domain is not None  # noqa: S101  `Dialling` keeps only those with one
-    if not shown:
+    if not user:
         return f"<sip:{trunk.user or 'sipgw'}@{domain.host}>", ()
-    user = e164(shown, trunk.country) if trunk.number_format != "as_dialled" else shaped(shown, "as_dialled")
     address = f"<sip:{user}@{domain.host}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
     # Carriers look for the caller in one or the other (trunk documents of Telnyx, Twilio, Plivo): both say the same.

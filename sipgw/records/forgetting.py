@@ -8,9 +8,10 @@ from sipgw.config import Config
 from sipgw.gate import audit
 from sipgw.gate.dnc import Entry, OwnList
 from sipgw.gate.shared_counts import Dialled
+from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
-from sipgw.store.retention import Removed, forget, spellings
+from sipgw.store.retention import Removed, forget
 from sipgw.web.accounts import Accounts
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.numbers import spellings
 from sipgw.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
 
 PAGE = 1000
@@ -65,7 +66,7 @@ def _number(column: Any, wanted: str) -> ColumnElement[bool]:
         low = wanted[:-1]
         found = and_(column >= low, column < low + "\uffff")  # a range, so that the index is used
     else:
-        found = column == wanted
+        found = column.in_(spellings(wanted))
     return found
 
 

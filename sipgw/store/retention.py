@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.numbers import spellings
 from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
 from sipgw.store.store import Store
 from sipgw.store.tables import CallRecord, DeliveryRecord, EventRecord, ToolCallRecord, TurnRecord
@@ -86,12 +87,6 @@ async def forget(store: Store, number: str, captures: Sequence[str] = ()) -> Rem
         removed.calls += len(calls)
     await store.scrub()
     return removed
-
-
-def spellings(number: str) -> list[str]:
-    """A number as carriers may have told it."""
-    digits = "".join(char for char in number if char.isdigit())
-    return [number, digits, f"+{digits}", f"00{digits}"] if digits else [number]
 
 
 async def _some(store: Store, *which: object) -> Sequence[CallRecord]:

@@ -18,6 +18,7 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.outbound.routes import NotDialled
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.identity import number_of
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
 from sipgw.sip.sdes import SECRET
@@ -89,7 +90,7 @@ class Ways:
     operator: Callable[[str], Person | None] = lambda name: None
     """Who takes calls over under that name."""
     refused: Callable[[str], Awaitable[str]] | None = None
-    """Says why a number that the other side sends us to is not called, empty if it may be; without it all may be."""
+    """Says why whoever the other side sends us to is not called, empty if they may be; without it all may be."""
     tell: Callable[[Person, Referred], None] = lambda person, done: None
     """Is told of every try."""
     give_back: Callable[[], None] = lambda: None
@@ -308,8 +309,7 @@ class Transfers:
         self.away = True
         try:
             # Whoever may send us somewhere may not have us pay for any number in the world.
-            number = asked.target.user.partition(";")[0]
-            if self.ways.refused and number.startswith("+") and (why := await self.ways.refused(number)):
+            if self.ways.refused and (why := await self.ways.refused(number_of(asked.target))):
                 raise CallFailed(Ended("gateway", "403", why, 403))
             return await self.dial(asked.target, leg, offer, fields)
         finally:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal
 
 from sipgw.networks import PRIVATE_NETWORKS, Networks, check_networks
-from sipgw.numbers import NumberError, NumberFormat, check_country, e164, shaped
+from sipgw.numbers import NumberError, NumberFormat, check_country, e164, known, shaped
 from sipgw.sip.digest import Credentials
 from sipgw.sip.probe import SHORTEST
 from sipgw.sip.sdes import Policy
@@ -178,6 +178,10 @@ class TrunkOptions:
             raise NumberError(f"trunk {self.name!r} needs a 'domain' to reach {number}")
         return replace(self.domain_uri, user=shaped(number, self.number_format, self.country))
 
+    def told(self, number: str) -> str:
+        """`number` as it is told here, in E.164; what is none in use, such as an extension, stays as it is."""
+        return known(number, self.number_format, self.country)
+
     def may_show(self, number: str) -> bool:
         """Whether a call out may show `number`; carriers refuse numbers that are not ours."""
         try:
@@ -185,6 +189,11 @@ class TrunkOptions:
         except NumberError:
             return False
         return any(self._as_e164(own) == wanted for own in (self.caller_id, *self.caller_ids) if own)
+
+    def shows(self, wished: str = "") -> str:
+        """The number that a call shows which wishes to show `wished`; empty if the trunk has none."""
+        shown = wished if wished and self.may_show(wished) else self.caller_id
+        return self._as_e164(shown) if shown else ""
 
     def _as_e164(self, number: str) -> str:
         if self.number_format == "as_dialled":

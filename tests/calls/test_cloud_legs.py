@@ -11,6 +11,7 @@ from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
+from tests.callee import callee, rejecting
 from tests.calls.test_cloud_call import ANSWER, every_code, records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -151,3 +152,29 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
             assert ("sip:+14155550123@sip.telnyx.com: 200" in record["cause"]) is (status == 200)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("country", "shape", "costly"),
+    [
+        ("US", "+e164", ("+19005550123", "19005550123", "9005550123", "01144-20-7946-0000", "*6719005550123")),
+        ("", "e164", ("442079460000", "00442079460000", "%2B442079460000", "+44-20-7946-0000")),
+        ("US", "as_dialled", ("9005550123", "00442079460000", "919005550123")),
+    ],
+)
+def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
+    tmp_path: Path, country: str, shape: str, costly: tuple[str, ...]
+) -> None:
+    """Toll fraud by REFER: the number without its +, as the carrier takes it all the same."""
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as third:
+            pbx = third.trunk(name="pbx", country=country, number_format=shape, accept_refer=True, caller_id="")
+            async with cloud(tmp_path, [], [], trunks=(pbx,)) as world, calling(world.target, every_code) as phone:
+                assert phone.leg
+                for user in (*costly, "201", "anna.4155550123"):
+                    done = await phone.leg.refer(Uri("sip", user, "127.0.0.1", third.port))
+                    assert (user, done.status) == (user, 403 if user in costly else 486)
+                assert len(third.legs) == 2
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))

@@ -171,6 +171,19 @@ def test_a_number_without_a_known_time_zone_is_not_called(world: World, monkeypa
     run(scene())
 
 
+def test_a_dial_on_another_trunk_is_judged_again_and_counted_once(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_number_per_day=1):
+            assert await world.dial(trunk="us") == Permit(CALIFORNIA)
+            assert (await world.refused(trunk="in", counted=True))[0] == "country"
+            for _ in range(2):
+                assert await world.dial(trunk="us", counted=True) == Permit(CALIFORNIA)
+            assert (await world.refused(trunk="us"))[0] == "cap_number"
+            assert [line["counts"] for line in world.lines] == [True, False, False, False, False]
+
+    run(scene())
+
+
 def test_consent_is_needed_for_promotion_or_for_every_call_of_an_agent(world: World) -> None:
     async def scene() -> None:
         async with world.up(consent="promotional", consent_campaigns=("survey-*",)):
@@ -213,6 +226,9 @@ def test_promotional_calls_to_india_are_registered_and_show_the_140_series(world
             assert await world.dial(indian, "in", purpose="campaign", consent=True) == Permit(indian)
             assert "must show a number of the 140 series, not +919876543210" in (
                 await world.refused(indian, "mobile", purpose="campaign", consent=True)
+            )[1]  # fmt: skip
+            assert "must show a number of the 140 series, not +919811111111" in (
+                await world.refused(indian, "in", purpose="campaign", consent=True, caller_id="098111 11111")
             )[1]  # fmt: skip
             world.now = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # 9:30
             assert (await world.refused(indian, "mobile"))[0] == "window"

@@ -1,9 +1,11 @@
 """Files of numbers as people have them; each broken line is told, the others count."""
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sipgw.gate.number_set import NumberSet, parse
+from sipgw.numbers import NumberError, e164
 
 
 def read(text: str, country: str = "") -> NumberSet:
@@ -52,11 +54,49 @@ def test_a_hundred_thousand_numbers_take_eight_bytes_each() -> None:
     assert found.numbers.itemsize * len(found.numbers) == 800_000
 
 
-@given(st.sets(st.integers(10**7, 10**15 - 1)), st.integers(10**7, 10**15 - 1))
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [
+        ("+49 (0)151 23456789", "+4915123456789"),
+        ("+44 (0)20 7946 0000", "+442079460000"),
+        ("+39 06 698 12345", "+390669812345"),  # in Italy the 0 belongs to the number
+        ("+7 (812) 123-45-67", "+78121234567"),
+        ("+36 06 1 234 5678", "+3612345678"),
+        ("+1 1 415 555 0100", "+14155550100"),
+    ],
+)
+def test_who_is_listed_with_what_is_dialled_within_the_country_is_found(written: str, dialled: str) -> None:
+    for country in ("", "DE", "US"):
+        assert dialled in read(written, country), country
+    assert dialled in read(written.removeprefix("+"))
+
+
+def test_numbers_of_the_united_states_are_not_taken_for_numbers_of_other_countries() -> None:
+    """Without a country 415 555 0100 begins with +41, Switzerland, where no number is so short."""
+    assert read("4155550100\n2125550100").unread == 2
+
+
+@given(st.sets(st.integers(2_000_000_000, 9_999_999_999)), st.integers(2_000_000_000, 9_999_999_999))
 def test_it_is_a_set(numbers: set[int], other: int) -> None:
-    found = parse(f"+{number}" for number in numbers)
-    assert all(f"+{number}" in found for number in numbers)
-    assert (f"+{other}" in found) == (other in numbers)
+    found = parse(f"+1{number}" for number in numbers)
+    assert all(f"+1{number}" in found for number in numbers)
+    assert (f"+1{other}" in found) == (other in numbers)
+
+
+@given(st.integers(10**7, 10**15 - 1))
+@example(4901512345678)
+@example(525512345678)
+@example(541112345678)
+@example(79123456789)
+@example(88001234567890)
+def test_what_is_found_is_what_would_be_dialled(digits: int) -> None:
+    """The short cut for the shapes that most lists have says what `e164` says."""
+    try:
+        dialled = e164(f"+{digits}")
+    except NumberError:
+        assert not read(f"+{digits}")
+    else:
+        assert dialled in read(f"+{digits}")
 
 
 @given(st.lists(st.text()), st.sampled_from(["", "US", "DE"]))

@@ -73,10 +73,11 @@ def test_the_number_of_a_person_who_speaks_is_busy() -> None:
 
 
 def test_the_block_list_names_numbers_withheld_ones_and_networks() -> None:
-    limits = Limits(LimitOptions(blocked=("+1900*", "withheld"), blocked_networks=("198.51.100.0/24",)))
+    limits = Limits(LimitOptions(blocked=("+1900*", "withheld", "1976*"), blocked_networks=("198.51.100.0/24",)))
     assert limits.admit(ANN, 0) is None
     for caller, words in (
         (ANN._replace(number="+19005551234"), "calls from +1900* are blocked ([limits] blocked)"),
+        (ANN._replace(number="+19765551234"), "calls from 1976* are blocked ([limits] blocked)"),
         (UNKNOWN, "calls from withheld are blocked ([limits] blocked)"),
         (ANN._replace(host="198.51.100.9"), "calls from 198.51.100.9 are blocked ([limits] blocked_networks)"),
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import VariableError
+from sipgw.billing.prices import CostOptions, PriceOptions
 from sipgw.calls.live import Placed
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
@@ -22,6 +23,8 @@ from sipgw.sip.hunt import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
+from sipgw.store.calls import CallFilter
+from sipgw.store.retention import forget
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
 from tests.calls.test_cloud_call import records
@@ -190,6 +193,28 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("country", "kind", "rang"), [("US", "busy", 1), ("DE", "failed", 0)])
+def test_the_gate_judges_the_trunk_that_a_call_really_goes_out_by(
+    tmp_path: Path, country: str, kind: str, rang: int
+) -> None:
+    def change(config: Config) -> Config:
+        """The first trunk may call the United States, and so may the second or not; nobody is called twice a day."""
+        first, second = config.trunks
+        trunks = replace(first, country="US"), replace(second, country=country)
+        return replace(config, trunks=trunks, gate=replace(config.gate, countries=(), per_number_per_day=1))
+
+    async def scenario() -> None:
+        async with (
+            callee(rejecting(503)) as carrier,
+            callee(rejecting(486)) as person,
+            calling_out(tmp_path, carrier, person, change=change) as (world, _),
+        ):
+            assert (await ended(world, Errand(NUMBER, "agent"))).kind == kind
+            assert (len(carrier.legs), len(person.legs)) == (1, rang)
+
+    asyncio.run(scenario())
+
+
 def test_an_answer_that_cannot_be_used_ends_the_call(tmp_path: Path) -> None:
     def speaks_g729(_: Callee, leg) -> None:
         leg.answer(
@@ -287,5 +312,29 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
             assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
             assert not world.gateway.calls
             assert world.gateway.endpoint.agent._calls == {}
+
+    asyncio.run(scenario())
+
+
+def at_home(config: Config) -> Config:
+    """Trunks in the United States, where a minute costs 0.30 and a call may take 0.29."""
+    minute = PriceOptions("trunk", "carrier*", "seconds", 0.30, 60, prefix="+1")
+    trunks = tuple(replace(one, country="US") for one in config.trunks)
+    return replace(config, trunks=trunks, prices=(minute,), cost=CostOptions(per_call=0.29))
+
+
+def test_a_number_without_its_country_is_charged_found_and_forgotten_like_any_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person, change=at_home) as (world, _):
+            ending = await ended(world, Errand("(415) 555-0100", "agent"))
+            assert (ending.kind, ending.cause[:23]) == ("over_budget", "the call has cost 0.30 ")
+            (record,) = await records(world.gateway)
+            assert (record["called"], record["cost"]) == (NUMBER, pytest.approx(0.30, abs=0.01))
+            async with calling(world.target, lambda frame: SILENCE, caller="4155550100"):
+                (_, record) = await records(world.gateway, 2)
+            assert (record["caller"], record["ending"]) == (NUMBER, "over_budget")
+            for spelled in (NUMBER, "14155550100", "+1 415 555 0100"):
+                assert len((await world.gateway.store.page(CallFilter(number=spelled))).calls) == 2
+            assert (await forget(world.gateway.store, "+1 415 555 0100")).calls == 2
 
     asyncio.run(scenario())

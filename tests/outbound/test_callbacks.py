@@ -6,6 +6,7 @@ import sqlite3
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.config import Config
-from sipgw.gate.rules import Dial, Permit, Refused
+from sipgw.gate.rules import Dial, GateOptions, Permit, Refused
 from sipgw.inbound.limits import LimitOptions
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.callbacks import Callbacks
@@ -26,6 +27,7 @@ from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
+from tests.gating import ALWAYS
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.phone import calling
 
@@ -71,6 +73,50 @@ def test_a_promise_rings(tmp_path: Path) -> None:
                 person.legs[0].hangup()
                 done = await until(jobs, state="done", reason="callee hung up: caller: BYE")
             assert (done.number, done.attempts) == (NUMBER, 1)
+
+    asyncio.run(scenario())
+
+
+def test_where_nobody_may_be_called_nobody_is_promised_a_call(tmp_path: Path) -> None:
+    """The recipes leave `country` to whoever uses them: without it no number may be dialled."""
+
+    async def scenario() -> None:
+        call = '{"phone_number": "+14155550100", "when": "now"}'
+        replies = [Reply(calls=[("c1", "schedule_callback", call)]), Reply(text=["I am sorry."])]
+        said = [Said("Call me back now please", 3000, 3500)]
+        closed = partial(replace, gate=GateOptions())
+        async with (
+            callee() as person,
+            calling_out(tmp_path, person, said=said, replies=replies, change=closed) as (world, _),
+        ):
+            async with calling(world.target, lambda frame: b"\xff" * 160), asyncio.timeout(20):
+                while len(world.model.requests) < 2:
+                    await asyncio.sleep(0.05)
+            assert "promise nothing" in str(world.model.requests[1]["messages"][-1]["content"])
+            assert not await Jobs(world.gateway.store, "").all("")
+
+    asyncio.run(scenario())
+
+
+def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        listed = GateOptions(countries=("US",), windows=ALWAYS, dnc_files=(str(tmp_path / "registry.csv"),))
+        async with (
+            callee() as person,
+            calling_out(tmp_path, person, change=partial(replace, gate=listed)) as (world, _),
+            asyncio.TaskGroup() as group,
+        ):
+            clock = [datetime.now(UTC)]
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.add(job(due=clock[0].timestamp()))
+            running = group.create_task(dialler(world, clock, gate=world.gateway.outbound.gate).run())
+            waits = await until(jobs, state="planned", attempts=0, holder="test")
+            assert "registry.csv cannot be used" in waits.reason
+            assert waits.due > clock[0].timestamp() + SOON
+            (tmp_path / "registry.csv").write_text("+12125550100\n")
+            clock[0] += timedelta(minutes=2)
+            await until(jobs, state="done")
+            running.cancel()
 
     asyncio.run(scenario())
 

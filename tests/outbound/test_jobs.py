@@ -10,12 +10,13 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.events import Ending
+from sipgw.numbers import spellings
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
 from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
 from sipgw.outbound.retries import SOON, RetryOptions
 from sipgw.records.upkeep import delete_old
 from sipgw.store import Store, StoreOptions
-from sipgw.store.retention import RetentionOptions, spellings
+from sipgw.store.retention import RetentionOptions
 from sipgw.trunks.trunks import TrunkOptions
 
 T = TypeVar("T")
@@ -162,13 +163,27 @@ def test_a_rule_that_rings_without_end_is_refused() -> None:
         RetryOptions(attempts=0)
 
 
+async def permitted(number: str, trunk: str) -> str:
+    return ""
+
+
+async def forbidden(number: str, trunk: str) -> str:
+    return f"{number} is in US, and only DE may be dialled through {trunk}"
+
+
 def promise(
-    folder: Path, *arguments: str, number: str = "+14155550123", trunk: TrunkOptions = US
+    folder: Path,
+    *arguments: str,
+    number: str = "+14155550123",
+    trunk: TrunkOptions = US,
+    refused: Callable[[str, str], Awaitable[str]] = permitted,
+    dial: bool = True,
 ) -> tuple[list[str], list[Job]]:
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
-        options = CallbackOptions(time_zone="Europe/Berlin")
-        tools = Toolbox([callback_tool(jobs, Asking("call-1", "desk", number, trunk), options, lambda: NOW)])
+        options = CallbackOptions(dial, time_zone="Europe/Berlin")
+        asking = Asking("call-1", "desk", number, trunk)
+        tools = Toolbox([callback_tool(jobs, asking, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
 
@@ -198,6 +213,46 @@ def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
     assert "ask for it with its country code" in foreign
     assert "has passed" in past
     assert not kept
+
+
+def test_whoever_names_another_time_is_called_once(tmp_path: Path) -> None:
+    """ "Call me at five … no, make it six." """
+    five, six, other = (
+        f'{{"phone_number": "{number}", "when": "tomorrow at {hour}", "topic": "{topic}"}}'
+        for number, hour, topic in (
+            ("4155550123", "five", "a lamp"), ("4155550123", "six", "a chair"), ("4155550124", "six", "a lamp"),
+        )
+    )  # fmt: skip
+    told, (kept, another) = promise(tmp_path, five, six, other)
+    assert told == ["Sunday 22 November at 17:00", *["Sunday 22 November at 18:00"] * 2]
+    assert (kept.number, another.number) == ("+14155550123", "+14155550124")
+    assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+    assert kept.variables == {"topic": "a chair"}
+
+
+def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        jobs, dialling = Jobs(store, ""), Jobs(store, "dialler")
+        planned, _ = await jobs.add(job())
+        mine = await dialling.claim("", NOW)
+        assert mine is not None
+        assert await jobs.move(planned, job(due=NOW + 3600 * SECOND))
+        assert not await jobs.move(planned, job(due=NOW + 3600 * SECOND))
+        assert await dialling.renew([planned], NOW) == set(), "it lets the phone ring no more"
+        await dialling.settle(mine, Settled("failed", "busy"))
+        (kept,) = await jobs.all("")
+        assert (kept.state, kept.attempts, kept.due) == ("planned", 0, (NOW + 3600 * SECOND).timestamp())
+
+    with_store(tmp_path, act)
+
+
+def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> None:
+    text = '{"phone_number": "415 555 0123", "when": "tomorrow at five"}'
+    (told,), kept = promise(tmp_path, text, refused=forbidden)
+    assert told == "we cannot call that number from here: say so, and promise nothing"
+    assert not kept
+    _, kept = promise(tmp_path, text, refused=forbidden, dial=False)
+    assert len(kept) == 1, "somebody else makes those calls"
 
 
 def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:
