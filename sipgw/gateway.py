@@ -26,7 +26,7 @@ from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 from sipgw.desk import Desk
 from sipgw.events import Watchers
 from sipgw.evidence.evidence import Evidence
@@ -169,7 +169,10 @@ class Gateway:
         speech = next((one.speech for one in providers.values() if one.speech), None)
         for name, one in agents.all.items():
             if name not in providers:
-                one.config.recording.prepare()
+                try:
+                    one.config.recording.prepare()
+                except OSError as error:
+                    raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
                 providers[name] = await self._stack.enter_async_context(
                     self.open_providers(one.config, one.choice, speech)
                 )
@@ -287,7 +290,7 @@ class Gateway:
         self._introduce(leg, trunk)
         identity = Identity.of(leg.request, trusted=trunk.trust_identity)
         live = LiveCall(self._calls.identity(leg.id), trunk, identity, call_id=leg.id)
-        self.begin(live, self.desk.serve(leg, live))
+        self.begin(live, self.desk.as_now().serve(leg, live))
 
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
@@ -325,7 +328,7 @@ class Gateway:
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         shown = Identity(number=errand.caller_id or trunk.caller_id or trunk.user, dialled=errand.number)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
-        return Placed(live, self._watched(live, self.desk.place(errand, live)))
+        return Placed(live, self._watched(live, self.desk.as_now().place(errand, live)))
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.markup import escape
 
@@ -194,6 +195,9 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
             found = await gateway.reload(*load_all(file))
         except EXPECTED as error:
             err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        except Exception:  # noqa: BLE001  the boundary: calls go on, whatever stands in a file
+            structlog.get_logger().exception("not reloaded")
             continue
         for change in found:
             note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
