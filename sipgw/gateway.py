@@ -104,7 +104,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention, config.capture.folders))
+            await enter(Upkeep(store, config.retention, config.capture.folders, config.audit_folder))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
@@ -144,7 +144,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         self.turn_away()
-        await self._calls.stop_all(GOODBYE_LIMIT)
+        await self.hang_up()
         await self._stack.aclose()  # the body's own error stays what it is
 
     async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
@@ -235,6 +235,10 @@ class Gateway:
     def dismiss(self) -> int:
         """Have the agents say goodbye; returns how many do."""
         return self._calls.dismiss_all()
+
+    async def hang_up(self) -> None:
+        """End all calls that are left."""
+        await self._calls.stop_all(GOODBYE_LIMIT)
 
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""

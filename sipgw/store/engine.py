@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from sipgw.migrations import NewerSchemaError, upgrade
@@ -137,6 +144,14 @@ class Database:
         return (
             f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
         )
+
+
+def refused(error: SQLAlchemyError) -> bool:
+    """Whether it is the values that the database does not take, not the moment."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError)
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return isinstance(error, DataError | IntegrityError) or state[:2] in ("22", "23")
 
 
 def _engine(options: StoreOptions) -> AsyncEngine:
