@@ -184,6 +184,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
 
         left = await drain(gateway, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
+        await gateway.hang_up()  # before all that may wait for the database
 
 
 async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
