@@ -1,4 +1,4 @@
-"""docker/kamailio.cfg where the addresses of its gateways mean nothing inside: behind NAT, called from inside, by TLS."""
+"""docker/kamailio.cfg where the addresses of its gateways mean nothing inside: behind NAT, and by TLS."""
 
 import asyncio
 import contextlib
