@@ -71,11 +71,12 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .
 
 # Rewrites both lock files from pyproject.toml: exact versions with hashes for every supported Python.
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --upgrade
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
+  --extra local --extra webrtc --extra postgresql --extra redis
 
 lock: $(VENV)/.tested
-	$(LOCK) --extra local --extra webrtc --output-file requirements.lock
-	$(LOCK) --extra local --extra webrtc --extra test --extra interop --constraint requirements.lock --output-file requirements-test.lock
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra test --extra interop --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -67,7 +67,7 @@ class Quality(NamedTuple):
     buffer: float
     """How long a packet that is late is waited for now."""
     late_max: float
-    """By how much a packet of any call was sent too late at most since the media process started."""
+    """By how much a packet of any call was sent too late at most since a call of its media process was rated."""
     far_delay: float
     """From a frame's leaving until the other side hears it, an estimate."""
 

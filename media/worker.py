@@ -45,7 +45,7 @@ class Process:
     """Counters of the media process."""
 
     late_max: float = 0.0
-    """Seconds that a tick was late at most."""
+    """Seconds that a tick was late at most, of those that were not told yet."""
     handover_dropped: int = 0
     """Bytes of sound that a stalled gateway did not get."""
     behind: bool = False
@@ -142,6 +142,7 @@ class Worker:
             self._tell(Kind.NO_RTP, channel.number, wire.SILENT.pack(*silent))
         if rated := channel.rate(self._process.late_max):
             self._tell(Kind.QUALITY, channel.number, rated)
+            self._process.late_max = 0.0  # whoever is told keeps it as long as it matters
 
     def _take_input(self) -> bool:
         """Read everything that has arrived; False when the gateway is gone."""

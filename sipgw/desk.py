@@ -1,7 +1,8 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +61,10 @@ class Desk:
     own_list: OwnList
     limits: SharedLimits
     expenses: Expenses
+
+    def as_now(self) -> "Desk":
+        """For one call: its agents stay as they are at its beginning, whatever is reloaded."""
+        return replace(self, agents=copy.copy(self.agents), providers=dict(self.providers))
 
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""

@@ -27,7 +27,7 @@ from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 from sipgw.desk import Desk
 from sipgw.events import Ending, Watchers
 from sipgw.evidence.evidence import Evidence
@@ -107,7 +107,7 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention, config.capture.folders))
+            await enter(Upkeep(store, config.retention, config.capture.folders, config.audit_folder))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             providers: dict[str, Providers] = {}
@@ -147,7 +147,7 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         self.turn_away()
-        await self._calls.stop_all(GOODBYE_LIMIT)
+        await self.hang_up()
         await self._stack.aclose()  # the body's own error stays what it is
 
     async def reload(self, config: Config, others: Mapping[str, Config]) -> list[Change]:
@@ -172,7 +172,10 @@ class Gateway:
         speech = next((one.speech for one in providers.values() if one.speech), None)
         for name, one in agents.all.items():
             if name not in providers:
-                one.config.recording.prepare()
+                try:
+                    one.config.recording.prepare()
+                except OSError as error:
+                    raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
                 providers[name] = await self._stack.enter_async_context(
                     self.open_providers(one.config, one.choice, speech)
                 )
@@ -236,6 +239,10 @@ class Gateway:
         """Have the agents say goodbye; returns how many do."""
         return self._calls.dismiss_all()
 
+    async def hang_up(self) -> None:
+        """End all calls that are left."""
+        await self._calls.stop_all(GOODBYE_LIMIT)
+
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
         return self.watch.status()
@@ -293,7 +300,7 @@ class Gateway:
         identity = Identity.of(leg.request, trusted=trunk.trust_identity)
         identity = replace(identity, number=trunk.told(identity.number))
         live = LiveCall(self._calls.identity(leg.id), trunk, identity, call_id=leg.id)
-        self.begin(live, self.desk.serve(leg, live))
+        self.begin(live, self.desk.as_now().serve(leg, live))
 
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
@@ -335,7 +342,7 @@ class Gateway:
         shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
         live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         failed = Ending("failed", "internal error")
-        return Placed(live, self._watched(live, self.desk.place(errand, live), failed))
+        return Placed(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""

@@ -10,13 +10,20 @@ import pytest
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.agents.agents import DEFAULT
+from sipgw.cli.main import _reload
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
+from sipgw.events import CallEnded
+from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.records.recordings import RecordingOptions
 from sipgw.reload import changes
 from sipgw.sip.endpoint import EndpointOptions
 from tests.cloud import cloud
+from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
 from tests.interop.served import served
 from tests.phone import calling
+from tests.waiting import until
 
 BEFORE = Config()
 
@@ -68,6 +75,72 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
             return world.gateway.desk.providers[DEFAULT] is kept
 
     assert not asyncio.run(scenario())
+
+
+def test_what_cannot_be_used_is_told_and_ends_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    unusable = RecordingOptions(folder=str(tmp_path / "file" / "recordings"))
+
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], []) as world, calling(world.target, lambda _: b"\xff" * 160) as phone:
+            asked, config = asyncio.Event(), world.gateway.config
+            found: list[object] = [replace(config, recording=unusable), None, config]
+
+            def load_all(_: object) -> tuple[Config, dict[str, Config]]:
+                config = found.pop(0)
+                return replace(config), {}  # type: ignore[type-var]  a fault of ours, the second time
+
+            monkeypatch.setattr("sipgw.cli.main.load_all", load_all)
+            async with asyncio.TaskGroup() as group:
+                reloading = group.create_task(_reload(world.gateway, None, asked))
+                for left in (2, 1, 0):
+                    asked.set()
+                    await until(lambda left=left: len(found) == left and not asked.is_set())
+                await until(lambda: "nothing has changed" in told(capsys))
+                reloading.cancel()
+            heard = len(phone.received)
+            await until(lambda: len(phone.received) > heard)
+            assert len(world.gateway.calls) == 1
+
+    said: list[str] = []
+
+    def told(capsys: pytest.CaptureFixture[str]) -> str:
+        said.append("".join(capsys.readouterr()))
+        return "".join(said)
+
+    asyncio.run(scenario())
+    text = "".join(said)
+    assert "not reloaded: agent agent: recording.folder: " in text and "Not a directory" in text
+    assert "Traceback" in text, "what nobody has thought of"
+
+
+def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> None:
+    """What is reloaded counts from the next call on, for bills and private things, too."""
+
+    def agents(config: Config) -> dict[str, Config]:
+        privacy = PrivacyOptions(redact=("cards", "ssn"))
+        return {"sales": replace(config, agent=AgentOptions(greeting="Sales."), privacy=privacy)}
+
+    async def scenario() -> list[str]:
+        replies = [Reply(text=["We sell lamps."])]
+        endings: list[str] = []
+        async with cloud(tmp_path, [Said("What do you sell", 2000, 2500)], replies, agents=agents) as world:
+            world.gateway.watchers.add(
+                lambda event: endings.append(event.ending.kind) if isinstance(event, CallEnded) else None
+            )
+            privacy = world.gateway.agents.privacy("sales")
+            async with calling(replace(world.target, user="sales"), lambda _: b"\xff" * 160):
+                await until(lambda: "Sales." in str(world.voice.texts))
+                found = await world.gateway.reload(world.gateway.config, {})
+                assert [str(change) for change in found] == ["agent sales: agent: there → gone"]
+                await until(lambda: "We sell lamps." in str(world.voice.texts))
+                assert world.gateway.agents.privacy("sales") == privacy
+            await until(lambda: endings)
+        return endings
+
+    assert asyncio.run(scenario()) == ["caller_hung_up"]
 
 
 def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> None:

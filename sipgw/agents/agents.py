@@ -87,6 +87,7 @@ class Agents:
     def __init__(self, config: Config, others: Mapping[str, Config]) -> None:
         self.all = {name: AgentDefinition(name, each) for name, each in {**others, DEFAULT: config}.items()}
         self.routes = config.routes
+        self._gone: dict[str, AgentDefinition] = {}
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
@@ -106,7 +107,12 @@ class Agents:
 
     def become(self, other: "Agents") -> None:
         """Be those of `other` from the next call on."""
+        self._gone |= self.all
         self.all, self.routes = other.all, other.routes
+
+    def known(self, name: str) -> AgentDefinition:
+        """The agent of that name, as it was last if there is none any more; the default for a stranger's."""
+        return self.all.get(name) or self._gone.get(name) or self.all[DEFAULT]
 
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """Who takes the call: the first route that fits, else the agent of the dialled name, else the default."""
@@ -121,7 +127,7 @@ class Agents:
 
     def privacy(self, agent: str) -> PrivacyOptions:
         """What holds for the texts of an agent's calls; the default's for a stranger's."""
-        return self.all.get(agent, self.all[DEFAULT]).config.privacy
+        return self.known(agent).config.privacy
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:

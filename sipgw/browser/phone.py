@@ -88,7 +88,8 @@ class BrowserPhone:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""
         if self.missing:
             raise NoCall(501, self.missing)
-        if agent not in self._house.agents.all:
+        desk = self._house.desk.as_now()
+        if agent not in desk.agents.all:
             raise NoCall(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
         if self._house.admission.room.draining:
@@ -97,7 +98,7 @@ class BrowserPhone:
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         live = LiveCall(call, TRUNK, caller, agent=agent)
         self._ways[call] = way
-        self._house.begin(live, self._serve(live, read, way))
+        self._house.begin(live, self._serve(desk, live, read, way))
         return Placed(call, answer)
 
     @contextlib.asynccontextmanager
@@ -146,9 +147,7 @@ class BrowserPhone:
             await self._ways[call].close()
         return True
 
-    async def _serve(self, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
-        desk = self._house.desk
-
+    async def _serve(self, desk: Desk, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
         def call(host: Hosting, tape: Tape) -> BrowserCall:
             return BrowserCall(offer, way, desk.engine, host, tape, host.ways())
 

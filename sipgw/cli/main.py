@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.markup import escape
 
@@ -184,6 +185,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
 
         left = await drain(gateway, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
+        await gateway.hang_up()  # before all that may wait for the database
 
 
 async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
@@ -195,6 +197,9 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
             found = await gateway.reload(*load_all(file))
         except EXPECTED as error:
             err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        except Exception:  # noqa: BLE001  the boundary: calls go on, whatever stands in a file
+            structlog.get_logger().exception("not reloaded")
             continue
         for change in found:
             note = "  [yellow](after a restart)[/]" if change.needs_restart else ""

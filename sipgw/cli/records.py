@@ -73,10 +73,12 @@ def forget_number(
 
         async def run() -> None:
             async with Store(settings.store) as store:
-                gone = await forget_everywhere(store, settings, number)
+                gone = await forget_everywhere(store, settings, number, datetime.now(UTC))
                 calls, recordings = gone.removed.calls, gone.removed.recordings
                 out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
                 out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
+                if gone.elsewhere:
+                    out.print(f"{gone.elsewhere} other gateways delete within an hour what is on their disks")
                 for entry in gone.kept:
                     out.print(
                         f"kept: {entry.number} is on the do-not-call list {entry}, as the law wants; without it they "

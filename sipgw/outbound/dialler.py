@@ -15,7 +15,8 @@ from sipgw.agents.agents import VariableError
 from sipgw.calls.live import STOPPED
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
+from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, RetryOptions
 from sipgw.outbound.routes import NoRoom, NotDialled
 
@@ -82,6 +83,7 @@ class Dialler:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._jobs = jobs
+        self._outcomes = Outcomes(jobs)
         self._places = places
         self._campaign = campaign
         self._pace = pace
@@ -97,6 +99,7 @@ class Dialler:
 
     async def run(self, *, until_done: bool = False) -> None:
         """Dial until cancelled or told to `finish`; with `until_done` until no job is open."""
+        self._outcomes.take_up()
         stop = self._places.watchers.add(self._watch)
         try:
             async with self._group:
@@ -121,6 +124,7 @@ class Dialler:
                 renewing.cancel()
         finally:
             stop()
+            await self._outcomes.close()
 
     @property
     def finishing(self) -> bool:
@@ -139,7 +143,10 @@ class Dialler:
     async def _claim(self) -> Job | None:
         now = self._now()
         try:
-            return await self._jobs.claim(self._campaign, now, left=now.timestamp() >= self._steady)
+            await self._outcomes.write()  # or one would be dialled that is over
+            return await self._jobs.claim(
+                self._campaign, now, left=now.timestamp() >= self._steady, held=list(self._held)
+            )
         except SQLAlchemyError as error:
             self._steady = self._now().timestamp() + 2 * RENEW  # no lease could be renewed
             _told(error)
@@ -153,6 +160,15 @@ class Dialler:
             return 1
 
     async def _dial(self, job: Job) -> None:
+        try:
+            await self._attempt(job)
+            await self._settle()  # not when cancelled: `run` does it, for as long as may be
+        finally:
+            self._held.pop(job.id, None)
+            self._reached.discard(job.id)
+            self._room.release()
+
+    async def _attempt(self, job: Job) -> None:
         placed: Made | None = None
         ending = STOPPED
         try:
@@ -169,10 +185,7 @@ class Dialler:
         finally:
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
-            await self._settle(job, self._judge(job, ending), placed.id if placed else "")
-            self._held.pop(job.id, None)
-            self._reached.discard(job.id)
-            self._room.release()
+            self._outcomes.keep(self._jobs.outcome(job, self._judge(job, ending), placed.id if placed else ""))
 
     def _outdated(self, job: Job) -> Ending | None:
         """Why a job is not dialled although it is due."""
@@ -191,10 +204,10 @@ class Dialler:
         log.info("job", job=job.id, campaign=job.campaign, state=settled.state, reason=settled.reason)
         return settled
 
-    async def _settle(self, job: Job, settled: Settled, call: str) -> None:
+    async def _settle(self) -> None:
         while True:  # the lease is renewed as long as this lasts
             try:
-                await self._jobs.settle(job, settled, call)
+                await self._outcomes.write()
             except SQLAlchemyError as error:
                 _told(error)
                 await asyncio.sleep(LOOK)
@@ -221,17 +234,9 @@ class Dialler:
             for job, placed in self._held.items():
                 if placed is not None and placed.id == event.call:
                     self._reached.add(job)
-                    self._group.create_task(self._answered(job, event.call))
-
-    async def _answered(self, job: int, call: str) -> None:
-        while job in self._held:
-            try:
-                await self._jobs.answered(job, call)
-            except SQLAlchemyError as error:
-                _told(error)
-                await asyncio.sleep(LOOK)
-            else:
-                return
+                    answered = Outcome(job, self._jobs.holder, "done", "answered", call=event.call)
+                    self._outcomes.keep(answered)  # so that nobody is called twice, whatever happens to us
+                    self._group.create_task(self._settle())
 
 
 def errand_of(job: Job) -> Errand:

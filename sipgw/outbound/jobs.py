@@ -4,12 +4,28 @@ Any number of processes may work through the same jobs. One that takes a job hol
 the process is killed the lease runs out, and the next one takes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import JSON, ColumnElement, Float, String, UniqueConstraint, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Float,
+    String,
+    UniqueConstraint,
+    and_,
+    cast,
+    delete,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,6 +79,19 @@ class Settled:
     """Whether the attempt counts."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt, as it is put down: maybe later, and by another process."""
+
+    job: int
+    holder: str
+    state: State
+    reason: str
+    due: float = 0.0
+    counted: bool = True
+    call: str = ""
+
+
 class Jobs:
     """The jobs in the database; every method may raise `SQLAlchemyError`."""
 
@@ -105,13 +134,19 @@ class Jobs:
             session.add_all(new)
         return len(new)
 
-    async def claim(self, campaign: str, now: datetime, *, left: bool = True) -> Job | None:
+    @property
+    def folder(self) -> Path:
+        """Where `Outcome`s wait for the database."""
+        return self._store.options.spool_folder / "jobs"
+
+    async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
         """Take the job that is due first, or None. Nobody else has it then, whatever they do at the same time.
 
-        With `left` also one whose holder has let its lease run out.
+        With `left` also one whose holder has let its lease run out, but none of those that are `held` here: a clock
+        that jumps is no reason to call twice.
         """
         at = now.timestamp()
-        run_out = and_(Job.state == "dialling", Job.lease < at)
+        run_out = and_(Job.state == "dialling", Job.lease < self._clock(now), Job.id.not_in(held))
         free = or_(Job.state == "planned", run_out) if left else Job.state == "planned"
         due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
         due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
@@ -119,7 +154,7 @@ class Jobs:
         taken = (
             update(Job)
             .where(Job.id == due.scalar_subquery(), free)
-            .values(state="dialling", holder=self.holder, lease=at + LEASE, attempts=Job.attempts + 1)
+            .values(state="dialling", holder=self.holder, lease=self._clock(now) + LEASE, attempts=Job.attempts + 1)
             .returning(Job)
             .execution_options(synchronize_session=False)
         )
@@ -130,37 +165,39 @@ class Jobs:
         """Go on holding these; returns which of them are ours: the others somebody else has taken."""
         renewed = (
             update(Job)
-            .where(Job.id.in_(ids), self._ours())
-            .values(lease=now.timestamp() + LEASE)
+            .where(Job.id.in_(ids), Job.holder == self.holder)
+            .values(lease=self._clock(now) + LEASE)
             .returning(Job.id)
             .execution_options(synchronize_session=False)
         )
         async with self._store.write() as session:
             return set(await session.scalars(renewed))
 
-    async def answered(self, job: int, call: str) -> None:
-        """Somebody answered: from now on it is done whatever happens, so that nobody is called twice."""
-        await self._write(job, Job.state == "dialling", state="done", reason="answered", call=call)
+    def outcome(self, job: Job, settled: Settled, call: str = "") -> Outcome:
+        """What became of an attempt of ours."""
+        reason = settled.reason[:500]
+        return Outcome(job.id, self.holder, settled.state, reason, settled.due, settled.counted, call)
 
-    async def settle(self, job: Job, settled: Settled, call: str = "") -> None:
-        """Put down what became of an attempt."""
-        values: dict[str, Any] = {"state": settled.state, "reason": settled.reason[:500]}
-        values |= {"due": settled.due} if settled.state == "planned" else {}
-        values |= {"call": call} if call else {}
-        values |= {} if settled.counted else {"attempts": Job.attempts - 1}
-        await self._write(job.id, **values)
-
-    async def _write(self, job: int, *conditions: ColumnElement[bool], **values: Any) -> None:
+    async def put_down(self, outcome: Outcome) -> None:
+        """Put it down, unless somebody else has taken the job since; a second time it changes nothing."""
+        values: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
+        values |= {"due": outcome.due} if outcome.state == "planned" else {}
+        values |= {"call": outcome.call} if outcome.call else {}
+        values |= {} if outcome.counted else {"attempts": Job.attempts - 1}
+        theirs = Job.holder == outcome.holder, Job.state.in_(("dialling", "done"))
         async with self._store.write() as session:
             await session.execute(
                 update(Job)
-                .where(Job.id == job, self._ours(), *conditions)
+                .where(Job.id == outcome.job, *theirs)
                 .values(**values)
                 .execution_options(synchronize_session=False)
             )
 
-    def _ours(self) -> ColumnElement[bool]:
-        return Job.holder == self.holder
+    def _clock(self, now: datetime) -> ColumnElement[float]:
+        """The time by which leases are told: the one clock that all machines share, where there is one."""
+        if self._store.options.url:
+            return cast(extract("epoch", func.now()), Float)
+        return literal(now.timestamp())
 
     async def all(self, campaign: str) -> list[Job]:
         """The jobs of a campaign, or the callbacks, in the order of their planning."""

@@ -1,6 +1,7 @@
 """Forgetting somebody: all that is kept of a number, wherever it is, but for the promise not to call it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete
 
@@ -11,7 +12,7 @@ from sipgw.gate.shared_counts import Dialled
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
-from sipgw.store.retention import Removed, forget
+from sipgw.store.retention import Removed, forget, forget_elsewhere
 from sipgw.web.accounts import Accounts
 
 
@@ -26,9 +27,11 @@ class Forgotten:
     """Lines of the gate's audit that do not tell the number any more."""
     kept: tuple[Entry, ...]
     """Entries of the do-not-call list; without them they could be called again."""
+    elsewhere: int = 0
+    """Other gateways that have yet to delete what is on their disks."""
 
 
-async def forget_everywhere(store: Store, config: Config, number: str) -> Forgotten:
+async def forget_everywhere(store: Store, config: Config, number: str, now: datetime) -> Forgotten:
     """Delete all of somebody who called or was called. Calls that go on are left.
 
     Raises what the database raises, and `audit.AuditError`.
@@ -40,5 +43,6 @@ async def forget_everywhere(store: Store, config: Config, number: str) -> Forgot
     await Accounts(store).forget(same)
     masked = audit.mask(config.audit_folder, same)
     listed = [await OwnList(store).find(one) for one in same]
-    removed = await forget(store, number, config.capture.folders)  # the last, as it scrubs the file
-    return Forgotten(removed, jobs, masked, tuple(one for one in listed if one is not None))
+    elsewhere = await forget_elsewhere(store, number, now)
+    removed = await forget(store, number, now, config.capture.folders)  # the last, as it scrubs the file
+    return Forgotten(removed, jobs, masked, tuple(one for one in listed if one is not None), elsewhere)

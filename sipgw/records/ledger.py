@@ -11,15 +11,16 @@ from collections.abc import Callable
 from typing import Self
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.events import Event, Watchers
 from sipgw.privacy.redaction import Redact
 from sipgw.records.minutes import ABOUT, Minutes, ended_entry
 from sipgw.store import Store, StoreError
+from sipgw.store.engine import refused
 from sipgw.store.spool import BATCH, Entry, Place, Spool
-from sipgw.store.writing import Writer
+from sipgw.store.writing import Writer, last_seen
 from sipgw.webhooks.deliveries import Deliveries
 
 log = structlog.get_logger()
@@ -119,7 +120,7 @@ class Ledger:
                 calls = await writer.open_calls(session)
                 ended = [
                     ended_entry(
-                        call, await writer.about(session, call, ABOUT), await writer.last_seen(session, call),
+                        call, await writer.about(session, call, ABOUT), await last_seen(session, call),
                         "interrupted", INTERRUPTED,
                     )
                     for call in calls
@@ -238,12 +239,7 @@ def _sync(file: int) -> None:
 
 def _refused(error: Exception) -> bool:
     """Whether it is the values that cannot be taken, not the moment."""
-    if isinstance(error, MALFORMED):
-        return True
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, StatementError)
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return isinstance(error, DataError | IntegrityError) or state[:2] in ("22", "23")
+    return isinstance(error, MALFORMED) or (isinstance(error, SQLAlchemyError) and refused(error))
 
 
 def _cause(error: Exception) -> str:

@@ -1,18 +1,30 @@
-"""Upkeep: what is older than it may be is deleted, every hour."""
+"""Upkeep, every hour: what is older than it may be is deleted, and what other gateways were told to forget."""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.gate import audit
+from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
-from sipgw.store.retention import Removed, RetentionOptions, purge
+from sipgw.store.retention import (
+    Removed,
+    RetentionOptions,
+    close_lost,
+    forget,
+    forgotten,
+    purge,
+    seen,
+    to_forget,
+)  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -21,18 +33,35 @@ EVERY = 3600.0
 
 async def delete_old(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str]) -> Removed:
     """Delete what is older than it may be, callbacks that were made or given up included; as `purge`."""
+    await close_lost(store, now)
     removed = await purge(store, options, now, captures)
     if options.calls:
         removed.callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls))
     return removed
 
 
+async def forget_what_others_did(store: Store, now: datetime, captures: Sequence[str], audit_folder: Path) -> int:
+    """Delete what is here of people whom another gateway was told to forget; returns how many there were.
+
+    Raises what the database raises, and `audit.AuditError`.
+    """
+    numbers = await to_forget(store, now)
+    for number in numbers:
+        await asyncio.to_thread(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
+        await forget(store, number, now, captures)
+        await forgotten(store, number, now)
+    return len(numbers)
+
+
 class Upkeep:
     """Deletes what is too old as long as it is entered. An async context manager."""
 
-    def __init__(self, store: Store, options: RetentionOptions, captures: Sequence[str] = ()) -> None:
-        """`captures` are the folders of captured packets and bundles."""
+    def __init__(
+        self, store: Store, options: RetentionOptions, captures: Sequence[str] = (), audit_folder: Path = Path()
+    ) -> None:
+        """`captures` are the folders of captured packets and bundles, `audit_folder` is that of the gate."""
         self._captures = captures
+        self._audit_folder = audit_folder
         self._store = store
         self._options = options
         self._stack = contextlib.AsyncExitStack()
@@ -47,13 +76,19 @@ class Upkeep:
         await self._stack.aclose()
 
     async def _keep_up(self) -> None:
-        while self._options != RetentionOptions():
+        while True:
             try:
-                removed = await delete_old(self._store, self._options, datetime.now(UTC), self._captures)
-                if removed != Removed():
-                    log.info("old records deleted", **asdict(removed))
-            except (SQLAlchemyError, OSError) as error:
+                await self._once(datetime.now(UTC))
+            except (SQLAlchemyError, OSError, audit.AuditError) as error:
                 log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
             except Exception:  # the observer boundary: calls go on
                 log.exception("old records not deleted")
             await asyncio.sleep(EVERY)
+
+    async def _once(self, now: datetime) -> None:
+        await seen(self._store, now)
+        if forgot := await forget_what_others_did(self._store, now, self._captures, self._audit_folder):
+            log.info("people forgotten whom another gateway was told to forget", people=forgot)
+        removed = await delete_old(self._store, self._options, now, self._captures)
+        if removed != Removed():
+            log.info("old records deleted", **asdict(removed))

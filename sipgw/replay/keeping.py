@@ -121,8 +121,8 @@ class Bundles:
 
     def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
         began, witness = seen.began, seen.witness
-        config = self._agents.all[began.agent].config
-        choice = self._agents.all[began.agent].choice
+        agent = self._agents.known(began.agent)
+        config, choice = agent.config, agent.choice
         names = {
             part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PROVIDERS
         }

@@ -11,8 +11,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from sipgw.migrations import NewerSchemaError, upgrade
@@ -38,6 +46,10 @@ class StoreOptions:
             raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
         if self.url and find_spec("asyncpg") is None:
             raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
+        if self.url and not _readable(self.url):
+            raise ValueError(
+                "url is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /"
+            )
 
     @property
     def calls_folder(self) -> Path:
@@ -53,6 +65,14 @@ class StoreOptions:
     def spool_folder(self) -> Path:
         """Where records wait for the database."""
         return Path(self.spool or f"{self.path}.spool")
+
+
+def _readable(url: str) -> bool:
+    try:
+        port = make_url(url).port
+    except (ValueError, ArgumentError):  # whose words would tell the password
+        return False
+    return port is None or 0 < port < 65536
 
 
 class StoreError(Exception):
@@ -137,6 +157,14 @@ class Database:
         return (
             f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
         )
+
+
+def refused(error: SQLAlchemyError) -> bool:
+    """Whether it is the values that the database does not take, not the moment."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError)
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return isinstance(error, DataError | IntegrityError) or state[:2] in ("22", "23")
 
 
 def _engine(options: StoreOptions) -> AsyncEngine:

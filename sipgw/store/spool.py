@@ -187,6 +187,15 @@ class Spool:
             return b""
 
 
+def identities(folder: Path) -> set[str]:
+    """The gateways that keep their records in `folder`, whether they run or not."""
+    found = set()
+    for one in folder.glob("*/id"):
+        with contextlib.suppress(OSError):
+            found.add(one.read_text("ascii", "replace").strip())
+    return found - {""}
+
+
 def _entries(data: bytes) -> Iterator[Entry]:
     for line in data.splitlines():
         with contextlib.suppress(ValueError, RecursionError):  # torn by a full disk

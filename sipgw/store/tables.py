@@ -153,6 +153,16 @@ class SpoolRecord(Base):
     segment: Mapped[int]
     position: Mapped[int]
     """Bytes of the segment that are in the database."""
+    seen: Mapped[datetime | None] = mapped_column(Moment)
+    """When the gateway was heard of for the last time."""
+
+
+class ForgetRecord(Base):
+    """Somebody whom a gateway still has to forget: what is left of them are files of its own."""
+
+    __tablename__ = "forgotten"
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[str] = mapped_column(String(PARTY), primary_key=True)
 
 
 class DeliveryRecord(Base):

@@ -80,7 +80,10 @@ class Writer:
         if rows.events:
             await session.execute(insert(_table(EventRecord)), rows.events)
         if place is not None:
-            mark = {"gateway": self.gateway, "segment": place.segment, "position": place.position}
+            mark = {
+                "gateway": self.gateway, "segment": place.segment, "position": place.position,
+                "seen": datetime.now(UTC),
+            }  # fmt: skip
             await self._upsert(session, SpoolRecord, ("gateway",), [mark])
 
     async def open_calls(self, session: AsyncSession) -> list[str]:
@@ -92,13 +95,6 @@ class Writer:
         """What the row of a call says under `names`."""
         row = await session.get_one(CallRecord, call)
         return {name: getattr(row, name) for name in names}
-
-    async def last_seen(self, session: AsyncSession, call: str) -> datetime:
-        """When something was heard of a call for the last time."""
-        found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
-        for table in (EventRecord, TurnRecord, ToolCallRecord):
-            found += await session.scalars(select(table.at).where(table.call == call))
-        return max((at for at in found if at is not None), default=datetime.now(UTC))
 
     async def _taken(self, session: AsyncSession, entries: Sequence[Entry]) -> set[str]:
         """Identities of new calls that earlier ones had."""
@@ -124,6 +120,14 @@ class Writer:
             statement = dialect.insert(_table(table))
             changed = {name: statement.excluded[name] for name in names if name not in key}
             await session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), some)
+
+
+async def last_seen(session: AsyncSession, call: str) -> datetime:
+    """When something was heard of a call for the last time."""
+    found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
+    for table in (EventRecord, TurnRecord, ToolCallRecord):
+        found += await session.scalars(select(table.at).where(table.call == call))
+    return max((at for at in found if at is not None), default=datetime.now(UTC))
 
 
 _DEFAULTS: dict[str, Any] = {"media": {}, "identity": None}

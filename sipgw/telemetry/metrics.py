@@ -3,6 +3,8 @@
 No label ever holds a call, a number or anything else that a caller chooses, so the number of series is bounded.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,8 @@ METHODS = frozenset(
     {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE",
      "SUBSCRIBE"}
 )  # fmt: skip
+LATELY = 60.0
+"""Seconds for which the worst is remembered: an alarm of it is to end."""
 PARTS = {"hearing": "ears", "thinking": "model", "voicing": "voice"}
 """Which provider a part of the latency waits for."""
 
@@ -69,12 +73,13 @@ class Metrics:
         trunks: Callable[[], Iterable[Trunk]],
         provider: Callable[[str, str], str] = lambda agent, part: "",
         media: Callable[[], Iterable[ProcessState]] = lambda: (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`provider` names who an agent has as ``ears``, ``model`` or ``voice``."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}
-        self._calls = _Calls(self.registry)
+        self._calls = _Calls(self.registry, clock)
         self._talk = _Talk(self.registry)
         self._sip = _Sip(self.registry)
         Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
@@ -137,8 +142,27 @@ class Metrics:
                 talk.first_byte.labels(who, self._provider(agent, who)).observe(seconds)
 
 
+class _Worst:
+    """The largest of the values of the last minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._values: deque[tuple[float, float]] = deque()
+        """When, and what: each smaller than the one before, as what a larger one follows never counts again."""
+
+    def take(self, value: float) -> None:
+        while self._values and self._values[-1][1] <= value:
+            self._values.pop()
+        self._values.append((self._clock(), value))
+
+    def now(self) -> float:
+        while self._values and self._values[0][0] < self._clock() - LATELY:
+            self._values.popleft()
+        return self._values[0][1] if self._values else 0.0
+
+
 class _Calls:
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
         who = ["direction", "trunk"]
         self.ended = Counter(
             "sipgw_calls", "Calls that have ended, by their ending.", [*who, "agent", "ending"], registry=registry
@@ -150,8 +174,9 @@ class _Calls:
         self._mos = _histogram("sipgw_call_mos", "ITU-T G.107, every five seconds.", trunk, SCORE, registry)
         self._loss = _histogram("sipgw_call_loss_ratio", "RTP lost or too late, by 5 s.", trunk, LOSS, registry)
         self._jitter = _histogram("sipgw_call_jitter_seconds", "RFC 3550, by 5 s.", trunk, JITTER, registry)
-        self._latest = 0.0
-        self._late = Gauge("sipgw_media_late_max_seconds", "Worst lateness of a sent packet.", registry=registry)
+        self._late = _Worst(clock)
+        late = "Worst lateness of a sent packet in the last minute."
+        Gauge("sipgw_media_late_max_seconds", late, registry=registry).set_function(self._late.now)
 
     def measured(self, trunk: str, mos: float, loss: float, jitter: float, late: float) -> None:
         """Five seconds of a call were so."""
@@ -159,8 +184,7 @@ class _Calls:
             self._mos.labels(trunk).observe(mos)
             self._loss.labels(trunk).observe(loss)
             self._jitter.labels(trunk).observe(jitter)
-        self._latest = max(self._latest, late)  # of several processes: calls tell it of their own
-        self._late.set(self._latest)
+        self._late.take(late)
 
 
 class _Talk:
@@ -257,7 +281,7 @@ class _Trunks(Collector):
         up = GaugeMetricFamily("sipgw_trunk_up", "1 if it answers OPTIONS.", labels=["trunk"])
         for name, trunk in trunks.items():
             live.add_metric([name], trunk.calls)
-            if trunk.registration not in ("", "elsewhere"):  # of a cluster one gateway registers
+            if trunk.registration not in ("", "elsewhere", "closed"):  # of a cluster one registers; who drains does not
                 registered.add_metric([name], float(trunk.registration == "registered"))
             if trunk.health != "unknown":
                 up.add_metric([name], float(trunk.health == "up"))

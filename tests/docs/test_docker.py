@@ -30,6 +30,7 @@ VARIABLES = {
     "DATABASE_URL": "postgresql://sipgw:secret@127.0.0.1:5432/sipgw",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
 }
+CARRIER = {"CARRIER_USER": "gateway", "CARRIER_PASSWORD": "secret"}
 PATHS = {route.path for route in health.router.routes}  # type: ignore[attr-defined]
 LOCAL, POSTGRESQL, REDIS = (
     tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][extra]
@@ -92,7 +93,13 @@ def test_make_images_knows_every_image_that_others_make() -> None:
 def test_the_small_image_lacks_the_models_and_nothing_else() -> None:
     (names,) = re.findall(r"uninstall -y --quiet \\\n +(.+)$", DOCKERFILE, re.MULTILINE)
     assert set(names.split()) == {re.split(r"[=>]", one)[0] for one in LOCAL}
-    assert f'"{POSTGRESQL[0]}" "{REDIS[0]}"' in DOCKERFILE
+
+
+def test_every_package_of_the_image_is_pinned_and_so_audited() -> None:
+    installed = re.findall(r"pip install (.+)$", DOCKERFILE, re.MULTILINE)
+    assert installed == ["--require-hashes -r requirements.lock", "--no-deps ."]
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert {re.split(r"[=>]", one)[0] for one in (*POSTGRESQL, *REDIS)} <= set(locked)
 
 
 def test_a_gateway_with_keys_starts_without_the_models() -> None:
@@ -150,12 +157,19 @@ def test_a_container_may_write_nothing_else_gain_nothing_and_let_its_calls_end(t
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int) -> None:
     config, told = gateway(number), FULL[f"gateway{number}"]
+    text = (DOCKER / f"gateway{number}.toml").read_text()
+    block = re.search(r"^# \[\[trunks\]\]\n(# \w+ = .*\n)+", text, re.MULTILINE)
+    assert block and f"open port {config.sip.port}" in text
+    more = parse(text + block[0].replace("# ", ""), "with a carrier", VARIABLES | CARRIER)
+    assert more.trunks[1].registrar_uri and more.trunks[1].caller_id
     command, option, file = told["command"]
     assert option in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
     assert any(volume.endswith(f":{file}:ro") for volume in told["volumes"])
     assert f"http://127.0.0.1:{config.web.port}/readyz" in told["healthcheck"]["test"][-1]
     listed = (DOCKER / "dispatcher.list").read_text()
-    assert f"1 sip:{config.sip.host}:{config.sip.port} " in listed
+    assert f"1 sip:127.0.0.1:{config.sip.port} " in listed
+    assert config.sip.host == "0.0.0.0", "from the loopback no carrier is reached"
+    assert f"UDP and TCP {gateway(1).sip.port} and {gateway(2).sip.port}" in (DOCKER / "compose.full.yaml").read_text()
     (job,) = compose("prometheus.yml")["scrape_configs"]
     assert f"{config.web.host}:{config.web.port}" in job["static_configs"][0]["targets"]
     assert job["metrics_path"] in PATHS
@@ -216,8 +230,9 @@ def test_environment_names_are_read_by_somebody() -> None:
     ours = set(re.findall(r"\b(SIPGW_\w+|\w+_API_KEY)\b", text))
     assert ours <= set(KEYS)
     for number in (1, 2):
-        used = set(re.findall(r"\$\{(\w+)\}", (DOCKER / f"gateway{number}.toml").read_text()))
-        assert used == set(VARIABLES)
+        text = (DOCKER / f"gateway{number}.toml").read_text()
+        used = set(re.findall(r"\$\{(\w+)\}", text))
+        assert used == set(VARIABLES) | set(CARRIER)
         assert all(name in (DOCKER / "compose.full.yaml").read_text() for name in used), "its head says what .env needs"
 
 
@@ -271,7 +286,9 @@ def test_kubernetes_runs_the_gateway_as_it_is() -> None:
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     kept = {claim["metadata"]["name"] for claim in KUBERNETES["StatefulSet"]["spec"]["volumeClaimTemplates"]}
     assert mounts[str(Path(config.store.path).parent)] in kept
-    assert set(mounts.values()) == kept | {volume["name"] for volume in POD["volumes"]}
+    (scraping,) = POD["initContainers"]
+    theirs = {mount["mountPath"]: mount["name"] for mount in scraping["volumeMounts"]}
+    assert {*mounts.values(), *theirs.values()} == kept | {volume["name"] for volume in POD["volumes"]}
     command, option, file = container["args"]
     assert (command, option) == ("serve", "--config")
     assert str(Path(file).parent) in mounts
@@ -288,7 +305,51 @@ def test_kubernetes_starts_more_gateways_before_they_are_full() -> None:
     (told,) = scaled["metrics"]
     assert f'"{told["pods"]["metric"]["name"]}"' in (ROOT / "sipgw" / "telemetry" / "metrics.py").read_text()
     assert int(told["pods"]["target"]["averageValue"]) == config.admission.max_calls * 3 / 4
+    (trunk,) = config.trunks
+    assert trunk.max_calls == scaled["maxReplicas"] * config.admission.max_calls, "Redis counts them all"
     assert scaled["minReplicas"] == KUBERNETES["StatefulSet"]["spec"]["replicas"]
+
+
+def test_kubernetes_scrapes_the_gateway_where_it_listens() -> None:
+    pytest.importorskip("asyncpg")
+    pytest.importorskip("redis")
+    files = KUBERNETES["ConfigMap"]["data"]
+    config, scrape = parse(files["sipgw.toml"], "kubernetes.yaml", VARIABLES), yaml.safe_load(files["prometheus.yml"])
+    (scraping,) = POD["initContainers"]
+    assert scraping["restartPolicy"] == "Always", "beside the gateway, not before it"
+    (option,) = [one for one in scraping["args"] if one.startswith("--config.file=")]
+    folder, name = option.removeprefix("--config.file=").rsplit("/", 1)
+    assert name in files and {"name": "config", "mountPath": folder, "readOnly": True} in scraping["volumeMounts"]
+    (job,) = scrape["scrape_configs"]
+    assert job["static_configs"][0]["targets"] == [f"{config.web.host}:{config.web.port}"]
+    assert job["metrics_path"] in PATHS and not config.web.needs_sign_in
+    given = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in scraping["env"]}
+    labels = {name: given[value.strip("${}")] for name, value in scrape["global"]["external_labels"].items()}
+    assert labels == {"namespace": "metadata.namespace", "pod": "metadata.name"}, "whom the autoscaler asks about"
+    assert scraping["image"] == FULL["prometheus"]["image"]
+
+
+def test_the_image_of_kubernetes_is_one_that_can_be_pulled() -> None:
+    (container,) = POD["containers"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.fullmatch(rf"[\w.]+/sipgw:{re.escape(version)}", container["image"]), (
+        "without a tag it is pulled each time"
+    )
+    assert f"docker push {container['image']}" in (DOCKER / "kubernetes.yaml").read_text()
+
+
+def test_tls_in_front_of_the_full_stack_is_what_kamailio_asks_for() -> None:
+    told = compose("compose.tls.yaml")["services"]["kamailio"]
+    (plain,) = re.findall(r"^CMD (\[.*\])$", (DOCKER / "Dockerfile.kamailio").read_text(), re.MULTILINE)
+    at = told["command"].index("-A")
+    assert told["command"][:at] + told["command"][at + 2 :] == json.loads(plain)
+    text = (DOCKER / "kamailio.cfg").read_text()
+    assert f"#!ifdef {told['command'][at + 1]}\n" in text
+    assert set(re.findall(r'"(/etc/kamailio/[\w.-]+\.pem)"', text)) == {one.split(":")[-2] for one in told["volumes"]}
+    assert (
+        f"TCP {re.findall('^tls_port_no=([0-9]+)$', text, re.MULTILINE)[0]}"
+        in (DOCKER / "compose.tls.yaml").read_text()
+    )
 
 
 def test_the_judges_of_these_files_accept_them() -> None:

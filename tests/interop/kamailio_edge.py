@@ -27,18 +27,30 @@ def swapped(text: str, *pairs: tuple[str, str]) -> str:
 
 
 class Edge:
-    """Kamailio in front of gateways at these `ports`."""
+    """Kamailio in front of gateways at these `ports`.
 
-    def __init__(self, folder: Path, ports: Sequence[int]) -> None:
-        self.port = free_ports()
+    With an address `behind_nat` it listens there as the configuration says for NAT, with a `certificate` on TLS, too.
+    """
+
+    def __init__(
+        self, folder: Path, ports: Sequence[int], *, behind_nat: str = "", certificate: Path | None = None
+    ) -> None:
+        self.port, self.tls_port = free_ports(), free_ports()
+        self._options = ["-A", "WITH_TLS"] if certificate else []
         self.log = folder / "kamailio.log"
         lists = {name: folder / name for name in ("kamailio-address.list", "dispatcher.list")}
         pairs = [(f"127.0.0.1:{old} ", f"127.0.0.1:{new} ") for old, new in zip(("5070", "5072"), ports, strict=True)]
         lists["dispatcher.list"].write_text(swapped((DOCKER / "dispatcher.list").read_text(), *pairs))
         lists["kamailio-address.list"].write_text((DOCKER / "kamailio-address.list").read_text())
-        listen = "\n".join(f"listen={transport}:127.0.0.1:{self.port}" for transport in ("udp", "tcp"))
         text = (DOCKER / "kamailio.cfg").read_text()
+        listen = "\n".join(f"listen={transport}:127.0.0.1:{self.port}" for transport in ("udp", "tcp"))
+        if behind_nat:
+            listen = "\n".join(re.findall(r"^# (listen=.*)$", text, re.MULTILINE))
+            listen = swapped(listen, ("10.0.0.5", behind_nat), ("198.51.100.7", behind_nat), ("5060", str(self.port)))
         places = [(f"/etc/kamailio/{name}", str(path)) for name, path in lists.items()]
+        if certificate:
+            places += [(f"/etc/kamailio/{name}.pem", str(certificate)) for name in ("fullchain", "privkey")]
+            places.append(("\ntls_port_no=5061\n", f"\nlisten=tls:127.0.0.1:{self.tls_port}\n"))
         self.config = folder / "kamailio.cfg"
         self.config.write_text(swapped(text, ("\nport=5060\n", f"\n{listen}\n"), *places))
         self._run = folder / "run"
@@ -46,7 +58,7 @@ class Edge:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        options = ["-DD", "-E", "-f", str(self.config), "-Y", str(self._run), "-m", "32", "-M", "8"]
+        options = [*self._options, "-DD", "-E", "-f", str(self.config), "-Y", str(self._run), "-m", "32", "-M", "8"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(["/usr/sbin/kamailio", *options], stdout=log, stderr=log)
         with socket.socket() as probe:

@@ -182,6 +182,46 @@ def test_a_gateway_that_drains_gives_its_registration_to_another_at_once(running
     running.edge.gives_calls_to(running.ports[leaving])
 
 
+def test_a_gateway_is_stopped_while_postgresql_stands_still(running: Stack) -> None:
+    """All its calls hear the goodbye of SIP at once, and nobody is called again for what could not be put down."""
+
+    async def scenario() -> float:
+        world, legs = running.carrier, running.carrier.callee.legs
+        legs.clear()
+        world.callee.takes = Callee.pick_up
+        async with contextlib.AsyncExitStack() as talking:
+            phones = await talking_to_both(running, talking)
+            running.pause(1)  # so that the first takes the job
+            await running.plan("stopped", "+14155550105")
+            await due_now(running, lambda: legs)
+            await job_is(running, "stopped", "done")
+            running.pause(1, go_on=True)
+            running.postgresql.freeze()
+            stopped, process = asyncio.get_running_loop().time(), running.gateways[0].process
+            for _ in range(2):  # the second is in a hurry
+                process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+            for phone, at in phones:
+                assert phone.leg
+                assert at or await phone.leg.over(LIMIT), "a BYE came"
+            await until(lambda: [one.how for one in world.callee.ended if one.how == "BYE"])
+            heard = asyncio.get_running_loop().time() - stopped
+            assert await asyncio.to_thread(process.wait, LIMIT) == 0
+            running.postgresql.thaw()
+            await leases_run_out(running)
+            running.again(0)
+            await asyncio.sleep(2)  # two looks for jobs
+            assert len(legs) == 1
+            while await served_by(running) != 0:  # the edge has found out that it is back
+                pass
+        return heard
+
+    try:
+        assert asyncio.run(scenario()) < 5
+    finally:
+        running.postgresql.thaw()
+
+
 @pytest.mark.parametrize(("blow", "cause"), [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "did not answer for 4 s")])
 def test_the_media_process_is_killed_or_stands_still(running: Stack, blow: signal.Signals, cause: str) -> None:
     """Its calls hear the goodbye of SIP, and the next call is served."""

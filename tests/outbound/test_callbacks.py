@@ -263,7 +263,7 @@ def test_when_the_database_is_back_who_lives_renews_before_others_take_what_was_
     class Away(Jobs):
         asked: ClassVar[list[bool]] = []
 
-        async def claim(self, campaign: str, now: datetime, *, left: bool = True) -> Job | None:
+        async def claim(self, campaign: str, now: datetime, *, left: bool = True, **_: object) -> Job | None:
             self.asked.append(left)
             if len(self.asked) == 1:
                 raise OperationalError("claim", None, OSError("it is away"))

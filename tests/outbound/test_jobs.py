@@ -11,7 +11,7 @@ import pytest
 from agent.tools import Toolbox
 from sipgw.events import Ending
 from sipgw.numbers import spellings
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
 from sipgw.outbound.retries import SOON, RetryOptions
 from sipgw.records.upkeep import delete_old
@@ -77,10 +77,22 @@ def test_a_job_is_claimed_when_it_is_due_and_free_again_when_its_process_is_gone
         assert later is not None
         assert later.attempts == 2
         assert await ours.renew([planned], NOW + 102 * SECOND) == set()
-        await ours.settle(mine, Settled("failed", "busy"))
-        await ours.answered(planned, "call")
+        await ours.put_down(ours.outcome(mine, Settled("failed", "busy")))
+        await ours.put_down(Outcome(planned, "ours", "done", "answered", call="call"))
         (kept,) = await theirs.all("")
         assert (kept.state, kept.holder) == ("dialling", "theirs"), "who has lost the job has no say in it any more"
+
+    with_store(tmp_path, act)
+
+
+def test_a_clock_that_jumps_lets_nobody_be_called_twice(tmp_path: Path) -> None:
+    async def act(store: Store) -> None:
+        ours = Jobs(store, "ours")
+        planned, _ = await ours.add(job())
+        assert await ours.claim("", NOW)
+        hours_later = NOW + timedelta(hours=2)
+        assert await ours.claim("", hours_later, held=[planned]) is None
+        assert await ours.claim("", hours_later), "what we do not hold after all, is not lost"
 
     with_store(tmp_path, act)
 
@@ -91,7 +103,9 @@ def test_who_has_answered_is_not_called_again_by_the_next_process(tmp_path: Path
         await ours.add(job())
         mine = await ours.claim("", NOW)
         assert mine is not None
-        await ours.answered(mine.id, "call-1")  # and now the process is killed
+        await ours.put_down(
+            Outcome(mine.id, "ours", "done", "answered", call="call-1")
+        )  # and now the process is killed
         assert await theirs.claim("", NOW + timedelta(days=1)) is None
         (kept,) = await theirs.all("")
         assert (kept.state, kept.reason, kept.call) == ("done", "answered", "call-1")
@@ -110,7 +124,9 @@ def test_an_attempt_that_was_none_does_not_count(tmp_path: Path) -> None:
             mine = await jobs.claim("", NOW)
             assert mine is not None
             assert mine.attempts == attempts
-            await jobs.settle(mine, Settled("planned", "x", again, counted=counted))
+            planned = jobs.outcome(mine, Settled("planned", "x", again, counted=counted))
+            await jobs.put_down(planned)
+            await jobs.put_down(planned)  # after a commit of which we were not told
         (kept,) = await jobs.all("")
         assert kept.attempts == 2
 

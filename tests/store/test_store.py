@@ -53,6 +53,14 @@ def test_records_survive(tmp_path: Path) -> None:
     assert (row["ending"], row["turns"][0]["caller"]) == ("failed", "ü")
 
 
+@pytest.mark.parametrize("place", ["h:54x/db", "h:/db", "h:99999/db", "[::1/db"])
+def test_a_url_that_cannot_be_read_is_told_without_its_password(place: str) -> None:
+    pytest.importorskip("asyncpg")
+    with pytest.raises(ValueError, match="url is postgresql://user:password@host:port/name") as told:
+        StoreOptions(url=f"postgresql://sipgw:s3cret@{place}")
+    assert "s3cret" not in str(told.value)
+
+
 @pytest.mark.parametrize("where", ["no/such/folder/x.db", "."])
 def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path, where: str) -> None:
     with pytest.raises(StoreError, match=r"cannot open the database .* set \[store\] path"):

@@ -103,6 +103,29 @@ def test_a_call_is_counted_with_everything_in_it() -> None:
     assert value(metrics, "sipgw_transfers_total", trunk="pbx", outcome="refused") == 1
 
 
+def test_sound_that_was_late_is_told_for_a_minute() -> None:
+    clock = [100.0]
+    metrics = Metrics(lambda: [Trunk()], clock=lambda: clock[0])
+
+    def after(seconds: float, late: float) -> float:
+        clock[0] += seconds
+        metrics.watch(CallMeasured("c", NOW, Quality(4.3, 0.0, 0.0, 0.02, late, 0.1)))
+        return value(metrics, "sipgw_media_late_max_seconds")
+
+    metrics.watch(CallBegan("c", NOW, "in", "pbx", "agent", "", "", {}))
+    assert value(metrics, "sipgw_media_late_max_seconds") == 0
+    assert [after(5, 0.001), after(5, 0.2), after(30, 0.01), after(29, 0.002)] == [0.001, 0.2, 0.2, 0.2]
+    assert [after(2, 0.001), after(30, 0.0)] == [0.01, 0.002]
+    clock[0] += 61
+    assert value(metrics, "sipgw_media_late_max_seconds") == 0, "also when there are no calls any more"
+
+
+@pytest.mark.parametrize(("state", "told"), [("registered", 1), ("failed", 0), ("closed", None), ("elsewhere", None)])
+def test_a_gateway_that_drains_says_nothing_of_its_registrations(state: str, told: int | None) -> None:
+    metrics = Metrics(lambda: [Trunk(registration=state)])
+    assert values(metrics).get(("sipgw_trunk_registered", (("trunk", "pbx"),))) == told
+
+
 def test_nothing_that_a_caller_chooses_is_in_a_label_and_series_do_not_grow_with_calls() -> None:
     metrics = made()
     hold(metrics)

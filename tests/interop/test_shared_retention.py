@@ -1,0 +1,118 @@
+"""Gateways that share PostgreSQL and have a disk each: whoever deletes rows deletes the files of these calls, too."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sipgw.config import Config
+from sipgw.records.forgetting import forget_everywhere
+from sipgw.records.upkeep import Upkeep
+from sipgw.store import CallFilter, CallRecord, Store, StoreOptions
+from sipgw.store.retention import GONE, LOST, RetentionOptions
+from sipgw.store.spool import Spool
+from sipgw.store.tables import SpoolRecord
+from tests.interop.postgresql import Server, server, with_postgresql
+from tests.interop.test_shared_database import emptied
+from tests.keeping import add_call
+
+__all__ = ["server"]
+pytestmark = with_postgresql
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+NUMBER = "+14155550123"
+WEEK = RetentionOptions(calls=7)
+
+
+@pytest.fixture(autouse=True)
+def fresh(server: Server) -> None:
+    asyncio.run(emptied(server))
+
+
+@dataclass
+class Machine:
+    """A gateway's disk, and its view of the database."""
+
+    folder: Path
+    store: Store
+    name: str
+
+    async def had(self, call: str, age: timedelta, *, ended: bool = True) -> None:
+        """A call of that age, recorded."""
+        file = self.folder / f"{call}.wav"
+        file.write_bytes(b"RIFF")
+        record = CallRecord(
+            id=call, trunk="pbx", agent="agent", caller=NUMBER, called="100", began=NOW - age, recording=str(file),
+            ended=NOW - age + timedelta(minutes=1) if ended else None, gateway=self.name,
+        )  # fmt: skip
+        await add_call(self.store, record, [{"caller": f"said in {call}"}])
+
+    async def upkeep(self, options: RetentionOptions) -> None:
+        await Upkeep(self.store, options, (), self.folder / "audit")._once(NOW)
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(file.stem for file in self.folder.glob("*.wav"))
+
+
+async def machine(server: Server, folder: Path, seen: timedelta = timedelta()) -> Machine:
+    folder.mkdir()
+    store = Store(StoreOptions(str(folder / "x.db"), server.url))
+    async with store:
+        (spool,) = Spool.claim(store.options.spool_folder)
+        spool.close()
+        async with store.write() as session:
+            session.add(SpoolRecord(gateway=spool.gateway, segment=1, position=0, seen=NOW - seen))
+    return Machine(folder, store, spool.gateway)
+
+
+def test_each_gateway_deletes_its_own_calls_and_those_of_gateways_that_are_gone(server: Server, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one, two = await machine(server, tmp_path / "one"), await machine(server, tmp_path / "two")
+        gone = await machine(server, tmp_path / "gone", GONE + DAY)
+        for at, each in enumerate((one, two, gone)):
+            await each.had(f"old {at}", 8 * DAY)
+            await each.had(f"new {at}", DAY)
+            await each.had(f"cut off {at}", 8 * DAY, ended=False)
+        await one.upkeep(RetentionOptions())
+        (lost, *_) = await one.store.calls(CallFilter(words="cut off 1"))
+        assert (lost["ending"], lost["cause"], lost["ended"]) == ("interrupted", LOST, NOW - 8 * DAY)
+        await one.upkeep(WEEK)
+        assert (one.files, two.files) == (["new 0"], ["cut off 1", "new 1", "old 1"])
+        left = {call["id"] for call in await one.store.calls()}
+        assert left == {"new 0", "cut off 1", "new 1", "old 1", "new 2"}
+        await two.upkeep(WEEK)
+        assert two.files == ["new 1"]
+        assert {call["id"] for call in await two.store.calls()} == {"new 0", "new 1", "new 2"}
+
+    asyncio.run(scenario())
+
+
+def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one, two = await machine(server, tmp_path / "one"), await machine(server, tmp_path / "two")
+        gone = await machine(server, tmp_path / "gone", GONE + DAY)
+        for at, each in enumerate((one, two, gone)):
+            await each.had(f"call {at}", DAY)
+        (two.folder / "audit").mkdir()
+        decided = two.folder / "audit" / "gate-2026-11.jsonl"
+        decided.write_text(json.dumps({"number": NUMBER}) + "\n")
+        for _ in range(2):  # and once more
+            told = await forget_everywhere(one.store, Config(store=one.store.options), NUMBER, NOW)
+            assert told.elsewhere == 1
+        assert (one.files, two.files) == ([], ["call 1"])
+        (left,) = await one.store.calls()
+        assert (left["id"], left["turns"]) == ("call 1", []), "no words are kept until the other gateway has time"
+        await one.upkeep(RetentionOptions())
+        assert two.files == ["call 1"]
+        await two.upkeep(RetentionOptions())
+        assert two.files == [] and NUMBER not in decided.read_text()
+        assert await two.store.calls() == []
+        await two.had("call 3", DAY)
+        await two.upkeep(RetentionOptions())
+        assert two.files == ["call 3"], "who calls again later is not forgotten in advance"
+
+    asyncio.run(scenario())
