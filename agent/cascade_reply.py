@@ -142,16 +142,16 @@ class CascadeReply(Reply):
         """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
         agent = self._agent
         while not await ahead.comes(agent.mouth.left + COVERED_AFTER) and agent.filler:
-            await self._say(said, agent.filler)
+            await self._say(said, agent.filler, aside=True)
         return await anext(read, None)
 
-    async def _say(self, said: Said, text: str) -> None:
+    async def _say(self, said: Said, text: str, *, aside: bool = False) -> None:
         times = self.turn.times
 
         def on_sound() -> None:
             times.first_sound = times.first_sound or self._now()
 
-        await self._agent.mouth.speak(self._begin(said, text), on_sound)
+        await self._agent.mouth.speak(self._begin(said, text, aside=aside), on_sound)
 
     async def _say_to_end(self, said: Said, text: str) -> None:
         await self._say(said, text)
@@ -173,7 +173,7 @@ class CascadeReply(Reply):
                 slowest = runs[next(iter(slow))]
                 filler = (slowest.filler if slowest else "") or agent.filler
                 if filler and not any(one is not None and one.waits_for_caller for one in runs.values()):
-                    await self._say(said, filler)
+                    await self._say(said, filler, aside=True)
                 await asyncio.wait(runs)
         except asyncio.CancelledError:
             for task in runs:

@@ -108,7 +108,8 @@ class Dialogue(ABC):
 
     def _recast(self) -> None:
         """It is this agent and this language from now on."""
-        self._floor.turns.phrases = phrases_of(self._stage.tongues.known)
+        known = phrases_of(self._stage.tongues.known)
+        self._floor.turns.phrases = self._agent.toolbox.consent.phrases = known
 
     async def _apology(self, turn: Turn, part: Part) -> None:
         """Say that there is a technical problem: that of `part`."""

@@ -104,6 +104,10 @@ class SessionReply(Reply):
                     break
         finally:
             covering.cancel()
+        await self._wording()
+
+    async def _wording(self) -> None:
+        """Wait until it is known what the caller said, though not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(WORDS_LATE):
                 await self.worded.wait()
@@ -205,7 +209,10 @@ class SessionReply(Reply):
         """Run a tool to its end, whatever the caller says meanwhile: the session waits for its result."""
         self._agent.say = self._ask
         filling = self._agent.spawn(self._fill(call.name))
+        found = self._agent.toolbox.get(call.name)
         try:
+            if found is not None and found.confirm:
+                await self._wording()  # whether they said yes is told by their words
             run = await self._run_tool(call, said)
         finally:
             filling.cancel()

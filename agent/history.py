@@ -30,6 +30,8 @@ class Sentence:
     complete: bool = False
     heard: str | None = None
     """What of it the caller heard once that is decided; None while it counts as heard."""
+    aside: bool = False
+    """Whether it only covers a wait, and asks nothing."""
 
     @property
     def counted(self) -> str:
@@ -83,6 +85,21 @@ class History:
     def turns(self) -> int:
         """How often the caller has spoken."""
         return sum(isinstance(entry, Asked) for entry in self._entries)
+
+    @property
+    def place(self) -> int:
+        """Where what is said next will stand."""
+        return len(self._entries)
+
+    def reply_since(self, place: int) -> str:
+        """The caller's last words, if they had heard something of the agent since `place` when they said them."""
+        heard, words = False, ""
+        for entry in self._entries[place:]:
+            if isinstance(entry, Said):
+                heard |= any(sentence.counted and not sentence.aside for sentence in entry.sentences)
+            elif heard:
+                words = entry.text
+        return words
 
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""

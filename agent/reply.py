@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from agent.ahead import Spawn
+from agent.consent import Consent
 from agent.history import History, Said, Sentence
 from agent.model import ToolCall
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
@@ -96,6 +97,9 @@ class Agent:
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
+    def __post_init__(self) -> None:
+        self.toolbox.consent = Consent(self.history)
+
     async def finish(self) -> None:
         """Give tools with a side effect the time to finish after the call; then break them off."""
         if self.kept:
@@ -119,20 +123,21 @@ class Reply:
 
     def play_over(self, said: Said, text: str, sound: bytes) -> None:
         """The same as a part of what is being said, without waiting for its end."""
-        self._agent.mouth.play(self._begin(said, text), sound)
+        self._agent.mouth.play(self._begin(said, text, aside=True), sound)
 
-    def _begin(self, said: Said, text: str) -> Sentence:
+    def _begin(self, said: Said, text: str, *, aside: bool = False) -> Sentence:
         times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
         self.turn.said = f"{self.turn.said} {text}".strip()
         sentence = self._agent.mouth.begin(text)
+        sentence.aside = aside
         said.sentences.append(sentence)
         self._agent.report(AgentSays(text))
         return sentence
 
     async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:
         self._agent.report(ToolStarted(call.name, call.arguments))
-        run = await self._agent.toolbox.run(call.name, call.arguments, self._agent.history.turns)
+        run = await self._agent.toolbox.run(call.name, call.arguments)
         said.results[call.id] = result_text(run)
         self.turn.tools.append(run)
         self._agent.report(ToolDone(run))

@@ -119,7 +119,7 @@ class Steering:
         """Run a tool that the caller asked for by a key, and have the agent say how it went."""
         agent = self._agent
         agent.report(ToolStarted(tool, "{}"))
-        run = await agent.toolbox.run(tool, "{}", agent.history.turns)
+        run = await agent.toolbox.run(tool, "{}")
         agent.report(ToolDone(run))
         said = run.result.get("say") if isinstance(run.result, dict) else None
         if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):

@@ -20,6 +20,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
+from agent.consent import Consent
+from agent.history import History
 from agent.model import ToolSchema
 from agent.records import ToolRun
 from agent.secrets import Vault
@@ -37,8 +39,8 @@ KEY = "idempotency_key"
 CACHED = 1000
 """Results that are kept; the oldest are dropped first."""
 CONFIRM = (
-    "Not done yet. Read exactly these arguments back to the caller and ask whether that is right. "
-    "When they have said yes, call the tool again with the same arguments."
+    "Not done yet: the caller has not said yes to it. Read exactly these arguments back to the caller and ask for a "
+    "yes or a no. When they have said yes, call the tool again with the same arguments."
 )
 
 
@@ -66,7 +68,7 @@ class Tool:
     """Whether it changes something: then it is never run on a guess nor broken off once begun, and in one call the
     same arguments run it once, however often the model asks."""
     confirm: bool = False
-    """Whether the caller must say yes to exactly these arguments first: for what cannot be undone."""
+    """Whether the caller must be asked about exactly these arguments and say yes: for what cannot be undone."""
     repeatable: bool = False
     """Whether the same arguments may change something again in the same call."""
     cache: float = 0.0
@@ -183,7 +185,8 @@ class Toolbox:
         self._call = call
         """The identity of the call, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
-        self._asked: dict[str, int] = {}
+        self.consent = Consent(History(""))
+        """What the caller has said yes to; by a memory in which nobody says anything, nothing."""
         self.vault = Vault()
         self.offer(tools)
 
@@ -196,15 +199,15 @@ class Toolbox:
         """The tool of that name."""
         return self._tools.get(name)
 
-    async def run(self, name: str, arguments: str, turn: int = 0) -> ToolRun:
-        """Run a tool with the JSON that the model wrote in the `turn`-th turn; never raises but on cancellation."""
+    async def run(self, name: str, arguments: str) -> ToolRun:
+        """Run a tool with the JSON that the model wrote; never raises but on cancellation."""
         began = asyncio.get_running_loop().time()
-        done = await self._run(name, arguments, turn)
+        done = await self._run(name, arguments)
         done.result, done.error = self.vault.scrub(done.result), self.vault.scrub(done.error)
         done.seconds = asyncio.get_running_loop().time() - began
         return done
 
-    async def _run(self, name: str, arguments: str, turn: int) -> ToolRun:
+    async def _run(self, name: str, arguments: str) -> ToolRun:
         found = self._tools.get(name)
         if found is None:
             return ToolRun(name, arguments[:200], error=f"there is no tool {name[:60]!r}")
@@ -217,7 +220,8 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and self._asked.setdefault(key, turn) >= turn:
+        if found.confirm and key not in self._done and not self.consent.given(key):
+            self.consent.ask(key)
             return ToolRun(name, dumped, result={"status": CONFIRM})
         try:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
@@ -227,6 +231,7 @@ class Toolbox:
             given[KEY] = key
         if found.side_effect and not found.repeatable:
             return await self._once(found, key, given, dumped)
+        self.consent.spend(key)
         if found.cache:
             return await _cached(found, given, dumped)
         return await _carry_out(found, given, dumped)

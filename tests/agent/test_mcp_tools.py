@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from agent.consent import Consent
+from agent.history import History, Sentence
 from agent.mcp_options import McpOptions
 from agent.mcp_tools import McpServer, arguments_of, connected
 from agent.tools import Toolbox
@@ -72,9 +74,12 @@ def test_a_server_that_dies_is_run_again_and_its_environment_is_what_is_given() 
     async def scenario() -> None:
         async with serving("stdio", confirm=("order",)) as server:
             box = Toolbox(server.tools)
-            asked = await box.run("order", '{"item": "tea", "count": 2}', turn=1)
-            assert "ask whether that is right" in asked.result["status"]
-            assert (await box.run("order", '{"item": "tea", "count": 2}', turn=2)).result["orders"] == 1
+            box.consent = Consent(history := History(""))
+            asked = await box.run("order", '{"item": "tea", "count": 2}')
+            assert "ask for a yes or a no" in asked.result["status"]
+            history.say().sentences.append(Sentence(1, "Two teas, is that right?"))
+            history.ask("Yes.")
+            assert (await box.run("order", '{"item": "tea", "count": 2}')).result["orders"] == 1
             before = (await box.run("find_customer", '{"number": "+1"}')).result
             assert before["token"] == "t0p"
             os.kill(before["process"], signal.SIGKILL)

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+from agent.consent import Consent
+from agent.history import History, Sentence
 from agent.tools import RESULT_LIMIT, Toolbox, ToolError, ToolFileError, load_tools, result_text, tool
 from tests.virtual import run as on_virtual_time
 
@@ -244,19 +246,51 @@ def test_a_failed_order_may_be_tried_again_under_the_same_key() -> None:
     assert keys[2] != keys[0]
 
 
+def agreed(box: Toolbox) -> History:
+    """The memory of a call in which the toolbox looks for a yes."""
+    history = History("")
+    box.consent = Consent(history)
+    return history
+
+
+def asked(history: History, question: str, answer: str) -> None:
+    history.say().sentences.append(Sentence(1, question, samples=1, complete=True))
+    history.ask(answer)
+
+
 def test_what_cannot_be_undone_waits_for_the_callers_yes() -> None:
     runs, box = counted(confirm=True)
+    history = agreed(box)
 
     async def talk():
-        return [
-            (await box.run("order", json.dumps({"item": item}), turn)).result
-            for turn, item in ((1, "tea"), (1, "tea"), (2, "milk"), (3, "milk"), (4, "tea"), (5, "tea"))
-        ]
+        history.ask("tea")
+        results = [(await box.run("order", '{"item": "tea"}')).result]
+        results.append((await box.run("order", '{"item": "tea"}')).result)
+        for item, answer in (("milk", "yes"), ("milk", "yes please"), ("tea", "yes tea as well"), ("tea", "no")):
+            asked(history, f"{item}, is that right?", answer)
+            results.append((await box.run("order", json.dumps({"item": item}))).result)
+        return results
 
     results = on_virtual_time(talk())
     assert [isinstance(result, dict) for result in results] == [True, True, True, False, False, False]
     assert "Read exactly these arguments back" in results[0]["status"]
     assert [item for item, _ in runs] == ["milk", "tea"], "asked again in the same turn is no yes; done twice is once"
+
+
+def test_what_may_be_done_twice_is_asked_about_twice() -> None:
+    runs, box = counted(confirm=True, repeatable=True)
+    history = agreed(box)
+
+    async def talk():
+        results = []
+        for answer in ("tea", "yes", "", "yes"):
+            if answer:
+                asked(history, "Tea, is that right?", answer)
+            results.append((await box.run("order", '{"item": "tea"}')).result)
+        return results
+
+    assert [isinstance(result, dict) for result in on_virtual_time(talk())] == [True, False, True, False]
+    assert len(runs) == 2
 
 
 def test_a_cached_result_is_used_until_it_is_old() -> None:
