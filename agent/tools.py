@@ -24,7 +24,7 @@ from agent.consent import Consent
 from agent.history import History
 from agent.model import ToolSchema
 from agent.records import ToolRun
-from agent.secrets import Vault
+from agent.secrets import Secret, Vault
 
 log = structlog.get_logger()
 
@@ -127,12 +127,18 @@ def tool(
         changes = side_effect or confirm
         if changes and cache:
             raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
+        if cache and any(_is_secret(one.annotation) for one in arguments.model_fields.values()):
+            raise ToolFileError(f"tool {function.__name__}: what takes a secret cannot be cached")
         return Tool(
             function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable,
             cache, waits_for_caller,
         )  # fmt: skip
 
     return make if function is None else make(function)
+
+
+def _is_secret(hint: Any) -> bool:
+    return hint is Secret or any(map(_is_secret, get_args(hint)))
 
 
 def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:

@@ -5,13 +5,14 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
 from agent.consent import Consent
 from agent.history import History, Sentence
+from agent.secrets import Secret
 from agent.tools import RESULT_LIMIT, Toolbox, ToolError, ToolFileError, load_tools, result_text, tool
 from tests.virtual import run as on_virtual_time
 
@@ -323,3 +324,16 @@ def test_what_changes_something_cannot_be_cached() -> None:
         @tool(side_effect=True, cache=5)
         def order() -> None:
             """Order."""
+
+
+@pytest.mark.parametrize("hint", [Secret, Annotated[Secret, "The PIN."], Secret | None, list[Secret]])
+def test_what_takes_a_secret_cannot_be_cached(hint: Any) -> None:
+    """Its reference is the same in every call; the digits are not."""
+
+    async def check(pin: Any) -> bool:
+        """Check a PIN."""
+        return True
+
+    check.__annotations__["pin"] = hint
+    with pytest.raises(ToolFileError, match="tool check: what takes a secret cannot be cached"):
+        tool(cache=5)(check)
