@@ -38,6 +38,7 @@ KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
 CACHED = 1000
 """Results that are kept; the oldest are dropped first."""
+UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
     "Not done yet: the caller has not said yes to it. Read exactly these arguments back to the caller and ask for a "
     "yes or a no. When they have said yes, call the tool again with the same arguments."
@@ -45,7 +46,14 @@ CONFIRM = (
 
 
 class ToolError(Exception):
-    """Raised by a tool to tell the model what went wrong, in words that may be repeated to the caller."""
+    """Raised by a tool to tell the model what went wrong, in words that may be repeated to the caller.
+
+    Of a tool with a side effect it says that nothing was done.
+    """
+
+
+class UnknownOutcome(ToolError):  # noqa: N818  what is known of it, not a fault of its own
+    """Raised by a tool that cannot tell whether it was done."""
 
 
 class ToolFileError(Exception):
@@ -243,7 +251,7 @@ class Toolbox:
         return await _carry_out(found, given, dumped)
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
-        """The run of this order: a new one, the one under way, or the one that succeeded."""
+        """The run of this order: a new one, the one under way, or the one that was done, for all that is known."""
         earlier = self._done.get(key)
         if earlier is not None:
             return replace(await asyncio.shield(earlier))
@@ -254,7 +262,7 @@ class Toolbox:
             self._done.pop(key).set_result(ToolRun(found.name, dumped, error="it was broken off"))
             raise
         self._done[key].set_result(run)
-        if run.error:
+        if run.error and not run.error.endswith(UNKNOWN):
             del self._done[key]  # it may be tried again, with the same key
         return run
 
@@ -275,6 +283,7 @@ async def _cached(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
 
 async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
     done = ToolRun(found.name, dumped)
+    known = not found.side_effect or KEY in given  # whoever is told which tries are one order does it once
     try:
         async with asyncio.timeout(found.timeout):
             if inspect.iscoroutinefunction(found.function):
@@ -286,9 +295,12 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
         done.error = f"no answer within {found.timeout:g} s"
     except ToolError as error:
         done.error = str(error)
+        known = known or not isinstance(error, UnknownOutcome)
     except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"
+    if done.error and not known:
+        done.error = f"{done.error}; {UNKNOWN}"
     return done
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +13,16 @@ from pydantic import Field
 from agent.consent import Consent
 from agent.history import History, Sentence
 from agent.secrets import Secret
-from agent.tools import RESULT_LIMIT, Toolbox, ToolError, ToolFileError, load_tools, result_text, tool
+from agent.tools import (
+    RESULT_LIMIT,
+    Toolbox,
+    ToolError,
+    ToolFileError,
+    UnknownOutcome,
+    load_tools,
+    result_text,
+    tool,
+)
 from tests.virtual import run as on_virtual_time
 
 
@@ -106,7 +115,7 @@ def test_dates_and_dataclasses_are_results() -> None:
 
 DATA = """\
 from __future__ import annotations
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from agent.tools import tool
 
 @dataclass
@@ -337,3 +346,54 @@ def test_what_takes_a_secret_cannot_be_cached(hint: Any) -> None:
     check.__annotations__["pin"] = hint
     with pytest.raises(ToolFileError, match="tool check: what takes a secret cannot be cached"):
         tool(cache=5)(check)
+
+
+def failing(error: Exception | None, **options: Any):
+    """A toolbox with an order that reaches the shop, and then fails, or is late."""
+    reached: list[str] = []
+
+    async def order(item: str) -> str:
+        """Order something."""
+        reached.append(item)
+        if error:
+            raise error
+        await asyncio.sleep(2)
+        return "ordered"
+
+    async def keyed(item: str, idempotency_key: str) -> str:
+        """Order something."""
+        return await order(item)
+
+    made = tool(side_effect=True, timeout=1)(keyed if options.get("key") else order)
+    return reached, Toolbox([replace(made, name="order")])
+
+
+def twice(box: Toolbox):
+    async def tries():
+        return [(await box.run("order", '{"item": "tea"}')).error for _ in range(2)]
+
+    return on_virtual_time(tries())
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (None, "no answer within 1 s"),
+        (ConnectionError(), "it failed (ConnectionError)"),
+        (TimeoutError(), "no answer within 1 s"),
+        (UnknownOutcome("the line broke"), "the line broke"),
+    ],
+)
+def test_an_order_of_which_nobody_knows_whether_it_was_done_is_not_tried_again(error: Any, says: str) -> None:
+    reached, box = failing(error)
+    assert twice(box) == [f"{says}; it is not known whether it was done; do not try again"] * 2
+    assert reached == ["tea"]
+
+
+def test_one_that_was_refused_or_knows_its_tries_may_be_tried_again() -> None:
+    reached, box = failing(ToolError("the shop is closed"))
+    assert twice(box) == ["the shop is closed"] * 2
+    assert len(reached) == 2
+    reached, box = failing(None, key=True)
+    assert twice(box) == ["no answer within 1 s"] * 2
+    assert len(reached) == 2
