@@ -182,7 +182,7 @@ class Dialogue(ABC):
                 if taken and self._floor.replying is not None:
                     self._break_off()
                 self._floor.turns.away(away, self._now(), taken=taken)
-                self._floor.changed.set()
+                self._decide((), "")
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from agent.ahead import Spawn
 from agent.consent import Consent
@@ -23,6 +23,15 @@ COVERED_AFTER = 2.0
 """Seconds of silence in which the model may think until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
+BEGUN = "it was still running when the turn ended"
+LATE = "This came late: the caller has said more meanwhile. Tell them what of it still matters to them."
+
+
+class Late(NamedTuple):
+    """The result of a tool that came after the reply which wanted it."""
+
+    call: ToolCall
+    run: ToolRun
 
 
 @dataclass
@@ -92,6 +101,12 @@ class Agent:
     filler: str = ""
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
+    left: set[asyncio.Task[None]] = field(default_factory=set)
+    """Runs of other tools whose replies were broken off; they end with the call."""
+    late: list[Late] = field(default_factory=list)
+    """What the model has not been told yet."""
+    arrived: Callable[[], None] = lambda: None
+    """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
     opening: str = ""
@@ -99,6 +114,12 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.toolbox.consent = Consent(self.history)
+
+    def recall(self) -> None:
+        """Let the model know what came late."""
+        late, self.late = self.late, []
+        for call, run in late:
+            self.history.recall(call, result_text(run, LATE))
 
     async def finish(self) -> None:
         """Give tools with a side effect the time to finish after the call; then break them off."""
@@ -115,6 +136,8 @@ class Reply:
         self.turn = turn
         self._agent = agent
         self._now = now
+        self._left = False
+        """Whether it was broken off while tools were running, which run on."""
 
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
@@ -136,9 +159,17 @@ class Reply:
         return sentence
 
     async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:
-        self._agent.report(ToolStarted(call.name, call.arguments))
-        run = await self._agent.toolbox.run(call.name, call.arguments)
-        said.results[call.id] = result_text(run)
-        self.turn.tools.append(run)
-        self._agent.report(ToolDone(run))
+        agent = self._agent
+        agent.report(ToolStarted(call.name, call.arguments))
+        begun = ToolRun(call.name, call.arguments[:200], error=BEGUN)
+        self.turn.tools.append(begun)
+        found = agent.toolbox.get(call.name)
+        run = await agent.toolbox.run(call.name, call.arguments)
+        self.turn.tools[:] = [run if one is begun else one for one in self.turn.tools]
+        if not self._left:
+            said.results[call.id] = result_text(run)
+        agent.report(ToolDone(run))
+        if self._left and not (found is not None and found.shared and agent.history.called_since(said, call)):
+            agent.late.append(Late(call, run))
+            agent.arrived()
         return run

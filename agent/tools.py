@@ -87,6 +87,11 @@ class Tool:
     """Cached results by arguments, and until when they hold."""
 
     @property
+    def shared(self) -> bool:
+        """Whether calls with the same arguments at the same time are one run."""
+        return not (self.repeatable or self.waits_for_caller)
+
+    @property
     def schema(self) -> ToolSchema:
         """Its description for the model."""
         function = {"name": self.name, "description": self.description, "parameters": _parameters(self.arguments)}
@@ -243,27 +248,25 @@ class Toolbox:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
-        if found.side_effect and not found.repeatable:
+        if found.shared:
             return await self._once(found, key, given, dumped)
         self.consent.spend(key)
-        if found.cache:
-            return await _cached(found, given, dumped)
         return await _carry_out(found, given, dumped)
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
-        """The run of this order: a new one, the one under way, or the one that was done, for all that is known."""
+        """The run of this call: a new one, the one under way, or, of an order, the one that may have been done."""
         earlier = self._done.get(key)
         if earlier is not None:
             return replace(await asyncio.shield(earlier))
         self._done[key] = asyncio.get_running_loop().create_future()
         try:
-            run = await _carry_out(found, given, dumped)
+            run = await (_cached if found.cache else _carry_out)(found, given, dumped)
         except BaseException:
             self._done.pop(key).set_result(ToolRun(found.name, dumped, error="it was broken off"))
             raise
         self._done[key].set_result(run)
-        if run.error and not run.error.endswith(UNKNOWN):
-            del self._done[key]  # it may be tried again, with the same key
+        if not found.side_effect or (run.error and not run.error.endswith(UNKNOWN)):
+            del self._done[key]  # it may be run again, an order with the same key
         return run
 
 
@@ -304,9 +307,10 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
     return done
 
 
-def result_text(run: ToolRun) -> str:
-    """What the model is told of a run: JSON, bounded."""
+def result_text(run: ToolRun, note: str = "") -> str:
+    """What the model is told of a run, with a `note` on it: JSON, bounded."""
     value = {"error": run.error} if run.error else run.result
+    value = {"note": note, "result": value} if note else value
     return json.dumps(value, ensure_ascii=False)[:RESULT_LIMIT]
 
 
