@@ -32,6 +32,8 @@ class CascadeAgent(Agent):
     mouth: Mouth
     again: str = ""
     """Asks the caller to say something once more: the model had nothing to say to it."""
+    goodbye: str = ""
+    """Said when the model hangs up without a word."""
     wordless: int = 0
     """How often in a row it had nothing."""
 
@@ -104,9 +106,11 @@ class CascadeReply(Reply):
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
-        agent = self._agent
-        if self.turn.said or agent.control.outcome is not None:
+        agent, outcome = self._agent, self._agent.control.outcome
+        if self.turn.said or outcome is not None:
             agent.wordless = 0
+            if not self.turn.said and outcome is not None and outcome.kind == "agent_hung_up" and agent.goodbye:
+                await self._say(agent.history.say(), agent.goodbye)
             return
         if not self.turn.caller:
             return  # nobody has asked

@@ -82,7 +82,7 @@ class Conversation(Dialogue):
         super()._recast()
         self._unprepare()
         stage, agent = self._stage, self._agent
-        agent.model, agent.again = stage.role.model, stage.persona.again
+        agent.model, agent.again, agent.goodbye = stage.role.model, stage.persona.again, stage.persona.goodbye
         agent.mouth.speak_in(stage.tongues.now)
         self._voices.change(*_voice_of(stage))
         if stage.tongues.now != self._attended:
@@ -173,8 +173,8 @@ class Conversation(Dialogue):
                 return
         await super()._apology(turn, part)
 
-    def _broke(self, error: ProviderError) -> None:
-        self._fail("voice" if isinstance(error, VoiceError) else "model", error)
+    def _blamed(self, error: ProviderError) -> Part:
+        return "voice" if isinstance(error, VoiceError) else "model"
 
 
 def _voice_of(stage: Stage[CascadeRole]) -> tuple[tuple[str, str], Callable[[], Voice]]:

@@ -43,8 +43,23 @@ class Control:
     """Whom callers can be transferred to, by name, and what each is there for."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
+    connect: Callable[[str], Awaitable[bool]] | None = None
+    """Transfers the caller; None if there is nobody to transfer to."""
     connecting: bool = False
     """Whether a transfer is under way."""
+    ringing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the try that is being made."""
+    connected: bool = False
+    """Whether one has succeeded."""
+
+    async def ring(self, to: str) -> bool:
+        """Transfer the caller, one try at a time; returns whether they are connected."""
+        async with self.ringing:
+            if not self.connected:
+                self.connecting = True
+                self.connected = self.connect is not None and await self.connect(to)
+                self.connecting = False
+        return self.connected
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
         """`hang_up` and `transfer_to_human`."""
