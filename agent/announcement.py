@@ -9,7 +9,7 @@ from agent.limits import OPEN, boundary
 from agent.line import Finished, Gone, Line
 from agent.mouth import Mouth
 from agent.records import Outcome
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from agent.voice import Voice
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ class Announcement:
                 await self._mouth.speak(self._mouth.begin(self._text), lambda: None)
         except ProviderError as error:
             log.warning("announcement without its voice", cause=str(error))
-            self._mouth.play(self._mouth.begin(self._text), recorded("apology"))
+            self._mouth.play(self._mouth.begin(WORDS["apology"]), recorded("apology"))
         await self._mouth.silent()
 
     async def close(self) -> None:

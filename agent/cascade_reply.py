@@ -1,7 +1,7 @@
 """One reply of a cascade: the model's words go sentence by sentence to the voice, its tool calls to the tools."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.ahead import Ahead
 from agent.errors import ProviderError
-from agent.history import Said
+from agent.history import INTERRUPTED, Said
 from agent.limits import think
 from agent.model import Message, Model, Piece, Text, ToolCall
 from agent.mouth import Mouth
@@ -18,6 +18,8 @@ from agent.reply import CALLS, COVERED_AFTER, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
 from agent.tools import Tool
 
+MOST_LEFT = 8
+"""Tools without a side effect that may run on behind replies that were broken off; more are broken off with them."""
 WORDLESS = 2
 """How often in a row the model may have nothing to say; after that it has failed."""
 
@@ -30,6 +32,8 @@ class CascadeAgent(Agent):
     mouth: Mouth
     again: str = ""
     """Asks the caller to say something once more: the model had nothing to say to it."""
+    goodbye: str = ""
+    """Said when the model hangs up without a word."""
     wordless: int = 0
     """How often in a row it had nothing."""
 
@@ -80,6 +84,8 @@ class CascadeReply(Reply):
         """Answer what the history holds. Raises `ProviderError`."""
         agent = self._agent
         for left in range(ROUNDS, -1, -1):
+            if prepared is None:
+                agent.recall()
             said = agent.history.say()
             if prepared is not None:
                 pieces, prepared = prepared.pieces(), None
@@ -100,10 +106,14 @@ class CascadeReply(Reply):
 
     async def _say_something(self) -> None:
         """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
-        agent = self._agent
-        if self.turn.said or agent.control.outcome is not None:
+        agent, outcome = self._agent, self._agent.control.outcome
+        if self.turn.said or outcome is not None:
             agent.wordless = 0
+            if not self.turn.said and outcome is not None and outcome.kind == "agent_hung_up" and agent.goodbye:
+                await self._say(agent.history.say(), agent.goodbye)
             return
+        if not self.turn.caller:
+            return  # nobody has asked
         agent.wordless += 1
         if agent.wordless > WORDLESS:
             raise ProviderError(agent.model.name, "replied with nothing")
@@ -142,16 +152,16 @@ class CascadeReply(Reply):
         """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
         agent = self._agent
         while not await ahead.comes(agent.mouth.left + COVERED_AFTER) and agent.filler:
-            await self._say(said, agent.filler)
+            await self._say(said, agent.filler, aside=True)
         return await anext(read, None)
 
-    async def _say(self, said: Said, text: str) -> None:
+    async def _say(self, said: Said, text: str, *, aside: bool = False) -> None:
         times = self.turn.times
 
         def on_sound() -> None:
             times.first_sound = times.first_sound or self._now()
 
-        await self._agent.mouth.speak(self._begin(said, text), on_sound)
+        await self._agent.mouth.speak(self._begin(said, text, aside=aside), on_sound)
 
     async def _say_to_end(self, said: Said, text: str) -> None:
         await self._say(said, text)
@@ -159,24 +169,36 @@ class CascadeReply(Reply):
 
     async def _run_tools(self, said: Said) -> None:
         agent = self._agent
-        runs: dict[asyncio.Task[Any], Tool | None] = {}
+        runs: dict[asyncio.Task[Any], tuple[ToolCall, Tool | None]] = {}
         agent.say = partial(self._say_to_end, said)
         for call in said.calls:
             task = agent.spawn(self._run_tool(call, said))
-            runs[task] = found = agent.toolbox.get(call.name)
+            found = agent.toolbox.get(call.name)
+            runs[task] = call, found
             if found is not None and found.side_effect:
                 agent.kept.add(task)
                 task.add_done_callback(agent.kept.discard)
         try:
             _, slow = await asyncio.wait(runs, timeout=FILLER_AFTER)
             if slow:
-                slowest = runs[next(iter(slow))]
+                slowest = runs[next(iter(slow))][1]
                 filler = (slowest.filler if slowest else "") or agent.filler
-                if filler and not any(one is not None and one.waits_for_caller for one in runs.values()):
-                    await self._say(said, filler)
+                if filler and not any(one is not None and one.waits_for_caller for _, one in runs.values()):
+                    await self._say(said, filler, aside=True)
                 await asyncio.wait(runs)
         except asyncio.CancelledError:
-            for task in runs:
-                if task not in agent.kept:
-                    task.cancel()
+            self._leave(said, runs)
             raise
+
+    def _leave(self, said: Said, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
+        """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""
+        self._left, left = True, self._agent.left
+        for task, (call, found) in runs.items():
+            if task.done() or task in self._agent.kept:
+                continue
+            if found is None or found.waits_for_caller or len(left) >= MOST_LEFT:
+                task.cancel()
+                said.results[call.id] = INTERRUPTED
+            else:
+                left.add(task)
+                task.add_done_callback(left.discard)

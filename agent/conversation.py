@@ -1,6 +1,6 @@
 """The conversation of a cascade: ears hear, a model thinks, a voice speaks. One for each call, whichever they are."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from agent.records import CallerSaid, Part, Report, Times, Turn
 from agent.reply import Control
 from agent.stage import CascadeRole, Stage
 from agent.tools import Toolbox
-from agent.turn_table import Event
+from agent.turn_table import Decision, Event
 from agent.turns import TurnOptions
 from agent.voice import Voice
 from agent.voices import Voices
@@ -64,6 +64,7 @@ class Conversation(Dialogue):
         )  # fmt: skip
         options = options or TurnOptions()
         options = replace(options, dictation_pause=0.0, final_limit=0.0) if ears.patient else options
+        agent.arrived = self._arrived
         super().__init__(line, ears, stage, agent, options, transfer=transfer, observer=observer)
 
     async def open(self) -> None:
@@ -81,7 +82,7 @@ class Conversation(Dialogue):
         super()._recast()
         self._unprepare()
         stage, agent = self._stage, self._agent
-        agent.model, agent.again = stage.role.model, stage.persona.again
+        agent.model, agent.again, agent.goodbye = stage.role.model, stage.persona.again, stage.persona.goodbye
         agent.mouth.speak_in(stage.tongues.now)
         self._voices.change(*_voice_of(stage))
         if stage.tongues.now != self._attended:
@@ -116,10 +117,24 @@ class Conversation(Dialogue):
 
     # What is said
 
+    def _decide(self, decisions: Sequence[Decision], text: str) -> None:
+        super()._decide(decisions, text)
+        if self._agent.late and self.steering.idle:
+            now = self._now()
+            self._floor.turns.handle(Event.FINAL, now)  # as if the caller had asked for it now
+            self._say(Turn(times=Times(final=now)), lambda reply: reply.run(None))
+
+    def _arrived(self) -> None:
+        """A tool has returned after the reply that wanted its result: it is told when nobody speaks."""
+        if not self._floor.over.done():
+            self._unprepare()
+            self._decide((), "")
+
     def _prepare(self, text: str) -> None:
         if self._prepared is not None and words_of(self._prepared.text) == words_of(text):
             return
         self._unprepare()
+        self._agent.recall()
         self._prepared = Preparation(self._agent, text)
 
     def _unprepare(self) -> None:
@@ -159,8 +174,8 @@ class Conversation(Dialogue):
                 return
         await super()._apology(turn, part)
 
-    def _broke(self, error: ProviderError) -> None:
-        self._fail("voice" if isinstance(error, VoiceError) else "model", error)
+    def _blamed(self, error: ProviderError) -> Part:
+        return "voice" if isinstance(error, VoiceError) else "model"
 
 
 def _voice_of(stage: Stage[CascadeRole]) -> tuple[tuple[str, str], Callable[[], Voice]]:

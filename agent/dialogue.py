@@ -20,7 +20,7 @@ from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Star
 from agent.phrases import phrases_of
 from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Turn, TurnEnded, tell
 from agent.reply import Agent, Reply
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from agent.stage import Stage
 from agent.steering import Steering
 from agent.turn_table import Decision, Event, State
@@ -52,7 +52,7 @@ class Dialogue(ABC):
         self._stage = stage
         self._agent = agent
         self._observer = observer
-        self._transfer = transfer
+        agent.control.connect = transfer
         self._floor = Floor(options, phrases_of(stage.role.languages))
         self._listening = Listening()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,8 +91,8 @@ class Dialogue(ABC):
         """Say `text` word for word."""
 
     @abstractmethod
-    def _broke(self, error: ProviderError) -> None:
-        """A reply has failed."""
+    def _blamed(self, error: ProviderError) -> Part:
+        """By which part a reply has failed."""
 
     @abstractmethod
     def _expect(self, said: str) -> None:
@@ -108,11 +108,12 @@ class Dialogue(ABC):
 
     def _recast(self) -> None:
         """It is this agent and this language from now on."""
-        self._floor.turns.phrases = phrases_of(self._stage.tongues.known)
+        known = phrases_of(self._stage.tongues.known)
+        self._floor.turns.phrases = self._agent.toolbox.consent.phrases = known
 
     async def _apology(self, turn: Turn, part: Part) -> None:
         """Say that there is a technical problem: that of `part`."""
-        await Reply(self._agent, turn, self._now).play(self._stage.persona.apology, recorded("apology"))
+        await Reply(self._agent, turn, self._now).play(WORDS["apology"], recorded("apology"))
 
     # From the beginning to the end
 
@@ -179,9 +180,10 @@ class Dialogue(ABC):
                 self._decide(decisions, digits)
             case Away(away, taken):
                 if taken and self._floor.replying is not None:
-                    self._break_off()
+                    self._cut()
+                    self._floor.turns.done(self._now())
                 self._floor.turns.away(away, self._now(), taken=taken)
-                self._floor.changed.set()
+                self._decide((), "")
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
@@ -263,7 +265,8 @@ class Dialogue(ABC):
         self._agent.control.outcome = outcome
 
     def _end(self) -> None:
-        self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
+        if not self._agent.control.connecting:  # else whoever connects the caller says how it ends
+            self._floor.end(self._agent.control.outcome or Outcome("agent_hung_up", ""))
 
     def _cut(self) -> None:
         self._fall_silent()
@@ -277,11 +280,6 @@ class Dialogue(ABC):
             floor.replying = None
         self._agent.history.cut(self._agent.mouth.stop())
         self._agent.control.outcome = None  # whoever speaks into a farewell wants to stay
-
-    def _break_off(self) -> None:
-        """Stop in the middle of a reply, and listen."""
-        self._cut()
-        self._floor.turns.done(self._now())
 
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
@@ -302,7 +300,11 @@ class Dialogue(ABC):
         try:
             await work()
         except ProviderError as error:
-            self._broke(error)
+            part = self._blamed(error)
+            if self._floor.turns.state is State.CLOSING:  # a goodbye: the call ends as it was to end
+                self._spawn(self._apologise(part, error, self._agent.control.outcome))
+            else:
+                self._fail(part, error)
             return
         self._floor.replying = None
         self._end_turn()
@@ -344,13 +346,14 @@ class Dialogue(ABC):
         """Transfer the caller; if that fails, say so and go on."""
         control = self._agent.control
         to, control.to = control.to, ""
-        connected = self._transfer is not None and await self._transfer(to)
-        control.connecting = False
+        connected = await control.ring(to)
         self._floor.turns.away(False, self._now())
         if connected:
             self._floor.end(outcome)
         elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
             self._recite(self._stage.persona.not_connected)
+        elif self._floor.turns.state is State.ENDED:
+            self._end()
 
     # What fails
 
@@ -358,23 +361,26 @@ class Dialogue(ABC):
         """Apologise, then transfer or hang up."""
         if self._floor.turns.state in (State.CLOSING, State.ENDED):
             return
-        log.error("provider failed", part=part, cause=str(error))
-        self._report(ProviderFailed(part, str(error)))
         self._floor.turns.close(self._now())
         self._floor.changed.set()
-        self._fall_silent()
-        outcome = Outcome("transfer" if self._transfer else "failed", f"{part} failed: {error}")
-        self._agent.control.outcome = outcome
-        self._spawn(self._apologise(outcome, part))
+        self._spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
 
-    async def _apologise(self, outcome: Outcome, part: Part) -> None:
-        turn = Turn()
+    async def _apologise(self, part: Part, error: ProviderError, outcome: Outcome | None) -> None:
+        """Say that something has failed; then the call ends as `outcome`, or with a transfer instead of a failure."""
+        log.error("provider failed", part=part, cause=str(error))
+        self._report(ProviderFailed(part, str(error)))
+        self._fall_silent()
+        control, turn = self._agent.control, Turn()
+        control.outcome = outcome
         self._begin_turn(turn)
         await self._apology(turn, part)
         self._end_turn()
-        if outcome.kind == "transfer" and not (self._transfer is not None and await self._transfer("")):
-            outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
-        self._floor.end(outcome)
+        if outcome is not None and outcome.kind == "failed" and control.connect is not None:
+            if await control.ring(""):
+                control.outcome = Outcome("transfer", outcome.text)
+            else:
+                control.outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
+        self._end()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)

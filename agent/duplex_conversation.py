@@ -124,8 +124,8 @@ class DuplexConversation(Dialogue):
         """Whatever fails, it is the one provider: nothing can be said with it any more."""
         super()._fail("duplex", error)
 
-    def _broke(self, error: ProviderError) -> None:
-        self._fail("duplex", error)
+    def _blamed(self, error: ProviderError) -> Part:
+        return "duplex"
 
     # What it hears
 

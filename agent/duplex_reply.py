@@ -12,7 +12,7 @@ from agent.model import ToolCall
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from agent.utterances import Utterances
 
 MOST_CALLS = CALLS * ROUNDS
@@ -21,7 +21,7 @@ MUTE = 4.0
 """Seconds after which a session that does not begin to speak is given up."""
 STALLED = 2.0
 """Seconds of silence in the middle of a reply after which the session is given up."""
-MOMENT = "One moment, please."
+MOMENT = WORDS["moment"]
 WORDS_LATE = 2.0
 """Seconds that the words of the caller may come after the end of the reply to them."""
 REFUSED = '{"error": "too many tool calls; answer without them"}'
@@ -104,6 +104,10 @@ class SessionReply(Reply):
                     break
         finally:
             covering.cancel()
+        await self._wording()
+
+    async def _wording(self) -> None:
+        """Wait until it is known what the caller said, though not for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(WORDS_LATE):
                 await self.worded.wait()
@@ -205,7 +209,10 @@ class SessionReply(Reply):
         """Run a tool to its end, whatever the caller says meanwhile: the session waits for its result."""
         self._agent.say = self._ask
         filling = self._agent.spawn(self._fill(call.name))
+        found = self._agent.toolbox.get(call.name)
         try:
+            if found is not None and found.confirm:
+                await self._wording()  # whether they said yes is told by their words
             run = await self._run_tool(call, said)
         finally:
             filling.cancel()

@@ -1,5 +1,7 @@
 """The memory of a call: the caller's words, the tools' results, and of the agent's words those that were heard."""
 
+import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ NOTES = 20
 """Notes that are kept in mind."""
 NOTE = "Note from your supervisor during this call; follow it, but do not mention it:"
 INTERRUPTED = '{"error": "interrupted: the caller went on talking before there was a result"}'
+RUNNING = '{"status": "still running; you will be told the result as soon as there is one"}'
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Sentence:
     complete: bool = False
     heard: str | None = None
     """What of it the caller heard once that is decided; None while it counts as heard."""
+    aside: bool = False
+    """Whether it only covers a wait, and asks nothing."""
 
     @property
     def counted(self) -> str:
@@ -84,6 +89,21 @@ class History:
         """How often the caller has spoken."""
         return sum(isinstance(entry, Asked) for entry in self._entries)
 
+    @property
+    def place(self) -> int:
+        """Where what is said next will stand."""
+        return len(self._entries)
+
+    def reply_since(self, place: int) -> str:
+        """The caller's last words, if they had heard something of the agent since `place` when they said them."""
+        heard, words = False, ""
+        for entry in self._entries[place:]:
+            if isinstance(entry, Said):
+                heard |= any(sentence.counted and not sentence.aside for sentence in entry.sentences)
+            elif heard:
+                words = entry.text
+        return words
+
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
         asked = self.asked()
@@ -118,6 +138,18 @@ class History:
         entry = Said()
         self._entries.append(entry)
         return entry
+
+    def called_since(self, said: Said, call: ToolCall) -> bool:
+        """Whether such a call was made again after what was `said`."""
+        after = itertools.takewhile(lambda entry: entry is not said, reversed(self._entries))
+        return any(_same(one, call) for entry in after if isinstance(entry, Said) for one in entry.calls)
+
+    def recall(self, call: ToolCall, result: str) -> None:
+        """Keep a result that came after all as that of another such call, before the words that wait for an answer."""
+        made = [one for entry in self._entries if isinstance(entry, Said) for one in entry.calls]
+        again = call._replace(id=f"late{len(made):05d}")
+        waits = bool(self._entries) and isinstance(self._entries[-1], Asked)
+        self._entries.insert(self.place - waits, Said(calls=[again], results={again.id: result}))
 
     def cut(self, heard: Heard) -> None:
         """Keep of the agent's words only what was heard."""
@@ -174,6 +206,15 @@ def heard_part(sentence: Sentence, samples: int) -> str:
     return part + CUT_MARK if part else ""
 
 
+def _same(one: ToolCall, other: ToolCall) -> bool:
+    if one.name != other.name:
+        return False
+    try:
+        return bool(json.loads(one.arguments) == json.loads(other.arguments))
+    except ValueError:
+        return one.arguments == other.arguments
+
+
 def _said_messages(entry: Said) -> list[Message]:
     content = heard_text(entry.sentences)
     if not entry.calls:
@@ -185,7 +226,7 @@ def _said_messages(entry: Said) -> list[Message]:
     ]
     # Every call is answered, or the next request would be refused (400).
     results: list[Message] = [
-        {"role": "tool", "tool_call_id": call.id, "content": entry.results.get(call.id, INTERRUPTED)}
+        {"role": "tool", "tool_call_id": call.id, "content": entry.results.get(call.id, RUNNING)}
         for call in entry.calls
     ]
     return [{"role": "assistant", "content": content or None, "tool_calls": calls}, *results]

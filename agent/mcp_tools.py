@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import RootModel, model_validator
 
 from agent.mcp_options import McpOptions
-from agent.tools import KEY, Tool, ToolError
+from agent.tools import KEY, Tool, ToolError, UnknownOutcome
 
 log = structlog.get_logger()
 
@@ -133,12 +133,16 @@ class McpServer:
         changes = confirm or name in options.changes or (says is not None and says.read_only_hint is False)
         keyed = KEY in offered.input_schema.get("properties", {})
 
-        async def run(root: dict[str, Any], idempotency_key: str) -> Any:
-            return await self._call(name, {**root, KEY: idempotency_key} if keyed else root, again=not changes or keyed)
+        async def run(root: dict[str, Any]) -> Any:
+            return await self._call(name, root, again=not changes)
+
+        async def run_once(root: dict[str, Any], idempotency_key: str) -> Any:
+            return await self._call(name, {**root, KEY: idempotency_key}, again=True)
 
         own = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]
         about = (offered.description or offered.title or name)[:MOST_TEXT]
-        return Tool(own, about, run, arguments, options.timeout, side_effect=changes, confirm=confirm)
+        function = run_once if keyed else run
+        return Tool(own, about, function, arguments, options.timeout, side_effect=changes, confirm=confirm)
 
     async def _call(self, name: str, arguments: dict[str, Any], *, again: bool) -> Any:
         """Call a tool; if the connection is lost in it, `again` on the next one. The tool's time limit bounds it."""
@@ -149,7 +153,8 @@ class McpServer:
                 result = await client.call_tool(name, arguments)
             except mcp.MCPError as error:
                 if error.code != CLOSED:
-                    raise ToolError(error.message[:300]) from None
+                    refused = again or error.code in REFUSED
+                    raise (ToolError if refused else UnknownOutcome)(error.message[:300]) from None
             except OSError as error:
                 log.warning("MCP call failed", server=self._options.name, tool=name, cause=_cause(error)[:300])
             else:
@@ -158,7 +163,7 @@ class McpServer:
                 self._connected.clear()
                 self._lost.set()
             if not again:
-                raise ToolError("the connection was lost; it is not known whether it was done")
+                raise UnknownOutcome("the connection was lost")
 
     async def _reached(self) -> None:
         try:
@@ -170,6 +175,8 @@ class McpServer:
 
 CLOSED = -32000
 """JSON-RPC error code of the package for a connection that is closed."""
+REFUSED = (-32601, -32602)
+"""JSON-RPC error codes by which a server says that it has not begun: no such method, wrong parameters."""
 
 
 def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:

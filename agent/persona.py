@@ -23,6 +23,8 @@ class Persona:
     reprompt: str = _EN["reprompt"]
     again: str = _EN["again"]
     """Said when the caller spoke, and nothing was understood."""
+    goodbye: str = _EN["goodbye"]
+    """Said when the model hangs up without a word."""
     goodbye_silence: str = _EN["goodbye_silence"]
     goodbye_overtime: str = _EN["goodbye_overtime"]
     apology: str = _EN["apology"]

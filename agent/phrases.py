@@ -26,6 +26,10 @@ class Phrases:
     """What says no to a question."""
     readiness: frozenset[str] = frozenset()
     """What says yes to "shall I connect you?", beside `assent`; whole phrases."""
+    consent: frozenset[str] = frozenset()
+    """What says yes to "shall I do that?", beside `assent`; whole phrases."""
+    doubt: frozenset[str] = frozenset()
+    """What puts a yes off or takes it back, beside `refusal`; whole phrases."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -45,6 +49,10 @@ PHRASES = {
         _words("zero oh one two three four five six seven eight nine ten double triple dash dot underscore slash"),
         _words("no nope not never cant dont later busy wont"),
         _phrases("go ahead;put them through;put her through;put him through;connect me;connect us;ill take it"),
+        _phrases("absolutely;certainly;confirm;confirmed;correct;definitely;do it")
+        | _phrases("do so;do that;exactly;go ahead;indeed;of course;please do"),
+        _phrases("arent;but;cannot;didnt;doesnt;hang on;hold on;incorrect;instead")
+        | _phrases("isnt;nah;neither;nothing;shouldnt;unless;wait;wasnt;wrong"),
     ),
     "es": Phrases(
         _words("hola buenas"),
@@ -54,6 +62,9 @@ PHRASES = {
         _words("cero uno dos tres cuatro cinco seis siete ocho nueve punto arroba guion barra"),
         _words("no nunca luego ocupado ocupada"),
         _phrases("adelante;pásame;pásamelo;páselo;conéctame"),
+        _phrases("adelante;claro que sí;confirmo;correcto;de acuerdo;desde luego")
+        | _phrases("exacto;hágalo;hazlo;por supuesto;eso es;así es"),
+        _phrases("aún;equivocado;error;espera;espere;incorrecto;mal;momento;nada;pero;tampoco;todavía"),
     ),
     "fr": Phrases(
         _words("allo allô bonjour bonsoir salut"),
@@ -63,6 +74,9 @@ PHRASES = {
         _words("zéro un deux trois quatre cinq six sept huit neuf point arobase tiret"),
         _words("non pas jamais occupé occupée"),
         _phrases("allezy;allez y;passez le moi;passezlemoi;vasy;vas y"),
+        _phrases("absolument;allezy;allez y;bien sûr;certainement;cest ça")
+        | _phrases("confirmé;correct;exactement;faitesle;faites le;je confirme;tout à fait"),
+        _phrases("attendez;attends;aucun;erreur;faux;mais;plutôt;rien;sauf;stop;incorrect"),
     ),
     "de": Phrases(
         _words("hallo guten tag morgen servus"),
@@ -72,6 +86,9 @@ PHRASES = {
         _words("null eins zwei zwo drei vier fünf sechs sieben acht neun punkt bindestrich klammeraffe"),
         _words("nein nee ne nicht nie keine später"),
         _phrases("nur zu;verbinden sie;stell durch;stellen sie durch;gerne;bitte"),
+        _phrases("absolut;auf jeden fall;bestätigt;einverstanden;gerne;ich bestätige;in ordnung")
+        | _phrases("jawohl;korrekt;machen sie das;natürlich;nur zu;so ist es;stimmt"),
+        _phrases("aber;doch nicht;falsch;halt;kein;keinen;lieber;moment;sondern;stopp;warte;warten;wie bitte"),
     ),
     "pt": Phrases(
         _words("alô oi olá"),
@@ -81,6 +98,9 @@ PHRASES = {
         _words("zero um dois três quatro cinco seis meia sete oito nove ponto arroba traço"),
         _words("não nao nunca ocupado ocupada"),
         _phrases("pode passar;pode ligar;em frente"),
+        _phrases("com certeza;confirmado;confirmo;correto;de acordo;exatamente")
+        | _phrases("exato;faça isso;isso;isso mesmo;pode fazer;pode ser"),
+        _phrases("ainda;errada;errado;espera;espere;incorreto;mas;momento;nada;nem"),
     ),
     "it": Phrases(
         _words("buongiorno ciao pronto salve"),
@@ -90,6 +110,9 @@ PHRASES = {
         _words("zero uno due tre quattro cinque sei sette otto nove punto chiocciola trattino"),
         _words("no non mai occupato occupata"),
         _phrases("avanti;passamelo;me lo passi;mi colleghi"),
+        _phrases("assolutamente;certamente;confermato;confermo;corretto")
+        | _phrases("daccordo;faccia pure;lo faccia;perfetto;proceda;procedi"),
+        _phrases("aspetta;aspetti;attimo;errato;ma;momento;niente;nulla;però;piuttosto;sbagliata;sbagliato"),
     ),
     "hi": Phrases(
         _words("namaste namaskar haello नमस्ते हैलो"),
@@ -100,6 +123,8 @@ PHRASES = {
         | _words("शून्य एक दो तीन चार पांच पाँच छह सात आठ नौ"),
         _words("nahi nahin mat na नहीं मत"),
         _phrases("jodiye;jod do;जोड़िए;जोड़ दो"),
+        _phrases("bilkul;kar dijiye;kar do;pakka;zaroor;बिल्कुल;कर दीजिए;कर दो;कीजिए;जरूर;ज़रूर;पक्का"),
+        _phrases("galat;lekin;magar;par;rukiye;ruko;गलत;ग़लत;पर;मगर;रुकिए;रुको;लेकिन"),
     ),
 }  # fmt: skip
 """By ISO 639-1 code."""
@@ -115,7 +140,7 @@ def phrases_of(languages: Iterable[str]) -> Phrases:
     return Phrases(*(frozenset().union(*(getattr(one, field.name) for one in chosen)) for field in fields(Phrases)))
 
 
-_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0dff])+")  # vowel signs of Indian scripts are not \w
+_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")  # vowel signs of Indian scripts are not \w
 
 
 def words_of(text: str) -> list[str]:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from agent.ahead import Spawn
+from agent.consent import Consent
 from agent.history import History, Said, Sentence
 from agent.model import ToolCall
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
@@ -22,6 +23,15 @@ COVERED_AFTER = 2.0
 """Seconds of silence in which the model may think until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
+BEGUN = "it was still running when the turn ended"
+LATE = "This came late: the caller has said more meanwhile. Tell them what of it still matters to them."
+
+
+class Late(NamedTuple):
+    """The result of a tool that came after the reply which wanted it."""
+
+    call: ToolCall
+    run: ToolRun
 
 
 @dataclass
@@ -33,8 +43,23 @@ class Control:
     """Whom callers can be transferred to, by name, and what each is there for."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
+    connect: Callable[[str], Awaitable[bool]] | None = None
+    """Transfers the caller; None if there is nobody to transfer to."""
     connecting: bool = False
     """Whether a transfer is under way."""
+    ringing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the try that is being made."""
+    connected: bool = False
+    """Whether one has succeeded."""
+
+    async def ring(self, to: str) -> bool:
+        """Transfer the caller, one try at a time; returns whether they are connected."""
+        async with self.ringing:
+            if not self.connected:
+                self.connecting = True
+                self.connected = self.connect is not None and await self.connect(to)
+                self.connecting = False
+        return self.connected
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
         """`hang_up` and `transfer_to_human`."""
@@ -91,10 +116,25 @@ class Agent:
     filler: str = ""
     kept: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of tools with a side effect: they are not broken off."""
+    left: set[asyncio.Task[None]] = field(default_factory=set)
+    """Runs of other tools whose replies were broken off; they end with the call."""
+    late: list[Late] = field(default_factory=list)
+    """What the model has not been told yet."""
+    arrived: Callable[[], None] = lambda: None
+    """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
+
+    def __post_init__(self) -> None:
+        self.toolbox.consent = Consent(self.history)
+
+    def recall(self) -> None:
+        """Let the model know what came late."""
+        late, self.late = self.late, []
+        for call, run in late:
+            self.history.recall(call, result_text(run, LATE))
 
     async def finish(self) -> None:
         """Give tools with a side effect the time to finish after the call; then break them off."""
@@ -111,6 +151,8 @@ class Reply:
         self.turn = turn
         self._agent = agent
         self._now = now
+        self._left = False
+        """Whether it was broken off while tools were running, which run on."""
 
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
@@ -119,21 +161,30 @@ class Reply:
 
     def play_over(self, said: Said, text: str, sound: bytes) -> None:
         """The same as a part of what is being said, without waiting for its end."""
-        self._agent.mouth.play(self._begin(said, text), sound)
+        self._agent.mouth.play(self._begin(said, text, aside=True), sound)
 
-    def _begin(self, said: Said, text: str) -> Sentence:
+    def _begin(self, said: Said, text: str, *, aside: bool = False) -> Sentence:
         times = self.turn.times
         times.first_sentence = times.first_sentence or self._now()
         self.turn.said = f"{self.turn.said} {text}".strip()
         sentence = self._agent.mouth.begin(text)
+        sentence.aside = aside
         said.sentences.append(sentence)
         self._agent.report(AgentSays(text))
         return sentence
 
     async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:
-        self._agent.report(ToolStarted(call.name, call.arguments))
-        run = await self._agent.toolbox.run(call.name, call.arguments, self._agent.history.turns)
-        said.results[call.id] = result_text(run)
-        self.turn.tools.append(run)
-        self._agent.report(ToolDone(run))
+        agent = self._agent
+        agent.report(ToolStarted(call.name, call.arguments))
+        begun = ToolRun(call.name, call.arguments[:200], error=BEGUN)
+        self.turn.tools.append(begun)
+        found = agent.toolbox.get(call.name)
+        run = await agent.toolbox.run(call.name, call.arguments)
+        self.turn.tools[:] = [run if one is begun else one for one in self.turn.tools]
+        if not self._left:
+            said.results[call.id] = result_text(run)
+        agent.report(ToolDone(run))
+        if self._left and not (found is not None and found.shared and agent.history.called_since(said, call)):
+            agent.late.append(Late(call, run))
+            agent.arrived()
         return run

@@ -54,6 +54,13 @@ class Steering:
         return self._floor.turns.state
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody has the floor, and the caller is there."""
+        floor = self._floor
+        free = self.state is State.LISTENING and floor.replying is None and not floor.over.done()
+        return free and not floor.turns.is_away and not self._agent.control.connecting
+
+    @property
     def messages(self) -> list[Message]:
         """What has been said so far, as a model wants it."""
         return self._agent.history.messages()
@@ -119,7 +126,7 @@ class Steering:
         """Run a tool that the caller asked for by a key, and have the agent say how it went."""
         agent = self._agent
         agent.report(ToolStarted(tool, "{}"))
-        run = await agent.toolbox.run(tool, "{}", agent.history.turns)
+        run = await agent.toolbox.run(tool, "{}")
         agent.report(ToolDone(run))
         said = run.result.get("say") if isinstance(run.result, dict) else None
         if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):

@@ -20,9 +20,11 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
+from agent.consent import Consent
+from agent.history import History
 from agent.model import ToolSchema
 from agent.records import ToolRun
-from agent.secrets import Vault
+from agent.secrets import Secret, Vault
 
 log = structlog.get_logger()
 
@@ -36,14 +38,22 @@ KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
 CACHED = 1000
 """Results that are kept; the oldest are dropped first."""
+UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
-    "Not done yet. Read exactly these arguments back to the caller and ask whether that is right. "
-    "When they have said yes, call the tool again with the same arguments."
+    "Not done yet: the caller has not said yes to it. Read exactly these arguments back to the caller and ask for a "
+    "yes or a no. When they have said yes, call the tool again with the same arguments."
 )
 
 
 class ToolError(Exception):
-    """Raised by a tool to tell the model what went wrong, in words that may be repeated to the caller."""
+    """Raised by a tool to tell the model what went wrong, in words that may be repeated to the caller.
+
+    Of a tool with a side effect it says that nothing was done.
+    """
+
+
+class UnknownOutcome(ToolError):  # noqa: N818  what is known of it, not a fault of its own
+    """Raised by a tool that cannot tell whether it was done."""
 
 
 class ToolFileError(Exception):
@@ -66,7 +76,7 @@ class Tool:
     """Whether it changes something: then it is never run on a guess nor broken off once begun, and in one call the
     same arguments run it once, however often the model asks."""
     confirm: bool = False
-    """Whether the caller must say yes to exactly these arguments first: for what cannot be undone."""
+    """Whether the caller must be asked about exactly these arguments and say yes: for what cannot be undone."""
     repeatable: bool = False
     """Whether the same arguments may change something again in the same call."""
     cache: float = 0.0
@@ -75,6 +85,11 @@ class Tool:
     """Whether it takes long because the caller does: then nothing is said to cover it."""
     kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
     """Cached results by arguments, and until when they hold."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether calls with the same arguments at the same time are one run."""
+        return not (self.repeatable or self.waits_for_caller)
 
     @property
     def schema(self) -> ToolSchema:
@@ -125,12 +140,18 @@ def tool(
         changes = side_effect or confirm
         if changes and cache:
             raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
+        if cache and any(_is_secret(one.annotation) for one in arguments.model_fields.values()):
+            raise ToolFileError(f"tool {function.__name__}: what takes a secret cannot be cached")
         return Tool(
             function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable,
             cache, waits_for_caller,
         )  # fmt: skip
 
     return make if function is None else make(function)
+
+
+def _is_secret(hint: Any) -> bool:
+    return hint is Secret or any(map(_is_secret, get_args(hint)))
 
 
 def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
@@ -183,7 +204,8 @@ class Toolbox:
         self._call = call
         """The identity of the call, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
-        self._asked: dict[str, int] = {}
+        self.consent = Consent(History(""))
+        """What the caller has said yes to; by a memory in which nobody says anything, nothing."""
         self.vault = Vault()
         self.offer(tools)
 
@@ -196,15 +218,15 @@ class Toolbox:
         """The tool of that name."""
         return self._tools.get(name)
 
-    async def run(self, name: str, arguments: str, turn: int = 0) -> ToolRun:
-        """Run a tool with the JSON that the model wrote in the `turn`-th turn; never raises but on cancellation."""
+    async def run(self, name: str, arguments: str) -> ToolRun:
+        """Run a tool with the JSON that the model wrote; never raises but on cancellation."""
         began = asyncio.get_running_loop().time()
-        done = await self._run(name, arguments, turn)
+        done = await self._run(name, arguments)
         done.result, done.error = self.vault.scrub(done.result), self.vault.scrub(done.error)
         done.seconds = asyncio.get_running_loop().time() - began
         return done
 
-    async def _run(self, name: str, arguments: str, turn: int) -> ToolRun:
+    async def _run(self, name: str, arguments: str) -> ToolRun:
         found = self._tools.get(name)
         if found is None:
             return ToolRun(name, arguments[:200], error=f"there is no tool {name[:60]!r}")
@@ -217,7 +239,8 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and self._asked.setdefault(key, turn) >= turn:
+        if found.confirm and key not in self._done and not self.consent.given(key):
+            self.consent.ask(key)
             return ToolRun(name, dumped, result={"status": CONFIRM})
         try:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
@@ -225,26 +248,25 @@ class Toolbox:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
-        if found.side_effect and not found.repeatable:
+        if found.shared:
             return await self._once(found, key, given, dumped)
-        if found.cache:
-            return await _cached(found, given, dumped)
+        self.consent.spend(key)
         return await _carry_out(found, given, dumped)
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
-        """The run of this order: a new one, the one under way, or the one that succeeded."""
+        """The run of this call: a new one, the one under way, or, of an order, the one that may have been done."""
         earlier = self._done.get(key)
         if earlier is not None:
             return replace(await asyncio.shield(earlier))
         self._done[key] = asyncio.get_running_loop().create_future()
         try:
-            run = await _carry_out(found, given, dumped)
+            run = await (_cached if found.cache else _carry_out)(found, given, dumped)
         except BaseException:
             self._done.pop(key).set_result(ToolRun(found.name, dumped, error="it was broken off"))
             raise
         self._done[key].set_result(run)
-        if run.error:
-            del self._done[key]  # it may be tried again, with the same key
+        if not found.side_effect or (run.error and not run.error.endswith(UNKNOWN)):
+            del self._done[key]  # it may be run again, an order with the same key
         return run
 
 
@@ -264,6 +286,7 @@ async def _cached(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
 
 async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
     done = ToolRun(found.name, dumped)
+    known = not found.side_effect or KEY in given  # whoever is told which tries are one order does it once
     try:
         async with asyncio.timeout(found.timeout):
             if inspect.iscoroutinefunction(found.function):
@@ -275,15 +298,19 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
         done.error = f"no answer within {found.timeout:g} s"
     except ToolError as error:
         done.error = str(error)
+        known = known or not isinstance(error, UnknownOutcome)
     except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"
+    if done.error and not known:
+        done.error = f"{done.error}; {UNKNOWN}"
     return done
 
 
-def result_text(run: ToolRun) -> str:
-    """What the model is told of a run: JSON, bounded."""
+def result_text(run: ToolRun, note: str = "") -> str:
+    """What the model is told of a run, with a `note` on it: JSON, bounded."""
     value = {"error": run.error} if run.error else run.result
+    value = {"note": note, "result": value} if note else value
     return json.dumps(value, ensure_ascii=False)[:RESULT_LIMIT]
 
 

@@ -241,6 +241,11 @@ class Turns:
         if taken or self._end_at is None:
             self._end_at = None if taken else now + self.options.max_duration
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the caller does not hear us."""
+        return self._patience.away
+
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
         self._go(now, S.CLOSING, ())

@@ -3,6 +3,12 @@
 from functools import cache
 from importlib.resources import files
 
+WORDS = {
+    "apology": "I am sorry, I have a technical problem. Please call again later. Goodbye.",
+    "moment": "One moment, please.",
+}
+"""What is said in each."""
+
 
 @cache
 def recorded(name: str) -> bytes:

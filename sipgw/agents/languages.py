@@ -23,6 +23,8 @@ class LanguageOptions:
     """Asks whether somebody is there."""
     again: str = ""
     """Asks the caller to say something once more."""
+    goodbye: str = ""
+    """Said when the model hangs up without a word."""
     goodbye_silence: str = ""
     """Said to nobody before hanging up."""
     goodbye_overtime: str = ""

@@ -124,7 +124,7 @@ def test_an_interruption_during_a_tool_never_leaves_an_unanswered_call() -> None
     asked = [call["id"] for message in messages for call in message.get("tool_calls", [])]
     answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
     assert asked == answered
-    assert held.voice.spoken[-1] == "Yes?"
+    assert held.voice.spoken[-2:] == ["Yes?", "It is packed."], "its result is told behind the answer"
 
 
 def test_hanging_up_waits_until_the_farewell_was_heard() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +11,7 @@ from agent.line import Away
 from agent.records import Outcome
 from agent.turns import TurnOptions
 from tests.agent.holding import DOWN, LONG, PERSONA, Setting, by_last, hold
-from tests.fakes.line import calls, says
+from tests.fakes.line import calls, now, says
 
 CONNECT = "I connect you."
 TABLE = {
@@ -120,3 +121,50 @@ def test_an_agent_that_breaks_down_hands_over_if_it_can(connects: tuple[bool, ..
     assert held.outcome.kind == kind
     assert held.outcome.text.startswith("model failed")
     assert held.voice.spoken[-1] == PERSONA.apology
+
+
+@pytest.mark.parametrize(("connects", "kind"), [((True,), "transfer"), ((False,), "failed")])
+@pytest.mark.parametrize("ringing", [30, 120])
+def test_who_is_handed_over_after_a_failure_is_waited_for_as_long_as_it_rings(
+    connects: tuple[bool, ...], kind: str, ringing: float
+) -> None:
+    decided: list[float] = []
+
+    async def waits(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("Where is my order")
+        try:
+            await asyncio.sleep(300)
+        finally:
+            decided.append(now())
+
+    rang: list[float] = []
+    held = hold(
+        waits,
+        Setting(script=lambda messages: [DOWN], can_transfer=True, connects=connects, ringing=ringing,
+                connected=lambda to: rang.append(now())),
+    )  # fmt: skip
+    assert held.outcome.kind == kind
+    assert decided[0] - rang[0] == pytest.approx(ringing, abs=0.1)
+
+
+@pytest.mark.parametrize(("connects", "rang", "kind"), [((True,), 1, "transfer"), ((False, True), 2, "transfer")])
+def test_a_failure_while_it_rings_does_not_ring_at_two_people_at_once(
+    connects: tuple[bool, ...], rang: int, kind: str
+) -> None:
+    began: list[float] = []
+
+    async def loses_its_ears(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("A person please")
+        await asyncio.sleep(4)
+        ears.heard.put_nowait(DOWN)
+        await asyncio.sleep(100)
+        caller.hang_up()
+
+    held = hold(
+        loses_its_ears, replace(SETTING, ringing=15, connects=connects, connected=lambda to: began.append(now()))
+    )
+    assert held.outcome.kind == kind
+    assert len(began) == rang
+    assert all(later - earlier > 14.9 for earlier, later in pairwise(began))

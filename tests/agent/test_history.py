@@ -92,7 +92,7 @@ def test_messages_for_a_guess_do_not_change_the_memory() -> None:
     assert history.messages()[-1] == {"role": "user", "content": "one"}
 
 
-def test_every_tool_call_has_its_result_even_when_interrupted() -> None:
+def test_every_tool_call_has_its_result_even_while_it_runs() -> None:
     history = History("p")
     history.ask("look")
     entry = said(history, "Moment.")
@@ -100,7 +100,7 @@ def test_every_tool_call_has_its_result_even_when_interrupted() -> None:
     entry.results["b"] = '"done"'
     messages = history.messages()
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool", "tool"]
-    assert "interrupted" in messages[3]["content"]
+    assert "still running" in messages[3]["content"]
     assert messages[4] == {"role": "tool", "tool_call_id": "b", "content": '"done"'}
     history.cut(Heard(0, 0))
     assert history.messages()[2]["content"] is None

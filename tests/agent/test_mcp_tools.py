@@ -9,12 +9,16 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import mcp
 import pytest
 
+from agent.consent import Consent
+from agent.history import History, Sentence
 from agent.mcp_options import McpOptions
 from agent.mcp_tools import McpServer, arguments_of, connected
 from agent.tools import Toolbox
 from tests.ports import free_ports
+from tests.virtual import run as on_virtual_time
 
 SERVER = (sys.executable, "-m", "tests.fakes.mcp_server")
 TOOLS = ("find_customer", "order")
@@ -72,9 +76,12 @@ def test_a_server_that_dies_is_run_again_and_its_environment_is_what_is_given() 
     async def scenario() -> None:
         async with serving("stdio", confirm=("order",)) as server:
             box = Toolbox(server.tools)
-            asked = await box.run("order", '{"item": "tea", "count": 2}', turn=1)
-            assert "ask whether that is right" in asked.result["status"]
-            assert (await box.run("order", '{"item": "tea", "count": 2}', turn=2)).result["orders"] == 1
+            box.consent = Consent(history := History(""))
+            asked = await box.run("order", '{"item": "tea", "count": 2}')
+            assert "ask for a yes or a no" in asked.result["status"]
+            history.say().sentences.append(Sentence(1, "Two teas, is that right?"))
+            history.ask("Yes.")
+            assert (await box.run("order", '{"item": "tea", "count": 2}')).result["orders"] == 1
             before = (await box.run("find_customer", '{"number": "+1"}')).result
             assert before["token"] == "t0p"
             os.kill(before["process"], signal.SIGKILL)
@@ -101,6 +108,52 @@ def test_a_server_that_is_not_there_harms_nobody(where: dict[str, Any]) -> None:
 class Offered:
     name, title, description, annotations = "look.up", None, None, None
     input_schema: dict[str, Any] = {"type": "object"}  # noqa: RUF012
+
+
+class Answers:
+    """A client whose server answers a call with `error`; None: never."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.called = 0
+        self._error = error
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+        self.called += 1
+        if self._error:
+            raise self._error
+        await asyncio.Event().wait()
+
+
+def failed(code: int) -> mcp.MCPError:
+    return mcp.MCPError(code=code, message="failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "properties", "times"),
+    [
+        (None, (), 1),
+        (failed(-32001), (), 1),  # its own time limit
+        (failed(-32603), (), 1),  # an internal error
+        (failed(-32601), (), 2),  # there is no such method
+        (None, ("idempotency_key",), 2),
+        (failed(-32603), ("idempotency_key",), 2),
+    ],
+)
+def test_a_change_that_may_have_been_done_is_not_tried_again(
+    error: Any, properties: tuple[str, ...], times: int
+) -> None:
+    async def scenario() -> None:
+        server = McpServer(McpOptions(name="x", tools=("*",), changes=("look.up",), url="http://127.0.0.1:9"))
+        server._client = client = Answers(error)
+        server._connected.set()
+        offered = Offered()
+        offered.input_schema = {"type": "object", "properties": {name: {"type": "string"} for name in properties}}
+        box = Toolbox([server._made(offered)])
+        errors = [(await box.run("look_up", "{}")).error for _ in range(2)]
+        assert client.called == times
+        assert [one.endswith("do not try again") for one in errors] == [times == 1] * 2
+
+    on_virtual_time(scenario())
 
 
 def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> None:

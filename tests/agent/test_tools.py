@@ -2,15 +2,27 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-from agent.tools import RESULT_LIMIT, Toolbox, ToolError, ToolFileError, load_tools, result_text, tool
+from agent.consent import Consent
+from agent.history import History, Sentence
+from agent.secrets import Secret
+from agent.tools import (
+    RESULT_LIMIT,
+    Toolbox,
+    ToolError,
+    ToolFileError,
+    UnknownOutcome,
+    load_tools,
+    result_text,
+    tool,
+)
 from tests.virtual import run as on_virtual_time
 
 
@@ -103,7 +115,7 @@ def test_dates_and_dataclasses_are_results() -> None:
 
 DATA = """\
 from __future__ import annotations
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from agent.tools import tool
 
 @dataclass
@@ -244,19 +256,51 @@ def test_a_failed_order_may_be_tried_again_under_the_same_key() -> None:
     assert keys[2] != keys[0]
 
 
+def agreed(box: Toolbox) -> History:
+    """The memory of a call in which the toolbox looks for a yes."""
+    history = History("")
+    box.consent = Consent(history)
+    return history
+
+
+def asked(history: History, question: str, answer: str) -> None:
+    history.say().sentences.append(Sentence(1, question, samples=1, complete=True))
+    history.ask(answer)
+
+
 def test_what_cannot_be_undone_waits_for_the_callers_yes() -> None:
     runs, box = counted(confirm=True)
+    history = agreed(box)
 
     async def talk():
-        return [
-            (await box.run("order", json.dumps({"item": item}), turn)).result
-            for turn, item in ((1, "tea"), (1, "tea"), (2, "milk"), (3, "milk"), (4, "tea"), (5, "tea"))
-        ]
+        history.ask("tea")
+        results = [(await box.run("order", '{"item": "tea"}')).result]
+        results.append((await box.run("order", '{"item": "tea"}')).result)
+        for item, answer in (("milk", "yes"), ("milk", "yes please"), ("tea", "yes tea as well"), ("tea", "no")):
+            asked(history, f"{item}, is that right?", answer)
+            results.append((await box.run("order", json.dumps({"item": item}))).result)
+        return results
 
     results = on_virtual_time(talk())
     assert [isinstance(result, dict) for result in results] == [True, True, True, False, False, False]
     assert "Read exactly these arguments back" in results[0]["status"]
     assert [item for item, _ in runs] == ["milk", "tea"], "asked again in the same turn is no yes; done twice is once"
+
+
+def test_what_may_be_done_twice_is_asked_about_twice() -> None:
+    runs, box = counted(confirm=True, repeatable=True)
+    history = agreed(box)
+
+    async def talk():
+        results = []
+        for answer in ("tea", "yes", "", "yes"):
+            if answer:
+                asked(history, "Tea, is that right?", answer)
+            results.append((await box.run("order", '{"item": "tea"}')).result)
+        return results
+
+    assert [isinstance(result, dict) for result in on_virtual_time(talk())] == [True, False, True, False]
+    assert len(runs) == 2
 
 
 def test_a_cached_result_is_used_until_it_is_old() -> None:
@@ -289,3 +333,67 @@ def test_what_changes_something_cannot_be_cached() -> None:
         @tool(side_effect=True, cache=5)
         def order() -> None:
             """Order."""
+
+
+@pytest.mark.parametrize("hint", [Secret, Annotated[Secret, "The PIN."], Secret | None, list[Secret]])
+def test_what_takes_a_secret_cannot_be_cached(hint: Any) -> None:
+    """Its reference is the same in every call; the digits are not."""
+
+    async def check(pin: Any) -> bool:
+        """Check a PIN."""
+        return True
+
+    check.__annotations__["pin"] = hint
+    with pytest.raises(ToolFileError, match="tool check: what takes a secret cannot be cached"):
+        tool(cache=5)(check)
+
+
+def failing(error: Exception | None, **options: Any):
+    """A toolbox with an order that reaches the shop, and then fails, or is late."""
+    reached: list[str] = []
+
+    async def order(item: str) -> str:
+        """Order something."""
+        reached.append(item)
+        if error:
+            raise error
+        await asyncio.sleep(2)
+        return "ordered"
+
+    async def keyed(item: str, idempotency_key: str) -> str:
+        """Order something."""
+        return await order(item)
+
+    made = tool(side_effect=True, timeout=1)(keyed if options.get("key") else order)
+    return reached, Toolbox([replace(made, name="order")])
+
+
+def twice(box: Toolbox):
+    async def tries():
+        return [(await box.run("order", '{"item": "tea"}')).error for _ in range(2)]
+
+    return on_virtual_time(tries())
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (None, "no answer within 1 s"),
+        (ConnectionError(), "it failed (ConnectionError)"),
+        (TimeoutError(), "no answer within 1 s"),
+        (UnknownOutcome("the line broke"), "the line broke"),
+    ],
+)
+def test_an_order_of_which_nobody_knows_whether_it_was_done_is_not_tried_again(error: Any, says: str) -> None:
+    reached, box = failing(error)
+    assert twice(box) == [f"{says}; it is not known whether it was done; do not try again"] * 2
+    assert reached == ["tea"]
+
+
+def test_one_that_was_refused_or_knows_its_tries_may_be_tried_again() -> None:
+    reached, box = failing(ToolError("the shop is closed"))
+    assert twice(box) == ["the shop is closed"] * 2
+    assert len(reached) == 2
+    reached, box = failing(None, key=True)
+    assert twice(box) == ["no answer within 1 s"] * 2
+    assert len(reached) == 2

@@ -14,6 +14,13 @@ async def look_up(number: str) -> dict[str, Any]:
     return {"number": number, "status": "packed"}
 
 
+@tool
+async def track(number: str) -> dict[str, Any]:
+    """Track a parcel; that takes six seconds."""
+    await asyncio.sleep(6)
+    return {"number": number, "status": "packed"}
+
+
 @tool(confirm=True)
 async def cancel_order(number: str) -> dict[str, Any]:
     """Cancel an order for good."""

@@ -1,0 +1,136 @@
+"""What cannot be undone is done after a yes of the caller to a question that they have heard, and only then."""
+
+import asyncio
+
+import pytest
+
+from agent.consent import is_yes
+from agent.phrases import PHRASES, phrases_of
+from agent.tools import Tool, tool
+from tests.agent.duplex_holding import gone
+from tests.agent.duplex_holding import hold as hold_duplex
+from tests.agent.holding import Setting, hold, spoken_seconds
+from tests.fakes.line import calls, says
+
+QUESTION = "Cancel order 7346, is that right?"
+DONE = "It is cancelled."
+
+YES = {
+    "en": ("Yes.", "um, yes please", "Do it.", "That's right.", "Correct.", "Okay, go ahead"),
+    "es": ("Sí.", "eso es", "Vale, hágalo"),
+    "fr": ("Oui.", "C'est ça.", "D'accord", "Bien sûr"),
+    "de": ("Ja.", "ja bitte", "Genau.", "Das stimmt."),
+    "pt": ("Sim.", "isso mesmo", "pode fazer"),
+    "it": ("Sì.", "va bene", "Esatto."),
+    "hi": ("हाँ।", "haan ji", "ठीक है, कर दो"),
+}
+NO = {
+    "en": ("", "No.", "hello?", "[pressed 1]", "yes but not that one", "Okay, wait", "That isn't right.", "Right?",
+           "What does it cost?", "cancel order 7346", "yes, 7 4 3 6 instead", "mm-hmm"),
+    "es": ("No.", "¿Sí?", "sí pero mañana", "hola", "espera"),
+    "fr": ("Non.", "Ce n'est pas ça.", "d'accord mais demain", "Attendez", "allô"),
+    "de": ("Nein.", "ja aber später", "Wie bitte?", "Moment, warte", "hallo"),
+    "pt": ("Não.", "isso não", "sim mas amanhã", "alô"),
+    "it": ("No.", "va bene ma domani", "Aspetti", "pronto"),
+    "hi": ("नहीं।", "haan lekin kal", "रुकिए", "नमस्ते"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", PHRASES)
+def test_a_yes_is_told_from_everything_else(language: str) -> None:
+    phrases = phrases_of((language,))
+    assert [text for text in YES[language] if not is_yes(text, phrases)] == []
+    assert [text for text in NO[language] if is_yes(text, phrases)] == []
+
+
+def cancelling(ran: list[str]) -> Tool:
+    @tool(confirm=True)
+    async def cancel_order(number: str) -> str:
+        """Cancel an order for good."""
+        ran.append(number)
+        return "cancelled"
+
+    return cancel_order
+
+
+def eager(messages):
+    """Calls it whatever the caller says."""
+    last = messages[-1]
+    if last["role"] == "user":
+        return [calls("cancel_order", number="7346")]
+    return [0.4, *says(QUESTION if "Not done" in last["content"] else DONE)]
+
+
+def ran_after(*answers: tuple[float, str], script=eager) -> list[str]:
+    """What ran in a call in which the caller wants it, and goes on so many seconds after their last words."""
+    ran: list[str] = []
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("cancel order 7346")
+        for pause, answer in answers:
+            await asyncio.sleep(pause)
+            if answer.startswith("#"):
+                caller.press(f"{answer[1:]}#")
+            else:
+                await caller.say(answer)
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    hold(plan, Setting(script=script, tools=[cancelling(ran)]))
+    return ran
+
+
+def test_what_was_said_before_the_question_was_heard_is_no_yes() -> None:
+    assert ran_after((0.2, "yes do it")) == []
+    assert ran_after((0.2, "yes do it"), (6, "yes")) == ["7346"]
+
+
+@pytest.mark.parametrize("answer", ["no wait not that one", "hello there", "#1"])
+def test_what_is_no_yes_is_asked_again(answer: str) -> None:
+    assert ran_after((6, answer)) == []
+    assert ran_after((6, answer), (6, "yes")) == ["7346"]
+
+
+def test_a_yes_may_come_before_the_end_of_the_question() -> None:
+    assert ran_after((0.5 + spoken_seconds("Cancel order 7346, is"), "yes do it")) == ["7346"]
+
+
+def test_an_okay_to_one_moment_please_is_no_yes() -> None:
+    """The model is slow to ask, so that the caller only hears that it takes a moment."""
+
+    def slow(messages):
+        asked = [message for message in messages if message["role"] == "tool"]
+        late = [8.0] if len(asked) == 1 and messages[-1]["role"] == "tool" else []
+        return [*late, *eager(messages)]
+
+    assert ran_after((4.5, "okay thank you then"), script=slow) == []
+
+
+def test_a_session_waits_for_the_words_of_the_answer() -> None:
+    """They are written down by another model, and may come after the call of the tool."""
+    ran: list[str] = []
+
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Cancel order 7346.")
+        session.call("cancel_order", "c1", number="7346")
+        await asyncio.sleep(0.1)
+        session.say(QUESTION)
+        await asyncio.sleep(4)
+        for number, words in enumerate(("No.", "Yes."), start=2):
+            await caller.say("")
+            session.call("cancel_order", f"c{number}", number="7346")
+            await asyncio.sleep(0.5)
+            session.write(words, ago=0.98)
+            await asyncio.sleep(0.1)
+            results.append(session.did[-1][2])
+            session.say(QUESTION)
+            await asyncio.sleep(4)
+        gone(caller.line)
+
+    results: list[object] = []
+    hold_duplex(plan, tools=[cancelling(ran)])
+    assert "Not done" in str(results[0])
+    assert results[1] == "cancelled"
+    assert ran == ["7346"]
