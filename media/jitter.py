@@ -43,7 +43,12 @@ class JitterStats:
     wild: int = 0
     """Dropped for a sequence number far from all others."""
     reordered: int = 0
-    filled: int = 0
+    overtaken_by: int = 0
+    """Packets that one was overtaken by at most."""
+    concealed: int = 0
+    """Put in the place of what was lost."""
+    unsent: int = 0
+    """Silence in the place of what was not sent: a pause, a key, or losses at the edge of one."""
     lent: int = 0
     trimmed: int = 0
     debt_max: int = 0
@@ -133,8 +138,9 @@ class JitterBuffer:
         if ahead < 0 or at in self._waiting:
             self._count_old(at, now)
             return b""
-        if self._waiting and at < max(self._waiting):
-            self.stats.reordered += 1
+        if self._waiting and at < (last := max(self._waiting)):
+            stats.reordered += 1
+            stats.overtaken_by = max(stats.overtaken_by, last - at)
         self._waiting[at] = (timestamp, payload, now)
         return self._release(now)
 
@@ -183,6 +189,7 @@ class JitterBuffer:
             return
         self.stats.late += 1
         self.stats.lost -= 1
+        self.stats.overtaken_by = max(self.stats.overtaken_by, self._sequence - at - 1)
         # The only statistic a reorder buffer needs: how long it should have waited.
         self._hole_wait = min(HOLE_WAIT_MAX, max(self._hole_wait, now - waited_from))
 
@@ -223,9 +230,13 @@ class JitterBuffer:
         self._ahead -= self._ahead * SKEW * min(since, 1.0)
         if gap > 0:
             fill = min(stall.repay(gap), int(MAX_FILL * RATE))
-            self.stats.filled += fill
             heard_all = fill == gap == stall.lost * len(payload)  # else it was a pause too, or silence was lent
-            ready.append(bridge(stall.last, fill, payload) if heard_all else bytes([ULAW_SILENCE]) * fill)
+            if heard_all:
+                self.stats.concealed += fill
+                ready.append(bridge(stall.last, fill, payload))
+            else:
+                self.stats.unsent += fill
+                ready.append(bytes([ULAW_SILENCE]) * fill)
         stall.lost = 0
         if stall.sound(self._sound_at, since, gap / RATE, self._ahead):
             self._ahead = 0.0

@@ -1,5 +1,6 @@
 """The one schedule of all calls: absolute slots of 20 ms, calls spread over their phases. Sans-IO."""
 
+import math
 from collections.abc import Sequence, Sized
 from typing import NamedTuple
 
@@ -51,6 +52,31 @@ class Schedule:
         """Leave the next tick out if its phase has no calls, but never two in a row: what arrives waits for 10 ms."""
         if not phases[self._next % PHASES]:
             self._next += 1
+
+
+class Lateness:
+    """How late ticks were: a histogram in steps of half an octave."""
+
+    BINS = 40
+    LEAST = 10e-6
+    """Seconds that the first bin ends at."""
+
+    def __init__(self) -> None:
+        self._bins = [0] * self.BINS
+
+    def add(self, seconds: float) -> None:
+        """Count a tick."""
+        place = 1 + int(2 * math.log2(seconds / self.LEAST)) if seconds > self.LEAST else 0
+        self._bins[min(place, self.BINS - 1)] += 1
+
+    def quantile(self, part: float) -> float:
+        """Seconds that so great a part of the ticks was late at most, up to 1.4 times too much; 0 before any."""
+        total = sum(self._bins)
+        seen, place = 0, -1
+        while seen < part * total:
+            place += 1
+            seen += self._bins[place]
+        return self.LEAST * 2 ** (place / 2) if total else 0.0
 
 
 def phase_of(phases: Sequence[Sized]) -> int:

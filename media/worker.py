@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from media.ports import Ports, PortsExhaustedError, waited
 from media.priority import raise_priority
 from media.recorder import Recorder
 from media.rtp import MAX_PACKET
-from media.schedule import PHASES, Schedule, phase_of
+from media.schedule import PHASES, Lateness, Schedule, phase_of
 from media.session import Digit
 from media.tap import Pool, TapOptions
 from media.wire import Kind, Message
@@ -50,6 +50,12 @@ class Process:
     """Bytes of sound that a stalled gateway did not get."""
     behind: bool = False
     """Whether the gateway has not taken all that was handed up last: then it gets sound in few large pieces."""
+    lateness: Lateness = field(default_factory=Lateness)
+
+    def counts(self) -> dict[str, Any]:
+        """By name, for the record of a call."""
+        late = {"late_p50": self.lateness.quantile(0.5), "late_p99": self.lateness.quantile(0.99)}
+        return late | {"late_max": self.late_max, "handover_dropped": self.handover_dropped, "behind": self.behind}
 
 
 class Worker:
@@ -88,6 +94,7 @@ class Worker:
                     if not (tick := self._schedule.due(time.monotonic())):
                         break
                     self._process.late_max = max(self._process.late_max, tick.lateness)
+                    self._process.lateness.add(tick.lateness)
                     self._transmit(tick.phase, tick.slot)
                     self._schedule.pass_over(self._phases)
             if not self._take_input():
@@ -326,8 +333,8 @@ class Worker:
         self._tell(Kind.TAPPED, message.channel, body)
 
     def _count(self, channel: Channel) -> None:
-        process = asdict(self._process)
-        self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | process))
+        counts = channel.session.stats() | self._process.counts()
+        self._tell(Kind.COUNTS, channel.number, wire.pack_json(counts))
 
     def _close(self, channel: Channel) -> None:
         channel.part()

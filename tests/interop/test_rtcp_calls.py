@@ -67,7 +67,8 @@ def test_a_phone_and_the_gateway_report_to_each_other(gateway: Served, tmp_path:
     inward = [stream for stream in streams(capture) if stream.to_port in gateway.rtp_ports]
     heard = max(inward, key=lambda stream: stream.packets)
     assert heard.lost == media["lost"] == 0
-    assert media["jitter"] == pytest.approx(heard.mean_jitter, abs=0.004)  # we look each 2 ms
+    # We look each 10 ms, so it is not exact; but never is it nothing at all.
+    assert 0 < media["jitter"] == pytest.approx(heard.mean_jitter, abs=0.005)
     muxed = phone is baresip_muxed
     control = heard.to_port + (not muxed)
     ours = [told for told in fields(capture, control, "udp.srcport", "_ws.malformed", "rtcp.pt", "rtcp.ssrc.cum_nr")

@@ -61,6 +61,7 @@ def test_tshark_comes_to_the_same_jitter_and_loss(tmp_path: Path, network: Calla
         jitters.append(session.inbound.reception.jitter / RATE)
     tally = session.inbound.reception.tally
     assert (tally.packets, tally.lost) == (seen.packets, seen.lost)
+    assert seen.max_jitter > seen.mean_jitter > 0.0005
     assert max(jitters) == pytest.approx(seen.max_jitter, abs=2e-6)
     # tshark's mean leaves out the first packet and those after comfort noise.
     assert sum(jitters) / (len(jitters) - 1) == pytest.approx(seen.mean_jitter, abs=5e-6)

@@ -34,7 +34,7 @@ def test_two_packets_swapped_by_the_network_are_put_right():
     packets[4].at += 0.035  # between the arrivals of 5 and 6
     listener.listen(packets)
     assert listener.heard == b"".join(speaker.sent)
-    assert listener.buffer.stats.reordered == 1
+    assert (listener.buffer.stats.reordered, listener.buffer.stats.overtaken_by) == (1, 1)
     assert listener.buffer.stats.lost == 0
 
 
@@ -48,6 +48,7 @@ def test_a_hole_is_given_up_after_forty_milliseconds_and_filled_exactly():
     assert b"".join(listener.frames()[5:8]) == filled
     assert len(listener.heard) == 20 * FRAME
     assert listener.buffer.stats.lost == 3
+    assert (listener.buffer.stats.concealed, listener.buffer.stats.unsent) == (3 * FRAME, 0)
     released = next(at for at, sound in listener.outputs if filled in sound)
     assert HOLE_WAIT <= released - behind.at <= HOLE_WAIT + 0.021
 
@@ -60,6 +61,7 @@ def test_a_packet_that_comes_after_its_hole_was_given_up_widens_the_wait():
     listener.listen(packets)
     stats = listener.buffer.stats
     assert stats.late == 1, "the second one is waited for"
+    assert stats.overtaken_by == 4
     assert stats.lost == 0, "late is counted by itself"
     assert listener.spoken() == [frame for at, frame in enumerate(speaker.sent) if at != 5]
 
@@ -171,7 +173,8 @@ def test_comfort_noise_takes_a_number_and_is_no_loss():
     speaker.pause(50)
     packets += speaker.speak(10)
     listener.listen(packets)
-    assert listener.buffer.stats.lost == 0
+    assert listener.buffer.stats.lost == listener.buffer.stats.concealed == 0
+    assert listener.buffer.stats.unsent + listener.buffer.stats.lent == 50 * FRAME
     assert len(listener.heard) == 70 * FRAME
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from media.schedule import FRAME_SECONDS, MAX_LATE, PHASES, SHARE, TICK, Schedule, phase_of
+from media.schedule import FRAME_SECONDS, MAX_LATE, PHASES, SHARE, TICK, Lateness, Schedule, phase_of
 from media.session import Format, Session
 
 
@@ -72,3 +72,16 @@ def test_after_a_stall_no_call_sends_more_than_two_packets_at_once(stall: int, a
         for first, _, (third, late) in zip(times, times[1:], times[2:], strict=False):
             assert third - first[0] > TICK or (stall / 1000 <= MAX_LATE and late < TICK)
         assert max(later - earlier for (earlier, _), (later, _) in pairwise(times)) <= stall / 1000 + 0.0401
+
+
+def test_the_quantiles_of_lateness_are_known_within_half_an_octave() -> None:
+    chance, lateness = random.Random(1), Lateness()
+    assert lateness.quantile(0.5) == 0
+    ticks = sorted(chance.lognormvariate(-9, 1.5) for _ in range(10_000))
+    for one in ticks:
+        lateness.add(one)
+    for part in (0.1, 0.5, 0.9, 0.99, 0.999, 1.0):
+        true = ticks[round(part * 10_000) - 1]
+        assert 0.99 <= lateness.quantile(part) / true <= 1.45
+    for strange in (0.0, 1e-9, 1e6):
+        lateness.add(strange)
