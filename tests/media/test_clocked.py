@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.clocked import BIN, BINS, DEPTH, ClockedBuffer
@@ -240,6 +240,7 @@ PIECES = st.tuples(
 """A step of the sender's clock and a pause, then so many packets of one length."""
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=12))
 def test_however_the_senders_clock_steps_its_sound_is_played_again_within_400_ms_of_a_pause(pieces):
     speaker, ear = Speaker(), Ear()
@@ -260,6 +261,7 @@ def test_however_the_senders_clock_steps_its_sound_is_played_again_within_400_ms
     assert min(ear.buffer._blocks, default=ear.buffer._at) >= ear.buffer._at
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
