@@ -71,8 +71,8 @@ class TrunkOptions:
     """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
     srtp: Policy = "optional"
     """Encrypted sound, with keys in the session description (SDES; use TLS, or everybody on the way can read them).
-    `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted. `off`:
-    never; a call that wants it is answered 488."""
+    `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted; our
+    own calls offer it over TLS only. `off`: never; a call that wants it is answered 488."""
     inband_keys: bool = False
     """Whether keys are listened for in the sound itself, in calls for which no telephone events (RFC 4733) were agreed.
     For old PBXs and analogue gateways."""
