@@ -33,16 +33,17 @@ class Mouth(Utterances):
         self._voice = voice
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[bytes]] | None = None
-        self._language = "en"
+        self.language = "en"
+        """What is said is in this language (ISO 639-1)."""
 
     def speak_in(self, language: str) -> None:
         """What is said from now on is in `language` (ISO 639-1)."""
         self.forget()
-        self._language = language
+        self.language = language
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
         """Have what will probably be the next sentence synthesised before it is wanted."""
-        if spoken := speakable(text, self._language):
+        if spoken := speakable(text, self.language):
             self.forget()
             self._ahead = (text, Ahead(self._synthesise(spoken), spawn))
 
@@ -92,7 +93,7 @@ class Mouth(Utterances):
             if ahead[0] == text:
                 return ahead[1].pieces()
             ahead[1].cancel()
-        spoken = speakable(text, self._language)
+        spoken = speakable(text, self.language)
         return self._synthesise(spoken) if spoken else None
 
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:

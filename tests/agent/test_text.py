@@ -6,8 +6,8 @@ from agent.sentences import FIRST_CLAUSE, LONGEST, SentenceCutter
 from agent.speakable import speakable
 
 
-def cut(text: str, step: int) -> list[str]:
-    cutter = SentenceCutter()
+def cut(text: str, step: int, language: str = "en") -> list[str]:
+    cutter = SentenceCutter(language)
     pieces = [piece for at in range(0, len(text), step) for piece in cutter.feed(text[at : at + step])]
     return pieces + cutter.flush()
 
@@ -32,6 +32,36 @@ def cut(text: str, step: int) -> list[str]:
 )
 def test_sentences(text: str, pieces: list[str], step: int) -> None:
     assert cut(text, step) == pieces
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Der Termin ist am 3. November um 10 Uhr.|Passt das?"),
+        ("de", "Vom 12.11. bis 15.11. in 10:30.|Gut."),
+        ("de", "Das sind z.B. für Sie ca. 50 Euro, d.h. Nr. 5 bzw. 6 usw. am 5. Nov. um 9.|Ja."),
+        ("de", "Hauptstr. 5 im 2. Stock.\n|Gut."),
+        ("de", "Er sagte: „Ja.“|Sie rief: »Nein!«|»Gut.«|Dann."),
+        ("es", "La Sra. García y el Dr. Ruiz, núm. 5, de EE.UU. o EE. UU., Ud. sabe, a las 5 p. m. en punto.|Sí."),
+        ("es", "No.|Está en la Avda. Sol."),
+        ("fr", "Elle a dit « À bientôt. »|Puis non."),
+        ("fr", "« Oui. |À demain. »|M. et Mme. Roy, av. Foch, p. ex. env. 5 km, c.-à-d. ici.|Bon."),
+        ("fr", "« À bientôt. », dit-elle.|« Bon ! »"),
+        ("pt", "A Sra. Lima e o Prof. Sá, às 5, av. Brasil, pág. 2.|Sim."),
+        ("it", "Il Sig. Rossi della Fiat S.p.A. di Roma, ad es. ca. 5 euro.|Bene."),
+        ("hi", "डॉ. शर्मा आए।|ठीक है।"),
+        ("en", "Elm Ave. near the U.S. embassy, Apt. 5, on Nov. 5.|Good."),
+        ("en", "No.|We meet in room No. 5 at 10.|Good."),
+        ("en", "Elm Ave.\n|“Good.”|“Yes.”"),
+    ],
+)
+def test_ordinals_and_abbreviations_end_no_sentence_and_quotations_end_with_theirs(
+    language: str, text: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sentences.FIRST_CLAUSE", 1000)
+    separated = text.replace("\n|", "\n").replace(" |", " ").replace("|", " ")
+    assert cut(separated, step, language) == [piece.strip() for piece in text.split("|")]
 
 
 def test_the_first_piece_may_be_a_clause_and_later_ones_not() -> None:
