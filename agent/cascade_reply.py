@@ -52,7 +52,8 @@ class Preparation:
         self._thought = Ahead(self._think(messages), agent.spawn)
 
     async def _think(self, messages: list[Message]) -> AsyncGenerator[Piece, None]:
-        agent, cutter, first = self._agent, SentenceCutter(), ""
+        agent, first = self._agent, ""
+        cutter = SentenceCutter(agent.mouth.language)
         stream = think(agent.model, messages, agent.toolbox.schemas)
         async with aclosing(stream) as pieces:
             async for piece in pieces:
@@ -127,7 +128,7 @@ class CascadeReply(Reply):
 
     async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:
         calls: list[ToolCall] = []
-        cutter = SentenceCutter()
+        cutter = SentenceCutter(self._agent.mouth.language)
         times = self.turn.times
 
         def on_token() -> None:

@@ -33,12 +33,13 @@ class Mouth(Utterances):
         self._voice = voice
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[bytes]] | None = None
-        self._language = "en"
+        self.language = "en"
+        """What is said is in this language (ISO 639-1)."""
 
     def speak_in(self, language: str) -> None:
         """What is said from now on is in `language` (ISO 639-1)."""
         self.forget()
-        self._language = language
+        self.language = language
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
         """Have what will probably be the next sentence synthesised before it is wanted."""
@@ -97,7 +98,7 @@ class Mouth(Utterances):
 
     def _spoken(self, text: str) -> str:
         """What the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
-        spoken = speakable(text, self._language)
+        spoken = speakable(text, self.language)
         return spoken if any(map(str.isalnum, spoken)) else ""
 
     def _synthesise(self, spoken: str) -> AsyncGenerator[bytes, None]:

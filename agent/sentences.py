@@ -7,21 +7,44 @@ FIRST_CLAUSE = 24
 LONGEST = 300
 """Characters after which a piece without any end is cut at a space."""
 
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|mr|mrs|ms|dr|prof|sr|jr|st|no|vs|etc|e\.g|i\.e|a\.m|p\.m|approx|dept|ext|inc|ltd)\.$",
-    re.IGNORECASE,
+# In every language, since models mix them; what is a word in another one stands below.
+_COMMON = (
+    "mr mrs ms dr prof sr jr st vs etc approx dept ext inc ltd tel nr núm núms max min "
+    "jan feb apr jun jul aug sep sept oct nov dec ave rd blvd apt"
 )
+_ABBREVIATIONS = {
+    "en": "mar ft hwy rs vol fig mt sgt capt gen gov sen rep hon rev co corp est",
+    "es": "sra sras sres srta dra dras dña prof profa lic ing ud uds vd vds av avda avd pág págs aprox máx mín ej ee "
+    "uu ee.uu depto dpto gral ene abr ago dic",
+    "fr": "mme mmes mlle mm me pr av env bd boul tél ex janv févr avr juil déc réf app éd chap ste",
+    "de": "ca bzw usw inkl exkl zzgl evtl ggf mind bspw vgl sog hr fr frl dipl ing mär okt dez mio mrd tsd std sek "
+    "stk abt allg mwst",
+    "pt": "sra sras srs dra dras profa av pág págs aprox ex fev abr ago set out cia apto obs ltda",
+    "it": "sig sigg dott avv ing geom ecc es pag ca gen mag giu lug ago set sett ott dic",
+    "hi": "डॉ प्रो श्री रु नं rs",
+}
+_NUMBERED = ("no", "art", "abs")
+"""Words of their own, but abbreviations where a number follows."""
+_LETTERS = re.compile(r"(?:[^\W\d_][.-]+){0,5}[^\W\d_]")
+"""An initial, or letters with dots; abbreviations in every language."""
 _LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
-_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|[。！？।]|\n+")
+_GERMAN = re.compile(r"(?:(?<![\d:,])(?<!\bum )\d{1,2}|str)\.\Z", re.IGNORECASE)
+"""The 3. of November, while "um 9." is a time; a Hauptstr. of any name."""
+_END = re.compile(r"[.!?…]+(?:[\"')\]»«”’“]|\s»(?!\w))*+(?=\s)|[。！？।]|\n+")
 _CLAUSE = re.compile(r"[,;:—–](?=\s)")
 
 
 class SentenceCutter:
     """Takes text as it comes; `feed` and `flush` return what is ready to be spoken."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "en") -> None:
+        """The text is in `language` (ISO 639-1)."""
+        own = _ABBREVIATIONS.get(language, _ABBREVIATIONS["en"])
+        self._abbreviations = frozenset(f"{_COMMON} {own}".split())
+        self._german = language == "de"
         self._buffer = ""
         self._first = True
+        self._quotes = 0
 
     def feed(self, text: str) -> list[str]:
         """Take more text."""
@@ -42,12 +65,25 @@ class SentenceCutter:
         if piece:
             ready.append(piece)
             self._first = False
+            self._quotes += piece.count("«") - piece.count("»")
+
+    def _goes_on(self, piece: str, rest: str) -> bool:
+        """Whether the sentence does not end with `piece`, or that is not known before there is more than `rest`."""
+        word = piece.rsplit(None, 1)[-1].lstrip("(«„“\"'-").lower() if piece[-1] == "." else ""
+        if word[:-1] in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
+            return True
+        if self._german and _GERMAN.search(piece[-40:]):
+            return True
+        if word[:-1] in _NUMBERED:
+            return not rest or rest[0].isdigit()
+        # In French a space stands before what closes a quotation.
+        return not rest and self._quotes + piece.count("«") > piece.count("»")
 
     def _find_end(self) -> int | None:
-        for match in _END.finditer(self._buffer):
-            piece = self._buffer[: match.end()]
-            if not _ABBREVIATION.search(piece) and not _LIST_NUMBER.match(piece):
-                return match.end()
+        for match in _END.finditer(self._buffer, 0, LONGEST):
+            end = match.end()
+            if not self._goes_on(self._buffer[:end], self._buffer[end:].lstrip()):
+                return end
         if self._first:
             for match in _CLAUSE.finditer(self._buffer):
                 if match.end() >= FIRST_CLAUSE:

@@ -1,47 +1,117 @@
-"""Makes text fit to be spoken: no markup, codes and phone numbers digit by digit; in English money and signs as words.
+"""Makes text fit to be spoken: no markup; codes, phone numbers and what is odd in addresses sign by sign.
 
-Voices of other languages read money, dates and times by themselves.
+In English money, dates and signs become words. Numbers stay in digits in every language: what they are in words is left
+to the voice.
 """
 
 import re
 from calendar import month_name
 
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
-_URL = re.compile(r"https?://(?:www\.)?([\w.-]+)\S*")
-_MARKUP = re.compile(r"[*_`#>|~]+|^[ \t]{0,40}[-•]\s+", re.MULTILINE)
+_URL = re.compile(r"https?://(?:www\.)?([\w-]+(?:\.[\w-]+)*)(\S*)")
+_CLOSERS = ".,;:!?…\"')]}>»”’*"
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
+# An underscore within a word may be part of an address.
+_MARKUP = re.compile(r"[*`#>|~]+|(?<![^\W_])_+|_+(?![^\W_])|^[ \t]{0,40}[-•]\s+", re.MULTILINE)
 _PICTOGRAPH = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]")
-_MONEY = re.compile(r"([$€£₹])\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d)")
+_MONEY = re.compile(
+    r"((?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d)"
+)
 _PERCENT = re.compile(r"(\d)\s?%")
-_TIME = re.compile(r"\b(\d{1,2}):00\b")
+_TIME = re.compile(r"(?<![\d:])(\d{1,2}):00\b(?!:)(\s?[ap]\.?m\b)?", re.IGNORECASE)
 _DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
-_PHONE = re.compile(r"(?<![\d.,])[+(]?\d[\d\s().-]{5,}\d")
-_LONG_NUMBER = re.compile(r"(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d)")
-_CODE = re.compile(r"\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b")
+
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_YEAR = r"(?:19|20)\d\d"
+_AMOUNT = r"(?:[1-9]\d{0,2}(?:[., '’\u00a0\u202f]\d{3}){1,5}|\d{1,18})(?:[.,]\d{1,2})?"
+_CODES = r"EUR|USD|GBP|INR|CHF|CAD|AUD|BRL|MXN|JPY|CNY|SEK|NOK|DKK|PLN|CZK|AED|SGD"
+_UNITS = (
+    rf"(?:{_CODES}|euros?|dollars?|dólar(?:es)?|dollari|pesos?|reais|libras?|livres?|pfund|pounds?|sterline|francs?"
+    "|franken|franchi|francos?|rupees?|rupias?|roupies?|rupien?|cents?|centimes?|céntimos?|cêntimos?|centavos?|centesimi"
+    "|yen|रुपये|रुपए|रुपया|डॉलर|यूरो|[kc]?m[²³]?|mm|k?g|kilos?|(?:ki|qui)l[oóôò]m[eéèê]t[eros]{1,4}|chilometri"
+    "|m[eéè]t[erosi]{2,4}|mil(?:es|las|has)|meilen|lit(?:er|re|ro|ri)s?|[kmgt]b|kwh?|[km]?hz|mbps|percent|prozent|min"
+    "|minut(?:e|es|en|os|i)|hours?|stunden|horas|heures|ore|points?|punkte|puntos|pontos|punti|people|personen|personas"
+    "|personnes|pessoas|persone|लोग|किलो|मीटर|घंटे|मिनट)"
+)
+# What is read as it stands, before anything in it could be taken for a phone number or a code.
+_READ = "|".join(
+    (
+        rf"(?<![\d.,/-])(?:{_YEAR}[-./]\d{{1,2}}[-./]\d{{1,2}}|{_YEAR}\s?[-–]\s?{_YEAR})(?![-./]?\d)",
+        rf"(?<![\d.,/-])(?:{_DAY}\.?\s?[-–]\s?)?{_DAY}(?:\.\s?|[-/]){_DAY}(?:\.\s?|[-/])(?:{_YEAR}|\d\d)?(?![-./]?\d)",
+        r"(?<![\d:])\d{1,2}:\d\d(?::\d\d)?(?!\d)",
+        r"(?<![\d.,])\d{1,2}\s?[AP]M\b",
+        rf"(?:[$€£₹¥]|\b(?:{_CODES}|Rs\.?)(?=[\s\d]))\s?{_AMOUNT}(?!\d)",
+        rf"(?<![\d.,]){_AMOUNT}\s?(?:[€$£₹¥%°]|(?i:{_UNITS})(?!['’]?[^\W\d_]|\d))",
+        r"(?<![\d.,])[1-9]\d?(?:(?:\.\d{3}){2,5}|(?:[ \u00a0\u202f]\d{3}){2})(?![\s().-]?\d)",
+        r"(?<![\d.,])\d{1,18}[.,]\d{1,2}(?![ .,-]?\d)",
+    )
+)
+_MEANT = re.compile(
+    r"(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"
+    rf"|(?P<read>{_READ})"
+    r"|(?P<phone>(?<![\d.,])(?:\+|\((?=\d{1,5}\)))?\d[\d\s().-]{5,}\d)"
+    r"|(?P<number>(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d))"
+    r"|(?P<code>\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b)"
+    r"|(?P<gap>_+)"
+)
+_ODD = re.compile(r"[\d@_]")
+_UNIT_STARTS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 _CURRENCY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "₹": ("rupee", "paisa")}
-_DOT = {"en": "dot", "es": "punto", "fr": "point", "de": "Punkt", "pt": "ponto", "it": "punto", "hi": "डॉट"}
-_PLUS = {"en": "plus", "es": "más", "fr": "plus", "de": "plus", "pt": "mais", "it": "più", "hi": "प्लस"}
+_CURRENCY |= {code: _CURRENCY[sign] for code, sign in zip(("USD", "EUR", "GBP", "INR"), "$€£₹", strict=True)}
+_SIGNS = {
+    "en": {".": "dot", "+": "plus", "@": "at", "_": "underscore", "-": "dash"},
+    "es": {".": "punto", "+": "más", "@": "arroba", "_": "guion bajo", "-": "guion"},
+    "fr": {".": "point", "+": "plus", "@": "arobase", "_": "tiret bas", "-": "tiret"},
+    "de": {".": "Punkt", "+": "plus", "@": "ät", "_": "Unterstrich", "-": "Bindestrich"},
+    "pt": {".": "ponto", "+": "mais", "@": "arroba", "_": "sublinhado", "-": "hífen"},
+    "it": {".": "punto", "+": "più", "@": "chiocciola", "_": "trattino basso", "-": "trattino"},
+    "hi": {".": "डॉट", "+": "प्लस", "@": "ऐट", "_": "अंडरस्कोर", "-": "हाइफ़न"},
+}
+"""What the signs of addresses and numbers are called."""
 _PENCE = {"penny": "pence", "paisa": "paise"}
 
 
 def speakable(text: str, language: str = "en") -> str:
     """`text`, which is in `language` (ISO 639-1), as it is given to the voice."""
+    signs = _SIGNS.get(language, {})
     text = _LINK.sub(r"\1", text)
-    text = _URL.sub(lambda match: match[1].replace(".", f" {_DOT.get(language, '.')} "), text)
-    text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", text))
+    text = _URL.sub(lambda match: _site(match, signs), text)
+    text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", _TAG.sub(" ", text)))
     if language == "en":
         text = _in_english(text)
-    text = _PHONE.sub(lambda match: _spell_phone(match, _PLUS.get(language, "+")), text)
-    text = _LONG_NUMBER.sub(lambda match: match[0] if _is_year(match[0]) else " ".join(match[0]), text)
-    text = _CODE.sub(lambda match: " ".join(match[0]), text)
+    if _ODD.search(text):
+        text = _MEANT.sub(lambda match: _meant(match, signs), text)
     return " ".join(text.split())
+
+
+def _site(match: re.Match[str], signs: dict[str, str]) -> str:
+    """The host of an address, and what stands behind the address rather than in it."""
+    behind = match[2][len(match[2].rstrip(_CLOSERS)) :]
+    return match[1].replace(".", f" {signs.get('.', '.')} ") + behind
+
+
+def _meant(match: re.Match[str], signs: dict[str, str]) -> str:
+    found = match[0]
+    match match.lastgroup:
+        case "mail":
+            return re.sub(r"[.@_+-]|\d", lambda sign: f" {signs.get(sign[0], sign[0])} ", found) if signs else found
+        case "phone":
+            return _spell_phone(found, signs.get("+", "+"))
+        case "number":
+            return found if _is_year(found) else " ".join(found)
+        case "code":
+            return " ".join(found)
+        case "gap":
+            return " "
+    return _UNIT_STARTS.sub(" ", found)
 
 
 def _in_english(text: str) -> str:
     text = _MONEY.sub(_money, text)
     text = _PERCENT.sub(r"\1 percent", text)
     text = _DATE.sub(lambda match: f"{month_name[int(match[2])]} {int(match[3])}, {match[1]}", text)
-    text = _TIME.sub(r"\1 o'clock", text)
+    text = _TIME.sub(lambda match: match[1] + (match[2] or " o'clock"), text)
     return text.replace(" & ", " and ").replace("°C", " degrees").replace("°F", " degrees")
 
 
@@ -55,13 +125,12 @@ def _money(match: re.Match[str]) -> str:
     return words
 
 
-def _spell_phone(match: re.Match[str], plus: str) -> str:
+def _spell_phone(number: str, plus: str) -> str:
     """Digits one by one, a pause at every separator."""
-    digits = re.sub(r"\D", "", match[0])
-    if len(digits) < 7 or re.fullmatch(r"\d{1,4}[-.]\d{1,2}[-.]\d{1,4}", match[0]):
-        return match[0]  # a date, or a number with a decimal point
-    groups = [" ".join(group) for group in re.findall(r"\d+", match[0])]
-    return (f"{plus} " if match[0].startswith("+") else "") + ", ".join(groups)
+    if len(re.sub(r"\D", "", number)) < 7:
+        return number
+    groups = [" ".join(group) for group in re.findall(r"\d+", number)]
+    return (f"{plus} " if number.startswith("+") else "") + ", ".join(groups)
 
 
 def _is_year(digits: str) -> bool:

@@ -6,8 +6,8 @@ from agent.sentences import FIRST_CLAUSE, LONGEST, SentenceCutter
 from agent.speakable import speakable
 
 
-def cut(text: str, step: int) -> list[str]:
-    cutter = SentenceCutter()
+def cut(text: str, step: int, language: str = "en") -> list[str]:
+    cutter = SentenceCutter(language)
     pieces = [piece for at in range(0, len(text), step) for piece in cutter.feed(text[at : at + step])]
     return pieces + cutter.flush()
 
@@ -32,6 +32,36 @@ def cut(text: str, step: int) -> list[str]:
 )
 def test_sentences(text: str, pieces: list[str], step: int) -> None:
     assert cut(text, step) == pieces
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Der Termin ist am 3. November um 10 Uhr.|Passt das?"),
+        ("de", "Vom 12.11. bis 15.11. in 10:30.|Gut."),
+        ("de", "Das sind z.B. für Sie ca. 50 Euro, d.h. Nr. 5 bzw. 6 usw. am 5. Nov. um 9.|Ja."),
+        ("de", "Hauptstr. 5 im 2. Stock.\n|Gut."),
+        ("de", "Er sagte: „Ja.“|Sie rief: »Nein!«|»Gut.«|Dann."),
+        ("es", "La Sra. García y el Dr. Ruiz, núm. 5, de EE.UU. o EE. UU., Ud. sabe, a las 5 p. m. en punto.|Sí."),
+        ("es", "No.|Está en la Avda. Sol."),
+        ("fr", "Elle a dit « À bientôt. »|Puis non."),
+        ("fr", "« Oui. |À demain. »|M. et Mme. Roy, av. Foch, p. ex. env. 5 km, c.-à-d. ici.|Bon."),
+        ("fr", "« À bientôt. », dit-elle.|« Bon ! »"),
+        ("pt", "A Sra. Lima e o Prof. Sá, às 5, av. Brasil, pág. 2.|Sim."),
+        ("it", "Il Sig. Rossi della Fiat S.p.A. di Roma, ad es. ca. 5 euro.|Bene."),
+        ("hi", "डॉ. शर्मा आए।|ठीक है।"),
+        ("en", "Elm Ave. near the U.S. embassy, Apt. 5, on Nov. 5.|Good."),
+        ("en", "No.|We meet in room No. 5 at 10.|Good."),
+        ("en", "Elm Ave.\n|“Good.”|“Yes.”"),
+    ],
+)
+def test_ordinals_and_abbreviations_end_no_sentence_and_quotations_end_with_theirs(
+    language: str, text: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sentences.FIRST_CLAUSE", 1000)
+    separated = text.replace("\n|", "\n").replace(" |", " ").replace("|", " ")
+    assert cut(separated, step, language) == [piece.strip() for piece in text.split("|")]
 
 
 def test_the_first_piece_may_be_a_clause_and_later_ones_not() -> None:
@@ -84,6 +114,47 @@ def test_text_is_made_speakable(text: str, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "text", "spoken"),
+    [
+        ("es", "Cuesta 1500 euros.", "Cuesta 1500 euros."),
+        ("en", "It costs 1500 dollars, order 1500.", "It costs 1500 dollars, order 1 5 0 0."),
+        ("de", "Bestellung 30865 am Montag, 30865 m lang", "Bestellung 3 0 8 6 5 am Montag, 30865 m lang"),
+        ("de", "1.250.000 Euro, 1.250.000 Menschen", "1.250.000 Euro, 1.250.000 Menschen"),
+        ("fr", "1 250 000 euros, 1 250 000 habitants", "1 250 000 euros, 1 250 000 habitants"),
+        ("es", "915 123 456 euros o 915 123 456", "915 123 456 euros o 9 1 5, 1 2 3, 4 5 6"),
+        ("fr", "1500 €, € 1500, 1500€ et 20000 roupies", "1500 €, € 1500, 1500€ et 20000 roupies"),
+        ("pt", "R$ 1500 ou US$ 12500", "R$ 1500 ou US$ 12500"),
+        ("hi", "1500 रुपये", "1500 रुपये"),
+        ("es", "EUR 12345.67 o 12345,67", "EUR 12345.67 o 12345,67"),
+        ("en", "EUR 12345.67", "12,345 euros and 67 cents"),
+        ("en", "CHF 12345.67 in all", "CHF 12345.67 in all"),
+        ("en", "at 10AM or 12PM, 100MB, code 10AX", "at 10 AM or 12 PM, 100 MB, code 1 0 A X"),
+        ("en", "9:00 AM or 9:00 p.m. or 9:00", "9 AM or 9 p.m. or 9 o'clock"),
+        ("en", "9:00:30", "9:00:30"),
+        ("en", "(2024-2025)", "(2024-2025)"),
+        ("en", "(415-555-0123)", "(4 1 5, 5 5 5, 0 1 2 3)"),
+        ("en", "123-45-6789", "1 2 3, 4 5, 6 7 8 9"),
+        ("fr", "06.12.34.56.78", "0 6, 1 2, 3 4, 5 6, 7 8"),
+        ("fr", "le 2026-11-05 10:30", "le 2026-11-05 10:30"),
+        ("de", "12.11. - 15.11.2026", "12.11. - 15.11.2026"),
+        ("de", "vom 12.-15.11.2026 um 10:30", "vom 12.-15.11.2026 um 10:30"),
+        ("de", "am 15. 11. 2026 10:30 Uhr", "am 15. 11. 2026 10:30 Uhr"),
+        ("en", "See https://shop.example.", "See shop dot example."),
+        ("en", "See https://shop.example/returns?a=1, then call", "See shop dot example, then call"),
+        ("en", "(https://shop.example:80/a)", "(shop dot example)"),
+        ("en", "john_smith@example.com?", "john underscore smith at example dot com?"),
+        ("en", "_jo-12345678@example.com_", "jo dash 1 2 3 4 5 6 7 8 at example dot com"),
+        ("es", "ana.1985@ejemplo.es.", "ana punto 1 9 8 5 arroba ejemplo punto es."),
+        ("nl", "jan_s@example.nl", "jan_s@example.nl"),
+        ("en", "an _important_ order_id, ___", "an important order id,"),
+        ("en", '<b>hi</b><br/><a href="x">you</a>, 3 < 4', "hi you , 3 < 4"),
+    ],
+)
+def test_what_a_number_or_an_address_is_decides_how_it_is_said(language: str, text: str, spoken: str) -> None:
+    assert speakable(text, language) == spoken
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         "1" * 20_000,
@@ -96,8 +167,16 @@ def test_text_is_made_speakable(text: str, spoken: str) -> None:
         "1 " * 10_000,
         "A1" * 10_000,
         "$" + "1" * 20_000,
+        "<a" * 10_000,
+        "_" * 20_000,
+        "a@" * 10_000,
+        "a" * 20_000,
+        "1.250" * 4_000,
+        "250 " * 5_000,
+        "12.11. - " * 2_000,
+        "https://" + "." * 20_000,
     ],
-    ids=range(10),
+    ids=range(18),
 )
 def test_hostile_text_stays_bounded(hostile: str) -> None:
     assert len(speakable(hostile)) <= 2 * len(hostile)
