@@ -22,6 +22,8 @@ from media.source import Address, Source
 from media.srtp import Keys, Srtp
 
 COMFORT_NOISE = 13
+G711 = (0, 8)
+"""PCMU and PCMA (RFC 3551 §6)."""
 CONCEALED = True
 """Whether lost sound is concealed (`media.plc`), for the rating: G.113 rates a codec better that does."""
 CATCH_UP = 2
@@ -259,6 +261,8 @@ class Session:
             ready = inbound.put(sequence, timestamp, None, now)
             return ready, Digit(key) if key else None
         inbound.reception.receive(sequence, timestamp, now)
+        if kind in G711:  # of two formats that were offered and taken either may be sent (RFC 3264 §5.1)
+            return inbound.put(sequence, timestamp, payload.translate(ALAW_TO_ULAW) if kind else payload, now), None
         if kind != COMFORT_NOISE:
             self.counts.wrong_type += 1
         return inbound.put(sequence, timestamp, None, now), None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import rtp
-from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
+from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.session import Format, Report, Session
 from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 
@@ -285,6 +285,15 @@ def test_a_law_becomes_mu_law():
     session = connected(Format("PCMA", 8))
     sound, _ = session.receive(packet(0, kind=8, payload=b"\xd5" * FRAME), SDP, 0.0)
     assert sound == b"\xfe" * FRAME, "A-law has no zero; its least is the least of mu-law"
+
+
+@pytest.mark.parametrize(("agreed", "sent"), [(Format("PCMU", 0), 8), (Format("PCMA", 8), 0)])
+def test_the_other_form_of_g711_is_heard_as_well(agreed: Format, sent: int):
+    session = connected(agreed)
+    alaw = SPEECH.translate(ULAW_TO_ALAW)
+    sound, _ = session.receive(packet(0, kind=sent, payload=alaw if sent == 8 else SPEECH), SDP, 0.0)
+    assert sound == (alaw.translate(ALAW_TO_ULAW) if sent == 8 else SPEECH)
+    assert session.counts.wrong_type == 0
 
 
 def test_a_codec_that_was_not_agreed_is_counted_and_not_heard():
