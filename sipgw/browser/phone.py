@@ -88,12 +88,12 @@ class BrowserPhone:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""
         if self.missing:
             raise NoCall(501, self.missing)
-        desk = self._house.desk.as_now()
-        if agent not in desk.agents.all:
+        if agent not in self._house.agents.all:
             raise NoCall(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
         if self._house.admission.room.draining:
             raise NoCall(503, "the gateway stops")
+        desk = self._house.desk.as_now()
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
         live = LiveCall(call, TRUNK, caller, agent=agent)

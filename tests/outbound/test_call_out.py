@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -335,6 +336,6 @@ def test_a_number_without_its_country_is_charged_found_and_forgotten_like_any_ot
             assert (record["caller"], record["ending"]) == (NUMBER, "over_budget")
             for spelled in (NUMBER, "14155550100", "+1 415 555 0100"):
                 assert len((await world.gateway.store.page(CallFilter(number=spelled))).calls) == 2
-            assert (await forget(world.gateway.store, "+1 415 555 0100")).calls == 2
+            assert (await forget(world.gateway.store, "+1 415 555 0100", datetime.now(UTC))).calls == 2
 
     asyncio.run(scenario())

@@ -13,6 +13,7 @@ from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler
 from sipgw.outbound.jobs import Jobs
 from sipgw.sip.leg import Leg
+from sipgw.store import StoreOptions
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import QUICK, job, until
@@ -39,7 +40,7 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
     asyncio.run(scenario())
 
 
-def test_after_a_fault_callbacks_are_dialled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
 
     async def broken_once(self: Dialler, *, until_done: bool = False) -> None:
@@ -49,7 +50,7 @@ def test_after_a_fault_callbacks_are_dialled_again(monkeypatch: pytest.MonkeyPat
         await self._finishing.wait()
 
     async def scenario() -> None:
-        gateway = SimpleNamespace(config=Config(), store=None)
+        gateway = SimpleNamespace(config=Config(), store=SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db"))))
         async with Callbacks(gateway) as dialling:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)

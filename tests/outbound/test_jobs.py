@@ -255,7 +255,7 @@ def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: P
         assert await jobs.move(planned, job(due=NOW + 3600 * SECOND))
         assert not await jobs.move(planned, job(due=NOW + 3600 * SECOND))
         assert await dialling.renew([planned], NOW) == set(), "it lets the phone ring no more"
-        await dialling.settle(mine, Settled("failed", "busy"))
+        await dialling.put_down(dialling.outcome(mine, Settled("failed", "busy")))
         (kept,) = await jobs.all("")
         assert (kept.state, kept.attempts, kept.due) == ("planned", 0, (NOW + 3600 * SECOND).timestamp())
 
