@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from sipgw.calls import call
 from sipgw.events import Ending
 from sipgw.sip import unacked
 from tests.calling import World
@@ -36,6 +37,11 @@ class Peer(asyncio.DatagramProtocol):
         """The gateway's, once the call is answered."""
         answers = [data for data in self.heard if data.startswith(b"SIP/2.0 200")]
         return answers[0].partition(b"\r\nTo: ")[2].partition(b";tag=")[2].partition(b"\r\n")[0] if answers else b""
+
+
+@pytest.fixture(autouse=True)
+def from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "hidden", lambda host: False)
 
 
 async def answered(world: World) -> tuple[asyncio.DatagramTransport, Peer]:
