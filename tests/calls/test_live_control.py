@@ -59,7 +59,8 @@ def test_who_listens_hears_both_sides_each_in_its_place(tmp_path: Path) -> None:
             offset = next(at for at in range(FRAME) if murmured(left[8000 + at : 8000 + at + FRAME]) is not None)
             found = [murmured(left[at : at + FRAME]) for at in range(8000 + offset, len(left) - FRAME, FRAME)]
             assert sum(one is not None for one in found) > 0.8 * len(found), "the caller, as sent"
-            assert sound_of(GREETING)[:8000].strip(b"\xff")[:2000] in right, "the agent, as said"
+            said = sound_of(GREETING).strip(b"\xff")  # whose beginning was before anybody listened, if that took long
+            assert any(said[at : at + 2000] in right for at in range(0, len(said) - 2000, 400)), "the agent, as said"
 
     asyncio.run(scenario())
 
