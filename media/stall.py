@@ -21,6 +21,8 @@ What is owed beyond it is paid back with every second frame of a pause only, so 
 """
 PACE = 2
 """How much faster than time what waited behind a hold is handed on."""
+WAITING = 500
+"""Frames (10 s) that may wait behind a hold; what is more is handed on at once."""
 QUIET_WAIT = (0.060, 0.200)
 """Bounds of the wait after a quiet frame."""
 QUIET_LEVEL = 300
@@ -210,11 +212,14 @@ class Backlog:
             self._pieces.extend(piece[at : at + FRAME] for at in range(0, len(piece), FRAME))
 
     def take(self, now: float) -> bytes:
-        """The next frame if its time has come."""
-        return self._pieces.popleft() if self._pieces and self._free_at <= now else b""
+        """The next frame if its time has come, or if too many wait."""
+        due = self._free_at <= now or len(self._pieces) > WAITING
+        return self._pieces.popleft() if self._pieces and due else b""
 
     def passed(self, samples: int, now: float) -> None:
         """So much has been handed on; what waits is looked at each 20 ms."""
+        if len(self._pieces) >= WAITING:
+            return  # it was too much
         self._free_at = max(self._free_at, now - FRAME / RATE) + samples / (PACE * RATE)
 
 

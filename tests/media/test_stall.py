@@ -10,7 +10,7 @@ import pytest
 
 from media.g711 import FRAME, RATE, from_linear, level
 from media.jitter import JitterBuffer
-from media.stall import CARRIED, NOISY_LEVEL, PACE, QUIET_LEVEL, Noise
+from media.stall import CARRIED, NOISY_LEVEL, PACE, QUIET_LEVEL, WAITING, Noise
 from tests.media.far_end import Arrival, Listener, Speaker
 
 
@@ -54,6 +54,17 @@ def test_what_a_stall_held_back_comes_at_twice_the_pace_at_most(seconds: float) 
     assert most_in_a_second(listener) <= PACE + 0.061
     last = max(at for at, sound in listener.outputs if speaker.sent[250 + int(seconds * 50)] in sound)
     assert last - (15.0 + seconds) <= seconds + 0.060, "caught up with when as much time has passed again"
+
+
+def test_no_more_than_ten_seconds_wait_and_nothing_is_lost() -> None:
+    speaker, listener = Speaker(), Listener()
+    packets = stalled(speaker.speak(3000), 250, 40.0)
+    listener.listen(packets, until=speaker.at + 10.0)
+    assert listener.spoken() == speaker.sent
+    burst = packets[250].at + 0.1
+    late = sum(len(sound) for at, sound in listener.outputs if burst < at) // FRAME
+    assert late <= WAITING + 800, "750 come live behind it"
+    assert not listener.buffer._stall.backlog
 
 
 def test_after_a_stall_of_less_than_a_second_all_comes_at_once() -> None:
