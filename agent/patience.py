@@ -9,6 +9,8 @@ FORGETTING = 0.7
 ASKED_AGAIN = (2, 5)
 """How often in a row the caller is asked to say it again before the ears have failed: while they have understood
 nothing at all, and once they have, so that what was not understood may have been a noise."""
+LONGEST_SILENCE = 60.0
+"""Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
 
 
 @dataclass
@@ -37,6 +39,11 @@ class Patience:
     def at_end(self) -> bool:
         """Whether it was asked often enough."""
         return self.asked >= self.most
+
+    def silence(self, first: float) -> float:
+        """Seconds of silence before the next question: twice as long each time, because a caller who is looking for
+        a card, or whom a PBX has parked, comes back when they come back. `first` is the first one's."""
+        return max(first, min(first * 2**self.asked, LONGEST_SILENCE))
 
     @property
     def deaf(self) -> bool:

@@ -34,9 +34,10 @@ class TurnOptions:
     confirm_limit: float = 4.0
     """How long the agent stays silent for a sound that never ends and has no words."""
     reprompt_after: float = 8.0
-    """Silence of the caller after which the agent asks whether somebody is there."""
+    """Silence of the caller after which the agent asks whether somebody is there; before each further question the
+    silence may last twice as long, up to a minute."""
     reprompts: int = 2
-    """How often it asks before it says goodbye."""
+    """How often it asks before it says goodbye. Behind a PBX that parks callers to music, 5: about four minutes."""
     max_duration: float = 1800.0
     """Longest call; the agent says goodbye at its end."""
     digit_pause: float = 2.5
@@ -292,8 +293,9 @@ class Turns:
             case S.LISTENING if (due := self._due()) is not None:
                 return min(due, self._put_off_until)
             case S.LISTENING | S.HEARING if self.state is S.LISTENING or quiet_since is not None:
-                awaited = self._sound.awaited(options.final_limit, options.reprompt_after)
-                return max(self._patience.quiet_from + options.reprompt_after, min(awaited, self._put_off_until))
+                silence = self._patience.silence(options.reprompt_after)
+                awaited = self._sound.awaited(options.final_limit, silence)
+                return max(self._patience.quiet_from + silence, min(awaited, self._put_off_until))
             case S.DICTATING if quiet_since is not None:
                 return max(self._since, quiet_since) + self._patience.pause
             case S.DICTATING:
@@ -311,7 +313,8 @@ class Turns:
     @property
     def _put_off_until(self) -> float:
         """How long sounds without words may put it off that the caller is asked something."""
-        return inf if self._sound.followed else self._patience.quiet_from + PUT_OFF * self.options.reprompt_after
+        silence = self._patience.silence(self.options.reprompt_after)
+        return inf if self._sound.followed else self._patience.quiet_from + PUT_OFF * silence
 
     def _due(self) -> float | None:
         return self._sound.due(self.options.final_limit, asked=self.said.endswith("?"))

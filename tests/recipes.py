@@ -31,7 +31,7 @@ def written(folder: Path, recipe: str, variables: Mapping[str, str], *, everythi
     assert CliRunner().invoke(app, ["init", recipe, "-o", str(file)]).exit_code == 0
     text = file.read_text()
     if everything:
-        text = re.sub(r"^# (?=[\w.]+ = )", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^# (?=[\w.]+ = |\[\w+\]$)", "", text, flags=re.MULTILINE)
     return parse(text, str(file), variables)
 
 

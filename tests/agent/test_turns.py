@@ -79,11 +79,23 @@ def test_nothing_interrupts_a_farewell() -> None:
 
 def test_answering_forgives_earlier_silence() -> None:
     subject = turns(State.LISTENING)
-    for now in (8.0, 16.0):
+    for now in (8.0, 24.0):
         assert subject.handle_timer(now)[1] == (Decision.REPROMPT,)
-    subject.hear("I am here", final=True, stable=False, now=17.0)
-    subject.handle(Event.DONE, 18.0)
-    assert subject.handle_timer(26.0)[1] == (Decision.REPROMPT,)
+    subject.hear("I am here", final=True, stable=False, now=25.0)
+    subject.handle(Event.DONE, 26.0)
+    assert subject.handle_timer(34.0)[1] == (Decision.REPROMPT,)
+
+
+@pytest.mark.faults("G3")
+def test_each_silence_may_last_twice_as_long_as_the_one_before_up_to_a_minute() -> None:
+    subject = Turns(replace(OPTIONS, reprompts=5), 0.0)
+    now = 0.0
+    for silence in (8.0, 16.0, 32.0, 60.0, 60.0):
+        assert subject.deadline == now + silence
+        now += silence
+        assert subject.handle_timer(now)[1] == (Decision.REPROMPT,)
+    assert subject.deadline == now + 60.0
+    assert subject.handle_timer(now + 60.0)[1] == (Decision.GOODBYE_SILENCE,)
 
 
 def test_keys_are_bounded_and_ended_by_hash_or_pause() -> None:
