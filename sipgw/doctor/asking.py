@@ -94,7 +94,7 @@ class Asker:
     def request(self, method: str, target: Uri, user: str, fields: Sequence[tuple[str, str]] = ()) -> Request:
         """A request outside any dialog; From, To and Contact are of `user` at the target's domain."""
         agent, address = self.endpoint.agent, f"sip:{user}@{target.host}"
-        to = f"<{address}>" if method == "REGISTER" else f"<{target}>"
+        to = f"<{address}>" if method == "REGISTER" else f"<{target.address}>"
         common = (
             ("Max-Forwards", "70"),
             ("From", f"<{address}>;tag={agent.token()}"),

@@ -70,7 +70,7 @@ class InviteClient(Usage):
             *((("Route", f"<{proxy};lr>"),) if proxy else ()),
             ("Max-Forwards", "70"),
             ("From", f"{from_};tag={agent.token()}"),
-            ("To", f"<{target}>"),
+            ("To", f"<{target.address}>"),
             ("Call-ID", agent.token()),
             ("CSeq", f"{agent.first_number()} INVITE"),
             ("Contact", agent.contact(peer)),

@@ -70,7 +70,7 @@ class Probe:
             *((("Route", f"<{self.options.proxy};lr>"),) if self.options.proxy else ()),
             ("Max-Forwards", "70"),
             ("From", f"<sip:sipgw@{target.host}>;tag={self._agent.token()}"),
-            ("To", f"<{target}>"),
+            ("To", f"<{target.address}>"),
             ("Call-ID", self._call_id),
             ("CSeq", f"{self._number} OPTIONS"),
             ("Contact", self._agent.contact(self.peer)),

@@ -2,10 +2,11 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 _SIP = ("sip", "sips")
+_TRAVEL = ("method", "maddr", "ttl", "transport", "lr")
 _RESERVED = re.compile("%(3B|2F|3F|3A|40|26|3D|2B|24|2C)", re.IGNORECASE)
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
@@ -76,6 +77,13 @@ class Uri:
         if self.scheme == "sips":
             return "tls"
         return (self.param("transport") or "udp").lower()
+
+    @property
+    def address(self) -> "Uri":
+        """This URI as From and To may have it: without what tells how a request travels (RFC 3261 §19.1.1, table 1)."""
+        if self.scheme not in _SIP:
+            return self
+        return replace(self, params=tuple(one for one in self.params if one[0].lower() not in _TRAVEL), headers="")
 
     def equivalent(self, other: "Uri") -> bool:
         """Whether both name the same resource (RFC 3261 §19.1.4)."""

@@ -76,6 +76,16 @@ async def test_registering(faults: Faults, expected: set[str]) -> None:
     assert all(PASSWORD not in str(one.as_dict()) for one in found)
 
 
+@pytest.mark.faults("G6")
+@on_loop
+async def test_a_carrier_that_leaves_transport_out_of_to_is_no_alg() -> None:
+    """RFC 3261 §19.1.1 does not allow it there, so that we do not send it either."""
+    plain = header("To", lambda value: re.sub(";transport=[a-z]+", "", value))
+    async with broken(Faults(mangle=plain)) as carrier:
+        found = await diagnosed(trunk(f"{carrier.place};transport=udp"))
+    assert ids(found) == set(), found
+
+
 CREDENTIALS = [
     ({"password": "wrong"}, "register.wrong-password"),
     ({"user": "nobody"}, "register.wrong-password"),

@@ -144,3 +144,10 @@ def test_equivalence(one: str, other: str, same: bool) -> None:
 @pytest.mark.parametrize("text", ["h", "h:5060", "192.0.2.1:0", "[::1]", "[2001:db8::1]:65535"])
 def test_host_and_port(text: str) -> None:
     assert format_host_port(*parse_host_port(text)) == text
+
+
+@pytest.mark.faults("G6")
+def test_what_from_and_to_may_have() -> None:
+    uri = Uri.parse("sip:700@pbx.example:5070;transport=tls;lr;maddr=192.0.2.1;user=phone;x=1?Subject=y")
+    assert str(uri.address) == "sip:700@pbx.example:5070;user=phone;x=1"
+    assert Uri.parse("tel:+14155550123").address == Uri.parse("tel:+14155550123")
