@@ -43,7 +43,7 @@ class Patience:
     def silence(self, first: float) -> float:
         """Seconds of silence before the next question: twice as long each time, because a caller who is looking for
         a card, or whom a PBX has parked, comes back when they come back. `first` is the first one's."""
-        return max(first, min(first * 2**self.asked, LONGEST_SILENCE))
+        return max(first, min(first * (1 << self.asked), LONGEST_SILENCE))
 
     @property
     def deaf(self) -> bool:

@@ -36,13 +36,14 @@ from sipgw.billing.prices import CostOptions, PriceOptions
 from sipgw.browser.options import BrowserOptions
 from sipgw.cluster.options import ClusterOptions
 from sipgw.drain import DrainOptions
+from sipgw.errors import OperatorError
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.gate.rules import GateOptions
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import AdmissionOptions
 from sipgw.inbound.limits import LimitOptions
 from sipgw.log import LogOptions
-from sipgw.options import OptionError, build
+from sipgw.options import DEFAULT_FILE, OptionError, build
 from sipgw.outbound.promises import CallbackOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
@@ -59,7 +60,6 @@ ModelName = Literal["openai", "openai_backup", "local"]
 VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
 DuplexName = Literal["assemblyai", "openai"]
 
-DEFAULT_FILE = Path("sipgw.toml")
 T = TypeVar("T")
 
 
@@ -232,7 +232,7 @@ class Config:
         return Path(self.gate.audit or f"{self.store.path}.gate")
 
 
-class ConfigError(Exception):
+class ConfigError(OperatorError):
     """The configuration cannot be used; the message names file, line, key and what to do."""
 
 

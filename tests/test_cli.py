@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from agent.providers.local import models
 from sipgw.cli.console import err, out
-from sipgw.cli.main import RECIPES, app
+from sipgw.cli.init import RECIPES
+from sipgw.cli.main import COMMANDS, app, every
 from sipgw.records.wav import read_ulaw
 
+ROOT = Path(__file__).parents[1]
 runner = CliRunner()
 
 
@@ -110,3 +112,22 @@ def test_what_others_wrote_is_printed_as_it_is(capsys: pytest.CaptureFixture[str
         console.print("from sip:x: none")
         told = capsys.readouterr()
         assert (told.out if stream else told.err) == "from sip:x: none\n"
+
+
+@pytest.mark.faults("H20")
+def test_a_command_imports_what_it_uses() -> None:
+    """Measured in a process of its own."""
+    code = "import sys; from sipgw.cli.main import app; app({!r}, standalone_mode=False); print(*sys.modules)"
+    heavy = {"fastapi", "sqlalchemy", "openai", "elevenlabs", "numpy"}
+    for words in (["--version"], ["--help"], ["init", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(words)], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        assert not heavy & set(done.stdout.split()), words
+
+
+@pytest.mark.faults("H20")
+def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
+    group = every()
+    for name, (_, sentence) in COMMANDS.items():
+        assert (group.commands[name].help or "").strip().splitlines()[0] == sentence

@@ -10,7 +10,7 @@ import pytest
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.agents.agents import DEFAULT
-from sipgw.cli.main import _reload
+from sipgw.cli.serve import _reload
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
 from sipgw.events import CallEnded
 from sipgw.privacy.redaction import PrivacyOptions
@@ -92,7 +92,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
                 config = found.pop(0)
                 return replace(config), {}  # type: ignore[type-var]  a fault of ours, the second time
 
-            monkeypatch.setattr("sipgw.cli.main.load_all", load_all)
+            monkeypatch.setattr("sipgw.cli.serve.load_all", load_all)
             async with asyncio.TaskGroup() as group:
                 reloading = group.create_task(_reload(world.gateway, None, asked))
                 for left in (2, 1, 0):

@@ -4,8 +4,6 @@ import ast
 import dataclasses
 import inspect
 import json
-import subprocess
-import sys
 import textwrap
 import tomllib
 import types
@@ -16,8 +14,10 @@ from typing import Any, Literal
 
 import grimp
 from fastapi.openapi.utils import get_openapi
+from typer.cli import get_docs_for_click
 
 from sipgw import __version__
+from sipgw.cli import main
 from sipgw.config import KEYS, Config
 from sipgw.web import api
 
@@ -119,15 +119,9 @@ def _cell(text: str) -> str:
 
 def commands() -> str:
     """Every command with its options, as Typer documents them."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "typer", "sipgw.cli.main", "utils", "docs", "--name", "sipgw", "--title", "Commands"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return ran.stdout
+    group = main.every()
+    context = group.make_context("sipgw", [], resilient_parsing=True)
+    return get_docs_for_click(obj=group, ctx=context, name="sipgw", title="Commands")
 
 
 def openapi() -> str:

@@ -68,6 +68,9 @@ class Choice:
         """Who was chosen for a part, in words."""
         return ", then ".join(getattr(self, part))
 
+    def __str__(self) -> str:
+        return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
+
 
 @dataclass(frozen=True)
 class Providers:

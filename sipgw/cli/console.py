@@ -16,13 +16,10 @@ from agent.tools import ToolFileError
 from media.channel import MediaDown
 from media.srtp import SrtpUnavailableError
 from sipgw.agents.agents import load_agents
-from sipgw.config import DEFAULT_FILE, Config, ConfigError, environment, load
-from sipgw.gate.audit import AuditError
-from sipgw.gate.hook import HookError
+from sipgw.config import Config, environment, load
+from sipgw.errors import OperatorError
+from sipgw.options import DEFAULT_FILE
 from sipgw.sip.endpoint import EndpointError
-from sipgw.store import StoreError
-from sipgw.web.accounts import AccountError
-from sipgw.web.server import WebError
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -43,11 +40,7 @@ def result_file(help_: str, *names: str) -> Any:
 WIDE = 200
 """Columns of a table where there is no terminal."""
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
-EXPECTED = (
-    ConfigError, ToolFileError, EndpointError, StoreError, ProviderError, MediaDown, SrtpUnavailableError, WebError,
-    AuditError, HookError,
-    AccountError,
-)  # fmt: skip
+EXPECTED = (OperatorError, ToolFileError, EndpointError, ProviderError, MediaDown, SrtpUnavailableError)
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
 
 

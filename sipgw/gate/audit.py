@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from sipgw.errors import OperatorError
+
 log = structlog.get_logger()
 
 LOCK_LIMIT = 2.0
@@ -24,7 +26,7 @@ _RETRY = 0.005
 Line = dict[str, Any]
 
 
-class AuditError(Exception):
+class AuditError(OperatorError):
     """The audit cannot be read or written."""
 
 

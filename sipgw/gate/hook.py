@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from sipgw.errors import OperatorError
 from sipgw.gate.rules import Dial, Refused
 
 log = structlog.get_logger()
@@ -17,7 +18,7 @@ log = structlog.get_logger()
 NAME = "may_call"
 
 
-class HookError(Exception):
+class HookError(OperatorError):
     """The file of the hook cannot be used; the message is one line that names file and cause."""
 
 

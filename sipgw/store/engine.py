@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 )  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from sipgw.errors import OperatorError
 from sipgw.migrations import NewerSchemaError, upgrade
 
 WAIT = 5.0
@@ -75,7 +76,7 @@ def _readable(url: str) -> bool:
     return port is None or 0 < port < 65536
 
 
-class StoreError(Exception):
+class StoreError(OperatorError):
     """The database cannot be opened; the message is one line that says what to do."""
 
 

@@ -16,6 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.errors import OperatorError
 from sipgw.store import Store
 from sipgw.web.sessions import Session
 from sipgw.web.tables import ApiKey, Deed, KeptSession, User
@@ -36,7 +37,7 @@ _NOBODY = _HASHER.hash(secrets.token_hex(16))
 """Checked for users that are not there, so that they take as long as those that are."""
 
 
-class AccountError(Exception):
+class AccountError(OperatorError):
     """A user or key cannot be made; the message says why."""
 
 

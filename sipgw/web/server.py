@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 import uvicorn
 
+from sipgw.errors import OperatorError
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -29,7 +30,7 @@ GOODBYE_LIMIT = 2
 """Seconds that requests have to end when the gateway stops."""
 
 
-class WebError(Exception):
+class WebError(OperatorError):
     """The dashboard cannot be served; the message is one line that says what to do."""
 
 

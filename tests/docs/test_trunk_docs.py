@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from sipgw.cli.main import RECIPES
+from sipgw.cli.init import RECIPES
 from sipgw.config import parse
 from sipgw.inbound.admission import AdmissionOptions
 from sipgw.outbound.routes import ELSEWHERE, LONGEST_WAIT

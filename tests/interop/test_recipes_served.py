@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sipgw.cli.main import RECIPES, app
+from sipgw.cli.init import RECIPES
+from sipgw.cli.main import app
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import Endpoint, EndpointOptions
 from sipgw.sip.registration import RegistrationOptions, RegistrationState

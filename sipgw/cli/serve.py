@@ -1,0 +1,127 @@
+"""``sipgw serve``: answer calls until a signal."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.markup import escape
+
+from sipgw import __version__, log
+from sipgw.agents.agents import DEFAULT
+from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
+from sipgw.config import Config
+from sipgw.drain import drain
+from sipgw.garbage import when_quiet
+from sipgw.gateway import Gateway
+from sipgw.outbound.callbacks import Callbacks
+from sipgw.sip.handover import Offer
+from sipgw.web.server import Dashboard
+
+
+def serve(
+    config: ConfigFile = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take the place of the gateway that runs here; it ends with its last call."),
+    ] = False,
+) -> None:
+    """Answer calls until Ctrl-C."""
+    with one_line_errors():
+        settings, agents = load_all(config)
+        if take_over:
+            settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
+        log.configure(settings.log, settings.privacy.of("logs"))
+        asyncio.run(_serve(settings, agents, config))
+
+
+async def _serve(settings: Config, agents: dict[str, Config], file: Path | None) -> None:
+    stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    err.print("starting ...")
+    async with (
+        Gateway(settings, agents=agents) as gateway,
+        Dashboard(gateway, settings.web) as dashboard,
+        Callbacks(gateway) as callbacks,
+        Offer(settings.store.handover, stop.set) as offer,
+        when_quiet(lambda: gateway.calls),
+    ):
+        _say_how_to_call(gateway, dashboard)
+        async with asyncio.TaskGroup() as group:
+            reloading = group.create_task(_reload(gateway, file, reload))
+            await stop.wait()
+            reloading.cancel()
+        callbacks.finish()
+        if offer.link is not None:
+            await dashboard.close()  # its port is wanted too
+            gateway.hand_over(offer.link)
+            err.print("the next gateway has taken over")
+        limit = settings.drain.limit
+
+        def say(calls: int) -> None:
+            err.print(f"{calls} calls go on, for {limit:g} s at most; a second Ctrl-C or SIGTERM hangs up now")
+
+        left = await drain(gateway, limit, hurry, say)
+        err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
+        await gateway.hang_up()  # before all that may wait for the database
+
+
+async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> None:
+    """Whenever it is asked for take the configuration as it is now, and print what has changed."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            found = await gateway.reload(*load_all(file))
+        except EXPECTED as error:
+            err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        except Exception:  # noqa: BLE001  the boundary: calls go on, whatever stands in a file
+            structlog.get_logger().exception("not reloaded")
+            continue
+        for change in found:
+            note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
+            err.print(f"  {escape(str(change))}{note}", soft_wrap=True)
+        err.print(f"reloaded: {len(found)} changes" if found else "reloaded: nothing has changed")
+
+
+def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
+    choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
+    parts = str(choice)
+    out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
+    for note in choice.notes:
+        out.print(f"  [yellow]note[/] {escape(note)}")
+    suffix = "" if port == 5060 else f":{port}"
+    address = gateway.config.sip.public_address or _own_address()
+    out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
+    for name in gateway.agents.all.keys() - {DEFAULT}:
+        out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
+    out.print("  no phone? a call with a gateway of its own:  [bold]sipgw demo[/]   (in another terminal)")
+    if dashboard.setup_url:
+        out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
+    elif dashboard.url:
+        out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
+        out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
+    for name, registration in gateway.watch.registrations.items():
+        out.print(f"  registering trunk {name}: {registration.options.registrar}")
+    out.print("  stop with Ctrl-C", soft_wrap=True)
+
+
+def _own_address() -> str:
+    """The address of the interface that leads outside."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
