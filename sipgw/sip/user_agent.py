@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
+from sipgw.sip.clients import Clients
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
-from sipgw.sip.hunt import Clients, Hunt
+from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
@@ -139,9 +140,11 @@ class UserAgent:
         """Our Contact as `peer` can reach it."""
         return f"<{self.clients.contact(peer, user)}>"
 
-    def start(self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> Hunt:
+    def start(
+        self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None, limit: float = LIMIT
+    ) -> Hunt:
         """Send a request in new client transactions, one for each address of `peer` until one answers."""
-        return self.clients.hunt(request, peer, tell, now, prefer)
+        return self.clients.hunt(request, peer, tell, now, prefer, limit=limit)
 
     def ping(self, peer: Peer) -> None:
         """Keep the way to `peer` open."""
