@@ -132,6 +132,10 @@ class Clients:
         """Whether there is a transaction that `response` is for."""
         return (response.via.branch, response.cseq.method) in self._running
 
+    def waits_for(self, peer: Peer) -> bool:
+        """Whether an answer of `peer` is still to come."""
+        return any(hop[:3] == peer[:3] and transaction.running for transaction, hop in self._running.values())
+
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""
         self.health.failed(peer, cause, now)

@@ -100,6 +100,10 @@ class Registration:
             self._stop()
             self._timer = self._agent.timers.at(self._flow.renewal(now), self.register)
 
+    def reached_over(self, peer: Peer) -> bool:
+        """Whether calls come over the connection to `peer`."""
+        return self._flow.leads_to(peer)
+
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""
         if self._flow.leads_to(peer):

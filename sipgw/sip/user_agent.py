@@ -117,6 +117,12 @@ class UserAgent:
         """The connections that calls came in on."""
         return frozenset(usage.dialog.source.connection for usage in self._calls.values() if usage.dialog)
 
+    def uses(self, peer: Peer) -> bool:
+        """Whether a call or a request of ours needs the connection to `peer`."""
+        sources = (usage.dialog.source for usage in self._calls.values() if usage.dialog)
+        called = any(one.connection == peer.connection or one[:3] == peer[:3] for one in sources)
+        return called or self.clients.waits_for(peer)
+
     # What the parts ask for
 
     @property
