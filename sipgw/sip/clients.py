@@ -27,7 +27,8 @@ class Clients:
         self._world = world
         self.timers = timers
         self._send = send
-        self._name = name
+        self.name = name
+        """What we call ourselves in User-Agent and Server."""
         self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
         self._repeated: set[Transaction] = set()
         """Those whose connection was lost, and whose request was sent again over a new one."""
@@ -168,7 +169,7 @@ class Clients:
         for name, value in request.headers:
             fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
         if request.method != "ACK":
-            fields.append(("User-Agent", self._name))
+            fields.append(("User-Agent", self.name))
         return replace(request, headers=Headers(tuple(fields)))
 
     def _redirected(self, request: Request, contact: str, hop: Peer) -> str:

@@ -10,7 +10,7 @@ from sipgw.sip.auth import Authenticator
 from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.fields import param
+from sipgw.sip.fields import delta_seconds, param
 from sipgw.sip.flow import Flow
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
@@ -161,7 +161,7 @@ class Registration:
         if retry is not None:
             self._send(retry, now)
             return
-        minimum = _number(response.headers.get("min-expires")) or 0
+        minimum = delta_seconds(response.headers.get("min-expires")) or 0
         if response.status == 423 and self._expires < minimum <= LONGEST:
             self._expires = minimum
             self._send(self._auth.sign(self._fresh(self._expires)), now)
@@ -193,10 +193,10 @@ class Registration:
         ours = self._hunt.request.contact if self._hunt else None
         for contact in response.contacts:
             if ours and _place(contact.uri) == _place(ours.uri):
-                granted = _number(param(contact.params, "expires"))
+                granted = delta_seconds(param(contact.params, "expires"))
                 if granted is not None:
                     return min(granted, LONGEST)
-        granted = _number(response.headers.get("expires"))
+        granted = delta_seconds(response.headers.get("expires"))
         return min(self._expires if granted is None else granted, LONGEST)
 
     def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:
@@ -218,11 +218,6 @@ class Registration:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _number(text: str | None) -> int | None:
-    """Seconds, or None for what cannot be read."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _place(uri: Uri) -> tuple[str, str, int]:

@@ -25,11 +25,13 @@ from sipgw.sip.session_timer import too_short
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
+from sipgw.sip.turned_away import TurnedAway
 from sipgw.sip.unacked import Unacked
 from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
-"""Beyond this new requests outside dialogs are answered 503 without keeping anything."""
+"""Beyond this new requests outside dialogs are answered 503 without a transaction."""
+FULL = Refusal(503, headers=(("Retry-After", "10"),))
 
 
 class UserAgent:
@@ -39,7 +41,6 @@ class UserAgent:
         self.timers = Timers()
         self.counts: Counter[str] = Counter()
         self._world = world
-        self._name = name
         self._out: deque[Packet] = deque()
         self._servers: dict[Key, Transaction] = {}
         self.clients = Clients(world, self.timers, self._out.append, name)
@@ -47,6 +48,7 @@ class UserAgent:
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
         self._unacked = Unacked(self.timers)
+        self._turned_away = TurnedAway()
         self._replaceable = Replaceable(self._calls)
 
     # The five verbs
@@ -62,16 +64,16 @@ class UserAgent:
         elif isinstance(message, Request):
             self._receive_request(message, source, now)
         else:
-            self._refuse(message, source)
+            self._refuse(message, source, now)
 
-    def _refuse(self, error: ParseError, source: Peer) -> None:
+    def _refuse(self, error: ParseError, source: Peer, now: float) -> None:
         """Answer what could not be read, as far as it can be answered."""
         self.counts["malformed"] += 1
         request = error.message
         if request is None or request.method == "ACK":
             return
         request = request.with_top_via(request.via.with_received(source.host, source.port))
-        if self._admitted(request, source):
+        if self._admitted(request, source, now):
             response = response_to(request, error.status, error.reason, to_tag=self.token())
             self._send_response(response, request, source)
 
@@ -219,7 +221,7 @@ class UserAgent:
             fields.append(("Contact", f"<{ours}>"))
             fields += CAPABILITIES
         if status >= 200:
-            fields.append(("Server", self._name))
+            fields.append(("Server", self.clients.name))
         tag = tag or ("" if status == 100 else self.token())
         return response_to(
             transaction.request,
@@ -282,11 +284,7 @@ class UserAgent:
             return
         usage = self._calls.get(dialog_of(request)) if request.to.tag else None
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
-        if usage is None and cancelled is None and not self._admitted(request, source):
-            return
-        if usage is None and cancelled is None and len(self._servers) >= MAX_TRANSACTIONS:
-            busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
-            self._send_response(busy, request, source)
+        if usage is None and cancelled is None and not self._admitted(request, source, now):
             return
         transaction = self._server(request, source, key)
         if cancelled is not None:
@@ -300,13 +298,16 @@ class UserAgent:
         else:
             self._outside_dialog(request, transaction, source, now)
 
-    def _admitted(self, request: Request, source: Peer) -> bool:
-        refusal = self._world.admit(request, source)
+    def _admitted(self, request: Request, source: Peer, now: float) -> bool:
+        refusal = self._turned_away.earlier(request, now) or self._world.admit(request, source)
+        if refusal is None and len(self._servers) >= MAX_TRANSACTIONS:
+            refusal = FULL
         if refusal is None:
             return True
         self.counts["refused"] += 1
+        self._turned_away.keep(request, refusal, now)
         if refusal.status and request.method != "ACK":
-            # Without a transaction: who is turned away takes no memory here.
+            # Without a transaction: who is turned away takes next to no memory here.
             response = response_to(
                 request, refusal.status, refusal.reason, to_tag=stateless_tag(request), headers=refusal.headers
             )
@@ -386,6 +387,7 @@ class UserAgent:
         usage = InviteServer(self, request, transaction, source, replaced)
         self._invited[transaction] = usage
         self.confirm(usage)
+        usage.expire(now)
         self._world.incoming(usage, now)
 
     # Sending
