@@ -38,4 +38,6 @@ async def asked(agent: UserAgent, after: Callable[..., None], request: Request, 
         async with asyncio.timeout(limit):
             await asyncio.shield(done)
     hunt = hunts[0]
+    if not done.done():
+        after(hunt.give_up)
     return Asked(hunt.request, hunt.peer, done.result() if done.done() else None, hunt.failure)

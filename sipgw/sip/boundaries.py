@@ -1,6 +1,7 @@
 """Where the faults of one piece of work end, so that they are not those of everything that runs beside it."""
 
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import structlog
@@ -22,6 +23,15 @@ async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
     except Exception:  # the boundary of whatever `work` is
         log.exception(what)
         return failed
+
+
+@contextlib.contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Log `what` if the work inside goes wrong, and go on: others wait for the same."""
+    try:
+        yield
+    except Exception:  # the boundary of one of several who wait
+        log.exception(what)
 
 
 def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:

@@ -9,12 +9,12 @@ from sipgw.sip.dialog import Dialog, Peer, peer_of
 from sipgw.sip.dialog_request import credentials_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Phase, Progress
-from sipgw.sip.hunt import Hunt
+from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.reason import reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
-from sipgw.sip.timers import TIMEOUT, Timer
+from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 from sipgw.sip.usage import Usage
@@ -91,16 +91,22 @@ class InviteClient(Usage):
         self.invite = replace(invite, headers=headers)
         # A nonce may be known to nobody but the one who gave it, so his address is asked again.
         asked = self._hunt.peer if self._hunt else None
-        self._hunt = self.agent.start(self.invite, self._peer, self._answered, now, asked)
 
-    def _answered(self, response: Request | Response | None, now: float) -> None:
-        if response is None:
+        def answered(response: Request | Response | None, at: float) -> None:
+            self._answered(hunt, response, at)
+
+        hunt = self._hunt = self.agent.start(self.invite, self._peer, answered, now, asked, self._ring_timeout + LIMIT)
+
+    def _answered(self, hunt: Hunt, response: Request | Response | None, now: float) -> None:
+        if isinstance(response, Response) and 200 <= response.status < 300:
+            self._accepted(hunt, response, now)
+        elif hunt is not self._hunt:
+            return  # it was challenged, and another INVITE has taken its place
+        elif response is None:
             self.finish(self._cancel or self._unanswered(), now)
         elif isinstance(response, Response):
             if response.status < 200:
                 self._provisional(response, now)
-            elif response.status < 300:
-                self._accepted(response, now)
             else:
                 self._refused(response, now)
 
@@ -134,26 +140,25 @@ class InviteClient(Usage):
     def _provisional(self, response: Response, now: float) -> None:
         if self.phase is Phase.CALLING:
             self.phase = Phase.RINGING
-        if self._cancel is not None:  # §9.1: only now may the CANCEL be sent
-            self._send_cancel(now)
         if self.phase is Phase.RINGING and self._early.heard(response, now):
             self.session.learn(response)
             self.tell(Progress(response.status, response.reason, response.body or None))
 
-    def _accepted(self, response: Response, now: float) -> None:
+    def _accepted(self, hunt: Hunt, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag in self._acks:  # our ACK was lost (§13.2.2.4)
             self.agent.send_ack(*self._acks[tag], now)
             return
         if len(self._acks) >= MAX_BRANCHES:
             return
-        dialog, answered = self._early.become(response)
+        dialog, answered = self._early.become(response, hunt.peer)
         peer = dialog.next_hop
-        ack = dialog.request("ACK", self.agent.contact(peer), number=self.invite.cseq.number)
-        ack = replace(ack, headers=ack.headers.with_(*credentials_of(self.invite)))  # §22.1: it cannot be challenged
+        ack = dialog.request("ACK", self.agent.contact(peer), number=response.cseq.number)
+        ack = replace(ack, headers=ack.headers.with_(*credentials_of(hunt.request)))  # §22.1: it cannot be challenged
         self._acks[tag] = (ack, peer)
         self.agent.send_ack(ack, peer, now)
-        if self.dialog is not None or self.phase is Phase.ENDED or self._cancel is not None:
+        unwanted = self.phase is Phase.ENDED or self._cancel is not None
+        if self.dialog is not None or unwanted or hunt is not self._hunt:
             # Another branch of a fork, or our CANCEL crossed the answer: this one is not wanted.
             self.agent.request_in_dialog(dialog, "BYE", now, credentials=self.credentials)
             if self._cancel is not None and self.dialog is None:
@@ -193,24 +198,10 @@ class InviteClient(Usage):
         elif self.phase is not Phase.ENDED and self._cancel is None:
             self._stop_timer()
             self._cancel = Ended("gateway", "CANCEL", text, 487)
-            if self._hunt is None or not self._hunt.awaited:  # its address is being looked up: it is never sent
-                self._cancelled_in_vain(now)
-                return
-            self._hunt.stay()
-            self._send_cancel(now)
-
-    def _send_cancel(self, now: float) -> None:
-        """Take the INVITE back that is on its way: after a challenge or a failover that is another than rang before."""
-        if self._hunt is not None and self._hunt.cancel(now):
-            self._stop_timer()
-            self._timer = self.agent.timers.at(now + TIMEOUT, self._cancelled_in_vain)
-
-    def _cancelled_in_vain(self, now: float) -> None:
-        """A server that answers the CANCEL but never the INVITE does not hold us for ever (§9.1)."""
-        self._timer = None
-        if self._hunt is not None:
-            self._hunt.abandon()
-        self.finish(self._cancel or Ended("gateway", "CANCEL"), now)
+            if self._hunt is None:
+                self.finish(self._cancel, now)
+            else:
+                self._hunt.give_up(now)
 
     def finish(self, ended: Ended, now: float) -> None:
         """See `Usage.finish`."""

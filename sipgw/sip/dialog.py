@@ -48,11 +48,14 @@ class Dialog:
     """Where its first message came from."""
     local_number: int
     remote_number: int | None = None
+    translated: bool = False
+    """Whether the other side was seen at another address than it gives itself: behind a NAT, if only in one network."""
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, source: Peer, number: int) -> "Dialog":
         """The dialog that our response to `invite` makes (§12.1.1): the route set is the Record-Route as it stands."""
         target = invite.contact.uri if invite.contact else invite.from_.uri
+        sender = invite.via.host
         return cls(
             invite.call_id,
             invite.to.with_tag(local_tag),
@@ -62,6 +65,7 @@ class Dialog:
             source,
             number,
             invite.cseq.number,
+            translated=len(invite.vias) == 1 and is_address(sender) and sender != source.host,
         )
 
     @classmethod
@@ -69,8 +73,9 @@ class Dialog:
         """The dialog that a response to our INVITE makes (§12.1.2): the Record-Route is turned round."""
         target = response.contact.uri if response.contact else invite.uri
         routes = tuple(reversed(response.record_routes))
-        number = invite.cseq.number
-        return cls(invite.call_id, invite.from_, response.to, target, routes, source, number)
+        number, called = invite.cseq.number, invite.uri.host
+        translated = not invite.routes and is_address(called) and called != source.host
+        return cls(invite.call_id, invite.from_, response.to, target, routes, source, number, translated=translated)
 
     @property
     def id(self) -> DialogId:
@@ -102,7 +107,8 @@ class Dialog:
         """Where its requests go: the first route, else the target, else (behind NAT) where the other side was seen."""
         if self.routes:
             return peer_of(self.routes[0].uri, self.source)
-        if not self.target.host or (hidden(self.target.host) and not hidden(self.source.host)):
+        out_of_reach = hidden(self.target.host) and (self.translated or not hidden(self.source.host))
+        if not self.target.host or (out_of_reach and self.target.host != self.source.host):
             return self.source
         return peer_of(self.target, self.source)
 

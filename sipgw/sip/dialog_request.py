@@ -10,13 +10,9 @@ from sipgw.sip.digest import Credentials
 from sipgw.sip.fields import CSeq
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Request, Response
-from sipgw.sip.timers import TIMEOUT, Timer
 
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
-
-INVITE_LIMIT = 2 * TIMEOUT
-"""Seconds until a re-INVITE that got only provisional responses counts as unanswered."""
 
 TellFinal = Callable[[Response | None, float], None]
 """Gets the final response, or None when there is none; and the time."""
@@ -40,12 +36,9 @@ class DialogRequest:
         self._auth = Authenticator(credentials, agent.token)
         self._tell = tell
         self._hunt: Hunt | None = None
-        self._limit: Timer | None = None
 
     def send(self, now: float) -> None:
         """Send it."""
-        if self._request.method == "INVITE" and self._limit is None:
-            self._limit = self._agent.timers.at(now + INVITE_LIMIT, lambda at: self._over(None, at))
         # Where we were challenged our nonce is known.
         peer, others = (self._hunt.peer, None) if self._hunt else (self._peer, self._dialog.others)
         self._hunt = self._agent.clients.hunt(self._request, peer, self._answered, now, others=others)
@@ -75,8 +68,6 @@ class DialogRequest:
         self._agent.send_ack(replace(ack, headers=ack.headers.with_(*credentials_of(self._request))), peer, now)
 
     def _over(self, response: Response | None, now: float) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
         tell, self._tell = self._tell, None
         if tell is not None:
             tell(response, now)

@@ -369,7 +369,8 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
     def _used(self, peer: Peer) -> bool:
-        return peer.connection in self.agent.connections or self._above.uses(peer.connection, self._now())
+        registered = any(one.reached_over(peer) for one in self._registrations)
+        return registered or self.agent.uses(peer) or self._above.uses(peer.connection, self._now())
 
     def _lost(self, peer: Peer) -> None:
         if self._open:

@@ -102,6 +102,11 @@ def param(params: Params, name: str) -> str | None:
     return None
 
 
+def delta_seconds(text: str | None) -> int | None:
+    """A number of seconds (RFC 3261 §25.1), or None for what cannot be read."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 10 else None
+
+
 def escape(text: str) -> str:
     """The content of a quoted string that stands for `text`; line ends, which it cannot hold, become spaces."""
     if "\r" in text or "\n" in text:

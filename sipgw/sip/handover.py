@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 LARGEST = 256 * 1024
 """Bytes of a packet on the link."""
 MOST = 8
-"""Sockets that are handed over."""
+"""Files that are handed over: the sockets, and the list of Call-IDs."""
 LIMIT = 10.0
 """Seconds that the old process may take."""
 
@@ -49,8 +50,12 @@ class Link:
 
     def bequeath(self, sockets: Sockets, calls: frozenset[str]) -> None:
         """Give the sockets away, and the Call-IDs of what goes on here. Raises `OSError`."""
-        head = json.dumps({"sockets": list(sockets), "calls": sorted(calls)}).encode()
-        socket.send_fds(self._end, [head], [one.fileno() for one in sockets.values()])
+        # The Call-IDs go in a file, which takes as many as there are; callers choose how long they are, and how many.
+        with tempfile.TemporaryFile() as listed:
+            listed.write(json.dumps(sorted(calls)).encode())
+            listed.flush()
+            head = json.dumps({"sockets": list(sockets)}).encode()
+            socket.send_fds(self._end, [head], [*(one.fileno() for one in sockets.values()), listed.fileno()])
         for one in sockets.values():
             one.close()
 
@@ -131,11 +136,20 @@ async def inherit(path: str) -> Inherited | None:
         end.close()
         raise TimeoutError("the gateway that runs does not hand over") from None
     told = json.loads(head)
-    sockets = {name: socket.socket(fileno=one) for name, one in zip(told["sockets"], given, strict=True)}
+    sockets = {name: socket.socket(fileno=one) for name, one in zip(told["sockets"], given, strict=False)}
     for one in sockets.values():
         one.setblocking(False)
-    log.info("sockets taken over", sockets=list(sockets), calls=len(told["calls"]))
-    return Inherited(Link(end), sockets, frozenset(told["calls"]))
+    calls = frozenset(told["calls"] if "calls" in told else _listed(given[-1]))  # older releases: in the head
+    log.info("sockets taken over", sockets=list(sockets), calls=len(calls))
+    return Inherited(Link(end), sockets, calls)
+
+
+def _listed(file: int) -> list[str]:
+    """The Call-IDs in the file that was given along with the sockets."""
+    with open(file, encoding="utf-8") as listed:
+        listed.seek(0)
+        calls: list[str] = json.load(listed)
+        return calls
 
 
 class Offer:

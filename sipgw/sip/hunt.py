@@ -1,345 +1,305 @@
 """Requests of ours on their way to one address after the other (RFC 3263 §4.3). Sans-IO."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
-from sipgw.sip.fields import NameAddr, Via
-from sipgw.sip.health import Health
-from sipgw.sip.matching import COOKIE
-from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.surroundings import Located, Packet, Surroundings
-from sipgw.sip.timers import Timer, Timers
-from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, Event, State, Tell, Transaction, cancel_of, event_of
-from sipgw.sip.uri import Uri
+from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import TIMEOUT, Timer
+from sipgw.sip.transaction import State, Tell, Transaction
+
+if TYPE_CHECKING:
+    from sipgw.sip.clients import Clients
 
 PATIENCE = 4.0
-"""Seconds without any response after which the next address is tried."""
+"""Seconds without any response after which the next address is tried, or another branch's refusal is the answer."""
+STREAM_PATIENCE = 1.0
+"""The same where TCP is tried only because the request is large: a router may drop what it lets through as UDP."""
 IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
 """Methods that are tried elsewhere after a silence; others may be answered late, and must not be done twice."""
-PING = b"\r\n\r\n"
+LIMIT = 2 * TIMEOUT
+"""Seconds until a request without final response is given up, unless its user says otherwise."""
 NO_ANSWER = "no answer"
 LARGEST_DATAGRAM = 1300
 """Bytes of a request over UDP; a larger one goes over TCP (RFC 3261 §18.1.1)."""
+MERGED = 482
+"""It has got there already, by another branch (RFC 3261 §8.2.2.2)."""
+UNAVAILABLE = 503
+"""This server cannot, another may."""
+ELSEWHERE = (MERGED, UNAVAILABLE)
+"""What says nothing about who is called."""
+ASKED_AGAIN = frozenset({401, 407, 422})
+"""What asks for another request, and so waits for nothing."""
 
 
-class Clients:
-    """The client side of all transactions."""
+class Stage(Enum):
+    """How far a hunt has come."""
 
-    def __init__(self, world: Surroundings, timers: Timers, send: Callable[[Packet], None], name: str) -> None:
-        self.health = Health()
-        self._world = world
-        self.timers = timers
-        self._send = send
-        self._name = name
-        self._running: dict[tuple[str, str], tuple[Transaction, Peer]] = {}
-        self._repeated: set[Transaction] = set()
-        """Those whose connection was lost, and whose request was sent again over a new one."""
-        self._cancelled: set[Transaction] = set()
-        self.hunting: set[Hunt] = set()
-        """Those that wait for a final response."""
+    HUNTING = "no final response has passed"
+    GIVEN_UP = "its user does not want it any more"
+    ENDED = "a final response has passed; what still answers an INVITE is acknowledged or taken back"
+    OVER = "nobody is told anything any more"
 
-    def __len__(self) -> int:
-        return len(self._running) + len(self.hunting)
+
+class _Way(NamedTuple):
+    peer: Peer
+    domain: bool
+    """Whether its addresses are still to be found."""
+
+
+class _Branch:
+    """One try: the request at one address."""
+
+    def __init__(self, hop: Peer) -> None:
+        self.hop = hop
+        self.transaction: Transaction | None = None
+        self.rings = False
+        """Whether there was more than a 100."""
+        self.cancelled = False
 
     @property
-    def asking(self) -> bool:
-        """Whether a request of ours still waits for its final response."""
-        return bool(self.hunting)
+    def open(self) -> bool:
+        """Whether it may still bring the answer."""
+        return self.running and not self.cancelled
 
-    def contact(self, peer: Peer, user: str, scheme: str = "sip") -> Uri:
-        """The URI under which `peer` can reach us; to `sips` the answer is `sips` (RFC 3261 §8.1.1.8)."""
-        host, port = self._world.address(peer)
-        if scheme == "sips":
-            return Uri("sips", user, host, port)
-        params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
-        return Uri("sip", user, host, port, params)
-
-    def hunt(
-        self,
-        request: Request,
-        target: Peer,
-        tell: Tell,
-        now: float,
-        prefer: Peer | None = None,
-        others: Peer | None = None,
-    ) -> "Hunt":
-        """Send `request` to the first address of `target` that answers, with a Via and the Contact for each.
-
-        `prefer` is asked first if it is one of them; if none answers, those of `others` are asked too.
-        """
-        hunt = Hunt(self, request, target, tell, others)
-        self.hunting.add(hunt)
-
-        def located(hops: tuple[Peer, ...], at: float) -> None:
-            if hops:
-                hunt.begin(self.health.order(hops, at, prefer), at)
-            else:  # not told from here: whoever started this does not hold the hunt yet
-                self.timers.at(at, hunt.nowhere)
-
-        self._world.locate(target, located, now)
-        return hunt
-
-    def further(self, domain: Peer, located: Located, now: float) -> None:
-        """Find the addresses of `domain`, the good ones first."""
-        self._world.locate(domain, lambda hops, at: located(tuple(self.health.order(hops, at)), at), now)
-
-    def begin(self, request: Request, hop: Peer, tell: Tell, now: float) -> Transaction:
-        """Send a request that has its Via in a client transaction."""
-        key = (request.via.branch, request.method)
-
-        def ended(transaction: Transaction) -> None:
-            self._running.pop(key, None)
-            self._repeated.discard(transaction)
-            self._cancelled.discard(transaction)
-
-        transaction = Transaction(
-            INVITE_CLIENT if request.method == "INVITE" else CLIENT,
-            request,
-            self.timers,
-            lambda message: self._send(Packet(message.to_bytes(), hop)),
-            tell,
-            ended,
-            reliable=hop.transport != "udp",
-        )
-        self._running[key] = (transaction, hop)
-        transaction.begin(now)
-        return transaction
-
-    def cancel(self, transaction: Transaction, hop: Peer, now: float) -> bool:
-        """Take an INVITE back, once, and not before a provisional response (RFC 3261 §9.1); returns whether it was."""
-        wanted = transaction.request.method == "INVITE" and transaction.state is State.PROCEEDING
-        if not wanted or transaction in self._cancelled:
-            return False
-        self._cancelled.add(transaction)
-        self.begin(cancel_of(transaction.request), hop, lambda message, at: None, now)
-        return True
-
-    def send_ack(self, ack: Request, peer: Peer, now: float) -> None:
-        """Send the ACK of a 2xx: outside any transaction, with a branch of its own (RFC 3261 §13.2.2.4)."""
-
-        def located(hops: tuple[Peer, ...], at: float) -> None:
-            for hop in self.health.order(hops, at)[:1]:
-                self._send(Packet(self.stamped(ack, hop).to_bytes(), hop))
-
-        self._world.locate(peer, located, now)
-
-    def ping(self, hop: Peer) -> None:
-        """Keep the way to `hop` open (RFC 5626 §3.5.1)."""
-        self._send(Packet(PING, hop))
-
-    def receive(self, response: Response, now: float) -> bool:
-        """Give a response to its transaction; False when there is none."""
-        transaction, _ = self._running.get((response.via.branch, response.cseq.method), (None, None))
-        if transaction is not None:
-            transaction.fire(event_of(response), now, response)
-        return transaction is not None
-
-    def knows(self, response: Response) -> bool:
-        """Whether there is a transaction that `response` is for."""
-        return (response.via.branch, response.cseq.method) in self._running
-
-    def unreachable(self, peer: Peer, cause: str, now: float) -> None:
-        """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""
-        self.health.failed(peer, cause, now)
-        for transaction, hop in list(self._running.values()):
-            if hop[:3] == peer[:3]:
-                transaction.fire(Event.UNREACHABLE, now)
-
-    def lost(self, peer: Peer, now: float) -> None:
-        """The connection to `peer` is gone, and with it requests that nobody has answered; an idle one is no loss.
-
-        Each is sent again as it was, over a new connection: who has seen it takes it for a retransmission. If that is
-        lost too, nobody is there.
-        """
-        for transaction, hop in list(self._running.values()):
-            ours = hop[:3] == peer[:3] or (hop.connection and hop.connection == peer.connection)
-            if not ours or transaction.state not in (State.CALLING, State.TRYING):
-                continue
-            if transaction not in self._repeated:
-                self._repeated.add(transaction)
-                transaction.fire(Event.RESEND, now)
-            else:
-                self.health.failed(hop, "connection lost", now)
-                transaction.fire(Event.UNREACHABLE, now)
-
-    def stamped(self, request: Request, hop: Peer) -> Request:
-        """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""
-        host, port = self._world.address(hop)
-        via = Via(hop.transport.upper(), host, port, (("branch", COOKIE + self._world.token()), ("rport", None)))
-        fields = [("Via", str(via))]
-        for name, value in request.headers:
-            fields.append((name, self._redirected(request, value, hop) if name == "Contact" else value))
-        if request.method != "ACK":
-            fields.append(("User-Agent", self._name))
-        return replace(request, headers=Headers(tuple(fields)))
-
-    def _redirected(self, request: Request, contact: str, hop: Peer) -> str:
-        ours = NameAddr.parse(contact)
-        # RFC 3261 §8.1.1.8: who is asked for by a secure URI, or through one, is told a secure one.
-        secure = "sips" in (request.uri.scheme, *(route.uri.scheme for route in request.routes[:1]))
-        return str(replace(ours, uri=self.contact(hop, ours.uri.user, "sips" if secure else "sip")))
+    @property
+    def running(self) -> bool:
+        """Whether its final response is still to come."""
+        return self.transaction is not None and self.transaction.running
 
 
 class Hunt:
-    """One request, and the transactions in which it is tried."""
+    """One request, and the branches in which it is tried.
 
-    def __init__(
-        self,
-        clients: Clients,
-        request: Request,
-        target: Peer,
-        tell: Tell,
-        others: Peer | None = None,
-    ) -> None:
-        self.peer = target
-        """Where it was last sent."""
+    The first branch that rings is the one: the others are taken back. A branch that fails ends the request only if no
+    other one may still answer.
+    """
+
+    def __init__(self, clients: "Clients", request: Request, tell: Tell, target: Peer, others: Peer | None) -> None:
         self.failure = ""
         """Why nobody could be asked; empty if somebody could, but did not answer."""
         self._clients = clients
         self._plain = request
         self._tell = tell
-        self._hops: deque[Peer] = deque()
-        self._others = others
-        self._tries: list[Transaction] = []
-        self._current: Transaction | None = None
+        self._target = target
+        self._ways = deque(_Way(peer, domain=True) for peer in (target, others) if peer is not None)
+        self._branches: list[_Branch] = []
+        self._heard: _Branch | None = None
+        """The branch whose response was passed last."""
+        self._refusal: tuple[_Branch, Response] | None = None
+        """What is passed if no other branch answers."""
         self._patience: Timer | None = None
-        self._stays = False
-        self._over = False
+        self._limit: Timer | None = None
+        self._stage = Stage.HUNTING
+
+    @property
+    def peer(self) -> Peer:
+        """Where the response that was passed last came from; before that, where the request was last sent."""
+        branch = self._latest
+        return branch.hop if branch else self._target
 
     @property
     def request(self) -> Request:
-        """As it was last sent."""
-        return self._current.request if self._current else self._plain
+        """As it was sent there."""
+        branch = self._latest
+        return branch.transaction.request if branch and branch.transaction else self._plain
 
     @property
-    def awaited(self) -> bool:
-        """Whether something that was sent may still get its final response."""
-        return any(transaction.running for transaction in self._tries)
+    def _latest(self) -> _Branch | None:
+        return self._heard or (self._branches[-1] if self._branches else None)
 
     @property
     def running(self) -> bool:
         """Whether no final response has passed."""
         return self in self._clients.hunting
 
-    def begin(self, hops: list[Peer], now: float) -> None:
-        """Try `hops` in their order."""
-        if not self._over and not self._stays:
-            self._hops.extend(hops)
-            self._next(now)
+    def begin(self, now: float, limit: float, prefer: Peer | None = None) -> None:
+        """Try the first address."""
+        self._limit = self._clients.timers.at(now + limit, self._too_long)
+        self._next(now, prefer)
 
-    def nowhere(self, now: float) -> None:
-        """There is no address to send to."""
-        if not self._over:
-            self._end(over=True)
-            known = self.peer.transport in ("", *DEFAULT_PORT)
-            self.failure = f"no address of {self.peer.host} was found" if known else f"no {self.peer.transport} here"
-            self._tell(None, now)
-
-    def stay(self) -> None:
-        """Try no further address."""
-        self._stays = True
-        self._hops.clear()
-        self._others = None
+    def give_up(self, now: float) -> None:
+        """Take it back. The user is told the end, at once if nothing was sent."""
+        if self._stage is not Stage.HUNTING:
+            return
+        self._stage = Stage.GIVEN_UP
+        self._ways.clear()
         self._be_patient()
+        self._cancel_all(now)
+        if not any(branch.running for branch in self._branches):
+            self._conclude(now)
 
-    def cancel(self, now: float) -> bool:
-        """See `Clients.cancel`."""
-        return self._current is not None and self._clients.cancel(self._current, self.peer, now)
+    def _too_long(self, now: float) -> None:
+        self.give_up(now)
+        if self.running:
+            self._conclude(now)
 
-    def abandon(self) -> None:
-        """End it; nobody is told."""
-        self._end(over=True)
-        for transaction in self._tries:
-            transaction.abandon()
+    # Ways
 
-    def _next(self, now: float) -> None:
-        hop = self._hops.popleft()
-        request = self._clients.stamped(self._plain, hop)
-        if hop.transport == "udp" and len(request.to_bytes()) > LARGEST_DATAGRAM:
+    def _next(self, now: float, prefer: Peer | None = None) -> None:
+        way = self._ways[0]
+        if way.domain:
+            self._clients.locate(way.peer, lambda hops, at: self._found(way, hops, prefer, at), now)
+        else:
+            self._ways.popleft()
+            self._try(way.peer, now)
+
+    def _found(self, way: _Way, hops: tuple[Peer, ...], prefer: Peer | None, now: float) -> None:
+        """The addresses of a domain were found, or none."""
+        if self._stage is not Stage.HUNTING or not self._ways or self._ways[0] is not way:
+            return
+        self._ways.popleft()
+        tried = {branch.hop[:3] for branch in self._branches}
+        found = [hop for hop in self._clients.health.order(hops, now, prefer) if hop[:3] not in tried]
+        self._ways.extendleft(_Way(hop, domain=False) for hop in reversed(found))
+        if self._ways:
+            self._next(now)
+        elif not self._branches:  # not told from here: whoever started this does not hold the hunt yet
+            self._clients.timers.at(now, self._nowhere)
+        elif not any(branch.open for branch in self._branches):
+            self._conclude(now)
+
+    def _nowhere(self, now: float) -> None:
+        """There is no address to send to."""
+        if self._stage is Stage.HUNTING:
+            known = self._target.transport in ("", *DEFAULT_PORT)
+            self.failure = (
+                f"no address of {self._target.host} was found" if known else f"no {self._target.transport} here"
+            )
+            self._conclude(now)
+
+    def _try(self, hop: Peer, now: float) -> None:
+        request, patience = self._clients.stamped(self._plain, hop), PATIENCE
+        if hop.transport == "udp" and len(request.to_bytes()) > LARGEST_DATAGRAM and self._named(hop):
             stream = hop._replace(transport="tcp")
             if self._clients.health.good(stream, now):
-                self._hops.appendleft(hop)  # RFC 3261 §18.1.1: where there is no TCP it goes over UDP all the same
-                hop, request = stream, self._clients.stamped(self._plain, stream)
-        self.peer = hop
-
-        def told(message: Request | Response | None, at: float) -> None:
-            self._told(transaction, hop, message, at)
-
-        transaction = self._current = self._clients.begin(request, hop, told, now)
-        self._tries.append(transaction)
+                # RFC 3261 §18.1.1: where there is no TCP it goes over UDP all the same.
+                self._ways.appendleft(_Way(hop, domain=False))
+                hop, request, patience = stream, self._clients.stamped(self._plain, stream), STREAM_PATIENCE
+        branch = _Branch(hop)
+        self._branches.append(branch)
+        branch.transaction = self._clients.begin(request, hop, lambda message, at: self._told(branch, message, at), now)
         self._be_patient()
-        if (self._hops or self._others) and request.method in IMPATIENT:
-            self._patience = self._clients.timers.at(now + PATIENCE, lambda at: self._lost_patience(hop, at))
+        if self._ways and request.method in IMPATIENT:
+            self._patience = self._clients.timers.at(now + patience, self._lost_patience)
 
-    def _lost_patience(self, hop: Peer, now: float) -> None:
-        self._failed(hop, NO_ANSWER, now)
+    def _named(self, hop: Peer) -> bool:
+        """Whether the request names `hop`, and not only somebody who was seen there, e.g. a phone behind NAT."""
+        uri = self._plain.routes[0].uri if self._plain.routes else self._plain.uri
+        return bool(hop.name) or (uri.host, uri.port or DEFAULT_PORT["udp"]) == (hop.host, hop.port)
 
-    def _failed(self, hop: Peer, cause: str, now: float) -> bool:
-        """Go on to the next address; returns whether there may be one."""
-        self._clients.health.failed(hop, cause, now)
-        domain = self._others
-        if self._hops:
+    def _lost_patience(self, now: float) -> None:
+        status = self._refusal[1].status if self._refusal else 0
+        if self._ways and status in (0, *ELSEWHERE):
+            self._clients.health.failed(self._branches[-1].hop, NO_ANSWER, now)
             self._next(now)
-        elif domain is not None:
-            self._others = None
-            self._clients.further(domain, lambda hops, at: self._further(hop, hops, at), now)
-        else:
-            return False
-        return True
-
-    def _further(self, failed: Peer, hops: tuple[Peer, ...], now: float) -> None:
-        """Other servers of the same domain were found, or none, after `failed` has failed."""
-        hops = tuple(hop for hop in hops if hop[:3] != failed[:3])
-        if self.running and hops and not self._stays:
-            self.begin(list(hops), now)
-        elif self.running and self._current is not None and not self._current.running:
-            self._end(over=False)
-            self._tell(None, now)
-
-    def _told(self, transaction: Transaction, hop: Peer, message: Request | Response | None, now: float) -> None:
-        if self._over:
-            return
-        if isinstance(message, Response):
-            self._answered(transaction, hop, message, now)
-        elif transaction is self._current:
-            self._be_patient()
-            self.failure = self._clients.health.reason(hop, now)
-            if not self._failed(hop, self.failure or NO_ANSWER, now):
-                self._end(over=False)
-                self._tell(None, now)
-
-    def _answered(self, transaction: Transaction, hop: Peer, response: Response, now: float) -> None:
-        if transaction is self._current:
-            self._be_patient()
-            if response.status == 503 and self._hops:
-                self._failed(hop, "503", now)
-                return
-            if response.status != 503:
-                self._clients.health.answered(hop)
-            self._final(response, now)
-        elif response.status < 200:
-            self._clients.cancel(transaction, hop, now)  # too late: it is being tried elsewhere
-        elif response.status < 300:
-            late, self._current = self._current, transaction
-            self.stay()
-            self._final(response, now)
-            if late is not None:
-                self._clients.cancel(late, self.peer, now)
-
-    def _final(self, response: Response, now: float) -> None:
-        if response.status >= 200:
-            # Only an INVITE may have more than one final response: that of every fork.
-            self._end(over=self.request.method != "INVITE")
-        self._tell(response, now)
-
-    def _end(self, *, over: bool) -> None:
-        self._over = over
-        self.stay()
-        self._clients.hunting.discard(self)
+        elif status not in (0, MERGED):
+            self._conclude(now)
 
     def _be_patient(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    # What the branches bring
+
+    def _told(self, branch: _Branch, message: Request | Response | None, now: float) -> None:
+        if self._stage is Stage.OVER:
+            return
+        if not isinstance(message, Response):
+            self._silent(branch, now)
+        elif message.status < 200:
+            self._provisional(branch, message, now)
+        elif message.status < 300:
+            self._clients.health.answered(branch.hop)
+            if self.running:
+                self._end(now)
+            self._pass(branch, message, now)
+        elif self.running:
+            self._refused(branch, message, now)
+
+    def _provisional(self, branch: _Branch, response: Response, now: float) -> None:
+        self._clients.health.answered(branch.hop)
+        chosen = next((one for one in self._branches if one.rings and one.open), branch)
+        if self._stage is not Stage.HUNTING or chosen is not branch:
+            self._cancel(branch, now)
+            return
+        self._be_patient()
+        if response.status > 100:
+            branch.rings = True
+            self._cancel_all(now, but=branch)
+        self._pass(branch, response, now)
+
+    def _refused(self, branch: _Branch, response: Response, now: float) -> None:
+        if branch.cancelled and self._stage is Stage.HUNTING:  # its 487
+            return
+        if response.status == UNAVAILABLE:
+            self._clients.health.failed(branch.hop, str(UNAVAILABLE), now)
+        else:
+            self._clients.health.answered(branch.hop)
+        if self._refusal is None or response.status not in ELSEWHERE:
+            self._refusal = (branch, response)
+        left = [one for one in self._branches if one.open]
+        ringing = any(one.rings for one in left)
+        if self._stage is Stage.GIVEN_UP or response.status in ASKED_AGAIN:
+            self._conclude(now)
+        elif response.status == UNAVAILABLE and branch is self._branches[-1] and self._ways and not ringing:
+            self._next(now)
+        elif not left:
+            self._conclude(now)
+        elif self._patience is None and not ringing:
+            self._patience = self._clients.timers.at(now + PATIENCE, self._lost_patience)
+
+    def _silent(self, branch: _Branch, now: float) -> None:
+        """Nobody answers in `branch`, or it cannot be sent."""
+        if not self.running:
+            return
+        newest = branch is self._branches[-1]
+        if newest:
+            self._be_patient()
+            self.failure = self._clients.health.reason(branch.hop, now)
+            self._clients.health.failed(branch.hop, self.failure or NO_ANSWER, now)
+        given_up = self._stage is Stage.GIVEN_UP
+        left = [one for one in self._branches if (one.running if given_up else one.open)]
+        if newest and self._ways and not any(one.rings for one in left):
+            self._next(now)
+        elif not left and not self._ways:
+            self._conclude(now)
+
+    def _pass(self, branch: _Branch, response: Response, now: float) -> None:
+        self._heard = branch
+        self._tell(response, now)
+
+    def _conclude(self, now: float) -> None:
+        """No branch has brought more than a refusal, if that."""
+        refusal, self._refusal = self._refusal, None
+        self._end(now)
+        if refusal is not None:
+            self._pass(*refusal, now)
+        else:
+            self._tell(None, now)
+
+    def _end(self, now: float) -> None:
+        # Only an INVITE may have more than one final response: that of every fork.
+        self._stage = Stage.ENDED if self._plain.method == "INVITE" else Stage.OVER
+        self._ways.clear()
+        self._be_patient()
+        if self._limit is not None:
+            self._limit.cancel()
+        self._cancel_all(now)
+        self._clients.hunting.discard(self)
+
+    def _cancel_all(self, now: float, but: _Branch | None = None) -> None:
+        for branch in self._branches:
+            if branch is not but:
+                self._cancel(branch, now)
+
+    def _cancel(self, branch: _Branch, now: float) -> None:
+        """Take an INVITE back, once, and not before a provisional response (RFC 3261 §9.1)."""
+        transaction = branch.transaction
+        if transaction is None or self._plain.method != "INVITE" or branch.cancelled:
+            return
+        if transaction.state is State.PROCEEDING:
+            branch.cancelled = True
+            self._clients.cancel(transaction, branch.hop, now)

@@ -12,6 +12,7 @@ import dns.nameserver
 import dns.resolver
 import structlog
 
+from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
 from sipgw.sip.surroundings import Located, as_it_stands
@@ -89,7 +90,8 @@ class Names:
             hops = await self._look_up(peer)
         finally:
             for located in self._waiting.pop(peer):
-                self._after(located, hops)
+                with contained("addresses not taken"):
+                    self._after(located, hops)
 
     async def _look_up(self, peer: Peer) -> tuple[Peer, ...]:
         troubles: list[str] = []

@@ -16,7 +16,9 @@ class Outside:
         self._public: dict[bool, Seen] = {}
 
     def learn(self, observer: Peer | None, host: str, port: int) -> None:
-        """`observer`, or a STUN server, sees us at this address."""
+        """`observer`, or a STUN server, sees us at this address; one on the Internet cannot reach a private one."""
+        if hidden(host) and (observer is None or not hidden(observer.host)):
+            return
         # The port of a connection holds for that connection alone.
         elsewhere = (host, port if observer is None or observer.transport == "udp" else 0)
         if observer is not None and len(self._by) < MAX_KEPT:

@@ -10,7 +10,7 @@ from sipgw.sip.auth import Authenticator
 from sipgw.sip.client import renumber
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
-from sipgw.sip.fields import param
+from sipgw.sip.fields import delta_seconds, param
 from sipgw.sip.flow import Flow
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.message import Headers, Request, Response
@@ -24,7 +24,8 @@ BACKOFF = (2.0, 300.0)
 """Seconds before the second try, doubled each time, and the most."""
 REFRESH = (0.50, 0.85)
 """The part of the granted time after which it is renewed, at random between these."""
-SHORTEST = 1
+SOONEST = 4.0
+"""Seconds until the first renewal at least, however short the time that is granted."""
 LONGEST = 86_400
 
 
@@ -100,6 +101,10 @@ class Registration:
             self._stop()
             self._timer = self._agent.timers.at(self._flow.renewal(now), self.register)
 
+    def reached_over(self, peer: Peer) -> bool:
+        """Whether calls come over the connection to `peer`."""
+        return self._flow.leads_to(peer)
+
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""
         if self._flow.leads_to(peer):
@@ -156,10 +161,9 @@ class Registration:
         if retry is not None:
             self._send(retry, now)
             return
-        minimum = response.headers.get("min-expires") or ""
-        readable = minimum.isascii() and minimum.isdigit() and len(minimum) < 7
-        if response.status == 423 and readable and self._expires < int(minimum) <= LONGEST:
-            self._expires = int(minimum)
+        minimum = delta_seconds(response.headers.get("min-expires")) or 0
+        if response.status == 423 and self._expires < minimum <= LONGEST:
+            self._expires = minimum
             self._send(self._auth.sign(self._fresh(self._expires)), now)
             return
         reason = f"{response.status} {response.reason}"
@@ -173,25 +177,27 @@ class Registration:
         if self.state is RegistrationState.CLOSED:
             self._change(RegistrationState.CLOSED, "unregistered")
             return
+        seconds = self._granted_seconds(response)
+        if not seconds:  # §10.2.2: that is how a binding is taken away
+            self._fail("the registrar granted 0 s", now)
+            return
         self._failures = 0
         self._flow.keep_up(now)
-        seconds = self._granted_seconds(response)
         low, high = REFRESH
-        self._timer = self._agent.timers.at(
-            now + seconds * (low + (high - low) * self._agent.fraction()), self.register
-        )
+        renewal = max(SOONEST, seconds * (low + (high - low) * self._agent.fraction()))
+        self._timer = self._agent.timers.at(now + renewal, self.register)
         self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
 
     def _granted_seconds(self, response: Response) -> int:
-        """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for."""
+        """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for, even nothing."""
         ours = self._hunt.request.contact if self._hunt else None
         for contact in response.contacts:
             if ours and _place(contact.uri) == _place(ours.uri):
-                granted = param(contact.params, "expires") or ""
-                if granted.isascii() and granted.isdigit() and len(granted) < 10:
-                    return max(SHORTEST, min(int(granted), LONGEST))
-        header = response.headers.get("expires")
-        return max(SHORTEST, min(int(header) if header else self._expires, LONGEST))
+                granted = delta_seconds(param(contact.params, "expires"))
+                if granted is not None:
+                    return min(granted, LONGEST)
+        granted = delta_seconds(response.headers.get("expires"))
+        return min(self._expires if granted is None else granted, LONGEST)
 
     def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:
         if self.state is RegistrationState.CLOSED:

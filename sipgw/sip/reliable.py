@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sipgw.sip.dialog import Dialog, DialogId
+from sipgw.sip.dialog import Dialog, DialogId, Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.unacked import Unacked
@@ -129,9 +129,9 @@ class Early:
         )
         return True
 
-    def become(self, response: Response) -> tuple[Dialog, bytes]:
-        """The dialog of a 2xx, with the numbers of its early dialog, and the answer that this has got already."""
-        dialog = Dialog.of_client(self._usage.invite, response, self._usage.peer)
+    def become(self, response: Response, peer: Peer) -> tuple[Dialog, bytes]:
+        """The dialog of a 2xx of `peer`, with the numbers of its early dialog, and the answer that this has got."""
+        dialog = Dialog.of_client(self._usage.invite, response, peer)
         branch = self._branches.get(response.to.tag)
         if branch is None:
             return dialog, b""

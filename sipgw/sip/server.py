@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
+from sipgw.sip.fields import delta_seconds
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
@@ -38,6 +39,7 @@ class InviteServer(Usage):
         self._hang_up_on_ack: Ended | None = None
         self._final: bytes | None = None
         self._minute: Timer | None = None
+        self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
         self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
@@ -46,6 +48,16 @@ class InviteServer(Usage):
     def tag(self) -> str:
         """Our tag."""
         return self.dialog.local.tag if self.dialog else ""
+
+    def expire(self, now: float) -> None:
+        """Let the INVITE end when the time that it gives itself is over (§13.3.1)."""
+        seconds = delta_seconds(self.invite.headers.get("expires"))
+        if seconds is not None:
+            self._expiry = self.agent.timers.at(now + seconds, self._expired)
+
+    def _expired(self, now: float) -> None:
+        if self._unanswered:
+            self.finish(Ended("caller", "487", "the INVITE has expired", 487), now)
 
     def ringing(self, now: float) -> None:
         """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
@@ -156,6 +168,8 @@ class InviteServer(Usage):
             self.agent.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
         self._stop_minute()
+        if self._expiry is not None:
+            self._expiry.cancel()
         super().finish(ended, now)
 
     def _stop_minute(self) -> None:

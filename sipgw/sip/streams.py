@@ -1,7 +1,6 @@
 """TCP and TLS connections of one endpoint: opening, reuse, keepalive, and limits on what a stranger can hold open."""
 
 import asyncio
-import ipaddress
 import random
 import resource
 import ssl
@@ -15,14 +14,15 @@ import structlog
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
+from sipgw.sip.place import Place, network_of
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
 
 MAX_STREAMS = 1000
-"""Connections that others may open to us; at most half of the files that the process may have open."""
+"""Connections in all, also those being opened or closed; at most half of the files that the process may have open."""
 MAX_OF_ONE_SOURCE = 200
-"""Of these, as many as one address (in IPv6 one /64) may hold, so that no one takes all."""
+"""Of these, as many as one address (in IPv6 one /64) may open to us, and as many as we open to it."""
 KEPT_FREE = 4
 """One place in so many is for those we know: strangers together never keep them out."""
 PARTIAL_LIMIT = 10.0
@@ -30,7 +30,9 @@ PARTIAL_LIMIT = 10.0
 HANDSHAKE_LIMIT = 5.0
 """Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
-"""Seconds without any byte after which a connection opened to us is closed, unless a call or a phone needs it."""
+"""Seconds without any byte (pongs apart) after which a connection is closed that no call, phone or trunk needs."""
+CLOSE_LIMIT = 5.0
+"""Seconds that a connection which is closed has for what is unsent: nobody holds a place by not reading."""
 CONNECT_LIMIT = 4.0
 """Seconds for opening a connection, its TLS handshake included."""
 UNSENT_LIMIT = 256 * 1024
@@ -43,25 +45,6 @@ KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives, at random between these (RFC 5626 §4.4.1)."""
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
-
-
-class Place(NamedTuple):
-    """What a connection leads to; the name counts where it was verified."""
-
-    transport: str
-    host: str
-    port: int
-    name: str
-
-    @classmethod
-    def of(cls, peer: Peer) -> "Place":
-        """The place of `peer`."""
-        return cls(peer.transport, peer.host, peer.port, peer.name if peer.transport == "tls" else "")
-
-    @property
-    def peer(self) -> Peer:
-        """The peer that is there."""
-        return Peer(self.transport, self.host, self.port, name=self.name)
 
 
 class Told(NamedTuple):
@@ -78,11 +61,11 @@ class Told(NamedTuple):
     known: Callable[[str], bool]
     """Whether an address is one of those we know."""
     used: Callable[[Peer], bool]
-    """Whether a call or the binding of a phone needs this connection."""
+    """Whether a call, a request, a registration or the binding of a phone needs this connection."""
 
 
 class Streams:
-    """All connections, by number and by the place they lead to."""
+    """One table of all connections, those being opened and those being closed too: none is anywhere else."""
 
     def __init__(self, told: Told, tls: Tls, mark: Callable[[Any], None], local: str | None = None) -> None:
         self.told = told
@@ -90,10 +73,13 @@ class Streams:
         self.tls = tls
         self._local = (local, 0) if local else None
         self._numbers = count(1)
+        self.counts: Counter[str] = Counter()
+        """How many found no place (``refused``), and how many of ours made room for another (``made room``)."""
         self._open: dict[int, Stream] = {}
-        self._sources: Counter[str] = Counter()
+        """By number, in the order of their last use."""
+        self._sources: Counter[tuple[str, bool]] = Counter()
+        """How many by address, and by whether they were opened to us."""
         self._leading: dict[Place, int] = {}
-        self._waiting: dict[Place, list[bytes]] = {}
 
     def accept(self, transport: str) -> "Stream":
         """The protocol of a connection that somebody opened to us."""
@@ -101,73 +87,91 @@ class Streams:
 
     def add(self, stream: "Stream") -> bool:
         """Take up a connection; False when there are too many."""
-        source = _source(stream)
+        source = (network_of(stream.peer.host), stream.accepted)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if source:
-            most -= 0 if self.told.known(stream.peer.host) else most // KEPT_FREE
-            if self._sources.total() >= most or self._sources[source] >= MAX_OF_ONE_SOURCE:
-                return False
-            self._sources[source] += 1
+        if stream.accepted and not self.told.known(stream.peer.host):
+            most -= most // KEPT_FREE
+        elif len(self._open) >= most:
+            self._make_room()
+        if len(self._open) >= most or self._sources[source] >= MAX_OF_ONE_SOURCE:
+            self.counts["refused"] += 1
+            return False
+        self._sources[source] += 1
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
         if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
             self._leading.setdefault(Place.of(stream.peer), stream.peer.connection)
         return True
 
+    def _make_room(self) -> None:
+        """Drop that one of ours which has not been used for the longest, if there is one that nobody needs."""
+        for stream in self._open.values():
+            if not stream.accepted and stream.up and not self.told.used(stream.peer):
+                self.counts["made room"] += 1
+                stream.abort()
+                self.remove(stream)
+                return
+
     def remove(self, stream: "Stream") -> None:
         """Forget a closed connection."""
         if self._open.pop(stream.peer.connection, None) is None:
             return
-        if source := _source(stream):
-            self._sources[source] -= 1
-            self._sources += Counter()  # drops the zeros
+        self._sources[network_of(stream.peer.host), stream.accepted] -= 1
+        self._sources += Counter()  # drops the zeros
         place = Place.of(stream.peer)
         if self._leading.get(place) == stream.peer.connection:
             del self._leading[place]
-        self.told.lost(stream.peer)
+        if stream.up:
+            self.told.lost(stream.peer)
+
+    def holds(self, stream: "Stream") -> bool:
+        """Whether a connection is in the table; from now on it is the one that was used last."""
+        if self._open.pop(stream.peer.connection, None) is None:
+            return False
+        self._open[stream.peer.connection] = stream
+        return True
 
     def find(self, peer: Peer) -> "Stream | None":
-        """An open connection that reaches `peer`."""
-        stream = self._open.get(peer.connection)
-        if stream is None:
-            stream = self._open.get(self._leading.get(Place.of(peer), 0))
-        return stream
+        """A connection that reaches `peer`, or soon will."""
+        for number in (peer.connection, self._leading.get(Place.of(peer), 0)):
+            stream = self._open.get(number)
+            if stream is not None and not stream.closing:
+                return stream
+        return None
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Send on an open connection, or open one; what is to be sent meanwhile waits for it."""
         stream = self.find(peer)
-        if stream is not None:
-            stream.write(data)
-            return
-        place = Place.of(peer)
-        waiting = self._waiting.get(place)
-        if waiting is None:
-            self._waiting[place] = [data]
-            self.told.spawn(self._connect(place))
-        elif len(waiting) < MAX_WAITING:
-            waiting.append(data)
+        if stream is None:
+            stream = Stream(self, peer.transport, Place.of(peer))
+            if not self.add(stream):
+                self.told.unreachable(peer, "too many connections")
+                return
+            self.told.spawn(self._connect(stream))
+        stream.send(data)
 
-    async def _connect(self, place: Place) -> None:
+    async def _connect(self, stream: "Stream") -> None:
+        place = Place.of(stream.peer)
         try:
             context = self.tls.client() if place.transport == "tls" else None
             name = (place.name or place.host.partition("%")[0]) if context else None
             async with asyncio.timeout(CONNECT_LIMIT):
-                _, stream = await asyncio.get_running_loop().create_connection(
-                    lambda: Stream(self, place.transport, place),
+                await asyncio.get_running_loop().create_connection(
+                    lambda: stream,
                     place.host,
                     place.port,
                     ssl=context,
                     server_hostname=name,
                     local_addr=self._local,
                 )
-            for data in self._waiting[place]:
-                stream.write(data)
         except (OSError, OverflowError, UnicodeError, TimeoutError) as error:
             cause = _cause(error)
             log.warning("sip connection failed", peer=f"{place.host}:{place.port}", name=place.name, cause=cause)
+            stream.abort()
             self.told.unreachable(place.peer, cause)
         finally:
-            del self._waiting[place]
+            if not stream.up:
+                stream.abort()
 
     def close(self) -> None:
         """Close everything."""
@@ -200,6 +204,18 @@ class Stream(asyncio.Protocol):
         """Whether our last keepalive was answered; None while none ever was."""
         self._early: bytearray | None = None
         """What came between the end of the TLS handshake and our taking note of it."""
+        self._waiting: list[bytes] = []
+        """What is to be sent when it is open."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it was ever open."""
+        return self._transport is not None
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._transport is not None and self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -207,11 +223,14 @@ class Stream(asyncio.Protocol):
         if self.accepted:
             host, port = transport.get_extra_info("peername")[:2]
             self.peer = Peer(self.peer.transport, host, port)
-        if not self._streams.add(self):
+        if not (self._streams.add(self) if self.accepted else self._streams.holds(self)):
             transport.abort()
             return
         self._streams.mark(transport.get_extra_info("socket"))
         self._watch()
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self.write(data)
         if not self.accepted:
             self._keep_alive()
         elif self.peer.transport == "tls":
@@ -238,21 +257,24 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
+        self._stop()
         self._streams.remove(self)
-        for timer in (self._alarm, self._keepalive):
-            if timer:
-                timer.cancel()
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`: who sends nothing more is not written to for long either."""
+        self.close()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self.closing:
+            return
         if self._early is not None:
             self._early += data
             return
         if self._pongs is not None:
             self._pongs = True  # whatever comes shows that the other side lives
         if data == PONG and not self.accepted and not self._framer.pending:
-            self._pongs = True
-            self._watch()
+            self._pongs = True  # what answers our own pings is no use of it
             return
         partial = self._framer.pending
         self._framer.feed(data)
@@ -285,6 +307,15 @@ class Stream(asyncio.Protocol):
         elif welcome is False and not self._welcome:
             self.close()
 
+    def send(self, data: bytes) -> None:
+        """Send a message, at once or when it is open."""
+        if self._transport is not None:
+            self.write(data)
+            if not self.accepted:
+                self._watch()
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append(data)
+
     def write(self, data: bytes) -> None:
         """Send, unless the other side does not read."""
         if self._transport is None or self._transport.is_closing():
@@ -295,17 +326,35 @@ class Stream(asyncio.Protocol):
         self._transport.write(data)
 
     def close(self) -> None:
-        """Close after what is written has been sent."""
-        if self._transport is not None:
+        """Close after what is written has been sent, or after `CLOSE_LIMIT`."""
+        if self._transport is None:
+            self.abort()
+        elif not self._transport.is_closing():
             self._transport.close()
+            self._stop()
+            self._alarm = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self.abort)
+
+    def abort(self) -> None:
+        """Close at once, or never open it."""
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self._streams.remove(self)
+
+    def _stop(self) -> None:
+        for timer in (self._alarm, self._keepalive):
+            if timer:
+                timer.cancel()
 
     def _watch(self) -> None:
+        if self.closing or not self._streams.holds(self):
+            return
         if self._alarm:
             self._alarm.cancel()
         later = asyncio.get_running_loop().call_later
         if not self._welcome or self._framer.pending:
             self._alarm = later(PARTIAL_LIMIT, self.close)
-        elif self.accepted:  # ours are kept up
+        else:
             self._alarm = later(IDLE_LIMIT, self._idle)
 
     def _idle(self) -> None:
@@ -329,14 +378,6 @@ class Stream(asyncio.Protocol):
             self.write(PING)
         low, high = KEEPALIVE
         self._keepalive = asyncio.get_running_loop().call_later(low + (high - low) * random.random(), self._keep_alive)
-
-
-def _source(stream: Stream) -> str:
-    """What connections are counted by; empty for those that we opened."""
-    if not stream.accepted:
-        return ""
-    address = ipaddress.ip_address(stream.peer.host.partition("%")[0])
-    return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
 
 
 def _cause(error: Exception) -> str:

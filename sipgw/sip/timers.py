@@ -52,9 +52,9 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float) -> None:
-        """Run what is due, each action once and in order."""
+        """Run what is due, each action once and in order. It counts on from `now`: a pause is not caught up with."""
         while (deadline := self.deadline) is not None and deadline <= now:
             _, _, timer = heapq.heappop(self._heap)
             action, timer.action = timer.action, None
             if action is not None:
-                action(deadline)
+                action(now)

@@ -188,6 +188,12 @@ class Transaction:
             self._stop()
             self._ended(self)
 
+    def give_up(self, now: float) -> None:
+        """End it if no final response has passed; the user is told that nobody answered."""
+        if self.running:
+            self.abandon()
+            self._tell(None, now)
+
     @property
     def running(self) -> bool:
         """Whether no final response has passed."""

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
+from sipgw.sip.clients import Clients
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
-from sipgw.sip.hunt import Clients, Hunt
+from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
@@ -24,11 +25,13 @@ from sipgw.sip.session_timer import too_short
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
+from sipgw.sip.turned_away import TurnedAway
 from sipgw.sip.unacked import Unacked
 from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
-"""Beyond this new requests outside dialogs are answered 503 without keeping anything."""
+"""Beyond this new requests outside dialogs are answered 503 without a transaction."""
+FULL = Refusal(503, headers=(("Retry-After", "10"),))
 
 
 class UserAgent:
@@ -38,7 +41,6 @@ class UserAgent:
         self.timers = Timers()
         self.counts: Counter[str] = Counter()
         self._world = world
-        self._name = name
         self._out: deque[Packet] = deque()
         self._servers: dict[Key, Transaction] = {}
         self.clients = Clients(world, self.timers, self._out.append, name)
@@ -46,6 +48,7 @@ class UserAgent:
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
         self._unacked = Unacked(self.timers)
+        self._turned_away = TurnedAway()
         self._replaceable = Replaceable(self._calls)
 
     # The five verbs
@@ -61,16 +64,16 @@ class UserAgent:
         elif isinstance(message, Request):
             self._receive_request(message, source, now)
         else:
-            self._refuse(message, source)
+            self._refuse(message, source, now)
 
-    def _refuse(self, error: ParseError, source: Peer) -> None:
+    def _refuse(self, error: ParseError, source: Peer, now: float) -> None:
         """Answer what could not be read, as far as it can be answered."""
         self.counts["malformed"] += 1
         request = error.message
         if request is None or request.method == "ACK":
             return
         request = request.with_top_via(request.via.with_received(source.host, source.port))
-        if self._admitted(request, source):
+        if self._admitted(request, source, now):
             response = response_to(request, error.status, error.reason, to_tag=self.token())
             self._send_response(response, request, source)
 
@@ -116,6 +119,12 @@ class UserAgent:
         """The connections that calls came in on."""
         return frozenset(usage.dialog.source.connection for usage in self._calls.values() if usage.dialog)
 
+    def uses(self, peer: Peer) -> bool:
+        """Whether a call or a request of ours needs the connection to `peer`."""
+        sources = (usage.dialog.source for usage in self._calls.values() if usage.dialog)
+        called = any(one.connection == peer.connection or one[:3] == peer[:3] for one in sources)
+        return called or self.clients.waits_for(peer)
+
     # What the parts ask for
 
     @property
@@ -139,9 +148,11 @@ class UserAgent:
         """Our Contact as `peer` can reach it."""
         return f"<{self.clients.contact(peer, user)}>"
 
-    def start(self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None) -> Hunt:
+    def start(
+        self, request: Request, peer: Peer, tell: Tell, now: float, prefer: Peer | None = None, limit: float = LIMIT
+    ) -> Hunt:
         """Send a request in new client transactions, one for each address of `peer` until one answers."""
-        return self.clients.hunt(request, peer, tell, now, prefer)
+        return self.clients.hunt(request, peer, tell, now, prefer, limit=limit)
 
     def ping(self, peer: Peer) -> None:
         """Keep the way to `peer` open."""
@@ -210,7 +221,7 @@ class UserAgent:
             fields.append(("Contact", f"<{ours}>"))
             fields += CAPABILITIES
         if status >= 200:
-            fields.append(("Server", self._name))
+            fields.append(("Server", self.clients.name))
         tag = tag or ("" if status == 100 else self.token())
         return response_to(
             transaction.request,
@@ -273,11 +284,7 @@ class UserAgent:
             return
         usage = self._calls.get(dialog_of(request)) if request.to.tag else None
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
-        if usage is None and cancelled is None and not self._admitted(request, source):
-            return
-        if usage is None and cancelled is None and len(self._servers) >= MAX_TRANSACTIONS:
-            busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
-            self._send_response(busy, request, source)
+        if usage is None and cancelled is None and not self._admitted(request, source, now):
             return
         transaction = self._server(request, source, key)
         if cancelled is not None:
@@ -291,13 +298,16 @@ class UserAgent:
         else:
             self._outside_dialog(request, transaction, source, now)
 
-    def _admitted(self, request: Request, source: Peer) -> bool:
-        refusal = self._world.admit(request, source)
+    def _admitted(self, request: Request, source: Peer, now: float) -> bool:
+        refusal = self._turned_away.earlier(request, now) or self._world.admit(request, source)
+        if refusal is None and len(self._servers) >= MAX_TRANSACTIONS:
+            refusal = FULL
         if refusal is None:
             return True
         self.counts["refused"] += 1
+        self._turned_away.keep(request, refusal, now)
         if refusal.status and request.method != "ACK":
-            # Without a transaction: who is turned away takes no memory here.
+            # Without a transaction: who is turned away takes next to no memory here.
             response = response_to(
                 request, refusal.status, refusal.reason, to_tag=stateless_tag(request), headers=refusal.headers
             )
@@ -377,6 +387,7 @@ class UserAgent:
         usage = InviteServer(self, request, transaction, source, replaced)
         self._invited[transaction] = usage
         self.confirm(usage)
+        usage.expire(now)
         self._world.incoming(usage, now)
 
     # Sending

@@ -19,14 +19,15 @@ def test_its_configuration_is_valid() -> None:
 
 def test_its_limits_are_those_of_the_code() -> None:
     limits = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", TEXT, re.MULTILINE))
-    connections = "connections opened to us (at most half of the process's open files), of one source (IPv6: one /64)"
+    connections = "connections in all (at most half of the process's open files), of or to one address (IPv6: one /64)"
     assert limits[connections] == f"{streams.MAX_STREAMS:,}, {streams.MAX_OF_ONE_SOURCE}"
     assert limits["TLS handshake"] == f"{streams.HANDSHAKE_LIMIT:.0f} s"
     kept = next(value for name, value in limits.items() if name.startswith("of these kept"))
     assert kept == f"every {streams.KEPT_FREE}th"
     partial = next(value for name, value in limits.items() if "each begun message, complete within" in name)
     assert partial == f"{streams.PARTIAL_LIMIT:.0f} s"
-    assert limits["idle connection that no call and no phone needs"] == f"{streams.IDLE_LIMIT:.0f} s"
+    assert limits["idle connection that no call, phone or trunk needs"] == f"{streams.IDLE_LIMIT:.0f} s"
+    assert limits["what a closed connection has left to send"] == f"{streams.CLOSE_LIMIT:.0f} s"
     assert limits["head, body of a message"] == f"{MAX_HEAD // 1024} KiB each" == f"{MAX_BODY // 1024} KiB each"
     assert limits["unusable messages in a row"] == str(streams.MAX_FAULTS)
     assert limits["bytes a slow reader may leave unread"] == f"{streams.UNSENT_LIMIT // 1024} KiB"

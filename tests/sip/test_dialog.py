@@ -8,6 +8,7 @@ from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Offered, Phase
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.message import Request, response_to
+from sipgw.sip.server import InviteServer
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, OFFER, Wire, in_dialog
@@ -179,3 +180,93 @@ def test_a_strict_router_gets_itself_as_the_request_uri_and_the_target_last() ->
     assert str(bye.uri) == "sip:strict.example;x=1"
     assert bye.headers.all("route") == ["<sip:loose.example;lr>", "<sip:b@10.0.0.2:5070>"]
     assert dialog.next_hop == Peer("", "strict.example", 0)
+
+
+# Where requests of ours go behind a NAT
+
+DOCKER, HOST = "172.18.0.5", "172.17.0.1"
+
+
+@pytest.mark.faults("F8")
+def test_behind_a_nat_of_the_same_network_the_bye_goes_back_to_where_the_call_came_from() -> None:
+    """A phone in a container: it gives itself an address that nobody else has, and its host translates it."""
+    wire = Wire(B)
+    wire.send(INVITE.format(call_id="docker").replace(A, DOCKER), source=HOST)
+    wire.run(0.1)
+    call = wire.parties[B].calls[0]
+    assert call.dialog
+    assert call.dialog.next_hop == Peer("udp", HOST, 5060)
+    call.dialog.target = Uri.parse("sip:me@198.51.100.7")
+    assert call.dialog.next_hop.host == "198.51.100.7", "an address of the Internet is believed"
+
+
+@pytest.mark.faults("F8")
+def test_a_proxy_without_record_route_is_no_nat() -> None:
+    """Its Via is not that of the phone, whose Contact is where requests in the call go (RFC 3261 §12.2.1.1)."""
+    wire = Wire(B)
+    invite = INVITE.format(call_id="proxied").replace("<sip:me@10.0.0.1:5060>", f"<sip:me@{DOCKER}>")
+    via = f"Via: SIP/2.0/UDP {HOST};branch=z9hG4bKproxy\nVia: SIP/2.0/UDP {DOCKER};branch=z9hG4bKphone\nFrom"
+    wire.send(invite.replace("Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKinvproxied;rport\nFrom", via), source=HOST)
+    wire.run(0.1)
+    dialog = wire.parties[B].calls[0].dialog
+    assert dialog
+    assert dialog.next_hop.host == DOCKER
+
+
+@pytest.mark.faults("F8")
+def test_a_phone_that_we_have_called_where_it_was_seen_gets_everything_there() -> None:
+    wire = Wire(A)
+    client = InviteClient.to(
+        wire.parties[A].agent, Uri.parse(f"sip:me@{DOCKER}"), f"<sip:us@{A}>", OFFER, peer=Peer("udp", HOST, 40000)
+    )
+    client.start(wire.now)
+    wire.run(0.1)
+    invite = wire.last(A, "INVITE")
+    assert isinstance(invite, Request)
+    contact = (("Contact", f"<sip:me@{DOCKER}>"),)
+    wire.send(response_to(invite, 200, to_tag="there", headers=contact).to_bytes(), HOST, A)
+    wire.run(0.1)
+    client.hangup(wire.now)
+    wire.run(0.1)
+    assert [target for _, _, target, one in wire.trace if isinstance(one, Request)] == [HOST] * 3
+
+
+# The time that an INVITE gives itself (RFC 3261 §13.3.1)
+
+
+def expiring(wire: Wire, seconds: str, events: list[object]) -> InviteServer:
+    wire.parties[B].on_call = lambda call, now: setattr(call, "tell", events.append)
+    wire.send(INVITE.format(call_id="expiring").replace("Max-Forwards", f"Expires: {seconds}\nMax-Forwards"))
+    wire.run(0.1)
+    return wire.parties[B].calls[0]
+
+
+@pytest.mark.faults("F8")
+def test_an_invite_that_expires_before_it_is_answered_gets_a_487() -> None:
+    wire, events = Wire(B), []
+    call = expiring(wire, "2", events)
+    call.ringing(wire.now)
+    wire.run(1.8)
+    assert events == []
+    wire.run(0.3)
+    assert wire.seen(B, 487)
+    assert events == [Ended("caller", "487", "the INVITE has expired", 487)]
+    call.answer(ANSWER, wire.now)
+    wire.run(1)
+    assert not wire.seen(B, 200)
+    nothing_left(wire)
+
+
+@pytest.mark.faults("F8")
+@pytest.mark.parametrize("seconds", ["2", "3600"])
+def test_an_invite_that_is_answered_in_time_does_not_expire(seconds: str) -> None:
+    wire, events = Wire(B), []
+    call = expiring(wire, seconds, events)
+    call.answer(ANSWER, wire.now)
+    wire.run(0.1)
+    wire.send(in_dialog("ACK", 1, "expiring", call.tag))
+    wire.run(5)
+    assert events == [Confirmed(None)]
+    call.hangup(wire.now)
+    wire.run(40)
+    assert len(wire.parties[B].agent.timers) == 0

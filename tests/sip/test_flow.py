@@ -28,6 +28,19 @@ def test_pings_keep_the_nat_open_while_registered_and_not_after() -> None:
     assert wire.pings == []
 
 
+@pytest.mark.faults("B6")
+def test_after_a_pause_of_the_machine_one_ping_leaves_and_not_all_that_were_missed() -> None:
+    wire, _, _ = register(seconds=40)
+    wire.pings.clear()
+    wire.now += 600
+    wire.parties[US].agent.handle_timer(wire.now)
+    wire.collect()
+    assert len(wire.pings) == 1
+    following = wire.parties[US].agent.deadline
+    assert following is not None
+    assert following > wire.now
+
+
 def test_pings_stop_while_nobody_answers() -> None:
     wire, registrar, registration = register(seconds=10)
     registrar.silent_for = 10**6
@@ -110,6 +123,22 @@ def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_net
     assert outside.address(carrier) == ("203.0.113.9", 40000)
     assert outside.address(softphone) is None
     assert outside.address(Peer("udp", "2001:db8::1", 5060)) is None
+
+
+@pytest.mark.faults("B4")
+def test_a_registrar_behind_a_translation_of_its_own_tells_nobody_a_private_address() -> None:
+    """It reports where its own network saw us, e.g. the node of its cluster: of no use, least of all to others."""
+    outside = Outside()
+    carrier, other, pbx = (Peer("udp", host, 5060) for host in ("203.0.113.5", "198.51.100.7", "10.0.0.5"))
+    outside.learn(carrier, "10.244.0.1", 33000)
+    assert [outside.address(peer) for peer in (carrier, other, pbx)] == [None] * 3
+    outside.learn(None, "192.168.0.9", 33000)
+    assert outside.address(other) is None, "nor does a STUN server of our own network"
+    outside.learn(other, "203.0.113.9", 40000)
+    outside.learn(carrier, "10.244.0.1", 33000)
+    assert outside.address(other) == outside.address(carrier) == ("203.0.113.9", 40000)
+    outside.learn(pbx, "10.0.0.1", 5060)
+    assert outside.address(pbx) == ("10.0.0.1", 5060)
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])

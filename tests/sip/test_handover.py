@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
-from sipgw.sip.handover import Offer
+from sipgw.sip.handover import Offer, inherit
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
@@ -181,6 +181,30 @@ def test_a_call_that_rings_is_answered_and_cancelled_by_the_old_process(tmp_path
                 await until(lambda: old.ended)
                 assert "CANCEL" in str(old.ended[0])
                 assert not new.legs
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("A9")
+def test_however_many_calls_there_are_the_sockets_are_handed_over(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        calls = frozenset(f"{number}@{'x' * 500}" for number in range(5000))
+        path, asked = tmp_path / "handover", asyncio.Event()
+        async with Offer(path, asked.set) as offer, asyncio.TaskGroup() as group:
+            taking = group.create_task(inherit(str(path)))
+            await asked.wait()
+            assert offer.link
+            ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            ours.bind(("127.0.0.1", 0))
+            place = ours.getsockname()
+            offer.link.bequeath({"udp4": ours}, calls)
+            older = await taking
+        assert older
+        assert older.calls == calls
+        assert older.sockets["udp4"].getsockname() == place
+        assert ours.fileno() < 0, "it is given away"
+        older.sockets["udp4"].close()
+        older.link.close()
 
     asyncio.run(scenario())
 

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_one_source_that_takes_all_it_can_leaves_the_others_room() -> None:
             assert await serves(*await from_address(endpoint, "127.0.0.7"))
             for _, writer in held:
                 writer.close()
-            while endpoint._transports._streams._sources["127.0.0.66"]:
+            while endpoint._transports._streams._sources["127.0.0.66", True]:
                 await asyncio.sleep(0.01)
             assert await serves(*await from_address(endpoint, "127.0.0.66"), 2), "and gets its places back"
 
@@ -184,6 +185,40 @@ def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch)
                 await asyncio.sleep(0.01)
             writer.close()
 
+    run(talk)
+
+
+def close_it(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+    stream.close()
+
+
+def half_close(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+    writer.write_eof()
+
+
+def trickle(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"OPTIONS")
+
+
+@pytest.mark.faults("A7")
+@pytest.mark.parametrize("end", [close_it, half_close, trickle])
+def test_a_connection_that_is_closed_gives_its_place_back_though_nobody_reads(
+    end: Callable[[streams.Stream, asyncio.StreamWriter], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def talk() -> None:
+        async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            _, writer = await connect(endpoint)
+            writer.transport.pause_reading()
+            (stream,) = await opened_streams(endpoint)
+            stream.write(b"x" * 16 * 2**20)
+            end(stream, writer)
+            table = endpoint._transports._streams
+            while table._open or table._sources:
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+
+    monkeypatch.setattr(streams, "CLOSE_LIMIT", 0.05)
+    monkeypatch.setattr(streams, "PARTIAL_LIMIT", 0.05)
     run(talk)
 
 

@@ -318,7 +318,7 @@ def test_a_dialog_whose_server_dies_goes_on_with_another_of_its_domain(wire: Wir
     silence(wire, FIRST)
     came: list[object] = []
     call.client.request(method, wire.now, tell=lambda response, now: came.append(response))
-    wire.run(after + 1)
+    wire.run(after + PATIENCE + 1)
     sent = [(round(at), host) for at, source, host, one in wire.trace if source == US and _method(one) == method]
     assert sent[0] == (1, FIRST)
     assert (1 + round(after), SECOND) in sent

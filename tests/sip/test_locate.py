@@ -268,6 +268,25 @@ def test_many_who_ask_for_one_name_share_the_questions(monkeypatch: pytest.Monke
     run(ask)
 
 
+@pytest.mark.faults("A8")
+def test_who_goes_wrong_with_the_addresses_does_not_keep_them_from_the_others() -> None:
+    async def ask() -> None:
+        async with (
+            DnsServer(ZONE.format(first=1, second=2)) as server,
+            Endpoint(using(server), pick_up, admit_all) as endpoint,
+        ):
+            told: asyncio.Future[tuple[Peer, ...]] = asyncio.get_running_loop().create_future()
+
+            def wrong(hops: tuple[Peer, ...], now: float) -> None:
+                raise ValueError("of who asked first")
+
+            for located in (wrong, lambda hops, now: told.set_result(hops)):
+                endpoint._names.locate(Peer("udp", "pbx.example", 5060), located, 0.0)
+            assert hops(await told) == ["udp:127.0.0.1:5060"]
+
+    run(ask)
+
+
 def test_a_call_to_a_domain_fails_over_from_a_dead_server_to_a_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dead one is silent, as a host that drops packets is."""
 

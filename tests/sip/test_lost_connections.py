@@ -83,6 +83,29 @@ def test_a_bye_whose_connection_is_gone_goes_over_a_new_one_to_where_the_contact
     run(call)
 
 
+@pytest.mark.faults("F8")
+def test_the_bye_to_a_phone_behind_a_nat_of_the_same_network_goes_back_on_its_connection() -> None:
+    """RFC 5923: its Contact is an address inside of a container, which nobody else can reach."""
+
+    async def call() -> None:
+        taken: list[Leg] = []
+        async with Endpoint(LOCAL, taking(taken), admit_all) as agent:
+            reader, writer = await asyncio.open_connection("127.0.0.1", agent.port)
+            invite = CALL.format(method="INVITE", port=5060, tag="").replace("127.0.0.1:5060", "172.18.0.5:5060")
+            writer.write(invite.replace("\n", "\r\n").encode())
+            await reader.readuntil(b"SIP/2.0 200")
+            tag = (await reader.readuntil(b"\r\n\r\n")).partition(b"To: ")[2].partition(b";tag=")[2].partition(b"\r")[0]
+            ack = CALL.format(method="ACK", port=5060, tag=f";tag={tag.decode()}")
+            writer.write(ack.replace("\n", "\r\n").encode())
+            while taken[0].phase is not Phase.CONFIRMED:
+                await asyncio.sleep(0.01)
+            taken[0].hangup()
+            assert await reader.readuntil(b"BYE sip:a@172.18.0.5:5060;transport=tcp SIP/2.0\r\n")
+            writer.close()
+
+    run(call)
+
+
 def test_a_request_that_is_lost_with_two_connections_fails_at_once() -> None:
     """Not only after 32 s: who takes connections and closes them is not there."""
 

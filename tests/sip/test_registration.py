@@ -9,7 +9,7 @@ import pytest
 
 from sipgw.sip.digest import Challenge, Credentials, verify
 from sipgw.sip.message import Request, response_to
-from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
+from sipgw.sip.registration import SOONEST, Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
 from tests.sip.wire import Wire
 
@@ -153,6 +153,28 @@ def test_a_short_grant_is_renewed_in_time_for_ever() -> None:
     assert all(4.0 <= gap <= 6.9 for gap in gaps), gaps
     assert registration.state is RegistrationState.REGISTERED
     del wire
+
+
+@pytest.mark.faults("B5")
+def test_a_registrar_that_grants_nothing_has_not_registered_us() -> None:
+    wire, registrar, registration = register(setting(grant=0), seconds=60)
+    assert registration.state is RegistrationState.FAILED
+    assert registration.reason == "the registrar granted 0 s"
+    assert 2 <= len(registrar.accepted) <= 7, "asked ever more slowly"
+    registrar.grant = 600
+    wire.run(300)
+    assert registration.state is RegistrationState.REGISTERED
+
+
+@pytest.mark.faults("B5")
+@pytest.mark.parametrize("header", ["0", "1"])
+def test_a_registrar_that_grants_next_to_nothing_is_not_asked_all_the_time(header: str) -> None:
+    def change(registrar: StrictRegistrar) -> None:
+        registrar.register = lambda request: (200, [("Expires", header)])  # type: ignore[method-assign]
+
+    _, registrar, registration = register(change, seconds=60)
+    assert len(registrar.requests) / 2 <= 60 / SOONEST + 1, "each is challenged"
+    assert (registration.state is RegistrationState.REGISTERED) == (header == "1")
 
 
 def test_a_wrong_password_is_told_and_retried_ever_more_slowly() -> None:

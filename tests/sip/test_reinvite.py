@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.sip.dialog_request import INVITE_LIMIT
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Changed, Ended, Offered, Phase
+from sipgw.sip.hunt import LIMIT
 from sipgw.sip.message import Request, Response
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.test_session_timer import Talk
@@ -163,7 +163,7 @@ def test_a_reinvite_that_is_only_ever_being_tried_ends_the_call_too() -> None:
 
     call.server.in_dialog = trying
     call.client.session.change(HELD, wire.now)
-    wire.run(INVITE_LIMIT - 1)
+    wire.run(LIMIT - 1)
     assert call.client.phase is Phase.CONFIRMED
     wire.run(2)
     assert call.client.phase is Phase.ENDED

@@ -8,6 +8,8 @@ import pytest
 from sipgw.sip.checks import Refusal
 from sipgw.sip.events import Ended
 from sipgw.sip.message import Request, Response
+from sipgw.sip.timers import TIMEOUT
+from sipgw.sip.turned_away import TurnedAway
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
@@ -159,6 +161,46 @@ def test_behind_nat_the_bye_goes_to_where_the_call_came_from() -> None:
 
 
 # Strangers, overload, rubbish
+
+
+@pytest.mark.faults("F8")
+def test_a_copy_of_what_was_answered_503_is_answered_503_also_when_there_is_room_again() -> None:
+    """RFC 3261 §8.2.7: its sender has gone elsewhere; a call now would ring for nobody."""
+    wire = Wire(B)
+    busy = iter([Refusal(503, headers=(("Retry-After", "5"),))])
+    wire.parties[B].admit = lambda request, peer: next(busy, None)
+    invite = INVITE.format(call_id="busy")
+    wire.send(invite)
+    wire.run(1.3)
+    wire.send(invite)
+    wire.run(0.1)
+    first, second = (one for _, _, _, one in wire.trace)
+    assert first.to_bytes() == second.to_bytes()
+    assert wire.parties[B].calls == []
+    assert wire.parties[B].agent.open == 0
+    wire.send(invite.replace("CSeq: 1", "CSeq: 2").replace("z9hG4bKinv", "z9hG4bKnew"))
+    wire.run(0.1)
+    assert len(wire.parties[B].calls) == 1, "another try of his is another request"
+
+
+@pytest.mark.faults("F8")
+def test_what_was_turned_away_is_remembered_for_a_while_and_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.sip.turned_away.MAX_KEPT", 3)
+    wire, kept = Wire(B), TurnedAway()
+    wire.parties[B].admit = lambda request, peer: Refusal(503 if request.call_id != "known" else 403)
+    agent = wire.parties[B].agent
+    agent._turned_away = kept
+    for call_id in ("known", "a", "b", "c", "d"):
+        wire.send(INVITE.format(call_id=call_id))
+        wire.run(0.1)
+    assert len(kept) == 3
+    wire.parties[B].admit = lambda request, peer: None
+    wire.send(INVITE.format(call_id="d"))
+    wire.run(TIMEOUT)
+    assert wire.parties[B].calls == []
+    wire.send(INVITE.format(call_id="d"))
+    wire.run(0.1)
+    assert len(wire.parties[B].calls) == 1
 
 
 def test_a_stranger_gets_no_answer_and_takes_no_memory() -> None:

@@ -8,8 +8,8 @@ from itertools import count
 from types import MappingProxyType
 
 from sipgw.sip.checks import Refusal
+from sipgw.sip.clients import PING
 from sipgw.sip.dialog import Peer
-from sipgw.sip.hunt import PING
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.registrar import Answer
