@@ -36,5 +36,5 @@ def dialog_of(request: Request) -> DialogId:
 
 def stateless_tag(request: Request) -> str:
     """A tag that is the same each time the request is resent, though nothing is kept of it (§8.2.7)."""
-    text = f"{request.via} {request.headers.get('call-id')} {request.headers.get('cseq')}"
+    text = f"{request.headers.get('via')} {request.headers.get('call-id')} {request.headers.get('cseq')}"
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

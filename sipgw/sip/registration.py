@@ -190,8 +190,8 @@ class Registration:
                 granted = param(contact.params, "expires") or ""
                 if granted.isascii() and granted.isdigit() and len(granted) < 10:
                     return max(SHORTEST, min(int(granted), LONGEST))
-        header = response.headers.get("expires")
-        return max(SHORTEST, min(int(header) if header else self._expires, LONGEST))
+        seconds = self._expires if response.expires is None else response.expires
+        return max(SHORTEST, min(seconds, LONGEST))
 
     def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:
         if self.state is RegistrationState.CLOSED:

@@ -6,6 +6,7 @@ It joins the parts: transactions are matched here (RFC 3261 §17.1.3, §17.2.3),
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
@@ -13,6 +14,7 @@ from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
+from sipgw.sip.fields import FieldError
 from sipgw.sip.hunt import Clients, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response, response_to
@@ -69,7 +71,8 @@ class UserAgent:
         request = error.message
         if request is None or request.method == "ACK":
             return
-        request = request.with_top_via(request.via.with_received(source.host, source.port))
+        with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
+            request = request.with_top_via(request.via.with_received(source.host, source.port))
         if self._admitted(request, source):
             response = response_to(request, error.status, error.reason, to_tag=self.token())
             self._send_response(response, request, source)
@@ -366,8 +369,11 @@ class UserAgent:
             self.respond(transaction, 481, now)  # BYE, INFO, UPDATE ... belong inside a dialog
 
     def _invite(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
-        if request.contact is None:
+        if request.contact is None and request.contacts.malformed is None:
             self.respond(transaction, 400, now, reason="Bad Request (no Contact)")
+            return
+        if request.record_routes.malformed:  # what we send in the call would not find its way (§12.1.1)
+            self.respond(transaction, 400, now, reason="Bad Request (Record-Route)")
             return
         replaced = self._replaceable.find(request)
         if isinstance(replaced, Refusal):
