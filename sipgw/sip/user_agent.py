@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
+from sipgw.sip.body import plain
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
@@ -258,7 +259,7 @@ class UserAgent:
     # Receiving
 
     def _receive_response(self, response: Response, now: float) -> None:
-        if not self.clients.receive(response, now):
+        if not (self.clients.knows(response) and self.clients.receive(plain(response), now)):
             self.counts["stray responses"] += 1
 
     def _receive_request(self, request: Request, source: Peer, now: float) -> None:
@@ -282,6 +283,7 @@ class UserAgent:
             busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
             self._send_response(busy, request, source)
             return
+        request = plain(request)
         transaction = self._server(request, source, key)
         if cancelled is not None:
             self._cancel(cancelled, request, transaction, now)
@@ -336,7 +338,7 @@ class UserAgent:
         dialog = dialog_of(ack)
         usage = self._calls.get(dialog)
         if usage is not None and self._unacked.acked((dialog, ack.cseq.number)):
-            usage.acked(ack, now)
+            usage.acked(plain(ack), now)
 
     def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         usage = self._invited.get(invite)
