@@ -38,6 +38,7 @@ class InviteServer(Usage):
         self._hang_up_on_ack: Ended | None = None
         self._final: bytes | None = None
         self._minute: Timer | None = None
+        self._expiry: Timer | None = None
         # The tag is ours from the first response on, so the dialog is known from the start.
         self.dialog = Dialog.of_server(invite, agent.token(), source, agent.first_number())
         self._reliable = Reliable(agent, self.dialog.id, transaction.respond, lambda at: self.reject(504, at))
@@ -46,6 +47,14 @@ class InviteServer(Usage):
     def tag(self) -> str:
         """Our tag."""
         return self.dialog.local.tag if self.dialog else ""
+
+    def expire(self, now: float) -> None:
+        """Wait no longer for an answer than the caller wants to (Expires, §13.3.1)."""
+        if self.invite.expires:  # with 0 nobody would call
+            self._expiry = self.agent.timers.at(now + self.invite.expires, self._expired)
+
+    def _expired(self, now: float) -> None:
+        self.finish(Ended("caller", "487", "it was not answered in the time that the caller set", 487), now)
 
     def ringing(self, now: float) -> None:
         """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
@@ -106,7 +115,7 @@ class InviteServer(Usage):
         if self._reliable.pending:
             self._final = sdp
             return
-        self._stop_minute()
+        self._stop_waiting()
         self.phase = Phase.ANSWERED
         if self.session.settled:
             sdp = b""  # RFC 3262 §5: offer and answer are exchanged
@@ -155,8 +164,13 @@ class InviteServer(Usage):
         if self._unanswered:
             self.agent.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
-        self._stop_minute()
+        self._stop_waiting()
         super().finish(ended, now)
+
+    def _stop_waiting(self) -> None:
+        self._stop_minute()
+        if self._expiry is not None:
+            self._expiry.cancel()
 
     def _stop_minute(self) -> None:
         if self._minute is not None:

@@ -6,7 +6,6 @@ It joins the parts: transactions are matched here (RFC 3261 §17.1.3, §17.2.3),
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 
 from sipgw.sip.body import plain
@@ -15,15 +14,15 @@ from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
 from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
-from sipgw.sip.fields import FieldError
 from sipgw.sip.hunt import Clients, Hunt
-from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
+from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
 from sipgw.sip.session_timer import too_short
+from sipgw.sip.stateless import Stateless
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
@@ -39,7 +38,6 @@ class UserAgent:
 
     def __init__(self, world: Surroundings, name: str = "sipgw") -> None:
         self.timers = Timers()
-        self.counts: Counter[str] = Counter()
         self._world = world
         self._name = name
         self._out: deque[Packet] = deque()
@@ -48,6 +46,7 @@ class UserAgent:
         self._calls: dict[DialogId, Usage] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
+        self._stateless = Stateless(world, self._out.append)
         self._unacked = Unacked(self.timers)
         self._replaceable = Replaceable(self._calls)
 
@@ -64,19 +63,12 @@ class UserAgent:
         elif isinstance(message, Request):
             self._receive_request(message, source, now)
         else:
-            self._refuse(message, source)
+            self._stateless.malformed(message, source)
 
-    def _refuse(self, error: ParseError, source: Peer) -> None:
-        """Answer what could not be read, as far as it can be answered."""
-        self.counts["malformed"] += 1
-        request = error.message
-        if request is None or request.method == "ACK":
-            return
-        with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
-            request = request.with_top_via(request.via.with_received(source.host, source.port))
-        if self._admitted(request, source):
-            response = response_to(request, error.status, error.reason, to_tag=self.token())
-            self._send_response(response, request, source)
+    @property
+    def counts(self) -> Counter[str]:
+        """What was dropped or turned away, by what was wrong with it."""
+        return self._stateless.counts
 
     def to_send(self) -> Iterable[Packet]:
         """Take the packets that are to be sent now."""
@@ -277,11 +269,8 @@ class UserAgent:
             return
         usage = self._calls.get(dialog_of(request)) if request.to.tag else None
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
-        if usage is None and cancelled is None and not self._admitted(request, source):
-            return
-        if usage is None and cancelled is None and len(self._servers) >= MAX_TRANSACTIONS:
-            busy = response_to(request, 503, to_tag=self.token(), headers=(("Retry-After", "10"),))
-            self._send_response(busy, request, source)
+        room = len(self._servers) < MAX_TRANSACTIONS
+        if usage is None and cancelled is None and not self._stateless.admits(request, source, key, now, room=room):
             return
         request = plain(request)
         transaction = self._server(request, source, key)
@@ -295,19 +284,6 @@ class UserAgent:
             self.respond(transaction, 481, now)
         else:
             self._outside_dialog(request, transaction, source, now)
-
-    def _admitted(self, request: Request, source: Peer) -> bool:
-        refusal = self._world.admit(request, source)
-        if refusal is None:
-            return True
-        self.counts["refused"] += 1
-        if refusal.status and request.method != "ACK":
-            # Without a transaction: who is turned away takes no memory here.
-            response = response_to(
-                request, refusal.status, refusal.reason, to_tag=stateless_tag(request), headers=refusal.headers
-            )
-            self._send_response(response, request, source)
-        return False
 
     def _server(self, request: Request, source: Peer, key: Key) -> Transaction:
         table = INVITE_SERVER if request.method == "INVITE" else SERVER
@@ -385,6 +361,7 @@ class UserAgent:
         usage = InviteServer(self, request, transaction, source, replaced)
         self._invited[transaction] = usage
         self.confirm(usage)
+        usage.expire(now)
         self._world.incoming(usage, now)
 
     # Sending
