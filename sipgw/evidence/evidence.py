@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -76,6 +76,10 @@ class Evidence:
     def engine(self) -> MediaEngine | None:
         """The media process, while there is one."""
         return self._engine
+
+    def dropped(self) -> Mapping[str, int]:
+        """How many SIP messages were dropped or turned away, by what was wrong with them."""
+        return self._endpoint.agent.counts if self._endpoint else {}
 
     def trace(self, traced: Traced) -> None:
         """Take a SIP message, credentials masked already."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sipgw.sip.body import SDP, UNDERSTOOD, encoded, understands
 from sipgw.sip.message import Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER")
@@ -34,14 +35,23 @@ def unusable(request: Request) -> Refusal | None:
         return refusal
     if request.max_forwards == 0 and request.method != "OPTIONS":
         return Refusal(483)
-    if request.body and request.content_type != "application/sdp":
-        return Refusal(415, headers=(("Accept", "application/sdp"),))
+    if (refusal := unreadable(request)) is not None:
+        return refusal
     accepted = request.headers.tokens("accept")
     if request.method == "INVITE" and accepted:
         types = {value.partition(";")[0].strip() for value in accepted}
         if not types & {"application/sdp", "application/*", "*/*"}:
             return Refusal(406)
     return None
+
+
+def unreadable(request: Request) -> Refusal | None:
+    """415 if a part of the body of `request` is beyond us that has to be understood (§8.2.3)."""
+    if understands(request):
+        return None
+    encodings = (("Accept-Encoding", "identity"),) if encoded(request.headers) else ()
+    kinds = ", ".join(UNDERSTOOD.get(request.method, (SDP,)))
+    return Refusal(415, headers=(("Accept", kinds), *encodings))
 
 
 def secure(request: Request) -> bool:

@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sipgw.sip.fields import NameAddr
+from sipgw.sip.fields import FieldError, NameAddr
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.uri import Uri, is_address
 
@@ -54,7 +54,7 @@ class Dialog:
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, source: Peer, number: int) -> "Dialog":
         """The dialog that our response to `invite` makes (§12.1.1): the route set is the Record-Route as it stands."""
-        target = invite.contact.uri if invite.contact else invite.from_.uri
+        target = invite.contact.uri if invite.contact else _seen(invite, source)
         sender = invite.via.host
         return cls(
             invite.call_id,
@@ -65,7 +65,7 @@ class Dialog:
             source,
             number,
             invite.cseq.number,
-            translated=len(invite.vias) == 1 and is_address(sender) and sender != source.host,
+            translated=invite.direct and is_address(sender) and sender != source.host,
         )
 
     @classmethod
@@ -150,16 +150,29 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
 def reply_peer(request: Request, source: Peer) -> Peer:
     """Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): back where the request came from.
 
-    On a stream that is its connection; the port counts when that is closed and another must be opened.
+    On a stream that is its connection; the port counts when that is closed and another must be opened. A request whose
+    Via cannot be read is answered at the port that it came from.
     """
-    by_source = source.transport == "udp" and request.via.rport is not None
-    return source._replace(port=source.port if by_source else request.via.port or 5060)
+    try:
+        via = request.via
+    except FieldError:
+        return source
+    by_source = source.transport == "udp" and via.rport is not None
+    return source._replace(port=source.port if by_source else via.port or DEFAULT_PORT[source.transport])
 
 
 def sender_of(request: Request) -> Peer:
     """Where `request` came from, as its Via has noted."""
     via = request.via
-    return Peer(via.transport.lower(), via.received or via.host, via.rport or via.port or 5060)
+    transport = via.transport.lower()
+    return Peer(transport, via.received or via.host, via.rport or via.port or DEFAULT_PORT.get(transport, 5060))
+
+
+def _seen(invite: Request, source: Peer) -> Uri:
+    """Where somebody is reached whose Contact cannot be read: where the call came from."""
+    back, who = reply_peer(invite, source), invite.from_.uri
+    params = () if back.transport == "udp" else (("transport", back.transport),)
+    return Uri("sip", who.user if who.host else "", back.host, back.port, params)
 
 
 INNER = (

@@ -20,7 +20,7 @@ from sipgw.sip.handover import Inherited, Link, inherit
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
-from sipgw.sip.parse import ParseError, parsed
+from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
@@ -331,8 +331,10 @@ class Endpoint:
         self._group.create_task(bounded(work, None, "sip work failed"))
 
     def datagram(self, data: bytes, peer: Peer) -> None:
-        """Take a datagram; empty lines are keepalives of the other side's NAT binding."""
-        if is_stun(data):
+        """Take a datagram; empty lines are keepalives of the other side's NAT binding, what is too large is counted."""
+        if len(data) > MAX_DATAGRAM:
+            self.agent.counts["oversized"] += 1
+        elif is_stun(data):
             if self._stun:
                 self._after(self._stun.receive, data)
         elif data.strip(b"\r\n\0") and self._above.screen(peer.host):

@@ -4,17 +4,30 @@ What a peer sent is echoed byte for byte: branches, tags and Record-Route parame
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from sipgw.sip.uri import Uri, UriError, format_host_port, parse_host_port
 
 TOKEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~")
 """Characters of a token (RFC 3261 §25.1)."""
-_UNQUOTED = TOKEN | {" ", "\t"}
 _BREAKING = frozenset(map(chr, range(33))) | frozenset('<>",\x7f')
 """Characters that a parameter's value may only have in quotes; other oddities, as ``=`` in a tag, are let through."""
+_ANGLES = frozenset('<>"')
 MAX_CSEQ = 2**31 - 1
+MAX_PARAMS = 100
+"""Parameters of one value: whoever writes more wants us to be busy."""
+MAX_ADDRESSES = 100
+"""Values of one header that are looked at; a request has passed fewer proxies, and a user has fewer phones."""
+_PIECE = {
+    separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^>]*+(?:>|\Z))*+', re.DOTALL)
+    for separator in ",;"
+}
+_QUOTED = r'"(?P<quoted>(?:[^"\\]++|\\.)*+)"\s*'
+_ADDRESS = re.compile(rf"(?:{_QUOTED}|(?P<bare>[^<>;]*+))<(?P<uri>[^<>]*+)>\s*(?P<params>.*)", re.DOTALL)
+_BEGINS_A_URI = re.compile(r"[A-Za-z][\w+.-]*:\S")
 _QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
@@ -25,61 +38,50 @@ class FieldError(ValueError):
 Params = tuple[tuple[str, str | None], ...]
 
 
+def values(text: str, separator: str) -> Iterator[str]:
+    """Take `text` apart at `separator` outside quoted strings and angle brackets, piece by piece as they are asked for.
+
+    The pieces are stripped. Raises `FieldError` where a quoted string does not end.
+    """
+    piece, at = _PIECE[separator], 0
+    while True:
+        match = piece.match(text, at)
+        end = match.end() if match else at
+        yield text[at:end].strip()
+        if end == len(text):
+            return
+        if text[end] != separator:
+            raise FieldError("an unterminated quoted string")
+        at = end + 1
+
+
+def first(text: str, separator: str) -> tuple[str, str]:
+    """The first of `values`, and all that follows the separator behind it, as it stands."""
+    match = _PIECE[separator].match(text)
+    end = match.end() if match else 0
+    return text[:end].strip(), text[end + 1 :].strip()
+
+
 def split(text: str, separator: str) -> list[str]:
-    """Split at `separator` outside quoted strings and angle brackets; pieces are stripped. Raises `FieldError`."""
-    if '"' not in text:
-        opening = text.find("<")
-        if opening < 0:
-            return [piece.strip() for piece in text.split(separator)]
-        closing = text.find(">", opening) + 1
-        if closing and separator not in text[:opening] and "<" not in text[closing:]:
-            first, *rest = text[closing:].split(separator)
-            return [(text[:closing] + first).strip(), *(piece.strip() for piece in rest)]
-    elif text.count('"') == 2 and "\\" not in text:
-        opening, closing = text.find('"'), text.rfind('"') + 1
-        if separator not in text[:opening] and "<" not in text[:opening]:
-            tail = text[closing:]
-            space = tail[: len(tail) - len(tail.lstrip())]
-            first, *rest = split(tail, separator)
-            return [(text[:closing] + space + first).strip(), *rest]
-    return _split_slowly(text, separator)
+    """All of `values`. Raises `FieldError`."""
+    if '"' not in text and "<" not in text:
+        return [piece.strip() for piece in text.split(separator)]
+    return list(values(text, separator))
 
 
-def _split_slowly(text: str, separator: str) -> list[str]:
-    pieces: list[str] = []
-    start = at = 0
-    quoted = angle = False
-    while at < len(text):
-        char = text[at]
-        if quoted:
-            if char == "\\":
-                at += 1
-            elif char == '"':
-                quoted = False
-        elif char == '"' and not angle:
-            quoted = True
-        elif char == "<":
-            angle = True
-        elif char == ">":
-            angle = False
-        elif char == separator and not angle:
-            pieces.append(text[start:at].strip())
-            start = at + 1
-        at += 1
-    if quoted:
-        raise FieldError("an unterminated quoted string")
-    pieces.append(text[start:].strip())
-    return pieces
-
-
-def parse_params(pieces: list[str]) -> Params:
-    """Read ``name=value`` pieces. Raises `FieldError`."""
+def parse_params(pieces: Iterable[str]) -> Params:
+    """Read ``name=value`` pieces; empty ones and empty values are let through. Raises `FieldError`."""
     params: list[tuple[str, str | None]] = []
-    for piece in pieces:
+    for count, piece in enumerate(pieces):
+        if count >= MAX_PARAMS:
+            raise FieldError("too many parameters")
+        if not piece:
+            continue
         name, equals, value = piece.partition("=")
         name, value = name.strip(), value.strip()
         breaking = not (_BREAKING.isdisjoint(value) or (len(value) > 1 and value[0] == value[-1] == '"'))
-        if breaking or not name or not TOKEN.issuperset(name) or (equals and not value):
+        unnamed = equals and not value and name.lower() == "tag"  # it would name no dialog
+        if breaking or unnamed or not name or not TOKEN.issuperset(name):
             raise FieldError(f"a broken parameter: {piece[:60]!r}")
         params.append((name, value if equals else None))
     return tuple(params)
@@ -136,20 +138,24 @@ class NameAddr:
 
     @classmethod
     def parse(cls, text: str) -> "NameAddr":
-        """Read one value. Raises `FieldError`."""
-        head, *pieces = split(text, ";")
+        """Read one value, whatever characters its display name has. Raises `FieldError`."""
+        display, uri, params = _taken_apart(text)
         try:
-            if head.endswith(">"):
-                display, uri = _split_display(head)
-                return cls(Uri.parse(uri), display, parse_params(pieces))
-            if "<" in head or ">" in head or '"' in head:
-                raise FieldError(f"no address: {text[:80]!r}")
-            # Without angle brackets the parameters belong to the header, and ? and , may not occur (RFC 3261 §20.10).
-            if "?" in head or "," in head:
-                raise FieldError("a URI with ? or , needs angle brackets")
-            return cls(Uri.parse(head), "", parse_params(pieces))
+            return cls(Uri.parse(uri), display, params)
         except UriError as error:
             raise FieldError(str(error)) from None
+
+    @classmethod
+    def party(cls, text: str) -> "NameAddr":
+        """Read From or To: a call needs their tags, and only shows their URIs, so that any text will do for one.
+
+        Raises `FieldError` if there is no telling what is the URI and what the tag.
+        """
+        display, uri, params = _taken_apart(text)
+        try:
+            return cls(Uri.parse(uri), display, params)
+        except UriError:
+            return cls(Uri.opaque(uri), display, params)
 
     def __str__(self) -> str:
         display = ""
@@ -174,20 +180,66 @@ class NameAddr:
         return replace(self, params=(*rest, ("tag", tag)))
 
 
-def _split_display(head: str) -> tuple[str, str]:
-    if head.startswith('"'):
-        at = 1
-        while at < len(head) and head[at] != '"':
-            at += 2 if head[at] == "\\" else 1
-        display, rest = head[1:at], head[at + 1 :].lstrip()
-        if not rest.startswith("<"):
-            raise FieldError("no < behind the display name")
-        return unescape(display), rest[1:-1]
-    display, _, uri = head.partition("<")
-    display = display.strip()
-    if not _UNQUOTED.issuperset(display):
-        raise FieldError(f"a display name that needs quotes: {display[:60]!r}")
-    return " ".join(display.split()), uri[:-1]
+def _taken_apart(text: str) -> tuple[str, str, Params]:
+    """The display name, the text of the URI, and the parameters. Raises `FieldError`.
+
+    A display name without its quotes is legal only if it is made of tokens, but people are called ``Jürgen Groß`` and
+    ``(415) 555-0123``; it may hold anything that does not make another address of it.
+    """
+    match = _ADDRESS.match(text.strip())
+    if match is None:
+        head, *pieces = islice(values(text, ";"), MAX_PARAMS + 2)
+        if not head or not _ANGLES.isdisjoint(head):
+            raise FieldError(f"no address: {text[:80]!r}")
+        # Without angle brackets the parameters belong to the header, and ? and , may not occur (RFC 3261 §20.10).
+        if "?" in head or "," in head:
+            raise FieldError("a URI with ? or , needs angle brackets")
+        return "", head, parse_params(pieces)
+    quoted, bare, uri, params = match.group("quoted", "bare", "uri", "params")
+    if _BEGINS_A_URI.match(bare or "") or not uri.strip() or params[:1] not in ("", ";"):
+        raise FieldError(f"no address: {text[:80]!r}")
+    display = " ".join(bare.replace('"', " ").split()) if quoted is None else unescape(quoted)
+    return display, uri.strip(), parse_params(values(params[1:], ";"))
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A value that cannot be read: whoever asked for it decides what becomes of the message."""
+
+    text: str
+    why: str
+
+
+class Addresses(tuple[NameAddr, ...]):
+    """Those addresses of a header that can be read, in their order."""
+
+    malformed: Malformed | None
+    """The first that cannot be read."""
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> "Addresses":
+        """Read the values of a header, `MAX_ADDRESSES` at most."""
+        read: list[NameAddr] = []
+        malformed: Malformed | None = None
+        for count, value in enumerate(islice(_each(lines), MAX_ADDRESSES + 1)):
+            try:
+                if count == MAX_ADDRESSES:
+                    raise FieldError("too many addresses")
+                read.append(NameAddr.parse(value))
+            except FieldError as error:
+                malformed = malformed or Malformed(value, str(error))
+        addresses = cls(read)
+        addresses.malformed = malformed
+        return addresses
+
+
+def _each(lines: Iterable[str]) -> Iterator[str]:
+    """The values of each line; one in which a quote does not end is taken as it stands."""
+    for line in lines:
+        try:
+            yield from (value for value in values(line, ",") if value or line)
+        except FieldError:
+            yield line
 
 
 @dataclass(frozen=True)
@@ -202,7 +254,9 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> "Via":
         """Read one value. Raises `FieldError`."""
-        head, *pieces = split(text, ";")
+        head, *pieces = islice(values(text, ";"), MAX_PARAMS + 2)
+        if "" in pieces[:-1]:  # one at the end is a slip; more, and nobody knows what the sender meant
+            raise FieldError("an empty parameter")
         protocol, separator, rest = head.partition("/")
         version, slash, rest = rest.partition("/")
         transport, *sent_by = rest.split(None, 1)[:2] if rest.strip() else ("",)

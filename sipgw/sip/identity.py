@@ -1,12 +1,11 @@
 """Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from sipgw.sip.fields import FieldError, NameAddr, param
+from sipgw.sip.fields import Addresses, NameAddr, param
 from sipgw.sip.message import Request, full_name
 from sipgw.sip.uri import Uri
 
@@ -104,7 +103,8 @@ def cleaned(text: str) -> str:
 
 def number_of(uri: Uri) -> str:
     """The telephone number in a SIP or tel URI without separators, or else its user part."""
-    user = unquote(uri.user, errors="replace").partition(";")[0]
+    text = uri.user if uri.scheme else uri.user.partition(":")[2].rpartition("@")[0]  # of what is no URI, its middle
+    user = unquote(text, errors="replace").partition(";")[0]
     if NUMBER.fullmatch(user):
         return re.sub("[().-]", "", user)
     return cleaned(user)
@@ -115,18 +115,9 @@ def is_number(text: str) -> bool:
     return len(text) <= 20 and re.fullmatch(r"\+?[0-9]{3,19}|\*[0-9*#]{1,10}", text) is not None
 
 
-def _addresses(invite: Request, header: str) -> Iterator[NameAddr]:
+def _addresses(invite: Request, header: str) -> Addresses:
     """What can be read of a list of addresses: who writes nonsense there is not turned away for it."""
-    for line in invite.headers.lines(header)[:10]:
-        try:
-            values = type(invite.headers)(((header, line),)).all(header)
-        except FieldError:
-            continue
-        for value in values[:10]:
-            try:
-                yield NameAddr.parse(value)
-            except FieldError:
-                continue
+    return Addresses.of(invite.headers.lines(header))
 
 
 def _caller(invite: Request, *, trusted: bool) -> tuple[str, NameAddr]:

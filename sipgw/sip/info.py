@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+from sipgw.sip.body import PLAIN, RELAY
+from sipgw.sip.checks import unreadable
 from sipgw.sip.events import KeyPressed
 from sipgw.sip.message import Request, Response
 from sipgw.sip.transaction import Transaction
@@ -10,8 +12,6 @@ from sipgw.sip.transaction import Transaction
 if TYPE_CHECKING:
     from sipgw.sip.usage import Usage
 
-RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
-ACCEPT = (("Accept", f"{RELAY}, {PLAIN}"),)
 KEYS = "0123456789*#ABCD"
 """The keys in the order of their event codes (RFC 4733 §3.2)."""
 PRESSED = 0.16
@@ -41,8 +41,8 @@ def take_info(usage: "Usage", request: Request, transaction: Transaction, now: f
     agent, kind = usage.agent, request.content_type
     if request.headers.get("info-package") is not None:
         agent.respond(transaction, 469, now, headers=(("Recv-Info", ""),))  # RFC 6086 §4.2.2: we know no package
-    elif request.body and kind not in (RELAY, PLAIN):
-        agent.respond(transaction, 415, now, headers=ACCEPT)
+    elif (refusal := unreadable(request)) is not None:
+        agent.respond(transaction, refusal.status, now, headers=refusal.headers)
     else:
         agent.respond(transaction, 200, now)
         pressed = key_of(kind, request.body)

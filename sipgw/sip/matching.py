@@ -11,12 +11,17 @@ Key = tuple[str, ...]
 
 
 def server_key(request: Request) -> Key:
-    """What names the server transaction of `request` (RFC 3261 §17.2.3); an ACK has that of its INVITE."""
+    """What names the server transaction of `request` (RFC 3261 §17.2.3); that of an ACK is its INVITE's.
+
+    The branch alone should do. But some take it from the clock, and two keys that are pressed within a second come with
+    the same one; by Call-ID and CSeq they are told apart, and whatever is resent has those again.
+    """
     via = request.via
     method = "INVITE" if request.method == "ACK" else request.method
+    which = (request.call_id, str(request.cseq.number))
     if via.branch.startswith(COOKIE) and len(via.branch) > len(COOKIE):
-        return (via.branch, via.host.lower(), str(via.port), method)
-    return (request.call_id, request.from_.tag, str(request.cseq.number), str(via), method)
+        return (via.branch, via.host.lower(), str(via.port), *which, method)
+    return (*which, request.from_.tag, str(via), method)
 
 
 def invite_key(cancel: Request) -> Key:
@@ -36,5 +41,5 @@ def dialog_of(request: Request) -> DialogId:
 
 def stateless_tag(request: Request) -> str:
     """A tag that is the same each time the request is resent, though nothing is kept of it (§8.2.7)."""
-    text = f"{request.via} {request.headers.get('call-id')} {request.headers.get('cseq')}"
+    text = f"{request.headers.get('via')} {request.headers.get('call-id')} {request.headers.get('cseq')}"
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

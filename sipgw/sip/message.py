@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sipgw.sip.fields import CSeq, FieldError, NameAddr, Via, split
+from sipgw.sip.fields import Addresses, CSeq, FieldError, NameAddr, Via, delta_seconds, first, split
 from sipgw.sip.uri import Uri
 
 COMPACT = {
@@ -139,30 +139,40 @@ class Headers:
 
 @dataclass(frozen=True)
 class Message(ABC):
-    """What requests and responses share. Properties may raise `FieldError` on a message that was not validated."""
+    """What requests and responses share. Every field is read when it is asked for.
+
+    Of a message that `sipgw.sip.parse` let through, Via, From, To, Call-ID and CSeq can be read; what else is broken
+    says so where it is asked for. On one that was not let through, the properties raise `FieldError`.
+    """
 
     headers: Headers = field(kw_only=True, default=Headers())
     body: bytes = field(kw_only=True, default=b"")
 
     @cached_property
-    def vias(self) -> tuple[Via, ...]:
-        """All Via values, the topmost first."""
-        return tuple(Via.parse(value) for value in self.headers.all("via"))
+    def via(self) -> Via:
+        """The topmost Via: the one that a response goes by; what else it passes is only echoed."""
+        return Via.parse(first(self.headers.get("via") or "", ",")[0])
 
     @property
-    def via(self) -> Via:
-        """The topmost Via."""
-        return self.vias[0]
+    def direct(self) -> bool:
+        """Whether it has passed no proxy: it has one Via value. Those below need not be readable."""
+        lines = self.headers.lines("via")
+        return len(lines) == 1 and not first(lines[0], ",")[1]
+
+    @property
+    def vias(self) -> tuple[Via, ...]:
+        """All Via values, the topmost first. Raises `FieldError`."""
+        return tuple(Via.parse(value) for value in self.headers.all("via"))
 
     @cached_property
     def from_(self) -> NameAddr:
         """The From field."""
-        return NameAddr.parse(self.headers.get("from") or "")
+        return NameAddr.party(self.headers.get("from") or "")
 
     @cached_property
     def to(self) -> NameAddr:
         """The To field."""
-        return NameAddr.parse(self.headers.get("to") or "")
+        return NameAddr.party(self.headers.get("to") or "")
 
     @property
     def call_id(self) -> str:
@@ -175,25 +185,30 @@ class Message(ABC):
         return CSeq.parse(self.headers.get("cseq") or "")
 
     @cached_property
-    def contacts(self) -> tuple[NameAddr, ...]:
-        """All Contact values; empty for ``*``."""
-        values = self.headers.all("contact")
-        return () if values == ["*"] else tuple(NameAddr.parse(value) for value in values)
+    def contacts(self) -> Addresses:
+        """The Contact values; empty for ``*``."""
+        lines = self.headers.lines("contact")
+        return Addresses.of(() if lines == ["*"] else lines)
 
     @property
     def contact(self) -> NameAddr | None:
-        """The first Contact."""
+        """The first Contact that can be read."""
         return self.contacts[0] if self.contacts else None
 
     @cached_property
-    def routes(self) -> tuple[NameAddr, ...]:
+    def routes(self) -> Addresses:
         """The Route values, the next hop first."""
-        return tuple(NameAddr.parse(value) for value in self.headers.all("route"))
+        return Addresses.of(self.headers.lines("route"))
 
     @cached_property
-    def record_routes(self) -> tuple[NameAddr, ...]:
+    def record_routes(self) -> Addresses:
         """The Record-Route values in their order."""
-        return tuple(NameAddr.parse(value) for value in self.headers.all("record-route"))
+        return Addresses.of(self.headers.lines("record-route"))
+
+    @property
+    def expires(self) -> int | None:
+        """The seconds in Expires; None if it is absent or cannot be read."""
+        return delta_seconds(self.headers.get("expires"))
 
     @property
     def require(self) -> list[str]:
@@ -242,8 +257,9 @@ class Request(Message):
         return int(value) if value is not None else None
 
     def with_top_via(self, via: Via) -> "Request":
-        """The same request with its topmost Via replaced."""
-        rest = tuple(("Via", str(other)) for other in self.vias[1:])
+        """The same request with its topmost Via replaced; those below stay as they came."""
+        top, *lines = self.headers.lines("via")
+        rest = tuple(("Via", value) for value in (first(top, ",")[1], *lines) if value)
         return replace(self, headers=Headers((("Via", str(via)), *rest, *self.headers.without("via"))))
 
 
@@ -282,7 +298,7 @@ def response_to(
         copied += [("Timestamp", value) for value in request.headers.lines("timestamp")[:1]]
     if to_tag:
         copied = [
-            (name, f"{value};tag={to_tag}" if name == "To" and not _has_tag(request) else value)
+            (name, f"{value.rstrip('; 	')};tag={to_tag}" if name == "To" and not _has_tag(request) else value)
             for name, value in copied
         ]
     if content_type:
@@ -291,6 +307,8 @@ def response_to(
     return Response(status, reason or REASONS.get(status, ""), headers=fields, body=body)
 
 
+SLIP = "; \t"
+"""What a To may end with that has to go before a tag is added."""
 _NAMES = {
     "via": "Via", "record-route": "Record-Route", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq",
 }  # fmt: skip

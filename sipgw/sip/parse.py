@@ -1,33 +1,27 @@
-"""Bytes become messages (RFC 3261 §7, §18.3, §25), or a `ParseError` that says what to answer."""
+"""Bytes become messages (RFC 3261 §7, §18.3, §25), or a `ParseError` that says what to answer.
+
+A message is cut into lines, and of its fields only those are read that it takes to let it in and to find out what it
+belongs to.
+"""
 
 import re
 from dataclasses import dataclass
 
 from sipgw.sip.fields import TOKEN, FieldError
 from sipgw.sip.identity import cleaned
-from sipgw.sip.message import COMMON, Headers, Message, Request, Response, full_name
+from sipgw.sip.message import COMMON, Headers, Request, Response, full_name
 from sipgw.sip.uri import Uri, UriError
 
+MAX_DATAGRAM = 16 * 1024
+"""Bytes of a datagram that are looked at at all; requests of 1,300 bytes should go by TCP (RFC 3261 §18.1.1)."""
 MAX_HEAD = 64 * 1024
 """Bytes of start line and headers."""
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 256
-_ONCE = frozenset(
-    {
-        "call-id",
-        "cseq",
-        "from",
-        "to",
-        "max-forwards",
-        "content-length",
-        "content-type",
-        "expires",
-        "subject",
-        "date",
-    }
-)
+_ONCE = frozenset({"call-id", "cseq", "from", "to", "max-forwards", "content-length"})
 _PING = b"\r\n\r\n"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
+_FOLDED = re.compile(r"\n[ \t]+")
 _LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:([^\r\n]*)")
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 
@@ -87,34 +81,26 @@ def _parse_head(head: bytes) -> Request | Response:
     text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     if "\r" in text:  # legal nowhere, and some would read it as the end of a line when we echo it
         raise ParseError(400, "Bad Request (a bare carriage return)")
-    start, *rest = text.split("\n")
-    fields: list[tuple[str, str]] = []
-    for line in rest:
-        if line[:1] in (" ", "\t"):
-            if not fields:
-                raise ParseError(400, "Bad Request (folding without a header)")
-            _fold(fields, line)
-            continue
-        name, colon, value = line.partition(":")
-        known = COMMON.get(name)
-        if known is None or not colon:
-            known = name.rstrip(" \t")
-            if not colon or not known or not TOKEN.issuperset(known):
-                raise ParseError(400, "Bad Request (a line that is no header)")
-        if len(fields) >= MAX_FIELDS:
-            raise ParseError(400, "Bad Request (too many headers)")
-        fields.append((known, value.strip(" \t")))
-    headers = Headers(tuple(fields))
+    start, _, rest = text.partition("\n")
+    if rest[:1] in (" ", "\t"):
+        raise ParseError(400, "Bad Request (folding without a header)")
+    lines = _FOLDED.sub(" ", rest).split("\n") if rest else []
+    if len(lines) > MAX_FIELDS:
+        raise ParseError(400, "Bad Request (too many headers)")
+    headers = Headers(tuple(map(_field, lines)))
     if start[:4].upper() == "SIP/":
         return _status_line(start, headers)
     return _request_line(start, headers)
 
 
-def _fold(fields: list[tuple[str, str]], line: str) -> None:
-    name, value = fields[-1]
-    if len(value) + len(line) > MAX_HEAD:
-        raise ParseError(400, "Bad Request (a header too long)")
-    fields[-1] = (name, f"{value} {line.strip()}".strip())
+def _field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    known = COMMON.get(name)
+    if known is None or not colon:
+        known = name.rstrip(" \t")
+        if not colon or not known or not TOKEN.issuperset(known):
+            raise ParseError(400, "Bad Request (a line that is no header)")
+    return known, value.strip(" \t")
 
 
 def _status_line(start: str, headers: Headers) -> Response:
@@ -158,15 +144,16 @@ def _partial(method: str, headers: Headers) -> Request | None:
 
 
 def _answerable(request: Request) -> bool:
-    """Whether a response would find its way: the Vias are readable."""
-    try:
-        return bool(request.vias)
-    except FieldError:
-        return False
+    """Whether a response would find its way: who sent it knows it by its Vias, whether or not we can read them."""
+    return bool(request.headers.get("via"))
 
 
 def _validate(message: Request | Response) -> int | None:
-    """Read every field that a user agent relies on, so that later access cannot fail; returns Content-Length."""
+    """Read what admission, transactions and dialogs need, so that they need not fear it; returns Content-Length.
+
+    Everything else is read when somebody asks for it, and costs nobody a call: not the work before a stranger is
+    turned away, and not the message in which it is broken.
+    """
     headers = message.headers
     names = [full_name(name) for name, _ in headers]
     for name in _NEEDED:
@@ -174,16 +161,15 @@ def _validate(message: Request | Response) -> int | None:
             raise FieldError(f"no {name}")
     if len(set(names)) != len(names):
         _refuse_repeated(headers, names)
-    if not message.vias or not message.call_id:
-        raise FieldError("an empty Via or Call-ID")
+    if not message.call_id:
+        raise FieldError("an empty Call-ID")
     if not (message.call_id.isascii() and message.call_id.isprintable()):  # §25.1; it names the call everywhere here
         raise FieldError("a Call-ID that is not plain text")
+    _ = message.via, message.from_, message.to, message.cseq
     if isinstance(message, Request):
         if message.cseq.method != message.method:
             raise FieldError("CSeq names another method")
         _number(headers, "max-forwards", 255)
-    _read(message)
-    _number(headers, "expires", 2**32 - 1)
     return _number(headers, "content-length", 2**31)
 
 
@@ -192,10 +178,6 @@ def _refuse_repeated(headers: Headers, names: list[str]) -> None:
         values = headers.lines(name)
         if len(values) > 1 and (name != "content-length" or len(set(values)) > 1):
             raise FieldError(f"more than one {name}")
-
-
-def _read(message: Message) -> None:
-    _ = message.from_, message.to, message.cseq, message.contacts, message.routes, message.record_routes
 
 
 def _number(headers: Headers, name: str, maximum: int) -> int | None:

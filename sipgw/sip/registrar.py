@@ -116,6 +116,8 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
         for binding in bindings:
             _in_order(binding, request)
         return ()
+    if request.contacts.malformed:
+        raise FieldError(request.contacts.malformed.why)
     for contact in request.contacts:
         if contact.uri.scheme not in ("sip", "sips") or len(str(contact.uri)) > LONGEST_CONTACT:
             raise FieldError("a Contact that cannot be used")

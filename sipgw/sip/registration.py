@@ -196,7 +196,7 @@ class Registration:
                 granted = delta_seconds(param(contact.params, "expires"))
                 if granted is not None:
                     return min(granted, LONGEST)
-        granted = delta_seconds(response.headers.get("expires"))
+        granted = response.expires
         return min(self._expires if granted is None else granted, LONGEST)
 
     def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:

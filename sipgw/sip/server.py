@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.events import Answered, Confirmed, Ended, Phase
-from sipgw.sip.fields import delta_seconds
 from sipgw.sip.message import Request
 from sipgw.sip.reliable import Reliable
 from sipgw.sip.timers import Timer
@@ -50,14 +49,12 @@ class InviteServer(Usage):
         return self.dialog.local.tag if self.dialog else ""
 
     def expire(self, now: float) -> None:
-        """Let the INVITE end when the time that it gives itself is over (§13.3.1)."""
-        seconds = delta_seconds(self.invite.headers.get("expires"))
-        if seconds is not None:
-            self._expiry = self.agent.timers.at(now + seconds, self._expired)
+        """Wait no longer for an answer than the caller wants to (Expires, §13.3.1)."""
+        if self.invite.expires:  # with 0 nobody would call
+            self._expiry = self.agent.timers.at(now + self.invite.expires, self._expired)
 
     def _expired(self, now: float) -> None:
-        if self._unanswered:
-            self.finish(Ended("caller", "487", "the INVITE has expired", 487), now)
+        self.finish(Ended("caller", "487", "it was not answered in the time that the caller set", 487), now)
 
     def ringing(self, now: float) -> None:
         """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
@@ -118,7 +115,7 @@ class InviteServer(Usage):
         if self._reliable.pending:
             self._final = sdp
             return
-        self._stop_minute()
+        self._stop_waiting()
         self.phase = Phase.ANSWERED
         if self.session.settled:
             sdp = b""  # RFC 3262 §5: offer and answer are exchanged
@@ -167,10 +164,13 @@ class InviteServer(Usage):
         if self._unanswered:
             self.agent.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()
+        self._stop_waiting()
+        super().finish(ended, now)
+
+    def _stop_waiting(self) -> None:
         self._stop_minute()
         if self._expiry is not None:
             self._expiry.cancel()
-        super().finish(ended, now)
 
     def _stop_minute(self) -> None:
         if self._minute is not None:

@@ -73,8 +73,6 @@ class Session:
             agent.respond(transaction, 500, now, headers=RETRY_AFTER)
         elif status:
             agent.respond(transaction, status, now)
-        elif request.body and request.content_type != "application/sdp":
-            agent.respond(transaction, 415, now, headers=(("Accept", "application/sdp"),))
         elif (refusal := too_short(request)) is not None:
             agent.respond(transaction, refusal.status, now, headers=refusal.headers)
         else:

@@ -26,15 +26,19 @@ _KEY = re.compile(rb"(?<![^\r\n])(a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?
 
 
 _SIGNAL = re.compile(rb"(?im)^([ \t]*signal[ \t]*=)[^\r\n]*")
-_DTMF = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:[ \t]*application/dtmf\b")
+_DTMF = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:\s*application/dtmf\b")
+
+
+_BLANK = re.compile(rb"\r?\n\r?\n")
 
 
 def redacted(data: bytes) -> bytes:
     """`data` without what Authorization and Proxy-Authorization say, folded lines included, and without SRTP keys.
 
-    Nor does it tell which key an INFO presses: it may be one of a card number.
+    Nor does it tell which key an INFO presses, be it in one of several parts: it may be one of a card number.
     """
-    head, blank, body = data.partition(b"\r\n\r\n")
-    if body and _DTMF.search(head):
-        data = head + blank + (_SIGNAL.sub(rb"\1*", body) if b"=" in body else b"*")
+    key = _DTMF.search(data)
+    blank = _BLANK.search(data, key.end()) if key else None
+    if blank and (body := data[blank.end() :]):
+        data = data[: blank.end()] + (_SIGNAL.sub(rb"\1*", body) if _SIGNAL.search(body) else b"*")
     return _KEY.sub(rb"\1***", _SECRET.sub(rb"\1 ***\r", data))

@@ -10,6 +10,8 @@ _TRAVEL = ("method", "maddr", "ttl", "transport", "lr")
 _RESERVED = re.compile("%(3B|2F|3F|3A|40|26|3D|2B|24|2C)", re.IGNORECASE)
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
+MAX_PARAMS = 100
+"""Parameters of one URI: whoever writes more wants us to be busy."""
 _FORBIDDEN = frozenset(map(chr, range(33))) | frozenset('<>"\x7f')
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
@@ -22,7 +24,8 @@ class UriError(ValueError):
 class Uri:
     """A URI, kept as it was written: escapes are not decoded, parameters keep their order and case.
 
-    For schemes other than sip and sips everything behind the colon stands in `user`, and `host` is empty.
+    For schemes other than sip and sips everything behind the colon stands in `user`, and `host` is empty; so is
+    `scheme` where there is none (`opaque`).
     """
 
     scheme: str
@@ -52,13 +55,22 @@ class Uri:
         if at and not userinfo:
             raise UriError("an empty user part")
         user, _, password = userinfo.partition(":")
-        hostport, *params = rest.split(";")
+        hostport, *params = rest.split(";", MAX_PARAMS + 1)
+        if len(params) > MAX_PARAMS:
+            raise UriError("too many URI parameters")
         host, port = parse_host_port(hostport)
+        if params and not params[-1]:
+            params.pop()  # a ; at the end is a slip that changes nothing
         return cls(scheme, user, host, port, tuple(_parameter(text) for text in params), headers, password)
+
+    @classmethod
+    def opaque(cls, text: str) -> "Uri":
+        """What stands in the place of a URI and is none: it can be shown and echoed, and nothing can be sent there."""
+        return cls("", user=text)
 
     def __str__(self) -> str:
         if self.scheme not in _SIP:
-            return f"{self.scheme}:{self.user}"
+            return f"{self.scheme}:{self.user}" if self.scheme else self.user
         userinfo = f"{self.user}:{self.password}@" if self.password else f"{self.user}@" if self.user else ""
         params = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in self.params)
         headers = f"?{self.headers}" if self.headers else ""

@@ -7,7 +7,7 @@ is alike stands here: BYE, re-INVITE, UPDATE, INFO, REFER and NOTIFY inside the 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sipgw.sip.checks import ALLOW, unsupported
+from sipgw.sip.checks import ALLOW, unreadable, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
@@ -62,6 +62,8 @@ class Usage:
             self.agent.respond(transaction, 500, now)
             return
         refusal = unsupported(request)
+        if refusal is None and request.method in ("INVITE", "UPDATE", "PRACK"):
+            refusal = unreadable(request)
         if refusal is not None and request.method != "BYE":  # whoever wants to end a call may
             self.agent.respond(transaction, refusal.status, now, headers=refusal.headers)
             return

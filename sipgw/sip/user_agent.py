@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
+from sipgw.sip.body import plain
 from sipgw.sip.checks import CAPABILITIES, Refusal, secure, unusable
 from sipgw.sip.clients import Clients
 from sipgw.sip.dialog import Dialog, DialogId, Peer, reply_peer, sender_of
@@ -15,17 +16,17 @@ from sipgw.sip.dialog_request import DialogRequest, TellFinal
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.hunt import LIMIT, Hunt
-from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
+from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
 from sipgw.sip.session_timer import too_short
+from sipgw.sip.stateless import Stateless
 from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Event, State, Tell, Transaction
-from sipgw.sip.turned_away import TurnedAway
 from sipgw.sip.unacked import Unacked
 from sipgw.sip.usage import Usage
 
@@ -39,7 +40,6 @@ class UserAgent:
 
     def __init__(self, world: Surroundings, name: str = "sipgw") -> None:
         self.timers = Timers()
-        self.counts: Counter[str] = Counter()
         self._world = world
         self._out: deque[Packet] = deque()
         self._servers: dict[Key, Transaction] = {}
@@ -47,8 +47,8 @@ class UserAgent:
         self._calls: dict[DialogId, Usage] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
+        self._stateless = Stateless(world, self._out.append)
         self._unacked = Unacked(self.timers)
-        self._turned_away = TurnedAway()
         self._replaceable = Replaceable(self._calls)
 
     # The five verbs
@@ -64,18 +64,12 @@ class UserAgent:
         elif isinstance(message, Request):
             self._receive_request(message, source, now)
         else:
-            self._refuse(message, source, now)
+            self._stateless.malformed(message, source)
 
-    def _refuse(self, error: ParseError, source: Peer, now: float) -> None:
-        """Answer what could not be read, as far as it can be answered."""
-        self.counts["malformed"] += 1
-        request = error.message
-        if request is None or request.method == "ACK":
-            return
-        request = request.with_top_via(request.via.with_received(source.host, source.port))
-        if self._admitted(request, source, now):
-            response = response_to(request, error.status, error.reason, to_tag=self.token())
-            self._send_response(response, request, source)
+    @property
+    def counts(self) -> Counter[str]:
+        """What was dropped or turned away, by what was wrong with it."""
+        return self._stateless.counts
 
     def to_send(self) -> Iterable[Packet]:
         """Take the packets that are to be sent now."""
@@ -266,7 +260,7 @@ class UserAgent:
     # Receiving
 
     def _receive_response(self, response: Response, now: float) -> None:
-        if not self.clients.receive(response, now):
+        if not (self.clients.knows(response) and self.clients.receive(plain(response), now)):
             self.counts["stray responses"] += 1
 
     def _receive_request(self, request: Request, source: Peer, now: float) -> None:
@@ -284,8 +278,10 @@ class UserAgent:
             return
         usage = self._calls.get(dialog_of(request)) if request.to.tag else None
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
-        if usage is None and cancelled is None and not self._admitted(request, source, now):
+        room = len(self._servers) < MAX_TRANSACTIONS
+        if usage is None and cancelled is None and not self._stateless.admits(request, source, key, now, room=room):
             return
+        request = plain(request)
         transaction = self._server(request, source, key)
         if cancelled is not None:
             self._cancel(cancelled, request, transaction, now)
@@ -297,22 +293,6 @@ class UserAgent:
             self.respond(transaction, 481, now)
         else:
             self._outside_dialog(request, transaction, source, now)
-
-    def _admitted(self, request: Request, source: Peer, now: float) -> bool:
-        refusal = self._turned_away.earlier(request, now) or self._world.admit(request, source)
-        if refusal is None and len(self._servers) >= MAX_TRANSACTIONS:
-            refusal = FULL
-        if refusal is None:
-            return True
-        self.counts["refused"] += 1
-        self._turned_away.keep(request, refusal, now)
-        if refusal.status and request.method != "ACK":
-            # Without a transaction: who is turned away takes next to no memory here.
-            response = response_to(
-                request, refusal.status, refusal.reason, to_tag=stateless_tag(request), headers=refusal.headers
-            )
-            self._send_response(response, request, source)
-        return False
 
     def _server(self, request: Request, source: Peer, key: Key) -> Transaction:
         table = INVITE_SERVER if request.method == "INVITE" else SERVER
@@ -343,7 +323,7 @@ class UserAgent:
         dialog = dialog_of(ack)
         usage = self._calls.get(dialog)
         if usage is not None and self._unacked.acked((dialog, ack.cseq.number)):
-            usage.acked(ack, now)
+            usage.acked(plain(ack), now)
 
     def _cancel(self, invite: Transaction, request: Request, transaction: Transaction, now: float) -> None:
         usage = self._invited.get(invite)
@@ -376,8 +356,11 @@ class UserAgent:
             self.respond(transaction, 481, now)  # BYE, INFO, UPDATE ... belong inside a dialog
 
     def _invite(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
-        if request.contact is None:
+        if request.contact is None and request.contacts.malformed is None:
             self.respond(transaction, 400, now, reason="Bad Request (no Contact)")
+            return
+        if request.record_routes.malformed:  # what we send in the call would not find its way (§12.1.1)
+            self.respond(transaction, 400, now, reason="Bad Request (Record-Route)")
             return
         replaced = self._replaceable.find(request)
         if isinstance(replaced, Refusal):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
@@ -74,8 +74,9 @@ class Metrics:
         provider: Callable[[str, str], str] = lambda agent, part: "",
         media: Callable[[], Iterable[ProcessState]] = lambda: (),
         clock: Callable[[], float] = time.monotonic,
+        dropped: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`provider` names who an agent has as ``ears``, ``model`` or ``voice``."""
+        """`provider` names who an agent has as ``ears``, ``model`` or ``voice``; `dropped` are messages, by why."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}
@@ -84,6 +85,7 @@ class Metrics:
         self._sip = _Sip(self.registry)
         Gauge("sipgw_build_info", "Always 1.", ["version"], registry=self.registry).labels(__version__).set(1)
         self.registry.register(_Trunks(trunks))
+        self.registry.register(_Dropped(dropped))
         ProcessCollector(registry=self.registry)
         self.registry.register(_MediaProcesses(media))
 
@@ -229,6 +231,24 @@ class _Sip:
         known = len(status) == 3 and "100" <= status <= "699"
         labels = traced.direction, name if name in METHODS else "other", status if known else "other"
         self._responses.labels(*labels).inc()
+
+
+class _Dropped(Collector):
+    """SIP messages that became nothing."""
+
+    def __init__(self, dropped: Callable[[], Mapping[str, int]]) -> None:
+        self._dropped = dropped
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked at the start."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        counted = CounterMetricFamily("sipgw_sip_dropped", "SIP messages dropped or turned away.", labels=["why"])
+        for why, number in self._dropped().items():
+            counted.add_metric([why], number)
+        return [counted]
 
 
 class _MediaProcesses(Collector):

@@ -84,7 +84,7 @@ def _metrics(house: House) -> Metrics:
         return known.choice.of(part) if known else ""
 
     engine = house.evidence.engine
-    made = Metrics(house.status, provider, lambda: engine.processes if engine else [])
+    made = Metrics(house.status, provider, lambda: engine.processes if engine else [], dropped=house.evidence.dropped)
     house.watchers.add(made.watch)
     house.evidence.tracers.append(made.trace)
     return made

@@ -250,7 +250,7 @@ def test_an_invite_that_expires_before_it_is_answered_gets_a_487() -> None:
     assert events == []
     wire.run(0.3)
     assert wire.seen(B, 487)
-    assert events == [Ended("caller", "487", "the INVITE has expired", 487)]
+    assert events == [Ended("caller", "487", "it was not answered in the time that the caller set", 487)]
     call.answer(ANSWER, wire.now)
     wire.run(1)
     assert not wire.seen(B, 200)

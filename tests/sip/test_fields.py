@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sipgw.sip import fields
-from sipgw.sip.fields import CSeq, FieldError, NameAddr, Via, split
+from sipgw.sip.fields import Addresses, CSeq, FieldError, NameAddr, Via, split, values
 from sipgw.sip.uri import Uri
 
 
@@ -34,15 +34,64 @@ def test_an_address(text: str, display: str, uri: str, params: tuple[tuple[str, 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "<>", "<sip:a@b", "sip:a@b>", '"A <sip:a@b>', '"A" sip:a@b', '"A" x <sip:a@b>', "<sip:a@b> x",
-        "A, B <sip:a@b>",
-        "< sip:a@b >", "<<sip:a@b>>", "sip:a@b?x=y", "sip:a@b, sip:c@d", "<sip:a@b>;", "<sip:a@b>;;", "<sip:a@b>;tag=",
+        "", "<>", "< >", "<sip:a@b", "sip:a@b>", '"A" sip:a@b', "<sip:a@b> x", "sip:x@y <sip:a@b>",
+        "sip:x@y;tag=1, <sip:a@b>;tag=2", "A; B <sip:a@b>", "A <b> <sip:a@b>", '"A" sip:x@y, <sip:a@b>x',
+        "<<sip:a@b>>", "sip:a@b?x=y", "sip:a@b, sip:c@d", "<sip:a@b>;tag=", "<sip:a@b>" + ";x" * 101,
         "<sip:a@b>;=x", "<sip:a@b>;ta g=1", "<sip:a@b>;tag=1 2", "<sip:a@b>;tag=1\x002", "<sip:a@b>;tag=a\"b",
     ],
 )  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(FieldError):
         NameAddr.parse(text)
+
+
+@pytest.mark.faults("F5")
+@pytest.mark.parametrize(
+    ("text", "display"),
+    [
+        ("Jürgen Groß <sip:a@b>", "Jürgen Groß"),
+        ("J\udcfcrgen <sip:a@b>", "J\udcfcrgen"),
+        ("Smith (Office) <sip:a@b>", "Smith (Office)"),
+        ("(415) 555-0123 <sip:a@b>", "(415) 555-0123"),
+        ("JOE & SONS<sip:a@b>", "JOE & SONS"),
+        ("Bell, Alexander <sip:a@b>", "Bell, Alexander"),
+        ("Tel: 030 <sip:a@b>", "Tel: 030"),
+        ('"A <sip:a@b>', "A"),
+        ('"A" x <sip:a@b>', "A x"),
+        ("< sip:a@b >", ""),
+        ("<sip:a@b>;", ""),
+        ("<sip:a@b>;;", ""),
+        ("<sip:a@b>;expires=", ""),
+    ],
+)
+def test_people_are_called_all_kinds_of_things(text: str, display: str) -> None:
+    address = NameAddr.parse(text)
+    assert (address.display, str(address.uri)) == (display, "sip:a@b")
+    assert NameAddr.parse(str(address)) == address, "what we send of it is strict"
+
+
+@pytest.mark.faults("B2")
+def test_a_party_needs_a_tag_and_no_uri() -> None:
+    party = NameAddr.party('"A" <sip:+49 30 1@h>;tag=x')
+    assert (party.display, party.tag, str(party)) == ("A", "x", '"A" <sip:+49 30 1@h>;tag=x')
+    with pytest.raises(FieldError):
+        NameAddr.parse('"A" <sip:+49 30 1@h>;tag=x')
+
+
+@pytest.mark.faults("B2")
+def test_of_many_addresses_those_are_taken_that_can_be_read() -> None:
+    addresses = Addresses.of(["<sip:a@b>, <sip:a b@c>", 'x, "D <sip:d@e>', "<sip:f@g>;", ""])
+    assert [str(one.uri) for one in addresses] == ["sip:a@b", "sip:d@e", "sip:f@g"]
+    assert addresses.malformed is not None
+    assert addresses.malformed.text == "<sip:a b@c>"
+    assert Addresses.of(["<sip:a@b>"]).malformed is None
+
+
+@pytest.mark.faults("A5")
+def test_no_header_is_read_beyond_a_limit() -> None:
+    addresses = Addresses.of(["<sip:a@b>," * 1000])
+    assert len(addresses) == fields.MAX_ADDRESSES
+    assert addresses.malformed is not None
 
 
 def test_a_display_name_cannot_smuggle_in_a_header() -> None:
@@ -115,14 +164,42 @@ PIECES = st.sampled_from(['"a,;b"', "<c,;d>", '"', "\\", "<", ">", ",", ";", " "
 
 @settings(max_examples=2000)
 @given(st.lists(PIECES, max_size=9).map("".join), st.sampled_from(",;"))
-def test_the_fast_ways_of_splitting_agree_with_the_slow_one(text: str, separator: str) -> None:
+def test_splitting_agrees_with_one_that_goes_character_by_character(text: str, separator: str) -> None:
     def outcome(way):
         try:
             return way(text, separator)
         except FieldError as error:
             return str(error)
 
-    assert outcome(split) == outcome(fields._split_slowly)
+    assert outcome(split) == outcome(split_slowly)
+    assert outcome(lambda *given: list(values(*given))) == outcome(split_slowly)
+
+
+def split_slowly(text: str, separator: str) -> list[str]:
+    pieces: list[str] = []
+    start = at = 0
+    quoted = angle = False
+    while at < len(text):
+        char = text[at]
+        if quoted:
+            if char == "\\":
+                at += 1
+            elif char == '"':
+                quoted = False
+        elif char == '"' and not angle:
+            quoted = True
+        elif char == "<":
+            angle = True
+        elif char == ">":
+            angle = False
+        elif char == separator and not angle:
+            pieces.append(text[start:at].strip())
+            start = at + 1
+        at += 1
+    if quoted:
+        raise FieldError("an unterminated quoted string")
+    pieces.append(text[start:].strip())
+    return pieces
 
 
 @given(st.text(max_size=40))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -37,10 +38,12 @@ def mutate(data: bytes, source: random.Random) -> bytes:
 
 def touch(message: Request | Response) -> None:
     """Read everything that a user agent reads of a message that has passed the parser."""
-    _ = message.vias, message.via.branch, message.via.rport, message.via.received, message.from_.tag, message.to.tag
+    with suppress(FieldError):  # those below the topmost are only echoed
+        _ = [str(one) for one in message.vias]
+    _ = message.via.branch, message.via.rport, message.via.received, message.from_.tag, message.to.tag
     _ = message.call_id, message.cseq.number, message.contact, message.routes, message.record_routes
     _ = message.require, message.supported, message.content_type
-    _ = [str(one) for one in (*message.vias, message.from_, message.to, *message.contacts, *message.record_routes)]
+    _ = [str(one) for one in (message.via, message.from_, message.to, *message.contacts, *message.record_routes)]
     if isinstance(message, Request):
         _ = message.max_forwards, message.uri.transport, message.uri.equivalent(message.from_.uri)
         _ = message.with_top_via(message.via.with_received("192.0.2.1", 5060)).to_bytes()
@@ -84,8 +87,8 @@ def test_what_is_understood_is_printed_as_the_same() -> None:
         message = read(mutate(source.choice(SEEDS), source))
         if message is not None:
             again = parse_message(message.to_bytes())
-            assert (again.vias, again.from_, again.to, again.cseq) == (
-                message.vias, message.from_, message.to, message.cseq
+            assert (again.via, again.from_, again.to, again.cseq) == (
+                message.via, message.from_, message.to, message.cseq
             )  # fmt: skip
             assert again.body == message.body
 

@@ -66,7 +66,7 @@ def test_a_call_through_twilio() -> None:
             "P-Asserted-Identity",
         ),
         (["P-Asserted-Identity: this is <nonsense"], "+14155550100", "From"),
-        (['P-Asserted-Identity: "unterminated <sip:1@x>'], "+14155550100", "From"),
+        (["P-Asserted-Identity: <sip:1 2@x>, <sip:3@x"], "+14155550100", "From"),
     ],
 )
 def test_the_best_identity_is_taken(fields: list[str], number: str, source: str) -> None:

@@ -1,5 +1,7 @@
 """Keys by INFO, both ways: what PBXs with ``dtmfmode=info`` send and want."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,3 +183,56 @@ def test_the_same_key_by_another_way_much_later_is_another_press() -> None:
 def test_one_way_alone_loses_nothing(way) -> None:
     keys = Keys()
     assert all(keys.press("1", way, at / 100) for at in range(200))
+
+
+def pressed(wire: Wire, call: Call, *branches: str, gap: float = 0.05) -> str:
+    """The keys that arrive of "12345", each in an INFO that waits for no answer to the one before."""
+    for number, key in enumerate("12345"):
+        text = request_in_dialog(call, "INFO", 20000 + number, f"Signal={key}\nDuration=100\n", RELAY)
+        if branches:
+            text = re.sub(r"branch=[^;\n]+", f"branch={branches[number % len(branches)]}", text, count=1)
+        wire.send(text)
+        wire.run(gap)
+    wire.run(40)
+    return "".join(event.key for event in call.there if isinstance(event, KeyPressed))
+
+
+@pytest.mark.faults("F9")
+@pytest.mark.parametrize("gap", [0.0, 0.001, 0.05, 0.2])
+def test_keys_pressed_within_a_second_all_arrive(gap: float) -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    assert pressed(wire, call, gap=gap) == "12345"
+    assert len(wire.seen(B, 200)) == 6, "each of them is answered"
+
+
+@pytest.mark.faults("F9")
+@pytest.mark.parametrize("branches", [("z9hG4bK1764000000",), ("z9hG4bK1764000000", "z9hG4bK1764000001"), ("z9hG4bK",)])
+def test_keys_are_told_apart_by_who_makes_branches_of_the_clock(branches: tuple[str, ...]) -> None:
+    """Branches have to be unique (RFC 3261 §8.1.1.7), but some are so only once a second."""
+    wire = Wire()
+    call = Call(wire).answered()
+    assert pressed(wire, call, *branches) == "12345"
+
+
+@pytest.mark.faults("F9")
+def test_a_key_that_is_resent_counts_once() -> None:
+    wire = Wire()
+    call = Call(wire).answered()
+    text = request_in_dialog(call, "INFO", 20000, "Signal=1\nDuration=100\n", RELAY)
+    for _ in range(3):
+        wire.send(text)
+        wire.run(0.1)
+    assert sum(isinstance(event, KeyPressed) for event in call.there) == 1
+
+
+@pytest.mark.faults("F9")
+def test_a_key_that_comes_late_is_refused_and_not_put_behind_those_pressed_after_it() -> None:
+    """RFC 3261 §12.2.2 wants a 500, which tells the sender to press it again; "21" for "12" would tell nobody."""
+    wire = Wire()
+    call = Call(wire).answered()
+    for number, key in ((20001, "2"), (20000, "1"), (20002, "3")):
+        wire.send(request_in_dialog(call, "INFO", number, f"Signal={key}\n", RELAY))
+        wire.run(0.1)
+    assert "".join(event.key for event in call.there if isinstance(event, KeyPressed)) == "23"
+    assert len(wire.seen(B, 500)) == 1

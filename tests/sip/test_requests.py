@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.checks import Refusal
-from sipgw.sip.events import Ended
+from sipgw.sip.events import Ended, Phase
 from sipgw.sip.message import Request, Response
-from sipgw.sip.timers import TIMEOUT
-from sipgw.sip.turned_away import TurnedAway
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
@@ -183,26 +181,6 @@ def test_a_copy_of_what_was_answered_503_is_answered_503_also_when_there_is_room
     assert len(wire.parties[B].calls) == 1, "another try of his is another request"
 
 
-@pytest.mark.faults("F8")
-def test_what_was_turned_away_is_remembered_for_a_while_and_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.sip.turned_away.MAX_KEPT", 3)
-    wire, kept = Wire(B), TurnedAway()
-    wire.parties[B].admit = lambda request, peer: Refusal(503 if request.call_id != "known" else 403)
-    agent = wire.parties[B].agent
-    agent._turned_away = kept
-    for call_id in ("known", "a", "b", "c", "d"):
-        wire.send(INVITE.format(call_id=call_id))
-        wire.run(0.1)
-    assert len(kept) == 3
-    wire.parties[B].admit = lambda request, peer: None
-    wire.send(INVITE.format(call_id="d"))
-    wire.run(TIMEOUT)
-    assert wire.parties[B].calls == []
-    wire.send(INVITE.format(call_id="d"))
-    wire.run(0.1)
-    assert len(wire.parties[B].calls) == 1
-
-
 def test_a_stranger_gets_no_answer_and_takes_no_memory() -> None:
     wire = Wire(B)
     wire.parties[B].admit = lambda request, peer: Refusal(0)
@@ -238,6 +216,70 @@ def test_a_full_memory_refuses_new_calls_and_keeps_the_old(monkeypatch: pytest.M
     call.client.hangup(wire.now)
     wire.run(0.1)
     assert call.there[-1] == Ended("caller", "BYE")
+
+
+@pytest.mark.faults("F8")
+@pytest.mark.parametrize("full", ["admission", "transactions"])
+def test_a_copy_of_a_call_that_went_elsewhere_becomes_no_call(full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """§8.2.7: the same answer as to the first, although there is a place by then. A new try is another matter."""
+    wire = Wire(B)
+    party = wire.parties[B]
+    if full == "admission":
+        party.admit = lambda request, peer: Refusal(503, headers=(("Retry-After", "5"),))
+    else:
+        monkeypatch.setattr("sipgw.sip.user_agent.MAX_TRANSACTIONS", 0)
+    wire.send(INVITE.format(call_id="x"))
+    wire.run(0.1)
+    party.admit = lambda request, peer: None
+    monkeypatch.setattr("sipgw.sip.user_agent.MAX_TRANSACTIONS", 20)
+    wire.run(1.2)
+    wire.send(INVITE.format(call_id="x"))
+    wire.run(0.1)
+    first, second = [m for _, _, _, m in wire.trace if isinstance(m, Response)]
+    assert first.to_bytes() == second.to_bytes()
+    assert not party.calls
+    wire.send(INVITE.format(call_id="x").replace("z9hG4bKinv", "z9hG4bKagain").replace("CSeq: 1", "CSeq: 2"))
+    wire.run(0.1)
+    assert len(party.calls) == 1
+    wire.run(32)
+    wire.send(INVITE.format(call_id="x2").replace("z9hG4bKinvx2", "z9hG4bKinvx"))
+    wire.run(0.1)
+    assert len(party.calls) == 2
+
+
+@pytest.mark.faults("F8")
+def test_calls_that_went_elsewhere_are_remembered_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.sip.stateless.SENT_ON", 10)
+    wire = Wire(B)
+    wire.parties[B].admit = lambda request, peer: Refusal(503)
+    for number in range(50):
+        wire.send(INVITE.format(call_id=f"n{number}"))
+    wire.run(1)
+    assert wire.parties[B].agent.counts == {"refused": 50, "forgotten 503": 40}
+
+
+@pytest.mark.faults("F8")
+@pytest.mark.parametrize(("expires", "over"), [("2", True), ("300", False), ("0", False), ("-1", False), ("x", False)])
+def test_a_call_waits_no_longer_than_its_caller_wants(expires: str, over: bool) -> None:
+    """§13.3.1: what Expires says of an INVITE is how long it may ring; an Expires that cannot be read says nothing."""
+    wire = Wire(B)
+    told: list[object] = []
+    wire.parties[B].on_call = lambda call, now: (setattr(call, "tell", told.append), call.ringing(now))[1]
+    wire.send(INVITE.format(call_id="x").replace("Max-F", f"Expires: {expires}\nMax-F"))
+    wire.run(1.9)
+    assert not told
+    wire.run(0.2)
+    assert bool(wire.seen(B, 487)) == over
+    assert [getattr(event, "how", "") for event in told] == ["487"] * over
+
+
+@pytest.mark.faults("F8")
+def test_a_call_that_is_answered_does_not_expire() -> None:
+    wire = Wire(B)
+    wire.parties[B].on_call = lambda call, now: call.answer(ANSWER, now)
+    wire.send(INVITE.format(call_id="x").replace("Max-F", "Expires: 2\nMax-F"))
+    wire.run(4)
+    assert wire.parties[B].calls[0].phase is Phase.ANSWERED
 
 
 def test_overload_is_answered_503_with_retry_after_and_takes_no_memory() -> None:

@@ -34,7 +34,7 @@ class Refused:
 
 
 REFUSED = {
-    "badinv01": Refused(400, answered=False),  # the Via itself is broken: no way back
+    "badinv01": Refused(400, answered=True),  # the Via itself is broken, but who wrote it knows it
     "clerr": Refused(400, answered=True),
     "ncl": Refused(400, answered=True),
     "scalar02": Refused(400, answered=True),
@@ -50,9 +50,11 @@ REFUSED = {
 LIBERAL = {
     name: Refused(400, answered=True)
     for name in (
-        "quotbal", "ltgtruri", "lwsruri", "lwsstart", "trws", "escruri", "regbadct", "badaspec", "baddn"
+        "ltgtruri", "lwsruri", "lwsstart", "trws", "escruri", "baddn"
     )
 }  # fmt: skip
+READ = {"baddate", "quotbal", "regbadct", "badaspec"}
+"""Wrong where no routing is concerned: §3.1.2.6, §3.1.2.12 to §3.1.2.14 leave the choice, and we read them."""
 
 
 def test_the_set_is_complete_and_unchanged() -> None:
@@ -62,7 +64,7 @@ def test_the_set_is_complete_and_unchanged() -> None:
     assert files == {Path(name).name: value for name, value in sums.items() if name.endswith(".dat")}
     assert set(of_class("valid")) == {row["file"] for row in table("facts.tsv")}
     assert set(of_class("invalid")) == set(REFUSED)
-    assert set(of_class("invalid-liberal")) == {*LIBERAL, "baddate"}
+    assert set(of_class("invalid-liberal")) == {*LIBERAL, *READ}
 
 
 @pytest.mark.parametrize("facts", table("facts.tsv"), ids=lambda facts: facts["file"])
@@ -118,6 +120,18 @@ def first_via(data: bytes) -> bytes:
 def test_a_wrong_date_is_ignored() -> None:
     """§3.1.2.12 leaves the choice; a call does not fail for a time zone."""
     assert parse_message(load("baddate")).headers.get("date") == "Fri, 01 Jan 2010 16:00:00 EST"
+
+
+@pytest.mark.faults("B2", "F5")
+def test_a_display_name_or_contact_that_is_wrong_costs_no_message() -> None:
+    assert [get(name).to.display for name in ("quotbal", "badaspec")] == ["Mr. J. User", "Watson, Thomas"]
+    whole = load("baddn").rstrip(b"\r\n") + b"\r\n\r\n"  # the set's own copy lacks its empty line
+    assert [parse_message(whole).from_.display, parse_message(whole).to.display] == [
+        "Bell, Alexander",
+        "Watson, Thomas",
+    ]
+    assert get("regbadct").contact is None
+    assert get("regbadct").contacts.malformed is not None, "the registrar refuses it"
 
 
 def test_wsinv_3_1_1_1() -> None:

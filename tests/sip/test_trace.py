@@ -41,6 +41,17 @@ def test_keys_are_masked_and_the_suite_is_shown(line: str, shown: str, newline: 
         ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", "Signal=*\r\nDuration=160\r\n"),
         ("application/dtmf-relay", "Duration=160\nsignal = 5", "Duration=160\nsignal =*"),
         ("application/dtmf", "5", "*"),
+        ("\r\n application/dtmf", "5", "*"),
+        (
+            "multipart/mixed;boundary=b",
+            "--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\n--b--",
+            "--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=*\r\n--b--",
+        ),
+        (
+            "multipart/mixed;boundary==b",
+            "--=b\r\nContent-Type: application/dtmf\r\n\r\n5\r\n--=b--",
+            "--=b\r\nContent-Type: application/dtmf\r\n\r\n*",
+        ),
         ("text/plain", "Signal=5", "Signal=5"),
     ],
 )

@@ -64,7 +64,6 @@ def test_the_transport_that_a_uri_asks_for(text: str, transport: str) -> None:
         "sip:@h",
         "sip:a@",
         "sip:a@b@h",
-        "sip:a@h;",
         "sip:a@h;;lr",
         "sip:a@h;=x",
         "sip:a@h:",
@@ -90,6 +89,14 @@ def test_the_transport_that_a_uri_asks_for(text: str, transport: str) -> None:
 def test_what_is_no_uri(text: str) -> None:
     with pytest.raises(UriError):
         Uri.parse(text)
+
+
+def test_a_semicolon_at_the_end_changes_nothing() -> None:
+    assert Uri.parse("sip:a@h;lr;") == Uri.parse("sip:a@h;lr")
+
+
+def test_what_is_no_uri_can_still_be_echoed() -> None:
+    assert (str(Uri.opaque("sip:+49 30 1@h")), Uri.opaque("sip:+49 30 1@h").host) == ("sip:+49 30 1@h", "")
 
 
 def test_an_error_shows_no_more_than_the_beginning() -> None:

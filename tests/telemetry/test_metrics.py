@@ -154,6 +154,13 @@ def test_trunks_and_processes_are_asked_when_prometheus_asks() -> None:
     assert value(metrics, "sipgw_media_process_delay_seconds", process="1") == 0.01
 
 
+@pytest.mark.faults("A5")
+def test_dropped_messages_are_counted_by_what_was_wrong() -> None:
+    metrics = Metrics(list, dropped=lambda: {"oversized": 3, "stray responses": 1})
+    assert value(metrics, "sipgw_sip_dropped_total", why="oversized") == 3
+    assert value(metrics, "sipgw_sip_dropped_total", why="stray responses") == 1
+
+
 def test_an_empty_gateway_and_a_dead_media_process_have_metrics_too() -> None:
     metrics = Metrics(list, media=lambda: [ProcessState(1, 2**22 + 1, 0, 0.0)])
     assert b"sipgw_build_info" in metrics.text()
