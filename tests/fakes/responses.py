@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.http import Exchange
-from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.openai import FakeOpenAI, Reply, effort_problem, thought
 
 KNOWN = {
     *("model", "input", "instructions", "tools", "tool_choice", "stream", "store", "max_output_tokens", "temperature"),
@@ -35,11 +35,15 @@ class FakeResponses(FakeOpenAI):
         answered = [item["call_id"] for item in items if item.get("type") == "function_call_output"]
         if sorted(asked) != sorted(answered):
             return f"No tool output found for function call {asked}."
-        return ""
+        return effort_problem(request["model"], request.get("reasoning", {}).get("effort"))
 
     async def _stream(self, exchange: Exchange, reply: Reply) -> None:
         await exchange.start(200, "text/event-stream; charset=utf-8")
         await asyncio.sleep(reply.delay)
+        request = self.requests[-1]
+        spent = thought(request["model"], request.get("reasoning", {}).get("effort"))
+        if spent >= request.get("max_output_tokens", float("inf")):  # what is thought counts against it
+            reply = Reply(finish="max_output_tokens")
         for count, event in enumerate(_events(reply)):
             if count == reply.stall_after:
                 await exchange.hang()
