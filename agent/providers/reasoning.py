@@ -1,8 +1,8 @@
 """How long OpenAI's reasoning models may think before they speak, and what that costs of a reply's tokens. Sans-IO.
 
-Chat completions with tools take of GPT-5.6 and later only the effort ``none``: left out, it is the model's own, which is
-refused, too ("Function tools with reasoning_effort are not supported ..."). Elsewhere what is thought counts against the
-limit of the reply.
+Of GPT-5.6 and later, chat completions with tools take only the effort ``none``. Left out it is the model's own, which
+is refused, too ("Function tools with reasoning_effort are not supported ..."). Elsewhere what is thought counts against
+the limit of the reply.
 """
 
 import re
