@@ -23,6 +23,11 @@ INK = {
 }
 
 
+def may(request: Request, key: str) -> bool:
+    """Whether a request has the key: either header will do."""
+    return f"Bearer {key}" == request.headers.get("Authorization") or key == request.headers.get("X-API-Key")
+
+
 class FakeInk(SocketServer):
     """`scripts[n]` is what is said in the n-th session; keyed to the sound received, never to a clock."""
 
@@ -41,7 +46,7 @@ class FakeInk(SocketServer):
         status = 0
         if url.path != "/stt/turns/websocket":
             status = 404
-        elif request.headers.get("X-API-Key") != self.key:
+        elif not may(request, self.key):
             status = 401
         elif request.headers.get("Cartesia-Version") not in VERSIONS or self._problem(query):
             status = 400
@@ -152,8 +157,10 @@ class InkTurns:
 class FakeSonic(SpeechServer):
     """Chunks that were on their way still come after a cancel."""
 
-    auth = ("X-API-Key", "")
     paths = ("/tts/websocket",)
+
+    def has_key(self, request: Request) -> bool:
+        return may(request, self.key)
 
     async def obey(self, session, start) -> None:
         if session.headers.get("Cartesia-Version") not in VERSIONS:
