@@ -62,6 +62,7 @@ class FakeResponses(FakeOpenAI):
 
 def _events(reply: Reply) -> Iterator[dict[str, Any]]:
     response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "fake", "output": []}
+    response |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
     yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
     yield {"type": "response.in_progress", "response": {**response, "status": "in_progress"}}
     index = 0
@@ -82,10 +83,14 @@ def _events(reply: Reply) -> Iterator[dict[str, Any]]:
         yield {"type": "response.output_item.added", "output_index": number, "item": {**item, "arguments": ""}}
         for at in range(0, len(arguments), 5):
             yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments[at : at + 5]}
-        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments, "name": name}
+        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments}
         done = {**item, "arguments": arguments, "status": "completed"}
         yield {"type": "response.output_item.done", "output_index": number, "item": done}
     usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+    usage |= {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
     if reply.finish == "no_end":
         return
     if reply.finish == "failed":

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -13,7 +14,20 @@ def judged(kind: Any, message: Mapping[str, Any], *, unknown: tuple[str, ...] = 
     Fails with pydantic's words when a field is missing, wrong, or not among the type's.
     """
     known = {name: value for name, value in message.items() if name not in unknown}
-    return TypeAdapter(kind).validate_python(known, extra="forbid")
+    return TypeAdapter(_named(kind, message)).validate_python(known, extra="forbid")
+
+
+def _named(kind: Any, message: Mapping[str, Any]) -> Any:
+    """Of a union of messages the one that the field `type` names, so that what is wrong is told of that one only."""
+    if get_origin(kind) is Annotated:
+        return _named(get_args(kind)[0], message)
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    for one in get_args(kind):
+        field = one.model_fields.get("type") if hasattr(one, "model_fields") else None
+        if field is not None and message.get("type") in get_args(field.annotation):
+            return one
+    return kind
 
 
 def by_type(kinds: Mapping[str, Any], message: Mapping[str, Any], **more: Any) -> Any:
