@@ -5,8 +5,8 @@ https://www.assemblyai.com/docs/speech-to-text/universal-streaming
 
 import json
 import urllib.parse
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 from agent.ears import Onset, Transcript, Word
 from agent.errors import ProviderError
@@ -40,6 +40,9 @@ LANGUAGES = 10
 CONTEXT_LIMIT = 1500
 """Characters of `agent_context` sent; the server ends the session beyond 1750."""
 
+PROMPT_LIMIT = 1750
+"""Characters of `prompt`; the server ends the session beyond them."""
+
 
 @dataclass(frozen=True)
 class AssemblyAIOptions(ListenOptions):
@@ -49,16 +52,28 @@ class AssemblyAIOptions(ListenOptions):
     """Seconds of sound in one message at least: 0.05, which is the least that is taken, up to 1."""
     url: str = "wss://streaming.assemblyai.com/v3/ws"
     """Where the service is; ``streaming.eu.assemblyai.com`` keeps the sound in the EU."""
-    model: str = "u3-rt-pro"
-    """Value of `speech_model`: a Universal-3 model or ``universal-streaming-english`` / ``-multilingual``."""
+    model: str = "universal-3-6-pro"
+    """Value of `speech_model`: a Universal-3 model (``universal-3-6-pro``, ``u3-rt-pro`` ...) or
+    ``universal-streaming-english`` / ``-multilingual``."""
+    mode: Literal["", "min_latency", "balanced", "max_accuracy"] = ""
+    """Universal-3.5 and later: ``min_latency`` hears a caller begin in half the time, ``max_accuracy`` waits longer;
+    empty for the model's own, ``balanced``."""
     min_turn_silence: float | None = None
-    """Seconds of silence after which a finished sentence ends the turn; None for the model's own (0.1 with U3)."""
+    """Seconds of silence after which a finished sentence ends the turn; None for the model's own."""
     max_turn_silence: float | None = None
-    """Seconds of silence that end the turn in any case; None for the model's own (1.0 with U3)."""
+    """Seconds of silence that end the turn in any case; None for the model's own."""
+    interruption_delay: float | None = None
+    """Universal-3: seconds of speech before its first words are told, 0 to 1; None for the model's own."""
+    vad_threshold: float | None = None
+    """How sure it must be that a sound is speech, 0 to 1; higher for noisy lines. None for the model's own."""
+    voice_focus: Literal["", "near-field", "far-field"] = ""
+    """Universal-3: whose voice is kept when there are others: one near the microphone, or far from it; empty: all."""
+    prompt: str = ""
+    """Universal-3: what the calls are about, in plain words, at most 1750 characters."""
     keyterms: tuple[str, ...] = ()
     """Words to listen for, such as product names: at most 100, of at most 50 characters each."""
     language: str = ""
-    """``en`` or ``multi`` where the model knows several languages; empty for the model's default."""
+    """ISO 639-1 code of what is spoken before the other `languages`, or ``multi``; empty for the model's default."""
     redact: tuple[str, ...] = ()
     """Kinds (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI takes out of what it hears; the
     agent does not get them either."""
@@ -71,6 +86,15 @@ class AssemblyAIOptions(ListenOptions):
             raise ValueError("keyterms: at most 100 terms of at most 50 characters")
         if (self.min_turn_silence or 0.0) > (self.max_turn_silence or 60.0):
             raise ValueError("min_turn_silence must not be above max_turn_silence")
+        for name in ("interruption_delay", "vad_threshold"):
+            if not 0 <= (getattr(self, name) or 0.0) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1")
+        if len(self.prompt) > PROMPT_LIMIT:
+            raise ValueError(f"prompt: at most {PROMPT_LIMIT} characters")
+        if self.mode and not self.has_modes:
+            raise ValueError("mode is for universal-3-5-pro and later models")
+        if not self.is_u3 and (self.prompt or self.voice_focus or self.interruption_delay is not None):
+            raise ValueError("prompt, voice_focus and interruption_delay are for Universal-3 models")
 
     @property
     def is_u3(self) -> bool:
@@ -78,49 +102,67 @@ class AssemblyAIOptions(ListenOptions):
         return not self.model.startswith("universal-streaming")
 
     @property
-    def takes_context(self) -> bool:
-        """Whether the model accepts `agent_context`: Universal-3.5 and later; for u3-rt-pro it is not documented."""
+    def has_modes(self) -> bool:
+        """Whether the model is tuned by `mode` (Universal-3.5 and later)."""
         return self.model.startswith("universal-3-")
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The value of `language_codes`, which steers a Universal-3 model; ``multi`` stands alone."""
+        if self.language == "multi":
+            return ("multi",)
+        return tuple(dict.fromkeys(code for code in (self.language, *self.languages) if code))[:LANGUAGES]
+
     def usual(self) -> dict[str, Any]:
-        """What a session is told to undo `dictation`."""
-        least, most = (100, 1000) if self.is_u3 else (400, 1280)
-        return {
-            "min_turn_silence": least if self.min_turn_silence is None else round(self.min_turn_silence * 1000),
-            "max_turn_silence": most if self.max_turn_silence is None else round(self.max_turn_silence * 1000),
-            "keyterms_prompt": list(self.keyterms),
-        }
+        """What a session is told to undo `dictation`; of a model with modes no silence that was not configured."""
+        least, most = self._silences
+        told: dict[str, Any] = {"keyterms_prompt": list(self.keyterms)}
+        if self.has_modes:
+            told["mode"] = self.mode or "balanced"
+        else:
+            least, most = least or (100 if self.is_u3 else 400), most or (1000 if self.is_u3 else 1280)
+        return told | _given(min_turn_silence=least, max_turn_silence=most)
 
     def dictation(self) -> dict[str, Any]:
         """What a session is told while something is dictated."""
-        usual = self.usual()
-        return {
-            "min_turn_silence": max(usual["min_turn_silence"], DICTATED_MIN),
-            "max_turn_silence": max(usual["max_turn_silence"], DICTATED_MAX),
-            "keyterms_prompt": list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100],
-        }
+        told = self.usual()
+        told["keyterms_prompt"] = list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100]
+        if self.has_modes:
+            told["mode"] = "max_accuracy"  # it ends a turn after 0.5 to 2.6 s of silence
+        for name, least in (("min_turn_silence", DICTATED_MIN), ("max_turn_silence", DICTATED_MAX)):
+            if name in told:
+                told[name] = max(told[name], least)
+        return told
+
+    @property
+    def _silences(self) -> tuple[int | None, int | None]:
+        """`min_turn_silence` and `max_turn_silence` in milliseconds."""
+        return _milliseconds(self.min_turn_silence), _milliseconds(self.max_turn_silence)
 
     def session_url(self) -> str:
         """The URL of a session: mu-law at 8 kHz as it comes from the line."""
-        several = len(self.languages) > 1
         model = self.model
         if model == "universal-streaming-english" and self.languages not in ((), ("en",)):
             model = "universal-streaming-multilingual"
-        query = {
-            "speech_model": model,
-            "encoding": "pcm_mulaw",
-            "sample_rate": str(SAMPLE_RATE),
-        }
-        for name in ("min_turn_silence", "max_turn_silence"):
-            if (seconds := getattr(self, name)) is not None:
-                query[name] = str(round(seconds * 1000))
-        if self.keyterms:
-            query["keyterms_prompt"] = json.dumps(list(self.keyterms))
-        if self.language:
-            query["language"] = self.language
-        elif self.languages and self.takes_context:
-            query["language_codes"] = json.dumps(list(self.languages)[:LANGUAGES])
-        if several:
+        least, most = self._silences
+        query = _given(
+            speech_model=model,
+            encoding="pcm_mulaw",
+            sample_rate=SAMPLE_RATE,
+            mode=self.mode or None,
+            min_turn_silence=least,
+            max_turn_silence=most,
+            interruption_delay=_milliseconds(self.interruption_delay),
+            vad_threshold=self.vad_threshold,
+            voice_focus=self.voice_focus or None,
+            prompt=self.prompt or None,
+            keyterms_prompt=json.dumps(list(self.keyterms)) if self.keyterms else None,
+        )
+        if self.is_u3:
+            query |= _given(language_codes=json.dumps(list(self.codes)) if self.codes else None)
+        else:
+            query |= _given(language=self.language or None)
+        if len(self.languages) > 1:
             query["language_detection"] = "true"
         if self.redact:
             query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
@@ -149,6 +191,14 @@ class Session(EarsSession):
         self._finished = -1  # turn_order of the session's last final
         self._dictated = False
 
+    def attend(self, language: str) -> str:
+        """A Universal-3 model is told of a language that it was not told of before."""
+        codes = self._options.codes
+        if not self._options.is_u3 or codes in ((), ("multi",)) or language in codes:
+            return ""
+        self._options = replace(self._options, language=language)
+        return json.dumps({"type": "UpdateConfiguration", "language_codes": list(self._options.codes)})
+
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers; the key stands bare in its header."""
         return self._options.session_url(), {"Authorization": self._options.api_key}
@@ -159,12 +209,12 @@ class Session(EarsSession):
         self._finished = -1
 
     def hint(self, said: str) -> str:
-        """The question as context of the answer, for the models that take it (`AssemblyAIOptions.takes_context`).
+        """The question as context of the answer, which Universal-3 takes.
 
         Whoever dictates may pause for longer and spells; after the next sentence everything is as before.
         """
         update: dict[str, Any] = {}
-        if self._options.takes_context:
+        if self._options.is_u3:
             update["agent_context"] = said[-CONTEXT_LIMIT:]
         dictated = asks_to_dictate(said, self._options.languages)
         if dictated or self._dictated:
@@ -249,6 +299,15 @@ class Session(EarsSession):
 
     def _position(self, milliseconds: object) -> int | None:
         return self.backlog.position(_seconds(milliseconds))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """What has a value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _seconds(milliseconds: object) -> float | None:

@@ -93,7 +93,7 @@ class InkSession(EarsSession):
             *(("keyterm", term) for term in options.keyterms),
         ]
         url = f"{options.url.rstrip('/')}/stt/turns/websocket?{urllib.parse.urlencode(pairs)}"
-        return url, {"X-API-Key": options.api_key, "Cartesia-Version": API_VERSION}
+        return url, {"Authorization": f"Bearer {options.api_key}", "Cartesia-Version": API_VERSION}
 
     def begin(self) -> None:
         """Start a session."""

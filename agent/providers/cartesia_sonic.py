@@ -52,7 +52,7 @@ class SonicSession(VoiceSession):
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
-        headers = {"X-API-Key": self._options.api_key, "Cartesia-Version": API_VERSION}
+        headers = {"Authorization": f"Bearer {self._options.api_key}", "Cartesia-Version": API_VERSION}
         return f"{self._options.url.rstrip('/')}/tts/websocket", headers
 
     def say(self, sentence: str, text: str, now: float) -> list[str]:

@@ -25,6 +25,12 @@ from agent.providers.hearing import (
 KEYTERMS = 100
 """Key terms sent at most."""
 
+KEYTERM = 100
+"""Characters of a key term at most: Flux refuses the session for a longer one, or a blank one."""
+
+FLUX_REDACT = ("numbers", "aggressive_numbers")
+"""What Flux can take out, one of them: numbers of several digits, or every number."""
+
 DICTATED = 0.85
 """Flux: how sure it must be that a turn is over while something is dictated."""
 
@@ -45,7 +51,7 @@ class DeepgramOptions(ListenOptions):
     language: str = ""
     """Nova: ``en``, ``multi`` ...; Flux multi: the language to expect. Empty for the model's default."""
     keyterms: tuple[str, ...] = ()
-    """Words to listen for, such as product names: at most 100."""
+    """Words to listen for, such as product names: at most 100, of at most 100 characters each."""
     endpointing: float = 0.3
     """Nova: seconds of silence that end a turn."""
     utterance_end: float = 1.0
@@ -53,8 +59,8 @@ class DeepgramOptions(ListenOptions):
     smart_format: bool = False
     """Nova: whether numbers, dates and the like are written as people write them."""
     redact: tuple[str, ...] = ()
-    """Nova: kinds (``pci``, ``ssn``, ``numbers`` ...) that Deepgram takes out of what it hears; the agent does not get
-    them either."""
+    """Kinds that Deepgram takes out of what it hears; the agent does not get them either. Nova: ``pci``, ``ssn``,
+    ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
     eot_threshold: float = 0.7
     """Flux: how sure it must be that the turn is over, 0.5 to 1."""
     eager_eot_threshold: float | None = 0.5
@@ -64,10 +70,10 @@ class DeepgramOptions(ListenOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.keyterms) > KEYTERMS:
-            raise ValueError(f"keyterms: at most {KEYTERMS}")
-        if self.redact and self.is_flux:
-            raise ValueError("redact is for nova models; flux has none")
+        if len(self.keyterms) > KEYTERMS or any(not term.strip() or len(term) > KEYTERM for term in self.keyterms):
+            raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
+        if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
+            raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
         if self.utterance_end < 1:
             raise ValueError("utterance_end must be at least 1s")
         if not 0.5 <= self.eot_threshold <= 1:
@@ -282,13 +288,28 @@ class FluxSession(_DeepgramSession):
             return None if end is None else Onset(end / SAMPLE_RATE)
         if event == "Update" and text == self._text:
             return None  # it comes every 0.25 s, also when nothing is said
-        if text != self._text:  # words have no times: where they last changed is where the last one ended
-            self._text, self._end = text, self.backlog.sent if end is None else end
+        timed = _timed(fields.get("words"))
+        said_until = self.backlog.position(timed[-1][2]) if timed else None
+        if said_until is not None:
+            self._end = said_until
+        elif text != self._text:  # without times: where the words last changed is where the last one ended
+            self._end = self.backlog.sent if end is None else end
+        self._text = text
         final = event == "EndOfTurn"
+        placed = self.backlog.words(timed) if final else ()
         if final:
             self._finished, self._text = turn, ""
             self.backlog.settle(end)
         if not text:
             return None
         spoken = bases(fields.get("languages") or [])
-        return Transcript(text, final, final or event == "EagerEndOfTurn", self._end / SAMPLE_RATE, (), spoken)
+        return Transcript(text, final, final or event == "EagerEndOfTurn", self._end / SAMPLE_RATE, placed, spoken)
+
+
+def _timed(words: object) -> list[tuple[str, object, object]]:
+    """The words of Flux with their times, which it tells since July 2026; none if they make no sense."""
+    if not isinstance(words, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("word"), str) for one in words
+    ):
+        return []
+    return [(one["word"], one.get("start"), one.get("end")) for one in words]

@@ -19,6 +19,8 @@ _UNKNOWN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """The words of a server that does not take a parameter."""
+_WANTED = re.compile(r"set (\w+) to ['\"]?(\w+)['\"]?", re.IGNORECASE)
+"""The words of one that takes a parameter with one value only, which it names."""
 _TOO_LONG = re.compile("context|length|too long|too many tokens|request too large|token count", re.IGNORECASE)
 """The words of one to which the conversation is too long; they may name the limit of the reply, too."""
 _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
@@ -35,11 +37,13 @@ class Dialect:
 
     def __init__(self) -> None:
         self._without: set[str] = set()
+        self._only: dict[str, str] = {}
+        """Values that alone are taken, by their parameters."""
 
     def spoken(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`request` without what the server has refused, or by its other name."""
+        """`request` without what the server has refused, or by its other name, and with the values that it wants."""
         spoken: dict[str, Any] = {}
-        for name, value in request.items():
+        for name, value in (request | self._only).items():
             other = _LIMITS.get(name)
             if name not in self._without:
                 spoken[name] = value
@@ -48,11 +52,21 @@ class Dialect:
         return spoken
 
     def learn(self, spoken: dict[str, Any], words: str) -> bool:
-        """Take note of a refusal of `spoken` in the server's `words`; whether another request may go better."""
+        """Take note of a refusal of `spoken` in the server's `words`; whether another request may go better.
+
+        One that names the only value it takes gets it: OpenAI refuses some parameters also when they are left out.
+        """
+        wanted = _WANTED.search(words)
+        optional = wanted and wanted[1] in OPTIONAL and wanted[1] not in self._without
+        if wanted and optional and spoken.get(wanted[1]) != wanted[2]:
+            self._only[wanted[1]] = wanted[2]
+            return True
         if is_too_long(words) or not _UNKNOWN.search(words):
             return False
         named = [name for name in (*OPTIONAL, *_LIMITS) if name in spoken and name in words]
         self._without.update(named[:1])
+        for name in named[:1]:
+            self._only.pop(name, None)
         return bool(named)
 
 

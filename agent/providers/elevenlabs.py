@@ -84,6 +84,7 @@ CODES: Mapping[int | str, tuple[str, str, bool]] = {
     "max_character_limit_exceeded": ("the text is too long", "", False),
     "invalid_input_message": ("refused a message", "check model_id and the voice settings", False),
     "too_many_concurrent_requests": ("too many sentences at once", "raise the plan's concurrency", True),
+    "max_active_conversations": ("too many contexts at once", "this is a fault of the gateway: report it", True),
     "system_busy": ("the service is busy", "", True),
     "input_timeout_exceeded": ("closed an idle connection", "", True),
 }

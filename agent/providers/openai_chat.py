@@ -14,6 +14,7 @@ from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolSchema, Usage
 from agent.providers.dialect import limit_name
 from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
+from agent.providers.reasoning import SPENT, chat_effort, token_limit
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
 MAX_BODY = 1 << 20
@@ -68,7 +69,7 @@ class OpenAIModel:
         if finish == "content_filter" and not written:
             raise ProviderError(self.name, "the server's content filter stopped the reply")
         if not called and not written:
-            raise ProviderError(self.name, "sent an empty reply")
+            raise ProviderError(self.name, SPENT if finish == "length" else "sent an empty reply")
 
     def warm(self) -> None:
         """See `OpenAIClient.warm`."""
@@ -86,13 +87,14 @@ class OpenAIModel:
             "stream": True,
         }
         name = options.max_tokens_name
-        request[limit_name(options.base_url) if name == "auto" else name] = options.max_tokens
+        effort = chat_effort(options.model, options.reasoning_effort)
+        request[limit_name(options.base_url) if name == "auto" else name] = token_limit(options.max_tokens, effort)
         if tools:
             request["tools"] = list(tools)
         if options.temperature is not None:
             request["temperature"] = options.temperature
-        if options.reasoning_effort:
-            request["reasoning_effort"] = options.reasoning_effort
+        if effort:
+            request["reasoning_effort"] = effort
         if options.usage:
             request["stream_options"] = {"include_usage": True}
         return request

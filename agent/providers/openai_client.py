@@ -45,7 +45,7 @@ class OpenAIOptions:
     """Where the server is: any compatible one, such as ``https://llm-gateway.assemblyai.com/v1``."""
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
-    model: str = "gpt-4.1-mini"
+    model: str = "gpt-6-luna"
     """The model's name at that server."""
     max_tokens: int = 400
     """Tokens of one reply; more than that is never spoken."""
@@ -54,7 +54,8 @@ class OpenAIOptions:
     temperature: float | None = None
     """0 to 2; None leaves it out, which reasoning models want."""
     reasoning_effort: str = ""
-    """``none``, ``minimal``, ``low`` ...; empty leaves it out."""
+    """``none``, ``low``, ``medium`` ...; empty is ``none`` for chat completions and ``low`` for responses with models
+    that think (GPT-5.6 and later), and is left out with others. To think there are 2000 tokens beyond `max_tokens`."""
     usage: bool = True
     """Whether to ask for the number of tokens (`stream_options`)."""
     connect_limit: float = 2.0

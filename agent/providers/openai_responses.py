@@ -11,6 +11,7 @@ from typing import Any
 from agent.errors import ProviderError
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.providers.openai_client import MAX_TEXT, OpenAIClient, OpenAIOptions, field_of
+from agent.providers.reasoning import SPENT, responses_effort, token_limit
 from agent.providers.tool_calls import MAX_ARGUMENTS, MAX_CALLS
 
 
@@ -58,7 +59,8 @@ class ResponsesModel:
         for call in calls:
             yield call
         if not calls and not written:
-            raise ProviderError(self.name, "sent an empty reply")
+            reason = field_of(field_of(field_of(event, "response"), "incomplete_details"), "reason")
+            raise ProviderError(self.name, SPENT if reason == "max_output_tokens" else "sent an empty reply")
 
     def warm(self) -> None:
         """See `OpenAIClient.warm`."""
@@ -70,19 +72,20 @@ class ResponsesModel:
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
         options = self._options
+        effort = responses_effort(options.model, options.reasoning_effort)
         request: dict[str, Any] = {
             "model": options.model,
             "input": [item for message in messages for item in items_of(message)],
             "stream": True,
             "store": False,
-            "max_output_tokens": options.max_tokens,
+            "max_output_tokens": token_limit(options.max_tokens, effort),
         }
         if tools:
             request["tools"] = [{"type": "function", "strict": False, **tool["function"]} for tool in tools]
         if options.temperature is not None:
             request["temperature"] = options.temperature
-        if options.reasoning_effort:
-            request["reasoning"] = {"effort": options.reasoning_effort}
+        if effort:
+            request["reasoning"] = {"effort": effort}
         return request
 
     async def _events(self, stack: AsyncExitStack, request: dict[str, Any]) -> AsyncGenerator[Any, None]:

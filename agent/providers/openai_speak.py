@@ -26,7 +26,8 @@ class OpenAIVoiceOptions(SpeakOptions):
     url: str = "https://api.openai.com/v1"
     """Where the service is."""
     model: str = "gpt-4o-mini-tts"
-    """``gpt-4o-mini-tts`` (which OpenAI has announced to shut down on 2027-01-06), ``tts-1`` or ``tts-1-hd``."""
+    """``gpt-4o-mini-tts``, ``tts-1`` or ``tts-1-hd``, which OpenAI ends on 2027-01-06 without a successor; or a model
+    of the server at `url`."""
     voice: str = "marin"
     """The voice."""
     instructions: str = ""

@@ -35,7 +35,7 @@ class RealtimeOptions(DuplexOptions):
     """The model."""
     voice: str = "marin"
     """The voice."""
-    transcription: str = "gpt-4o-mini-transcribe"
+    transcription: str = "gpt-transcribe"
     """The model that writes down what the caller says; empty for none."""
     turn_detection: Literal["server_vad", "semantic_vad"] = "server_vad"
     """Whether silence or meaning ends a turn."""

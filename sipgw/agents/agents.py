@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.tools import Tool, load_tools
+from sipgw.agents import lifetimes
 from sipgw.agents.providers import Choice, choose
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
 from sipgw.options import OptionError, build
@@ -75,6 +76,11 @@ class AgentDefinition:
         except ConfigError as error:
             raise ConfigError(f"agent {self.name}: {error}") from None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on each provider that is not what a key would have brought, and on each model that ends soon."""
+        return (*self.choice.notes, *lifetimes.endings(self.config, self.choice, lifetimes.today()))
+
     @cached_property
     def tools(self) -> list[Tool]:
         """The tools of its file. Raises `agent.tools.ToolFileError`."""
@@ -104,6 +110,11 @@ class Agents:
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of all agents, each once."""
+        return tuple(dict.fromkeys(note for one in self.all.values() for note in one.notes))
 
     def become(self, other: "Agents") -> None:
         """Be those of `other` from the next call on."""

@@ -23,7 +23,7 @@ class PriceOptions:
     """``trunk``, ``ears`` (seconds of sound), ``model`` (tokens), ``voice`` (characters), ``duplex`` (seconds, and
     tokens)."""
     name: str
-    """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-4.1-mini"``; ``*`` stands for
+    """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for
     anything."""
     unit: Unit
     price: float

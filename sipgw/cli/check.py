@@ -3,20 +3,24 @@
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
+from sipgw.agents.providers import unspoken
 from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 
 
 def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
     with one_line_errors():
         settings, agents = load_all(config)
-        every = Agents(settings, agents).all.values()
-        for one in every:
+        every = Agents(settings, agents)
+        for one in every.all.values():
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {one.choice}" + (f", {tools} tools of its own" if tools else ""))
-        for note in dict.fromkeys(note for one in every for note in one.choice.notes):
-            out.print(f"[yellow]note[/]   {escape(note)}")
+        for note in every.notes:
+            out.print(f"[yellow]note[/]   {escape(note)}", soft_wrap=True)
+        lacking = [f"agent {one.name}: {why}" for one in every.all.values() for why in unspoken(one.config, one.choice)]
+        if lacking:
+            raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 

@@ -26,4 +26,5 @@ def init(
         err.print(f"{output} exists; move it away or name another file with --output")
         raise typer.Exit(1)
     output.write_text((files("sipgw") / "recipes" / f"{recipe}.toml").read_text())
-    out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
+    named = "" if output == DEFAULT_FILE else f" -c {output}"
+    out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check{named}[/]", soft_wrap=True)

@@ -83,7 +83,11 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents."
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    help="A SIP/RTP gateway for AI phone agents.",
 )
 
 

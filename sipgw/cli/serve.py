@@ -1,9 +1,7 @@
 """``sipgw serve``: answer calls until a signal."""
 
 import asyncio
-import contextlib
 import signal
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,8 @@ import structlog
 import typer
 from rich.markup import escape
 
-from sipgw import __version__, log
-from sipgw.agents.agents import DEFAULT
+from sipgw import log
+from sipgw.cli.banner import say_how_to_call
 from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
 from sipgw.drain import drain
@@ -58,7 +56,7 @@ async def _serve(settings: Config, agents: dict[str, Config], file: Path | None)
         Offer(settings.store.handover, stop.set) as offer,
         when_quiet(lambda: gateway.calls),
     ):
-        _say_how_to_call(gateway, dashboard)
+        say_how_to_call(gateway, dashboard)
         async with asyncio.TaskGroup() as group:
             reloading = group.create_task(_reload(gateway, file, reload))
             await stop.wait()
@@ -86,42 +84,20 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
         try:
             found = await gateway.reload(*load_all(file))
         except EXPECTED as error:
-            err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            if gateway.config.log.format == "json":
+                structlog.get_logger().error("not reloaded", cause=str(error))
+            else:
+                err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
             continue
         except Exception:  # noqa: BLE001  the boundary: calls go on, whatever stands in a file
             structlog.get_logger().exception("not reloaded")
+            continue
+        if gateway.config.log.format == "json":
+            changes = [str(change) for change in found]
+            restart = [str(change) for change in found if change.needs_restart]
+            structlog.get_logger().info("reloaded", changes=changes, after_restart=restart)
             continue
         for change in found:
             note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
             err.print(f"  {escape(str(change))}{note}", soft_wrap=True)
         err.print(f"reloaded: {len(found)} changes" if found else "reloaded: nothing has changed")
-
-
-def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
-    choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
-    parts = str(choice)
-    out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
-    for note in choice.notes:
-        out.print(f"  [yellow]note[/] {escape(note)}")
-    suffix = "" if port == 5060 else f":{port}"
-    address = gateway.config.sip.public_address or _own_address()
-    out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
-    for name in gateway.agents.all.keys() - {DEFAULT}:
-        out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
-    out.print("  no phone? a call with a gateway of its own:  [bold]sipgw demo[/]   (in another terminal)")
-    if dashboard.setup_url:
-        out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
-    elif dashboard.url:
-        out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
-        out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
-    for name, registration in gateway.watch.registrations.items():
-        out.print(f"  registering trunk {name}: {registration.options.registrar}")
-    out.print("  stop with Ctrl-C", soft_wrap=True)
-
-
-def _own_address() -> str:
-    """The address of the interface that leads outside."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
-        return str(probe.getsockname()[0])
-    return "127.0.0.1"

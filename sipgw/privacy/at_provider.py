@@ -14,7 +14,9 @@ ASSEMBLYAI: dict[Kind, str] = {
     "names": "person_name",
 }
 DEEPGRAM: dict[Kind, str] = {"cards": "pci", "ssn": "ssn"}
-"""Nova; Flux has none."""
+"""Nova."""
+FLUX: dict[Kind, str] = {"cards": "numbers", "ssn": "numbers"}
+"""Flux cannot tell numbers apart: all of several digits are taken out."""
 
 
 def at_providers(config: Config) -> Config:
@@ -25,6 +27,7 @@ def at_providers(config: Config) -> Config:
     if not assemblyai.redact:
         names = tuple(ASSEMBLYAI[kind] for kind in kinds if kind in ASSEMBLYAI)
         assemblyai = replace(assemblyai, redact=names)
-    if not deepgram.redact and not deepgram.is_flux:
-        deepgram = replace(deepgram, redact=tuple(DEEPGRAM[kind] for kind in kinds if kind in DEEPGRAM))
+    if not deepgram.redact:
+        known = FLUX if deepgram.is_flux else DEEPGRAM
+        deepgram = replace(deepgram, redact=tuple(dict.fromkeys(known[kind] for kind in kinds if kind in known)))
     return replace(config, assemblyai=assemblyai, deepgram=deepgram)

@@ -30,5 +30,5 @@ async def providers(request: Request, app: Here, _who: Viewer) -> Response:
             Part(part, agent.choice.of(part), app.fared.latency(name, PARTS[part]), app.fared.failure(name, part))
             for part in agent.choice.parts
         ]
-        agents.append((name, parts, app.fared.latency(name, "total"), agent.choice.notes))
+        agents.append((name, parts, app.fared.latency(name, "total"), agent.notes))
     return page(request, "providers.html", title="Providers", agents=agents)

@@ -48,8 +48,8 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         assert ended.cost["trunk"] == pytest.approx(0.30)
         used = ended.cost["used"]
         assert used["voice elevenlabs/eleven_flash_v2_5 characters"] == len(GREETING) + len("Yes, I am.")
-        assert used["ears assemblyai/u3-rt-pro seconds"] == pytest.approx(9, abs=1.5)
-        assert used["model openai/gpt-4.1-mini tokens_out"] > 0
+        assert used["ears assemblyai/universal-3-6-pro seconds"] == pytest.approx(9, abs=1.5)
+        assert used["model openai/gpt-6-luna tokens_out"] > 0
         assert ended.cost["unpriced"] == []
         assert ended.cost["total"] == pytest.approx(
             sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice"))

@@ -16,7 +16,10 @@ UNIVERSAL = ("universal-streaming-english", "universal-streaming-multilingual")
 SETTINGS = {
     *("end_of_turn_confidence_threshold", "min_turn_silence", "max_turn_silence", "vad_threshold", "format_turns"),
     *("keyterms_prompt", "filter_profanity", "prompt", "agent_context", "interruption_delay", "language_codes"),
+    "mode",
 }
+MODES = {"min_latency": (128, 640), "balanced": (128, 1280), "max_accuracy": (512, 2560)}
+"""Milliseconds of silence after which a finished sentence, and anything, ends a turn of Universal-3.5 and later."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class FakeAssemblyAI(SocketServer):
                 await session.connection.wait_closed()
                 return
             await self._go_wrong(session, faulty)
-            await self.send(session, {"type": "Begin", "id": "11111111-2222-3333-4444-555555555555", "expires_at": 1})
+            await self._begin(session)
             for noise in self.faults.noise if faulty else ():
                 await session.connection.send(noise)
             await self._listen(session, Transcriber(self, session, script), faulty)
@@ -116,8 +119,38 @@ class FakeAssemblyAI(SocketServer):
             raise ProtocolError(3006, f"Invalid Message: speech_model must be one of {', '.join(U3 + UNIVERSAL)}")
         if query.get("encoding") != "pcm_mulaw" or query.get("sample_rate") != "8000":
             raise ProtocolError(3006, "Invalid Message: this fake hears mu-law at 8000 Hz only")
-        if len(json.loads(query.get("keyterms_prompt", "[]"))) > 100:
-            raise ProtocolError(3006, "Invalid Message: keyterms_prompt: at most 100 terms")
+        if query.get("mode") and not query["speech_model"].startswith("universal-3-"):
+            raise ProtocolError(3006, "Invalid Message: mode is not supported by this model")
+        lists = {name: json.loads(query[name]) for name in ("keyterms_prompt", "language_codes") if name in query}
+        numbers = {name: float(query[name]) for name in ("vad_threshold", "interruption_delay") if name in query}
+        self._check_settings(session, {**query, **lists, **numbers})
+
+    @staticmethod
+    def _check_settings(session: Session, told: Mapping[str, Any]) -> None:
+        """What is told with the session, or within it."""
+        u3 = session.query["speech_model"] in U3
+        texts = [told.get(name, "") for name in ("agent_context", "prompt")]
+        codes = told.get("language_codes", [])
+        fits = {
+            "keyterms_prompt": len(told.get("keyterms_prompt", [])) <= 100,
+            "agent_context": not any(texts) or u3,
+            "prompt": all(isinstance(text, str) and len(text) <= 1750 for text in texts),
+            "language_codes": not codes or (u3 and len(codes) <= 10 and (len(codes) == 1 or "multi" not in codes)),
+            "mode": told.get("mode", "balanced") in MODES,
+            "vad_threshold": 0 <= told.get("vad_threshold", 0) <= 1,
+            "interruption_delay": 0 <= told.get("interruption_delay", 0) <= 1000,
+        }
+        for name, right in fits.items():
+            if not right:
+                raise ProtocolError(3006, f"Invalid Message: {name}")
+
+    async def _begin(self, session: Session) -> None:
+        model, mode = session.query["speech_model"], session.query.get("mode", "balanced")
+        configuration = {"model": "universal-3-5-pro" if model == "u3-rt-pro" else model, "api_version": "2025-05-12"}
+        if model in U3:
+            configuration["mode"] = mode
+        identity = "11111111-2222-3333-4444-555555555555"
+        await self.send(session, {"type": "Begin", "id": identity, "expires_at": 1, "configuration": configuration})
 
     async def _listen(self, session: Session, transcriber: "Transcriber", faulty: bool) -> None:
         async for message in session.connection:
@@ -145,7 +178,7 @@ class FakeAssemblyAI(SocketServer):
                 if self.faults.deaf_to_terminate:
                     return False
                 await transcriber.force()
-                seconds = len(session.audio) / 8000
+                seconds = round(len(session.audio) / 8000)
                 await self.send(
                     session,
                     {"type": "Termination", "audio_duration_seconds": seconds, "session_duration_seconds": seconds},
@@ -157,21 +190,13 @@ class FakeAssemblyAI(SocketServer):
             case "KeepAlive":
                 pass
             case "UpdateConfiguration":
-                unknown = set(fields) - SETTINGS - {"type"}
-                context = fields.get("agent_context")
-                if unknown or (context is not None and not self._takes(session, context)):
-                    raise ProtocolError(3006, f"Invalid Message: {unknown or 'agent_context'}")
+                if unknown := set(fields) - SETTINGS - {"type"}:
+                    raise ProtocolError(3006, f"Invalid Message: {unknown}")
+                self._check_settings(session, fields)
+                transcriber.configure(fields)
             case other:
                 raise ProtocolError(3006, f"Invalid Message Type: {other}")
         return False
-
-    @staticmethod
-    def _takes(session: Session, context: Any) -> bool:
-        return (
-            session.query["speech_model"].startswith("universal-3-")
-            and isinstance(context, str)
-            and len(context) <= 1750
-        )
 
     async def _go_wrong(self, session: Session, faulty: bool) -> None:
         if not faulty or len(session.audio) / 8 < self.faults.after_ms:
@@ -194,9 +219,22 @@ class Transcriber:
     def __init__(self, server: FakeAssemblyAI, session: Session, script: list[Said]) -> None:
         self._server, self._session, self._script = server, session, script
         self._u3 = session.query["speech_model"] in U3
-        self._min = int(session.query.get("min_turn_silence", 100 if self._u3 else 400))
-        self._max = int(session.query.get("max_turn_silence", 1000 if self._u3 else 1280))
+        self._told: dict[str, Any] = dict(session.query)
         self._turn = Turn(0)
+
+    def configure(self, told: Mapping[str, Any]) -> None:
+        """Change settings within the session."""
+        self._told |= told
+
+    def _silence_of(self, name: str) -> int:
+        """Milliseconds: what was told, otherwise the model's own."""
+        if name in self._told:
+            return int(self._told[name])
+        if self._told["speech_model"].startswith("universal-3-"):
+            own = MODES[self._told.get("mode", "balanced")]
+        else:
+            own = (100, 1000) if self._u3 else (400, 1280)
+        return own[name == "max_turn_silence"]
 
     async def advance(self, ms: float) -> None:
         turn = self._turn
@@ -229,9 +267,10 @@ class Transcriber:
     async def _silence(self, silence: float) -> None:
         turn = self._turn
         text = " ".join(part.text for part in turn.parts)
-        if silence >= self._max or (silence >= self._min and (not self._u3 or text.endswith((".", "?", "!")))):
+        least, most = self._silence_of("min_turn_silence"), self._silence_of("max_turn_silence")
+        if silence >= most or (silence >= least and (not self._u3 or text.endswith((".", "?", "!")))):
             await self._final()
-        elif silence >= (self._min if self._u3 else 200) and not turn.paused:
+        elif silence >= (least if self._u3 else 200) and not turn.paused:
             turn.paused = True
             await self._onset()
             await self._send(text, self._words(not self._u3), False, "" if self._u3 else text)

@@ -23,7 +23,7 @@ class FakeAssemblyAIVoice(SpeechServer):
     async def obey(self, session, start) -> None:
         self._check(session)
         await self._send(session, type="Begin", id="1", expires_at=1, configuration={"limits": {}})
-        text, number = "", 0
+        text, number, written = "", 0, 0
         speaking: dict[int, asyncio.Task[None]] = {}
         while True:
             fields = json.loads(await session.connection.recv())
@@ -31,6 +31,7 @@ class FakeAssemblyAIVoice(SpeechServer):
             match fields.get("type"):
                 case "Generate" if len(fields["text"]) <= 2000:
                     text += fields["text"]  # exactly as sent
+                    written += len(fields["text"])
                 case "Flush":
                     speaking[number] = start(self._speak(session, text, number))
                     text, number = "", number + 1
@@ -45,7 +46,8 @@ class FakeAssemblyAIVoice(SpeechServer):
                 case "KeepAlive":
                     pass
                 case "Terminate":
-                    await self._send(session, type="Termination", session_duration_seconds=1)
+                    used = {"total_input_char_length": written, "audio_duration_seconds": 1.5}
+                    await self._send(session, type="Termination", session_duration_seconds=1, **used)
                     return
                 case other:
                     raise EndError("invalid_message", f"Invalid Message Type: {other}")

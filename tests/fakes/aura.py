@@ -21,8 +21,9 @@ class FakeAura(SpeechServer):
         if (query.get("encoding"), query.get("sample_rate")) != ("mulaw", "8000") or "model" not in query:
             raise EndError("DATA-0000", "this fake speaks mu-law at 8000 Hz only")
         text, flushes, sequence = "", 0, 0
+        model = {"model_name": query["model"], "model_version": "2026-01-01.0", "model_uuid": "1111-2222"}
         speaking: list[asyncio.Task[None]] = []
-        await self._send(session, type="Metadata", request_id="r1", model_name=query["model"])
+        await self._send(session, type="Metadata", request_id="r1", **model)
         while True:
             fields = json.loads(await session.connection.recv())
             session.messages.append(fields)

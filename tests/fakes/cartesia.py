@@ -23,6 +23,11 @@ INK = {
 }
 
 
+def may(request: Request, key: str) -> bool:
+    """Whether a request has the key: either header will do."""
+    return f"Bearer {key}" == request.headers.get("Authorization") or key == request.headers.get("X-API-Key")
+
+
 class FakeInk(SocketServer):
     """`scripts[n]` is what is said in the n-th session; keyed to the sound received, never to a clock."""
 
@@ -41,7 +46,7 @@ class FakeInk(SocketServer):
         status = 0
         if url.path != "/stt/turns/websocket":
             status = 404
-        elif request.headers.get("X-API-Key") != self.key:
+        elif not may(request, self.key):
             status = 401
         elif request.headers.get("Cartesia-Version") not in VERSIONS or self._problem(query):
             status = 400
@@ -152,8 +157,10 @@ class InkTurns:
 class FakeSonic(SpeechServer):
     """Chunks that were on their way still come after a cancel."""
 
-    auth = ("X-API-Key", "")
     paths = ("/tts/websocket",)
+
+    def has_key(self, request: Request) -> bool:
+        return may(request, self.key)
 
     async def obey(self, session, start) -> None:
         if session.headers.get("Cartesia-Version") not in VERSIONS:
@@ -190,17 +197,21 @@ class FakeSonic(SpeechServer):
             await self._chunk(session, context, piece)
 
         if await self.say(session, text, send):
-            done = {"type": "done", "done": True, "status_code": 200, "context_id": context}
-            await session.connection.send(json.dumps(done))
+            await self._tell(session, {"type": "done", "done": True, "status_code": 200, "context_id": context})
 
     async def _chunk(self, session: Session, context: str, piece: bytes | None) -> None:
         data = "%%%" if piece is None else base64.b64encode(piece).decode()
         chunk = {"type": "chunk", "data": data, "done": False, "status_code": 206, "step_time": 12.5}
-        await session.connection.send(json.dumps({**chunk, "context_id": context}))
+        await self._tell(session, {**chunk, "context_id": context})
+
+    @staticmethod
+    async def _tell(session: Session, message: dict[str, Any]) -> None:
+        session.sent.append(message)
+        await session.connection.send(json.dumps(message))
 
     async def _error(self, session: Session, code: str, words: str, status: int, context: str) -> None:
         error = {"type": "error", "title": "Error", "message": words, "error_code": code, "status_code": status}
-        await session.connection.send(json.dumps({**error, "done": True, "request_id": "r1", "context_id": context}))
+        await self._tell(session, {**error, "done": True, "request_id": "r1", "context_id": context})
 
     async def end(self, session: Session, end: EndError) -> None:
         await self._error(session, end.code, end.words, 429 if "limit" in end.code else 500, "")

@@ -18,12 +18,16 @@ from tests.fakes.websocket import Session, SocketServer
 
 V1 = {
     *("model", "language", "encoding", "sample_rate", "channels", "interim_results", "endpointing", "utterance_end_ms"),
-    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm", "redact"),
+    *("vad_events", "smart_format", "punctuate", "numerals", "keyterm", "redact", "tag", "mip_opt_out"),
 }
 V2 = {
     *("model", "encoding", "sample_rate", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "keyterm"),
-    "language_hint",
+    *("language_hint", "redact", "numerals", "profanity_filter", "tag", "mip_opt_out"),
 }
+KEYTERM = 100
+"""Characters of a key term of Flux at most."""
+PATIENCE = {"/v1/listen": 10.0, "/v2/listen": 60.0}
+"""Seconds without a message after which a session is ended."""
 
 THRESHOLDS = {"eot_threshold": (0.5, 1.0), "eager_eot_threshold": (0.3, 0.9), "eot_timeout_ms": (500, 60000)}
 """Of Flux, which Configure may change, with their limits."""
@@ -57,7 +61,7 @@ class FakeDeepgram(SocketServer):
     """`scripts[n]` is what is said in the n-th session; the last one serves all further sessions."""
 
     def __init__(
-        self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "dg-key", patience: float = 10.0
+        self, *scripts: Sequence[Said], faults: Faults | None = None, key: str = "dg-key", patience: float | None = None
     ) -> None:
         self.faults = faults or Faults(sessions=0)
         super().__init__(key, self.faults.refuse_status)
@@ -68,10 +72,12 @@ class FakeDeepgram(SocketServer):
     def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
         url = urllib.parse.urlsplit(request.path)
         query = dict(urllib.parse.parse_qsl(url.query))
+        pairs = urllib.parse.parse_qsl(url.query, keep_blank_values=True)
+        terms = [value for name, value in pairs if name == "keyterm"]
         status, words = 0, ""
         if request.headers.get("Authorization") != f"Token {self.key}":
             status, words = 401, "Invalid credentials."
-        elif problem := self._problem(url.path, query):
+        elif problem := self._problem(url.path, query) or bad_terms(url.path, terms):
             status, words = 400, problem
         elif self._refuse_status and self.refused < self.faults.sessions:
             status, words = self._refuse_status, "refused"
@@ -98,6 +104,8 @@ class FakeDeepgram(SocketServer):
             return f"No such model/language combination found: {query.get('model')}"
         if int(query.get("utterance_end_ms", 1000)) < 1000:
             return "utterance_end_ms must be at least 1000"
+        if path == "/v2/listen" and query.get("redact", "numbers") not in ("numbers", "aggressive_numbers"):
+            return f"unknown redaction {query['redact']}"
         eager, eot = float(query.get("eager_eot_threshold", 0.3)), float(query.get("eot_threshold", 0.7))
         if not (0.3 <= eager <= 0.9 and 0.5 <= eot <= 1 and eager <= eot):
             return "thresholds out of range"
@@ -120,7 +128,7 @@ class FakeDeepgram(SocketServer):
     async def _take(self, session: Session, hearing: "Nova | Flux", faulty: bool) -> bool:
         """Obey one message; False if the session is over."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._patience or PATIENCE[session.path]):
                 message = await session.connection.recv()
         except TimeoutError:
             words = "Deepgram did not receive audio data or a text message within the timeout window."
@@ -134,6 +142,12 @@ class FakeDeepgram(SocketServer):
                 return False
             if kind == "Configure" and isinstance(hearing, Flux):
                 await hearing.configure(session.messages[-1])
+                return True
+            if kind == "ForceEndTurn" and isinstance(hearing, Flux):
+                await hearing.force()
+                return True
+            if kind == "Finalize" and isinstance(hearing, Nova):
+                await hearing.finalize()
                 return True
             if kind != "KeepAlive" or isinstance(hearing, Flux):
                 return await self._end(session, "UNPARSABLE_CLIENT_MESSAGE", f"cannot take {kind}")
@@ -152,7 +166,8 @@ class FakeDeepgram(SocketServer):
 
     async def _end(self, session: Session, code: str, words: str) -> bool:
         if session.path == "/v2/listen":
-            await self.send(session, {"type": "Error", "sequence_id": 9, "code": code, "description": words})
+            told = len(session.sent)
+            await self.send(session, {"type": "Error", "sequence_id": told, "code": code, "description": words})
         else:
             await self.send(session, {"type": "Error", "variant": code, "description": words, "message": words})
         await session.connection.close(1011, code)
@@ -161,6 +176,15 @@ class FakeDeepgram(SocketServer):
     async def send(self, session: Session, message: dict[str, Any]) -> None:
         session.sent.append(message)
         await session.connection.send(json.dumps(message))
+
+
+def bad_terms(path: str, terms: Sequence[str]) -> str:
+    """What is wrong with key terms, if anything; one bad term refuses all."""
+    if len(terms) > 100:
+        return "at most 100 keyterms"
+    if path == "/v2/listen" and any(not term.strip() or len(term) > KEYTERM for term in terms):
+        return f"a keyterm must have between 1 and {KEYTERM} characters"
+    return ""
 
 
 class Nova:
@@ -203,10 +227,25 @@ class Nova:
     async def close(self) -> None:
         if self._now is not None:
             await self._results(self._now.words(True), self._now.end_ms, final=True, speech_final=True)
-        await self._send("Metadata", request_id="r1", duration=len(self._session.audio) / 8000)
+        identity = {"transaction_key": "deprecated", "request_id": "r1", "sha256": "0" * 64}
+        seconds = len(self._session.audio) / 8000
+        await self._send("Metadata", **identity, created="2026-11-22T00:00:00Z", duration=seconds, channels=1)
+
+    async def finalize(self) -> None:
+        """Tell all that was heard so far as final."""
+        ms = len(self._session.audio) / 8
+        words = [word for word in self._now.words(True, ms) if word["end"] <= ms] if self._now else []
+        await self._results(words, ms, final=True, speech_final=False, finalized=True)
+        self._now = None
 
     async def _results(
-        self, words: list[dict[str, Any]], until: float, *, final: bool, speech_final: bool = False
+        self,
+        words: list[dict[str, Any]],
+        until: float,
+        *,
+        final: bool,
+        speech_final: bool = False,
+        finalized: bool = False,
     ) -> None:
         heard = [
             {
@@ -226,9 +265,13 @@ class Nova:
             duration=(until - self._fixed_ms) / 1000,
             is_final=final,
             speech_final=speech_final,
-            from_finalize=False,
+            from_finalize=finalized,
             channel={"alternatives": [{"transcript": text, "confidence": 0.9, "words": heard, **self._languages()}]},
-            metadata={"request_id": "r1"},
+            metadata={
+                "request_id": "r1",
+                "model_info": {"name": self._session.query["model"], "version": "2026-01-01.0", "arch": "nova-3"},
+                "model_uuid": "11111111-2222-3333-4444-555555555555",
+            },
         )
         if final:
             self._fixed_ms = until
@@ -253,7 +296,6 @@ class Flux:
 
     def __init__(self, server: FakeDeepgram, session: Session, script: list[Said]) -> None:
         self._server, self._session, self._script = server, session, script
-        self._sequence = 0
         self._turn = 0
         self._from = self._told = 0.0
         self._parts: list[Said] = []
@@ -272,11 +314,12 @@ class Flux:
         known = set(message) <= {"type", "thresholds", "keyterms", "language_hints"} and set(given) <= set(THRESHOLDS)
         if (
             not known
-            or len(terms) > 100
+            or bad_terms("/v2/listen", terms)
             or any(not THRESHOLDS[name][0] <= value <= THRESHOLDS[name][1] for name, value in now.items())
             or now.get("eager_eot_threshold", 0.0) > now["eot_threshold"]
         ):
-            await self._send({"type": "ConfigureFailure", "request_id": "r1"})
+            why = {"code": "INVALID_CONFIGURATION", "description": "a value is unknown or out of range"}
+            await self._send({"type": "ConfigureFailure", "request_id": "r1", **why})
             return
         self._thresholds = now
         await self._send({"type": "ConfigureSuccess", "request_id": "r1", "thresholds": now, "keyterms": terms})
@@ -302,6 +345,10 @@ class Flux:
             await self._info("Update", ms)
 
     async def close(self) -> None:
+        await self.force()
+
+    async def force(self) -> None:
+        """End the open turn; the session goes on."""
         if self._begun:
             await self._finish(len(self._session.audio) / 8, "manual")
 
@@ -312,7 +359,12 @@ class Flux:
 
     async def _info(self, event: str, ms: float, **more: str) -> None:
         self._told = ms
-        words = [{"word": word, "confidence": 0.9} for word in self._text.split()]
+        words = [
+            {"word": word["text"], "confidence": 0.9, "start": word["start"] / 1000, "end": word["end"] / 1000}
+            for part in self._parts
+            for word in part.words(True, ms)
+            if word["end"] <= ms
+        ]
         await self._send(
             {
                 "type": "TurnInfo",
@@ -335,5 +387,4 @@ class Flux:
         return {"languages": list(dict.fromkeys(part.language for part in self._parts))}
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._server.send(self._session, {**message, "sequence_id": self._sequence})
-        self._sequence += 1
+        await self._server.send(self._session, {**message, "sequence_id": len(self._session.sent)})

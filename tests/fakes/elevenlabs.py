@@ -141,7 +141,7 @@ class FakeElevenLabs(SocketServer):
         if fields.get("text") != " ":
             raise InputError("invalid_input_message", "the first message of a context must be a single space")
         if len(contexts) >= 5:
-            raise InputError("invalid_input_message", "Maximum simultaneous contexts exceeded")
+            raise InputError("max_active_conversations", "Maximum simultaneous contexts exceeded")
         contexts[name] = Context()
         self.most_contexts = max(self.most_contexts, len(contexts))
 
@@ -202,7 +202,8 @@ class FakeElevenLabs(SocketServer):
     async def _send(self, session: Session, name: str, audio: str | None, final: bool | None = None) -> None:
         keys = ("is_final", "context_id", "normalized_alignment") if self._snake_case else ()
         is_final, context_id, normalized = keys or ("isFinal", "contextId", "normalizedAlignment")
-        message = {"audio": audio, is_final: final, normalized: None, "alignment": None, context_id: name}
+        message = {is_final: True} if final else {"audio": audio, normalized: None, "alignment": None}
+        message[context_id] = name
         session.sent.append(message)
         await session.connection.send(json.dumps(message))
 

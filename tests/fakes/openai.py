@@ -14,6 +14,27 @@ QUIRKS = {
 }
 
 
+REASONING = ("gpt-5.6", "gpt-6")
+"""How the models begin that think before they speak."""
+EFFORTS = {"none": 0, "low": 64, "medium": 512, "high": 2048, "xhigh": 4096, "max": 8192}
+"""Tokens that such a model thinks with each effort; ``medium`` is its own."""
+
+
+def thought(model: str, effort: str | None) -> int:
+    """Tokens that are spent before the first word."""
+    return EFFORTS[effort or "medium"] if model.startswith(REASONING) else 0
+
+
+def effort_problem(model: str, effort: str | None) -> str:
+    """Why a model refuses an effort, if it does."""
+    if not model.startswith(REASONING) or effort is None or effort in EFFORTS:
+        return ""
+    return (
+        f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. "
+        f"Supported values are: {', '.join(map(repr, EFFORTS))}."
+    )
+
+
 def signature(call: str) -> dict[str, Any]:
     """What a server that signs its calls wants to have back with each."""
     return {"google": {"thought_signature": f"signed {call}"}}
@@ -135,12 +156,22 @@ class FakeOpenAI(HttpServer):
             return "Unknown parameter: 'messages[1].tool_calls[0].extra_content'."
         if "stream_options" in request and not request.get("stream"):
             return "stream_options needs stream"
-        return ""
+        model, effort = request["model"], request.get("reasoning_effort")
+        if model.startswith(REASONING) and request.get("tools") and effort != "none":
+            return (
+                f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions. "
+                "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+            )
+        return effort_problem(model, effort)
 
     async def _stream(self, exchange: Exchange, reply: Reply) -> None:
         await exchange.start(200, "text/event-stream; charset=utf-8")
         await asyncio.sleep(reply.delay)
-        usage = bool(self.requests[-1].get("stream_options", {}).get("include_usage"))
+        request = self.requests[-1]
+        spent = thought(request["model"], request.get("reasoning_effort"))
+        if spent >= request.get("max_completion_tokens", request.get("max_tokens", float("inf"))):
+            reply = Reply(finish="length")
+        usage = bool(request.get("stream_options", {}).get("include_usage"))
         events = [json.dumps(chunk, ensure_ascii=False) for chunk in _chunks(reply, usage)]
         for count, event in enumerate([*events, *([] if "no_done" in reply.quirks else ["[DONE]"])]):
             if count == reply.stall_after:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.http import Exchange
-from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.openai import FakeOpenAI, Reply, effort_problem, thought
 
 KNOWN = {
     *("model", "input", "instructions", "tools", "tool_choice", "stream", "store", "max_output_tokens", "temperature"),
@@ -35,11 +35,15 @@ class FakeResponses(FakeOpenAI):
         answered = [item["call_id"] for item in items if item.get("type") == "function_call_output"]
         if sorted(asked) != sorted(answered):
             return f"No tool output found for function call {asked}."
-        return ""
+        return effort_problem(request["model"], request.get("reasoning", {}).get("effort"))
 
     async def _stream(self, exchange: Exchange, reply: Reply) -> None:
         await exchange.start(200, "text/event-stream; charset=utf-8")
         await asyncio.sleep(reply.delay)
+        request = self.requests[-1]
+        spent = thought(request["model"], request.get("reasoning", {}).get("effort"))
+        if spent >= request.get("max_output_tokens", float("inf")):  # what is thought counts against it
+            reply = Reply(finish="max_output_tokens")
         for count, event in enumerate(_events(reply)):
             if count == reply.stall_after:
                 await exchange.hang()
@@ -58,6 +62,7 @@ class FakeResponses(FakeOpenAI):
 
 def _events(reply: Reply) -> Iterator[dict[str, Any]]:
     response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "fake", "output": []}
+    response |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
     yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
     yield {"type": "response.in_progress", "response": {**response, "status": "in_progress"}}
     index = 0
@@ -78,10 +83,14 @@ def _events(reply: Reply) -> Iterator[dict[str, Any]]:
         yield {"type": "response.output_item.added", "output_index": number, "item": {**item, "arguments": ""}}
         for at in range(0, len(arguments), 5):
             yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments[at : at + 5]}
-        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments, "name": name}
+        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments}
         done = {**item, "arguments": arguments, "status": "completed"}
         yield {"type": "response.output_item.done", "output_index": number, "item": done}
     usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+    usage |= {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
     if reply.finish == "no_end":
         return
     if reply.finish == "failed":

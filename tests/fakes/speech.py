@@ -48,16 +48,19 @@ class SpeechServer(SocketServer):
 
     def _gate(self, connection: ServerConnection, request: Request) -> Response | None:
         url = urllib.parse.urlsplit(request.path)
-        name, scheme = self.auth
         if url.path not in self.paths:
             return connection.respond(404, "no such path\n")
-        if request.headers.get(name) != scheme + self.key and not self.accepts_any_key:
+        if not self.has_key(request) and not self.accepts_any_key:
             return connection.respond(401, "invalid credentials\n")
         if self._refuse_status:
             response = connection.respond(self._refuse_status, "refused\n")
             response.headers["Retry-After"] = "7"
             return response
         return None
+
+    def has_key(self, request: Request) -> bool:
+        name, scheme = self.auth
+        return bool(request.headers.get(name) == scheme + self.key)
 
     accepts_any_key = False
     """Whether a wrong key is told only after the upgrade."""

@@ -55,11 +55,11 @@ def test_the_session_asks_for_mu_law_as_it_is_on_the_line():
     query = fake.sessions[0].query
     assert query["encoding"] == "pcm_mulaw"
     assert query["sample_rate"] == "8000"
-    assert query["speech_model"] == "u3-rt-pro"
+    assert query["speech_model"] == "universal-3-6-pro"
     assert query["max_turn_silence"] == "800"
     assert "min_turn_silence" not in query  # left to the model
     assert json.loads(query["keyterms_prompt"]) == ["Sipgw", "Łódź"]
-    assert query["language"] == "en"
+    assert json.loads(query["language_codes"]) == ["en"]
     assert fake.sessions[0].headers["Authorization"] == KEY
     assert "Sec-WebSocket-Extensions" not in fake.sessions[0].headers
 
@@ -141,19 +141,56 @@ def test_universal_streaming_counts_words_as_they_come(model):
     ]
 
 
-def test_context_goes_only_to_models_that_take_it_and_is_clipped():
+@pytest.mark.faults("E2")
+@pytest.mark.parametrize("model", ["u3-rt-pro", "universal-3-5-pro", "universal-3-6-pro"])
+def test_every_universal_3_is_told_what_the_agent_has_said_clipped(model):
     async def scenario(ears, _events):
         ears.expect("x" * 2000 + " Where do you live?")
 
     fake = FakeAssemblyAI()
-    session(fake, scenario)
-    assert fake.sessions[0].messages == [{"type": "Terminate"}]
-    newer = FakeAssemblyAI()
-    session(newer, scenario, model="universal-3-6-pro")
-    update, _ = newer.sessions[0].messages
+    session(fake, scenario, model=model)
+    update, _ = fake.sessions[0].messages
     assert update["type"] == "UpdateConfiguration"
     assert len(update["agent_context"]) == 1500
     assert update["agent_context"].endswith("Where do you live?")
+
+
+def test_universal_streaming_takes_no_context():
+    async def scenario(ears, _events):
+        ears.expect("Where do you live?")
+
+    fake = FakeAssemblyAI()
+    session(fake, scenario, model="universal-streaming-english")
+    assert fake.sessions[0].messages == [{"type": "Terminate"}]
+
+
+@pytest.mark.faults("E2")
+def test_what_the_newer_models_can_be_told_is_told():
+    async def scenario(ears, _events):
+        ears.hear(sound(100))
+
+    fake = FakeAssemblyAI()
+    told = {"mode": "min_latency", "vad_threshold": 0.4, "voice_focus": "near-field", "prompt": "Orders of tyres."}
+    session(fake, scenario, **told, interruption_delay=0.25)
+    query = fake.sessions[0].query
+    assert {name: query[name] for name in told} == {**told, "vad_threshold": "0.4"}
+    assert query["interruption_delay"] == "250"
+    assert not {"min_turn_silence", "max_turn_silence"} & set(query)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "min_latency", "model": "u3-rt-pro"},
+        {"prompt": "Orders.", "model": "universal-streaming-english"},
+        {"prompt": "x" * 1751},
+        {"vad_threshold": 1.1},
+        {"interruption_delay": 2.0},
+    ],
+)
+def test_what_the_server_would_refuse_is_refused_at_start(options):
+    with pytest.raises(ValueError):
+        AssemblyAIOptions(**options)
 
 
 # Losses within the call.

@@ -42,9 +42,18 @@ def told(fake, make, said=ASKED, **more) -> list:
     ]
 
 
+def updates(fake: FakeAssemblyAI, **more) -> list[dict]:
+    """What changes for a dictation and after it."""
+    told_to = [
+        {name: value for name, value in message.items() if name not in ("type", "agent_context")}
+        for message in told(fake, assemblyai, **more)
+    ]
+    return [message for message in told_to if message]
+
+
 @pytest.mark.parametrize(("model", "usual"), [("u3-rt-pro", (100, 1000)), ("universal-streaming-english", (400, 1280))])
 def test_assemblyai_is_patient_while_a_number_is_dictated_and_as_before_afterwards(model, usual) -> None:
-    raised, restored = told(FakeAssemblyAI(), assemblyai, model=model, keyterms=("Sipgw",))
+    raised, restored = updates(FakeAssemblyAI(), model=model, keyterms=("Sipgw",))
     assert raised["keyterms_prompt"] == ["Sipgw", *SPELLED]
     assert raised["min_turn_silence"] == 500
     assert raised["max_turn_silence"] == 1800
@@ -52,8 +61,16 @@ def test_assemblyai_is_patient_while_a_number_is_dictated_and_as_before_afterwar
     assert (restored["min_turn_silence"], restored["max_turn_silence"]) == usual
 
 
+@pytest.mark.faults("E2")
+@pytest.mark.parametrize(("mode", "usual"), [("", "balanced"), ("min_latency", "min_latency")])
+def test_a_model_with_modes_keeps_its_own_silences_in_a_dictation_and_after_it(mode, usual) -> None:
+    raised, restored = updates(FakeAssemblyAI(), mode=mode, keyterms=("Sipgw",))
+    assert raised == {"keyterms_prompt": ["Sipgw", *SPELLED], "mode": "max_accuracy"}
+    assert restored == {"keyterms_prompt": ["Sipgw"], "mode": usual}
+
+
 def test_limits_above_ours_are_kept() -> None:
-    raised, restored = told(FakeAssemblyAI(), assemblyai, min_turn_silence=0.7, max_turn_silence=3.0)
+    raised, restored = updates(FakeAssemblyAI(), min_turn_silence=0.7, max_turn_silence=3.0)
     for message in (raised, restored):
         assert (message["min_turn_silence"], message["max_turn_silence"]) == (700, 3000)
 
@@ -78,5 +95,5 @@ def test_ink_must_be_surer_that_the_turn_is_over() -> None:
 
 def test_what_is_asked_for_in_another_language_is_noticed() -> None:
     said = ("¿Cuál es su número de pedido?", "Gracias.")
-    assert len(told(FakeAssemblyAI(), assemblyai, said, languages=("es",))) == 2
-    assert told(FakeAssemblyAI(), assemblyai, said, languages=("de",)) == []
+    assert len(updates(FakeAssemblyAI(), said=said, languages=("es",))) == 2
+    assert updates(FakeAssemblyAI(), said=said, languages=("de",)) == []

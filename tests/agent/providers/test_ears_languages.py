@@ -44,7 +44,12 @@ def heard(fake, make, **more) -> Transcript:
 @pytest.mark.parametrize(
     ("fake", "make", "model", "asked"),
     [
-        (FakeAssemblyAI([SPANISH]), assemblyai, "u3-rt-pro", {"language_detection": "true"}),
+        (
+            FakeAssemblyAI([SPANISH]),
+            assemblyai,
+            "u3-rt-pro",
+            {"language_detection": "true", "language_codes": json.dumps(["en", "es"])},
+        ),
         (
             FakeAssemblyAI([SPANISH]),
             assemblyai,
@@ -82,6 +87,40 @@ def test_ears_for_english_alone_are_asked_as_before(fake, make, model) -> None:
     query = fake.sessions[0].query
     assert not {"language", "language_detection", "language_hint", "language_codes"} & set(query)
     assert query.get("model", model) == model
+
+
+@pytest.mark.faults("E2")
+@pytest.mark.parametrize(
+    ("language", "languages", "codes"),
+    [("de", (), ["de"]), ("es", ("en", "es"), ["es", "en"]), ("multi", ("en", "es"), ["multi"])],
+)
+@pytest.mark.parametrize("model", ["u3-rt-pro", "universal-3-6-pro"])
+def test_the_language_that_is_configured_steers_universal_3(model, language, languages, codes) -> None:
+    """It knows no parameter `language`: that would do nothing."""
+    fake = FakeAssemblyAI([SPANISH])
+    heard(fake, assemblyai, model=model, language=language, languages=languages)
+    query = fake.sessions[0].query
+    assert json.loads(query["language_codes"]) == codes
+    assert "language" not in query
+
+
+@pytest.mark.faults("E2")
+def test_a_language_that_was_not_expected_is_told_within_the_session() -> None:
+    fake = FakeAssemblyAI([SPANISH])
+
+    async def scenario(ears, events):
+        for language in ("es", "fr", "fr"):
+            ears.attend(language)
+        ears.hear(sound(500))
+
+    async def run():
+        async with fake:
+            await listen(assemblyai(fake, languages=("en", "es")), scenario)
+
+    asyncio.run(run())
+    told, goodbye = fake.sessions[0].messages
+    assert told == {"type": "UpdateConfiguration", "language_codes": ["fr", "en", "es"]}
+    assert goodbye == {"type": "Terminate"}
 
 
 def test_flux_is_given_every_language_as_a_hint() -> None:

@@ -1,14 +1,16 @@
 """What Flux says while nobody speaks, with the first word, and when it refuses something."""
 
 import asyncio
+import json
 
 import pytest
 
 from agent.ears import Transcript
 from agent.errors import ProviderError
-from tests.agent.providers.listening import sound
+from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
+from tests.agent.providers.listening import placed, sound
 from tests.agent.providers.test_deepgram import MODELS, ORDER, session
-from tests.fakes.deepgram import FakeDeepgram, Faults
+from tests.fakes.deepgram import FakeDeepgram, Faults, bad_terms
 
 
 def test_silence_is_neither_kept_nor_heard_again() -> None:
@@ -36,7 +38,7 @@ def test_the_first_word_comes_with_the_start_of_the_turn() -> None:
         return await events.next()
 
     fake = FakeDeepgram([ORDER])
-    assert session(fake, scenario) == Transcript("Where", False, False, 0.88)
+    assert session(fake, scenario) == Transcript("Where", False, False, 0.875)
     told = [message["event"] for message in fake.sessions[0].sent if message["type"] == "TurnInfo"]
     assert told[told.index("StartOfTurn") - 1] == "Update", "of silence"
 
@@ -53,3 +55,35 @@ def test_what_is_our_own_fault_is_not_tried_again(model) -> None:
 
     assert session(fake, scenario, model=model) is False
     assert len(fake.sessions) == 1
+
+
+@pytest.mark.faults("E4")
+def test_words_have_their_places_and_the_turn_ends_with_the_last_of_them() -> None:
+    """Flux tells them since July 2026; its window ends later, when it is sure."""
+
+    async def scenario(ears, events):
+        ears.hear(sound(4000))
+        return await events.final()
+
+    final = session(FakeDeepgram([ORDER]), scenario)
+    assert final == Transcript("Where is my order?", True, True, ORDER.end_ms / 1000, placed(ORDER))
+
+
+@pytest.mark.faults("E4")
+@pytest.mark.parametrize("words", [None, "no", [None], [{"word": 7}], [{"word": "Hi."}], [{"word": "Hi.", "end": "x"}]])
+def test_words_that_make_no_sense_leave_the_text_as_it_is(words) -> None:
+    flux = FluxSession(DeepgramOptions(api_key="k"))
+    flux.begin()
+    flux.backlog.hear(bytes(8000))
+    flux.backlog.next_frame()
+    told = {"type": "TurnInfo", "event": "EndOfTurn", "turn_index": 0, "transcript": "Hi.", "words": words}
+    heard = flux.receive(json.dumps({**told, "audio_window_start": 0.0, "audio_window_end": 0.9}))
+    assert heard == Transcript("Hi.", True, True, 0.9)
+
+
+@pytest.mark.faults("E4")
+@pytest.mark.parametrize("stray", ["", "  ", "x" * 101])
+def test_a_key_term_for_which_every_call_would_be_deaf_is_refused_at_start(stray: str) -> None:
+    assert bad_terms("/v2/listen", ["Sipgw", stray]), "the server refuses the session for it"
+    with pytest.raises(ValueError, match="none of them blank"):
+        DeepgramOptions(keyterms=("Sipgw", stray))

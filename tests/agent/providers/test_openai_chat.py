@@ -40,9 +40,10 @@ def test_letters_and_json_cut_by_the_network_are_put_together(wire):
 
 def test_the_request_holds_what_was_configured_and_nothing_else():
     assert request_of() == {
-        "model": "gpt-4.1-mini",
+        "model": "gpt-6-luna",
         "messages": ASK,
         "tools": TOOLS,
+        "reasoning_effort": "none",
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": 400,
@@ -83,7 +84,7 @@ def test_a_server_that_refuses_optional_parameters_is_asked_without_them_from_th
         return fake.requests
 
     unknown = frozenset({"stream_options", "temperature", "max_tokens"})
-    requests = thinking(scenario, Reply(["Hi."], unknown=unknown), temperature=0.5, reasoning_effort="low")
+    requests = thinking(scenario, Reply(["Hi."], unknown=unknown), model="m", temperature=0.5, reasoning_effort="low")
     assert len(requests) == 5  # three refusals, once
     for request in requests[3:]:
         assert set(request) == {"model", "messages", "stream", "max_completion_tokens", "reasoning_effort"}
@@ -119,7 +120,12 @@ def test_a_server_that_knows_neither_name_is_asked_without_a_limit():
         return set(fake.requests[-1])
 
     unknown = frozenset({"max_tokens", "max_completion_tokens"})
-    assert thinking(scenario, Reply(["Hi."], unknown=unknown)) == {"model", "messages", "stream", "stream_options"}
+    assert thinking(scenario, Reply(["Hi."], unknown=unknown), model="m") == {
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+    }
 
 
 def test_a_refusal_of_what_cannot_be_left_out_is_an_error():

@@ -27,7 +27,7 @@ def test_the_request():
         return fake.requests[0]
 
     assert thinking(scenario, Reply(["Hi."]), temperature=0.2, reasoning_effort="none") == {
-        "model": "gpt-4.1-mini",
+        "model": "gpt-6-luna",
         "input": ASK,
         "tools": [
             {"type": "function", "strict": False, "name": n, "description": "x", "parameters": {"type": "object"}}

@@ -36,7 +36,7 @@ def test_a_call_that_the_caller_interrupts_is_not_made() -> None:
     async def scenario(duplex, events):
         duplex.hear(sound(2600))
         await events.until(Answering)
-        await fake.until(lambda: fake.sessions[0].sent[-1]["type"] == "response.output_item.added")
+        await fake.until(lambda: fake.sessions[0].sent[-1]["type"] == "conversation.item.added")
         duplex.hear(sound(500))
         found = await events.until(Onset)
         duplex.hear(sound(1000))

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
-from agent.providers.deepgram_listen import DeepgramOptions, NovaSession
+from agent.providers.deepgram_listen import DeepgramOptions, FluxSession, NovaSession
 
 
 def query(url: str) -> dict[str, list[str]]:
@@ -20,8 +20,18 @@ def test_assemblyai_is_asked_by_policies() -> None:
     assert "redact_pii" not in query(AssemblyAIOptions(api_key="k").session_url())
 
 
-def test_nova_is_asked_for_each_kind_and_flux_has_none() -> None:
+def test_nova_is_asked_for_each_kind() -> None:
     options = DeepgramOptions(api_key="k", model="nova-3", redact=("pci", "ssn"))
     assert query(NovaSession(options).request()[0])["redact"] == ["pci", "ssn"]
-    with pytest.raises(ValueError, match="nova models"):
-        DeepgramOptions(api_key="k", redact=("pci",))
+
+
+@pytest.mark.faults("E4")
+@pytest.mark.parametrize("kind", ["numbers", "aggressive_numbers"])
+def test_flux_is_asked_to_take_out_numbers(kind: str) -> None:
+    assert query(FluxSession(DeepgramOptions(api_key="k", redact=(kind,))).request()[0])["redact"] == [kind]
+
+
+@pytest.mark.parametrize("kinds", [("pci",), ("numbers", "aggressive_numbers")])
+def test_flux_takes_one_of_its_two_kinds(kinds: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="flux models take one of numbers, aggressive_numbers"):
+        DeepgramOptions(api_key="k", redact=kinds)

@@ -1,0 +1,216 @@
+"""Deepgram's own client against our fakes, and its types on what we send."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from deepgram import AsyncDeepgramClient
+from deepgram.environment import DeepgramClientEnvironment
+from deepgram.listen.v1 import types as nova
+from deepgram.listen.v2 import types as flux
+from deepgram.speak.v1 import types as aura
+
+from tests.agent.providers.listening import listen, sound
+from tests.agent.providers.test_ears_languages import deepgram
+from tests.agent.providers.vendors import by_type
+from tests.agent.providers.voicing import AURA, said, speaking
+from tests.fakes.assemblyai import Said
+from tests.fakes.aura import FakeAura
+from tests.fakes.deepgram import FakeDeepgram
+from tests.fakes.elevenlabs import sound_of
+
+ORDER = Said("Where is my order?", 500, 1500)
+SENT = {
+    "nova-3": {
+        "KeepAlive": nova.ListenV1KeepAlive,
+        "Finalize": nova.ListenV1Finalize,
+        "CloseStream": nova.ListenV1CloseStream,
+    },
+    "flux-general-en": {
+        "Configure": flux.ListenV2Configure,
+        "ForceEndTurn": flux.ListenV2ForceEndTurn,
+        "CloseStream": flux.ListenV2CloseStream,
+    },
+}
+TOLD = {
+    "nova-3": {
+        "Results": nova.ListenV1Results,
+        "SpeechStarted": nova.ListenV1SpeechStarted,
+        "UtteranceEnd": nova.ListenV1UtteranceEnd,
+        "Metadata": nova.ListenV1Metadata,
+        "Error": nova.ListenV1Error,
+    },
+    "flux-general-en": {
+        "Connected": flux.ListenV2Connected,
+        "TurnInfo": flux.ListenV2TurnInfo,
+        "ConfigureSuccess": flux.ListenV2ConfigureSuccess,
+        "ConfigureFailure": flux.ListenV2ConfigureFailure,
+        "Error": flux.ListenV2FatalError,
+    },
+}
+TOLD["flux-general-multi"] = TOLD["flux-general-en"]
+
+
+def client(fake: Any) -> AsyncDeepgramClient:
+    here = DeepgramClientEnvironment(base=fake.url, production=fake.url, agent=fake.url, agent_rest=fake.url)
+    return AsyncDeepgramClient(api_key=fake.key, environment=here)
+
+
+@pytest.mark.faults("E4", "E6")
+def test_the_vendor_s_client_holds_a_session_with_flux() -> None:
+    """A turn that it has ended by hand, and one after it: the session goes on."""
+    fake = FakeDeepgram([ORDER, Said("Hello?", 3000, 3400)])
+
+    async def run() -> list[Any]:
+        async with fake:
+            asked = {"model": "flux-general-en", "encoding": "mulaw", "sample_rate": 8000, "redact": "numbers"}
+            async with client(fake).listen.v2.connect(**asked, keyterm=["Sipgw"], eager_eot_threshold=0.5) as socket:
+                for _ in range(16):
+                    await socket.send_media(sound(100))
+                await socket.send_force_end_turn()
+                await socket.send_configure(flux.ListenV2Configure(thresholds={"eot_threshold": 0.8}))
+                for _ in range(30):
+                    await socket.send_media(sound(100))
+                await socket.send_configure({"type": "Configure", "keyterms": ["x" * 101]})
+                await socket.send_close_stream()
+                async with asyncio.timeout(10):
+                    return [message async for message in socket]
+
+    heard = asyncio.run(run())
+    ends = [one for one in heard if getattr(one, "event", "") == "EndOfTurn"]
+    assert [(one.transcript, one.trigger, one.turn_index) for one in ends] == [
+        (ORDER.text, "manual", 0),
+        ("Hello?", "model", 1),
+    ]
+    assert (ends[0].words[-1].start, ends[0].words[-1].end) == (1.25, 1.5)
+    assert [one.sequence_id for one in heard] == list(range(len(heard)))
+    assert isinstance(heard[-1], flux.ListenV2ConfigureFailure)
+    for message in fake.sessions[0].sent:
+        by_type(TOLD["flux-general-en"], message)
+
+
+@pytest.mark.faults("E6")
+def test_the_vendor_s_client_holds_a_session_with_nova() -> None:
+    fake = FakeDeepgram([ORDER])
+
+    async def run() -> list[Any]:
+        async with fake:
+            asked = {"model": "nova-3", "encoding": "mulaw", "sample_rate": 8000, "interim_results": True}
+            async with client(fake).listen.v1.connect(**asked, vad_events=True, utterance_end_ms=1000) as socket:
+                await socket.send_keep_alive()
+                for _ in range(14):
+                    await socket.send_media(sound(100))
+                await socket.send_finalize()
+                for _ in range(16):
+                    await socket.send_media(sound(100))
+                await socket.send_close_stream()
+                async with asyncio.timeout(10):
+                    return [message async for message in socket]
+
+    heard = asyncio.run(run())
+    results = [one for one in heard if isinstance(one, nova.ListenV1Results)]
+    assert any(one.from_finalize for one in results)
+    assert isinstance(heard[-1], nova.ListenV1Metadata)
+    for message in fake.sessions[0].sent:
+        by_type(TOLD["nova-3"], message)
+
+
+@pytest.mark.faults("E6")
+@pytest.mark.parametrize("terms", [[""], ["Sipgw", "x" * 101]])
+def test_one_stray_key_term_refuses_the_session(terms: list[str]) -> None:
+    fake = FakeDeepgram([ORDER])
+
+    async def run() -> None:
+        async with fake:
+            asked = {"model": "flux-general-en", "encoding": "mulaw", "sample_rate": 8000, "keyterm": terms}
+            async with client(fake).listen.v2.connect(**asked):
+                pass
+
+    with pytest.raises(Exception, match="400"):
+        asyncio.run(run())
+
+
+@pytest.mark.faults("E4", "E6")
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("nova-3", {"redact": ("pci",), "keyterms": ("Sipgw",)}),
+        ("flux-general-en", {"redact": ("numbers",), "keyterms": ("Sipgw",)}),
+        ("flux-general-multi", {"languages": ("en", "es")}),
+    ],
+)
+def test_the_vendor_s_types_take_all_that_our_ears_send(model: str, options: dict[str, Any]) -> None:
+    fake = FakeDeepgram([ORDER])
+
+    async def scenario(ears: Any, events: Any) -> None:
+        for asked in ("What is your order number?", "Thank you."):
+            ears.expect(asked)
+        for _ in range(30):
+            ears.hear(sound(100))
+            await asyncio.sleep(0)
+        await events.final()
+
+    async def run() -> None:
+        async with fake:
+            await listen(deepgram(fake, model=model, **options), scenario)
+
+    asyncio.run(run())
+    (session,) = fake.sessions
+    for message in session.messages:
+        by_type(SENT.get(model, SENT["flux-general-en"]), message)
+    for message in session.sent:
+        by_type(TOLD[model], message)
+
+
+SPOKEN = {
+    "Metadata": aura.SpeakV1Metadata,
+    "Flushed": aura.SpeakV1Flushed,
+    "Cleared": aura.SpeakV1Cleared,
+    "Warning": aura.SpeakV1Warning,
+}
+
+
+@pytest.mark.faults("E6")
+def test_the_vendor_s_client_holds_a_session_with_aura() -> None:
+    fake = FakeAura()
+
+    async def run() -> tuple[bytes, list[Any]]:
+        async with fake:
+            asked = {"model": "aura-2-thalia-en", "encoding": "mulaw", "sample_rate": 8000}
+            async with client(fake).speak.v1.connect(**asked) as socket, asyncio.timeout(10):
+                await socket.send_text(aura.SpeakV1Text(text="Hello there."))
+                await socket.send_flush()
+                told, spoken = list[Any](), b""
+                while not (told and told[-1].type == "Flushed"):
+                    one = await socket.recv()
+                    if isinstance(one, bytes):
+                        spoken += one
+                    else:
+                        told.append(one)
+                await socket.send_clear()
+                await socket.send_close()
+                return spoken, told
+
+    spoken, told = asyncio.run(run())
+    assert spoken == sound_of("Hello there.")
+    assert [one.type for one in told] == ["Metadata", "Flushed"]
+    for message in fake.sessions[0].sent:
+        by_type(SPOKEN, message)
+
+
+def test_the_vendor_s_types_take_all_that_our_voice_sends() -> None:
+    async def scenario(voice: Any, fake: Any) -> Any:
+        await said(voice, "Hello there.")
+        return fake.sessions[0]
+
+    session = speaking(AURA, scenario)
+    kinds = {
+        "Speak": aura.SpeakV1Text,
+        "Flush": aura.SpeakV1Flush,
+        "Clear": aura.SpeakV1Clear,
+        "Close": aura.SpeakV1Close,
+    }
+    for message in session.messages:
+        by_type(kinds, message)
+    for message in session.sent:
+        by_type(SPOKEN, message)
