@@ -86,7 +86,7 @@ class Listened(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """The media process died; this channel is over."""
+    """This channel is over: the media process died, or a fault of ours ended this call."""
 
     cause: str
 
@@ -286,7 +286,8 @@ class Channel:
                 self._counts = None
 
     def died(self, cause: str) -> None:
-        """The media process is gone."""
+        """Nothing follows: the media process is gone, or could not go on with this call."""
+        self._send = _nowhere
         _fail(self._opened, MediaDown(cause))
         if self._counts:
             _fail(self._counts, MediaDown(cause))
@@ -294,6 +295,10 @@ class Channel:
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
         return self._send(Message(kind, self.number, body))
+
+
+def _nowhere(_: Message) -> bool:
+    return False
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:
