@@ -143,7 +143,12 @@ class Channel:
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease."""
+        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease.
+
+        Sound that comes for what `stop` has discarded is left out: a voice may have had more on its way.
+        """
+        if utterance <= self._position.discarded:
+            return
         for at in range(0, len(ulaw), 8000):
             piece = ulaw[at : at + 8000]
             if self._order(Kind.SAY, wire.NUMBER.pack(utterance) + piece):
