@@ -43,13 +43,16 @@ class ProcessState(NamedTuple):
 class MediaProcess:
     """A media process and its channels; `keep_alive` runs it."""
 
-    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int) -> None:
-        """It receives on `host` and `ports`, the first and the last, and is `number` (from 0) `of` so many."""
+    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int, dscp: int = 0) -> None:
+        """It receives on `host` and `ports`, the first and the last, and is `number` (from 0) `of` so many.
+
+        What it sends is marked `dscp`.
+        """
         self.channels = Channels()
         self.ready = asyncio.Event()
         """Set when it runs for the first time."""
         self._host = host
-        self._order = {"first": ports[0], "last": ports[1], "tap": asdict(tap)}
+        self._order = {"first": ports[0], "last": ports[1], "dscp": dscp, "tap": asdict(tap)}
         self._number = number
         self._of = of
         self._last = number

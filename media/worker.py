@@ -297,7 +297,7 @@ class Worker:
     def _open(self, message: Message) -> None:
         wanted = json.loads(message.body)
         try:
-            ports = self._ports.open(wanted["host"], wanted["first"], wanted["last"])
+            ports = self._ports.open(wanted["host"], wanted["first"], wanted["last"], wanted["dscp"])
         except (PortsExhaustedError, OSError) as error:
             self._tell(Kind.REFUSED, message.channel, str(error).encode())
             return

@@ -221,7 +221,10 @@ def test_a_call_that_cannot_be_opened_is_told_so_at_once(monkeypatch: pytest.Mon
     async def run() -> None:
         with housed(monkeypatch) as house:
             await house.call()
-            good, house.process._order = house.process._order, {"first": 20_000, "last": 32_000, "tap": {"no": 1}}
+            good, house.process._order = (
+                house.process._order,
+                {"first": 20_000, "last": 32_000, "dscp": 0, "tap": {"no": 1}},
+            )
             with pytest.raises(MediaDown, match="fault in the media process"):
                 await house.call()
             house.process._order = good
