@@ -11,9 +11,8 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.records import bleeps
-from sipgw.records.unfinished import KILLED, taken_up
+from sipgw.records.unfinished import KILLED, UNFINISHED, taken_up
 from sipgw.store import Store
-from sipgw.store.files import UNFINISHED
 from sipgw.store.tables import CallRecord
 
 log = structlog.get_logger()

@@ -17,10 +17,11 @@ from typing import NamedTuple, Self
 import structlog
 
 from media.bleep import Span
-from sipgw.store.files import UNFINISHED
 
 log = structlog.get_logger()
 
+UNFINISHED = ".unfinished"
+"""Behind the whole name of the recording."""
 KILLED = "not finished: the gateway was killed or lost its power"
 ENDLESS = 999_999.0
 """Seconds; no recording is as long."""

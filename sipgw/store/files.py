@@ -8,8 +8,6 @@ ENDING = ".json.gz"
 PACKETS = ".pcap"
 """Of its capture file."""
 BUNDLE = ".call.zip"
-UNFINISHED = ".unfinished"
-"""Behind the whole name of a recording: the note that it is not finished."""
 """Of its bundle: see `sipgw.replay`."""
 
 

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Select, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.numbers import spellings
-from sipgw.store.files import BUNDLE, ENDING, PACKETS, UNFINISHED, file_name
+from sipgw.records.unfinished import UNFINISHED
+from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
 from sipgw.store.spool import identities
 from sipgw.store.store import Store
 from sipgw.store.tables import (

@@ -17,9 +17,8 @@ from sipgw.calls.call import sorting
 from sipgw.records import bleeps, unfinished
 from sipgw.records.finishing import Finishing, finish
 from sipgw.records.recordings import Tape
-from sipgw.records.unfinished import KILLED, Unfinished, waits
+from sipgw.records.unfinished import KILLED, UNFINISHED, Unfinished, waits
 from sipgw.store import Store, StoreOptions
-from sipgw.store.files import UNFINISHED
 from sipgw.store.retention import forget
 from sipgw.store.tables import CallRecord
 from tests.records.test_bleeps import LOUD, sides, wav
