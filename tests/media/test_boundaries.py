@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from media import wire
+from media.browser_worker import BrowserWorker
+from media.browsers import Network
 from media.channel import Channel, Dead, Digit, Finished, Frames, Listened, MediaDown, NoRtp, Quality, Recorded, Started
 from media.engine import MediaEngine
 from media.g711 import FRAME
@@ -308,3 +312,15 @@ def test_a_sink_that_raises_in_a_real_engine_ends_one_call_of_twenty() -> None:
             assert engine.processes[0].failed == 1
 
     with_engine(run)
+
+
+def test_a_way_to_a_browser_that_raises_is_told_as_gone() -> None:
+    """The process for browsers has one group of tasks for all calls."""
+
+    async def run() -> bytes:
+        answers, path = Mock(), Mock(carry=bug)
+        await BrowserWorker(answers, Network())._carry(7, path)
+        told: bytes = answers.write.call_args[0][0]
+        return told
+
+    assert json.loads(asyncio.run(run())) == {"way": 7, "do": "gone", "told": "Bug: in call seven"}
