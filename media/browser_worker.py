@@ -67,7 +67,10 @@ class BrowserWorker:
         return None
 
     async def _carry(self, way: int, path: BrowserPath) -> None:
-        self._tell(way, "gone", told=await path.carry())
+        try:
+            self._tell(way, "gone", told=await path.carry())
+        except Exception as error:  # noqa: BLE001  the call boundary: the group is that of all calls
+            self._tell(way, "gone", told=f"{type(error).__name__}: {error}"[:200])
 
     def _tell(self, way: int, what: str, **said: Any) -> None:
         self._answers.write(json.dumps({"way": way, "do": what} | said).encode() + b"\n")

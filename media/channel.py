@@ -86,7 +86,7 @@ class Listened(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """The media process died; this channel is over."""
+    """This channel is over: the media process died, or a fault of ours ended this call."""
 
     cause: str
 
@@ -143,7 +143,12 @@ class Channel:
         self._order(Kind.CONNECT, wire.pack_json(wanted))
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease."""
+        """Queue mu-law sound behind what is queued; `utterance` numbers start at 1 and never decrease.
+
+        Sound that comes for what `stop` has discarded is left out: a voice may have had more on its way.
+        """
+        if utterance <= self._position.discarded:
+            return
         for at in range(0, len(ulaw), 8000):
             piece = ulaw[at : at + 8000]
             if self._order(Kind.SAY, wire.NUMBER.pack(utterance) + piece):
@@ -286,7 +291,8 @@ class Channel:
                 self._counts = None
 
     def died(self, cause: str) -> None:
-        """The media process is gone."""
+        """Nothing follows: the media process is gone, or could not go on with this call."""
+        self._send = _nowhere
         _fail(self._opened, MediaDown(cause))
         if self._counts:
             _fail(self._counts, MediaDown(cause))
@@ -294,6 +300,10 @@ class Channel:
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
         return self._send(Message(kind, self.number, body))
+
+
+def _nowhere(_: Message) -> bool:
+    return False
 
 
 def _settle(future: asyncio.Future[Any], value: Any) -> None:

@@ -64,21 +64,28 @@ class Route:
         """Whether RTCP travels on the port of the sound (RFC 5761)."""
         return self._announced == self._media
 
+    def _named(self, media: Address) -> Address:
+        """Where they go by signalling, while nothing else was learned."""
+        if self.muxed:
+            return media
+        if media == self._media and self._announced:
+            return self._announced
+        return media[0], media[1] + 1
+
     def to(self, media: Address) -> Address | None:
         """Where reports go while the sound comes from `media`; None if nowhere."""
-        if self.muxed:
-            target = media
-        elif media == self._media and self._announced:
-            target = self._announced
-        else:
-            target = media[0], media[1] + 1
-        if self._learned and self._learned[0] == media[0]:
-            target = self._learned
+        target = self._learned if self._learned and self._learned[0] == media[0] else self._named(media)
         return target if target[0] not in NOWHERE and 0 < target[1] <= 0xFFFF else None
 
     def accept(self, sender: Address, media: Address) -> bool:
-        """Whether RTCP of `sender` is believed; behind a NAT the first port of the media's host is kept."""
+        """Whether RTCP of `sender` is believed; behind a NAT the first port of the media's host is kept.
+
+        The address that signalling named is always believed, and takes back what another port was given.
+        """
         if sender == media:
+            return True
+        if sender == self._named(media):
+            self._learned, self._locked = None, True
             return True
         if sender == self.to(media):
             self._locked = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from media.channel import Channel, MediaDown, PortsExhausted, Sink
+from media.ports import EF
 from media.process import MediaProcess, ProcessState
 from media.tap import TapOptions, Tapped
 
@@ -25,11 +26,16 @@ class MediaOptions:
     """First and last UDP port; each call takes two."""
     processes: int | Literal["auto"] = 1
     """Media processes that share the calls and the ports; ``"auto"``: all processor cores but one."""
+    dscp: int = EF
+    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. That of
+    signalling is `[sip] dscp`."""
 
     def __post_init__(self) -> None:
         first, last = self.port_range
         if not 1024 <= first < last <= 65535:
             raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+        if not 0 <= self.dscp <= 63:
+            raise ValueError("dscp must be from 0 to 63")
         if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:
             raise ValueError(f"processes must be 'auto' or a number from 1 to {PROCESSES_MAX}")
         if self.processes != "auto" and self.processes > max(1, len(self._pairs)):
@@ -68,7 +74,8 @@ class MediaEngine:
         parts, tap = options.split(), tap or TapOptions("off")
         tap = replace(tap, limit=tap.limit // len(parts))
         self._processes = [
-            MediaProcess(options.bind_host, ports, tap, number, len(parts)) for number, ports in enumerate(parts)
+            MediaProcess(options.bind_host, ports, tap, number, len(parts), options.dscp)
+            for number, ports in enumerate(parts)
         ]
         self._group = asyncio.TaskGroup()
         self._keepers: list[asyncio.Task[None]] = []

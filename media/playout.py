@@ -78,12 +78,14 @@ class Playout:
         return Heard(self._utterance, self._samples + self._offset)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound; `utterance` never decreases."""
+        """Queue mu-law sound; `utterance` never decreases. Of one that was stopped, or is over, nothing is taken."""
+        if utterance <= self._told or utterance < self._utterance:
+            return
         room = CAPACITY - self.waiting
         if len(ulaw) > room:
             self.stats.refused += len(ulaw) - room
             ulaw = ulaw[:room]
-        if ulaw and utterance >= self._utterance:
+        if ulaw:
             self._queue.append((utterance, ulaw))
             self._waiting += len(ulaw)
 

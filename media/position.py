@@ -14,6 +14,7 @@ class Position:
 
     def __init__(self) -> None:
         self.discarded = 0
+        """The last utterance that was stopped."""
         self._last = Heard(0, 0)
         self._at = 0.0
         self._track: deque[tuple[float, Heard]] = deque(maxlen=TRACK)

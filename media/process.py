@@ -12,6 +12,7 @@ import structlog
 
 from media import pulse, wire
 from media.channel import ANSWER_LIMIT, Channel, MediaDown, Sink
+from media.channels import Channels
 from media.pulse import PATIENCE, Pulse
 from media.tap import TapOptions, Tapped, read
 from media.wire import Kind, Message
@@ -35,18 +36,23 @@ class ProcessState(NamedTuple):
     calls: int
     delay: float
     """See `pulse.Pulse.delay`."""
+    failed: int = 0
+    """Calls that a fault of ours has ended, and that alone."""
 
 
 class MediaProcess:
     """A media process and its channels; `keep_alive` runs it."""
 
-    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int) -> None:
-        """It receives on `host` and `ports`, the first and the last, and is `number` (from 0) `of` so many."""
-        self.channels: dict[int, Channel] = {}
+    def __init__(self, host: str, ports: tuple[int, int], tap: TapOptions, number: int, of: int, dscp: int = 0) -> None:
+        """It receives on `host` and `ports`, the first and the last, and is `number` (from 0) `of` so many.
+
+        What it sends is marked `dscp`.
+        """
+        self.channels = Channels()
         self.ready = asyncio.Event()
         """Set when it runs for the first time."""
         self._host = host
-        self._order = {"first": ports[0], "last": ports[1], "tap": asdict(tap)}
+        self._order = {"first": ports[0], "last": ports[1], "dscp": dscp, "tap": asdict(tap)}
         self._number = number
         self._of = of
         self._last = number
@@ -64,17 +70,20 @@ class MediaProcess:
     @property
     def state(self) -> ProcessState:
         """What it is doing."""
-        return ProcessState(self._number + 1, self._pid if self.alive else 0, len(self.channels), self._pulse.delay)
+        calls = self.channels
+        return ProcessState(
+            self._number + 1, self._pid if self.alive else 0, len(calls), self._pulse.delay, calls.failed
+        )
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
         self._last += self._of  # so the number of a channel tells whose it is
-        channel = Channel(self._last, sink, self.send, self._forget)
+        channel = Channel(self._last, sink, self.send, self.channels.forget)
         there = "::" if ipv6 and self._host == "0.0.0.0" else self._host
         order = wire.pack_json(self._order | {"host": there})
         if not self.send(Message(Kind.OPEN, channel.number, order)):
             raise MediaDown("the media process is being restarted")
-        self.channels[channel.number] = channel
+        self.channels.add(channel)
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 await channel.opened()
@@ -119,9 +128,6 @@ class MediaProcess:
         self._pipe.write(message.encode())
         return True
 
-    def _forget(self, number: int) -> None:
-        self.channels.pop(number, None)
-
     def on_message(self, message: Message) -> None:
         """Take a report of the media process."""
         self._pulse.silent = 0
@@ -131,8 +137,8 @@ class MediaProcess:
             self._pulse.answered(asyncio.get_running_loop().time())
         elif message.kind == Kind.TAPPED:
             self._shown.put_nowait(message.body)
-        elif channel := self.channels.get(message.channel):
-            channel.on_message(message)
+        else:
+            self.channels.take(message)
 
     async def keep_alive(self) -> None:
         """Run it, and run it again when it dies, until cancelled."""
@@ -142,9 +148,7 @@ class MediaProcess:
             except OSError as error:  # no descriptors or no memory now; perhaps in a moment
                 cause = f"the media process cannot be started: {error.strerror}"
             log.error("media process died", cause=cause, process=self._number + 1, calls=len(self.channels))
-            channels, self.channels = self.channels, {}
-            for channel in channels.values():
-                channel.died(cause)
+            self.channels.die(cause)
             await asyncio.sleep(RESTART_PAUSE)
 
     async def _run_process(self) -> str:

@@ -73,6 +73,7 @@ class Inbound:
     __slots__ = (
         "_digits",
         "_fresh",
+        "_from",
         "_next",
         "_ssrc",
         "heard_at",
@@ -96,6 +97,8 @@ class Inbound:
         self._ssrc: int | None = None
         self._next: tuple[int, int] | None = None
         self._fresh = True
+        self._from: Address | None = None
+        """Where the present stream began to come from."""
 
     def connect(self, remote: Address, now: float) -> None:
         """Expect sound from `remote`, and accept a new SSRC at once."""
@@ -106,11 +109,15 @@ class Inbound:
         self._fresh = True
 
     def stream_of(self, packet: Packet, counts: Counts) -> bool:
-        """Whether `packet` belongs to the current stream; changes streams after two packets in a row of a new one."""
+        """Whether `packet` belongs to the current stream; changes streams after two packets in a row of a new one.
+
+        After signalling has spoken, and from another source than before, a new one is taken at once.
+        """
         if packet.ssrc != self._ssrc:
+            address = self.source.address if self.source else None
             follows = self._next == (packet.ssrc, packet.sequence)
             self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
-            if not (self._ssrc is None or self._fresh or follows):
+            if not (self._ssrc is None or self._fresh or follows or address != self._from):
                 counts.stray += 1
                 return False
             if self._ssrc is not None:
@@ -119,7 +126,7 @@ class Inbound:
                 if self.listener:
                     self.listener.restart()
                 self._digits.restart()
-            self._ssrc = packet.ssrc
+            self._ssrc, self._from = packet.ssrc, address
             self.reception = Reception(packet.ssrc)
         self._next = None  # the two in a row have none of the present stream between them
         self._fresh = False

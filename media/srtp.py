@@ -17,6 +17,10 @@ PROFILES = {
     "AEAD_AES_256_GCM": ("SRTP_PROFILE_AEAD_AES_256_GCM", 0, 0),
 }
 """By suite: libsrtp's name, and the bytes that follow the key identifier in SRTP and in SRTCP."""
+GIVEN_UP = 16
+"""Streams that are remembered after they were given up."""
+WRAP = 1300.0
+"""Seconds in which the sequence numbers of a stream do not wrap: 65,536 packets of 20 ms are more."""
 OVERLAP = 5.0
 """Seconds after new keys in which packets under the old ones are still taken: they were on their way."""
 
@@ -67,21 +71,115 @@ class SrtpCounts:
     """Seen before, or older than the last 128."""
     rtcp_unauthentic: int = 0
     """Either, of RTCP."""
+    streams_given_up: int = 0
+    """SSRCs that made room for another one."""
+
+
+class _Stream:
+    """One SSRC: what it sent first and last, still encrypted."""
+
+    __slots__ = ("first", "last", "since", "ssrc")
+
+    def __init__(self, ssrc: bytes, packet: bytes, now: float) -> None:
+        self.ssrc, self.first, self.last, self.since = ssrc, packet, packet, now
+
+
+class _Streams:
+    """What one session of libsrtp takes: packets of the SSRC that is heard, and of one that may follow it.
+
+    libsrtp itself keeps each authentic SSRC for good and looks through all of them at every packet. Here a third one
+    takes the place of that which is not heard. Of those that were given up so no packet is taken twice either.
+    """
+
+    place = slice(8, 12)
+    """Where the SSRC stands in a packet."""
+
+    def __init__(self, session: "pylibsrtp.Session", mki: bytes, tag: int, counts: SrtpCounts) -> None:
+        self._session = session
+        self._counts = counts
+        self._unprotect: Callable[[bytes], bytes] = session.unprotect
+        self._mki, self._tag = mki, tag
+        self._heard = _Stream(b"", b"", 0.0)
+        self._other: _Stream | None = None
+        self._given_up: dict[bytes, int] = {}
+        """The number of the last packet of each."""
+
+    def take(self, packet: bytes, now: float) -> bytes:
+        """The packet in the clear. Raises what libsrtp raises, and ValueError for one that is too long."""
+        if self._mki:
+            packet = _bare(packet, self._mki, self._tag)
+        ssrc = packet[self.place]
+        if ssrc == self._heard.ssrc:  # nearly always
+            clear = self._unprotect(packet)
+            self._heard.last = packet
+            return clear
+        if ssrc in self._given_up and self.number_of(packet) <= self._given_up[ssrc]:
+            import pylibsrtp
+
+            raise pylibsrtp.Error("replay check failed (of a stream that was given up)")
+        clear = self._unprotect(packet)  # who has not the key does not come further
+        self._met(ssrc, packet, now)
+        return clear
+
+    def number_of(self, packet: bytes) -> int:
+        """Its place in the stream."""
+        return int.from_bytes(packet[2:4], "big")
+
+    def _met(self, ssrc: bytes, packet: bytes, now: float) -> None:
+        """An authentic packet of another stream; the second one of a stream makes it the one that is heard."""
+        other = self._other
+        if other is not None and other.ssrc == ssrc:
+            other.last = packet
+            self._heard, self._other = other, self._heard
+            return
+        self._given_up.pop(ssrc, None)
+        met = _Stream(ssrc, packet, now)
+        if not self._heard.ssrc:
+            self._heard = met
+            return
+        self._other = met
+        if other is not None:
+            self._give_up(other, now)
+
+    def _give_up(self, stream: _Stream, now: float) -> None:
+        self._session.remove_stream(int.from_bytes(stream.ssrc, "big"))
+        self._counts.streams_given_up += 1
+        self._given_up[stream.ssrc] = self._last_of(stream, now)
+        if len(self._given_up) > GIVEN_UP:
+            del self._given_up[next(iter(self._given_up))]
+
+    def _last_of(self, stream: _Stream, now: float) -> int:
+        """Its highest number; above all when that may have wrapped, for its rollover counter is lost with it."""
+        first, last = self.number_of(stream.first), self.number_of(stream.last)
+        return last if last >= first and now - stream.since < WRAP else 0xFFFF
+
+
+class _ReportStreams(_Streams):
+    """The same for RTCP, whose packets are numbered from 0 to 2³¹ and never wrap (RFC 3711 §3.4)."""
+
+    place = slice(4, 8)
+
+    def __init__(self, session: "pylibsrtp.Session", mki: bytes, tag: int, counts: SrtpCounts) -> None:
+        super().__init__(session, mki, tag, counts)
+        self._unprotect = session.unprotect_rtcp
+
+    def number_of(self, packet: bytes) -> int:
+        """Its place in the stream."""
+        end = len(packet) - self._tag
+        return int.from_bytes(packet[max(0, end - 4) : end], "big") & 0x7FFF_FFFF
+
+    def _last_of(self, stream: _Stream, now: float) -> int:
+        return self.number_of(stream.last)
 
 
 class _Receiver:
     """One direction's packets in, under one key."""
 
-    def __init__(self, keys: Keys) -> None:
-        session, mki = _session(keys.suite, keys.theirs, "SSRC_ANY_INBOUND"), keys.mki
+    def __init__(self, keys: Keys, counts: SrtpCounts) -> None:
         _, tag, control_tag = PROFILES[keys.suite]
-        self.unprotect: Callable[[bytes], bytes] = session.unprotect
-        self.unprotect_rtcp: Callable[[bytes], bytes] = session.unprotect_rtcp
-        if (
-            mki
-        ):  # no methods of ours: bound to it, they would keep it for good in a process that does not look for cycles
-            self.unprotect = lambda packet: session.unprotect(_bare(packet, mki, tag))
-            self.unprotect_rtcp = lambda packet: session.unprotect_rtcp(_bare(packet, mki, control_tag))
+        sound, control = (_session(keys.suite, keys.theirs, "SSRC_ANY_INBOUND") for _ in range(2))
+        self.sound: _Streams = _Streams(sound, keys.mki, tag, counts)
+        self.control: _Streams = _ReportStreams(control, keys.mki, control_tag, counts)
 
 
 def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
@@ -102,7 +200,7 @@ class Srtp:
         self.counts = SrtpCounts()
         self._error = pylibsrtp.Error
         self._keys = keys
-        self._receiver = _Receiver(keys)
+        self._receiver = _Receiver(keys, self.counts)
         self._before: _Receiver | None = None
         self._before_until = 0.0
         self._send(keys)
@@ -116,7 +214,7 @@ class Srtp:
         before, self._keys = self._keys, keys
         if (keys.suite, keys.theirs, keys.mki) != (before.suite, before.theirs, before.mki):
             self._before, self._before_until = self._receiver, now + OVERLAP
-            self._receiver = _Receiver(keys)
+            self._receiver = _Receiver(keys, self.counts)
         if (keys.suite, keys.ours) != (before.suite, before.ours):
             self._send(keys)
         return keys != before
@@ -132,14 +230,14 @@ class Srtp:
     def unprotect(self, packet: bytes, now: float) -> bytes | None:
         """The RTP packet in `packet`; None, counted, if it is not authentic or not new; `packet` if it is no RTP."""
         try:
-            return self._receiver.unprotect(packet)
+            return self._receiver.sound.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=False)
 
     def unprotect_rtcp(self, packet: bytes, now: float) -> bytes | None:
         """The RTCP compound in `packet`, likewise."""
         try:
-            return self._receiver.unprotect_rtcp(packet)
+            return self._receiver.control.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=True)
 
@@ -151,7 +249,7 @@ class Srtp:
             self._before = before = None
         if before is not None and len(packet) <= MAX_PACKET:
             try:
-                return before.unprotect_rtcp(packet) if control else before.unprotect(packet)
+                return (before.control if control else before.sound).take(packet, now)
             except self._error:
                 pass
         if control:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import traceback
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -44,6 +45,8 @@ class Kind(IntEnum):
     COUNTS = 137
     QUALITY = 138
     LISTENED = 139
+    FAILED = 140
+    """A fault of ours has ended the channel."""
     RECORDED = 150
     PONG = 151
 
@@ -82,6 +85,12 @@ BRIDGE = struct.Struct("!IB")
 def sound(channel: int, at: float, utterance: int, samples: int, ulaw: bytes) -> bytes:
     """A whole message of `Kind.SOUND`, of which there are more than of all others."""
     return _SOUND_MESSAGE.pack(Kind.SOUND, channel, SOUND.size + len(ulaw), at, utterance, samples) + ulaw
+
+
+def fault(error: Exception) -> bytes:
+    """The body of `Kind.FAILED`: a line that says what it was, and where in the code."""
+    cause = f"a fault in the media process: {type(error).__name__}: {error}".replace("\n", " ")
+    return f"{cause[:200]}\n{''.join(traceback.format_exception(error))[-4000:]}".encode("utf-8", "replace")
 
 
 def pack_json(value: Any) -> bytes:

@@ -51,11 +51,18 @@ class Process:
     behind: bool = False
     """Whether the gateway has not taken all that was handed up last: then it gets sound in few large pieces."""
     lateness: Lateness = field(default_factory=Lateness)
+    failed: int = 0
+    """Calls, or pieces of work that are nobody's, that met a fault of ours."""
 
     def counts(self) -> dict[str, Any]:
         """By name, for the record of a call."""
         late = {"late_p50": self.lateness.quantile(0.5), "late_p99": self.lateness.quantile(0.99)}
-        return late | {"late_max": self.late_max, "handover_dropped": self.handover_dropped, "behind": self.behind}
+        return late | {
+            "late_max": self.late_max,
+            "handover_dropped": self.handover_dropped,
+            "behind": self.behind,
+            "failed": self.failed,
+        }
 
 
 class Worker:
@@ -67,7 +74,7 @@ class Worker:
         self._out = bytearray()
         self._epoll = select.epoll()
         self._channels: dict[int, Channel] = {}
-        self._by_fd: dict[int, Callable[[float], None]] = {}
+        self._by_fd: dict[int, tuple[Callable[[Channel, float], None], Channel]] = {}
         self._phases: list[list[Channel]] = [[] for _ in range(PHASES)]
         self._ports = Ports()
         self._schedule = Schedule(time.monotonic())
@@ -99,39 +106,43 @@ class Worker:
                     self._schedule.pass_over(self._phases)
             if not self._take_input():
                 break
-            self._tell_recorded()
+            self._bounded(0, self._tell_recorded)
             self._flush()
             self._ports.sweep(time.monotonic())
         for channel in self._channels.values():
-            self._stop_recording(channel)
+            self._bounded(0, self._stop_recording, channel)
         self._recorder.shut(1.0)
 
     def _transmit(self, phase: int, slot: int) -> None:
         now = time.monotonic()
-        for channel in self._phases[phase]:
-            session = channel.session
-            packets, marks = session.transmit(slot, now)
-            if packets and (remote := session.remote):
-                for packet in packets:
-                    try:
-                        channel.ports.rtp.sendto(packet, remote)
-                    except OSError:
-                        session.counts.skipped += 1  # unreachable or full: the clock goes on
-                    if channel.tap:
-                        channel.tap.take(now, packet, remote, out=True)
-            for mark in marks:
-                self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
-            if sound := session.poll(now):
-                self._hand_up(channel, sound, now)
-            if session.recording and (stereo := session.recording.take(slot)):
-                self._recorder.write(channel.tape, stereo)
-            if session.live and (stereo := session.live.take(slot)) and len(self._out) < BACKLOG:
-                self._tell(Kind.LISTENED, channel.number, stereo)
-            if now >= channel.watch_at:
-                if now >= session.deadline:
-                    self._report(channel, *session.handle_timer(now))
-                channel.watch_at = min(now + WATCH, session.deadline)
-                self._watch(channel, now)
+        for channel in tuple(self._phases[phase]):
+            self._bounded(channel.number, self._serve, channel, slot, now)
+
+    def _serve(self, channel: Channel, slot: int, now: float) -> None:
+        """Send and tell what is due of one call."""
+        session = channel.session
+        packets, marks = session.transmit(slot, now)
+        if packets and (remote := session.remote):
+            for packet in packets:
+                try:
+                    channel.ports.rtp.sendto(packet, remote)
+                except OSError:
+                    session.counts.skipped += 1  # unreachable or full: the clock goes on
+                if channel.tap:
+                    channel.tap.take(now, packet, remote, out=True)
+        for mark in marks:
+            self._tell(Kind.MARK, channel.number, wire.MARK.pack(now, mark.utterance, mark.begins))
+        if sound := session.poll(now):
+            self._hand_up(channel, sound, now)
+        if session.recording and (stereo := session.recording.take(slot)):
+            self._recorder.write(channel.tape, stereo)
+        if session.live and (stereo := session.live.take(slot)) and len(self._out) < BACKLOG:
+            self._tell(Kind.LISTENED, channel.number, stereo)
+        if now >= channel.watch_at:
+            if now >= session.deadline:
+                self._report(channel, *session.handle_timer(now))
+            channel.watch_at = min(now + WATCH, session.deadline)
+            self._watch(channel, now)
 
     def _report(self, channel: Channel, report: bytes, remote: tuple[str, int] | None) -> None:
         """Send RTCP."""
@@ -160,8 +171,9 @@ class Worker:
                 break
             now = time.monotonic()
             for fd, _ in ready:
-                if receive := self._by_fd.get(fd):
-                    receive(now)
+                if waiting := self._by_fd.get(fd):
+                    receive, channel = waiting
+                    self._bounded(channel.number, receive, channel, now)
                 elif fd == pipe and not self._take_orders():
                     return False
         return True
@@ -174,8 +186,19 @@ class Worker:
         except OSError:
             return False
         for message in self._reader.feed(data):
-            self._obey(message)
+            self._bounded(message.channel, self._obey, message)
         return bool(data)
+
+    def _bounded(self, number: int, work: Callable[..., None], *on: Any) -> None:
+        """Do it, the call boundary: a fault ends the call with that number, none if it is 0, and nothing else."""
+        try:
+            work(*on)
+        except Exception as error:  # noqa: BLE001  what it was is told
+            if number or self._process.failed % 1000 == 0:
+                self._tell(Kind.FAILED, number, wire.fault(error))
+            self._process.failed += 1
+            if channel := self._channels.get(number):
+                self._release(channel)
 
     def _receive(self, channel: Channel, now: float) -> None:
         try:
@@ -244,7 +267,7 @@ class Worker:
             self._open(message)
             return
         if message.kind in (Kind.TAPPED, Kind.PING):
-            self._reply(message)
+            self._bounded(0, self._reply, message)  # who looks at packets does not end the call
             return
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -274,7 +297,7 @@ class Worker:
     def _open(self, message: Message) -> None:
         wanted = json.loads(message.body)
         try:
-            ports = self._ports.open(wanted["host"], wanted["first"], wanted["last"])
+            ports = self._ports.open(wanted["host"], wanted["first"], wanted["last"], wanted["dscp"])
         except (PortsExhaustedError, OSError) as error:
             self._tell(Kind.REFUSED, message.channel, str(error).encode())
             return
@@ -283,10 +306,9 @@ class Worker:
         channel.watch.since = time.monotonic()
         self._channels[message.channel] = channel
         channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
-        self._by_fd[ports.rtp.fileno()] = partial(self._receive, channel)
-        self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
-        self._epoll.register(ports.rtp, select.EPOLLIN)
-        self._epoll.register(ports.rtcp, select.EPOLLIN)
+        for sock, receive in ((ports.rtp, self._receive), (ports.rtcp, self._receive_control)):
+            self._epoll.register(sock, select.EPOLLIN)
+            self._by_fd[sock.fileno()] = receive, channel
         self._phases[phase_of(self._phases)].append(channel)
         self._tell(Kind.OPENED, message.channel, wire.PORT.pack(ports.port))
 
@@ -337,17 +359,20 @@ class Worker:
         self._tell(Kind.COUNTS, channel.number, wire.pack_json(counts))
 
     def _close(self, channel: Channel) -> None:
-        channel.part()
-        self._stop_recording(channel)
         self._report(channel, *channel.session.bye(time.monotonic()))
-        if channel.tap:
-            channel.tap.end()
+        self._release(channel)
+
+    def _release(self, channel: Channel) -> None:
+        """Let go of all that a call has, also of one that met a fault and may meet more."""
         del self._channels[channel.number]
-        del self._by_fd[channel.ports.rtp.fileno()]
-        del self._by_fd[channel.ports.rtcp.fileno()]
-        self._epoll.unregister(channel.ports.rtp)
-        self._epoll.unregister(channel.ports.rtcp)
-        next(phase for phase in self._phases if channel in phase).remove(channel)
+        for part in (channel.part, partial(self._stop_recording, channel), channel.end_tap):
+            self._bounded(0, part)
+        for sock in (channel.ports.rtp, channel.ports.rtcp):
+            if self._by_fd.pop(sock.fileno(), None):
+                self._epoll.unregister(sock)
+        for phase in self._phases:
+            if channel in phase:
+                phase.remove(channel)
         self._ports.retire(channel.ports, time.monotonic())
 
 

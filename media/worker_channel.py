@@ -185,6 +185,11 @@ class Channel:
         self.partner, other.partner = other, self
         relay.join(self.session, other.session)
 
+    def end_tap(self) -> None:
+        """Keep no more packets."""
+        if self.tap:
+            self.tap.end()
+
     def part(self) -> None:
         """End the bridge, if there is one, and the music."""
         relay.part(self.session)

@@ -145,7 +145,11 @@ class Desk:
         log.info("call began", trunk=live.trunk.name, agent=name, direction=live.direction, carrier=dict(who.call_ids))
         options = self.agents.all[name].config.recording
         consent = wanted(options, who, outbound=live.direction == "out")
-        live.tape = tape = Tape(options.path(live.id, live.began, live.trunk.name, live.caller), consent)
+        policy = self.agents.privacy(name)
+        bleeped = policy.bleep and bool(policy.redact)
+        live.tape = tape = Tape(
+            options.path(live.id, live.began, live.trunk.name, live.caller), consent, live.id, bleeped=bleeped
+        )
         return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:

@@ -41,6 +41,7 @@ from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
 from sipgw.records.bleeps import Bleeps
+from sipgw.records.finishing import Finishing
 from sipgw.records.ledger import Ledger
 from sipgw.records.upkeep import Upkeep
 from sipgw.reload import Change, changes
@@ -110,6 +111,7 @@ class Gateway:
             await enter(Upkeep(store, config.retention, config.capture.folders, config.audit_folder))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
+            await enter(Finishing(store, {one.config.recording.folder for one in self.agents.all.values()}))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
             engine = await enter(MediaEngine(config.media, config.capture.tap))

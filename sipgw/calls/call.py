@@ -74,6 +74,8 @@ def sorting(line: PhoneLine, tape: Tape, host: Host) -> Callable[[media.MediaEve
         elif isinstance(event, media.Quality):
             host.measured(event)
         else:
+            if isinstance(event, media.Dead):
+                tape.on_dead(event.cause)
             line.on_media(event)
 
     return on_media

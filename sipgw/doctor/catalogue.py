@@ -252,7 +252,7 @@ CATALOGUE: Final[dict[str, Ailment]] = {
     ),
     "audio.lossy": _warn(
         "the line out loses packets: a busy uplink, wireless, or a firewall that limits UDP",
-        "call from a cable, with nothing else on the line; give RTP (DSCP EF) precedence in the router",
+        "call from a cable, with nothing else on the line; give RTP precedence in the router (it is marked DSCP EF)",
     ),
     "audio.unsure-out": _warn(
         "nothing tells whether our sound arrives there", "test_number = one that answers with an echo"

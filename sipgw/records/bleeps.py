@@ -20,6 +20,7 @@ from media.bleep import Span
 from sipgw.calls.live import LiveCall
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
+from sipgw.records.unfinished import Unfinished
 from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()
@@ -58,6 +59,9 @@ class _Job(NamedTuple):
     due: float
     path: str
     spans: list[Span]
+    note: Unfinished
+    number: int
+    """In the note."""
 
 
 class Bleeps:
@@ -99,6 +103,7 @@ class Bleeps:
                     if words.first_private is not None:
                         self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
                     words.since, words.first_private = event.at, None
+                    self._judged(event.call, "R", event.at)
 
     def _caller_said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
         placed = [
@@ -114,6 +119,7 @@ class Bleeps:
             if private := self._private_pieces(call, earlier, placed):
                 self._cover(call, [("L", piece.since, piece.until) for piece in private])
                 break
+        self._judged(call, "L", at)
 
     def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
         """What is private in these together, if it reaches into the latest."""
@@ -136,10 +142,16 @@ class Bleeps:
     def _private(self, call: str, text: str) -> bool:
         return bool(self._found(call, text))
 
+    def _judged(self, call: str, side: str, until: datetime) -> None:
+        """Of what was said until then it is known what is private: after a kill the rest is covered."""
+        live = self._live(call)
+        if live and (tape := live.tape) and tape.note and tape.began:
+            tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
+
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
         live = self._live(call)
         tape = live.tape if live else None
-        if tape is None or tape.began is None:
+        if tape is None or tape.began is None or tape.note is None:
             return
         zero = tape.began
         places = [
@@ -148,17 +160,22 @@ class Bleeps:
         if not tape.path.endswith(".wav"):
             log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
             return
-        job = _Job(asyncio.get_running_loop().time() + AFTER, tape.path, [span for span in places if span.end > 0])
+        if not (ahead := [span for span in places if span.end > 0]):
+            return
+        number = tape.note.want(ahead)  # first of all: until it is done nobody may hear the recording
         try:
-            self._jobs.put_nowait(job)
+            due = asyncio.get_running_loop().time() + AFTER
+            self._jobs.put_nowait(_Job(due, tape.path, ahead, tape.note, number))
         except asyncio.QueueFull:
+            tape.note.covered(number, done=False)
             log.error("recording not bleeped", file=tape.path, cause="too many wait")  # noqa: TRY400
 
     async def _work(self) -> None:
         now = asyncio.get_running_loop().time
         while job := await self._jobs.get():
             await asyncio.sleep(max(0.0, job.due - now()))
-            problem = await bounded(_run(job), "a fault that stands in the log", "bleeping failed")
+            problem = await cover(job.path, job.spans)
+            job.note.covered(job.number, done=not problem)
             if problem:
                 log.error("recording not bleeped", file=job.path, cause=problem)
 
@@ -167,12 +184,17 @@ def _text(pieces: list[_Piece]) -> str:
     return " ".join(piece.text for piece in pieces)
 
 
-async def _run(job: _Job) -> str:
+async def cover(path: str, spans: list[Span]) -> str:
+    """Cover parts of a recording; returns what went wrong. It takes `LIMIT` at most, and never raises."""
+    return await bounded(_run(path, spans), "a fault that stands in the log", "bleeping failed")
+
+
+async def _run(path: str, spans: list[Span]) -> str:
     """Do it in a process of its own; returns what went wrong."""
     try:
         async with asyncio.timeout(LIMIT):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "media.bleep", job.path, *map(str, job.spans), stderr=asyncio.subprocess.PIPE
+                sys.executable, "-m", "media.bleep", path, *map(str, spans), stderr=asyncio.subprocess.PIPE
             )
             _, told = await process.communicate()
     except TimeoutError:

@@ -13,6 +13,7 @@ from typing import Literal
 import structlog
 
 from media.channel import Channel, MediaDown, Recorded
+from sipgw.records.unfinished import Unfinished
 
 log = structlog.get_logger()
 
@@ -76,13 +77,20 @@ class RecordingOptions:
 class Tape:
     """The recording of one call; without a path every method does nothing."""
 
-    def __init__(self, path: str = "", consent: Consent = "off") -> None:
-        """With `consent` by ``key`` nothing is recorded until `AGREE` is pressed."""
+    def __init__(self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False) -> None:
+        """With `consent` by ``key`` nothing is recorded until `AGREE` is pressed; `call` is whose it is.
+
+        What is private in it is to be covered if it is to be `bleeped`.
+        """
         self.path = path
+        self.note: Unfinished | None = None
+        """Says beside the file that it is not finished, while that is so."""
         self.problem = ""
         self.consent: Consent = consent
         self.began: datetime | None = None
         """When the file began."""
+        self._call = call
+        self._bleeped = bleeped and path.endswith(".wav")
         self._agreed = consent != "key"
         self._channel: Channel | None = None
         self._by_hand = False
@@ -135,6 +143,12 @@ class Tape:
     def _start(self) -> None:
         if self._agreed and self._channel and self.began is None:
             self.began = datetime.now(UTC)
+            try:
+                self.note = Unfinished.begin(self.path, self._call, bleeped=self._bleeped)
+            except OSError as error:  # nothing is kept that a kill would leave without a mark
+                self.problem = error.strerror or str(error)
+                log.error("recording not begun", file=self.path, cause=self.problem)  # noqa: TRY400
+                return
             self._channel.record(self.path)
             if self._by_hand or self._secluded:
                 self._channel.pause_recording()
@@ -149,11 +163,18 @@ class Tape:
             self.problem = event.problem
             log.error("recording ended", file=self.path, seconds=round(event.seconds), cause=event.problem)
 
+    def on_dead(self, cause: str) -> None:
+        """The media process could not go on: the last second or two are missing."""
+        if self.began is not None and not self.problem:
+            self.problem = f"not finished: {cause}"
+
     def as_dict(self) -> dict[str, dict[str, str]]:
-        """What stands in the record of the call."""
+        """What stands in the record of the call, which is over."""
         if self.began is None:
             return {}
         if self._timer:
             self._timer.cancel()
+        if self.note:
+            self.note.end()
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

@@ -73,7 +73,8 @@ class EndpointOptions:
     stun_server: str = ""
     """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = 24
-    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none."""
+    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. That of
+    sound is `[media] dscp`."""
     session_expires: float = 0.0
     """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
     to ask for that."""

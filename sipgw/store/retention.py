@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.numbers import spellings
+from sipgw.records.unfinished import UNFINISHED
 from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
 from sipgw.store.spool import identities
 from sipgw.store.store import Store
@@ -182,7 +183,10 @@ async def _some(store: Store, *which: object) -> Sequence[CallRecord]:
 
 
 def _unlink(calls: Sequence[CallRecord]) -> int:
-    """Delete recordings; returns how many there were."""
+    """Delete recordings, and the notes beside them; returns how many there were."""
+    for call in calls:
+        if call.recording:
+            Path(call.recording + UNFINISHED).unlink(missing_ok=True)
     return sum(_gone(Path(call.recording)) for call in calls if call.recording)
 
 

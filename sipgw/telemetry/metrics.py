@@ -267,12 +267,15 @@ class _MediaProcesses(Collector):
         calls = GaugeMetricFamily("sipgw_media_process_calls", "Calls whose sound it has.", labels=["process"])
         late = "Seconds by which its sound is late at the gateway."
         delay = GaugeMetricFamily("sipgw_media_process_delay_seconds", late, labels=["process"])
-        families: dict[str, Metric] = {family.name: family for family in (up, calls, delay)}
-        for number, pid, held, behind in self._processes():
+        ours = "Calls that a fault of the gateway's own has ended, and nothing else."
+        failed = CounterMetricFamily("sipgw_media_process_failed_calls", ours, labels=["process"])
+        families: dict[str, Metric] = {family.name: family for family in (up, calls, delay, failed)}
+        for number, pid, held, behind, faults in self._processes():
             label = str(number)
             up.add_metric([label], float(pid > 0))
             calls.add_metric([label], held)
             delay.add_metric([label], behind)
+            failed.add_metric([label], faults)
             collector = ProcessCollector(namespace="sipgw_media", pid=lambda pid=pid: pid, registry=None)  # type: ignore[misc]
             for metric in collector.collect() if pid else ():
                 family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.evidence.explain import explain, findings
+from sipgw.records.unfinished import waits
 from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
@@ -115,11 +116,13 @@ async def known(app: App, call: str) -> dict[str, Any]:
 
 
 async def recording_of(app: App, call: str) -> Path:
-    """The file of its recording. Raises 404."""
+    """The file of its recording. Raises 404, and 409 while something private in it is not covered yet."""
     told = (await known(app, call)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not await asyncio.to_thread(path.is_file):
         raise HTTPException(404, "this call has no recording")
+    if await asyncio.to_thread(waits, path):
+        raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path
 
 

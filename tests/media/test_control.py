@@ -197,6 +197,19 @@ def test_signalling_opens_the_port_again():
     assert call.session.receive_control(report_by(), (MEDIA[0], 61_001), call.now)
 
 
+@pytest.mark.faults("F1")
+def test_after_a_move_to_another_port_the_reports_of_the_old_one_do_not_shut_the_new_one_out():
+    call = Call().run(10)
+    assert call.session.receive_control(report_by(), CONTROL, call.now)
+    media, control = (MEDIA[0], MEDIA[1] + 10), (MEDIA[0], MEDIA[1] + 11)
+    call.session.connect(FORMAT, media, call.now)
+    call.session.receive_control(report_by(), CONTROL, call.now)  # the old side has not heard of it yet
+    assert call.session.receive_control(report_by(), control, call.now)
+    assert not call.session.receive_control(report_by(), CONTROL, call.now)
+    call.run(100, speaking=False)
+    assert call.to == control
+
+
 def test_malformed_compounds_are_counted():
     call = Call().run(10)
     assert not call.session.receive_control(report_by()[:-1], CONTROL, call.now)

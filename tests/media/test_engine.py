@@ -133,6 +133,27 @@ def test_after_stop_not_one_more_frame_leaves():
     with_engine(scenario)
 
 
+@pytest.mark.faults("B7")
+def test_what_is_said_for_a_stopped_utterance_is_neither_played_nor_counted_as_heard():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            channel.say(1, SPEECH * 500)
+            while (await phone.packet()).payload != SPEECH:
+                pass
+            heard = channel.stop()
+            channel.say(1, SPEECH * 500)
+            channel.say(2, SPEECH * 5)
+            channel.finish(2)
+            assert channel.heard().samples <= heard.samples
+            assert (await phone.until(Finished)).utterance == 2
+            frames = [(await phone.packet()).payload for _ in range(60)]
+            while frames and frames[0] == SPEECH:  # on its way when it was stopped
+                frames.pop(0)
+            assert frames.count(SPEECH) == 5
+
+    with_engine(scenario)
+
+
 def test_ports_come_in_pairs_and_run_out_politely():
     async def scenario(engine: MediaEngine) -> None:
         channels = [await engine.open(lambda event: None) for _ in range(2)]

@@ -137,6 +137,38 @@ def test_what_was_stopped_never_ends_and_what_is_said_next_begins():
     assert playout.take() == (SPEECH[:160], [Mark(3, True), Mark(3, False)])
 
 
+@pytest.mark.faults("B7")
+@pytest.mark.parametrize("taken", [0, 1, 3, 40], ids=["before it began", "first frame", "middle", "after its sound"])
+@pytest.mark.parametrize("paused", [False, True])
+def test_sound_that_comes_for_what_was_stopped_is_not_played(taken: int, paused: bool):
+    """A voice has more on its way when the caller interrupts."""
+    playout = Playout()
+    playout.say(1, SPEECH)
+    frames(playout, taken)
+    if paused:
+        playout.pause()
+    heard = playout.stop()
+    playout.take()
+    playout.say(1, SPEECH)
+    playout.finish(1)
+    assert frames(playout, 20) == SILENCE * 20
+    assert (playout.waiting, playout.position) == (0, heard)
+    playout.say(2, SPEECH[:160])
+    playout.finish(2)
+    assert playout.take() == (SPEECH[:160], [Mark(2, True), Mark(2, False)])
+
+
+@pytest.mark.faults("B7")
+def test_of_all_that_was_queued_when_it_stopped_nothing_more_is_played():
+    playout = Playout()
+    for utterance in (1, 2, 3):
+        playout.say(utterance, SPEECH)
+    playout.stop()
+    for utterance in (1, 2, 3):
+        playout.say(utterance, SPEECH)
+    assert playout.waiting == 0
+
+
 def test_pause_keeps_the_queue_and_resume_goes_on_at_the_very_sample():
     playout = Playout()
     playout.say(1, SPEECH)

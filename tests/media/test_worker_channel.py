@@ -100,7 +100,7 @@ def test_a_recording_that_begins_while_nothing_may_be_kept_keeps_nothing(worker:
 def test_a_call_is_gone_when_it_is_closed(worker: Worker) -> None:
     """The media process looks for no cycles: what is part of one stays."""
     del worker._channels[1]  # it has no ports
-    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "tap": asdict(TapOptions(keep="headers"))}
+    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "dscp": 0, "tap": asdict(TapOptions(keep="headers"))}
     form = asdict(Format("PCMU", 0, 101))
     keys = Keys("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(30), b"\1").encode()
     gc.collect()

@@ -32,7 +32,7 @@ def test_a_process_that_never_catches_up_still_takes_orders(monkeypatch: pytest.
             if any(message.kind == kind for message in reader.feed(ours.recv(65536))):
                 return True
 
-    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "tap": asdict(TapOptions())}
+    wanted = {"host": "127.0.0.1", "first": 30000, "last": 31999, "dscp": 0, "tap": asdict(TapOptions())}
     assert answered(Message(Kind.OPEN, 1, wire.pack_json(wanted)), Kind.OPENED)
     time.sleep(10 * TICK)  # by now it is behind for good
     assert answered(Message(Kind.PING, 0), Kind.PONG)

@@ -237,11 +237,11 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
     assert record["media"].get("recording") == ({"consent": "key", "file": str(files[0])} if agrees else None)
 
 
-def test_keys_and_what_the_agent_pauses_for_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "KEYS_PAUSE", 0.01)
 
     async def scenario() -> list[str]:
-        channel, tape = Mock(), Tape("x.wav")
+        channel, tape = Mock(), Tape(str(tmp_path / "x.wav"))
         pause, resume = recording_tools(tape)
         tape.begin(channel)
         tape.pressed("4")

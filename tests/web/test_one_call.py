@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import event as database_event
 
 from agent.records import Times, ToolRun, Turn, TurnEnded
+from media.bleep import Span
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.records.unfinished import Unfinished
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.tables import CallRecord, TurnRecord
@@ -173,6 +175,25 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
         assert left[:700] == [0.0] * 700 and left[900] > 0.95 and max(right) == 0.0
         file.unlink()
         assert (await visitor.browser.get("/calls/a@1/recording")).status_code == 404
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.faults("C15")
+def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "call.wav"
+    file.write_bytes(header(16_000) + b"\xff" * 16_000)
+    note = Unfinished.begin(str(file), "a@1")
+
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", file=str(file))
+        parts = ("/recording", "/waveform.json")
+        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [200, 200]
+        number = note.want([Span("L", 0.1, 0.5)])
+        note.end()
+        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [409, 409]
+        note.covered(number, done=True)
+        assert [(await visitor.browser.get(f"/calls/a@1{part}")).status_code for part in parts] == [200, 200]
 
     looking(tmp_path, look)
 

@@ -1,0 +1,133 @@
+"""Whose packets the media process takes, for real: the media of a call moves while both sides send."""
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from media import rtp
+from media.channel import Channel
+from media.engine import MediaEngine
+from media.g711 import FRAME
+from media.source import RUN_PACKETS
+from tests.media.test_engine import FORMAT, LIMIT, Phone, with_engine
+
+
+class Side(Phone):
+    """One of those who send to a call: packets of a sound of its own."""
+
+    def __init__(self, host: str, ssrc: int) -> None:
+        super().__init__()
+        self.sock.close()
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
+        self.sock.setblocking(False)
+        self.ssrc = ssrc
+        self.sent = 0
+
+    def speak(self, channel: Channel) -> None:
+        packet = rtp.build(0, False, self.sent, self.sent * FRAME, self.ssrc, bytes([self.ssrc]) * FRAME)
+        self.sock.sendto(packet, ("127.0.0.1", channel.port))
+        self.sent += 1
+
+    async def hears(self) -> None:
+        """Wait until our sound comes here."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.sock.recv(2000)
+        await self.packet()
+
+
+class Talk:
+    """A call and its sides."""
+
+    def __init__(self, channel: Channel, clock: Side) -> None:
+        self.channel, self.clock = channel, clock
+
+    async def all_read(self, packets: int) -> dict[str, int]:
+        """The counters once so many packets have been looked at."""
+        async with asyncio.timeout(LIMIT):
+            while True:
+                stats = await self.channel.stats()
+                if stats["received"] + stats["foreign"] + stats["stray"] >= packets:
+                    return stats
+
+    async def paced(self, rounds: int, *sides: Side) -> None:
+        """Each side sends a packet at each packet of ours."""
+        for _ in range(rounds):
+            await self.clock.packet()
+            for side in sides:
+                side.speak(self.channel)
+
+
+@contextlib.asynccontextmanager
+async def talking(engine: MediaEngine, *sides: Side):
+    """A call that is announced to come from the first."""
+    with contextlib.ExitStack() as stack:
+        for side in sides:
+            stack.enter_context(contextlib.closing(side.sock))
+        channel = await engine.open(sides[0].events.put_nowait)
+        channel.connect(FORMAT, sides[0].sock.getsockname())
+        yield Talk(channel, sides[0])
+        channel.close()
+
+
+@pytest.mark.faults("F1")
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.0.0.1"], ids=["another host", "another port"])
+def test_after_a_move_the_new_side_is_heard_although_the_old_one_goes_on(host: str) -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        old, new = Side("127.0.0.1", 1), Side(host, 2)
+        async with talking(engine, old, new) as call:
+            await call.paced(10, old)
+            before = await call.all_read(10)
+            call.channel.connect(FORMAT, new.sock.getsockname())
+            call.clock = new
+            await call.paced(2 * RUN_PACKETS, old)
+            await call.paced(50, old, new)
+            after = await call.all_read(10 + 2 * RUN_PACKETS + 100)
+            assert after["received"] - before["received"] == 50, "all of the new side's"
+            await new.hears()
+
+    with_engine(scenario)
+
+
+@pytest.mark.faults("F1")
+def test_a_third_host_that_comes_first_is_given_up_for_the_caller() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        caller, stranger = Side("127.0.0.1", 1), Side("127.0.0.3", 3)
+        async with talking(engine, caller, stranger) as call:
+            await call.paced(RUN_PACKETS, stranger)
+            call.clock = stranger
+            await call.paced(10, stranger)
+            before = await call.all_read(RUN_PACKETS + 10)
+            assert before["received"] > 0, "somebody behind a NAT would have been found"
+            caller.speak(call.channel)
+            await caller.hears()
+            call.clock = caller
+            await call.paced(50, caller, stranger)
+            after = await call.all_read(RUN_PACKETS + 10 + 101)
+            assert after["received"] - before["received"] == 51
+            assert after["foreign"] - before["foreign"] == 50
+
+    with_engine(scenario)
+
+
+@pytest.mark.faults("F1")
+def test_who_resumes_after_music_of_another_server_is_heard() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        caller, music = Side("127.0.0.1", 1), Side("127.0.0.2", 2)
+        async with talking(engine, caller, music) as call:
+            await call.paced(10, caller)
+            call.channel.connect(FORMAT, music.sock.getsockname())
+            call.clock = music
+            await call.paced(20, music)
+            call.channel.connect(FORMAT, caller.sock.getsockname())
+            call.clock = caller
+            await call.paced(2 * RUN_PACKETS, music)
+            before = await call.all_read(30 + 2 * RUN_PACKETS)
+            await call.paced(50, music, caller)
+            after = await call.all_read(30 + 2 * RUN_PACKETS + 100)
+            assert after["received"] - before["received"] == 50
+
+    with_engine(scenario)

@@ -1,0 +1,215 @@
+"""A gateway is killed while a recording goes on: the next start covers what was to be covered and marks what is cut."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from media.bleep import TONE, Span
+from media.channel import Dead
+from sipgw.calls.call import sorting
+from sipgw.records import bleeps, unfinished
+from sipgw.records.finishing import Finishing, finish
+from sipgw.records.recordings import Tape
+from sipgw.records.unfinished import KILLED, UNFINISHED, Unfinished, waits
+from sipgw.store import Store, StoreOptions
+from sipgw.store.retention import forget
+from sipgw.store.tables import CallRecord
+from tests.records.test_bleeps import LOUD, sides, wav
+from tests.waiting import until
+
+pytestmark = pytest.mark.faults("C15")
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KILLED_GATEWAY = """
+import os, signal, sys
+from media.bleep import Span
+from sipgw.records.unfinished import Unfinished
+note = Unfinished.begin(sys.argv[1], "a@1")
+first = note.want([Span("R", 0.5, 1.0)])
+note.covered(first, done=True)
+note.want([Span("L", 1.0, 2.0), Span("L", 3.0, 3.5)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(path: Path) -> Path:
+    """Leave the note of a gateway that was killed while something was to be covered; returns where it is."""
+    done = subprocess.run([sys.executable, "-c", KILLED_GATEWAY, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    return Path(f"{path}{UNFINISHED}")
+
+
+async def closed(store: Store) -> None:
+    """The call as the ledger closes it at the next start."""
+    row = CallRecord(
+        id="a@1", trunk="office", agent="agent", caller="+14155550123", called="2", began=NOW, ended=NOW,
+        ending="interrupted", cause="killed",
+    )  # fmt: skip
+    async with store.write() as session:
+        session.add(row)
+
+
+def test_after_a_kill_the_sound_is_closed_until_it_is_covered_and_the_record_says_it_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bleeps, "AFTER", 0.0)
+    path = wav(tmp_path / "x.wav", 4)
+    killed(path)
+    assert waits(path)
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
+            async with Finishing(store, {str(tmp_path), ""}):
+                await until(lambda: not waits(path))
+                await until(lambda: not Path(f"{path}{UNFINISHED}").exists())
+            record = await store.call("a@1")
+            assert record is not None
+            assert record["media"]["recording"] == {"file": str(path), "problem": KILLED}
+            assert record["recording"] == str(path), "so retention finds it"
+
+    asyncio.run(run())
+    left, right = sides(path)
+    assert left == LOUD * 8000 + TONE * 1000 + LOUD * 8000 + TONE * 500 + LOUD * 4000
+    assert right == LOUD * 32000, "that had been covered before"
+
+
+def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) -> None:
+    """The last words had not become text yet."""
+    path = wav(tmp_path / "x.wav", 4)
+    note = Unfinished.begin(str(path), "a@1", bleeped=True)
+    assert waits(path), "of nothing is known whether it is private"
+    note.judged("L", 1.0)
+    note.judged("R", 2.0)
+    note.judged("L", 3.0)
+    os.close(note._file)  # as a kill does
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            return await finish(store, Path(f"{path}{UNFINISHED}"))
+
+    assert asyncio.run(run())
+    assert sides(path) == (LOUD * 24000 + TONE * 1000, LOUD * 16000 + TONE * 2000)
+    assert not waits(path)
+
+
+@pytest.mark.parametrize(("sound", "says"), [(b"RIFF" + bytes(500), "no recording"), (b"", "no recording")])
+def test_what_cannot_be_covered_stays_closed(tmp_path: Path, sound: bytes, says: str) -> None:
+    path = tmp_path / "x.wav"
+    path.write_bytes(sound)
+    note = killed(path)
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            with pytest.raises(OSError, match=says):
+                await finish(store, note)
+
+    asyncio.run(run())
+    assert waits(path)
+
+
+@pytest.mark.parametrize("spoilt", [b"{", b'{"cover": ["X"]}', b"[]", b"\xff", b'{"judged": {"L": "x"}}', b"7"])
+def test_a_note_that_cannot_be_read_keeps_the_sound_closed(tmp_path: Path, spoilt: bytes) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    Path(f"{path}{UNFINISHED}").write_bytes(b'{"call": "a@1", "judged": {}}\n' + spoilt)
+    assert waits(path)
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            with pytest.raises(ValueError):
+                await finish(store, Path(f"{path}{UNFINISHED}"))
+
+    asyncio.run(run())
+    assert waits(path)
+
+
+def test_the_recording_of_a_call_that_goes_on_is_left_alone(tmp_path: Path) -> None:
+    """An older gateway of this machine may still have it."""
+    path = wav(tmp_path / "x.wav", 1)
+    note = Unfinished.begin(str(path), "a@1")
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            return await finish(store, Path(f"{path}{UNFINISHED}"))
+
+    assert not asyncio.run(run())
+    assert not waits(path), "nothing private was said yet"
+    number = note.want([Span("L", 0.1, 0.2)])
+    assert waits(path)
+    note.end()
+    assert waits(path)
+    note.covered(number, done=True)
+    assert not Path(f"{path}{UNFINISHED}").exists()
+
+
+def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Path) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    note = Unfinished.begin(str(path), "a@1")
+    first, second = note.want([Span("L", 0.0, 0.5)]), note.want([Span("R", 0.0, 0.5)])
+    note.covered(first, done=False)
+    note.covered(second, done=True)
+    note.end()
+    assert waits(path)
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            return await finish(store, Path(f"{path}{UNFINISHED}"))
+
+    assert asyncio.run(run())
+    assert not waits(path)
+    assert sides(path) == (TONE * 500 + LOUD * 4000, LOUD * 8000)
+
+
+def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_path: Path) -> None:
+    channel, path = Mock(), tmp_path / "x.wav"
+    tape = Tape(str(path), call="a@1")
+    tape.begin(channel)
+    channel.record.assert_called_once_with(str(path))
+    assert Path(f"{path}{UNFINISHED}").exists()
+    assert tape.as_dict() == {"recording": {"file": str(path)}}
+    assert not Path(f"{path}{UNFINISHED}").exists()
+
+
+def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
+    tape = Tape(str(tmp_path / "x.wav"), call="a@1")
+    tape.begin(Mock())
+    sorting(Mock(), tape, Mock())(Dead("media process ended with status -9"))
+    assert tape.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
+
+
+def test_what_cannot_be_marked_is_not_recorded(tmp_path: Path) -> None:
+    channel, tape = Mock(), Tape(str(tmp_path / "no folder" / "x.wav"), call="a@1")
+    tape.begin(channel)
+    channel.record.assert_not_called()
+    assert tape.as_dict()["recording"]["problem"] == "No such file or directory"
+
+
+def test_who_is_forgotten_leaves_no_note(tmp_path: Path) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    note = killed(path)
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
+            await finish(store, note)
+            note.write_text("{}")
+            await forget(store, "+14155550123", NOW)
+
+    asyncio.run(run())
+    assert not list(tmp_path.glob("x.wav*"))
+
+
+def test_a_note_is_never_shared(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.wav")
+    note = Unfinished.begin(path, "a@1")
+    with pytest.raises(FileExistsError):
+        Unfinished.begin(path, "b@2")
+    note.end()
+    assert unfinished.waits(Path(path)) is False
