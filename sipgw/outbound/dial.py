@@ -15,6 +15,7 @@ from sipgw.gate.rules import Dial, Permit, Purpose, Refused
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
 from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
@@ -96,7 +97,7 @@ class Outbound:
     async def dial(
         self,
         number: str,
-        offer: Callable[[TrunkOptions], bytes],
+        offers: Callable[[Attempt], tuple[bytes, ...]],
         *,
         trunk: str = "",
         caller_id: str = "",
@@ -109,7 +110,7 @@ class Outbound:
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
-        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next. `progress`
+        `offers` is asked for each place that is tried: keys that one was told must not be told to the next. `progress`
         is told of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
 
         Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
@@ -132,7 +133,7 @@ class Outbound:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer = await self._try(
-                        attempt, dial, lambda one: self._send(one, offer, ring_timeout, early)
+                        attempt, dial, lambda one: self._send(one, offers, ring_timeout, early)
                     )
                 except NotDialled as full:
                     busy.append(str(full))
@@ -199,7 +200,7 @@ class Outbound:
     async def _send(
         self,
         attempt: Attempt,
-        offer: Callable[[TrunkOptions], bytes],
+        offers: Callable[[Attempt], tuple[bytes, ...]],
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:
@@ -214,7 +215,7 @@ class Outbound:
             return await self._endpoint.invite(
                 attempt.target,
                 attempt.from_,
-                offer(attempt.trunk),
+                *offers(attempt),
                 credentials=attempt.credentials,
                 proxy=attempt.proxy,
                 fields=attempt.fields,
@@ -225,13 +226,18 @@ class Outbound:
             for leg in tried:
                 del self._ringing[leg]
 
-    async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
-        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`."""
+    async def ring(
+        self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0
+    ) -> Made:
+        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
+
+        `offers` is asked for each phone, as in `dial`.
+        """
         failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
         for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
             try:
                 leg, answer = await self._endpoint.invite(
-                    binding.contact, from_, offer, peer=binding.peer, ring_timeout=ring_timeout
+                    binding.contact, from_, *offers(binding.peer), peer=binding.peer, ring_timeout=ring_timeout
                 )
             except CallFailed as failed:
                 failure = failed

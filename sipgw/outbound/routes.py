@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sipgw.numbers import NumberError
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
@@ -40,6 +41,11 @@ class Attempt:
     proxy: Uri | None
     wait: float
     """Seconds to wait before sending, so as to keep to the trunk's calls per second."""
+
+    @property
+    def there(self) -> Peer:
+        """Where the INVITE is sent."""
+        return peer_of(self.proxy or self.target)
 
 
 class Dialling:

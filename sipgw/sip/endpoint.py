@@ -227,8 +227,7 @@ class Endpoint:
         self,
         target: Uri,
         from_: str,
-        offer: bytes,
-        *,
+        *offers: bytes,
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         peer: Peer | None = None,
@@ -238,12 +237,14 @@ class Endpoint:
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
+        Of the `offers` the next is made when the other side cannot accept the one before: see `offer_answer.offers`.
+
         Who picks it up while it rings (`Leg.give_way`) is still to be answered.
         `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
-            self.agent, target, from_, offer,
+            self.agent, target, from_, *offers,
             proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
         )  # fmt: skip
         leg = Leg(usage, peer or peer_of(proxy or target), self._now, self._flush)

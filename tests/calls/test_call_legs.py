@@ -219,6 +219,23 @@ def test_a_caller_is_transferred(theirs: bool) -> None:
     run(scenario)
 
 
+@pytest.mark.faults("G1")
+def test_who_is_consulted_over_udp_is_offered_no_keys() -> None:
+    """RFC 4568 §8.3; the trunk says that SRTP is optional."""
+
+    async def scenario() -> None:
+        async with World().up(attended=True) as world, asyncio.TaskGroup() as tasks:
+            world.leg.let_refer()
+            tasks.create_task(blindly(world, 200, "OK"))
+            assert world.talk.connect
+            assert await world.talk.connect()
+            assert b"a=crypto" not in world.third.legs[0].request.body
+            world.talk.outcome.set_result(Outcome("transfer", "asked"))
+            await world.ending
+
+    run(scenario)
+
+
 def test_a_carrier_that_hangs_up_first_has_transferred_all_the_same() -> None:
     async def scenario() -> None:
         async with World().up(attended=False, await_bye=10) as world, asyncio.TaskGroup() as tasks:
@@ -307,7 +324,7 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
 
     @contextlib.asynccontextmanager
     async def summon(one: Person, beside: int) -> AsyncIterator[Called]:
-        local = LocalMedia("127.0.0.1", 20_100)
+        local = LocalMedia("127.0.0.1", 20_100, tls=False)
         leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
         line = PhoneLine()
         line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def test_2_2_consultation_hold() -> None:
 def test_2_3_music_on_hold_from_where_the_hold_says() -> None:
     """RFC 7088: Alice's music server plays to Bob: his sound address changes, and he only listens; then back again."""
     flow = Talking().up()
-    music = make_offer(LocalMedia(C, 6000), "sendonly")
+    music = make_offer(LocalMedia(C, 6000, tls=False), "sendonly")
     assert flow.alice_offers(music)[0] == "recvonly"
     assert answer(flow.bob.session.remote, BOB).remote_address == C
     assert flow.alice_offers(make_offer(ALICE)) == ("sendrecv", "sendrecv")
