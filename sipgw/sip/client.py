@@ -43,12 +43,10 @@ class InviteClient(Usage):
         otherwise: tuple[bytes, ...] = (),
     ) -> None:
         super().__init__(agent, invite)
-        self.session.local = invite.body
+        self.session.local, self.session.otherwise = invite.body, otherwise
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
-        self._otherwise = list(otherwise)
-        """Offers for when the one before is not acceptable."""
         self._early = Early(self)
         self._auth = Authenticator(credentials, agent.token)
         self._hunt: Hunt | None = None
@@ -184,8 +182,8 @@ class InviteClient(Usage):
         retry = None if self._cancel else self._auth.retry(self.invite, response, self.peer.host)
         if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
             retry = self._auth.sign(self.invite)
-        if response.status in NOT_ACCEPTABLE and self._otherwise and not self._cancel:
-            retry = self._offering(self._otherwise.pop(0))
+        if response.status in NOT_ACCEPTABLE and not self._cancel and self.session.offer_otherwise():
+            retry = self._offering(self.session.local)
         if retry is not None:
             self._send(renumber(retry), now)
             return
@@ -199,7 +197,6 @@ class InviteClient(Usage):
         """The INVITE with another offer; to whom it goes it is a new one, which may be challenged again."""
         self._auth.forget_attempts()
         self._early.close()
-        self.session.local, self.session.remote, self.session.settled = offer, b"", False
         headers = self.invite.headers.without("authorization", "proxy-authorization")
         return replace(self.invite, headers=headers, body=offer)
 

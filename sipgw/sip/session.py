@@ -42,6 +42,8 @@ class Session:
         """Our last description."""
         self.remote = b""
         """The other side's last description."""
+        self.otherwise: tuple[bytes, ...] = ()
+        """What our INVITE offers next, if the other side cannot accept what it has offered."""
         self.settled = False
         """Whether offer and answer were exchanged before the final response to INVITE (RFC 3262 §5)."""
         self.offered: Transaction | None = None
@@ -161,6 +163,14 @@ class Session:
             self._usage.agent.respond(transaction, status, now)
 
     # Our offers
+
+    def offer_otherwise(self) -> bool:
+        """Go on to the next description that our INVITE can offer; returns whether there is one."""
+        if not self.otherwise:
+            return False
+        (self.local, *rest), self.remote, self.settled = self.otherwise, b"", False
+        self.otherwise = tuple(rest)
+        return True
 
     def change(self, sdp: bytes, now: float) -> None:
         """Offer a new description by re-INVITE (RFC 3261 §14.1); the outcome comes as `Changed`."""
