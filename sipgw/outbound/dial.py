@@ -12,6 +12,7 @@ import structlog
 from sipgw.calls.negotiation import usable
 from sipgw.events import Ending
 from sipgw.gate.rules import Dial, Permit, Purpose, Refused
+from sipgw.outbound.causes import kind_of
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
 from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
@@ -141,7 +142,7 @@ class Outbound:
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
-                    if self._dialling.failed(attempt, failed.ended.status, now(), _retry_after(failed.ended)):
+                    if self._dialling.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                         continue
                     raise
                 yield Made(leg, answer, attempt.trunk.name)
@@ -246,20 +247,9 @@ class Outbound:
         raise failure
 
 
-BUSY = frozenset({486, 600})
-NO_ANSWER = frozenset({408, 480, 487})
-"""480 is a phone that is switched off as well; 487 is what our own CANCEL after `ring_timeout` brings."""
-DECLINED = frozenset({603, 607, 608})
-"""607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
-WRONG_NUMBER = frozenset({404, 410, 484, 604})
-
-
 def ending_of(ended: Ended) -> Ending:
-    """Why a call was not answered: ``busy``, ``no_answer``, ``declined``, ``wrong_number`` or ``failed``."""
-    kinds = ((BUSY, "busy"), (NO_ANSWER, "no_answer"), (DECLINED, "declined"), (WRONG_NUMBER, "wrong_number"))
-    if ended.by == "network":
-        return Ending("failed", str(ended))
-    return Ending(next((kind for statuses, kind in kinds if ended.status in statuses), "failed"), str(ended))
+    """Why a call was not answered."""
+    return Ending(kind_of(ended), str(ended))
 
 
 def _retry_after(ended: Ended) -> float:

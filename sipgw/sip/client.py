@@ -12,7 +12,7 @@ from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import Hunt
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.reason import reason_text
+from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import Transaction
@@ -190,7 +190,7 @@ class InviteClient(Usage):
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {cleaned(retry_after[:20])}"
-        ended = Ended("caller", str(response.status), text, response.status, elsewhere(response))
+        ended = Ended("caller", str(response.status), text, response.status, elsewhere(response), cause_of(response))
         self.finish(self._cancel or ended, now)
 
     def _offering(self, offer: bytes) -> Request:

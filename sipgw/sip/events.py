@@ -93,6 +93,8 @@ class Ended(NamedTuple):
     status: int = 0
     contacts: tuple[Uri, ...] = ()
     """Where a 300, 301 or 302 says that the other side is instead, best first (RFC 3261 §8.1.3.4)."""
+    cause: int = 0
+    """The Q.850 cause of a call that was refused, as its Reason header gives it; 0 if that was not told."""
 
     @property
     def lost(self) -> bool:
