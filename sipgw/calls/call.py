@@ -359,7 +359,8 @@ class Call:
         if person and self.transfers.moved(spoke):
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
-            return Ending("transferred", told)
+            done = self.transfers.outcome
+            return Ending("transferred" if done and done.proven else "transfer_unproven", told)
         if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return _ended(self._ended)
         if outcome.kind == "failed" and told:

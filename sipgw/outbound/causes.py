@@ -33,7 +33,7 @@ TRUNK = frozenset({34, 38, 41, 42, 43, 44, 47, 58})
 
 
 def elsewhere(ended: Ended) -> bool:
-    """Whether the next trunk is to be tried: the fault is the trunk's, and the person called was perhaps never asked."""
+    """Whether the next trunk is to be tried: the fault is of the trunk, the person called perhaps never asked."""
     if ended.cause in PERSON:
         return False
     return ended.cause in TRUNK or ended.status in ELSEWHERE

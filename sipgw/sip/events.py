@@ -64,11 +64,19 @@ class KeyPressed(NamedTuple):
 
 
 class Referred(NamedTuple):
-    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal."""
+    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal.
+
+    202 means that the other side has taken the caller over and has not proved that anybody answered.
+    """
 
     accepted: bool
     status: int
     reason: str
+
+    @property
+    def proven(self) -> bool:
+        """Whether somebody has answered, as far as anybody can tell."""
+        return self.accepted and self.status != 202
 
 
 class ReferRequested(NamedTuple):

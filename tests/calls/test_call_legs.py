@@ -19,6 +19,8 @@ from sipgw.transfer.people import People, Person
 from sipgw.transfer.transfer import Ways, dialling
 from tests.calling import OPEN, World, busy
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
@@ -215,19 +217,6 @@ def test_a_caller_is_transferred(theirs: bool) -> None:
                 world.leg.hangup()
             assert await last(world.leg) == Ended("gateway" if theirs else "caller", "BYE")
             assert await world.ending == Ending("transferred", f"to {world.third.uri}: 200 OK")
-
-    run(scenario)
-
-
-@pytest.mark.faults("G1")
-def test_who_is_consulted_over_udp_is_offered_no_keys() -> None:
-    async def scenario() -> None:  # SRTP is optional on this trunk (RFC 4568 §8.3)
-        async with World().up(attended=True) as world, asyncio.TaskGroup() as tasks:
-            world.leg.let_refer()
-            tasks.create_task(blindly(world, 200, "OK"))
-            assert world.talk.connect
-            assert await world.talk.connect()
-            assert b"a=crypto" not in world.third.legs[0].request.body
 
     run(scenario)
 

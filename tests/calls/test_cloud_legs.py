@@ -19,6 +19,8 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 TRUNKS = (
     TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), max_calls=1),
     TrunkOptions("other", "peer", networks=("127.0.0.2/32",)),

@@ -40,6 +40,7 @@ CASES = [
     ("transfer_failed", "x; to sip:desk@pbx: 480 Gone", "Nobody answered"),
     ("transfer_failed", "x; to sip:desk@pbx: 404 Not Found", "does not exist"),
     ("transfer_failed", "x; to sip:desk@pbx: 405 Method Not Allowed", "does not let us transfer"),
+    ("transfer_unproven", "to sip:desk@pbx: 202 passed on", "did not prove that anybody answered"),
     ("transfer_failed", "", "Connecting the caller with a person failed"),
     ("failed", "ears failed: assemblyai: 401 Unauthorized", "recogniser refused us"),
     ("failed", "model failed: openai: insufficient_quota", "language model refused us"),

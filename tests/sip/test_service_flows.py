@@ -101,6 +101,7 @@ def test_2_3_music_on_hold_and_2_15_call_park() -> None:
     flow.nothing_left()
 
 
+@pytest.mark.usefixtures("quick_people")
 def test_2_4_transfer_unattended() -> None:
     """Bob, our agent, sends Alice to Carol, and Alice, our agent too, goes there and reports."""
     flow = Talking().up()

@@ -17,6 +17,8 @@ from tests.fakes.carriers.telnyx import Telnyx
 from tests.fakes.carriers.twilio import Twilio
 from tests.recipes import OFFER, configured, written
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 TELNYX = {"TELNYX_USER": "acmegateway", "TELNYX_PASSWORD": "telnyx-password"}
 TWILIO = {"TWILIO_TRUNK": "acme", "TWILIO_USER": "acme", "TWILIO_PASSWORD": "twilio-password",
           "PUBLIC_ADDRESS": "203.0.113.7"}  # fmt: skip
