@@ -190,7 +190,7 @@ class InviteClient(Usage):
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {cleaned(retry_after[:20])}"
-        ended = Ended("caller", str(response.status), text, response.status, elsewhere(response), cause_of(response))
+        ended = Ended(self.other, str(response.status), text, response.status, elsewhere(response), cause_of(response))
         self.finish(self._cancel or ended, now)
 
     def _offering(self, offer: bytes) -> Request:

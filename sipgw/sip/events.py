@@ -93,7 +93,7 @@ class Ended(NamedTuple):
     """The call is over; always the last event."""
 
     by: str
-    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
+    """The other side, ``caller`` or, of a call of ours, ``callee``; ``gateway`` (us) or ``network``."""
     how: str
     """The method or status that ended it."""
     text: str = ""
@@ -107,7 +107,7 @@ class Ended(NamedTuple):
     @property
     def lost(self) -> bool:
         """Whether the other side has not ended it."""
-        return self.by != "caller"
+        return self.by not in ("caller", "callee")
 
     def __str__(self) -> str:
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")

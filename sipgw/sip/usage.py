@@ -43,6 +43,11 @@ class Usage:
         self.transferee = Transferee(self)
 
     @property
+    def other(self) -> str:
+        """What the other side is: who has called us, or whom we have called."""
+        return "callee" if self.calling else "caller"
+
+    @property
     def up(self) -> bool:
         """Whether requests can be sent inside the dialog."""
         return self.dialog is not None and self.phase is Phase.CONFIRMED
@@ -68,7 +73,7 @@ class Usage:
         match request.method:
             case "BYE":
                 self.agent.respond(transaction, 200, now)
-                self.finish(Ended("caller", "BYE", reason_text(request)), now)
+                self.finish(Ended(self.other, "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
                 self.session.offer(request, transaction, now)
             case "PRACK":

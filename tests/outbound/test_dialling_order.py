@@ -27,7 +27,7 @@ def trunk(name: str, **more: object) -> TrunkOptions:
 
 
 def refused(status: int, cause: int = 0) -> Ended:
-    return Ended("caller", str(status), "", status, (), cause)
+    return Ended("callee", str(status), "", status, (), cause)
 
 
 def order(dialling: Dialling, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:

@@ -240,7 +240,7 @@ def test_the_call_ends_while_a_change_is_under_way() -> None:
     call.server.hangup(wire.now)
     wire.run(0.5)
     assert Changed(None, 0, "the call ended") in call.here
-    assert call.here[-1] == Ended("caller", "BYE")
+    assert call.here[-1] == Ended("callee", "BYE")
     nothing_left(wire)
 
 
