@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.uri import Uri
 
@@ -34,6 +35,12 @@ class Progress(NamedTuple):
 
 class PickedUp(NamedTuple):
     """Somebody else took the call while it rang (RFC 3891)."""
+
+
+class Asserted(NamedTuple):
+    """The other side tells anew who speaks there, by this re-INVITE or UPDATE (RFC 3325, RFC 4916)."""
+
+    request: Request
 
 
 class Offered(NamedTuple):
@@ -114,5 +121,15 @@ class Ended(NamedTuple):
 
 
 CallEvent = (
-    Confirmed | Progress | PickedUp | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended
+    Confirmed
+    | Progress
+    | PickedUp
+    | Asserted
+    | Offered
+    | Answered
+    | Changed
+    | KeyPressed
+    | Referred
+    | ReferRequested
+    | Ended
 )

@@ -11,7 +11,8 @@ from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import CallEvent, Confirmed, Ended, Phase
+from sipgw.sip.events import Asserted, CallEvent, Confirmed, Ended, Phase
+from sipgw.sip.identity import asserts
 from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request
 from sipgw.sip.reason import reason_text
@@ -75,6 +76,8 @@ class Usage:
                 self.agent.respond(transaction, 200, now)
                 self.finish(Ended(self.other, "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
+                if asserts(request):
+                    self.tell(Asserted(request))
                 self.session.offer(request, transaction, now)
             case "PRACK":
                 self.pracked(request, transaction, now)
