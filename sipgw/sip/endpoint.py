@@ -219,6 +219,10 @@ class Endpoint:
         """The IP address under which `peer` can reach us."""
         return self._transports.address(peer)[0]
 
+    def reaches(self, peer: Peer) -> bool:
+        """Whether a way leads from this machine to the address of `peer`."""
+        return self._transports.way(peer) is not None
+
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
         """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
         return await self._names.find(peer_of(target))
