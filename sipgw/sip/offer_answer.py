@@ -12,6 +12,8 @@ from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 """What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
 DTMF = "101"
+PTIME = 20
+"""Milliseconds of sound in each packet of ours."""
 REPORTS = "rtcp-xr:voip-metrics"
 """The reports that we like to get (RFC 3611 §5): they tell how late the other side hears us."""
 PLAIN = ("RTP/AVP", "RTP/AVPF")
@@ -156,7 +158,7 @@ def _offered_stream(local: LocalMedia, last: Media | None, protection: Protectio
     events = known.get("TELEPHONE-EVENT") or next(free)
     maps = [f"rtpmap:{payload} {name}/8000" for name, payload in payloads.items()]
     keys = [one.attribute() for one in sdes.own(local.secret)] if keyed else []
-    attributes = (*maps, *_event_lines(events), *keys, "ptime:20", "rtcp-mux", REPORTS, direction)
+    attributes = (*maps, *_event_lines(events), *keys, f"ptime:{PTIME}", "rtcp-mux", REPORTS, direction)
     return Media("audio", local.port, protocol, (*payloads.values(), events), attributes=attributes)
 
 
@@ -181,7 +183,7 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     direction = _MIRROR[_direction(sdp, media, remote)]
     secured = None if local.srtp == "off" else sdes.chosen(_offered_keys(media), local.secret)
     keys = (secured[0].attribute(),) if secured else ()
-    ours = _describe(media, local, encoding, payload, events, (*keys, "ptime:20"), direction)
+    ours = _describe(media, local, encoding, payload, events, (*keys, f"ptime:{PTIME}"), direction)
     body = local.described(
         tuple(ours if at == chosen else _refused(other) for at, other in enumerate(sdp.media)), sdp.timing
     )
@@ -264,6 +266,9 @@ def _reason_against(media: Media, policy: Policy) -> str | None:
     if not any(name in ENCODINGS and rate == 8000 for name, rate in media.encodings.values()):
         names = ", ".join(dict.fromkeys(name for name, _ in media.encodings.values())) or "unknown codecs"
         return f"only {names} offered; enable PCMU (G.711 mu-law) or PCMA on the other side"
+    limit = (media.attribute("maxptime") or "").strip()
+    if limit.isascii() and limit.isdigit() and 0 < int(limit[:6]) < PTIME:  # RFC 8866 §6.4: a limit, not a wish
+        return f"packets of at most {limit[:6]} ms wanted (maxptime), and those sent here have {PTIME} ms"
     return None
 
 

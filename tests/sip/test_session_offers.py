@@ -100,3 +100,19 @@ def test_an_offer_in_a_session_is_protected_as_the_session_is(protocol: str, key
     agreed = answer(offer(f"m=audio 4000 {protocol} 0", *keys), local)
     offered = make_offer(replace(local, session=agreed.sdp))
     assert (Sdp.parse(offered).media[0].protocol, b"a=crypto:" in offered) == (protocol, keyed)
+
+
+@pytest.mark.faults("F8")
+@pytest.mark.parametrize(
+    ("limit", "taken"), [("10", False), ("19", False), ("20", True), ("60", True), ("", True), ("0", True), ("x", True)]
+)
+def test_who_cannot_take_packets_of_20_ms_is_refused_and_not_sent_them(limit: str, taken: bool) -> None:
+    """RFC 8866 §6.4: ``maxptime`` is a limit, ``ptime`` a wish."""
+    theirs = offer("m=audio 4 RTP/AVP 0", "a=ptime:10", f"a=maxptime:{limit}")
+    if taken:
+        assert answer(theirs, US).encoding == "PCMU"
+        return
+    with pytest.raises(NotAcceptable, match="maxptime"):
+        answer(theirs, US)
+    with pytest.raises(NotAcceptable, match="maxptime"):
+        accept_answer(make_offer(US), theirs, US)
