@@ -4,7 +4,7 @@ A small conversation of its own on the person's line. They accept by a word or k
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -48,13 +48,25 @@ class Verdict(Enum):
 
 async def summary_of(model: Model, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
-    asked: list[Message] = [*messages, {"role": "user", "content": said.summarise}]
+    # As a conversation of its own: asked within that with the caller, a model goes on speaking to the caller.
+    asked: list[Message] = [
+        {"role": "system", "content": said.summarise},
+        {"role": "user", "content": "\n".join(_transcript(messages))},
+    ]
     try:
         text = await whole(model, asked, SUMMARY_LIMIT)
     except ProviderError as error:
         log.warning("no summary", cause=str(error))
         return ""
     return " ".join(text.split())[:LETTERS]
+
+
+def _transcript(messages: Sequence[Message]) -> Iterator[str]:
+    speakers = {"user": "Caller", "assistant": "Agent"}
+    for message in messages:
+        speaker, words = speakers.get(str(message.get("role"))), message.get("content")
+        if speaker and isinstance(words, str) and words.strip():
+            yield f"{speaker}: {words.strip()}"
 
 
 def verdict_of(text: str, phrases: Phrases) -> Verdict | None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from agent.model import Message
+
 SUMMARISE = (
     "You hand the caller over to a colleague. Tell the colleague, in one short plain sentence in {language} that is "
     "spoken on the telephone, who calls and what they want, without greeting. Say nothing else."
@@ -22,6 +24,11 @@ class BriefingPhrases:
     def summarise(self) -> str:
         """What the model is asked."""
         return SUMMARISE.format(language=self.language)
+
+
+def is_request(message: Message) -> bool:
+    """Whether `message` asks a model for that sentence, in whatever language."""
+    return str(message.get("content")).startswith(SUMMARISE.partition("{")[0])
 
 
 BRIEFINGS = {

@@ -15,7 +15,7 @@ from agent.line import Line
 from agent.mouth import Mouth, VoiceError
 from agent.parts import close_parts, open_parts
 from agent.phrases import words_of
-from agent.records import CallerSaid, Part, Report, Times, Turn
+from agent.records import CallerSaid, Part, Report, Sorry, Times, Turn
 from agent.reply import Control
 from agent.stage import CascadeRole, Stage
 from agent.tools import Toolbox
@@ -164,15 +164,15 @@ class Conversation(Dialogue):
 
         self._reply(turn, work)
 
-    async def _apology(self, turn: Turn, part: Part) -> None:
+    async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
         if part != "voice":
             try:
-                await CascadeReply(self._agent, turn, self._now).recite(self._stage.persona.apology)
+                await CascadeReply(self._agent, turn, self._now).recite(getattr(self._stage.persona, sentence))
             except ProviderError:
                 turn.said = ""
             else:
                 return
-        await super()._apology(turn, part)
+        await super()._apology(turn, part, sentence)
 
     def _blamed(self, error: ProviderError) -> Part:
         return "voice" if isinstance(error, VoiceError) else "model"

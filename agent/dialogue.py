@@ -18,7 +18,7 @@ from agent.floor import Floor, Listening
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.phrases import phrases_of
-from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Turn, TurnEnded, tell
+from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnEnded, tell
 from agent.reply import Agent, Reply
 from agent.sounds import WORDS, recorded
 from agent.stage import Stage
@@ -111,9 +111,9 @@ class Dialogue(ABC):
         known = phrases_of(self._stage.tongues.known)
         self._floor.turns.phrases = self._agent.toolbox.consent.phrases = known
 
-    async def _apology(self, turn: Turn, part: Part) -> None:
-        """Say that there is a technical problem: that of `part`."""
-        await Reply(self._agent, turn, self._now).play(WORDS["apology"], recorded("apology"))
+    async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
+        """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""
+        await Reply(self._agent, turn, self._now).play(WORDS[sentence], recorded(sentence))
 
     # From the beginning to the end
 
@@ -370,17 +370,22 @@ class Dialogue(ABC):
         log.error("provider failed", part=part, cause=str(error))
         self._report(ProviderFailed(part, str(error)))
         self._fall_silent()
-        control, turn = self._agent.control, Turn()
+        control = self._agent.control
         control.outcome = outcome
-        self._begin_turn(turn)
-        await self._apology(turn, part)
-        self._end_turn()
-        if outcome is not None and outcome.kind == "failed" and control.connect is not None:
+        kind = outcome.kind if outcome is not None and control.connect is not None else ""
+        await self._say_sorry(part, "connecting" if kind in ("failed", "transfer") else "apology")
+        if outcome is not None and kind == "failed":
             if await control.ring(""):
                 control.outcome = Outcome("transfer", outcome.text)
             else:
                 control.outcome = Outcome("failed", f"{outcome.text}; nobody else could be reached")
+                await self._say_sorry(part, "apology")
         self._end()
+
+    async def _say_sorry(self, part: Part, sentence: Sorry) -> None:
+        self._begin_turn(turn := Turn())
+        await self._apology(turn, part, sentence)
+        self._end_turn()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)

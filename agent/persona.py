@@ -28,7 +28,9 @@ class Persona:
     goodbye_silence: str = _EN["goodbye_silence"]
     goodbye_overtime: str = _EN["goodbye_overtime"]
     apology: str = _EN["apology"]
-    """Said when a provider fails; then the caller is transferred, or the call ends."""
+    """Said when a provider fails, before the call ends."""
+    connecting: str = _EN["connecting"]
+    """Said instead when somebody else is to take the caller; the apology only if nobody can."""
     not_connected: str = _EN["not_connected"]
     """Said when a transfer failed; then the conversation goes on."""
     keys: Mapping[str, str] = field(default_factory=dict)

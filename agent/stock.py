@@ -11,6 +11,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "I cannot hear you, so I will hang up now. Goodbye.",
         "goodbye_overtime": "I am sorry, our time is up. Please call again. Goodbye.",
         "apology": "I am sorry, I have a technical problem. Please call again later. Goodbye.",
+        "connecting": "I am sorry, I have a technical problem. One moment, please.",
         "not_connected": ("I am sorry, nobody can take your call at the moment. Can I help you with anything else?"),
         "not_done": "I am sorry, that did not work. Please tell me instead.",
     },
@@ -22,6 +23,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "No le oigo, así que voy a colgar. Adiós.",
         "goodbye_overtime": "Lo siento, se nos ha acabado el tiempo. Vuelva a llamar, por favor. Adiós.",
         "apology": "Lo siento, tengo un problema técnico. Vuelva a llamar más tarde, por favor. Adiós.",
+        "connecting": "Lo siento, tengo un problema técnico. Un momento, por favor, le paso con una persona.",
         "not_connected": "Lo siento, ahora mismo nadie puede atenderle. ¿Puedo ayudarle en algo más?",
         "not_done": "Lo siento, eso no ha funcionado. Dígamelo, por favor.",
     },
@@ -33,6 +35,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "Je ne vous entends pas, je vais donc raccrocher. Au revoir.",
         "goodbye_overtime": "Je suis désolé, notre temps est écoulé. Merci de rappeler. Au revoir.",
         "apology": "Je suis désolé, j'ai un problème technique. Merci de rappeler plus tard. Au revoir.",
+        "connecting": "Je suis désolé, j'ai un problème technique. Un instant, je vous passe quelqu'un.",
         "not_connected": (
             "Je suis désolé, personne ne peut prendre votre appel pour le moment. Puis-je vous aider autrement ?"
         ),
@@ -46,6 +49,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "Ich kann Sie nicht hören und lege jetzt auf. Auf Wiederhören.",
         "goodbye_overtime": "Es tut mir leid, unsere Zeit ist um. Bitte rufen Sie wieder an. Auf Wiederhören.",
         "apology": "Es tut mir leid, ich habe ein technisches Problem. Bitte rufen Sie später an. Auf Wiederhören.",
+        "connecting": "Es tut mir leid, ich habe ein technisches Problem. Einen Moment, bitte, ich verbinde Sie.",
         "not_connected": (
             "Es tut mir leid, im Moment kann niemand Ihren Anruf annehmen. Kann ich Ihnen sonst noch helfen?"
         ),
@@ -59,6 +63,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "Não consigo ouvir, por isso vou desligar. Até logo.",
         "goodbye_overtime": "Desculpe, o nosso tempo acabou. Ligue novamente, por favor. Até logo.",
         "apology": "Desculpe, estou com um problema técnico. Ligue mais tarde, por favor. Até logo.",
+        "connecting": "Desculpe, estou com um problema técnico. Um momento, por favor, vou passar a chamada.",
         "not_connected": "Desculpe, ninguém pode atender agora. Posso ajudar em mais alguma coisa?",
         "not_done": "Desculpe, isso não funcionou. Diga-me, por favor.",
     },
@@ -70,6 +75,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "Non la sento, quindi riaggancio. Arrivederci.",
         "goodbye_overtime": "Mi dispiace, il nostro tempo è finito. Richiami, per favore. Arrivederci.",
         "apology": "Mi dispiace, ho un problema tecnico. Richiami più tardi, per favore. Arrivederci.",
+        "connecting": "Mi dispiace, ho un problema tecnico. Un momento, per favore, la passo a una persona.",
         "not_connected": "Mi dispiace, al momento nessuno può rispondere. Posso aiutarla in altro modo?",
         "not_done": "Mi dispiace, non ha funzionato. Me lo dica, per favore.",
     },
@@ -81,6 +87,7 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         "goodbye_silence": "मुझे आपकी आवाज़ नहीं आ रही है, इसलिए मैं फ़ोन रख रही हूँ। नमस्ते।",
         "goodbye_overtime": "माफ़ कीजिए, हमारा समय पूरा हो गया। कृपया दोबारा फ़ोन कीजिए। नमस्ते।",
         "apology": "माफ़ कीजिए, एक तकनीकी समस्या है। कृपया बाद में फ़ोन कीजिए। नमस्ते।",
+        "connecting": "माफ़ कीजिए, एक तकनीकी समस्या है। एक क्षण रुकिए, मैं आपको किसी से जोड़ती हूँ।",
         "not_connected": "माफ़ कीजिए, अभी कोई आपका फ़ोन नहीं ले सकता। क्या मैं और कुछ मदद करूँ?",
         "not_done": "माफ़ कीजिए, यह नहीं हो पाया। कृपया मुझे बताइए।",
     },

@@ -38,9 +38,11 @@ class Format:
     """``PCMU`` or ``PCMA``."""
     payload_type: int
     dtmf_payload_type: int | None = None
-    """Payload type of telephone events (RFC 4733), if agreed."""
+    """Payload type of the telephone events that are sent (RFC 4733), if agreed."""
     inband_keys: bool = False
     """Whether keys are listened for in the sound when no telephone events were agreed."""
+    dtmf_received: int | None = None
+    """Payload type of those that come, where it is another (RFC 3264 §5.1); they may come under either."""
 
 
 class Digit(NamedTuple):
@@ -262,7 +264,7 @@ class Session:
             if form.encoding != "PCMU":
                 payload = payload.translate(ALAW_TO_ULAW)
             return inbound.put(sequence, timestamp, payload, now), None
-        if kind == form.dtmf_payload_type:
+        if kind in (form.dtmf_payload_type, form.dtmf_received):
             inbound.reception.count(sequence)
             key = inbound.digit(packet)
             ready = inbound.put(sequence, timestamp, None, now)

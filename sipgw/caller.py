@@ -162,7 +162,9 @@ class Phone:
         channel = await self.engine.open(lambda event: _hear(call, event))
         try:
             async with placed(self.endpoint, target, channel.port, call, relay) as (leg, agreed):
-                form = Format(agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type)
+                form = Format(
+                    agreed.encoding, agreed.payload_type, agreed.dtmf_payload_type, dtmf_received=agreed.dtmf_received
+                )
                 remote = (agreed.remote_address, agreed.remote_port)
                 onward = relay.onward(remote) if relay else remote
                 control = onward if agreed.control == remote else agreed.control
@@ -183,7 +185,7 @@ async def placed(
     now = asyncio.get_running_loop().time
     hops = await endpoint.locate(target)
     host = endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(host, await relay.between(port) if relay else port)
+    local = LocalMedia(host, await relay.between(port) if relay else port, tls=bool(hops) and hops[0].secure)
     offer = make_offer(local)
     call.dialled = now()
     leg, reply = await endpoint.invite(target, f"<sip:caller@{host}>", offer)

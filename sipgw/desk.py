@@ -154,8 +154,9 @@ class Desk:
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:
         # A phone may signal over IPv4 and want its sound over IPv6.
-        listening = media_host(leg.offer)
-        address = self.endpoint.contact_host(leg.source._replace(host=listening) if ":" in listening else leg.source)
+        listening = leg.source._replace(host=media_host(leg.offer))
+        other = ":" in listening.host and self.endpoint.reaches(listening)  # if not, the offer is refused
+        address = self.endpoint.contact_host(listening if other else leg.source)
         return Call(
             leg, self.engine, host, address=address, ways=ways,
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,

@@ -299,10 +299,25 @@ class Gateway:
             self._replace(leg, trunk)
             return
         self._introduce(leg, trunk)
-        identity = Identity.of(leg.request, trusted=trunk.trust_identity)
-        identity = replace(identity, number=trunk.told(identity.number))
-        live = LiveCall(self._calls.identity(leg.id), trunk, identity, call_id=leg.id)
+        live = LiveCall(self._calls.identity(leg.id), trunk, self._identity(leg.request, trunk), call_id=leg.id)
+        self._follow_identity(leg, live)
         self.begin(live, self.desk.as_now().serve(leg, live))
+
+    def _identity(self, request: Request, trunk: TrunkOptions) -> Identity:
+        identity = Identity.of(request, trusted=trunk.trust_identity)
+        return replace(identity, number=trunk.told(identity.number))
+
+    def _follow_identity(self, leg: Leg, live: LiveCall) -> None:
+        """After a transfer at their side somebody else may speak, which only a trusted trunk can tell."""
+
+        def asserted(request: Request) -> None:
+            identity = live.identity.spoken_by(request)
+            identity = replace(identity, number=live.trunk.told(identity.number))
+            if (identity.number, identity.withheld) != (live.identity.number, live.identity.withheld):
+                live.spoken_by(identity)
+
+        if live.trunk.trust_identity and live.direction == "in":
+            leg.on_asserted = asserted
 
     def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` serve the call `live`, which counts on its trunk, as long as the gateway runs."""
@@ -365,7 +380,8 @@ class Gateway:
                     return
                 self._introduce(leg, trunk)
                 if live.call.replace(leg):
-                    live.replaced_by.append(Identity.of(leg.request, trusted=trunk.trust_identity).as_dict())
+                    live.spoken_by(self._identity(leg.request, trunk))
+                    self._follow_identity(leg, live)
                 return
         self._introduce(leg, trunk)
         self.outbound.pick_up(leg, trunk)

@@ -117,7 +117,7 @@ class Hosting:
                 order_tool(desk.store),
                 *self._callback_tools(),
                 *recording_tools(tape),
-                *stop_tools(desk.own_list, live.other, live.trunk.country, live.id),
+                *stop_tools(desk.own_list, lambda: live.other, live.trunk.country, live.id),
                 *agent.tools,
             ],
             languages=agent.config.codes,
@@ -199,8 +199,10 @@ class Hosting:
         live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
         if options.dial and not self.desk.outbound.first():
             return []
-        them = live.identity.dialled if live.direction == "out" else live.identity.number
-        asking = Asking(live.id, live.agent, them, live.trunk)
+
+        def asking() -> Asking:
+            return Asking(live.id, live.agent, live.other, live.trunk)
+
         return [callback_tool(Jobs(self.desk.store, ""), asking, options, refused=self._never)]
 
     async def _never(self, number: str, trunk: str) -> str:

@@ -58,7 +58,9 @@ class Callee:
         loop = asyncio.get_running_loop()
         transport, phone = await loop.create_datagram_endpoint(lambda: Phone(self.sound), ("127.0.0.1", 0))
         self.phones.append(phone)
-        agreed: Negotiated = answer(leg.offer or b"", LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1]))
+        agreed: Negotiated = answer(
+            leg.offer or b"", LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1], tls=False)
+        )
         phone.remote = (agreed.remote_address, agreed.remote_port)
         with contextlib.closing(transport):
             async with asyncio.TaskGroup() as group:

@@ -104,7 +104,7 @@ class Phone:
     """Another side with a SIP endpoint of its own; what it does with calls is up to the test."""
 
     def __init__(self, port: int, take: Callable[[Leg], None] | None = None) -> None:
-        self.media = LocalMedia("127.0.0.1", port)
+        self.media = LocalMedia("127.0.0.1", port, tls=False)
         self.legs: list[Leg] = []
         self.came = asyncio.Event()
         self._take = take or self.pick_up
@@ -206,7 +206,7 @@ class World:
         if self.trunk.accept_refer:
             leg.let_refer()
         ways = self.ways or Ways(dial=dialling(self.endpoint, self.trunk))
-        self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways)  # type: ignore[arg-type]
+        self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways, srtp=self.trunk.srtp)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)
 

@@ -5,6 +5,14 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from sipgw.sip import transferor
+
+
+@pytest.fixture
+def quick_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is called answers at once, and a report of that is believed."""
+    monkeypatch.setattr(transferor, "ANSWER_TIME", 0.0)
+
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:

@@ -72,7 +72,7 @@ async def calling(
     transport, phone = await loop.create_datagram_endpoint(lambda: Phone(sound), (host, 0))
     options = EndpointOptions(host="127.0.0.1", port=0, tcp=False)
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
-        local = LocalMedia(host, transport.get_extra_info("sockname")[1])
+        local = LocalMedia(host, transport.get_extra_info("sockname")[1], tls=False)
         offer = make_offer(local)
         phone.leg, reply = await endpoint.invite(target, f"<sip:{caller}@127.0.0.1>", offer, fields=fields)
         negotiated = accept_answer(offer, reply or b"", local)

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 WORDS = {
     "apology": "I am sorry, I have a technical problem. Please call again later. Goodbye.",
+    "connecting": "I am sorry, I have a technical problem. One moment, please.",
     "moment": "One moment, please.",
 }
 """What is said in each."""

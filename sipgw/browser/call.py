@@ -20,7 +20,7 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.jsep import BrowserOffer
-from sipgw.sip.offer_answer import LocalMedia, Negotiated
+from sipgw.sip.offer_answer import Negotiated
 from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class BrowserCall:
         self._sound: Sound | None = None
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._transfers = Transfers(engine, ways, LocalMedia("", 0), self._line, self._spawn)
+        self._transfers = Transfers(engine, ways, self._line, self._spawn)
 
     @property
     def sound(self) -> Sound | None:

@@ -16,14 +16,14 @@ from agent.records import Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
-from sipgw.calls.negotiation import agree, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, describe, ours, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer
 from sipgw.sip.sdes import SECRET, Policy
 from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 
@@ -109,8 +109,8 @@ class Call:
         self._host = host
         self._line = line or PhoneLine(inband_keys=inband_keys)
         self._ended: Ended | None = None
-        self._described = described or LocalMedia(address, 0, srtp=srtp).of_leg(leg.id, token_bytes(SECRET))
-        self.transfers = Transfers(engine, ways or Ways(), self._described, self._line, self._spawn)
+        self._described = described or ours(address, 0, srtp, leg)
+        self.transfers = Transfers(engine, ways or Ways(), self._line, self._spawn)
         self._channel: media.Channel | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group = asyncio.TaskGroup()
@@ -157,14 +157,14 @@ class Call:
         with closing(channel):
             self._line.attach(channel)
             try:
-                negotiated = self._negotiate(channel)
+                agreed = self._negotiate(channel)
             except NotAcceptable as error:
                 self.leg.reject(488)
                 return Ending("refused", str(error))
             conversation = self._host.converse(self._line, self.connect if self.transfers.ways.people else None)
             try:
                 async with self._group:
-                    return await self._converse_on(channel, negotiated, conversation)
+                    return await self._converse_on(channel, *agreed, conversation)
             finally:
                 await conversation.close()
 
@@ -183,6 +183,7 @@ class Call:
     async def _converse_on(
         self,
         channel: media.Channel,
+        description: bytes,
         negotiated: Negotiated | None,
         conversation: Talk,
     ) -> Ending:
@@ -195,7 +196,7 @@ class Call:
         if follow.done():  # the caller gave up while it rang
             opening.cancel()
             return _ended(self._ended)
-        self._answer(channel, negotiated)
+        self.leg.answer(description)
         if not forgeable:
             self._exchange(negotiated)
         elif not await self.leg.acknowledged():
@@ -228,13 +229,10 @@ class Call:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _negotiate(self, channel: media.Channel) -> Negotiated | None:
-        """Answer the offer of the INVITE; None if there is none (late offer). Raises `NotAcceptable`."""
-        return None if self.leg.offer is None else answer(self.leg.offer, self._local(channel))
-
-    def _answer(self, channel: media.Channel, negotiated: Negotiated | None) -> None:
-        """Answer the INVITE; if it had no offer, ours is in the 200, and the answer comes with the ACK."""
-        self.leg.answer(make_offer(self._local(channel)) if negotiated is None else negotiated.sdp)
+    def _negotiate(self, channel: media.Channel) -> tuple[bytes, Negotiated | None]:
+        """What the INVITE is answered with, and what that agrees on: if it had no offer, ours is in the 200, and the
+        answer comes with the ACK. Raises `NotAcceptable`."""
+        return describe(self.leg, self._local(channel), self.leg.offer)
 
     def _exchange(self, negotiated: Negotiated | None) -> None:
         if negotiated is not None:
@@ -275,9 +273,7 @@ class Call:
 
     def _renegotiate(self, channel: media.Channel, sdp: bytes | None) -> None:
         """Follow an offer of the other side; None asks for ours."""
-        self._described, negotiated = renegotiate(self.leg, self._local(channel), sdp)
-        if negotiated is not None:
-            self._line.exchange(negotiated)
+        self._exchange(renegotiate(self.leg, self._local(channel), sdp))
 
     # Other legs
 
@@ -290,16 +286,16 @@ class Call:
         if channel is None or self._ended is not None:
             leg.reject(481)
             return False
-        self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET))
+        self.leg, self._described = leg, before.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
         try:
-            negotiated = self._negotiate(channel)
+            description, negotiated = self._negotiate(channel)
         except NotAcceptable as error:
             self.leg, self._described = old, before
             log.warning("replacement refused", reason=str(error))
             leg.reject(488)
             return False
         log.info("call replaced", leg=leg.id)
-        self._answer(channel, negotiated)
+        leg.answer(description)
         self._exchange(negotiated)
         self._spawn(self._follow(leg, channel))
         old.hangup()
@@ -308,20 +304,18 @@ class Call:
     async def _go(self, asked: ReferRequested, old: Leg, channel: media.Channel) -> None:
         """The other side sends us to somebody else: call there, and go on with them if they answer."""
         status, reason = 487, "Request Terminated"
-        description = replace(self._local(channel), tls=old.source.transport == "tls")
-        description = description.of_leg(f"{old.id} refer", token_bytes(SECRET))
-        offer = make_offer(description)
+        side = OurSide(channel.port)
         try:
-            leg, sdp = await self.transfers.go(asked, old, offer)
+            leg, _ = await self.transfers.go(asked, old, side)
             try:
                 if self.leg is not old:
                     raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
-                negotiated = accept_answer(offer, sdp or b"", description)
+                description, negotiated = agree(leg, side.local)
             except BaseException:
                 leg.hangup()
                 raise
             self.leg, self._ended, self._described = leg, None, description
-            self._line.exchange(negotiated)
+            self._exchange(negotiated)
             self._spawn(self._follow(leg, channel))
             status, reason = 200, "OK"
         except CallFailed as error:
@@ -367,7 +361,8 @@ class Call:
         if person and self.transfers.moved(spoke):
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
-            return Ending("transferred", told)
+            done = self.transfers.outcome
+            return Ending("transferred" if done and done.proven else "transfer_unproven", told)
         if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return _ended(self._ended)
         if outcome.kind == "failed" and told:

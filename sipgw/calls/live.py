@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,8 @@ from sipgw.transfer.transfer import Summon
 from sipgw.trunks.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
+MOST_REPLACED = 20
+"""Who took the caller's place: as many are kept, the last in any case."""
 Row = dict[str, Any]
 STOPPED = Ending("gateway_stopped", "the gateway was stopped")
 
@@ -84,6 +86,11 @@ class LiveCall:
     """Who took the caller's place, one after the other."""
     call_id: str = ""
     """The Call-ID that it came in with."""
+
+    def spoken_by(self, identity: Identity) -> None:
+        """Somebody else is in the caller's place: record, call backs and do-not-call list take them for the caller."""
+        self.identity = replace(identity, dialled=self.identity.dialled)
+        self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
 
     @property
     def caller(self) -> str:

@@ -1,33 +1,66 @@
 """Agreeing on sound: with whom we called, and when the other side offers something else in a call (RFC 3264 §8)."""
 
 from dataclasses import replace
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 
 import structlog
 
+from sipgw.sip.dialog import Peer
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer, offers
 from sipgw.sip.sdes import SECRET, Policy
 
 log = structlog.get_logger()
 
 
-def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[LocalMedia, Negotiated | None]:
+class OurSide:
+    """Our side of a call that we make, described anew for each place that is tried: keys that one was told must not be
+    told to the next."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._local: LocalMedia | None = None
+
+    def offers(self, address: str, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
+        """What is offered `there`, one after the other, where we are reached at `address`."""
+        local = LocalMedia(address, self._port, tls=there.secure, srtp=srtp)
+        self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
+        return offers(self._local)
+
+    @property
+    def local(self) -> LocalMedia:
+        """As it was described last."""
+        assert self._local is not None  # noqa: S101  nobody answers what was not offered
+        return self._local
+
+
+def ours(address: str, port: int, srtp: Policy, leg: Leg) -> LocalMedia:
+    """Our side of a call that came in."""
+    tls = leg.source.secure
+    return LocalMedia(address, port, tls=tls, srtp=srtp).of_leg(leg.id, token_bytes(SECRET), tls=tls)
+
+
+def describe(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
+    """Our answer to the offer `sdp`, or our offer if it is None, in the session of `leg` as it stands, and what was
+    agreed on, if that is known already. Raises `NotAcceptable`."""
+    local = replace(local, session=leg.local)
+    negotiated = None if sdp is None else answer(sdp, local)
+    return (make_offer(local) if negotiated is None else negotiated.sdp), negotiated
+
+
+def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | None:
     """Answer an offer on `leg`, where None asks for ours; what cannot be used is refused, and all stays as it was.
 
-    Returns our side as it is described from now on, and what was agreed on, if that is known already.
+    Returns what was agreed on, if that is known already.
     """
     try:
-        description, negotiated = _describe(local, sdp)
-        if description != leg.local:  # RFC 3264 §8: a changed description has the next version
-            local = replace(local, version=local.version + 1)
-            description, negotiated = _describe(local, sdp)
+        description, negotiated = describe(leg, local, sdp)
     except NotAcceptable as error:
         log.warning("offer refused", reason=str(error))
         leg.reject_offer(488)
-        return local, None
+        return None
     leg.accept_offer(description)
-    return local, negotiated
+    return negotiated
 
 
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
@@ -37,9 +70,9 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     """
     if leg.calling:
         return local, accept_answer(leg.local, leg.remote, local)
-    local = local.of_leg(leg.id, token_bytes(SECRET))
+    local = local.of_leg(leg.id, token_bytes(SECRET), tls=leg.source.secure)
     try:
-        description, negotiated = _describe(local, leg.offer)
+        description, negotiated = describe(leg, local, leg.offer)
     except NotAcceptable:
         leg.reject(488)
         raise
@@ -50,12 +83,7 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
 def usable(offer: bytes, policy: Policy) -> bool:
     """Whether an offer could be answered."""
     try:
-        answer(offer, LocalMedia("127.0.0.1", 9, srtp=policy, secret=bytes(SECRET)))
+        answer(offer, LocalMedia("127.0.0.1", 9, tls=False, srtp=policy, secret=bytes(SECRET)))
     except NotAcceptable:
         return False
     return True
-
-
-def _describe(local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Negotiated | None]:
-    negotiated = None if sdp is None else answer(sdp, local)
-    return (make_offer(local) if negotiated is None else negotiated.sdp), negotiated

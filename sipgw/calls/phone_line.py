@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -68,6 +68,7 @@ class PhoneLine:
         self._inband_keys = inband_keys
         self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
         self._channel: media.Channel | None = None
+        self._agreed: Negotiated | None = None
         self._keys = Keys()
         self._apart = Apart()
         self.audience = Audience(lambda on: self._live.listen(on=on))
@@ -91,12 +92,16 @@ class PhoneLine:
 
     def exchange(self, negotiated: Negotiated) -> None:
         """Begin to exchange sound as `negotiated`, or go on so."""
+        if not negotiated.remote_port and self._agreed is not None:  # switched off: nothing flows until it is on again
+            negotiated = replace(self._agreed, direction="inactive")
+        self._agreed = negotiated
         if negotiated.on_hold is not self._apart.held:
             self._apart.held = negotiated.on_hold
             if not self._apart.aside:
                 self._events.put_nowait(agent_line.Away(self._apart.held))
         agreed = negotiated.srtp
-        form = Format(negotiated.encoding, negotiated.payload_type, negotiated.dtmf_payload_type, self._inband_keys)
+        events = negotiated.dtmf_payload_type, negotiated.dtmf_received
+        form = Format(negotiated.encoding, negotiated.payload_type, events[0], self._inband_keys, events[1])
         remote = [negotiated.remote_address, negotiated.remote_port]
         self._note("exchange", format=asdict(form), remote=remote, direction=negotiated.direction)
         self._live.connect(

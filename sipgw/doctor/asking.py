@@ -117,7 +117,7 @@ class Asker:
             return
         self.looped = leg
         try:
-            leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 9)).sdp)
+            leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 9, tls=False)).sdp)
         except NotAcceptable:
             leg.reject(488)
 

@@ -1,11 +1,11 @@
 """A test call: is it taken, with a codec that both speak, and does sound go both ways?"""
 
 import asyncio
-import secrets
 from collections import Counter
 
 from media.engine import MediaOptions
 from media.srtp import Keys
+from sipgw.calls.negotiation import OurSide
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
@@ -14,8 +14,7 @@ from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
-from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
-from sipgw.sip.sdes import SECRET
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
 from sipgw.trunks.trunks import TrunkOptions
 
 
@@ -41,14 +40,13 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
     trunk = attempt.trunk
     hops = await asker.endpoint.locate(attempt.proxy or attempt.target)
     address = asker.endpoint.contact_host(hops[0]) if hops else "127.0.0.1"
-    local = LocalMedia(address, ports.sound.number, srtp=trunk.srtp, tls=trunk.tls)
-    local = local.of_leg(secrets.token_hex(), secrets.token_bytes(SECRET))
-    offer = make_offer(local)
+    side = OurSide(ports.sound.number)
+    offers = side.offers(address, trunk.srtp, attempt.there)
     asker.begin()
-    asker.calling = f"o=sipgw {local.session_id} "
+    asker.calling = f"o=sipgw {side.local.session_id} "
     try:
-        leg, reply = await asker.endpoint.invite(
-            attempt.target, attempt.from_, offer, credentials=attempt.credentials if trunk.password else None,
+        leg, _ = await asker.endpoint.invite(
+            attempt.target, attempt.from_, *offers, credentials=attempt.credentials if trunk.password else None,
             proxy=attempt.proxy, fields=attempt.fields, ring_timeout=patience.ring,
         )  # fmt: skip
     except CallFailed as failed:
@@ -56,7 +54,7 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
         finals = [one for one in asker.responses() if one.status >= 300 and one.cseq.method == "INVITE"]
         return [refused(finals[-1] if finals else None, str(failed), trunk, str(attempt.target))]
     try:
-        return await _answered(asker, leg, offer, reply or b"", local, ports, trunk, patience)
+        return await _answered(asker, leg, side.local, ports, trunk, patience)
     finally:
         asker.end_call()
         leg.hangup()
@@ -64,14 +62,13 @@ async def _placed(asker: Asker, attempt: Attempt, ports: audio.Ports, patience: 
 
 
 async def _answered(
-    asker: Asker, leg: Leg, offer: bytes, reply: bytes, local: LocalMedia, ports: audio.Ports,
-    trunk: TrunkOptions, patience: Patience,
-) -> list[Finding]:  # fmt: skip
+    asker: Asker, leg: Leg, local: LocalMedia, ports: audio.Ports, trunk: TrunkOptions, patience: Patience
+) -> list[Finding]:
     about, found = trunk.name, list[Finding]()
     if asker.looped is not None and asker.looped.offer is not None:
-        found += looped(offer, asker.looped.offer, about)
+        found += looped(leg.local, asker.looped.offer, about)
     try:
-        agreed = accept_answer(offer, reply, local)
+        agreed = accept_answer(leg.local, leg.remote, local)
     except NotAcceptable as error:
         return [*found, bad("call.answer", about, f"200, but {error}")]
     secured = agreed.srtp

@@ -15,15 +15,18 @@ ALREADY = "Your number is on our list already. We will not call you again."
 UNKNOWN = "I cannot see your number. Please tell me which number we should not call."
 
 
-def stop_tools(own: OwnList, number: str, country: str, call: str) -> list[Tool]:
+def stop_tools(own: OwnList, number: Callable[[], str], country: str, call: str) -> list[Tool]:
     """The tool for a call with the person at `number`, as the other side tells it; it asks for the number if need be.
 
-    `country` is that of the trunk, for numbers without ``+``.
+    `number` is asked when the tool runs: somebody else may have been put through. `country` is that of the trunk, for
+    numbers without ``+``.
     """
-    try:
-        known = e164(number, country)
-    except NumberError:
-        known = ""
+
+    def known() -> str:
+        try:
+            return e164(number(), country)
+        except NumberError:
+            return ""
 
     async def keep(wanted: str) -> dict[str, Any]:
         new = await own.add(wanted, "caller", call)
@@ -37,7 +40,7 @@ def stop_tools(own: OwnList, number: str, country: str, call: str) -> list[Tool]
         except NumberError as error:
             raise ToolError(f"this cannot be a telephone number: {error}") from None
 
-    return [_of_known(lambda: keep(known)) if known else _of_unknown(stop)]
+    return [_of_known(lambda: stop(known())) if known() else _of_unknown(stop)]
 
 
 def _of_known(keep: Callable[[], Awaitable[dict[str, Any]]]) -> Tool:

@@ -6,7 +6,6 @@ channel and providers are opened → INVITE, with an offer for each trunk that i
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from secrets import token_bytes
 from typing import Any, Protocol
 
 import structlog
@@ -14,16 +13,16 @@ import structlog
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.call import Call, Host, Talk, sorting
+from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending
 from sipgw.gate.rules import Purpose
 from sipgw.outbound.dial import NotPermitted, Outbound, ending_of
-from sipgw.outbound.routes import NotDialled
+from sipgw.outbound.routes import Attempt, NotDialled
 from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
-from sipgw.sip.offer_answer import LocalMedia, make_offer
-from sipgw.sip.sdes import SECRET
+from sipgw.sip.offer_answer import LocalMedia
 from sipgw.transfer.transfer import closing
 from sipgw.trunks.trunks import TrunkOptions
 
@@ -84,7 +83,6 @@ class CallOut:
         self._caller = caller
         self._tape = tape
         self._line = PhoneLine()
-        self._described = LocalMedia("", 0)
         self._call: Call | None = None
         self._rang = False
 
@@ -119,20 +117,18 @@ class CallOut:
             return ending
 
     async def _dial(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
-        errand = self._errand
+        errand, side = self._errand, OurSide(channel.port)
 
-        def offer(trunk: TrunkOptions) -> bytes:
-            local = LocalMedia(self._caller.tries(trunk), channel.port, srtp=trunk.srtp, tls=trunk.tls)
-            self._described = local.of_leg(token_bytes(8).hex(), token_bytes(SECRET))
-            return make_offer(self._described)
+        def offers(attempt: Attempt) -> tuple[bytes, ...]:
+            return side.offers(self._caller.tries(attempt.trunk), attempt.trunk.srtp, attempt.there)
 
         try:
             async with self._outbound.dial(
-                errand.number, offer, trunk=errand.trunk, caller_id=errand.caller_id, ring_timeout=errand.ring_timeout,
+                errand.number, offers, trunk=errand.trunk, caller_id=errand.caller_id, ring_timeout=errand.ring_timeout,
                 agent=errand.agent, purpose=errand.purpose, consent=errand.consent or None, campaign=errand.campaign,
                 progress=self._on_progress,
             ) as made:  # fmt: skip
-                self._call = self._caller.picked_up(made.leg, self._line, self._described)
+                self._call = self._caller.picked_up(made.leg, self._line, side.local)
                 ending = await self._call.run_answered(channel, conversation, opening)
                 return Ending("callee_hung_up", ending.cause) if ending.kind == "caller_hung_up" else ending
         except CallFailed as failed:

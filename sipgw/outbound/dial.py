@@ -12,9 +12,11 @@ import structlog
 from sipgw.calls.negotiation import usable
 from sipgw.events import Ending
 from sipgw.gate.rules import Dial, Permit, Purpose, Refused
+from sipgw.outbound.causes import kind_of
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
 from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
@@ -96,7 +98,7 @@ class Outbound:
     async def dial(
         self,
         number: str,
-        offer: Callable[[TrunkOptions], bytes],
+        offers: Callable[[Attempt], tuple[bytes, ...]],
         *,
         trunk: str = "",
         caller_id: str = "",
@@ -109,7 +111,7 @@ class Outbound:
     ) -> AsyncIterator[Made]:
         """Call a telephone number; the call counts on its trunk until the block ends.
 
-        `offer` is asked for each trunk that is tried: keys that one was told must not be told to the next. `progress`
+        `offers` is asked for each place that is tried: keys that one was told must not be told to the next. `progress`
         is told of every provisional response. `agent`, `purpose`, `consent` and `campaign` are for the gate.
 
         Raises `CallFailed` with what the person called or the last trunk said, `NotDialled` if no trunk could try,
@@ -132,7 +134,7 @@ class Outbound:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer = await self._try(
-                        attempt, dial, lambda one: self._send(one, offer, ring_timeout, early)
+                        attempt, dial, lambda one: self._send(one, offers, ring_timeout, early)
                     )
                 except NotDialled as full:
                     busy.append(str(full))
@@ -140,7 +142,7 @@ class Outbound:
                 except CallFailed as failed:
                     failure = failed
                     log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
-                    if self._dialling.failed(attempt, failed.ended.status, now(), _retry_after(failed.ended)):
+                    if self._dialling.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                         continue
                     raise
                 yield Made(leg, answer, attempt.trunk.name)
@@ -199,7 +201,7 @@ class Outbound:
     async def _send(
         self,
         attempt: Attempt,
-        offer: Callable[[TrunkOptions], bytes],
+        offers: Callable[[Attempt], tuple[bytes, ...]],
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:
@@ -214,7 +216,7 @@ class Outbound:
             return await self._endpoint.invite(
                 attempt.target,
                 attempt.from_,
-                offer(attempt.trunk),
+                *offers(attempt),
                 credentials=attempt.credentials,
                 proxy=attempt.proxy,
                 fields=attempt.fields,
@@ -225,13 +227,18 @@ class Outbound:
             for leg in tried:
                 del self._ringing[leg]
 
-    async def ring(self, user: str, from_: str, offer: bytes, *, ring_timeout: float = 30.0) -> Made:
-        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`."""
+    async def ring(
+        self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0
+    ) -> Made:
+        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
+
+        `offers` is asked for each phone, as in `dial`.
+        """
         failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
         for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
             try:
                 leg, answer = await self._endpoint.invite(
-                    binding.contact, from_, offer, peer=binding.peer, ring_timeout=ring_timeout
+                    binding.contact, from_, *offers(binding.peer), peer=binding.peer, ring_timeout=ring_timeout
                 )
             except CallFailed as failed:
                 failure = failed
@@ -240,20 +247,9 @@ class Outbound:
         raise failure
 
 
-BUSY = frozenset({486, 600})
-NO_ANSWER = frozenset({408, 480, 487})
-"""480 is a phone that is switched off as well; 487 is what our own CANCEL after `ring_timeout` brings."""
-DECLINED = frozenset({603, 607, 608})
-"""607 and 608: the person called, or the carrier for them, does not want such calls (RFC 8197, RFC 8688)."""
-WRONG_NUMBER = frozenset({404, 410, 484, 604})
-
-
 def ending_of(ended: Ended) -> Ending:
-    """Why a call was not answered: ``busy``, ``no_answer``, ``declined``, ``wrong_number`` or ``failed``."""
-    kinds = ((BUSY, "busy"), (NO_ANSWER, "no_answer"), (DECLINED, "declined"), (WRONG_NUMBER, "wrong_number"))
-    if ended.by == "network":
-        return Ending("failed", str(ended))
-    return Ending(next((kind for statuses, kind in kinds if ended.status in statuses), "failed"), str(ended))
+    """Why a call was not answered."""
+    return Ending(kind_of(ended), str(ended))
 
 
 def _retry_after(ended: Ended) -> float:

@@ -101,7 +101,7 @@ async def _may_be(number: str, trunk: str) -> str:
 
 def callback_tool(
     jobs: Jobs,
-    asking: Asking,
+    asked: Callable[[], Asking],
     options: CallbackOptions,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str], Awaitable[str]] = _may_be,
@@ -118,6 +118,7 @@ def callback_tool(
         topic: Topic = "",
     ) -> dict[str, Any]:
         """Promise that we call the caller back."""
+        asking = asked()  # somebody else may have been put through since the call began
         number = dialled_as(phone_number, asking)
         zone = zone_of(number, options.time_zone)
         try:

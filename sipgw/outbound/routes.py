@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sipgw.numbers import NumberError
+from sipgw.outbound.causes import elsewhere
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.events import Ended
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
 
-ELSEWHERE = frozenset({401, 403, 407, 408, 500, 502, 503, 504})
-"""Statuses that say something of the trunk and nothing of the person called: the next trunk is tried. Not among them:
-404, 410, 480, 484, 486, 487, 488, 6xx."""
 LONGEST_WAIT = 5.0
 """Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""
 PENALTY = 10.0
@@ -40,6 +40,11 @@ class Attempt:
     proxy: Uri | None
     wait: float
     """Seconds to wait before sending, so as to keep to the trunk's calls per second."""
+
+    @property
+    def there(self) -> Peer:
+        """Where the INVITE is sent."""
+        return peer_of(self.proxy or self.target)
 
 
 class Dialling:
@@ -95,11 +100,12 @@ class Dialling:
             raise NotDialled(f"more than {attempt.trunk.calls_per_second:g} calls a second")
         return replace(attempt, target=target, wait=wait)
 
-    def failed(self, attempt: Attempt, status: int, now: float, retry_after: float = PENALTY) -> bool:
+    def failed(self, attempt: Attempt, ended: Ended, now: float, retry_after: float = PENALTY) -> bool:
         """Note how an attempt ended; returns whether the next one is to be made."""
-        if status == 503:
+        following = elsewhere(ended)
+        if following and ended.status == 503:
             self._resting[attempt.trunk.name] = now + min(retry_after, 300.0)
-        return status in ELSEWHERE
+        return following
 
     def _doubtful(self, trunk: TrunkOptions, now: float) -> bool:
         """Tried last, not left out: what we believe of it may be old."""

@@ -158,6 +158,8 @@ def _ended(event: CallEnded, at: str, going: Going) -> Entry:
         changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
     if event.replaced_by:
         changed["identity"] = kept_json(going.identity | {"replaced_by": list(event.replaced_by)})
+        if going.about.get("direction") == "in":
+            changed["caller"] = text(str(event.replaced_by[-1].get("number") or "withheld"), PARTY)
     return {"set": changed}
 
 

@@ -39,7 +39,7 @@ class Descriptions:
         form, (host, port), until = frame["format"], frame["remote"], frame["t"] + LATER
         said = (one for one in reversed(self._all) if one.at <= until and not one.out)
         theirs = next((one for one in said if _names(one.sdp, host, port)), None)
-        local = LocalMedia("::1" if ":" in host else "127.0.0.1", 1)
+        local = LocalMedia("::1" if ":" in host else "127.0.0.1", 1, tls=False)
         if theirs is not None and theirs.request:
             return answer(theirs.sdp, local)
         if theirs is not None:

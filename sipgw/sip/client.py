@@ -12,7 +12,7 @@ from sipgw.sip.events import Confirmed, Ended, Phase, Progress
 from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.sip.reason import reason_text
+from sipgw.sip.reason import cause_of, reason_text
 from sipgw.sip.reliable import MAX_BRANCHES, Early
 from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
@@ -22,6 +22,8 @@ from sipgw.sip.usage import Usage
 if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
+NOT_ACCEPTABLE = (488, 606)
+"""Statuses that say that the description is the fault (RFC 3261 §21.4.26, §21.6.4)."""
 MAX_CONTACTS = 5
 """Contacts of a redirection that are looked at."""
 
@@ -32,10 +34,16 @@ class InviteClient(Usage):
     calling = True
 
     def __init__(
-        self, agent: "UserAgent", invite: Request, peer: Peer, credentials: Credentials | None, ring_timeout: float
+        self,
+        agent: "UserAgent",
+        invite: Request,
+        peer: Peer,
+        credentials: Credentials | None,
+        ring_timeout: float,
+        otherwise: tuple[bytes, ...] = (),
     ) -> None:
         super().__init__(agent, invite)
-        self.session.local = invite.body
+        self.session.local, self.session.otherwise = invite.body, otherwise
         self.credentials = credentials
         self._peer = peer
         self._ring_timeout = ring_timeout
@@ -52,8 +60,7 @@ class InviteClient(Usage):
         agent: "UserAgent",
         target: Uri,
         from_: str,
-        offer: bytes,
-        *,
+        *offers: bytes,
         proxy: Uri | None = None,
         peer: Peer | None = None,
         credentials: Credentials | None = None,
@@ -61,6 +68,8 @@ class InviteClient(Usage):
         fields: tuple[tuple[str, str], ...] = (),
     ) -> "InviteClient":
         """A call to `target` from the name-addr `from_`; its `tell` is to be set before `start`.
+
+        The first of the `offers` is made, and after a 488 or 606 the next in the same call (RFC 3261 §8.1.3.5).
 
         `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, it goes
         there whatever the target says: to a phone behind NAT.
@@ -78,8 +87,8 @@ class InviteClient(Usage):
             *fields,
             ("Content-Type", "application/sdp"),
         )
-        request = Request("INVITE", target, headers=Headers(headers), body=offer)
-        return cls(agent, request, peer, credentials, ring_timeout)
+        request = Request("INVITE", target, headers=Headers(headers), body=offers[0])
+        return cls(agent, request, peer, credentials, ring_timeout, offers[1:])
 
     def start(self, now: float) -> None:
         """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
@@ -178,14 +187,23 @@ class InviteClient(Usage):
         retry = None if self._cancel else self._auth.retry(self.invite, response, self.peer.host)
         if response.status == 422 and not self._cancel and self.session.timer.told_minimum(response):
             retry = self._auth.sign(self.invite)
+        if response.status in NOT_ACCEPTABLE and not self._cancel and self.session.offer_otherwise():
+            retry = self._offering(self.session.local)
         if retry is not None:
             self._send(renumber(retry), now)
             return
         text = ", ".join(part for part in (response.reason, reason_text(response)) if part)
         if (retry_after := response.headers.get("retry-after")) is not None:
             text += f"; Retry-After: {cleaned(retry_after[:20])}"
-        ended = Ended("caller", str(response.status), text, response.status, elsewhere(response))
+        ended = Ended(self.other, str(response.status), text, response.status, elsewhere(response), cause_of(response))
         self.finish(self._cancel or ended, now)
+
+    def _offering(self, offer: bytes) -> Request:
+        """The INVITE with another offer; to whom it goes it is a new one, which may be challenged again."""
+        self._auth.forget_attempts()
+        self._early.close()
+        headers = self.invite.headers.without("authorization", "proxy-authorization")
+        return replace(self.invite, headers=headers, body=offer)
 
     def _rang_long_enough(self, now: float) -> None:
         self._timer = None

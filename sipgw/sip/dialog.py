@@ -23,6 +23,11 @@ class Peer(NamedTuple):
     name: str = ""
     """The name that `host` was found for; a TLS certificate must be for it."""
 
+    @property
+    def secure(self) -> bool:
+        """Whether what goes there is encrypted on its way."""
+        return self.transport == "tls"
+
 
 DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
 

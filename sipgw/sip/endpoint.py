@@ -220,6 +220,10 @@ class Endpoint:
         """The IP address under which `peer` can reach us."""
         return self._transports.address(peer)[0]
 
+    def reaches(self, peer: Peer) -> bool:
+        """Whether a way leads from this machine to the address of `peer`."""
+        return self._transports.way(peer) is not None
+
     async def locate(self, target: Uri) -> tuple[Peer, ...]:
         """The addresses that requests to `target` go to, best first (RFC 3263); none if there is none."""
         return await self._names.find(peer_of(target))
@@ -228,8 +232,7 @@ class Endpoint:
         self,
         target: Uri,
         from_: str,
-        offer: bytes,
-        *,
+        *offers: bytes,
         credentials: Credentials | None = None,
         proxy: Uri | None = None,
         peer: Peer | None = None,
@@ -239,12 +242,14 @@ class Endpoint:
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
+        Of the `offers` the next is made when the other side cannot accept the one before: see `offer_answer.offers`.
+
         Who picks it up while it rings (`Leg.give_way`) is still to be answered.
         `early` is told what happens before: `Progress`, perhaps with early media, and `Offered`, which it must answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
-            self.agent, target, from_, offer,
+            self.agent, target, from_, *offers,
             proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
         )  # fmt: skip
         leg = Leg(usage, peer or peer_of(proxy or target), self._now, self._flush)

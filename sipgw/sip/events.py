@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.uri import Uri
 
@@ -36,6 +37,12 @@ class PickedUp(NamedTuple):
     """Somebody else took the call while it rang (RFC 3891)."""
 
 
+class Asserted(NamedTuple):
+    """The other side tells anew who speaks there, by this re-INVITE or UPDATE (RFC 3325, RFC 4916)."""
+
+    request: Request
+
+
 class Offered(NamedTuple):
     """The other side wants to change the session; None asks for our offer."""
 
@@ -64,11 +71,19 @@ class KeyPressed(NamedTuple):
 
 
 class Referred(NamedTuple):
-    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal."""
+    """The outcome of our REFER: `status` is that of the call to the target, or of the refusal.
+
+    202 means that the other side has taken the caller over and has not proved that anybody answered.
+    """
 
     accepted: bool
     status: int
     reason: str
+
+    @property
+    def proven(self) -> bool:
+        """Whether somebody has answered, as far as anybody can tell."""
+        return self.accepted and self.status != 202
 
 
 class ReferRequested(NamedTuple):
@@ -85,7 +100,7 @@ class Ended(NamedTuple):
     """The call is over; always the last event."""
 
     by: str
-    """``caller`` (the other side), ``gateway`` (us) or ``network``."""
+    """The other side, ``caller`` or, of a call of ours, ``callee``; ``gateway`` (us) or ``network``."""
     how: str
     """The method or status that ended it."""
     text: str = ""
@@ -93,16 +108,28 @@ class Ended(NamedTuple):
     status: int = 0
     contacts: tuple[Uri, ...] = ()
     """Where a 300, 301 or 302 says that the other side is instead, best first (RFC 3261 §8.1.3.4)."""
+    cause: int = 0
+    """The Q.850 cause of a call that was refused, as its Reason header gives it; 0 if that was not told."""
 
     @property
     def lost(self) -> bool:
         """Whether the other side has not ended it."""
-        return self.by != "caller"
+        return self.by not in ("caller", "callee")
 
     def __str__(self) -> str:
         return f"{self.by}: {self.how}" + (f" ({self.text})" if self.text else "")
 
 
 CallEvent = (
-    Confirmed | Progress | PickedUp | Offered | Answered | Changed | KeyPressed | Referred | ReferRequested | Ended
+    Confirmed
+    | Progress
+    | PickedUp
+    | Asserted
+    | Offered
+    | Answered
+    | Changed
+    | KeyPressed
+    | Referred
+    | ReferRequested
+    | Ended
 )

@@ -1,7 +1,8 @@
 """Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +16,8 @@ WITHHOLDING = {"id", "user", "header"}
 """Values of Privacy with which a caller asks not to be shown (RFC 3323 §4.2, RFC 3325 §9.3)."""
 ATTESTED = re.compile(r"(TN-Validation-(?:Passed|Failed)|No-TN-Validation)(?:-([ABC]))?", re.IGNORECASE)
 """`verstat` (3GPP TS 24.229 §7.2A.20), with the level of RFC 8588 that some carriers append."""
+ASSERTING = ("P-Asserted-Identity", "Remote-Party-ID")
+"""Headers by which the other side vouches for who speaks there."""
 HEADERS_KEPT = 40
 """Headers without a meaning here that are kept for the record, each cut at `VALUE_KEPT`."""
 VALUE_KEPT = 200
@@ -79,6 +82,14 @@ class Identity:
             headers=() if withheld else others,  # Identity (RFC 8224) and the like hold the number too
         )
 
+    def spoken_by(self, request: Request) -> "Identity":
+        """The same call, but with who speaks there by now, as a `request` of a trusted side in the call asserts it."""
+        now = Identity.of(request)
+        return replace(
+            self, number=now.number, name=now.name, source=now.source, withheld=now.withheld,
+            verstat=now.verstat, attestation=now.attestation,
+        )  # fmt: skip
+
     @property
     def verified(self) -> bool:
         """Whether the carrier vouches for the number."""
@@ -93,6 +104,11 @@ class Identity:
         if "diverted" in told:
             told["diverted"] = list(told["diverted"])
         return told
+
+
+def asserts(request: Request) -> bool:
+    """Whether `request` tells by itself who speaks there, other than by From, which a dialog keeps."""
+    return any(request.headers.get(header) is not None for header in ASSERTING)
 
 
 def cleaned(text: str) -> str:
@@ -122,7 +138,7 @@ def _addresses(invite: Request, header: str) -> Addresses:
 
 def _caller(invite: Request, *, trusted: bool) -> tuple[str, NameAddr]:
     """The best identity (RFC 3325 §9.1; Remote-Party-ID is its forerunner), and the header that it stood in."""
-    for header in ("P-Asserted-Identity", "Remote-Party-ID") if trusted else ():
+    for header in ASSERTING if trusted else ():
         found = list(_addresses(invite, header))
         if header == "Remote-Party-ID":
             found = [one for one in found if (param(one.params, "party") or "calling").lower() == "calling"]

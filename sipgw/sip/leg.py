@@ -8,6 +8,7 @@ from sipgw.sip.dialog import DEFAULT_PORT, DialogId, Peer
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import (
     Answered,
+    Asserted,
     CallEvent,
     Changed,
     Confirmed,
@@ -45,6 +46,8 @@ class Leg:
         """Where the call came from, or goes to."""
         self.successor: Leg | None = None
         """The call that has taken the place of this one while it rang."""
+        self.on_asserted: Callable[[Request], None] = lambda request: None
+        """Told each request by which the other side tells anew who speaks there."""
         self._usage = usage
         self._clock = clock
         self._flush = flush
@@ -252,6 +255,8 @@ class Leg:
         elif isinstance(event, Changed):
             if self._changed is not None and not self._changed.done():
                 self._changed.set_result(event)
+        elif isinstance(event, Asserted):
+            self.on_asserted(event.request)
         elif len(self._events) < EVENTS_KEPT or isinstance(event, Ended):
             self._events.append(event)
             if self._news is not None and not self._news.done():

@@ -12,6 +12,8 @@ from sipgw.sip.sdp import Connection, Media, Sdp, SdpError
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
 """What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
 DTMF = "101"
+PTIME = 20
+"""Milliseconds of sound in each packet of ours."""
 REPORTS = "rtcp-xr:voip-metrics"
 """The reports that we like to get (RFC 3611 §5): they tell how late the other side hears us."""
 PLAIN = ("RTP/AVP", "RTP/AVPF")
@@ -33,37 +35,42 @@ class NotAcceptable(Exception):  # noqa: N818  the name of the status it is answ
 
 @dataclass(frozen=True)
 class LocalMedia:
-    """Our side of the stream."""
+    """Our side of the stream in one call leg. Offers and answers are made of this and of nothing else."""
 
     address: str
     """What the other side sends to: a literal IP address."""
     port: int
+    tls: bool = field(kw_only=True)
+    """Whether the signalling of the leg is encrypted on its way. If not, what we offer holds keys only where SRTP is
+    required (RFC 4568 §8.3): everybody on the way could read them, and the INVITE would be too large for UDP."""
     session_id: int = 1
-    version: int = 1
-    """To be raised with every changed description of one call (RFC 3264 §8)."""
     srtp: Policy = "off"
     """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
-    tls: bool = True
-    """Whether our offers are encrypted on their way; if not they hold keys only where SRTP is required (RFC 4568 §8.3),
-    which would make an INVITE too large for UDP."""
     secret: bytes = field(default=b"", repr=False)
     """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
+    session: bytes = field(default=b"", repr=False)
+    """Our last description in this session, empty for a new one: version, m-lines, payload types and protection of the
+    next follow from it."""
 
-    def of_leg(self, call_id: str, secret: bytes) -> Self:
+    def of_leg(self, call_id: str, secret: bytes, *, tls: bool) -> Self:
         """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
-        return replace(
-            self, session_id=zlib.crc32(call_id.encode("utf-8", "surrogateescape")), version=1, secret=secret
-        )
+        number = zlib.crc32(call_id.encode("utf-8", "surrogateescape"))
+        return replace(self, session_id=number, secret=secret, tls=tls, session=b"")
 
     @property
     def connection(self) -> Connection:
         """Our ``c=`` line."""
         return Connection("IP6" if ":" in self.address else "IP4", self.address)
 
-    @property
-    def origin(self) -> str:
-        """Our ``o=`` line."""
-        return f"sipgw {self.session_id} {self.version} {self.connection}"
+    def described(self, media: tuple[Media, ...], timing: str = "0 0") -> bytes:
+        """Our description with these m-lines: one that differs from the last has the next version (RFC 3264 §8)."""
+        version = int(Sdp.parse(self.session).origin.split()[2]) if self.session else 1
+        body = self._body(version, media, timing)
+        return body if not self.session or body == self.session else self._body(version + 1, media, timing)
+
+    def _body(self, version: int, media: tuple[Media, ...], timing: str) -> bytes:
+        origin = f"sipgw {self.session_id} {version} {self.connection}"
+        return Sdp(origin, self.connection, media=media, timing=timing).to_bytes()
 
 
 @dataclass(frozen=True)
@@ -75,14 +82,19 @@ class Negotiated:
     encoding: str
     payload_type: int
     dtmf_payload_type: int | None
+    """Of the telephone events that we send; None if none were agreed."""
     remote_address: str
     remote_port: int
+    """0 if the other side has switched the stream off (RFC 3264 §6): then nothing of the stream goes either way."""
     direction: str
     """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
     control: tuple[str, int] | None = None
     """Where RTCP goes: None for the port after `remote_port`, the remote address and port themselves if multiplexed."""
     srtp: Secured | None = None
     """The keys, if the stream is SRTP."""
+    dtmf_received: int | None = None
+    """Payload type of the telephone events that come, where it is another: each direction has its own (RFC 3264
+    §5.1)."""
 
     @property
     def on_hold(self) -> bool:
@@ -90,22 +102,75 @@ class Negotiated:
         return self.direction in ("recvonly", "inactive")
 
 
+Protection = tuple[str, bool]
+"""How a stream is offered: the protocol of its m-line, and whether keys are with it."""
+
+
+def offers(local: LocalMedia) -> tuple[bytes, ...]:
+    """What we offer for a new session: the first, and after a 488 the next.
+
+    Where SRTP is optional the first is what Asterisk takes whether it encrypts or not (RFC 8643); FreeSWITCH wants
+    RTP/SAVP if it is to encrypt, and nothing of keys if it is not.
+    """
+    made: list[bytes] = []
+    for protection in _protections(local):
+        made.append(_offer(replace(local, session=made[-1]) if made else local, protection, "sendrecv"))
+    return tuple(made)
+
+
 def make_offer(local: LocalMedia, direction: str = "sendrecv") -> bytes:
-    """Our offer: PCMU, PCMA and telephone events, 20 ms packets; keys as `local.srtp` and `local.tls` say."""
-    formats = (*ENCODINGS.values(), DTMF)
-    maps = [f"rtpmap:{payload} {name}/8000" for name, payload in ENCODINGS.items()]
-    events = [f"rtpmap:{DTMF} telephone-event/8000", f"fmtp:{DTMF} 0-16"]
-    keyed = local.srtp == "required" or (local.srtp == "optional" and local.tls)
+    """Our offer: PCMU, PCMA and telephone events, 20 ms packets. In a session it has all m-lines of the session (RFC
+    3264 §8), and keys if the session has some."""
+    protection = _protections(local)[0]
+    if local.session:
+        sections = Sdp.parse(local.session).media
+        last = sections[_ours_at(sections)]
+        protection = last.protocol, last.protocol in SECURE or bool(_offered_keys(last))
+    return _offer(local, protection, direction)
+
+
+def _protections(local: LocalMedia) -> tuple[Protection, ...]:
+    plain, encrypted = (PLAIN[0], False), (SECURE[0], True)
+    if local.srtp == "required":
+        return (encrypted,)
+    return ((PLAIN[0], True), encrypted, plain) if local.srtp == "optional" and local.tls else (plain,)
+
+
+def _ours_at(sections: tuple[Media, ...]) -> int:
+    """Which m-line of a description of ours is our stream: the one in use, or else the first of sound."""
+    return min(range(len(sections)), key=lambda at: (not sections[at].port, sections[at].kind != "audio"))
+
+
+def _offer(local: LocalMedia, protection: Protection, direction: str) -> bytes:
+    sections = Sdp.parse(local.session).media if local.session else ()
+    at = _ours_at(sections) if sections else 0
+    stream = _offered_stream(local, sections[at] if sections else None, protection, direction)
+    before, after = map(_refused, sections[:at]), map(_refused, sections[at + 1 :])
+    return local.described((*before, stream, *after))
+
+
+def _offered_stream(local: LocalMedia, last: Media | None, protection: Protection, direction: str) -> Media:
+    """Our stream as we offer it; what a payload type has meant in the session it goes on to mean (RFC 3264 §8.3.2)."""
+    protocol, keyed = protection
+    known = {name: payload for payload, (name, _) in last.encodings.items()} if last else {}
+    payloads = {name: known.get(name, payload) for name, payload in ENCODINGS.items()}
+    free = (number for number in map(str, range(int(DTMF), 128)) if number not in payloads.values())
+    events = known.get("TELEPHONE-EVENT") or next(free)
+    maps = [f"rtpmap:{payload} {name}/8000" for name, payload in payloads.items()]
     keys = [one.attribute() for one in sdes.own(local.secret)] if keyed else []
-    attributes = (*maps, *events, *keys, "ptime:20", "rtcp-mux", REPORTS, direction)
-    protocol = SECURE[0] if local.srtp == "required" else PLAIN[0]
-    media = Media("audio", local.port, protocol, formats, attributes=attributes)
-    return Sdp(local.origin, local.connection, media=(media,)).to_bytes()
+    attributes = (*maps, *_event_lines(events), *keys, f"ptime:{PTIME}", "rtcp-mux", REPORTS, direction)
+    return Media("audio", local.port, protocol, (*payloads.values(), events), attributes=attributes)
+
+
+def _event_lines(payload: str) -> tuple[str, str]:
+    return f"rtpmap:{payload} telephone-event/8000", f"fmtp:{payload} 0-16"
 
 
 def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     """Answer an offer. Raises `NotAcceptable`."""
     sdp = _parse(offer)
+    if local.session and sdp.media and not any(media.port for media in sdp.media):
+        return _switched_off(sdp, local)
     reasons = [_reason_against(media, local.srtp) for media in sdp.media]
     usable = [at for at, reason in enumerate(reasons) if reason is None]
     if not usable:
@@ -118,22 +183,31 @@ def answer(offer: bytes, local: LocalMedia) -> Negotiated:
     direction = _MIRROR[_direction(sdp, media, remote)]
     secured = None if local.srtp == "off" else sdes.chosen(_offered_keys(media), local.secret)
     keys = (secured[0].attribute(),) if secured else ()
-    ours = _describe(media, local, encoding, payload, events, (*keys, "ptime:20"), direction)
-    sections = tuple(
-        ours if at == chosen else replace(other, port=0, connection=None, attributes=())
-        for at, other in enumerate(sdp.media)
+    ours = _describe(media, local, encoding, payload, events, (*keys, f"ptime:{PTIME}"), direction)
+    body = local.described(
+        tuple(ours if at == chosen else _refused(other) for at, other in enumerate(sdp.media)), sdp.timing
     )
-    body = Sdp(local.origin, local.connection, media=sections, timing=sdp.timing).to_bytes()
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media))
     srtp = secured[1] if secured else None
     return Negotiated(body, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
 
 
+def _refused(media: Media) -> Media:
+    """The answer to a stream that is refused, or switched off."""
+    return replace(media, port=0, connection=None, attributes=())
+
+
+def _switched_off(sdp: Sdp, local: LocalMedia) -> Negotiated:
+    """RFC 3264 §6, §8.2: a stream that is offered with port 0 is answered with port 0, and the session goes on."""
+    body = local.described(tuple(map(_refused, sdp.media)), sdp.timing)
+    return Negotiated(body, "PCMU", 0, None, local.address, 0, "inactive")
+
+
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     """Take the answer to our own offer. Raises `NotAcceptable`."""
     sdp, ours = _parse(reply), _parse(offer)
-    at = next((at for at, media in enumerate(ours.media) if media.port), 0)  # ours may repeat an answer of ours
+    at = _ours_at(ours.media)  # ours may repeat an answer of ours
     if not at < len(sdp.media) <= len(ours.media):
         raise NotAcceptable("the answer has not the media of the offer")
     media = sdp.media[at]
@@ -145,12 +219,13 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     if srtp is None and (keys or media.protocol in SECURE):
         raise NotAcceptable("the answer's a=crypto is not one that was offered")
     encoding, payload = _codecs(media)[0]  # RFC 3264 §6.1: the most preferred first; it is what they send
-    events = _events(media)
+    events, announced = _events(media), _events(ours.media[at])
     remote = _remote(sdp, media, local)
     direction = _within(_attributed(ours, ours.media[at]), _MIRROR[_direction(sdp, media, remote)])
     dtmf = int(events) if events else None
     control = _control(sdp, media, local, muxed=_muxed(media) and _muxed(ours.media[at]))
-    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp)
+    received = int(announced) if events and announced and announced != events else None
+    return Negotiated(offer, encoding, int(payload), dtmf, str(remote), media.port, direction, control, srtp, received)
 
 
 def media_host(description: bytes | None) -> str:
@@ -191,6 +266,9 @@ def _reason_against(media: Media, policy: Policy) -> str | None:
     if not any(name in ENCODINGS and rate == 8000 for name, rate in media.encodings.values()):
         names = ", ".join(dict.fromkeys(name for name, _ in media.encodings.values())) or "unknown codecs"
         return f"only {names} offered; enable PCMU (G.711 mu-law) or PCMA on the other side"
+    limit = (media.attribute("maxptime") or "").strip()
+    if limit.isascii() and limit.isdigit() and 0 < int(limit[:6]) < PTIME:  # RFC 8866 §6.4: a limit, not a wish
+        return f"packets of at most {limit[:6]} ms wanted (maxptime), and those sent here have {PTIME} ms"
     return None
 
 
@@ -304,7 +382,7 @@ def _describe(
 ) -> Media:
     attributes = [f"rtpmap:{payload} {encoding}/8000"]
     if events:
-        attributes += [f"rtpmap:{events} telephone-event/8000", f"fmtp:{events} 0-16"]
+        attributes += _event_lines(events)
     attributes += [*more, *(["rtcp-mux"] if _muxed(media) else []), REPORTS, direction]
     formats = (payload, events) if events else (payload,)
     return Media("audio", local.port, media.protocol, formats, None, tuple(attributes))

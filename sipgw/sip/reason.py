@@ -15,6 +15,17 @@ def reason_text(message: Message) -> str:
     return cleaned(", ".join(clause for clause in clauses if clause))
 
 
+def cause_of(message: Message) -> int:
+    """The Q.850 cause that its Reason header gives (RFC 3326 §2), 0 if none."""
+    for line in message.headers.lines("reason")[:5]:
+        for value in _values(line)[:5]:
+            protocol, _, cause = _clause(value).partition(" ")
+            number = cause.partition(" ")[0]
+            if protocol.upper() == "Q.850" and number.isascii() and number.isdigit() and len(number) <= 3:
+                return int(number)
+    return 0
+
+
 def _values(line: str) -> list[str]:
     try:
         return split(line, ",")

@@ -24,9 +24,11 @@ MAX_TRIES = 6
 class _Change(NamedTuple):
     """What we ask the other side for."""
 
-    sdp: bytes
-    refresh: bool
-    """Whether nothing is to change but the session timer."""
+    sdp: bytes | None
+    """The new description. None: nothing is to change but the session timer, so that our description is repeated as it
+    is when the request leaves: an offer of theirs may have changed it since (RFC 3264 §8)."""
+    before: bytes = b""
+    """Our description that `sdp` was made from: made from an older one it would undo what was agreed on since."""
     method: str = ""
     """By which request it is asked for; empty until it is sent again."""
     tries: int = 1
@@ -40,6 +42,8 @@ class Session:
         """Our last description."""
         self.remote = b""
         """The other side's last description."""
+        self.otherwise: tuple[bytes, ...] = ()
+        """What our INVITE offers next, if the other side cannot accept what it has offered."""
         self.settled = False
         """Whether offer and answer were exchanged before the final response to INVITE (RFC 3262 §5)."""
         self.offered: Transaction | None = None
@@ -158,25 +162,37 @@ class Session:
 
     # Our offers
 
+    def offer_otherwise(self) -> bool:
+        """Go on to the next description that our INVITE can offer; returns whether there is one."""
+        if not self.otherwise:
+            return False
+        (self.local, *rest), self.remote, self.settled = self.otherwise, b"", False
+        self.otherwise = tuple(rest)
+        return True
+
     def change(self, sdp: bytes, now: float) -> None:
         """Offer a new description by re-INVITE (RFC 3261 §14.1); the outcome comes as `Changed`."""
         if self._usage.phase is not Phase.CONFIRMED or self._change is not None:
             self._usage.tell(Changed(None, 0, "the call is not up, or being changed"))
             return
-        self._ask(_Change(sdp, refresh=False), now)
+        self._ask(_Change(sdp, self.local), now)
 
     def _refresh(self, now: float) -> None:
         if self._change is None:  # else that refreshes too, or `_over` comes back to it
-            self._ask(_Change(self.local, refresh=True), now)
+            self._ask(_Change(None), now)
 
     def _ask(self, change: _Change, now: float) -> None:
         usage = self._usage
-        update = change.refresh and self._updates
+        if change.sdp is not None and change.before != self.local:
+            self._failed(Changed(None, 491, "the other side has changed the session meanwhile"), now)
+            return
+        update = change.sdp is None and self._updates
         self._change = change._replace(method="UPDATE" if update else "INVITE")
         if not update and (self.offered is not None or usage.phase is Phase.ANSWERED or usage.agent.awaits_ack(usage)):
             self._ask_later(now)
         elif usage.dialog is not None:
-            fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else change.sdp
+            described = self.local if change.sdp is None else change.sdp
+            fields, body = (*CAPABILITIES, *self.timer.asked()), b"" if update else described
             fields = (*fields, ("Content-Type", "application/sdp")) if body else fields
             usage.request(self._change.method, now, fields=fields, body=body, tell=self._answered)
 
@@ -216,11 +232,11 @@ class Session:
             self._usage.dialog.target = response.contact.uri
         self.learn(response)
         self.timer.answered(response, now)
-        self.local = change.sdp
+        self.local = self.local if change.sdp is None else change.sdp
         news = response.body not in (b"", self.remote)
         self.remote = response.body or self.remote
         self._over(Changed(response.body or None, response.status, response.reason))
-        if change.refresh and news:
+        if change.sdp is None and news:
             self._usage.tell(Answered(response.body))
 
     def _failed(self, outcome: Changed, now: float) -> None:
@@ -229,7 +245,7 @@ class Session:
 
     def _over(self, outcome: Changed) -> None:
         change, self._change = self._change, None
-        if change is not None and not change.refresh:
+        if change is not None and change.sdp is not None:
             self._usage.tell(outcome)
 
     def _expired(self, now: float) -> None:

@@ -20,6 +20,14 @@ REFER_LIMIT = 30.0
 """Seconds that the other side may be silent about what became of a REFER."""
 RING_LIMIT = 120.0
 """Seconds until the outcome must be known even if it keeps reporting that it rings."""
+ANSWER_TIME = 1.0
+"""Seconds from the first report of ringing, or from the REFER if none comes, in which no person answers. A PBX that
+reports 200 sooner means that it has passed the caller on (Asterisk 20 ms after the ringing, FreeSWITCH before it
+dials), not what RFC 3515 §2.4.5 means: that the call to the target was answered."""
+PROOF_LIMIT = 2.0
+"""Seconds in which a failure may still follow such a 200."""
+UNPROVEN = 202
+"""The status of an outcome that says no more than that the caller was passed on."""
 SIPFRAG = "message/sipfrag"
 STATUS_LINE = re.compile(rb"SIP/2\.0 +([1-6]\d\d)(?: +([^\r\n]{0,200}))?")
 
@@ -35,6 +43,11 @@ class Transferor:
         self._over: set[int] = set()
         """CSeq numbers of REFERs whose outcome is known; they name their subscriptions (§2.4.6)."""
         self._subscribed = False
+        self._rang = False
+        self._believed_from = 0.0
+        """When a report of 200 can be true."""
+        self._passed_on = False
+        """Whether one came sooner."""
 
     def refer(self, target: Uri, now: float, replaces: Replaces | None = None) -> None:
         """Ask the other side to call `target`, in the place of the call `replaces` if given (RFC 5589 §7)."""
@@ -48,6 +61,8 @@ class Transferor:
         self._limit = self._wait(now)
         self._subscribed = True
         self._number = 0
+        self._rang, self._passed_on = replaces is not None, False  # who was called before has answered already
+        self._believed_from = now if self._rang else now + ANSWER_TIME
         fields = (
             ("Refer-To", f"<{target}>"),
             ("Referred-By", f"<{usage.dialog.local.uri}>"),
@@ -65,7 +80,7 @@ class Transferor:
             self._number = response.cseq.number
             if (response.headers.get("refer-sub") or "").strip().lower() == "false":
                 # RFC 4488 §4: they go, but nobody will tell how it went.
-                self._outcome(Referred(True, response.status, response.reason))
+                self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
 
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
         """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
@@ -91,11 +106,22 @@ class Transferor:
             return
         status, reason = int(line[1]), cleaned((line[2] or b"").decode("utf-8", "replace"))
         over = (request.headers.get("subscription-state") or "").lower().startswith("terminated")
-        if status >= 200 or over:
+        if 200 <= status < 300 and now < self._believed_from:
+            self._doubt(now)
+        elif status >= 200 or (over and not self._passed_on):
             self._outcome(Referred(200 <= status < 300, status, reason))
-        elif self._limit is not None:
+        elif self._limit is not None and not self._passed_on:
+            if status >= 180 and not self._rang:
+                self._rang, self._believed_from = True, now + ANSWER_TIME
             self._limit.cancel()
             self._limit = self._wait(now)
+
+    def _doubt(self, now: float) -> None:
+        """A 200 came before anybody can have answered: a failure may follow, or the BYE of who has the caller now."""
+        if self._limit is not None and not self._passed_on:
+            self._passed_on = True
+            self._limit.cancel()
+            self._limit = self._usage.agent.timers.at(now + PROOF_LIMIT, lambda at: self.close())
 
     def _wait(self, now: float) -> Timer:
         late = Referred(False, 408, "the outcome of the transfer was never told")
@@ -103,7 +129,8 @@ class Transferor:
 
     def close(self) -> None:
         """The call is over, and with it what we could still have heard."""
-        self._outcome(Referred(False, 0, "the call ended"))
+        unproven = Referred(True, UNPROVEN, "passed on; reported as answered sooner than anybody answers")
+        self._outcome(unproven if self._passed_on else Referred(False, 0, "the call ended"))
 
     def _outcome(self, outcome: Referred) -> None:
         if self._limit is None:

@@ -170,7 +170,11 @@ class Transports:
             stream.judged(welcome)
 
     def address(self, peer: Peer) -> tuple[str, int]:
-        """The host and port under which `peer` can reach us. A name is never looked up here: that would block."""
+        """The host and port under which `peer` can reach us, on this machine only if no way leads there."""
+        return self.way(peer) or ({4: "127.0.0.1", 6: "::1"}[_version(peer.host)], self.port(peer.transport))
+
+    def way(self, peer: Peer) -> tuple[str, int] | None:
+        """The same; None if no way leads there. A name is never looked up here: that would block."""
         port, version = self.port(peer.transport), _version(peer.host)
         if not self.options.public_address and (seen := self._outside.address(peer)) is not None:
             # Where nothing listens, the port of the connection lets the other side find it by the address that it has.
@@ -182,7 +186,7 @@ class Transports:
             host = peer.host if is_address(peer.host) else ANYWHERE[version]
             probe.connect((host, peer.port or port))  # nothing is sent: the kernel only looks up the route
             return str(probe.getsockname()[0]).partition("%")[0], port
-        return {4: "127.0.0.1", 6: "::1"}[version], port
+        return None
 
     def _listens(self, transport: str) -> bool:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")

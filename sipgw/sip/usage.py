@@ -11,7 +11,8 @@ from sipgw.sip.checks import ALLOW, unreadable, unsupported
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.dialog_request import TellFinal
 from sipgw.sip.digest import Credentials
-from sipgw.sip.events import CallEvent, Confirmed, Ended, Phase
+from sipgw.sip.events import Asserted, CallEvent, Confirmed, Ended, Phase
+from sipgw.sip.identity import asserts
 from sipgw.sip.info import KeySender, take_info
 from sipgw.sip.message import Request
 from sipgw.sip.reason import reason_text
@@ -43,6 +44,11 @@ class Usage:
         self.transferee = Transferee(self)
 
     @property
+    def other(self) -> str:
+        """What the other side is: who has called us, or whom we have called."""
+        return "callee" if self.calling else "caller"
+
+    @property
     def up(self) -> bool:
         """Whether requests can be sent inside the dialog."""
         return self.dialog is not None and self.phase is Phase.CONFIRMED
@@ -70,8 +76,10 @@ class Usage:
         match request.method:
             case "BYE":
                 self.agent.respond(transaction, 200, now)
-                self.finish(Ended("caller", "BYE", reason_text(request)), now)
+                self.finish(Ended(self.other, "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
+                if asserts(request):
+                    self.tell(Asserted(request))
                 self.session.offer(request, transaction, now)
             case "PRACK":
                 self.pracked(request, transaction, now)

@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from secrets import token_bytes, token_hex
 
 import structlog
 
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.calls.negotiation import agree, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
-from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
-from sipgw.sip.sdes import SECRET, Policy
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
 from sipgw.transfer.people import Person
 from sipgw.transfer.summons import Summons
 
@@ -57,7 +55,7 @@ class Called(Party):
                 case Ended():
                     self.line.end(str(event))
                 case Offered(sdp):
-                    self._local, negotiated = renegotiate(self.leg, self._local, sdp)
+                    negotiated = renegotiate(self.leg, self._local, sdp)
                     if negotiated is not None:
                         self.line.exchange(negotiated)
                 case KeyPressed(key, _):
@@ -84,19 +82,13 @@ async def called(
     """
     line = PhoneLine()
     channel = await engine.open(line.on_media, beside=beside)
-    described = LocalMedia("", channel.port)
-
-    def offer(address: str, srtp: Policy, tls: bool) -> bytes:
-        nonlocal described  # each that is tried gets keys of its own
-        described = LocalMedia(address, channel.port, srtp=srtp, tls=tls).of_leg(token_hex(8), token_bytes(SECRET))
-        return make_offer(described)
-
+    side = OurSide(channel.port)
     try:
         line.attach(channel)
-        async with summons.call(person, shown, offer) as made:
+        async with summons.call(person, shown, side) as made:
             try:
                 try:
-                    described, negotiated = agree(made.leg, described)
+                    described, negotiated = agree(made.leg, side.local)
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
                 if negotiated is not None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from sipgw.calls.negotiation import OurSide
 from sipgw.inbound.admission import Admission
 from sipgw.outbound.dial import Made, Outbound
 from sipgw.outbound.routes import NotDialled
@@ -13,13 +14,9 @@ from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Ended
 from sipgw.sip.registrar import Registrar
-from sipgw.sip.sdes import Policy
 from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person
 from sipgw.trunks.trunks import TrunkOptions
-
-Offer = Callable[[str, Policy, bool], bytes]
-"""Makes an offer of the address under which the person reaches us, and of what is to be encrypted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Summons:
         return found
 
     @contextlib.asynccontextmanager
-    async def call(self, person: Person, shown: str, offer: Offer) -> AsyncIterator[Made]:
+    async def call(self, person: Person, shown: str, side: OurSide) -> AsyncIterator[Made]:
         """Call `person`; the call counts on its trunk until the block ends.
 
         A phone of an account sees the number `shown`; a trunk shows what it may. Raises `CallFailed`, `NotDialled`.
@@ -47,40 +44,40 @@ class Summons:
         uri = person.uri
         if uri.scheme == "tel":
             async with self.outbound.dial(
-                uri.user, lambda trunk: offer(self._address(trunk), trunk.srtp, trunk.tls),
+                uri.user, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there),
                 trunk=person.trunk, ring_timeout=person.ring_timeout, purpose="transfer", consent=True,
             ) as made:  # fmt: skip
                 yield made
         elif not uri.user and uri.host in self.admission.users:
-            yield await self._ring(uri.host, person, shown, offer)
+            yield await self._ring(uri.host, person, shown, side)
         else:
-            async with self._through(person, offer) as made:
+            async with self._through(person, side) as made:
                 yield made
 
-    async def _ring(self, user: str, person: Person, shown: str, offer: Offer) -> Made:
+    async def _ring(self, user: str, person: Person, shown: str, side: OurSide) -> Made:
         """Call the phones of an account."""
         bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
         if not bindings:
             raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
-        phone = bindings[0].peer
-        address = self.endpoint.contact_host(phone)
-        from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{address}>"
-        described = offer(address, "optional", phone.transport == "tls")
-        return await self.outbound.ring(user, from_, described, ring_timeout=person.ring_timeout)
+        from_ = f"<sip:{shown if is_number(shown) else 'agent'}@{self.endpoint.contact_host(bindings[0].peer)}>"
+        return await self.outbound.ring(
+            user, from_, lambda phone: side.offers(self.endpoint.contact_host(phone), "optional", phone),
+            ring_timeout=person.ring_timeout,
+        )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def _through(self, person: Person, offer: Offer) -> AsyncIterator[Made]:
+    async def _through(self, person: Person, side: OurSide) -> AsyncIterator[Made]:
         """Call an address, by way of the trunk if one is named."""
         trunk = self.admission.trunks.named(person.trunk)
         name = person.trunk
         if trunk is not None and self.admission.room.calls[name] >= trunk.max_calls:
             raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
         there = peer_of((trunk and trunk.proxy_uri) or person.uri)
-        address, tls = self.endpoint.contact_host(there), there.transport == "tls"
+        address = self.endpoint.contact_host(there)
         async with self.outbound.places.held(trunk) if trunk is not None else contextlib.nullcontext():
             leg, answer = await self.endpoint.invite(
                 person.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
-                offer(address, trunk.srtp if trunk else "optional", tls), ring_timeout=person.ring_timeout,
+                *side.offers(address, trunk.srtp if trunk else "optional", there), ring_timeout=person.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             yield Made(leg, answer, name)

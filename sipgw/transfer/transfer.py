@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from secrets import token_bytes
 from typing import Any
 
 import structlog
@@ -14,15 +13,15 @@ import structlog
 from agent.steering import CannotSteer
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
+from sipgw.calls.negotiation import OurSide, agree
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.outbound.routes import NotDialled
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.identity import number_of
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
-from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer, make_offer
-from sipgw.sip.sdes import SECRET
-from sipgw.sip.uri import Uri
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.sip.uri import Uri, is_address
 from sipgw.transfer.party import Party
 from sipgw.transfer.people import People, Person
 from sipgw.trunks.trunks import TrunkOptions
@@ -30,8 +29,8 @@ from sipgw.trunks.trunks import TrunkOptions
 log = structlog.get_logger()
 
 Fields = tuple[tuple[str, str], ...]
-Dial = Callable[[Uri, Leg, bytes, Fields], Awaitable[tuple[Leg, bytes | None]]]
-"""Calls a URI on the trunk of a leg, with an offer and further headers; returns the new leg and the answer. Raises
+Dial = Callable[[Uri, Leg, OurSide, Fields], Awaitable[tuple[Leg, bytes | None]]]
+"""Calls a URI on the trunk of a leg, with our side and further headers; returns the new leg and the answer. Raises
 `CallFailed`."""
 
 
@@ -41,9 +40,14 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
     `phones` tells where the phone of an account is that has this Contact.
     """
 
-    async def dial(target: Uri, leg: Leg, offer: bytes, fields: Fields) -> tuple[Leg, bytes | None]:
+    def offers(side: OurSide, leg: Leg, to: Peer) -> tuple[bytes, ...]:
+        known = to if is_address(to.host) else leg.source  # both are where the trunk is
+        return side.offers(endpoint.contact_host(known), trunk.srtp, to)
+
+    async def dial(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> tuple[Leg, bytes | None]:
         if (phone := phones(target)) is not None:
-            return await endpoint.invite(target, leg.identity, offer, peer=phone, fields=fields)
+            described = offers(side, leg, phone)
+            return await endpoint.invite(target, leg.identity, *described, peer=phone, fields=fields)
         there = trunk.registrar_uri or Uri("sip", host=leg.source.host, port=leg.source.port)
         if not target.host:  # tel: (RFC 3966) names no server
             number = re.sub("[^0-9+*#]", "", target.user.partition(";")[0])
@@ -53,8 +57,9 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
         if person is not None:
             ours.add(person.host)
         proxy = trunk.proxy_uri or (None if target.host in ours else there)
+        described = offers(side, leg, peer_of(proxy or target))
         new, answer = await endpoint.invite(
-            target, leg.identity, offer, credentials=trunk.credentials, proxy=proxy, fields=fields
+            target, leg.identity, *described, credentials=trunk.credentials, proxy=proxy, fields=fields
         )
         new.authenticate(trunk.credentials)
         if trunk.accept_refer:
@@ -100,7 +105,7 @@ class Ways:
 class Transfers:
     """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
 
-    def __init__(self, engine: MediaEngine, ways: Ways, local: LocalMedia, line: PhoneLine, spawn: Spawn) -> None:
+    def __init__(self, engine: MediaEngine, ways: Ways, line: PhoneLine, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
         """What came of the last try."""
         self.person: Person | None = None
@@ -113,7 +118,6 @@ class Transfers:
         """Whether we are calling somebody to whom the other side sent us."""
         self.ways = ways
         self._engine = engine
-        self._local = local
         self._line = line
         self._spawn = spawn
         self._stack = contextlib.AsyncExitStack()
@@ -286,22 +290,21 @@ class Transfers:
         """Call the person; when they have answered, the caller takes the place of that call."""
         channel = await self._engine.open(lambda event: None)
         with closing(channel):
-            local = replace(self._local, port=channel.port).of_leg(f"{leg.id} consult", token_bytes(SECRET))
-            offer = make_offer(local)
-            asked, sdp = await self.dial(person.uri, leg, offer)
+            side = OurSide(channel.port)
+            asked, _ = await self.dial(person.uri, leg, side)
             try:
-                accept_answer(offer, sdp or b"", local)
+                agree(asked, side.local)
                 return await leg.refer(asked.target, asked)
             finally:
                 asked.hangup()
 
-    async def dial(self, target: Uri, leg: Leg, offer: bytes, fields: Fields = ()) -> tuple[Leg, bytes | None]:
+    async def dial(self, target: Uri, leg: Leg, side: OurSide, fields: Fields = ()) -> tuple[Leg, bytes | None]:
         """See `Dial`."""
         if self.ways.dial is None:
             raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
-        return await self.ways.dial(target, leg, offer, fields)
+        return await self.ways.dial(target, leg, side, fields)
 
-    async def go(self, asked: ReferRequested, leg: Leg, offer: bytes) -> tuple[Leg, bytes | None]:
+    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> tuple[Leg, bytes | None]:
         """Call whom the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892). Raises `CallFailed`."""
         fields: Fields = (("Referred-By", asked.referred_by),) if asked.referred_by else ()
         if asked.replaces is not None:
@@ -311,7 +314,7 @@ class Transfers:
             # Whoever may send us somewhere may not have us pay for any number in the world.
             if self.ways.refused and (why := await self.ways.refused(number_of(asked.target))):
                 raise CallFailed(Ended("gateway", "403", why, 403))
-            return await self.dial(asked.target, leg, offer, fields)
+            return await self.dial(asked.target, leg, side, fields)
         finally:
             self.away = False
 

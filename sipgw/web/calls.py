@@ -17,9 +17,10 @@ router = APIRouter()
 
 ROWS = 50
 ENDINGS = (
-    "caller_hung_up", "agent_hung_up", "callee_hung_up", "line_lost", "transferred", "transfer_failed", "silence",
-    "max_duration", "over_budget", "ended_here", "refused", "failed", "busy", "no_answer", "declined", "wrong_number",
-    "not_permitted", "machine", "message_left", "fax", "gateway_stopped", "interrupted",
+    "caller_hung_up", "agent_hung_up", "callee_hung_up", "line_lost", "transferred", "transfer_failed",
+    "transfer_unproven", "silence", "max_duration", "over_budget", "ended_here", "refused", "failed", "busy",
+    "no_answer", "declined", "wrong_number", "not_permitted", "machine", "message_left", "fax", "gateway_stopped",
+    "interrupted",
 )  # fmt: skip
 """What the filter offers; a call may end otherwise too."""
 

@@ -9,6 +9,8 @@ from agent.briefing import ANSWER, LETTERS, Briefing, Verdict, summary_of, verdi
 from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
+from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.model import LocalModel
 from tests.fakes.line import FakeCaller, FakeEars, FakeLine, FakeModel, FakeVoice, says
 from tests.virtual import run
 
@@ -132,13 +134,39 @@ def test_every_language_has_a_yes_and_a_no_that_are_not_the_same(code: str) -> N
 
 
 def test_the_summary_is_the_models_one_line_and_bounded() -> None:
-    messages = [{"role": "user", "content": "Where is my order?"}]
+    messages = [{"role": "system", "content": "You are Ann."}, {"role": "user", "content": "Where is my order?"}]
     model = FakeModel(lambda asked: says(SUMMARY + "\n" + "x" * 1000))
     text = run_summary(model, messages)
     assert text.startswith(SUMMARY)
     assert len(text) == LETTERS
-    assert model.asked[0][0] == messages[0]
     assert model.offered == [0], "without tools"
+
+
+@pytest.mark.faults("G9")
+def test_a_model_is_asked_about_the_call_and_not_within_it() -> None:
+    """Within it a model goes on as the agent: "Thank you for calling Acme Store. Goodbye." """
+    messages = [
+        {"role": "system", "content": "You are Ann of Acme Store."}, {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "A person, please."}, {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "tool", "tool_call_id": "1", "content": "{}"},
+    ]  # fmt: skip
+    model = FakeModel(lambda asked: says(SUMMARY))
+    run_summary(model, messages)
+    assert model.asked[0] == [
+        {"role": "system", "content": SAID.summarise},
+        {"role": "user", "content": "Agent: Hello.\nCaller: A person, please."},
+    ]  # fmt: skip
+
+
+@pytest.mark.faults("G9")
+@pytest.mark.parametrize("language", sorted(BRIEFINGS))
+def test_the_embedded_brain_which_knows_its_script_only_makes_no_summary(language: str) -> None:
+    messages = [{"role": "user", "content": "That's all, thank you. Goodbye."}]
+
+    async def scenario() -> str:
+        return await summary_of(LocalModel(business="Acme Store", intents=Intents()), messages, BRIEFINGS[language])
+
+    assert run(scenario()) == ""
 
 
 @pytest.mark.parametrize("script", [lambda asked: [DOWN], lambda asked: [100.0]], ids=["down", "slow"])

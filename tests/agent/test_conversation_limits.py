@@ -278,13 +278,14 @@ def test_a_provider_that_fails_is_apologised_for(part: str, setting: Setting, ca
     held = hold(ask_once(40), setting)
     assert held.outcome.kind == ("transfer" if can_transfer else "failed")
     assert part in held.outcome.text
+    said = PERSONA.connecting if can_transfer else PERSONA.apology
     (failed,) = [report for report in held.reports if isinstance(report, ProviderFailed)]
     assert failed.part == part
     if part == "voice":
         assert len(held.line.played) > 20_000, "the recorded apology was played"
     else:
-        assert held.voice.spoken[-1] == PERSONA.apology
-    assert held.turns[-1].heard == PERSONA.apology
+        assert held.voice.spoken[-1] == said
+    assert held.turns[-1].heard == said
 
 
 def test_ears_that_are_lost_in_mid_call_are_apologised_for() -> None:

@@ -114,13 +114,16 @@ def test_who_hangs_up_while_it_rings_has_hung_up() -> None:
     assert hold(impatient, replace(SETTING, ringing=25)).outcome.kind == "caller_hung_up"
 
 
+@pytest.mark.faults("H4")
 @pytest.mark.parametrize(("connects", "kind"), [((True,), "transfer"), ((False,), "failed")])
 def test_an_agent_that_breaks_down_hands_over_if_it_can(connects: tuple[bool, ...], kind: str) -> None:
     broken = Setting(script=lambda messages: [DOWN], can_transfer=True, connects=connects)
     held = hold(plan((3, "Where is my order")), broken)
     assert held.outcome.kind == kind
     assert held.outcome.text.startswith("model failed")
-    assert held.voice.spoken[-1] == PERSONA.apology
+    sorry = [PERSONA.connecting] if kind == "transfer" else [PERSONA.connecting, PERSONA.apology]
+    assert held.voice.spoken[-len(sorry) :] == sorry
+    assert kind == "failed" or PERSONA.apology not in held.voice.spoken
 
 
 @pytest.mark.parametrize(("connects", "kind"), [((True,), "transfer"), ((False,), "failed")])
@@ -145,7 +148,8 @@ def test_who_is_handed_over_after_a_failure_is_waited_for_as_long_as_it_rings(
                 connected=lambda to: rang.append(now())),
     )  # fmt: skip
     assert held.outcome.kind == kind
-    assert decided[0] - rang[0] == pytest.approx(ringing, abs=0.1)
+    sorry = 0.0 if kind == "transfer" else 8.0  # then the caller is told that nobody could be reached
+    assert ringing - 0.1 <= decided[0] - rang[0] <= ringing + 0.1 + sorry
 
 
 @pytest.mark.parametrize(("connects", "rang", "kind"), [((True,), 1, "transfer"), ((False, True), 2, "transfer")])

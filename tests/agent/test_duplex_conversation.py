@@ -315,7 +315,7 @@ def test_a_session_that_is_lost_for_good_transfers_the_caller() -> None:
 
     held = hold(plan, transfer=[True])
     assert held.outcome.kind == "transfer"
-    assert held.turns[-1].said == PERSONA.apology
+    assert held.turns[-1].said == PERSONA.connecting
 
 
 def test_another_session_answers_what_the_lost_one_owed() -> None:

@@ -185,7 +185,7 @@ def test_the_caller_is_given_to_a_person_if_there_is_one(ears: Ears, model: Mode
     story = endure(ears, model, voice, transfer=True)
     endures(story)
     assert story.outcome.kind == "transfer"
-    assert story.said[-1] == PERSONA.apology
+    assert story.said[-1] == PERSONA.connecting
 
 
 def test_a_model_that_stalled_once_is_asked_again() -> None:

@@ -38,7 +38,7 @@ def test_a_call_is_held_resumed_moved_and_recoded(tmp_path: Path) -> None:
             assert phone.leg is not None
             await until(lambda: phone.received)
             first = phone.leg.remote
-            local = LocalMedia("127.0.0.1", port_of(phone), version=2)
+            local = LocalMedia("127.0.0.1", port_of(phone), tls=False, session=phone.leg.local)
             held = await phone.leg.reinvite(make_offer(local, "sendonly"))
             assert "a=recvonly" in lines(held.sdp)
             again = await phone.leg.reinvite(make_offer(local, "sendonly"))
@@ -46,7 +46,7 @@ def test_a_call_is_held_resumed_moved_and_recoded(tmp_path: Path) -> None:
             off = await phone.leg.reinvite(make_offer(local, "inactive"))
             assert "a=inactive" in lines(off.sdp)
             other_transport, other = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
-            moved = LocalMedia("127.0.0.1", port_of(other), version=3)
+            moved = LocalMedia("127.0.0.1", port_of(other), tls=False, session=phone.leg.local)
             phone._transport = other_transport  # it talks from there too, or symmetric RTP would follow it back
             recoded = make_offer(moved).replace(b"RTP/AVP 0 8 101", b"RTP/AVP 8 101")
             resumed = await phone.leg.reinvite(recoded)
@@ -68,7 +68,7 @@ def test_an_offer_without_g711_is_refused_and_the_call_goes_on(tmp_path: Path) -
     async def scenario():
         async with cloud(tmp_path, [], []) as world, calling(world.target, lambda _: b"\x7f" * 160) as phone:
             assert phone.leg is not None
-            offer = make_offer(LocalMedia("127.0.0.1", port_of(phone), version=2))
+            offer = make_offer(LocalMedia("127.0.0.1", port_of(phone), tls=False, session=phone.leg.local))
             outcome = await phone.leg.reinvite(offer.replace(b"AVP 0 8 101", b"AVP 9"))
             before = len(phone.received)
             await until(lambda: len(phone.received) > before)
@@ -94,7 +94,7 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
         loop = asyncio.get_running_loop()
         _, sound = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
         _, moved = await loop.create_datagram_endpoint(Phone, ("127.0.0.1", 0))
-        local, options = LocalMedia("127.0.0.1", port_of(sound)), EndpointOptions("127.0.0.1", 0, tcp=False)
+        local, options = LocalMedia("127.0.0.1", port_of(sound), tls=False), EndpointOptions("127.0.0.1", 0, tcp=False)
         phone = Endpoint(
             options, lambda leg: leg.reject(603), lambda *_: DROP, lambda traced: seen.append(bytes(traced.data))
         )
@@ -105,7 +105,7 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
             async def answer_offers():
                 async for event in leg.events():
                     if isinstance(event, Offered):
-                        leg.accept_offer(make_offer(replace(local, port=port_of(moved), version=2)))
+                        leg.accept_offer(make_offer(replace(local, port=port_of(moved), session=leg.local)))
 
             answering = tasks.create_task(answer_offers())
             await until(lambda: sound.received)
@@ -126,7 +126,7 @@ def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
     """Who holds us may play music, but need not, and it is not for us: only silence of who should speak ends a call."""
     line = PhoneLine()
     line.attach(Mock())
-    local = LocalMedia("127.0.0.1", 4000)
+    local = LocalMedia("127.0.0.1", 4000, tls=False)
 
     def events(direction: str) -> list[object]:
         line.exchange(answer(make_offer(local, direction), local))
@@ -138,6 +138,24 @@ def test_a_caller_on_hold_may_be_silent_for_as_long_as_it_likes() -> None:
     assert events("sendonly") == [Away(True), music]
     assert events("inactive") == [music]
     assert events("sendrecv") == [Away(False), Audio(b"\x7f" * 4, 1.0), Gone("no sound arrived for 30 s", lost=True)]
+
+
+@pytest.mark.faults("F7")
+def test_nothing_flows_while_a_stream_is_switched_off_and_it_comes_back() -> None:
+    """RFC 3264 §6: port 0; the caller is away as on hold."""
+    line, channel = PhoneLine(), Mock()
+    line.attach(channel)
+    local = LocalMedia("127.0.0.1", 4000, tls=False)
+    on = make_offer(local)
+    first = answer(on, local)
+    line.exchange(first)
+    line.exchange(off := answer(on.replace(b"m=audio 4000", b"m=audio 0"), replace(local, session=first.sdp)))
+    _, where = channel.connect.call_args.args
+    assert (where, channel.connect.call_args.kwargs["send"]) == (("127.0.0.1", 4000), False)
+    assert channel.connect.call_args.kwargs["receive"] is False
+    line.exchange(answer(on, replace(local, session=off.sdp)))
+    assert channel.connect.call_args.kwargs["send"] is True
+    assert [line._events.get_nowait() for _ in range(2)] == [Away(True), Away(False)]
 
 
 def test_who_listens_for_long_on_a_phone_that_sends_nothing_in_silence_is_not_hung_up() -> None:

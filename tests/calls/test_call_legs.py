@@ -19,6 +19,8 @@ from sipgw.transfer.people import People, Person
 from sipgw.transfer.transfer import Ways, dialling
 from tests.calling import OPEN, World, busy
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
@@ -58,7 +60,7 @@ def test_the_agent_goes_where_it_is_sent_and_goes_on_talking() -> None:
             while world.talk.keys != "7":
                 await asyncio.sleep(0)
             leg.hangup()
-            assert (await world.ending) == Ending("caller_hung_up", "caller: BYE")
+            assert (await world.ending) == Ending("caller_hung_up", "callee: BYE")
             assert world.engine.channels[0].closed
 
     run(scenario)
@@ -71,7 +73,7 @@ def test_who_is_busy_leaves_the_agent_where_it_was() -> None:
             assert world.peers == [4000]
             world.talk.end()
             assert (await world.ending).kind == "agent_hung_up"
-            assert (await last(world.leg)).by == "caller"
+            assert (await last(world.leg)).by == "callee"
 
     run(scenario)
 
@@ -129,7 +131,7 @@ def test_who_sends_the_agent_away_may_hang_up_at_once(answers: bool) -> None:
                 leg.hangup()
             else:
                 leg.reject(480)
-            assert await world.ending == Ending("caller_hung_up", "caller: BYE")
+            assert await world.ending == Ending("caller_hung_up", f"{'callee' if answers else 'caller'}: BYE")
 
     run(scenario)
 
@@ -139,8 +141,8 @@ def test_a_call_that_ends_leaves_nobody_behind_who_has_not_hung_up_yet() -> None
         async with World(OPEN).up() as world:
             assert (await world.leg.refer(world.third.uri)).accepted
             world.third.legs[0].hangup()
-            assert await world.ending == Ending("caller_hung_up", "caller: BYE")
-            assert await last(world.leg) == Ended("caller", "BYE")
+            assert await world.ending == Ending("caller_hung_up", "callee: BYE")
+            assert await last(world.leg) == Ended("callee", "BYE")
 
     run(scenario)
 
@@ -169,12 +171,12 @@ def test_the_conversation_goes_on_with_who_takes_the_callers_place() -> None:
     async def scenario() -> None:
         async with World().up() as world:
             leg = await world.third.call(world.uri, (("Replaces", str(world.leg.replacement)),))
-            assert await last(world.leg) == Ended("caller", "BYE")
+            assert await last(world.leg) == Ended("callee", "BYE")
             assert world.peers == [4000, 5000]
             assert not world.ending.done()
             world.talk.end()
             assert (await world.ending).kind == "agent_hung_up"
-            assert await last(leg) == Ended("caller", "BYE")
+            assert await last(leg) == Ended("callee", "BYE")
 
     run(scenario)
 
@@ -213,7 +215,7 @@ def test_a_caller_is_transferred(theirs: bool) -> None:
             world.talk.outcome.set_result(Outcome("transfer", "asked"))
             if theirs:
                 world.leg.hangup()
-            assert await last(world.leg) == Ended("gateway" if theirs else "caller", "BYE")
+            assert await last(world.leg) == Ended("gateway" if theirs else "callee", "BYE")
             assert await world.ending == Ending("transferred", f"to {world.third.uri}: 200 OK")
 
     run(scenario)
@@ -307,7 +309,7 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
 
     @contextlib.asynccontextmanager
     async def summon(one: Person, beside: int) -> AsyncIterator[Called]:
-        local = LocalMedia("127.0.0.1", 20_100)
+        local = LocalMedia("127.0.0.1", 20_100, tls=False)
         leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
         line = PhoneLine()
         line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]

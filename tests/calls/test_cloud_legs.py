@@ -19,11 +19,13 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 TRUNKS = (
     TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), max_calls=1),
     TrunkOptions("other", "peer", networks=("127.0.0.2/32",)),
 )
-OFFER = make_offer(LocalMedia("127.0.0.1", 4000))
+OFFER = make_offer(LocalMedia("127.0.0.1", 4000, tls=False))
 
 
 def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> None:

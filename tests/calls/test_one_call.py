@@ -40,7 +40,7 @@ async def answered(gateway: ParrotGateway, invite: bytes) -> int:
 
 
 def invite(call_id: bytes, user: bytes = b"1002") -> bytes:
-    offer = make_offer(LocalMedia("127.0.0.1", 9))
+    offer = make_offer(LocalMedia("127.0.0.1", 9, tls=False))
     head = b"""INVITE sip:agent@127.0.0.1 SIP/2.0
 Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK7;rport
 From: <sip:%b@127.0.0.1>;tag=1

@@ -58,7 +58,7 @@ def test_a_call_that_is_there_when_the_sockets_open_is_answered(
         caller, opened, over = Caller(), Endpoint.__aenter__, asyncio.Event()
 
         async def opening(endpoint: Endpoint) -> Endpoint:
-            invite = caller.request(1, "INVITE", body=make_offer(LocalMedia("127.0.0.1", 9)))
+            invite = caller.request(1, "INVITE", body=make_offer(LocalMedia("127.0.0.1", 9, tls=False)))
             asyncio.get_running_loop().call_soon(endpoint.datagram, invite, caller.peer)
             return await opened(endpoint)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from sipgw.cli.init import RECIPES
 from sipgw.config import parse
 from sipgw.inbound.admission import AdmissionOptions
-from sipgw.outbound.routes import ELSEWHERE, LONGEST_WAIT
+from sipgw.outbound.causes import ELSEWHERE, PERSON, TRUNK
+from sipgw.outbound.routes import LONGEST_WAIT
 from sipgw.sip import challenge, registrar, registration
 from sipgw.trunks.trunks import TrunkOptions
 
@@ -48,6 +49,10 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert f"up to {LONGEST_WAIT:.0f} s" in PLAIN
     (statuses,) = re.findall(r"The next one is tried on ([0-9, and]+);", PLAIN)
     assert set(map(int, re.findall(r"\d+", statuses))) == ELSEWHERE
+    told = [
+        {*map(int, re.findall(r"\d+", causes))} for causes in re.findall(r"the causes ([0-9, and]+) are about", PLAIN)
+    ]
+    assert told == [set(PERSON), set(TRUNK)]
 
 
 def test_its_options_exist() -> None:

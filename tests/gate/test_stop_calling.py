@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import structlog
 from typer.testing import CliRunner
 
@@ -23,7 +24,7 @@ async def told(folder: Path, number: str, arguments: str = "{}", country: str = 
     """What the tool says in a call with `number`, and what is on the list then."""
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         own = OwnList(store)
-        run = await Toolbox(stop_tools(own, number, country, "call-1")).run("stop_calling", arguments)
+        run = await Toolbox(stop_tools(own, lambda: number, country, "call-1")).run("stop_calling", arguments)
         entries = await own.entries()
         assert all((entry.source, entry.call) == ("caller", "call-1") for entry in entries)
         return run.error or run.result["say"], [entry.number for entry in entries]
@@ -32,6 +33,20 @@ async def told(folder: Path, number: str, arguments: str = "{}", country: str = 
 def test_the_number_of_the_other_side_is_written_to_the_list_at_once(tmp_path: Path) -> None:
     assert asyncio.run(told(tmp_path, "4155550100")) == (DONE, [CALIFORNIA])
     assert asyncio.run(told(tmp_path, CALIFORNIA)) == (ALREADY, [CALIFORNIA])
+
+
+@pytest.mark.faults("G7")
+@pytest.mark.parametrize(("now", "numbers"), [(CALIFORNIA, [CALIFORNIA]), ("", [])])
+def test_who_was_put_through_meanwhile_is_who_is_meant(tmp_path: Path, now: str, numbers: list[str]) -> None:
+    async def scenario() -> list[str]:
+        async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
+            own, speaks = OwnList(store), ["+12125550100"]
+            tools = Toolbox(stop_tools(own, lambda: speaks[-1], "US", "call-1"))
+            speaks.append(now)
+            await tools.run("stop_calling", "{}")
+            return [entry.number for entry in await own.entries()]
+
+    assert asyncio.run(scenario()) == numbers
 
 
 def test_the_model_cannot_put_somebody_else_there_while_the_number_is_known(tmp_path: Path) -> None:

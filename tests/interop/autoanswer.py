@@ -25,8 +25,7 @@ def describe(offer: bytes | None, local: LocalMedia) -> bytes:
 async def follow(leg: Leg, local: LocalMedia) -> None:
     async for event in leg.events():
         if isinstance(event, Offered):
-            local = replace(local, version=local.version + 1)
-            leg.accept_offer(describe(event.sdp, local))
+            leg.accept_offer(describe(event.sdp, replace(local, session=leg.local)))
 
 
 async def main() -> None:
@@ -39,7 +38,7 @@ async def main() -> None:
     def pick_up(leg: Leg) -> None:
         if leg.source.transport == "tls" and not following:  # the first is enough: nobody may be reading
             print("call", leg.source.transport, leg.request.via.transport, flush=True)
-        local = LocalMedia("127.0.0.1", 4000)
+        local = LocalMedia("127.0.0.1", 4000, tls=False)
         sdp = describe(leg.offer, local)
         leg.ringing()
         if leg.request.uri.user == "early":

@@ -23,7 +23,7 @@ from tests.interop.autoanswer import describe
 
 def pick_up(leg: Leg) -> None:
     leg.ringing()
-    leg.answer(describe(leg.offer, LocalMedia("127.0.0.1", 4000)))
+    leg.answer(describe(leg.offer, LocalMedia("127.0.0.1", 4000, tls=False)))
 
 
 async def main() -> None:

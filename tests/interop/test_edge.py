@@ -22,7 +22,7 @@ from tests.waiting import until
 
 NOWHERE = "127.0.0.9"
 """The address that gateways tell: nobody listens there."""
-MEDIA = LocalMedia("127.0.0.1", 4000)
+MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 
 
 @dataclass

@@ -25,7 +25,7 @@ ZONE = """
 host 60 IN A 127.0.0.1
 """
 SERVICE = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
-MEDIA = LocalMedia("127.0.0.1", 4000)
+MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 
 
 async def state(registration: Registration, wanted: RegistrationState) -> None:

@@ -51,7 +51,7 @@ def test_a_phone_gets_every_key_once(tmp_path: Path, phone: Phone) -> None:
                 dialled = group.create_task(phone(tmp_path, endpoint.port))
                 leg = await calls.get()
                 channel = await engine.open(lambda event: None)
-                local = LocalMedia("127.0.0.1", channel.port, srtp="optional", secret=bytes(range(SECRET)))
+                local = LocalMedia("127.0.0.1", channel.port, srtp="optional", secret=bytes(range(SECRET)), tls=False)
                 agreed = answer(leg.offer or b"", local)
                 leg.answer(agreed.sdp)
                 keys = Keys(agreed.srtp.suite, agreed.srtp.ours, agreed.srtp.theirs) if agreed.srtp else None

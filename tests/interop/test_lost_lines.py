@@ -71,7 +71,7 @@ def test_a_line_that_broke_was_not_hung_up(
 
 def test_who_is_called_and_not_heard_has_not_hung_up_either(tmp_path: Path) -> None:
     def mute(person: Callee, leg: Leg) -> None:
-        leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 9)).sdp)
+        leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 9, tls=False)).sdp)
 
     async def run() -> None:
         async with callee(mute) as person, calling_out(tmp_path, person) as (world, _):

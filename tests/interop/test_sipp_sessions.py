@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from tests.interop.test_sipp_uas import ended, listening
 from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
-MEDIA = LocalMedia("127.0.0.1", 4000)
-HELD = make_offer(LocalMedia("127.0.0.1", 4000, version=2), "sendonly")
-RESUMED = make_offer(LocalMedia("127.0.0.1", 4000, version=3))
+MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
+HELD = make_offer(replace(MEDIA, session=make_offer(MEDIA)), "sendonly")
+RESUMED = make_offer(replace(MEDIA, session=HELD))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sipgw.sip.uri import Uri
 from tests.ports import free_ports
 
 SCENARIO = Path(__file__).parent / "sipp" / "challenging_uas.xml"
-MEDIA = LocalMedia("127.0.0.1", 4000)
+MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
 
 
 async def listening(port: int, transport: str) -> None:

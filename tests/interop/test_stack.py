@@ -288,7 +288,7 @@ def test_a_gateway_stands_still_and_wakes(running: Stack) -> None:
         assert len(callee.legs) == 2, "nobody was called twice"
         world.soon(callee.legs[1].hangup)
         out = await running.records(2, CallFilter(since=began, ended=True, direction="out"))
-        assert {one["cause"] for one in out} == {"another gateway has taken over the job", "caller: BYE"}
+        assert {one["cause"] for one in out} == {"another gateway has taken over the job", "callee: BYE"}
         ins = await running.records(len(phones) + 6, CallFilter(since=began, ended=True, direction="in"))
         came = {one["ending"] for one in ins}
         assert came == {"caller_hung_up"}, "also what it found when it woke and others had taken"

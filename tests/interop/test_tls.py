@@ -105,7 +105,7 @@ def test_we_call_baresip_over_tls_if_its_certificate_is_good(
         target = Uri.parse(f"sip:caller@127.0.0.1:{port + 1};transport=tls")
         async with asyncio.timeout(20), Endpoint(options, lambda leg: None, admit_all) as endpoint:
             leg, answer = await endpoint.invite(
-                target, "<sip:agent@127.0.0.1>", make_offer(LocalMedia("127.0.0.1", 4000))
+                target, "<sip:agent@127.0.0.1>", make_offer(LocalMedia("127.0.0.1", 4000, tls=False))
             )
             assert answer is not None
             assert b"PCMU" in answer

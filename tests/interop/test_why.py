@@ -66,7 +66,7 @@ async def refused(target: Uri, host: str, password: str = "") -> str:
     ) as endpoint:
         with contextlib.suppress(CallFailed, TimeoutError):
             async with asyncio.timeout(1):
-                offer = make_offer(LocalMedia(host, 4000))
+                offer = make_offer(LocalMedia(host, 4000, tls=False))
                 credentials = Credentials("ann", password) if password else None
                 await endpoint.invite(target, f"<sip:ann@{host}>", offer, credentials=credentials)
                 raise AssertionError("it was let in")

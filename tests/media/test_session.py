@@ -281,6 +281,15 @@ def test_a_key_is_told_and_takes_no_sound():
     assert session.inbound.jitter.stats.lost == 0
 
 
+@pytest.mark.faults("B10")
+@pytest.mark.parametrize("kind", [96, 101])
+def test_keys_come_under_either_payload_type_where_the_directions_have_two(kind: int):
+    session = connected(Format("PCMU", 0, 96, dtmf_received=101))
+    _, digit = session.receive(rtp.build(kind, True, 5, 5 * FRAME, 7, b"\x05\x0a\x00\xa0"), SDP, 0.1)
+    assert digit is not None
+    assert digit.key == "5"
+
+
 def test_a_law_becomes_mu_law():
     session = connected(Format("PCMA", 8))
     sound, _ = session.receive(packet(0, kind=8, payload=b"\xd5" * FRAME), SDP, 0.0)

@@ -189,7 +189,7 @@ def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
             async with asyncio.timeout(40):
                 ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
             assert ending.kind == "machine"
-            assert "gone before the message: caller: BYE" in ending.cause
+            assert "gone before the message: callee: BYE" in ending.cause
 
     asyncio.run(scenario())
 

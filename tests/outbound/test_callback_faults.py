@@ -35,7 +35,7 @@ def test_a_reason_that_is_no_utf_8_is_put_down_as_far_as_it_can_be_read(tmp_path
             await jobs.add(job())
             async with Callbacks(world.gateway):
                 waits = await until(jobs, state="planned", attempts=1)
-            assert waits.reason == "busy: caller: 486 (Ger?t besetzt; Retry-After: 5 (sp?ter))"
+            assert waits.reason == "busy: callee: 486 (Ger?t besetzt; Retry-After: 5 (sp?ter))"
 
     asyncio.run(scenario())
 

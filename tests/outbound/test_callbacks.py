@@ -71,7 +71,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
                     while "You asked us to call you back about your lamp" not in str(world.voice.texts):
                         await asyncio.sleep(0.05)
                 person.legs[0].hangup()
-                done = await until(jobs, state="done", reason="callee hung up: caller: BYE")
+                done = await until(jobs, state="done", reason="callee hung up: callee: BYE")
             assert (done.number, done.attempts) == (NUMBER, 1)
 
     asyncio.run(scenario())
@@ -167,7 +167,7 @@ def test_who_is_busy_is_called_again_and_then_given_up(tmp_path: Path) -> None:
             await jobs.add(job(due=clock[0].timestamp()))
             running = group.create_task(dialler(world, clock).run())
             first = await until(jobs, state="planned", attempts=1)
-            assert first.reason.startswith("busy: caller: 486")
+            assert first.reason.startswith("busy: callee: 486")
             assert first.due == clock[0].timestamp() + QUICK.busy
             assert len(person.legs) == 1, "not before its time"
             clock[0] += timedelta(seconds=11)

@@ -2,10 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from sipgw.outbound.dial import ending_of
+from sipgw.outbound.retries import RetryOptions
 from sipgw.outbound.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
+from sipgw.sip.events import Ended
+from sipgw.sip.message import Headers, Response
+from sipgw.sip.reason import cause_of
 from sipgw.trunks.trunks import TrunkOptions
 
 NUMBER = "+14155550100"
@@ -18,6 +24,10 @@ def at(now: float) -> Callable[[], float]:
 def trunk(name: str, **more: object) -> TrunkOptions:
     values: dict[str, object] = {"domain": f"{name}.example", "networks": ("192.0.2.1/32",), "calls_per_second": 100}
     return TrunkOptions(name, "peer", **(values | more))  # type: ignore[arg-type]
+
+
+def refused(status: int, cause: int = 0) -> Ended:
+    return Ended("callee", str(status), "", status, (), cause)
 
 
 def order(dialling: Dialling, now: float = 0.0, number: str = NUMBER, **more: str) -> list[str]:
@@ -38,10 +48,10 @@ def test_a_trunk_that_is_down_is_tried_last_not_left_out() -> None:
 def test_a_trunk_that_said_503_rests() -> None:
     dialling = Dialling([trunk("one"), trunk("two")], Counter())
     (first, *_) = dialling.attempts(NUMBER, at(0.0))
-    assert dialling.failed(first, 503, 0.0)
+    assert dialling.failed(first, refused(503), 0.0)
     assert order(dialling, 1.0) == ["two", "one"]
     assert order(dialling, PENALTY + 1) == ["one", "two"]
-    assert dialling.failed(first, 503, 100.0, retry_after=60.0)
+    assert dialling.failed(first, refused(503), 100.0, retry_after=60.0)
     assert order(dialling, 159.0) == ["two", "one"]
 
 
@@ -53,7 +63,42 @@ def test_a_trunk_that_said_503_rests() -> None:
 def test_only_what_says_something_of_the_trunk_leads_to_the_next(status: int, next_one: bool) -> None:
     dialling = Dialling([trunk("one")], Counter())
     (attempt,) = dialling.attempts(NUMBER, at(0.0))
-    assert dialling.failed(attempt, status, 0.0) is next_one
+    assert dialling.failed(attempt, refused(status), 0.0) is next_one
+
+
+@pytest.mark.faults("G5")
+@pytest.mark.parametrize(
+    ("status", "cause", "next_one", "kind"),
+    [
+        (403, 21, False, "declined"),  # a decline behind Asterisk
+        (503, 17, False, "busy"), (500, 19, False, "no_answer"), (403, 1, False, "wrong_number"),
+        (480, 34, True, "failed"), (486, 42, True, "failed"),
+        (403, 0, True, "failed"), (403, 16, True, "failed"), (480, 31, False, "no_answer"), (486, 127, False, "busy"),
+    ],
+)  # fmt: skip
+def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: bool, kind: str) -> None:
+    """RFC 3326: the person is not rung again through the next trunk, and a campaign does not try them again."""
+    dialling = Dialling([trunk("one"), trunk("two")], Counter())
+    (attempt, _) = dialling.attempts(NUMBER, at(0.0))
+    assert dialling.failed(attempt, refused(status, cause), 0.0) is next_one
+    assert order(dialling, 1.0) == ["one", "two"], "a trunk that brings bad news need not rest"
+    ending = ending_of(refused(status, cause))
+    assert ending.kind == kind
+    retried = RetryOptions().settled(ending, 1, datetime(2026, 11, 22, tzinfo=UTC)).state == "planned"
+    assert retried is (kind not in ("declined", "wrong_number"))
+
+
+@pytest.mark.faults("G5")
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ('Q.850;cause=21;text="Call Rejected"', 21), ("q.850 ;cause=17", 17), ("SIP;cause=603, Q.850;cause=21", 21),
+        ("SIP;cause=21", 0), ("Q.850", 0), ("Q.850;cause=x", 0), ("Q.850;cause=99999", 0), ("", 0), ('"', 0),
+    ],
+)  # fmt: skip
+def test_the_cause_in_a_reason_header(reason: str, cause: int) -> None:
+    response = Response(403, "Forbidden", headers=Headers((("Reason", reason),)))
+    assert cause_of(response) == cause
 
 
 def test_calls_wait_for_their_turn_and_then_go_elsewhere() -> None:

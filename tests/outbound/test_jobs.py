@@ -199,7 +199,7 @@ def promise(
         jobs = Jobs(store, "")
         options = CallbackOptions(dial, time_zone="Europe/Berlin")
         asking = Asking("call-1", "desk", number, trunk)
-        tools = Toolbox([callback_tool(jobs, asking, options, lambda: NOW, refused)])
+        tools = Toolbox([callback_tool(jobs, lambda: asking, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
 

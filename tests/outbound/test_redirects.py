@@ -110,7 +110,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
         out = Outbound(endpoint, ways, Registrar(), TrunkPlaces(Counter()), gate)
         try:
-            async with out.dial(NUMBER, lambda trunk: OFFER) as made:
+            async with out.dial(NUMBER, lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()
                 await made.leg.over(5)
                 return "answered"

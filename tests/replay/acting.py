@@ -274,7 +274,7 @@ async def called(scene: Scene, act: Act, theatre: Theatre) -> None:
     phone.cast, phone.theatre = scene.cast, theatre
     options = EndpointOptions(host="127.0.0.1", port=0, tcp=False)
     async with Endpoint(options, lambda leg: leg.reject(603), lambda *_: DROP) as endpoint:
-        local = LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1])
+        local = LocalMedia("127.0.0.1", transport.get_extra_info("sockname")[1], tls=False)
         offer = scene.offer(make_offer(local))
         target = Uri("sip", "agent", "127.0.0.1", theatre.endpoint.port)
         phone.leg, reply = await endpoint.invite(target, "<sip:+14155550123@127.0.0.1>", offer)

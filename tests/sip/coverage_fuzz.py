@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["sipgw.sip"]):
     from sipgw.sip.sdp import Sdp, SdpError
     from sipgw.sip.uri import Uri, UriError
 
-US = LocalMedia("203.0.113.7", 20000)
+US = LocalMedia("203.0.113.7", 20000, tls=False)
 
 
 def message(data: bytes) -> None:

@@ -121,7 +121,7 @@ class Flow:
         assert [self.wire.parties[host].agent.open for host in (A, B, C)] == [0, 0, 0]
 
 
-ALICE, BOB = LocalMedia(A, 4000), LocalMedia(B, 4002)
+ALICE, BOB = LocalMedia(A, 4000, tls=False), LocalMedia(B, 4002, tls=False)
 
 
 class Talking(Flow):

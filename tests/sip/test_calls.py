@@ -363,3 +363,17 @@ def test_a_reason_header_is_told() -> None:
     wire.send(request_in_dialog(call, "BYE", 20000, extra=reason))
     wire.run(0.1)
     assert call.there[-1] == Ended("caller", "BYE", "Q.850 16 Normal call clearing")
+
+
+@pytest.mark.faults("G9")
+def test_whom_we_have_called_is_not_called_the_caller() -> None:
+    wire = Wire()
+    call = Call(wire).start()
+    call.server.reject(486, wire.now)
+    wire.run(0.1)
+    assert str(call.here[-1]) == "callee: 486 (Busy Here)"
+    call = Call(wire).answered()
+    call.server.hangup(wire.now)
+    wire.run(0.1)
+    assert call.here[-1] == Ended("callee", "BYE")
+    assert not call.here[-1].lost

@@ -142,7 +142,7 @@ def test_wrong_credentials_are_tried_once() -> None:
     carrier = Carrier(wire, 407, 407, 407)
     wire.run(1)
     assert carrier.methods() == ["INVITE", "ACK", "INVITE", "ACK"]
-    assert carrier.events == [Ended("caller", "407", "Proxy Authentication Required", 407)]
+    assert carrier.events == [Ended("callee", "407", "Proxy Authentication Required", 407)]
     nothing_left(wire)
 
 

@@ -139,7 +139,7 @@ def test_3_1_successful_session_establishment() -> None:
     assert flow.ladder() == [
         "A>B INVITE", "B>A 100 INVITE", "B>A 180 INVITE", "B>A 200 INVITE", "A>B ACK", "B>A BYE", "A>B 200 BYE",
     ]  # fmt: skip
-    assert flow.alice_told[-2:] == [Confirmed(ANSWER), Ended("caller", "BYE")]
+    assert flow.alice_told[-2:] == [Confirmed(ANSWER), Ended("callee", "BYE")]
 
 
 def test_3_2_session_establishment_through_two_proxies() -> None:

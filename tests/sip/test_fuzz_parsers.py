@@ -18,7 +18,7 @@ from tests.bench.sip import INVITE, OFFER
 from tests.sip.test_torture import DATA
 
 SEEDS = [*(path.read_bytes() for path in sorted(DATA.glob("*.dat"))), INVITE]
-US = LocalMedia("203.0.113.7", 20000)
+US = LocalMedia("203.0.113.7", 20000, tls=False)
 SPLICES = [
     b"\r\n", b"\r", b"\n", b"\0", b'"', b"\\", b"<", b">", b";", b",", b":", b"=", b"@", b"[", b"]", b"%", b" ",
     b"\xff", b"SIP/2.0", b"Via:", b"CSeq:", b"\r\n ", b"tag=", b"rport=", b"99999999999", b"0" * 5000,

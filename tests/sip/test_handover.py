@@ -17,7 +17,7 @@ from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
 from tests.waiting import until
 
-OFFER = make_offer(LocalMedia("127.0.0.1", 6000))
+OFFER = make_offer(LocalMedia("127.0.0.1", 6000, tls=False))
 
 
 @dataclass
@@ -57,7 +57,7 @@ async def side(
 
 
 def picks_up(leg: Leg) -> None:
-    leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 6002)).sdp)
+    leg.answer(answer(leg.offer or b"", LocalMedia("127.0.0.1", 6002, tls=False)).sdp)
 
 
 @contextlib.asynccontextmanager

@@ -91,7 +91,7 @@ def test_a_name_with_both_families_is_called_in_the_one_there_is_a_socket_for() 
 
 
 def test_the_session_description_names_the_address_without_brackets() -> None:
-    sdp = make_offer(LocalMedia("2001:db8::1", 4000))
+    sdp = make_offer(LocalMedia("2001:db8::1", 4000, tls=False))
     assert b"c=IN IP6 2001:db8::1\r\n" in sdp
     assert Sdp.parse(sdp).connection.address == "2001:db8::1"
 

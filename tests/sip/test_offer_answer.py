@@ -8,8 +8,8 @@ import pytest
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer
 from sipgw.sip.sdp import Sdp
 
-US = LocalMedia("203.0.113.7", 20000, session_id=7, version=3)
-US6 = LocalMedia("2001:db8::7", 20000)
+US = LocalMedia("203.0.113.7", 20000, session_id=7, tls=False)
+US6 = LocalMedia("2001:db8::7", 20000, tls=False)
 
 
 def offer(*media: str, connection: str = "c=IN IP4 192.0.2.1\r\n", session: str = "") -> bytes:
@@ -40,7 +40,7 @@ TWILIO = (
 def test_our_offer() -> None:
     assert lines(make_offer(US)) == [
         "v=0",
-        "o=sipgw 7 3 IN IP4 203.0.113.7",
+        "o=sipgw 7 1 IN IP4 203.0.113.7",
         "s=-",
         "c=IN IP4 203.0.113.7",
         "t=0 0",
@@ -64,7 +64,7 @@ def test_our_answer_to_a_carrier() -> None:
     assert (agreed.direction, agreed.on_hold) == ("sendrecv", False)
     assert lines(agreed.sdp) == [
         "v=0",
-        "o=sipgw 7 3 IN IP4 203.0.113.7",
+        "o=sipgw 7 1 IN IP4 203.0.113.7",
         "s=-",
         "c=IN IP4 203.0.113.7",
         "t=0 0",
@@ -270,7 +270,7 @@ def test_an_answer_that_cannot_be_used(media: tuple[str, ...]) -> None:
 
 
 def test_two_of_us_agree() -> None:
-    peer = LocalMedia("198.51.100.1", 30000)
+    peer = LocalMedia("198.51.100.1", 30000, tls=False)
     theirs = answer(make_offer(US), peer)
     ours = accept_answer(make_offer(US), theirs.sdp, US)
     assert (ours.encoding, ours.payload_type, ours.dtmf_payload_type) == ("PCMU", 0, 101)

@@ -5,7 +5,8 @@ import pytest
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended, Phase, Referred
 from sipgw.sip.message import Request
-from sipgw.sip.transferor import REFER_LIMIT, RING_LIMIT
+from sipgw.sip.replaces import Replaces
+from sipgw.sip.transferor import ANSWER_TIME, PROOF_LIMIT, REFER_LIMIT, RING_LIMIT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
@@ -27,7 +28,7 @@ def test_a_refused_refer_is_told() -> None:
 class Transfer:
     """A call that was answered, whose caller is asked to call somebody else and says 202."""
 
-    def __init__(self, *, challenged: bool = False) -> None:
+    def __init__(self, *, challenged: bool = False, replaces: Replaces | None = None) -> None:
         self.wire = Wire(B)
         self.events: list[object] = []
         self.wire.parties[B].on_call = self._came
@@ -37,7 +38,7 @@ class Transfer:
         self.wire.run(0.1)
         self.say("ACK", 1)
         self.call.credentials = Credentials("agent", "s3cret")
-        self.call.transferor.refer(Uri.parse("tel:+15551234"), self.wire.now)
+        self.call.transferor.refer(Uri.parse("tel:+15551234"), self.wire.now, replaces)
         self.wire.run(0.1)
         if challenged:
             self.answer("407 Proxy Authentication Required", 'Proxy-Authenticate: Digest realm="x", nonce="y"')
@@ -68,10 +69,69 @@ def test_a_transfer_is_over_when_the_final_status_is_told() -> None:
     assert transfer.outcomes() == []
     transfer.say("NOTIFY", 3, "SIP/2.0 180 Ringing")
     assert transfer.outcomes() == []
+    transfer.wire.run(ANSWER_TIME)
     transfer.say("NOTIFY", 4, "SIP/2.0 200 OK", "terminated;reason=noresource")
     assert transfer.outcomes() == [Referred(True, 200, "OK")]
     transfer.say("NOTIFY", 5, "SIP/2.0 503 Service Unavailable")
     assert len(transfer.outcomes()) == 1
+
+
+PASSED_ON = Referred(True, 202, "passed on; reported as answered sooner than anybody answers")
+DONE = ("SIP/2.0 200 OK", "terminated;reason=noresource")
+
+
+@pytest.mark.faults("G4")
+@pytest.mark.parametrize("rings", [True, False], ids=["as Asterisk", "as FreeSWITCH"])
+def test_a_200_sooner_than_anybody_answers_proves_nothing(rings: bool) -> None:
+    """The PBX has passed the caller on; whether the target answers, is busy or does not exist it never tells."""
+    transfer = Transfer()
+    if rings:
+        transfer.wire.run(5)
+        transfer.say("NOTIFY", 3, "SIP/2.0 180 Ringing")
+    transfer.say("NOTIFY", 4, *DONE)
+    transfer.say("NOTIFY", 5, *DONE)
+    assert transfer.outcomes() == []
+    transfer.wire.run(PROOF_LIMIT)
+    assert transfer.outcomes() == [PASSED_ON]
+    assert PASSED_ON.accepted
+    assert not PASSED_ON.proven
+
+
+@pytest.mark.faults("G4")
+def test_a_failure_that_follows_such_a_200_counts() -> None:
+    transfer = Transfer()
+    transfer.say("NOTIFY", 3, "SIP/2.0 200 OK")
+    transfer.say("NOTIFY", 4, "SIP/2.0 180 Ringing")
+    transfer.say("NOTIFY", 5, "SIP/2.0 486 Busy Here", "terminated;reason=noresource")
+    assert transfer.outcomes() == [Referred(False, 486, "Busy Here")]
+
+
+@pytest.mark.faults("G4")
+def test_who_takes_the_caller_away_after_such_a_200_has_them() -> None:
+    transfer = Transfer()
+    transfer.say("NOTIFY", 3, *DONE)
+    transfer.say("BYE", 4)
+    assert transfer.events[-2:] == [PASSED_ON, Ended("caller", "BYE")]
+
+
+@pytest.mark.faults("G4")
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_200_after_it_has_rung_for_a_while_is_believed(times: int) -> None:
+    transfer = Transfer()
+    for number in range(times):
+        transfer.say("NOTIFY", 3 + number, "SIP/2.0 180 Ringing")
+        transfer.wire.run(ANSWER_TIME)
+    transfer.say("NOTIFY", 9, *DONE)
+    assert transfer.outcomes() == [Referred(True, 200, "OK")]
+    assert transfer.outcomes()[0].proven
+
+
+@pytest.mark.faults("G4")
+def test_who_was_called_before_has_answered_already() -> None:
+    """RFC 5589 §7: an attended transfer, whose target we have spoken with."""
+    transfer = Transfer(replaces=Replaces("call", "here", "there"))
+    transfer.say("NOTIFY", 3, *DONE)
+    assert transfer.outcomes() == [Referred(True, 200, "OK")]
 
 
 def test_a_transfer_that_failed_leaves_the_call_up() -> None:
@@ -118,6 +178,7 @@ def test_a_challenge_of_a_refer_is_answered() -> None:
     assert 'username="agent"' in (second.headers.get("proxy-authorization") or "")
     assert second.cseq.number == first.cseq.number + 1
     assert second.headers.get("refer-to") == "<tel:+15551234>"
+    transfer.wire.run(ANSWER_TIME)
     transfer.say("NOTIFY", 3, "SIP/2.0 200 OK", "terminated;reason=noresource")
     assert transfer.outcomes() == [Referred(True, 200, "OK")]
 

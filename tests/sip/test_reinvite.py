@@ -7,7 +7,7 @@ from sipgw.sip.events import Changed, Ended, Offered, Phase
 from sipgw.sip.hunt import LIMIT
 from sipgw.sip.message import Request, Response
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
-from tests.sip.test_session_timer import Talk
+from tests.sip.test_session_timer import Talk, without_update
 from tests.sip.wire import ANSWER, OFFER, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -85,6 +85,47 @@ def test_two_changes_at_once_collide_and_are_tried_again_one_after_the_other(see
     assert sum(isinstance(event, Changed) and event.sdp is not None for event in [*call.here, *call.there]) == 2
     call.client.hangup(wire.now)
     nothing_left(wire)
+
+
+@pytest.mark.faults("B1")
+@pytest.mark.parametrize("change", [None, HELD], ids=["a refresh", "a change"])
+def test_after_glare_nothing_is_offered_that_the_other_side_has_changed_meanwhile(change: bytes | None) -> None:
+    """RFC 3264 §8: their hold, which we have answered while we waited, stays; our version never goes down."""
+    wire = Wire(session=(B, 90))
+    call = Talk(wire).answered()
+    without_update(call)
+    session, held = call.server.session, ANSWER.replace(b"- 1 1", b"- 1 2").replace(b"m=", b"a=recvonly\r\nm=")
+    wire.parties[A].agent.fraction = lambda: 0.0  # the caller tries again before we do
+    wire.parties[B].agent.fraction = lambda: 1.0
+    call.server.tell = lambda event: call.server.accept_offer(held, wire.now) if isinstance(event, Offered) else None
+    in_dialog, told = call.client.in_dialog, list[object]()
+
+    def glare(request: Request, transaction: object, now: float) -> None:
+        call.client.in_dialog = in_dialog
+        wire.parties[A].agent.respond(transaction, 491, now)
+
+    call.client.in_dialog = glare
+    if change is None:
+        wire.run(45)
+    else:
+        session.change(change, wire.now)
+    wire.run(0.1)
+    call.client.session.change(HELD, wire.now)
+    wire.run(0.1)
+    assert session.local == held
+    call.server.tell = told.append
+    wire.run(5)
+    offered = [message.body for _, host, _, message in wire.trace if host == B and is_invite(message)]
+    if change is None:
+        assert offered[-1] == held
+        assert session.local == held
+    else:
+        assert len(offered) == 1
+        assert told[-1] == Changed(None, 491, "the other side has changed the session meanwhile")
+
+
+def is_invite(message: Request | Response) -> bool:
+    return isinstance(message, Request) and message.method == "INVITE"
 
 
 def test_a_change_waits_while_theirs_is_not_answered() -> None:
@@ -199,7 +240,7 @@ def test_the_call_ends_while_a_change_is_under_way() -> None:
     call.server.hangup(wire.now)
     wire.run(0.5)
     assert Changed(None, 0, "the call ended") in call.here
-    assert call.here[-1] == Ended("caller", "BYE")
+    assert call.here[-1] == Ended("callee", "BYE")
     nothing_left(wire)
 
 

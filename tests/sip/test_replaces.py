@@ -91,7 +91,7 @@ def test_a_new_call_finds_the_one_that_it_replaces() -> None:
     assert taking.told[-1] == Confirmed(ANSWER)
     call.server.hangup(wire.now)
     wire.run(0.1)
-    assert call.here[-1] == Ended("caller", "BYE")
+    assert call.here[-1] == Ended("callee", "BYE")
     taking.hangup(wire.now)
     nothing_left(wire)
 
@@ -178,7 +178,7 @@ def test_a_caller_is_connected_with_a_person_who_was_asked_first() -> None:
     first.hangup(wire.now)
     call.client.transferee.outcome(200, "OK", wire.now)
     wire.run(0.2)
-    assert consulted.told[-1] == Ended("caller", "BYE")
+    assert consulted.told[-1] == Ended("callee", "BYE")
     assert call.there[-1] == Referred(True, 200, "OK")
     call.server.hangup(wire.now)
     connected.hangup(wire.now)

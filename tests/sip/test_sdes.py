@@ -21,7 +21,7 @@ LINE = f"1 {CM80} inline:{INLINE}"
 
 
 def ours(policy: sdes.Policy) -> LocalMedia:
-    return LocalMedia("203.0.113.7", 20000, srtp=policy, secret=SECRET)
+    return LocalMedia("203.0.113.7", 20000, srtp=policy, secret=SECRET, tls=True)
 
 
 def offer(*media: str) -> bytes:
@@ -190,7 +190,7 @@ def test_our_offer(policy: sdes.Policy, protocol: str, keys: int, *, tls: bool) 
 @pytest.mark.parametrize("mine", ["off", "optional", "required"])
 @pytest.mark.parametrize("theirs", ["off", "optional", "required"])
 def test_two_of_us_agree_on_the_same_keys(mine: sdes.Policy, theirs: sdes.Policy) -> None:
-    peer = LocalMedia("198.51.100.1", 30000, srtp=theirs, secret=THEIR_SECRET)
+    peer = LocalMedia("198.51.100.1", 30000, srtp=theirs, secret=THEIR_SECRET, tls=False)
     made = make_offer(ours(mine))
     if {mine, theirs} == {"off", "required"}:
         with pytest.raises(NotAcceptable):

@@ -69,7 +69,7 @@ def test_2_2_consultation_hold() -> None:
 def test_2_3_music_on_hold_from_where_the_hold_says() -> None:
     """RFC 7088: Alice's music server plays to Bob: his sound address changes, and he only listens; then back again."""
     flow = Talking().up()
-    music = make_offer(LocalMedia(C, 6000), "sendonly")
+    music = make_offer(LocalMedia(C, 6000, tls=False), "sendonly")
     assert flow.alice_offers(music)[0] == "recvonly"
     assert answer(flow.bob.session.remote, BOB).remote_address == C
     assert flow.alice_offers(make_offer(ALICE)) == ("sendrecv", "sendrecv")
@@ -95,12 +95,13 @@ def test_2_3_music_on_hold_and_2_15_call_park() -> None:
     assert flow.ladder() == [
         "B>A INVITE", "A>B 100 INVITE", "A>B 200 INVITE", "A>C BYE", "B>A ACK", "C>A 200 BYE",
     ]  # fmt: skip
-    assert parked.told[-1] == Ended("caller", "BYE")
+    assert parked.told[-1] == Ended("callee", "BYE")
     assert [one.phase for one in came] == [Phase.ENDED, Phase.CONFIRMED]
     fetched.hangup(flow.wire.now)
     flow.nothing_left()
 
 
+@pytest.mark.usefixtures("quick_people")
 def test_2_4_transfer_unattended() -> None:
     """Bob, our agent, sends Alice to Carol, and Alice, our agent too, goes there and reports."""
     flow = Talking().up()
@@ -162,7 +163,7 @@ def test_2_5_transfer_attended() -> None:
         "A>B NOTIFY", "B>A 200 NOTIFY", "B>A BYE", "A>B 200 BYE",
     ]  # fmt: skip
     assert connected.told[-1] == Confirmed(ANSWER)
-    assert consulted.told[-1] == Ended("caller", "BYE")
+    assert consulted.told[-1] == Ended("callee", "BYE")
     assert [one.phase for one in at_carol] == [Phase.ENDED, Phase.CONFIRMED]
     connected.hangup(flow.wire.now)
     flow.nothing_left()
@@ -323,7 +324,7 @@ def test_2_14_outgoing_call_screening() -> None:
     Proxy.between(flow.wire, P, B).refuses = lambda request: (403, ())
     flow.dial()
     assert flow.ladder() == ["A>P INVITE", "P>A 403 INVITE", "A>P ACK"]
-    assert flow.alice_told[-1] == Ended("caller", "403", "Forbidden", 403)
+    assert flow.alice_told[-1] == Ended("callee", "403", "Forbidden", 403)
     flow.nothing_left()
 
 

@@ -84,7 +84,7 @@ def test_a_call_is_kept_with_all_that_happened_in_it(tmp_path: Path) -> None:
         "in",
         "pbx",
         "agent",
-        "+14155550123",
+        "+15550002",
         "100",
     )
     assert (call["began"], call["answered"], call["ended"]) == (START, at(2), at(60))

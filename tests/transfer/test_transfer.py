@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sipgw.calls.negotiation import OurSide
 from sipgw.sip.dialog import Peer
 from sipgw.sip.uri import Uri
 from sipgw.transfer.transfer import dialling
@@ -33,7 +34,11 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
     made: list[tuple[str, str, str | None, object]] = []
 
     class FakeEndpoint:
-        async def invite(self, target, from_, offer, *, credentials, proxy, fields):
+        def contact_host(self, peer: Peer) -> str:
+            return "10.0.0.1"
+
+        async def invite(self, target, from_, *offers, credentials, proxy, fields):
+            assert offers
             made.append((str(target), from_, None if proxy is None else str(proxy), credentials))
             return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b"answer"
 
@@ -41,5 +46,26 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
         source=Peer("udp", "10.0.0.5", 5062), target=Uri.parse("sip:pbx@contact.example"), identity="<sip:agent@us>"
     )
     endpoint: Any = FakeEndpoint()
-    asyncio.run(dialling(endpoint, trunk)(Uri.parse(target), leg, b"offer", ()))
+    asyncio.run(dialling(endpoint, trunk)(Uri.parse(target), leg, OurSide(4000), ()))
     assert made == [(called, "<sip:agent@us>", proxy, trunk.credentials)]
+
+
+@pytest.mark.faults("G1")
+@pytest.mark.parametrize(
+    ("target", "keys"), [("sip:201@10.0.0.5", [0]), ("sip:201@10.0.0.5;transport=tls", [4, 4, 0])], ids=["UDP", "TLS"]
+)
+def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_them(target: str, keys: list[int]) -> None:
+    offered: list[int] = []
+
+    class FakeEndpoint:
+        def contact_host(self, peer: Peer) -> str:
+            return "10.0.0.1"
+
+        async def invite(self, target, from_, *offers, **more):
+            offered.extend(offer.count(b"a=crypto:") for offer in offers)
+            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b""
+
+    leg: Any = SimpleNamespace(source=Peer("tls", "10.0.0.5", 5061), target=Uri.parse(target), identity="<sip:a@us>")
+    endpoint: Any = FakeEndpoint()
+    asyncio.run(dialling(endpoint, TrunkOptions(**PEER))(Uri.parse(target), leg, OurSide(4000), ()))
+    assert offered == keys

@@ -72,7 +72,7 @@ def test_a_plain_call_is_refused_on_both_sides(tmp_path: Path) -> None:
             carrier.offer_sdp = lambda rtp: carrier.sdp(rtp.port)  # type: ignore[method-assign]
             assert (await carrier.ring(OURS, ("127.0.0.1", world.gateway.endpoint.tls_port)))[0] == 488
             with pytest.raises(CallFailed) as failed:
-                async with world.gateway.outbound.dial("+14155550122", lambda trunk: OFFER):
+                async with world.gateway.outbound.dial("+14155550122", lambda attempt: (OFFER,)):
                     pass
             assert failed.value.ended.status == 488
         no_faults(carrier)
@@ -83,13 +83,13 @@ def test_a_plain_call_is_refused_on_both_sides(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suite", ["80", "32"])
 def test_a_call_goes_out_over_tls_with_keys(tmp_path: Path, suite: str) -> None:
     async def scenario() -> None:
-        local = LocalMedia("127.0.0.1", 4000, srtp="required").of_leg("x", bytes(range(64)))
+        local = LocalMedia("127.0.0.1", 4000, srtp="required", tls=False).of_leg("x", bytes(range(64)), tls=False)
         offer = make_offer(local)
         if suite == "32":
             offer = b"\r\n".join(line for line in offer.split(b"\r\n") if b"SHA1_80" not in line)
         async with (
             secured(tmp_path) as (carrier, world),
-            world.gateway.outbound.dial("+14155550122", lambda trunk: offer) as made,
+            world.gateway.outbound.dial("+14155550122", lambda attempt: (offer,)) as made,
         ):
             assert made.answer is not None
             assert f"AES_CM_128_HMAC_SHA1_{suite} ".encode() in made.answer
@@ -105,7 +105,7 @@ def test_a_call_to_who_only_says_to_be_twilio_is_not_made(tmp_path: Path) -> Non
     async def scenario() -> None:
         async with secured(tmp_path, impostor=True) as (carrier, world):
             with pytest.raises(CallFailed, match="certificate not accepted"):
-                async with world.gateway.outbound.dial("+14155550122", lambda trunk: OFFER):
+                async with world.gateway.outbound.dial("+14155550122", lambda attempt: (OFFER,)):
                     pass
             assert not carrier.requests
 

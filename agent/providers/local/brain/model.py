@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+from agent.briefing_phrases import is_request
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.intents import Intents
@@ -39,6 +40,8 @@ class LocalModel:
 
         Raises `ProviderError` when the package with the sentence encoder is missing.
         """
+        if messages and is_request(messages[0]):
+            return  # it knows its script and nothing of what a summary is; the person is told that somebody calls
         await self.warm()
         given = Tools(tools)
         reply = Dialogue(given.names, self._intents.guess, self._business).follow(messages[-MAX_MESSAGES:])

@@ -1,0 +1,62 @@
+"""Our side of a call as it is described, by where the call came from or goes to."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from sipgw.calls.negotiation import OurSide, describe, ours, renegotiate
+from sipgw.sip.dialog import Peer
+from sipgw.sip.sdp import Sdp
+
+UDP, TLS = Peer("udp", "192.0.2.1", 5060), Peer("tls", "192.0.2.1", 5061)
+THEIRS = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    b"m=video 6000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 0\r\n"
+)
+
+
+@dataclass
+class Leg:
+    """The leg of a call, which remembers our description as `sipgw.sip.session.Session` does."""
+
+    source: Peer
+    local: bytes = b""
+    id: str = "call"
+
+    def accept_offer(self, sdp: bytes) -> None:
+        self.local = sdp
+
+
+@pytest.mark.faults("G1")
+@pytest.mark.parametrize(("source", "keyed"), [(UDP, False), (TLS, True)])
+def test_an_offer_in_a_200_holds_keys_only_where_the_call_came_over_tls(source: Peer, keyed: bool) -> None:
+    """RFC 4568 §8.3; the INVITE had no offer."""
+    leg = Leg(source)
+    description, agreed = describe(leg, ours("203.0.113.7", 20000, "optional", leg), None)  # type: ignore[arg-type]
+    assert agreed is None
+    assert (b"a=crypto:" in description) is keyed
+
+
+@pytest.mark.faults("G1")
+def test_each_place_that_is_tried_gets_offers_and_keys_of_its_own() -> None:
+    side = OurSide(20000)
+    over_tls, over_udp = (side.offers("203.0.113.7", "optional", there) for there in (TLS, UDP))
+    assert [len(over_tls), len(over_udp)] == [3, 1]
+    again = side.offers("203.0.113.7", "optional", TLS)
+    assert not {line for one in over_tls for line in one.split(b"\r\n") if b"inline" in line} & {
+        *again[0].split(b"\r\n")
+    }
+
+
+@pytest.mark.faults("F3", "B1")
+def test_an_offer_that_they_ask_for_has_their_streams_and_no_older_version() -> None:
+    """RFC 3264 §8."""
+    leg = Leg(UDP)
+    local = ours("203.0.113.7", 20000, "optional", leg)  # type: ignore[arg-type]
+    leg.local, _ = describe(leg, local, THEIRS)  # type: ignore[arg-type]
+    assert renegotiate(leg, local, None) is None  # type: ignore[arg-type]
+    offered = Sdp.parse(leg.local)
+    assert [(media.kind, media.port) for media in offered.media] == [("video", 0), ("audio", 20000)]
+    assert renegotiate(leg, local, THEIRS) is not None  # type: ignore[arg-type]
+    versions = [int(offered.origin.split()[2]), int(Sdp.parse(leg.local).origin.split()[2])]
+    assert versions == [2, 3]
