@@ -64,25 +64,24 @@ class Entrance:
             self.setup = secrets.token_urlsafe(24)
         self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
 
-    async def who(self, cookie: str, authorization: str) -> tuple[Who, str]:
-        """Who sends a request, and a new token for their cookie if it is time for one. Raises `SQLAlchemyError`."""
+    async def who(self, cookie: str, authorization: str) -> Who:
+        """Who sends a request. Raises `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
-            return (Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY), ""
+            return Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY
         if self.open:
-            return self._here, ""
+            return self._here
         now = _today()
-        signed = self.sessions.find(cookie, now) if cookie else None
-        if signed is None:
-            return NOBODY, ""
-        session, token = signed
-        if token or now - session.kept >= KEEP_EVERY:
+        session = self.sessions.find(cookie, now) if cookie else None
+        if session is None:
+            return NOBODY
+        if now - session.kept >= KEEP_EVERY:
             session.kept = now
             if not await self.accounts.keep(session):
                 self.sessions.end(session)
-                return NOBODY, ""
-        return Who.signed(session.name, session.role, session.csrf), token
+                return NOBODY
+        return Who.signed(session.name, session.role, session.csrf)
 
     async def _key(self, text: str) -> Key | None:
         """The key that this is, or None: programs hang up and look on while the database does not answer, too."""

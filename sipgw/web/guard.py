@@ -52,12 +52,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, nonce = Headers(scope=scope), secrets.token_urlsafe(16)
-        scope["nonce"], scope["who"], token = nonce, NOBODY, ""
+        scope["nonce"], scope["who"] = nonce, NOBODY
         answer = self._stranger(scope, headers)
         if answer is None:
             cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
             try:
-                who, token = await self._entrance.who(cookie, headers.get("authorization", ""))
+                who = await self._entrance.who(cookie, headers.get("authorization", ""))
             except SQLAlchemyError:
                 answer = JSONResponse({"detail": NO_DATABASE}, 503)
             else:
@@ -67,8 +67,6 @@ class Guard:
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 dress(MutableHeaders(scope=message), nonce)
-                if token:
-                    MutableHeaders(scope=message).append("Set-Cookie", cookie_of(token, scope["scheme"]))
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
