@@ -73,7 +73,7 @@ class Entrance:
     async def is_open(self) -> bool:
         """Whether nobody has to sign in: neither the configuration asks for it, nor is a password stored.
 
-        ``sipgw web password`` may store one at any time: from then on people must, and nothing opens the entrance again.
+        ``sipgw web password`` may store one at any time: from then on people must, until the end.
         """
         if self._open and _now() - self._looked >= LOOK_EVERY:
             self._looked = _now()
