@@ -282,7 +282,8 @@ class Worker:
         channel.ports = ports
         channel.watch.since = time.monotonic()
         self._channels[message.channel] = channel
-        channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
+        if tap := self._taps.open(message.channel, TapOptions(**wanted["tap"])):
+            channel.tap, tap.muted = tap, channel.paused
         self._by_fd[ports.rtp.fileno()] = partial(self._receive, channel)
         self._by_fd[ports.rtcp.fileno()] = partial(self._receive_control, channel)
         self._epoll.register(ports.rtp, select.EPOLLIN)
