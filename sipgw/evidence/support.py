@@ -31,12 +31,12 @@ LOG_BYTES = 2 << 20
 _USER = re.compile(r"(?i)\b(sips?:)([^@;>\s\"'<]+)(?=@)")
 _TEL = re.compile(r"(?i)\b((?:sips?|tel):)(\+?[0-9][0-9.()*#-]*[0-9])(?=[@;>\s,\"']|$)")
 _NUMBER = re.compile(
-    r"\+[ .(/-]{0,2}[0-9](?:(?: (?![0-9]{1,3}(?:\.[0-9]{1,3}){3})|[.()/-]){0,3}[0-9]){6,14}"  # with its country, wherever it stands
+    r"\+[ .(/-]{0,2}[0-9](?:(?: (?![0-9]{1,3}(?:\.[0-9]{1,3}){3})|[.()/-]){0,3}[0-9]){6,14}"
     r"|(?<![\w.])[0-9]{7,15}(?!\w|\.[0-9])"
     r"|(?<![\w.:-])\(?[0-9]{1,5}\)?(?:[ -]\(?[0-9]{2,8}\)?){1,5}(?!\w|[:.-][0-9])"
     r"|(?<![\w.])[0-9]{3}\.[0-9]{3}\.[0-9]{4}(?![\w.])"
 )
-"""Telephone numbers in all spellings; a date may look like one."""
+"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks so too."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 FEWEST = 7
 """Digits of what is taken for a telephone number."""
@@ -45,7 +45,10 @@ _FIELD = re.compile(
     r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+)"
 )
 """Fields of log lines that tell who took part in a call."""
-_TOLD = re.compile(r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)")
+_TOLD = re.compile(
+    r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
+    r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
+)
 """The same in a sentence or in JSON."""
 _NAMED = "from|to|f|t|contact|m|referred-by|b|p-asserted-identity|p-preferred-identity|remote-party-id|diversion"
 _NAME = re.compile(rf'(?im)^((?:{_NAMED})[ \t]*:[ \t]*)(?:"(?:[^"\\\r\n]|\\.)*"|[^<\r\n"]*)(?=[ \t]*<)')

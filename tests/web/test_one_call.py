@@ -17,6 +17,7 @@ from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallR
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.tables import CallRecord, TurnRecord
+from sipgw.web import entrance
 from tests.web.house import Visit, visit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -136,6 +137,20 @@ def test_nothing_is_known_of_a_call_that_never_was(tmp_path: Path) -> None:
     looking(tmp_path, look)
 
 
+@pytest.mark.faults("C11")
+def test_whoever_fetches_a_bundle_stands_in_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def made(call: str) -> bytes:
+        return b"PK"
+
+    async def look(visitor: Visit) -> None:
+        monkeypatch.setattr(visitor.house.evidence, "bundle", made)
+        assert (await visitor.browser.get("/calls/a@1/bundle")).content == b"PK"
+        (deed,) = await visitor.entrance.accounts.deeds()
+        assert (deed.action, deed.target) == ("fetched the bundle", "a@1")
+
+    looking(tmp_path, look)
+
+
 def test_a_call_of_before_there_were_timelines_is_shown_from_its_record(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         turn = Turn("hello", "hi", "hi", times=Times(1.0, 1.3, 1.8, 1.9, 2.1, 2.2)).as_dict()
@@ -189,7 +204,11 @@ def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, 
     looking(tmp_path, look)
 
 
-def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(tmp_path: Path) -> None:
+def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entrance, "LOOK_EVERY", float("inf"))
+
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", words="Where is my order number seven three four six? " * 3, turns=300)
         await asyncio.sleep(0)
