@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from rich.markup import escape
 from sipgw import __version__, log
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Choice
+from sipgw.browser.phone import missing
 from sipgw.cli.call import call
 from sipgw.cli.campaign import campaigns
 from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -36,10 +38,15 @@ from sipgw.load.command import load_command
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.replay.command import replay_command
 from sipgw.simulate.command import simulate_command
+from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.handover import Offer
+from sipgw.sip.uri import format_host_port
 from sipgw.web.server import Dashboard
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A SIP/RTP gateway for AI phone agents.")
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    no_args_is_help=True, context_settings=HELP, rich_markup_mode=None, help="A SIP/RTP gateway for AI phone agents."
+)
 app.add_typer(records, name="records")
 app.add_typer(web, name="web")
 app.add_typer(dnc, name="dnc")
@@ -196,10 +203,18 @@ async def _reload(gateway: Gateway, file: Path | None, asked: asyncio.Event) -> 
         try:
             found = await gateway.reload(*load_all(file))
         except EXPECTED as error:
-            err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
+            if gateway.config.log.format == "json":
+                structlog.get_logger().error("not reloaded", cause=str(error))
+            else:
+                err.print(f"[red]not reloaded:[/] {escape(str(error))}", soft_wrap=True)
             continue
         except Exception:  # noqa: BLE001  the boundary: calls go on, whatever stands in a file
             structlog.get_logger().exception("not reloaded")
+            continue
+        if gateway.config.log.format == "json":
+            changes = [str(change) for change in found]
+            restart = [str(change) for change in found if change.needs_restart]
+            structlog.get_logger().info("reloaded", changes=changes, after_restart=restart)
             continue
         for change in found:
             note = "  [yellow](after a restart)[/]" if change.needs_restart else ""
@@ -214,23 +229,51 @@ def _parts(choice: Choice) -> str:
 def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
     parts = _parts(choice)
+    if gateway.config.log.format == "json":  # each line is read by a machine
+        structlog.get_logger().info(
+            "gateway answers", version=__version__, host=_reached_at(gateway.config.sip), port=port, parts=parts,
+            notes=list(choice.notes), dashboard=dashboard.url,
+        )  # fmt: skip
+        if dashboard.setup_url:  # a secret that no log may hold
+            err.print(f"set the dashboard's first password, once: {dashboard.setup_url}", soft_wrap=True)
+        return
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
     for note in choice.notes:
         out.print(f"  [yellow]note[/] {escape(note)}")
     suffix = "" if port == 5060 else f":{port}"
-    address = gateway.config.sip.public_address or _own_address()
+    address = format_host_port(_reached_at(gateway.config.sip), None)
     out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
     for name in gateway.agents.all.keys() - {DEFAULT}:
         out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
-    out.print("  no phone? a call with a gateway of its own:  [bold]sipgw demo[/]   (in another terminal)")
+    out.print(
+        f"  no phone? a call with a gateway of its own:  [bold]{_command()} demo[/]   (in another terminal)",
+        soft_wrap=True,
+    )
     if dashboard.setup_url:
         out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
     elif dashboard.url:
         out.print(f"  see it in the browser:                       [bold]{dashboard.url}[/]")
-        out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
+        if not missing(gateway.config.browser):
+            out.print(f"  call it from the browser:                    [bold]{dashboard.url}phone[/]")
     for name, registration in gateway.watch.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)
+
+
+def _reached_at(options: EndpointOptions) -> str:
+    """Where phones reach us: the address that is told to others, or that we listen on, or that of this machine."""
+    listening = "" if options.host in ("", "0.0.0.0", "::") else options.host
+    return options.public_address or listening or _own_address()
+
+
+def _command() -> str:
+    """How this program is called here; ``make run`` puts nothing on the PATH."""
+    beside = Path(sys.executable).with_name("sipgw")
+    if shutil.which("sipgw") or not beside.exists():
+        return "sipgw"
+    with contextlib.suppress(ValueError):
+        return str(beside.relative_to(Path.cwd()))
+    return str(beside)
 
 
 def _own_address() -> str:

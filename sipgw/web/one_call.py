@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.calls.live import LiveCall
-from sipgw.evidence.explain import explain, findings
+from sipgw.evidence.explain import explain, findings, median_wait
 from sipgw.records.recordings import NOT_YET
 from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
@@ -39,6 +39,7 @@ async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
     found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
     found["recorded"] = _recorded(found)
+    found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
     found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.house.calls.get(call))
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")

@@ -80,7 +80,7 @@ function draw(call) {
   put("why", whole.explained, () => why(whole.explained));
   put("facts", { ...whole, turns: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
   put("turns", whole.turns, () => turns(whole));
-  put("latency", whole.turns, () => latency(whole.turns, seek, part("latency").clientWidth));
+  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth));
   put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
   put("quality", whole.quality, () => quality(whole.quality));
   put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.kind === "ended" ? event.text.replace(/^\w+: /, "Ended: ") : event.text)) : [html("li", { class: "faint" }, "None.")]);
