@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,7 +108,6 @@ def test_the_banner_does_not_invite_to_calls_from_the_browser_that_are_off(monke
 
 @pytest.mark.faults("H18")
 def test_where_logs_are_json_the_banner_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Mapping[str, Any]] = []
     config = parse('[log]\nformat = "json"\n[sip]\nhost = "127.0.0.1"', "x", {})
     with structlog.testing.capture_logs() as told:
         assert banner(config, monkeypatch) == ""

@@ -14,11 +14,13 @@ from agent.records import Times, ToolRun, Turn, TurnEnded
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.evidence.explain import median_wait
+from sipgw.records.recordings import Tape
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.tables import CallRecord, TurnRecord
 from sipgw.web import entrance
-from tests.web.house import Visit, visit
+from tests.web.house import Visit, live_call, visit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -133,6 +135,35 @@ def test_nothing_is_known_of_a_call_that_never_was(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         for path in ("", "/timeline.json", "/pcap", "/bundle", "/recording", "/waveform.json"):
             assert (await visitor.browser.get(f"/calls/never{path}")).status_code == 404
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.faults("H7")
+def test_the_median_of_the_page_is_one_figure(tmp_path: Path) -> None:
+    assert median_wait([{"latency_ms": {"total": 1718}}, {"latency_ms": {"total": 1186}}, {"latency_ms": {}}]) == 1452
+    assert median_wait([{}]) is None
+
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", turns=3)
+        found = await timeline(visitor, "a@1")
+        assert found["median_ms"] == median_wait(found["turns"]) > 0
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.faults("H17", "C2")
+def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1")
+        assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
+        asked = visitor.house.begin(live_call(1, tape=Tape("", "key")))
+        hold(visitor, asked.id)
+        told = (await timeline(visitor, asked.id))["unrecorded"]
+        assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
+        assert asked.tape
+        asked.tape.agreed = True
+        assert (await timeline(visitor, asked.id))["unrecorded"].startswith("Off.")
 
     looking(tmp_path, look)
 
