@@ -216,11 +216,11 @@ class Channel:
         self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
 
     def pause_recording(self) -> None:
-        """Record silence in place of what must not be kept."""
+        """Let no sound be kept or heard by others: recordings and listeners get silence, captures the headers alone."""
         self._order(Kind.RECORD, wire.pack_json({"do": "pause"}))
 
     def resume_recording(self) -> None:
-        """Record sound again."""
+        """Let sound be kept and heard by others; until this is said for the first time, none is."""
         self._order(Kind.RECORD, wire.pack_json({"do": "resume"}))
 
     def stop_recording(self) -> None:

@@ -305,7 +305,8 @@ class Worker:
         channel.ports = ports
         channel.watch.since = time.monotonic()
         self._channels[message.channel] = channel
-        channel.tap = self._taps.open(message.channel, TapOptions(**wanted["tap"]))
+        if tap := self._taps.open(message.channel, TapOptions(**wanted["tap"])):
+            channel.tap, tap.muted = tap, channel.paused
         for sock, receive in ((ports.rtp, self._receive), (ports.rtcp, self._receive_control)):
             self._epoll.register(sock, select.EPOLLIN)
             self._by_fd[sock.fileno()] = receive, channel

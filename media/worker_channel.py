@@ -79,8 +79,9 @@ class Channel:
         """Bytes of sound handed up at a time."""
         self.watch_at = 0.0
         self.watch = Watch()
-        self.paused = False
-        """Whether nothing may be kept or heard by others for now; also of what is begun meanwhile."""
+        self.paused = True
+        """Whether nothing may be kept or heard by others, until the gateway says that it may; also of what is begun
+        meanwhile."""
         self.rated = (0.0, float("inf"))
         self.tape = 0
         """The number of the recording; 0 for none."""

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -147,21 +148,31 @@ class Show:
                 self.result.turns.append(turn.as_dict())
                 parts = turn.times.parts_ms()
                 if "total" in parts:
-                    self._out.print(f"        {waterfall(parts)}", style="dim")
+                    bars = waterfall(parts, self._out.width - 8).splitlines()
+                    self._out.print(*(f"        {bar}" for bar in bars), sep="\n", style="dim")
 
     def summary(self) -> None:
         """Print what the turns took."""
         totals = sorted(turn["latency_ms"]["total"] for turn in self.result.turns if "total" in turn["latency_ms"])
         if totals:
-            middle = totals[len(totals) // 2]
-            figures = f"median {middle} ms, longest {totals[-1]} ms, {len(totals)} turns"
+            figures = f"median {median(totals):.0f} ms, longest {totals[-1]} ms, {len(totals)} turns"
             self._out.print(f"\ncaller stops → agent starts: {figures}")
 
 
-def waterfall(parts: dict[str, int]) -> str:
-    """One line of bars: what each part of a turn's latency took; one block is 50 ms."""
-    bars = [f"{name} {'▇' * max(1, round(took / 50))} {took}" for name, took in parts.items() if name != "total"]
-    return f"{parts['total']} ms = " + "  ".join(bars)
+def waterfall(parts: dict[str, int], width: int) -> str:
+    """Bars in one line: what each part of a turn's latency took; one block is 50 ms.
+
+    Where that is wider than `width` each part has a line of its own, and a block is what fits.
+    """
+    shown = {name: took for name, took in parts.items() if name != "total"}
+    bars = [f"{name} {'▇' * max(1, round(took / 50))} {took}" for name, took in shown.items()]
+    line = f"{parts['total']} ms = " + "  ".join(bars)
+    if len(line) <= width:
+        return line
+    names, most = max(map(len, shown)), max(shown.values())
+    room = max(1, width - names - len(f"  {most}"))
+    scaled = [f"{name:<{names}} {'▇' * max(1, round(took * room / most))} {took}" for name, took in shown.items()]
+    return "\n".join([f"{parts['total']} ms =", *scaled])
 
 
 class Cues:

@@ -95,7 +95,8 @@ class Desk:
             if declined.answer != "spoken":
                 return Rejection(leg, declined, options.retry_after)
             voice = MeteredVoice(self.providers[live.agent].voice(""), host.report)
-            return self._call(leg, live, Announcing(host, voice, options.sentence, declined), Tape())
+            announcing = Announcing(host, voice, options.sentence, declined)
+            return self._call(leg, live, announcing, Tape("", "off" if tape.consent == "off" else "key"))  # nobody asks
 
         await self.hold(live, begin)
 

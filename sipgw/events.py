@@ -106,6 +106,13 @@ class CallTransferred(NamedTuple):
     reason: str
 
 
+class SoundWithheld(NamedTuple):
+    """Something private was said: the captured sound of the call is given to nobody."""
+
+    call: str
+    at: datetime
+
+
 class CallEnded(NamedTuple):
     """The call is over; nothing of it follows."""
 
@@ -120,7 +127,10 @@ class CallEnded(NamedTuple):
     """See `sipgw.billing.cost.Cost.as_dict`."""
 
 
-Event = CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | CallEnded
+Event = (
+    CallBegan | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred | SoundWithheld
+    | CallEnded
+)  # fmt: skip
 Watcher = Callable[[Event], None]
 
 

@@ -108,12 +108,13 @@ class Gateway:
             store = await enter(Store(config.store))
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
-            await enter(Upkeep(store, config.retention, config.capture.folders, config.audit_folder))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             await enter(Finishing(store, {one.config.recording.folder for one in self.agents.all.values()}))
             providers: dict[str, Providers] = {}
             await self._hire(self.agents, providers)
+            folders = config.capture.folders, config.audit_folder, self._recording_folders
+            await enter(Upkeep(store, config.retention, *folders))
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             self.admission.room.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
@@ -220,6 +221,9 @@ class Gateway:
     def outbound(self) -> Outbound:
         """For calls out."""
         return self.desk.outbound
+
+    def _recording_folders(self) -> set[str]:
+        return {one.recording.folder for one in self._configs().values()} - {""}
 
     def _configs(self) -> dict[str, Config]:
         return {name: one.config for name, one in self.agents.all.items()}

@@ -97,6 +97,7 @@ class BrowserCall:
     async def _run(self) -> Ending:
         channel = await self._engine.open(sorting(self._line, self.tape, self._host))
         with closing(channel):
+            self.tape.attach(channel)
             self._line.attach(channel)
             connect = self._connect if self._transfers.ways.people else None
             conversation = self._host.converse(self._line, connect)
@@ -123,7 +124,7 @@ class BrowserCall:
         await link(self._offer, self._path, self._engine.host, channel, self._line)
         self._sound = Sound(channel.number, self._engine.host, channel.port)
         self._host.answered()
-        self.tape.begin(channel)
+        self.tape.begin()
         async with self._group:
             self._spawn(self._follow())
             try:

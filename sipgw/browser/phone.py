@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
 from sipgw.browser.call import BrowserCall
+from sipgw.browser.options import BrowserOptions
 from sipgw.browser.party import on_page
 from sipgw.calls.live import LiveCall
 from sipgw.config import Config
@@ -24,6 +25,7 @@ from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
 """Stands in records and statistics; no INVITE ever comes on it."""
+OFF = "calls from the browser are off: [browser] max_calls is 0"
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
@@ -69,6 +71,13 @@ class Operating(NamedTuple):
     """Waits until there is no way to the page any more: it was left, or the call is over or given back."""
 
 
+def missing(options: BrowserOptions) -> str:
+    """What to do before there can be calls from a browser; empty if nothing."""
+    if not options.max_calls:
+        return OFF
+    return "" if find_spec("aiortc") else MISSING
+
+
 class BrowserPhone:
     """All calls from browsers, and all operators who speak from a page."""
 
@@ -82,7 +91,7 @@ class BrowserPhone:
     @property
     def missing(self) -> str:
         """What to do before there can be calls; empty if nothing."""
-        return "" if find_spec("aiortc") else MISSING
+        return missing(self._house.config.browser)
 
     async def place(self, offer: str, agent: str, who: str = "") -> Placed:
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `NoCall`."""

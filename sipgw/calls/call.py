@@ -155,6 +155,7 @@ class Call:
             self.leg.reject(503, headers=RETRY_AFTER)
             return Ending("refused", str(error))
         with closing(channel):
+            self.tape.attach(channel)
             self._line.attach(channel)
             try:
                 agreed = self._negotiate(channel)
@@ -207,7 +208,7 @@ class Call:
     async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
         self._channel = channel
         self._host.answered()
-        self.tape.begin(channel)
+        self.tape.begin()
         try:
             outcome = await conversation.run()
             if self.transfers.party is None:

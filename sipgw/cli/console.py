@@ -51,10 +51,21 @@ def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
 
 
 def print_table(table: Table) -> None:
-    """Print `table`, with room for all its columns where no terminal says how wide it is."""
+    """Print `table`, with room for all its columns where no terminal says how wide it is.
+
+    In a terminal that is too narrow for it each row becomes a list of its own, so that no figure is cut.
+    """
     if not out.is_terminal:
         out.width = WIDE
-    out.print(table)
+    if out.measure(table, options=out.options.update(max_width=WIDE)).maximum <= out.width:
+        out.print(table)
+        return
+    titles = [str(column.header) for column in table.columns]
+    room = max(map(len, titles))
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        for title, cell in zip(titles, cells, strict=True):
+            out.print(f"{escape(title):<{room}}  {cell}", soft_wrap=True)
+        out.print()
 
 
 @contextlib.contextmanager

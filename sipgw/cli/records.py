@@ -16,7 +16,11 @@ from sipgw.records.export import as_csv, as_json
 from sipgw.records.forgetting import forget_everywhere
 from sipgw.records.upkeep import delete_old
 from sipgw.store import CallFilter, Store
-from sipgw.store.retention import RetentionOptions
+from sipgw.store.removal import undeleted
+from sipgw.store.retention import Removed, RetentionOptions
+
+SHOWN = 20
+"""Files that could not be deleted, by name."""
 
 records = typer.Typer(
     no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
@@ -77,6 +81,7 @@ def forget_number(
                 calls, recordings = gone.removed.calls, gone.removed.recordings
                 out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
                 out.print(f"made unreadable: {gone.decisions} lines of the gate's audit")
+                await _tell_undeleted(store, gone.removed)
                 if gone.elsewhere:
                     out.print(f"{gone.elsewhere} other gateways delete within an hour what is on their disks")
                 for entry in gone.kept:
@@ -102,8 +107,20 @@ def purge_old(config: ConfigFile = None) -> None:
             async with Store(settings.store) as store:
                 gone = await delete_old(store, settings.retention, datetime.now(UTC), settings.capture.folders)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
+                await _tell_undeleted(store, gone)
 
         asyncio.run(run())
+
+
+async def _tell_undeleted(store: Store, removed: Removed) -> None:
+    """Name files that could not be deleted; the gateway tries them again every hour."""
+    if not removed.undeleted:
+        return
+    async with store.read() as session:
+        for one in await undeleted(session, SHOWN):
+            times = f"{one.tries} times since {one.since:%Y-%m-%d}" if one.tries > 1 else "once"
+            out.print(escape(f"not deleted: {one.path}: {one.cause} (tried {times})"), soft_wrap=True)
+    out.print(f"{removed.undeleted} files wait to be deleted; the gateway tries again every hour")
 
 
 def _utc(moment: datetime | None) -> datetime | None:

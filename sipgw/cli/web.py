@@ -47,7 +47,7 @@ def password(
         await accounts.note(TERMINAL, "set a password", user, role)
 
     _with_accounts(config, change)
-    typer.echo(f"{user} may sign in as {role}")
+    typer.echo(f"{user} may sign in as {role}; from now on the dashboard is shown to nobody who has not signed in")
 
 
 @web.command()

@@ -10,9 +10,10 @@ from typing import Any, Self
 import structlog
 
 from media.engine import MediaEngine
+from media.tap import HEADER
 from sipgw.agents.agents import Agents
 from sipgw.config import Config
-from sipgw.events import CallAnswered, CallEnded, Event, Sound, Watcher
+from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watcher
 from sipgw.evidence.capture import CaptureOptions, SipCapture
 from sipgw.evidence.pcap import Pcap
 from sipgw.evidence.timelines import Timelines, private
@@ -56,6 +57,8 @@ class Evidence:
         self.bundles = Bundles(options, agents, self.sip.of)
         self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
         self._sounds: dict[str, Sound] = {}
+        self._withheld: set[str] = set()
+        """Calls in which something private was said: of their packets the headers alone are handed out."""
         self._engine: MediaEngine | None = None
         self._endpoint: Endpoint | None = None
         self._group = asyncio.TaskGroup()
@@ -93,7 +96,11 @@ class Evidence:
         if isinstance(event, CallAnswered) and event.sound:
             self._sounds[event.call] = event.sound
             while len(self._sounds) > CALLS:
-                del self._sounds[next(iter(self._sounds))]
+                gone = next(iter(self._sounds))
+                del self._sounds[gone]
+                self._withheld.discard(gone)
+        elif isinstance(event, SoundWithheld):
+            self._withheld.add(event.call)
         elif isinstance(event, CallEnded) and self.options.folder:
             self._spawn(self._write(event.call))
         if self.bundles.watch(event):
@@ -124,7 +131,9 @@ class Evidence:
                     piece += self._message(file, messages.pop(0), offset)
                 ours = sound.host, sound.port + packet.control
                 source, target = (ours, packet.remote) if packet.out else (packet.remote, ours)
-                piece += file.udp(packet.at + offset, source, target, packet.data, packet.size)
+                whole = packet.control or call not in self._withheld
+                data = packet.data if whole else packet.data[:HEADER]
+                piece += file.udp(packet.at + offset, source, target, data, packet.size)
                 if len(piece) >= AT_ONCE:
                     yield bytes(piece)
                     piece.clear()

@@ -177,6 +177,12 @@ def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
         )
 
 
+def median_wait(turns: Iterable[Mapping[str, Any]]) -> float | None:
+    """The median of what callers waited for answers, in milliseconds, for the whole page; None if nothing was timed."""
+    waits = [turn["latency_ms"]["total"] for turn in turns if turn.get("latency_ms", {}).get("total")]
+    return median(waits) if waits else None
+
+
 def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
     waits = [_shares(turn) for turn in turns if turn.get("latency_ms", {}).get("total")]
     if not waits:

@@ -28,8 +28,28 @@ CALLS = 50
 """Calls at most, the latest."""
 LOG_BYTES = 2 << 20
 """Of the log at most, the end of it."""
-_USER = re.compile(r"(?i)\b((?:sips?|tel):)(\+?[0-9][0-9.()*#-]*?)([0-9]{3})(?=[@;>\s,\"']|$)")
-_NUMBER = re.compile(r"(?<![\w.+:/-])(\+?[0-9]{4,12})([0-9]{3})(?![\w.-])")
+_USER = re.compile(r"(?i)\b(sips?:)([^@;>\s\"'<]+)(?=@)")
+_TEL = re.compile(r"(?i)\b((?:sips?|tel):)(\+?[0-9][0-9.()*#-]*[0-9])(?=[@;>\s,\"']|$)")
+_NUMBER = re.compile(
+    r"\+[ .(/-]{0,2}[0-9](?:(?: (?![0-9]{1,3}(?:\.[0-9]{1,3}){3})|[.()/-]){0,3}[0-9]){6,14}"
+    r"|(?<![\w.])[0-9]{7,15}(?!\w|\.[0-9])"
+    r"|(?<![\w.:-])\(?[0-9]{1,5}\)?(?:[ -]\(?[0-9]{2,8}\)?){1,5}(?!\w|[:.-][0-9])"
+    r"|(?<![\w.])[0-9]{3}\.[0-9]{3}\.[0-9]{4}(?![\w.])"
+)
+"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks so too."""
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+FEWEST = 7
+"""Digits of what is taken for a telephone number."""
+_FIELD = re.compile(
+    r"(?i)\b((?:caller|called|callee|name|display_name|who|from|to|target|dialled|referred_by)=)"
+    r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+)"
+)
+"""Fields of log lines that tell who took part in a call."""
+_TOLD = re.compile(
+    r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
+    r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
+)
+"""The same in a sentence or in JSON."""
 _NAMED = "from|to|f|t|contact|m|referred-by|b|p-asserted-identity|p-preferred-identity|remote-party-id|diversion"
 _NAME = re.compile(rf'(?im)^((?:{_NAMED})[ \t]*:[ \t]*)(?:"(?:[^"\\\r\n]|\\.)*"|[^<\r\n"]*)(?=[ \t]*<)')
 _SPOKEN = ("caller", "said", "heard", "tools")
@@ -52,15 +72,18 @@ def bundle(
 
     `trunks` are `sipgw.gateway.TrunkStatus`, where a gateway runs; `metrics` is what Prometheus would read.
     """
-    secrets = sorted(frozenset[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
+    calls = list(calls)[:CALLS]
+    names = frozenset(str(call.get("name") or "") for call in calls) - {""}
+    secrets = sorted(names.union(*map(secrets_of, configs.values())), key=len, reverse=True)
     files = {
         "versions.json": _json(versions()),
         "trunks.json": _json([trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk) for trunk in trunks]),
-        "log.txt": redact(_private(log[-LOG_BYTES:])),
+        "log.txt": redact(_private(_FIELD.sub(_masked_field, log[-LOG_BYTES:]))),
         "metrics.txt": metrics,
     }
-    files |= {f"config/{name}.json": _json(configuration(config)) for name, config in configs.items()}
-    for number, call in enumerate(list(calls)[:CALLS]):
+    for name, config in configs.items():
+        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), _private))
+    for number, call in enumerate(calls):
         files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), lambda text: redact(_private(text))))
         files[f"calls/{number:02}.sip.txt"] = redact(_private(_ladder(call)))
     made = io.BytesIO()
@@ -115,11 +138,38 @@ def _ladder(call: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _impersonal(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without whom callers are handed over to."""
+    people = [person | {"name": MASK, "about": MASK} for person in config.get("people", ())]
+    return config | ({"people": people} if people else {})
+
+
 def _private(text: str) -> str:
     """`text` without names and telephone numbers."""
     text = _NAME.sub(rf"\1{MASK}", text)
-    text = _USER.sub(rf"\1{MASK}\3", text)
-    return _NUMBER.sub(rf"{MASK}\2", text)
+    text = _TOLD.sub(rf"\1{MASK}", text)
+    text = _USER.sub(lambda found: found[1] + _user(found[2]), text)
+    text = _TEL.sub(lambda found: found[1] + _ending(found[2]), text)
+    return _NUMBER.sub(_number, text)
+
+
+def _user(user: str) -> str:
+    return MASK if any(one.isalpha() for one in user) else _ending(user)
+
+
+def _number(found: re.Match[str]) -> str:
+    digits = sum(one.isdigit() for one in found[0])
+    return found[0] if digits < FEWEST or _DATE.fullmatch(found[0]) else _ending(found[0])
+
+
+def _masked_field(found: re.Match[str]) -> str:
+    return found[1] + _ending(found[0])
+
+
+def _ending(number: str) -> str:
+    """The last three digits of a number of more, which tell apart who is meant."""
+    digits = [one for one in number if one.isdigit()]
+    return MASK + "".join(digits[-3:]) if len(digits) > 3 else number if digits and number.isdigit() else MASK
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:

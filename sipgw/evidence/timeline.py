@@ -29,6 +29,7 @@ from sipgw.events import (
     CallRinging,
     CallTransferred,
     Event,
+    SoundWithheld,
 )
 from sipgw.evidence.capture import Ladder
 
@@ -83,6 +84,8 @@ class Timeline:
             case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
                 done = "connected" if accepted else "not connected"
                 self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
+            case SoundWithheld():
+                self._note(now, "private", "Something private was said: captured packets are given out without sound.")
             case CallEnded():
                 self.ended, self.length = event, self._at(now)
                 self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")

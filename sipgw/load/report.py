@@ -79,10 +79,11 @@ def _round(value: float | None, times: float = 1.0) -> float | None:
 def html(outcome: Outcome, about: str) -> str:
     """The page."""
     table = rows(outcome)
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in table[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{'–' if value is None else value}</td>" for value in one.values()) + "</tr>"
-        for one in table
+    body = "".join(  # a column for each step: there are more figures than fit side by side
+        f"<tr><th>{escape(name.replace('_', ' '))}</th>"
+        + "".join(f"<td>{'–' if one[name] is None else one[name]}</td>" for one in table)
+        + "</tr>"
+        for name in table[0]
     )
     plots = "".join(
         plot(title, [point[key] for point in outcome.seconds], unit)
@@ -100,10 +101,10 @@ def html(outcome: Outcome, about: str) -> str:
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>sipgw load</title><style>
 body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1c2733}}
 table{{border-collapse:collapse;font-size:12px;display:block;overflow-x:auto}}td,th{{border:1px solid #ccd5de;
-padding:.3rem .45rem;text-align:right}}th{{background:#eef2f6;vertical-align:bottom}}svg{{width:100%;height:auto}}
+padding:.3rem .45rem;text-align:right}}th{{background:#eef2f6;text-align:left}}svg{{width:100%;height:auto}}
 figure{{margin:1.5rem 0}}figcaption{{font-weight:600}}</style>
 <h1>sipgw load</h1><p>{escape(about)}</p><p><strong>{escape(verdict)}</strong></p>
-<table><tr>{head}</tr>{body}</table>{plots}</html>
+<table>{body}</table>{plots}</html>
 """
 
 
@@ -121,10 +122,19 @@ def plot(title: str, values: Sequence[float | None], unit: str) -> str:
         x, y = line[0].split(",")
         drawn = f'<circle cx="{x}" cy="{y}" r="3" fill="#1769aa"/>'
     base = HEIGHT - 24
+    axes = "".join(
+        f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - MARGIN}" y2="{y:.1f}" stroke="#dfe6ec"/>'
+        f'<text x="{MARGIN - 6}" y="{y + 4:.1f}" font-size="12" text-anchor="end">{top * part:.3g}</text>'
+        for part in (0.0, 0.5, 1.0)
+        for y in (base - part * (HEIGHT - 48),)
+    ) + "".join(
+        f'<text x="{MARGIN + part * (WIDTH - 2 * MARGIN):.1f}" y="{HEIGHT - 6}" font-size="12" text-anchor="middle">'
+        f"{part * max(0, len(values) - 1):.3g} s</text>"
+        for part in (0.0, 0.25, 0.5, 0.75, 1.0)
+    )
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}"><line x1="{MARGIN}" y1="{base}" x2="{WIDTH - MARGIN}" y2="{base}" '
-        f'stroke="#9fb0c0"/><text x="{MARGIN}" y="16" font-size="12">{top:.4g} {escape(unit)}</text>'
-        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 6}" font-size="12" text-anchor="end">{len(values)} s</text>'
+        f'aria-label="{escape(title)}">{axes}<path d="M{MARGIN} 24V{base}H{WIDTH - MARGIN}" fill="none" '
+        f'stroke="#9fb0c0"/><text x="{MARGIN}" y="14" font-size="12">{escape(unit)}</text>'
         f"{drawn}</svg></figure>"
     )

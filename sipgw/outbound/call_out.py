@@ -105,6 +105,7 @@ class CallOut:
         except (media.PortsExhausted, media.MediaDown) as error:
             return Ending("failed", str(error))
         with closing(channel):
+            self._tape.attach(channel)
             self._line.attach(channel)
             conversation = self._caller.converse(self._line, self._connect if self._caller.can_transfer else None)
             try:

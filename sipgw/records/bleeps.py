@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.bleep import Span
 from sipgw.calls.live import LiveCall
-from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
+from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
 from sipgw.records.unfinished import Unfinished
 from sipgw.sip.boundaries import bounded
@@ -75,6 +75,8 @@ class Bleeps:
         self._live = live
         self._policy = policy
         self._words: dict[str, _Words] = {}
+        self._withheld: set[str] = set()
+        """Calls whose captured sound is given to nobody: no tone can be laid over packets."""
         self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue(WAITING)
         self._stack = contextlib.AsyncExitStack()
 
@@ -92,7 +94,10 @@ class Bleeps:
         if isinstance(event, CallAnswered):
             self._words[event.call] = _Words(event.at)
         elif isinstance(event, CallEnded):
-            self._words.pop(event.call, None)
+            words = self._words.pop(event.call, None)
+            if words and words.first_private is not None:
+                self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+            self._withheld.discard(event.call)
         elif isinstance(event, CallReported) and (words := self._words.get(event.call)):
             match event.report:
                 case CallerSaid(_, True):
@@ -149,6 +154,9 @@ class Bleeps:
             tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
+        if call not in self._withheld:
+            self._withheld.add(call)
+            self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
         tape = live.tape if live else None
         if tape is None or tape.began is None or tape.note is None:

@@ -19,9 +19,10 @@ US_STATES = frozenset(("California", "Connecticut", "Delaware", "Florida", "Illi
 
 
 def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False) -> Consent:
-    """How consent is got in this call; ``country`` becomes ``announce`` or ``off`` by the other side's number."""
-    if not options.folder:
-        return "off"
+    """How consent is got in this call, to whatever keeps its sound.
+
+    ``country`` becomes ``announce`` or ``off`` by the other side's number.
+    """
     if options.consent != "country":
         return options.consent
     number = other.dialled if outbound else other.number

@@ -6,6 +6,7 @@ import re
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,8 @@ AGREE = "1"
 KEYS_PAUSE = 4.0
 """Seconds after a key in which nothing is kept."""
 Consent = Literal["off", "announce", "key"]
+NOT_AGREED = "the caller did not agree to be recorded"
+NOT_YET = "the caller has not agreed yet"
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
 
 
@@ -75,10 +78,14 @@ class RecordingOptions:
 
 
 class Tape:
-    """The recording of one call; without a path every method does nothing."""
+    """What may be kept of the sound of one call, and its recording if there is a path.
+
+    `keeps` decides it for all that keeps or tells sound: the media process keeps nothing in recordings, captures and
+    bundles and lets nobody listen until it is told here that it may.
+    """
 
     def __init__(self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False) -> None:
-        """With `consent` by ``key`` nothing is recorded until `AGREE` is pressed; `call` is whose it is.
+        """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
 
         What is private in it is to be covered if it is to be `bleeped`.
         """
@@ -89,73 +96,79 @@ class Tape:
         self.consent: Consent = consent
         self.began: datetime | None = None
         """When the file began."""
-        self._call = call
-        self._bleeped = bleeped and path.endswith(".wav")
-        self._agreed = consent != "key"
+        self.agreed = consent != "key"
+        """Whether the caller has agreed, as far as they were to be asked."""
+        self._begin_note = partial(Unfinished.begin, path, call, bleeped=bleeped and path.endswith(".wav"))
+        self._answered = False
+        self._told = False
+        """What the media process was told last; it begins by keeping nothing."""
         self._channel: Channel | None = None
-        self._by_hand = False
-        self._secluded = False
+        self._paused: set[str] = set()
+        """Who wants nothing to be kept now: somebody ``by hand``, or the call itself (``secluded``)."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, channel: Channel) -> None:
-        """Record what `channel` exchanges from now on, or from the caller's consent on."""
-        if self._channel is None:
-            self._channel = channel
-            if self.path:
-                self._start()
+    @property
+    def keeps(self) -> bool:
+        """Whether sound may be kept now, in whatever form, and heard by others."""
+        return self.agreed and not (self._paused or self._timer)
+
+    def attach(self, channel: Channel) -> None:
+        """Decide from now on over the sound of `channel`, which has just been opened."""
+        self._channel = channel
+        self._tell()
+
+    def begin(self) -> None:
+        """Record what the channel exchanges from now on, or from the caller's consent on."""
+        self._answered = True
+        self._start()
 
     def pressed(self, key: str) -> None:
         """The caller presses keys: that may be consent, or a number that nobody should hear in the recording."""
-        if not self._agreed and key == AGREE:
-            self._agreed = True
-            if self.path:
-                self._start()
-        elif self.began is not None and self._channel:
-            self._channel.pause_recording()
+        if not self.agreed and key == AGREE:
+            self.agreed = True
+            self._tell()
+            self._start()
+        elif self.began is not None:
             if self._timer:
                 self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(KEYS_PAUSE, self._keys_done)
+            self._tell()
 
     def pause(self) -> None:
         """Keep silence in place of what follows: card numbers, and what the caller does not want kept."""
-        self._by_hand = True
-        if self.began is not None and self._channel:
-            self._channel.pause_recording()
+        self._paused.add("by hand")
+        self._tell()
 
     def resume(self) -> None:
         """Keep sound again."""
-        self._by_hand = False
-        self._go_on()
+        self._paused.discard("by hand")
+        self._tell()
 
     def seclude(self, on: bool) -> None:
-        """Keep nothing at all of what follows, neither here nor in captures, whether there is a recording or not."""
-        self._secluded = on
-        if not on:
-            self._go_on()
-        elif self._channel:
-            self._channel.pause_recording()
+        """Keep nothing at all of what follows, or go on."""
+        (self._paused.add if on else self._paused.discard)("secluded")
+        self._tell()
 
-    def _go_on(self) -> None:
-        if self._channel and not (self._by_hand or self._secluded or self._timer):
+    def _tell(self) -> None:
+        if self._channel and self._told != self.keeps:
+            self._told = self.keeps
             with contextlib.suppress(MediaDown):  # the call is over
-                self._channel.resume_recording()
+                (self._channel.resume_recording if self._told else self._channel.pause_recording)()
 
     def _start(self) -> None:
-        if self._agreed and self._channel and self.began is None:
+        if self.path and self.agreed and self._channel and self._answered and self.began is None:
             self.began = datetime.now(UTC)
             try:
-                self.note = Unfinished.begin(self.path, self._call, bleeped=self._bleeped)
+                self.note = self._begin_note()
             except OSError as error:  # nothing is kept that a kill would leave without a mark
                 self.problem = error.strerror or str(error)
                 log.error("recording not begun", file=self.path, cause=self.problem)  # noqa: TRY400
                 return
             self._channel.record(self.path)
-            if self._by_hand or self._secluded:
-                self._channel.pause_recording()
 
     def _keys_done(self) -> None:
         self._timer = None
-        self._go_on()
+        self._tell()
 
     def on_recorded(self, event: Recorded) -> None:
         """The media process told the end."""
@@ -170,10 +183,10 @@ class Tape:
 
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call, which is over."""
-        if self.began is None:
-            return {}
         if self._timer:
             self._timer.cancel()
+        if self.began is None:
+            return {} if self.agreed else {"sound": {"withheld": NOT_AGREED}}
         if self.note:
             self.note.end()
         agreed = {} if self.consent == "off" else {"consent": self.consent}

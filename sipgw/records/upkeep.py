@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,16 +15,19 @@ from sipgw.gate import audit
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
+from sipgw.store.removal import undeleted
 from sipgw.store.retention import (
     Removed,
     RetentionOptions,
     close_lost,
     forget,
     forgotten,
+    mark,
     purge,
     seen,
     to_forget,
 )  # fmt: skip
+from sipgw.webhooks.deliveries import expire
 
 log = structlog.get_logger()
 
@@ -57,9 +60,15 @@ class Upkeep:
     """Deletes what is too old as long as it is entered. An async context manager."""
 
     def __init__(
-        self, store: Store, options: RetentionOptions, captures: Sequence[str] = (), audit_folder: Path = Path()
+        self,
+        store: Store,
+        options: RetentionOptions,
+        captures: Sequence[str] = (),
+        audit_folder: Path = Path(),
+        recordings: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`captures` are the folders of captured packets and bundles, `audit_folder` is that of the gate."""
+        """`captures` and `recordings` are the folders of these, `audit_folder` is that of the gate."""
+        self._recordings = recordings
         self._captures = captures
         self._audit_folder = audit_folder
         self._store = store
@@ -87,8 +96,17 @@ class Upkeep:
 
     async def _once(self, now: datetime) -> None:
         await seen(self._store, now)
+        await asyncio.to_thread(mark, self._store, [*self._captures, *self._recordings()])
+        await expire(self._store, now)
         if forgot := await forget_what_others_did(self._store, now, self._captures, self._audit_folder):
             log.info("people forgotten whom another gateway was told to forget", people=forgot)
         removed = await delete_old(self._store, self._options, now, self._captures)
-        if removed != Removed():
+        if removed.undeleted:
+            await self._tell(removed.undeleted)
+        if removed != Removed(undeleted=removed.undeleted):
             log.info("old records deleted", **asdict(removed))
+
+    async def _tell(self, count: int) -> None:
+        async with self._store.read() as session:
+            first = (await undeleted(session, 1))[0]
+        log.error("files not deleted", files=count, first=first.path, cause=first.cause, tries=first.tries)

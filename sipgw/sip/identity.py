@@ -1,7 +1,6 @@
 """Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import unquote

@@ -78,9 +78,7 @@ class Usage:
                 self.agent.respond(transaction, 200, now)
                 self.finish(Ended(self.other, "BYE", reason_text(request)), now)
             case "INVITE" | "UPDATE":
-                if asserts(request):
-                    self.tell(Asserted(request))
-                self.session.offer(request, transaction, now)
+                self._changed(request, transaction, now)
             case "PRACK":
                 self.pracked(request, transaction, now)
             case "INFO":
@@ -93,6 +91,12 @@ class Usage:
                 self.agent.respond_options(transaction, now)
             case _:
                 self.agent.respond(transaction, 405, now, headers=ALLOW)
+
+    def _changed(self, request: Request, transaction: Transaction, now: float) -> None:
+        """A re-INVITE or UPDATE: it may bring an offer, and say who it is by now."""
+        if asserts(request):
+            self.tell(Asserted(request))
+        self.session.offer(request, transaction, now)
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog that `request` came in."""

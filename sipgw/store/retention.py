@@ -4,18 +4,19 @@ Gateways may share one database; the files of a call are on the machine that had
 and what was of gateways that do not come back.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import structlog
 from sqlalchemy import ColumnElement, Select, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.numbers import spellings
 from sipgw.records.unfinished import UNFINISHED
 from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
+from sipgw.store.removal import Doomed, Folders, note, remove, tried, undeleted
 from sipgw.store.spool import identities
 from sipgw.store.store import Store
 from sipgw.store.tables import (
@@ -26,10 +27,9 @@ from sipgw.store.tables import (
     SpoolRecord,
     ToolCallRecord,
     TurnRecord,
+    UndeletedRecord,
 )  # fmt: skip
 from sipgw.store.writing import last_seen
-
-log = structlog.get_logger()
 
 SOME = 500
 """Calls in one transaction: calls that end meanwhile are to be recorded, too."""
@@ -65,6 +65,8 @@ class Removed:
     transcripts: int = 0
     recordings: int = 0
     callbacks: int = 0
+    undeleted: int = 0
+    """Files that could not be deleted: see `sipgw.store.removal`. They are tried again every hour."""
 
 
 async def purge(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str] = ()) -> Removed:
@@ -74,36 +76,50 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
     if options.recordings:
         old = here, call.began < now - timedelta(days=options.recordings), call.recording != ""
         while calls := await _some(store, *old):
-            removed.recordings += _unlink(calls)
-            _unlink_captures(captures, calls)
-            await _blank(store, calls)
+            count, left = await _remove(store, calls, captures, sound=True)
+            async with store.write() as session:
+                await note(session, left, now)
+                await _blank(session, calls)
+            removed.recordings += count
     if options.transcripts:
         old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
         old_run = select(ToolCallRecord.call).where(ToolCallRecord.call == call.id).exists()
         aged = call.began < now - timedelta(days=options.transcripts)
         while calls := await _some(store, here, aged, or_(old_turn, old_run)):
-            _unlink_timelines(store, calls)
-            _unlink_captures(captures, calls, (BUNDLE,))
+            _, left = await _remove(store, calls, captures, words=True)
             async with store.write() as session:
+                await note(session, left, now)
                 await _delete_words(session, calls)
             removed.transcripts += len(calls)
     if options.calls:
         while calls := await _some(store, here, call.began < now - timedelta(days=options.calls)):
-            removed.recordings += _unlink(calls)
-            _unlink_captures(captures, calls)
-            await _delete(store, calls)
+            removed.recordings += await _delete(store, calls, captures, now)
             removed.calls += len(calls)
+    removed.undeleted = len(await try_again(store, now))
     return removed
+
+
+async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
+    """Delete what could not be deleted; returns what still cannot, the oldest first."""
+    mine = or_(UndeletedRecord.gateway.in_(_identities(store)), UndeletedRecord.gateway.not_in(_alive(now)))
+    async with store.read() as session:
+        waiting = await undeleted(session, SOME, mine)
+    if not waiting:
+        return []
+    files = [_doomed(store, Path(one.path), one.gateway) for one in waiting]
+    _, left = await asyncio.to_thread(remove, files, _folders(store))
+    async with store.write() as session:
+        await tried(session, files, left)
+        return await undeleted(session, SOME, mine)
 
 
 async def forget(store: Store, number: str, now: datetime, captures: Sequence[str] = ()) -> Removed:
     """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
     removed = Removed()
     while calls := await _some(store, ours(store, now), _of(number)):
-        removed.recordings += _unlink(calls)
-        _unlink_captures(captures, calls)
-        await _delete(store, calls)
+        removed.recordings += await _delete(store, calls, captures, now)
         removed.calls += len(calls)
+    removed.undeleted = len(await try_again(store, now))
     await store.scrub()
     return removed
 
@@ -157,7 +173,7 @@ def ours(store: Store, now: datetime) -> ColumnElement[bool]:
     """Which calls have their files here, or nowhere any more."""
     if not store.options.url:
         return true()
-    here = CallRecord.gateway.in_(identities(store.options.spool_folder))
+    here = CallRecord.gateway.in_(_identities(store))
     return or_(here, CallRecord.gateway.not_in(_alive(now)))
 
 
@@ -182,41 +198,57 @@ async def _some(store: Store, *which: object) -> Sequence[CallRecord]:
         return list(await session.scalars(query))
 
 
-def _unlink(calls: Sequence[CallRecord]) -> int:
-    """Delete recordings, and the notes beside them; returns how many there were."""
+def _identities(store: Store) -> set[str]:
+    """The gateways of this machine; "" is the only one of a database that is not shared."""
+    return identities(store.options.spool_folder) if store.options.url else {""}
+
+
+def _folders(store: Store) -> Folders:
+    return Folders(store.options.spool_folder / "folders")
+
+
+def mark(store: Store, folders: Iterable[str]) -> None:
+    """Mark folders of recordings and captures, so that it is known later whether they are mounted. It blocks."""
+    _folders(store).mark(folders)
+
+
+def _doomed(store: Store, path: Path, gateway: str) -> Doomed:
+    """A file of a call of `gateway`; of one that does not come back nothing need be here."""
+    gateway = gateway if store.options.url else ""
+    return Doomed(path, gateway, there=gateway in _identities(store))
+
+
+async def _remove(
+    store: Store, calls: Sequence[CallRecord], captures: Sequence[str], *, sound: bool = False, words: bool = False
+) -> tuple[int, list[tuple[Doomed, str]]]:
+    """Delete the files with the `sound` or the `words` of calls; returns how many recordings there were, and what is
+    left, and why.
+
+    Captured packets have sound, bundles sound and words, timelines words.
+    """
+    endings = (PACKETS, BUNDLE) if sound else (BUNDLE,)
+    recordings, others = [], []
     for call in calls:
-        if call.recording:
-            Path(call.recording + UNFINISHED).unlink(missing_ok=True)
-    return sum(_gone(Path(call.recording)) for call in calls if call.recording)
+        if sound and call.recording:
+            recordings.append(_doomed(store, Path(call.recording), call.gateway))
+            unfinished = _doomed(store, Path(call.recording + UNFINISHED), call.gateway)
+            others.append(unfinished._replace(there=False))  # most recordings are finished and have none
+        names = [Path(folder) / f"{file_name(call.id)}{ending}" for folder in captures for ending in endings]
+        others += [_doomed(store, name, call.gateway) for name in names]
+        if words:
+            timeline = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
+            others.append(_doomed(store, timeline, call.gateway)._replace(there=False))
+    folders = _folders(store)
+    await asyncio.to_thread(folders.mark, captures)
+    count, left = await asyncio.to_thread(remove, recordings, folders)
+    _, left_of_others = await asyncio.to_thread(remove, others, folders)
+    return count, left + left_of_others
 
 
-def _unlink_captures(
-    folders: Sequence[str], calls: Sequence[CallRecord], endings: tuple[str, ...] = (PACKETS, BUNDLE)
-) -> None:
-    """Delete what was captured of calls: it has their sound, bundles their words too."""
-    for folder in folders:
-        for call in calls:
-            for ending in endings:
-                _gone(Path(folder) / f"{file_name(call.id)}{ending}")
-
-
-def _gone(path: Path) -> bool:
-    """Delete a file; one that cannot be deleted is told, as no record will name it any more."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        log.error("file not deleted", file=str(path), cause=error.strerror)  # noqa: TRY400
-        return False
-    return True
-
-
-async def _blank(store: Store, calls: Sequence[CallRecord]) -> None:
-    async with store.write() as session:
-        for call in calls:
-            media = {name: value for name, value in call.media.items() if name != "recording"}
-            await session.execute(update(CallRecord).where(CallRecord.id == call.id).values(recording="", media=media))
+async def _blank(session: AsyncSession, calls: Sequence[CallRecord]) -> None:
+    for call in calls:
+        media = {name: value for name, value in call.media.items() if name != "recording"}
+        await session.execute(update(CallRecord).where(CallRecord.id == call.id).values(recording="", media=media))
 
 
 async def _delete_words(session: AsyncSession, calls: Sequence[CallRecord]) -> None:
@@ -225,18 +257,11 @@ async def _delete_words(session: AsyncSession, calls: Sequence[CallRecord]) -> N
         await session.execute(delete(table).where(table.call.in_(ids)))
 
 
-def _unlink_timelines(store: Store, calls: Sequence[CallRecord]) -> None:
-    """Delete what the pages of calls are made of: words stand in it."""
-    for call in calls:
-        path = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            log.error("timeline not deleted", file=str(path), cause=error.strerror)  # noqa: TRY400
-
-
-async def _delete(store: Store, calls: Sequence[CallRecord]) -> None:
-    _unlink_timelines(store, calls)
+async def _delete(store: Store, calls: Sequence[CallRecord], captures: Sequence[str], now: datetime) -> int:
+    """Delete calls with their files; returns how many recordings there were."""
+    count, left = await _remove(store, calls, captures, sound=True, words=True)
     async with store.write() as session:
+        await note(session, left, now)
         await _delete_words(session, calls)
         await session.execute(delete(CallRecord).where(CallRecord.id.in_([call.id for call in calls])))
+    return count

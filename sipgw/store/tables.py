@@ -165,6 +165,19 @@ class ForgetRecord(Base):
     number: Mapped[str] = mapped_column(String(PARTY), primary_key=True)
 
 
+class UndeletedRecord(Base):
+    """A file of a call that was to be deleted and may still be there."""
+
+    __tablename__ = "undeleted"
+    path: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Which has it; empty where the database is that of one alone."""
+    since: Mapped[datetime] = mapped_column(Moment)
+    tries: Mapped[int]
+    cause: Mapped[str] = mapped_column(String(200))
+    """Of the last try."""
+
+
 class DeliveryRecord(Base):
     """Something that a webhook is still to be told; rows that were taken are deleted."""
 

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from argon2 import PasswordHasher
@@ -92,7 +91,7 @@ class Accounts:
             await session.execute(delete(KeptSession).where(old))
             found = await session.scalars(select(KeptSession).order_by(KeptSession.used))
             return [
-                Session(one.name, role, one.csrf, one.began, one.used, one.token, one.since, one.last)
+                Session(one.name, role, one.csrf, one.began, one.used, one.token)
                 for one in found
                 for role in ROLES
                 if role == one.role
@@ -101,13 +100,14 @@ class Accounts:
     async def begin(self, session: Session) -> None:
         """Keep a new session."""
         async with self._store.write() as database:
-            database.add(KeptSession(name=session.name, role=session.role, began=session.began, **_changing(session)))
+            kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token")}
+            database.add(KeptSession(**kept))
 
     async def keep(self, session: Session) -> bool:
-        """Keep how a session is now; False if it was ended elsewhere, by a new password for example."""
+        """Keep that a session is in use; False if it was ended elsewhere, by a new password for example."""
         try:
             async with self._store.write() as database:
-                mine = update(KeptSession).where(KeptSession.csrf == session.csrf).values(**_changing(session))
+                mine = update(KeptSession).where(KeptSession.csrf == session.csrf).values(used=session.used)
                 return bool(getattr(await database.execute(mine), "rowcount", 0))
         except SQLAlchemyError as error:
             log.warning("session not kept", cause=str(error).splitlines()[0])
@@ -187,10 +187,6 @@ class Accounts:
         """Whether there is no user yet."""
         async with self._store.read() as session:
             return not await session.scalar(select(func.count()).select_from(User))
-
-
-def _changing(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in ("csrf", "used", "token", "since", "last")}
 
 
 def _matches(hashed: str, password: str) -> bool:

@@ -1,6 +1,7 @@
 """The entrance: finds out who sends a request, by cookie or by key, and lets people in by password."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -27,6 +28,8 @@ KEEP_EVERY = 60.0
 """Seconds after which it is put down that a session is in use, and looked whether it was ended elsewhere."""
 
 
+LOOK_EVERY = 1.0
+"""Seconds after which an open entrance looks again whether a password is stored."""
 KEY_KNOWN = 600.0
 """Seconds for which a key that was good is taken for good while the database does not answer."""
 KEYS_KNOWN = 100
@@ -41,7 +44,9 @@ class Entrance:
 
     def __init__(self, options: WebOptions, accounts: Accounts) -> None:
         self.accounts = accounts
-        self.open = not options.needs_sign_in
+        self._open = False
+        self._looked = 0.0
+        """When an open entrance last looked whether a password is stored."""
         self.setup = ""
         """The token of the link with which the first password is set; empty if there is one."""
         self.sessions = Sessions(options.session_idle, options.session_limit, lambda: secrets.token_urlsafe(32))
@@ -55,7 +60,8 @@ class Entrance:
     async def prepare(self) -> None:
         """Set the configured password, look whether the first one has yet to be set, and who is still signed in."""
         options, accounts = self._options, self.accounts
-        if self.open:
+        self._open, self._looked = not options.needs_sign_in and await accounts.empty(), _now()
+        if self._open:
             return
         if options.password:
             if await accounts.check(ADMIN, options.password) != "admin":
@@ -64,25 +70,35 @@ class Entrance:
             self.setup = secrets.token_urlsafe(24)
         self.sessions.restore(await accounts.sessions(options.session_idle, options.session_limit))
 
-    async def who(self, cookie: str, authorization: str) -> tuple[Who, str]:
-        """Who sends a request, and a new token for their cookie if it is time for one. Raises `SQLAlchemyError`."""
+    async def is_open(self) -> bool:
+        """Whether nobody has to sign in: neither the configuration asks for it, nor is a password stored.
+
+        ``sipgw web password`` may store one at any time: from then on people must, until the end.
+        """
+        if self._open and _now() - self._looked >= LOOK_EVERY:
+            self._looked = _now()
+            with contextlib.suppress(SQLAlchemyError):  # where no password can be looked up none can be stored
+                self._open = await self.accounts.empty()
+        return self._open
+
+    async def who(self, cookie: str, authorization: str) -> Who:
+        """Who sends a request. Raises `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
-            return (Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY), ""
-        if self.open:
-            return self._here, ""
+            return Who(f"key:{found.name}", "nobody", "", found.scopes) if found else NOBODY
+        if await self.is_open():
+            return self._here
         now = _today()
-        signed = self.sessions.find(cookie, now) if cookie else None
-        if signed is None:
-            return NOBODY, ""
-        session, token = signed
-        if token or now - session.kept >= KEEP_EVERY:
+        session = self.sessions.find(cookie, now) if cookie else None
+        if session is None:
+            return NOBODY
+        if now - session.kept >= KEEP_EVERY:
             session.kept = now
             if not await self.accounts.keep(session):
                 self.sessions.end(session)
-                return NOBODY, ""
-        return Who.signed(session.name, session.role, session.csrf), token
+                return NOBODY
+        return Who.signed(session.name, session.role, session.csrf)
 
     async def _key(self, text: str) -> Key | None:
         """The key that this is, or None: programs hang up and look on while the database does not answer, too."""
@@ -103,7 +119,7 @@ class Entrance:
         self._try(address)
         role = await self.accounts.check(name, password)
         await self.accounts.note(name, "signed in" if role else "was not let in", address=address)
-        return await self._open(name, role) if role else None
+        return await self._enter(name, role) if role else None
 
     async def sign_out(self, cookie: str) -> None:
         """End a session."""
@@ -121,9 +137,9 @@ class Entrance:
         await self.accounts.set_user(ADMIN, "admin", password)
         self.setup = ""
         await self.accounts.note(ADMIN, "set the first password", address=address)
-        return await self._open(ADMIN, "admin")
+        return await self._enter(ADMIN, "admin")
 
-    async def _open(self, name: str, role: Role) -> str:
+    async def _enter(self, name: str, role: Role) -> str:
         session, token = self.sessions.open(name, role, _today())
         await self.accounts.begin(session)
         return token

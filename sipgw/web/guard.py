@@ -52,23 +52,17 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, nonce = Headers(scope=scope), secrets.token_urlsafe(16)
-        scope["nonce"], scope["who"], token = nonce, NOBODY, ""
+        scope["nonce"], scope["who"] = nonce, NOBODY
         answer = self._stranger(scope, headers)
         if answer is None:
-            cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
             try:
-                who, token = await self._entrance.who(cookie, headers.get("authorization", ""))
+                answer = await self._unwelcome(scope, headers)
             except SQLAlchemyError:
                 answer = JSONResponse({"detail": NO_DATABASE}, 503)
-            else:
-                scope["who"] = who
-                answer = _unknown(scope, who) or _forged(scope, headers, who)
 
         async def dressed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 dress(MutableHeaders(scope=message), nonce)
-                if token:
-                    MutableHeaders(scope=message).append("Set-Cookie", cookie_of(token, scope["scheme"]))
             await send(message)
 
         await (answer or self._app)(scope, receive, dressed)
@@ -79,13 +73,18 @@ class Guard:
             return PlainTextResponse("This name is not ours. Set [web] names if it should be.\n", 421)
         if changes(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
             return PlainTextResponse("This request comes from another site.\n", 403)
-        if self._entrance.open and not near(scope, headers):
-            return PlainTextResponse("This comes through a proxy. Set [web] password first.\n", 403)
         if "transfer-encoding" in headers:
             return PlainTextResponse("Say how long the request is.\n", 411)
         if int(headers.get("content-length") or 0) > BODY:  # the server has checked that it is a number
             return PlainTextResponse("This request is too long.\n", 413)
         return None
+
+    async def _unwelcome(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        if await self._entrance.is_open() and not near(scope, headers):
+            return PlainTextResponse("This comes through a proxy. Set a password first: sipgw web password\n", 403)
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        who = scope["who"] = await self._entrance.who(cookie, headers.get("authorization", ""))
+        return _unknown(scope, who) or _forged(scope, headers, who)
 
 
 def changes(scope: Scope) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
-from sipgw.evidence.explain import explain, findings
+from sipgw.calls.live import LiveCall
+from sipgw.evidence.explain import explain, findings, median_wait
+from sipgw.records.recordings import NOT_YET
 from sipgw.records.unfinished import waits
 from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
@@ -38,7 +40,11 @@ async def timeline(call: str, request: Request, app: Here, _who: Viewer) -> Resp
     explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
     found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
     found["recorded"] = _recorded(found)
-    found["media"] = {name: value for name, value in found.get("media", {}).items() if name != "recording"}
+    found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
+    found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.house.calls.get(call))
+    found["media"] = {
+        name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
+    }
     return JSONResponse(found, headers={"ETag": tag} if version else None)
 
 
@@ -83,12 +89,13 @@ async def pcap(request: Request, call: str, app: Here, who: Viewer) -> Response:
 
 
 @router.get("/calls/{call:path}/bundle")
-async def bundle(call: str, app: Here, _who: Viewer) -> Response:
+async def bundle(request: Request, call: str, app: Here, who: Viewer) -> Response:
     """The call as a file, for `sipgw replay`."""
     try:
         content = await app.house.evidence.bundle(call)
     except NotKept as reason:
         raise HTTPException(404, f"there is no bundle: {reason}") from None
+    await app.entrance.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
 
@@ -124,6 +131,21 @@ async def recording_of(app: App, call: str) -> Path:
     if await asyncio.to_thread(waits, path):
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path
+
+
+def _unrecorded(app: App, found: dict[str, Any], live: LiveCall | None) -> str:
+    """Why a call has no recording, in a sentence; empty while it is recorded."""
+    told = found.get("media", {}).get("sound")
+    withheld = told.get("withheld") if isinstance(told, dict) else ""
+    if live and live.tape:
+        withheld = "" if live.tape.agreed else NOT_YET
+        if live.tape.agreed and live.tape.path:
+            return ""
+    if withheld:
+        return f"No sound is kept, captured or heard by others: {withheld}."
+    agent = app.house.agents.all.get(found.get("agent", ""))
+    folder = (agent.config if agent else app.house.config).recording.folder
+    return "None was made." if folder else "Off. [recording] folder in sipgw.toml turns it on."
 
 
 def _recorded(found: dict[str, Any]) -> bool:

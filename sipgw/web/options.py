@@ -14,7 +14,7 @@ class WebOptions:
     enabled: bool = True
     """Whether there is a dashboard at all."""
     host: str = "127.0.0.1"
-    """Address to listen on. On any other than loopback people must sign in."""
+    """Address to listen on. On any other than loopback people must sign in. Once a password is stored, everywhere."""
     port: int = PORT
     """TCP port; if the default is taken, the next free one of ten is used."""
     names: tuple[str, ...] = ()
@@ -37,5 +37,5 @@ class WebOptions:
 
     @property
     def needs_sign_in(self) -> bool:
-        """Whether anybody must say who they are."""
+        """Whether people must sign in even while no password is stored."""
         return bool(self.password or self.names) or not is_loopback(self.host)

@@ -1,7 +1,7 @@
 """Who is signed in: an opaque token of 256 random bits in a cookie, of which only a hash is kept. Sans-IO.
 
-Such a token needs no signature: it means nothing anywhere else and cannot be guessed. Tokens change every hour; who
-still sends the last one, because two requests crossed, is let in for a minute.
+Such a token needs no signature: it means nothing anywhere else and cannot be guessed. It stays the same while the
+session lasts: a new one could be lost on its way to a browser, and with it the session.
 """
 
 import hashlib
@@ -11,10 +11,6 @@ from dataclasses import dataclass
 
 from sipgw.web.who import Role
 
-ROTATE = 3600.0
-"""Seconds after which a token is replaced."""
-CROSSING = 60.0
-"""Seconds for which a replaced token still counts."""
 MOST = 1000
 """Sessions; beyond that the one that was used longest ago ends."""
 
@@ -30,10 +26,6 @@ class Session:
     used: float
     token: str
     """Hash of the token that is in the cookie."""
-    since: float
-    """When that token was made."""
-    last: str = ""
-    """Hash of the token before it."""
     kept: float = 0.0
     """When it was last looked after in the database."""
 
@@ -50,7 +42,7 @@ class Sessions:
     def open(self, name: str, role: Role, now: float) -> tuple[Session, str]:
         """Somebody signs in; returns the session, and the token for the cookie."""
         token = self._token()
-        session = Session(name, role, self._token(), now, now, _hash(token), now, kept=now)
+        session = Session(name, role, self._token(), now, now, _hash(token), kept=now)
         self.restore([session])
         return session, token
 
@@ -58,32 +50,20 @@ class Sessions:
         """Go on with sessions, the one that was used longest ago first."""
         for session in sessions:
             self._all[session.token] = session
-            if session.last:
-                self._all[session.last] = session
         while len(self._all) > MOST:
             self.end(next(iter(self._all.values())))
 
-    def find(self, token: str, now: float) -> tuple[Session, str] | None:
-        """The session of a token, and a new token if it is time for one."""
-        key = _hash(token)
-        session = self._all.get(key)
+    def find(self, token: str, now: float) -> Session | None:
+        """The session of a token, in use again from `now` on; None if it is over."""
+        session = self._all.get(_hash(token))
         if session is None:
             return None
-        replaced = key == session.last and now - session.since > CROSSING
         if now - session.used > self._idle or now - session.began > self._limit:
             self.end(session)
             return None
-        if replaced:
-            return None
         session.used = now
-        self._all.move_to_end(key)
-        if key == session.token and now - session.since >= ROTATE:
-            self._all.pop(session.last, None)
-            new = self._token()
-            session.last, session.token, session.since = session.token, _hash(new), now
-            self._all[session.token] = session
-            return session, new
-        return session, ""
+        self._all.move_to_end(session.token)
+        return session
 
     def close(self, token: str) -> Session | None:
         """Somebody signs out; returns the session that they had."""
@@ -94,7 +74,6 @@ class Sessions:
     def end(self, session: Session) -> None:
         """It counts no more."""
         self._all.pop(session.token, None)
-        self._all.pop(session.last, None)
 
 
 def _hash(token: str) -> str:

@@ -29,8 +29,6 @@ class KeptSession(Base):
     began: Mapped[float] = mapped_column(Float)
     used: Mapped[float] = mapped_column(Float)
     token: Mapped[str] = mapped_column(String(64))
-    since: Mapped[float] = mapped_column(Float)
-    last: Mapped[str] = mapped_column(String(64), default="")
 
 
 class ApiKey(Base):

@@ -123,9 +123,10 @@ def test_the_command_exists() -> None:
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 
-def test_the_image_asks_itself_how_it_is() -> None:
-    assert re.findall(r"http://127.0.0.1:(\d+)(/\w+)", DOCKERFILE) == [(str(PORT), "/readyz")]
-    assert "/readyz" in PATHS
+@pytest.mark.faults("C14")
+def test_the_image_asks_itself_whether_it_lives_for_who_drains_is_not_to_be_killed() -> None:
+    assert re.findall(r"http://127.0.0.1:(\d+)(/\w+)", DOCKERFILE) == [(str(PORT), "/healthz")]
+    assert "/healthz" in PATHS
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.full.yaml", "compose.asterisk.yaml"])
@@ -165,7 +166,7 @@ def test_a_gateway_of_the_full_stack_is_what_the_others_take_it_for(number: int)
     command, option, file = told["command"]
     assert option in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
     assert any(volume.endswith(f":{file}:ro") for volume in told["volumes"])
-    assert f"http://127.0.0.1:{config.web.port}/readyz" in told["healthcheck"]["test"][-1]
+    assert f"http://127.0.0.1:{config.web.port}/healthz" in told["healthcheck"]["test"][-1]
     listed = (DOCKER / "dispatcher.list").read_text()
     assert f"1 sip:127.0.0.1:{config.sip.port} " in listed
     assert config.sip.host == "0.0.0.0", "from the loopback no carrier is reached"

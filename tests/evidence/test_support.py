@@ -87,6 +87,60 @@ def test_no_name_number_or_word_of_a_caller_is_inside() -> None:
             assert private not in text, (name, private)
 
 
+NUMBERS = (
+    "number:+14155550123", "+1 415 555 0123", "+1 (415) 555-0123", "(415) 555-0123", "415-555-0123.", "415.555.0123",
+    "014155550123.", "tel:+1-415-555-0123", "<sip:+14155550123;npdi@x>", "0049 4155 550123", "caller=14155550123",
+)  # fmt: skip
+
+
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize("spelling", NUMBERS)
+def test_a_number_is_masked_however_it_is_spelled(spelling: str) -> None:
+    log = f"2026-01-02 18:22:55 [info] call began {spelling} 192.0.2.10:5060 mos 4.21"
+    text = inside(bundle({}, [], log=log))["log.txt"]
+    digits = "".join(one for one in text.partition("began")[2].partition("192")[0] if one.isdigit())
+    assert digits == "123"
+    assert "2026-01-02 18:22:55" in text and "192.0.2.10:5060 mos 4.21" in text
+
+
+@pytest.mark.faults("C8")
+def test_whom_callers_are_handed_over_to_and_who_took_part_is_not_inside() -> None:
+    config = parse(
+        """
+        [[trunks]]
+        name = "pbx"
+        mode = "peer"
+        networks = ["10.0.0.0/8"]
+        transfer_to = "+14155550123"
+        [[people]]
+        name = "anna"
+        about = "Anna Example"
+        to = "+1 415 555 0123"
+        [[people]]
+        name = "bob"
+        to = "sip:bob.example@10.0.0.9"
+        """, "x", {},
+    )  # fmt: skip
+    log = (
+        "call began caller='Ann Caller' called=agent who=bob.example\ncaller: John Smith <sip:john.smith@x> Ann Caller"
+    )
+    made = inside(bundle({"sipgw": config}, [CALL], log=log))
+    for name, text in made.items():
+        for private in (
+            "415555012",
+            "415 555 012",
+            '"anna"',
+            '"bob',
+            "bob.example",
+            "John",
+            "Smith",
+            "john.smith",
+            "Ann",
+        ):
+            assert private not in text, (name, private)
+    assert "10.0.0.0/8" in made["config/sipgw.json"]
+
+
 def test_what_helps_is_inside() -> None:
     files = everything()
     assert json.loads(files["config/sipgw.json"])["trunks"][0]["registrar"] == "sip:sip.example.com"

@@ -76,7 +76,7 @@ def test_without_rtp_there_is_still_the_sip(tmp_path: Path) -> None:
 
 def test_a_file_of_each_call_is_written_where_that_is_wanted(tmp_path: Path) -> None:
     captured(tmp_path, "always", into=str(tmp_path / "captures"))
-    (path,) = (tmp_path / "captures").iterdir()
+    (path,) = (tmp_path / "captures").glob("*.pcap")
     assert path.stat().st_mode & 0o077 == 0
     assert "SIP 200 OK              :     2 Packets" in tshark(path, "-q", "-z", "sip,stat")
 

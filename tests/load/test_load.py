@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -192,8 +193,17 @@ def test_the_page_is_whole_and_takes_nothing_from_elsewhere() -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 6
     assert rows(outcome)[1]["memory_kib_per_call"] == 102
+    assert page.count("<th>") == len(rows(outcome)[0]), "a line for each figure, a column for each step"
     assert 'points=""' in plot("nothing", [None], "")
     assert '<circle cx="44.0" cy="24.0"' in plot("one second only", [5.0, None], "ms")
+
+
+@pytest.mark.faults("H22")
+def test_a_plot_has_axes_with_figures() -> None:
+    drawn = plot("CPU", [0.0, 1.0, 4.0, 2.0, 1.0], "cores")
+    assert re.findall(r'text-anchor="end">([^<]+)', drawn) == ["0", "2", "4"]
+    assert re.findall(r'text-anchor="middle">([^<]+)', drawn) == ["0 s", "1 s", "2 s", "3 s", "4 s"]
+    assert ">cores</text>" in drawn
 
 
 def test_the_usage_of_this_process() -> None:

@@ -37,6 +37,7 @@ def test_both_sides_are_recorded_byte_for_byte_and_side_by_side(tmp_path):
 
     async def scenario(engine: MediaEngine) -> Recorded:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.record(str(path))
             await talk(phone, channel, 3.0)
             await asyncio.sleep(0.1)
@@ -57,6 +58,7 @@ def test_paused_is_silent_on_both_sides_and_keeps_the_time(tmp_path):
 
     async def scenario(engine: MediaEngine) -> Recorded:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.record(str(path))
             at = await talk(phone, channel, 1.0)
             channel.pause_recording()
@@ -78,6 +80,7 @@ def test_what_is_recorded_when_the_call_ends_is_finished(tmp_path):
 
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.record(str(path))
             await talk(phone, channel, 0.5)
 
@@ -91,6 +94,7 @@ def test_after_a_kill_of_the_media_process_the_file_can_be_played(tmp_path):
 
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.record(str(path))
             await talk(phone, channel, 4.0)
             os.kill(worker_of_this_process(), signal.SIGKILL)
@@ -105,6 +109,7 @@ def test_after_a_kill_of_the_media_process_the_file_can_be_played(tmp_path):
 def test_a_recording_that_cannot_be_written_ends_and_the_call_goes_on(tmp_path):
     async def scenario(engine: MediaEngine) -> Recorded:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.record(str(tmp_path / "no folder" / "call.wav"))
             told = await phone.until(Recorded)
             channel.say(1, SPEECH * 10)

@@ -133,9 +133,25 @@ def run(scenario, options: TapOptions) -> None:
     asyncio.run(inside())
 
 
+@pytest.mark.faults("C2")
+def test_until_it_is_said_that_sound_may_be_kept_only_headers_are():
+    async def scenario(engine: MediaEngine) -> None:
+        async with call(engine) as (phone, channel):
+            channel.say(1, SPEECH * 5)
+            phone.send(0)
+            for _ in range(20):
+                await phone.packet()
+            kept = [packet async for packet in engine.packets(channel.number) if not packet.control]
+            assert len(kept) > 10
+            assert {len(packet.data) for packet in kept} == {HEADER}
+
+    run(scenario, TapOptions())
+
+
 def test_the_packets_of_a_call_can_be_had_while_it_goes_on_and_after_it():
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, channel):
+            channel.resume_recording()
             channel.say(1, SPEECH * 5)
             phone.send(0)
             sent = [await phone.packet() for _ in range(20)]
@@ -157,6 +173,7 @@ def test_srtp_is_captured_as_it_was_sent_encrypted():
     async def scenario(engine: MediaEngine) -> None:
         phone = Phone()
         channel = await engine.open(phone.events.put_nowait)
+        channel.resume_recording()
         keys = Keys("AES_CM_128_HMAC_SHA1_80", bytes(range(30)), bytes(range(30, 60)))
         channel.connect(FORMAT, phone.sock.getsockname(), keys=keys)
         channel.say(1, SPEECH * 20)
@@ -175,6 +192,7 @@ def test_what_came_by_srtp_is_kept_clear_only_for_calls_that_are_to_be_played_ag
     async def scenario(engine: MediaEngine) -> None:
         phone = Phone()
         channel = await engine.open(phone.events.put_nowait)
+        channel.resume_recording()
         ours, theirs = bytes(range(30)), bytes(range(30, 60))
         channel.connect(FORMAT, phone.sock.getsockname(), keys=Keys("AES_CM_128_HMAC_SHA1_80", ours, theirs))
         clear = build(0, True, 1, 2, 3, SPEECH[:160])

@@ -18,7 +18,7 @@ from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import bleeps, recordings
 from sipgw.records.bleeps import Bleeps
 from sipgw.records.consent import must_know, notice_of, recording_tools, wanted
-from sipgw.records.recordings import RecordingOptions, Tape
+from sipgw.records.recordings import AGREE, NOT_AGREED, RecordingOptions, Tape
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
@@ -205,8 +205,9 @@ def test_a_call_out_goes_by_who_is_called() -> None:
     assert wanted(RecordingOptions("x", consent="country"), identity("+12125552671"), outbound=True) == "announce"
 
 
-def test_who_does_not_record_asks_nobody() -> None:
-    assert wanted(RecordingOptions(consent="announce"), identity("+493012345678")) == "off"
+def test_who_does_not_record_asks_as_well_for_captures_keep_sound_too() -> None:
+    assert wanted(RecordingOptions(consent="announce"), identity("+493012345678")) == "announce"
+    assert wanted(RecordingOptions(), identity("+493012345678")) == "off"
 
 
 def test_what_is_said_first() -> None:
@@ -223,7 +224,7 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
         async with cloud(tmp_path, [], [], recording=options) as world:
             async with calling(world.target, lambda _: LOUD * 160) as phone:
                 await asyncio.sleep(1)
-                assert list((tmp_path / "calls").iterdir()) == []
+                assert list((tmp_path / "calls").glob("*.wav")) == []
                 assert phone.leg
                 phone.leg.send_info_digit("1" if agrees else "2")
                 await asyncio.sleep(2.5)
@@ -232,7 +233,7 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
 
     record, texts = asyncio.run(scenario())
     assert texts[0] == "If this call may be recorded, please press 1."
-    files = list((tmp_path / "calls").iterdir())
+    files = list((tmp_path / "calls").glob("*.wav"))
     assert len(files) == agrees
     assert record["media"].get("recording") == ({"consent": "key", "file": str(files[0])} if agrees else None)
 
@@ -243,7 +244,8 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
     async def scenario() -> list[str]:
         channel, tape = Mock(), Tape(str(tmp_path / "x.wav"))
         pause, resume = recording_tools(tape)
-        tape.begin(channel)
+        tape.attach(channel)
+        tape.begin()
         tape.pressed("4")
         tape.pressed("1")
         await asyncio.sleep(0.05)
@@ -255,7 +257,82 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
 
     told = asyncio.run(scenario())
     again = "resume_recording"
-    assert told == ["record", *["pause_recording"] * 2, again, *["pause_recording"] * 2, again]
+    assert told == [again, "record", "pause_recording", again, "pause_recording", again]
+
+
+@pytest.mark.faults("C2")
+def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller() -> None:
+    async def told(tape: Tape, *keys: str) -> list[str]:
+        channel = Mock()
+        tape.attach(channel)
+        tape.begin()
+        for key in keys:
+            tape.pressed(key)
+        return [call[0] for call in channel.method_calls]
+
+    async def scenario() -> None:
+        for path in ("", "x.wav"):  # captures and listeners ask as well
+            asked = Tape(path, "key")
+            assert await told(asked, "2") == []
+            assert not asked.keeps
+            assert asked.as_dict() == {"sound": {"withheld": NOT_AGREED}}
+            assert await told(Tape(path, "key"), AGREE) == ["resume_recording", *(["record"] if path else [])]
+            assert await told(Tape(path, "announce")) == ["resume_recording", *(["record"] if path else [])]
+        secluded = Tape("", "key")
+        secluded.seclude(True)
+        assert await told(secluded, AGREE) == []
+        secluded.seclude(False)
+        assert secluded.keeps
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C2")
+@pytest.mark.parametrize("agrees", [False, True])
+def test_without_consent_the_packets_of_a_call_are_kept_without_their_sound_and_its_page_says_so(
+    tmp_path: Path, agrees: bool
+) -> None:
+    options = RecordingOptions("", consent="key")
+
+    async def scenario() -> tuple[bytes, dict[str, object]]:
+        async with cloud(tmp_path, [], [], recording=options) as world:
+            async with calling(world.target, lambda at: LOUD * 160) as phone:
+                await asyncio.sleep(1)
+                assert phone.leg
+                phone.leg.send_info_digit(AGREE if agrees else "2")
+                await asyncio.sleep(1)
+                (call,) = world.gateway.calls
+            (record,) = await records(world.gateway)
+            return b"".join([piece async for piece in world.gateway.evidence.pcap(call)]), record
+
+    packets, record = asyncio.run(scenario())
+    media = record["media"]
+    assert isinstance(media, dict)
+    assert b"INVITE sip:" in packets
+    assert (LOUD * 160 in packets) is agrees
+    assert media.get("sound") == (None if agrees else {"withheld": NOT_AGREED})
+
+
+@pytest.mark.faults("C2")
+def test_of_a_call_in_which_something_private_was_said_packets_are_given_out_without_their_sound(
+    tmp_path: Path,
+) -> None:
+    words = "Please note down my new card four" + " one" * 15
+
+    async def scenario() -> bytes:
+        async with cloud(tmp_path, [Said(words, 200, 1200)], [Reply("Thank you.")]) as world:
+            timelines = world.gateway.evidence.timelines
+            async with calling(world.target, lambda at: LOUD * 160):
+                while not (calls := list(world.gateway.calls)):
+                    await asyncio.sleep(0.05)
+                (call,) = calls
+                while not any(one["kind"] == "private" for one in (await timelines.of(call) or {}).get("events", ())):
+                    await asyncio.sleep(0.05)
+            return b"".join([piece async for piece in world.gateway.evidence.pcap(call)])
+
+    packets = asyncio.run(scenario())
+    assert b"INVITE sip:" in packets
+    assert LOUD * 160 not in packets
 
 
 def test_without_a_recording_there_is_nothing_to_pause() -> None:

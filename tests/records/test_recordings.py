@@ -66,7 +66,7 @@ def test_a_call_is_recorded_and_its_record_names_the_file(tmp_path):
             return record, world.voice.texts
 
     record, texts = asyncio.run(scenario())
-    (path,) = (tmp_path / "calls" / "new").iterdir()
+    (path,) = (tmp_path / "calls" / "new").glob("*.wav")
     assert record["media"]["recording"] == {"file": str(path)}
     stereo = path.read_bytes()[HEADER:]
     left, right = stereo[0::2], stereo[1::2]

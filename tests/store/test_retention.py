@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
@@ -18,7 +19,8 @@ from sipgw.gate.gate import Permit
 from sipgw.outbound.jobs import Job
 from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import BUNDLE, ENDING, file_name
-from sipgw.store.retention import Removed, RetentionOptions, forget, purge
+from sipgw.store.removal import MARK, undeleted
+from sipgw.store.retention import Removed, RetentionOptions, forget, mark, purge
 from sipgw.web.accounts import Accounts
 from tests.gating import CALIFORNIA, World
 from tests.keeping import START, add_call
@@ -140,6 +142,82 @@ def test_a_recording_that_has_gone_already_holds_up_nothing(tmp_path: Path) -> N
     assert filled(tmp_path, look) == Removed(calls=4, recordings=3)
 
 
+PAST = [
+    pytest.param(lambda store: purge(store, RetentionOptions(calls=5), START), id="calls"),
+    pytest.param(lambda store: purge(store, RetentionOptions(recordings=5), START), id="recordings"),
+    pytest.param(lambda store: forget(store, "+14155550123", START), id="forget"),
+]
+"""What deletes the recording of call 9."""
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("delete", PAST)
+def test_a_recording_that_cannot_be_deleted_is_tried_until_it_can(tmp_path: Path, delete) -> None:
+    stuck = tmp_path / "9.wav"
+
+    async def look(store: Store) -> None:
+        stuck.unlink()
+        stuck.mkdir()  # stands for a disk that is mounted read-only: it cannot be unlinked
+        assert (await delete(store)).undeleted == 1
+        assert not stuck.with_name("7.wav").exists()
+        assert (await purge(store, RetentionOptions(), START)).undeleted == 1
+        async with store.read() as session:
+            (waiting,) = await undeleted(session, 10)
+        assert (waiting.path, waiting.tries) == (str(stuck), 3)
+        assert waiting.cause
+        stuck.rmdir()
+        stuck.write_bytes(b"RIFF")
+        assert (await purge(store, RetentionOptions(), START)).undeleted == 0
+        assert not stuck.exists()
+
+    filled(tmp_path, look)
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("delete", PAST)
+def test_what_is_on_a_disk_that_is_not_mounted_is_deleted_when_it_is(tmp_path: Path, delete) -> None:
+    async def look(store: Store) -> None:
+        disk, away = tmp_path / "disk", tmp_path / "away"
+        disk.mkdir()
+        (tmp_path / "9.wav").rename(disk / "9.wav")
+        async with store.write() as session:
+            moved = update(CallRecord).where(CallRecord.id == "call-9")
+            await session.execute(moved.values(recording=str(disk / "9.wav")))
+        mark(store, [str(disk)])
+        disk.rename(away)
+        disk.mkdir()
+        mark(store, [str(disk)])  # the gateway starts while it is away
+        assert (await delete(store)).undeleted == 1
+        disk.rmdir()
+        assert (await purge(store, RetentionOptions(), START)).undeleted == 1
+        away.rename(disk)
+        assert (await purge(store, RetentionOptions(), START)).undeleted == 0
+        assert [file.name for file in disk.iterdir()] == [MARK]
+
+    filled(tmp_path, look)
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("mount", ["nowhere", "empty"])
+def test_a_folder_of_which_nothing_is_known_is_not_taken_for_the_right_one(tmp_path: Path, mount: str) -> None:
+    async def look(store: Store) -> None:
+        (tmp_path / "empty").mkdir()
+        async with store.write() as session:
+            await session.execute(update(CallRecord).values(recording=str(tmp_path / mount / "a.wav")))
+        assert (await forget(store, "+4930100", START)).undeleted == 1
+
+    filled(tmp_path, look)
+
+
+@pytest.mark.faults("C3")
+def test_the_command_names_what_could_not_be_deleted(command, tmp_path: Path) -> None:
+    (tmp_path / "9.wav").unlink()
+    (tmp_path / "9.wav").mkdir()
+    told = command("forget", "+14155550123", "--yes").output
+    assert f"not deleted: {tmp_path}/9.wav: " in told
+    assert "1 files wait to be deleted" in told
+
+
 def test_days_below_zero_are_told_at_start() -> None:
     with pytest.raises(ConfigError, match="days are 0 or more"):
         parse("[retention]\ncalls = -1", "x", {})
@@ -195,7 +273,7 @@ def test_forgetting_takes_captured_packets_too(command, tmp_path: Path) -> None:
     for age in range(10):
         (tmp_path / "packets" / f"{file_name(f'call-{age}')}.pcap").write_bytes(b"sound")
     assert command("forget", "+14155550123", "--yes").exit_code == 0
-    assert len(list((tmp_path / "packets").iterdir())) == 5
+    assert len(list((tmp_path / "packets").glob("*.pcap"))) == 5
 
 
 def test_forgetting_asks_first(command) -> None:

@@ -15,11 +15,14 @@ from media.bleep import Span
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.evidence.explain import median_wait
+from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import Unfinished
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.tables import CallRecord, TurnRecord
-from tests.web.house import Visit, visit
+from sipgw.web import entrance
+from tests.web.house import Visit, live_call, visit
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -138,6 +141,49 @@ def test_nothing_is_known_of_a_call_that_never_was(tmp_path: Path) -> None:
     looking(tmp_path, look)
 
 
+@pytest.mark.faults("H7")
+def test_the_median_of_the_page_is_one_figure(tmp_path: Path) -> None:
+    assert median_wait([{"latency_ms": {"total": 1718}}, {"latency_ms": {"total": 1186}}, {"latency_ms": {}}]) == 1452
+    assert median_wait([{}]) is None
+
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1", turns=3)
+        found = await timeline(visitor, "a@1")
+        assert found["median_ms"] == median_wait(found["turns"]) > 0
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.faults("H17", "C2")
+def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
+    async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1")
+        assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
+        asked = visitor.house.begin(live_call(1, tape=Tape("", "key")))
+        hold(visitor, asked.id)
+        told = (await timeline(visitor, asked.id))["unrecorded"]
+        assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
+        assert asked.tape
+        asked.tape.agreed = True
+        assert (await timeline(visitor, asked.id))["unrecorded"].startswith("Off.")
+
+    looking(tmp_path, look)
+
+
+@pytest.mark.faults("C11")
+def test_whoever_fetches_a_bundle_stands_in_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def made(call: str) -> bytes:
+        return b"PK"
+
+    async def look(visitor: Visit) -> None:
+        monkeypatch.setattr(visitor.house.evidence, "bundle", made)
+        assert (await visitor.browser.get("/calls/a@1/bundle")).content == b"PK"
+        (deed,) = await visitor.entrance.accounts.deeds()
+        assert (deed.action, deed.target) == ("fetched the bundle", "a@1")
+
+    looking(tmp_path, look)
+
+
 def test_a_call_of_before_there_were_timelines_is_shown_from_its_record(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         turn = Turn("hello", "hi", "hi", times=Times(1.0, 1.3, 1.8, 1.9, 2.1, 2.2)).as_dict()
@@ -210,7 +256,11 @@ def test_a_recording_that_is_none_has_no_shape_and_does_no_harm(tmp_path: Path, 
     looking(tmp_path, look)
 
 
-def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(tmp_path: Path) -> None:
+def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entrance, "LOOK_EVERY", float("inf"))
+
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", words="Where is my order number seven three four six? " * 3, turns=300)
         await asyncio.sleep(0)

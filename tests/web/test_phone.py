@@ -161,3 +161,14 @@ def test_a_browser_that_does_not_read_costs_no_memory_and_gets_the_end() -> None
     heard = asyncio.run(listen())
     assert len(heard) == 201
     assert b'"ended"' in heard[-1]
+
+
+@pytest.mark.faults("H9")
+def test_the_page_says_that_calls_from_the_browser_are_off(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, "[browser]\nmax_calls = 0") as there:
+            text = (await there.browser.get("/phone")).text
+            assert "max_calls is 0" in text
+            assert "data-call" not in text
+
+    asyncio.run(look())

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from sipgw.cli.main import app
 from sipgw.config import parse
 from sipgw.store import Store, StoreOptions
+from sipgw.web import entrance
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard, WebError, listen
 from tests.web.house import Standing, live_call
@@ -53,6 +55,42 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
             assert dashboard.url == ""
 
     asyncio.run(look())
+
+
+@pytest.mark.faults("H3")
+def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_and_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(entrance, "LOOK_EVERY", 0.0)
+    given = ["web", "password"]
+
+    async def serve(browser: httpx.AsyncClient, look: Callable[[str], Awaitable[None]]) -> None:
+        async with Store(StoreOptions()) as store:
+            async with Dashboard(Standing(parse("", "x", {}), store), WebOptions(port=0)) as dashboard:
+                await look(dashboard.url)
+            await browser.aclose()
+
+    async def before_and_after(url: str) -> None:
+        assert (await here.get(url)).status_code == 200
+        asked = await asyncio.to_thread(CliRunner().invoke, app, given, input="long enough\n" * 2)
+        assert asked.exit_code == 0, asked.output
+        await closed(url)
+
+    async def closed(url: str) -> None:
+        assert (await here.get(url)).headers["location"] == "/sign-in?next=/"
+        assert (await here.get(f"{url}api/v1/live")).status_code == 401
+        assert (await here.get(f"{url}healthz")).status_code == 200
+        through_a_proxy = await here.get(url, headers={"X-Forwarded-For": "192.0.2.1"})
+        assert through_a_proxy.status_code == 303
+        entered = await here.post(f"{url}sign-in", data={"name": "admin", "password": "long enough"})
+        assert entered.status_code == 303
+        assert (await here.get(url)).status_code == 200
+
+    for look in (before_and_after, closed):
+        here = httpx.AsyncClient()
+        asyncio.run(serve(here, look))
+    structlog.reset_defaults()  # it wrote to what the runner has closed
 
 
 def test_passwords_and_keys_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from sipgw.web import entrance
 from sipgw.web.accounts import AccountError
 from sipgw.web.guard import COOKIE
 from sipgw.web.options import WebOptions
-from sipgw.web.sessions import CROSSING, ROTATE, Sessions
+from sipgw.web.sessions import Sessions
 from sipgw.web.sign_in import _inside
 from tests.web.house import Visit, live_call, visit
 
@@ -238,20 +238,42 @@ def test_a_session_ends_when_idle_and_in_any_case() -> None:
     assert sessions.find(other, 401) is None
 
 
-def test_a_token_is_replaced_every_hour_and_counts_a_minute_longer() -> None:
-    sessions = Sessions(10 * ROTATE, 100 * ROTATE, Tokens())
-    _, old = sessions.open("ann", "viewer", 0)
-    found = sessions.find(old, ROTATE)
-    assert found
-    new = found[1]
-    assert new not in ("", old)
-    crossed = sessions.find(old, ROTATE + CROSSING)
-    assert crossed is not None
-    assert crossed[1] == ""
-    assert sessions.find(old, ROTATE + CROSSING + 1) is None
-    assert sessions.find(new, ROTATE + CROSSING + 1)
-    sessions.close(new)
-    assert sessions.find(new, ROTATE + CROSSING + 2) is None
+@pytest.mark.faults("C7")
+def test_the_cookie_of_the_sign_in_counts_for_the_whole_day_whatever_was_asked_with_it_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1e9]
+    monkeypatch.setattr(entrance, "_today", lambda: now[0])
+
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await sign_in(there)
+            cookie = there.browser.cookies[COOKIE]
+            for _ in range(5):
+                now[0] += 2 * 3600
+                await listen(there, cookie)  # a browser may not read the cookies of this answer
+                now[0] += 61
+                shown = await there.browser.get("/")
+                assert shown.status_code == 200
+                assert "set-cookie" not in shown.headers
+
+    asyncio.run(look())
+
+
+async def listen(there: Visit, cookie: str) -> None:
+    """Open a websocket of a call that is not there."""
+    headers = [(b"host", b"127.0.0.1:8080"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    scope = {"type": "websocket", "path": "/calls/none/listen", "raw_path": b"/", "query_string": b"", "scheme": "ws",
+             "client": ("127.0.0.1", 1), "headers": headers, "subprotocols": []}  # fmt: skip
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    transport: Any = there.browser._transport
+    await transport.app(scope, receive, send)
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\nb"])

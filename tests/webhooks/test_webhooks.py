@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
+from sipgw.store.tables import DeliveryRecord
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
 from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, genuine, post, signature
@@ -159,6 +161,7 @@ def test_the_gateway_may_stop_meanwhile(tmp_path: Path) -> None:
     assert world.of("c") == WHOLE
 
 
+@pytest.mark.faults("C11")
 def test_an_event_that_a_target_never_takes_is_given_up_and_holds_up_its_own_call_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +180,31 @@ def test_an_event_that_a_target_never_takes_is_given_up_and_holds_up_its_own_cal
     asyncio.run(scenario(world := World()))
     assert world.of("bad") == ["initiated", "answered", "completed"]
     assert world.last > START + timedelta(hours=6)
+    assert rows(tmp_path) == [("bad", True, "")]
+
+
+@pytest.mark.faults("C11")
+def test_what_nobody_will_be_told_any_more_keeps_no_words(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        old = {"identity": "i", "kind": "turn", "body": "WORDS", "due": START, "problem": "", "tries": 0}
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            async with store.write() as session:
+                session.add(DeliveryRecord(call="waits", target="there", made=START, **old))
+                session.add(DeliveryRecord(call="lost", target="removed", made=START - timedelta(days=5), **old))
+            await deliveries.expire(store, START)
+            assert rows(tmp_path) == [("waits", False, "WORDS"), ("lost", True, "")]
+            await deliveries.expire(store, START + timedelta(days=31))
+            assert rows(tmp_path) == [("waits", True, "")]
+
+    asyncio.run(scenario())
+
+
+def rows(folder: Path) -> list[tuple[str, bool, str]]:
+    """What waits in the database: its call, whether it was given up, and its text."""
+    (path,) = folder.glob("*.db")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT call, given_up IS NOT NULL, body FROM deliveries ORDER BY id").fetchall()
+    return [(call, bool(gone), body) for call, gone, body in found]
 
 
 def test_each_target_gets_what_it_wants_to_know(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ function why(explained) {
 function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
   const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
-    Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
+    Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
@@ -80,7 +80,7 @@ function draw(call) {
   put("why", whole.explained, () => why(whole.explained));
   put("facts", { ...whole, turns: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
   put("turns", whole.turns, () => turns(whole));
-  put("latency", whole.turns, () => latency(whole.turns, seek, part("latency").clientWidth));
+  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth));
   put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
   put("quality", whole.quality, () => quality(whole.quality));
   put("events", whole.events, () => whole.events.length ? whole.events.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), event.kind === "ended" ? event.text.replace(/^\w+: /, "Ended: ") : event.text)) : [html("li", { class: "faint" }, "None.")]);

@@ -6,12 +6,12 @@ const MEANS = { hearing: "until the last word was understood", thinking: "until 
 export const PARTS = Object.keys(MEANS);
 const ROW = 24, LEFT = 70, RIGHT = 60, LEAST = 300, MOST = 900;
 
-/** Draw `turns` into so many pixels; `seek` is called with the turn that is pressed. */
-export function latency(turns, seek, room) {
+/** Draw `turns` into so many pixels; `median` is that of the gateway, `seek` is called with the turn that is pressed. */
+export function latency(turns, median, seek, room) {
   const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
   if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
   const totals = timed.map((turn) => turn.latency_ms.total).sort((a, b) => a - b);
-  const median = totals[Math.floor(totals.length / 2)], most = totals[totals.length - 1];
+  const most = totals[totals.length - 1];
   const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most, tall = timed.length * ROW + 20;
   const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${most} ms` });
   for (const mark of [0.25, 0.5, 0.75, 1]) {

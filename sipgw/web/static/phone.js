@@ -19,10 +19,9 @@ function problem(text) {
 const NAMES = { caller: "You", key: "You pressed", agent: "Agent", tool: "Looks up", interrupted: "Cut after", failed: "Failed" };
 
 function line(kind, text, final = true) {
-  const words = $("words"), last = words.lastElementChild;
-  const goesOn = last?.dataset.who === kind && last.dataset.final === "false";
-  let item = goesOn ? last : null;
-  if (kind === "key" && goesOn) text = item.lastElementChild.textContent + text;
+  const words = $("words"); // what is not final yet goes on, also when an interruption was told meanwhile
+  let item = [...words.children].findLast((one) => one.dataset.who === kind && one.dataset.final === "false");
+  if (kind === "key" && item) text = item.lastElementChild.textContent + text;
   if (!item) {
     item = document.createElement("li");
     item.append(document.createElement("span"), document.createElement("span"));
