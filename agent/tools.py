@@ -23,10 +23,14 @@ from pydantic_core import to_jsonable_python
 from agent.consent import Consent
 from agent.history import History
 from agent.model import ToolSchema
+from agent.pool import Pool, PoolFullError
 from agent.records import ToolRun
 from agent.secrets import Secret, Vault
 
 log = structlog.get_logger()
+
+TOOLS = Pool("tools", workers=16, waiting=32)
+"""For tools that are plain functions."""
 
 RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
@@ -292,13 +296,16 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
             if inspect.iscoroutinefunction(found.function):
                 returned = await found.function(**given)
             else:
-                returned = await asyncio.to_thread(found.function, **given)
+                returned = await TOOLS.run(found.function, **given)
         done.result = to_jsonable_python(returned)
     except TimeoutError:
         done.error = f"no answer within {found.timeout:g} s"
     except ToolError as error:
         done.error = str(error)
         known = known or not isinstance(error, UnknownOutcome)
+    except PoolFullError as error:
+        log.warning("tool not begun", tool=found.name, cause=str(error))
+        done.error, known = "it was not begun, since too many tools are running; try again later", True
     except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"

@@ -1,6 +1,5 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
 from agent.model import Model
+from agent.pool import LOADING
 from agent.providers import polly
 from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.cartesia import CartesiaEars
@@ -247,10 +247,10 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
-        await asyncio.to_thread(tls)
+        await LOADING.run(tls)
         if "polly" in (*choice.voice, *(one.voice for one in config.languages)):
             with contextlib.suppress(ImportError):  # a call will tell
-                await asyncio.to_thread(polly.signing)
+                await LOADING.run(polly.signing)
         thinking = await _models(config, choice.model)
         again = choice.ears != ("local",)
         providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
@@ -258,7 +258,7 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
             # In a thread: the package takes seconds to be imported, and calls may go on.
-            mcp_tools = await asyncio.to_thread(import_module, "agent.mcp_tools")
+            mcp_tools = await LOADING.run(import_module, "agent.mcp_tools")
             servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
         talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
         duplex = Duplexes(talking, config.failover) if talking else None

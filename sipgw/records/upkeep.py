@@ -11,6 +11,7 @@ from typing import Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.pool import Pool
 from sipgw.gate import audit
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
@@ -27,6 +28,8 @@ from sipgw.store.retention import (
 )  # fmt: skip
 
 log = structlog.get_logger()
+
+MASKING = Pool("the upkeep of the audit", workers=1, waiting=8)
 
 EVERY = 3600.0
 
@@ -47,7 +50,7 @@ async def forget_what_others_did(store: Store, now: datetime, captures: Sequence
     """
     numbers = await to_forget(store, now)
     for number in numbers:
-        await asyncio.to_thread(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
+        await MASKING.run(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
         await forget(store, number, now, captures)
         await forgotten(store, number, now)
     return len(numbers)

@@ -1,9 +1,9 @@
 """The embedded model: `Model` by intents and slots, stateless; everything is derived from the messages."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.pool import LOADING
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.intents import Intents
 from agent.providers.local.brain.schemas import Tools
@@ -32,7 +32,7 @@ class LocalModel:
     async def warm(self) -> None:
         """Load the model (about one second) before the first call. Raises `ProviderError` if its package is missing."""
         if not self._intents.loaded:
-            await asyncio.to_thread(self._intents.load)
+            await LOADING.run(self._intents.load)
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream the reply sentence by sentence, then at most one tool call; the same messages give the same reply.
