@@ -36,6 +36,7 @@ AGAIN = "There was a fault on the line while the caller spoke. Ask them to say t
 TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
 FOLLOW = "If the caller goes on in another language that you speak, call switch_language before you answer."
 """Nobody else notices: the session does not say in which language its caller speaks."""
+CORRECTED = "What came of the last thing that you decided about this call: {result}"
 OPENING = 'Begin with exactly this: "{opening}" '
 OVERDUE = 2.3
 """Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
@@ -78,6 +79,9 @@ class DuplexConversation(Dialogue):
             transfer=transfer, observer=observer,
         )  # fmt: skip
         session.brief = self._brief
+        agent.corrected = self._correct
+        self._correction = ""
+        """What the session was told wrong: the result of a tool that turned out otherwise."""
         self._opening = role.persona.notice or role.persona.greeting
         """What the session says by itself when it begins, as long as nobody has asked for it."""
         self._current: SessionReply | None = None
@@ -106,7 +110,17 @@ class DuplexConversation(Dialogue):
 
     def _told(self, prompt: Message) -> str:
         """The instructions of the session."""
-        return f"{prompt['content']}\n\n{FOLLOW}" if len(self._stage.tongues.known) > 1 else prompt["content"]
+        follow = FOLLOW if len(self._stage.tongues.known) > 1 else ""
+        return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
+
+    def _correct(self, call: str, result: str) -> None:
+        """A tool turned out otherwise: let the session know, as its result or, if that was told, as an instruction."""
+        if call in self._mouth.unanswered:
+            self._mouth.unanswered.discard(call)
+            self._session.answer(call, result, failed=True)
+        else:
+            self._correction = CORRECTED.format(result=result)
+            self._noted()
 
     def _recast(self) -> None:
         super()._recast()

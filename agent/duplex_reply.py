@@ -34,6 +34,8 @@ class SessionMouth(Utterances):
         super().__init__(line)
         self._session = session
         self._replies: dict[str, Sentence] = {}
+        self.unanswered: set[str] = set()
+        """Tool calls whose result the session need not know, since the call ends with what it is saying."""
 
     def reply(self, reply: str) -> Sentence:
         """A new reply, whose words and sound are to come."""
@@ -220,6 +222,8 @@ class SessionReply(Reply):
         if self._agent.control.outcome is None or not self.turn.said:
             self._due = True
             self._session.answer(call.id, said.results[call.id], failed=bool(run.error))
+        else:
+            self._mouth.unanswered.add(call.id)
         self._changed.set()
 
     async def _fill(self, tool: str) -> None:

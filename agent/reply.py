@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, NamedTuple
 
+import structlog
+
 from agent.ahead import Spawn
 from agent.consent import Consent
 from agent.history import History, Said, Sentence
@@ -12,6 +14,8 @@ from agent.model import ToolCall
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
 from agent.tools import Tool, Toolbox, result_text, tool
 from agent.utterances import Utterances
+
+log = structlog.get_logger()
 
 ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
@@ -23,6 +27,10 @@ COVERED_AFTER = 2.0
 """Seconds of silence in which the model may think until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
+HANG_UP, TRANSFER = "hang_up", "transfer_to_human"
+TAKEN_BACK = (
+    '{"error": "it did not happen: the caller went on talking, and the call goes on. Call it again if they want it"}'
+)
 BEGUN = "it was still running when the turn ended"
 LATE = "This came late: the caller has said more meanwhile. Tell them what of it still matters to them."
 
@@ -41,6 +49,8 @@ class Control:
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
     """Whom callers can be transferred to, by name, and what each is there for."""
+    tool: str = ""
+    """The name of the tool that decided it; empty if none did. Its message tells what became of it."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
     connect: Callable[[str], Awaitable[bool]] | None = None
@@ -53,12 +63,16 @@ class Control:
     """Whether one has succeeded."""
 
     async def ring(self, to: str) -> bool:
-        """Transfer the caller, one try at a time; returns whether they are connected."""
+        """Transfer the caller, one try at a time; returns whether they are connected. What `connect` raises is no."""
         async with self.ringing:
-            if not self.connected:
+            if not self.connected and self.connect is not None:
                 self.connecting = True
-                self.connected = self.connect is not None and await self.connect(to)
-                self.connecting = False
+                try:
+                    self.connected = await self.connect(to)
+                except Exception:  # the boundary to whoever owns the line: nobody was reached
+                    log.exception("transfer failed")
+                finally:
+                    self.connecting = False
         return self.connected
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
@@ -67,7 +81,7 @@ class Control:
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
             """End the call. Say goodbye first, in the same reply. Only when the caller has nothing more to ask."""
-            self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
+            self.outcome, self.tool = Outcome("agent_hung_up", reason or "the conversation was over"), HANG_UP
             return {"status": "the call ends as soon as you have said goodbye"}
 
         def transfer(reason: str, to: str) -> dict[str, str]:
@@ -78,6 +92,7 @@ class Control:
             if self.connecting:
                 return {"status": "the caller is being connected already"}
             self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
+            self.tool = TRANSFER
             return {"status": "the caller is connected as soon as you have said so"}
 
         @tool(side_effect=True, repeatable=True)
@@ -96,7 +111,7 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             return transfer(reason, to)
 
-        return [hang_up, replace(transfer_to_one, name=transfer_to_human.name)]
+        return [hang_up, replace(transfer_to_one, name=TRANSFER)]
 
 
 async def unsaid(text: str) -> None:
@@ -124,11 +139,24 @@ class Agent:
     """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
+    corrected: Callable[[str, str], None] = lambda call, result: None
+    """Is told the id of a tool call and what its result is after all."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
     def __post_init__(self) -> None:
         self.toolbox.consent = Consent(self.history)
+
+    def take_back(self) -> None:
+        """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
+        if self.control.outcome is not None:
+            self.tell_of(TAKEN_BACK)
+            self.control.outcome, self.control.tool = None, ""
+
+    def tell_of(self, result: str) -> None:
+        """Let the message of the tool that decided about the call say what has become of it."""
+        if self.control.tool and (call := self.history.amend(self.control.tool, result)):
+            self.corrected(call, result)
 
     def recall(self) -> None:
         """Let the model know what came late."""
