@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from agent.dialogue import Dialogue
 from agent.duplex import Answering, Brief, Consumed, DuplexEvent, Reopened, ReplyEnded, Session, Speech, Words, exactly
-from agent.duplex_reply import MOMENT, SessionMouth, SessionReply
+from agent.duplex_reply import SessionMouth, SessionReply
 from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.history import Asked, History
@@ -19,7 +19,6 @@ from agent.model import Message, ToolCall
 from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Times, Turn, Used
 from agent.reply import COVERED_AFTER, Agent, Control, Reply
-from agent.sounds import recorded
 from agent.stage import Role, Stage
 from agent.tools import Toolbox
 from agent.turn_table import Event, State
@@ -124,6 +123,7 @@ class DuplexConversation(Dialogue):
 
     def _recast(self) -> None:
         super()._recast()
+        self._mouth.language = self._stage.tongues.now
         before, self._playing = self._playing, (self._stage.role.name, self._stage.tongues.now)
         if self._playing[0] != before[0]:
             self._handed_over = True
@@ -220,7 +220,7 @@ class DuplexConversation(Dialogue):
 
     async def _await(self, onset: float) -> None:
         """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
-        Reply(self._agent, Turn(), self._now).play_over(self._agent.history.say(), MOMENT, recorded("moment"))
+        Reply(self._agent, Turn(), self._now).cover(self._agent.history.say())
         await asyncio.sleep(ASKED_AFTER)
         if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
             self._onset = None

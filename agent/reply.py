@@ -8,10 +8,11 @@ from typing import Annotated, NamedTuple
 import structlog
 
 from agent.ahead import Spawn
-from agent.consent import Consent
+from agent.consent import Consent, Judge
 from agent.history import History, Said, Sentence
 from agent.model import ToolCall
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
+from agent.sounds import moment
 from agent.tools import Tool, Toolbox, result_text, tool
 from agent.utterances import Utterances
 
@@ -145,7 +146,12 @@ class Agent:
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
     def __post_init__(self) -> None:
-        self.toolbox.consent = Consent(self.history)
+        self.toolbox.consent = Consent(self.history, self.judge)
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who judges whether an answer is a yes; None where there is no model that could be asked by itself."""
+        return None
 
     def take_back(self) -> None:
         """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
@@ -187,6 +193,10 @@ class Reply:
         self.play_over(self._agent.history.say(), text, sound)
         await self._agent.mouth.silent()
 
+    def cover(self, said: Said) -> None:
+        """Tell that it takes a moment, with a sound that needs no provider, as a part of what is being said."""
+        self.play_over(said, *moment(self._agent.mouth.language))
+
     def play_over(self, said: Said, text: str, sound: bytes) -> None:
         """The same as a part of what is being said, without waiting for its end."""
         self._agent.mouth.play(self._begin(said, text, aside=True), sound)
@@ -198,7 +208,8 @@ class Reply:
         sentence = self._agent.mouth.begin(text)
         sentence.aside = aside
         said.sentences.append(sentence)
-        self._agent.report(AgentSays(text))
+        if text:
+            self._agent.report(AgentSays(text))
         return sentence
 
     async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:

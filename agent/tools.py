@@ -243,7 +243,7 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and not self.consent.given(key):
+        if found.confirm and key not in self._done and not await self.consent.given(key, name, dumped):
             self.consent.ask(key)
             return ToolRun(name, dumped, result={"status": CONFIRM})
         try:

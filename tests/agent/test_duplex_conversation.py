@@ -7,16 +7,17 @@ import pytest
 
 from agent.duplex import Reopened
 from agent.duplex_conversation import AGAIN, GO_ON, DuplexConversation
-from agent.duplex_reply import MOMENT
 from agent.errors import ProviderError
 from agent.line import Digit
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from agent.tools import tool
 from agent.turn_table import State
 from tests.agent.duplex_holding import gone, hold
 from tests.agent.holding import PERSONA
 from tests.fakes.line import LETTER, now, sound_of
+
+MOMENT = WORDS["moment"]
 
 LONG = "Your order is out for delivery and it will be there today before six."
 SECONDS = LETTER / 8000

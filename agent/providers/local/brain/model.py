@@ -1,8 +1,11 @@
 """The embedded model: `Model` by intents and slots, stateless; everything is derived from the messages."""
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 
+from agent.consent import REPORT, plain_answer
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.phrases import phrases_of
 from agent.pool import LOADING
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.intents import Intents
@@ -39,8 +42,11 @@ class LocalModel:
 
         Raises `ProviderError` when the package with the sentence encoder is missing.
         """
-        await self.warm()
         given = Tools(tools)
+        if REPORT in given.names:
+            yield ToolCall(f"call_{len(messages)}", REPORT, json.dumps({"verdict": _verdict(messages)}))
+            return
+        await self.warm()
         reply = Dialogue(given.names, self._intents.guess, self._business).follow(messages[-MAX_MESSAGES:])
         arguments = given.arguments(reply.call.name, reply.call.arguments) if reply.call else None
         if reply.call and arguments is None:
@@ -52,3 +58,9 @@ class LocalModel:
 
     async def close(self) -> None:
         """Nothing to free: the model is shared by all calls until the process ends."""
+
+
+def _verdict(messages: Sequence[Message]) -> str:
+    """What `agent.consent.judged` asks: it understands plain answers only, and takes nothing else for a yes."""
+    answer = json.loads(messages[-1]["content"])["caller_answered"]
+    return {True: "yes", False: "no", None: "unclear"}[plain_answer(answer, phrases_of(("en",)))]
