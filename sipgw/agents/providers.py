@@ -1,6 +1,7 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -177,6 +178,11 @@ def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     if config.mcp and find_spec("mcp") is None:
         raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
+    missing = [
+        f"[[mcp]] {one.name}: there is no program {one.command[0]!r} on this machine"
+        for one in config.mcp
+        if one.command and shutil.which(one.command[0]) is None
+    ]
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
     for one in config.languages:
@@ -188,7 +194,7 @@ def choose(config: Config) -> Choice:
         notes.append(f"cartesia's ears understand English only, and the agent speaks {', '.join(others)}")
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
