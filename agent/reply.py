@@ -77,7 +77,7 @@ class Control:
         return self.connected
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
-        """`hang_up` and `transfer_to_human`."""
+        """`hang_up`, and `transfer_to_human` where there is somebody to transfer to."""
 
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
@@ -86,8 +86,6 @@ class Control:
             return {"status": "the call ends as soon as you have said goodbye"}
 
         def transfer(reason: str, to: str) -> dict[str, str]:
-            if not can_transfer:
-                return {"error": "nobody can be reached now; offer that somebody calls back"}
             if to and to.strip().lower() not in self.people:
                 return {"error": f"there is nobody of that name; there are: {', '.join(self.people)}"}
             if self.connecting:
@@ -101,6 +99,8 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             return transfer(reason, "")
 
+        if not can_transfer:
+            return [hang_up]
         if not self.people:
             return [hang_up, transfer_to_human]
         known = "; ".join(f"{name}: {about}" if about else name for name, about in self.people.items())

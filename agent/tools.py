@@ -160,7 +160,10 @@ def _is_secret(hint: Any) -> bool:
 
 def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    hints = inspect.get_annotations(function, eval_str=True)
+    try:
+        hints = inspect.get_annotations(function, eval_str=True)
+    except Exception as error:  # noqa: BLE001  whatever stands in the hints is evaluated
+        raise ToolFileError(f"tool {function.__name__}: its type hints cannot be read: {error}") from None
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolFileError(f"tool {function.__name__}: parameter {name} must be a plain named one")
@@ -192,6 +195,13 @@ def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
     for field_name, (hint, _, default) in fields:
         text = _description_of(hint)
         described[field_name] = (hint, Field(default, description=text) if text else default)
+    for one, given in described.items():
+        alone: dict[str, Any] = {one: given}
+        try:
+            create_model(name, **alone).model_json_schema()
+        except Exception as error:  # pydantic tells of its own workings, in several lines
+            why = f"{given[0]!r} is no type that a model can write as JSON"
+            raise ToolFileError(f"tool {name}: parameter {one}: {why}") from error
     return create_model(name, __config__=ConfigDict(extra="forbid"), **described)
 
 

@@ -39,6 +39,7 @@ from agent.providers.voices import (
     PollyVoice,
 )
 from agent.records import Part
+from agent.tongues import NAMES
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 from sipgw.privacy.at_provider import at_providers
@@ -195,6 +196,18 @@ def choose(config: Config) -> Choice:
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)
+
+
+def unspoken(config: Config, choice: Choice) -> list[str]:
+    """The languages of the agent that a part which was chosen does not know at all, each in a sentence."""
+    found = []
+    for code in config.codes if not choice.duplex else ():
+        own = next((one.voice for one in config.languages if one.code == code), "")
+        if code != "en" and (own or choice.voice[0]) == "local":
+            found.append(f"the agent is to speak {NAMES[code]}, which the embedded voice does not: name another voice")
+        if code != "en" and choice.ears[0] == "local":
+            found.append(f"the agent is to speak {NAMES[code]}, which the embedded ears do not understand: name others")
+    return found
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:

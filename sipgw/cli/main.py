@@ -8,6 +8,7 @@ import socket
 import sys
 from dataclasses import replace
 from importlib.resources import files
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from rich.markup import escape
 
 from sipgw import __version__, log
 from sipgw.agents.agents import DEFAULT, Agents
-from sipgw.agents.providers import Choice
+from sipgw.agents.providers import Choice, unspoken
 from sipgw.cli.call import call
 from sipgw.cli.campaign import campaigns
 from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors, out
@@ -25,7 +26,7 @@ from sipgw.cli.dnc import dnc
 from sipgw.cli.records import records
 from sipgw.cli.support import support
 from sipgw.cli.web import web
-from sipgw.config import DEFAULT_FILE, Config
+from sipgw.config import DEFAULT_FILE, Config, ConfigError
 from sipgw.demo import hold_demo
 from sipgw.doctor.command import doctor
 from sipgw.drain import drain
@@ -81,6 +82,8 @@ def check(config: ConfigFile = None) -> None:
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
         for note in dict.fromkeys(note for one in every for note in one.choice.notes):
             out.print(f"[yellow]note[/]   {escape(note)}")
+        if lacking := [f"agent {one.name}: {why}" for one in every for why in unspoken(one.config, one.choice)]:
+            raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 
@@ -132,7 +135,8 @@ def init(
         err.print(f"{output} exists; move it away or name another file with --output")
         raise typer.Exit(1)
     output.write_text((files("sipgw") / "recipes" / f"{recipe}.toml").read_text())
-    out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check[/]")
+    named = "" if output == DEFAULT_FILE else f" -c {output}"
+    out.print(f"wrote {output}: follow the steps at its top, then run [bold]sipgw check{named}[/]", soft_wrap=True)
 
 
 def _say_who_may_call(settings: Config) -> None:
@@ -219,9 +223,13 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
         out.print(f"  [yellow]note[/] {escape(note)}")
     suffix = "" if port == 5060 else f":{port}"
     address = gateway.config.sip.public_address or _own_address()
-    out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
-    for name in gateway.agents.all.keys() - {DEFAULT}:
-        out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
+    if phones_may_call(gateway.config, address):
+        out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")
+        for name in gateway.agents.all.keys() - {DEFAULT}:
+            out.print(f"  another agent:                               [bold]sip:{name}@{address}{suffix}[/]")
+    else:
+        names = ", ".join(trunk.name for trunk in gateway.config.trunks)
+        out.print(f"  calls come through {escape(names)}; phones cannot call port {port} directly", soft_wrap=True)
     out.print("  no phone? a call with a gateway of its own:  [bold]sipgw demo[/]   (in another terminal)")
     if dashboard.setup_url:
         out.print(f"  set the dashboard's first password, once:    [bold]{dashboard.setup_url}[/]", soft_wrap=True)
@@ -231,6 +239,18 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     for name, registration in gateway.watch.registrations.items():
         out.print(f"  registering trunk {name}: {registration.options.registrar}")
     out.print("  stop with Ctrl-C", soft_wrap=True)
+
+
+def phones_may_call(config: Config, address: str) -> bool:
+    """Whether a softphone near `address`, where the gateway is, may call it: with a password, or by its network."""
+    if config.accounts or not config.trunks:
+        return True
+    try:
+        here = ip_address(address)
+    except ValueError:
+        return False  # a name: who may call by it is not known
+    networks = [ip_network(one) for trunk in config.trunks for one in trunk.networks]
+    return any(here in network and network.num_addresses > 1 for network in networks)
 
 
 def _own_address() -> str:
