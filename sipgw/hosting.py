@@ -24,7 +24,7 @@ from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
 from sipgw.agents.agents import call_variables
-from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, voicemail
+from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
 from sipgw.billing.cost import Bridged
 from sipgw.calls.call import Call, Connect, Talk
@@ -296,6 +296,15 @@ class Placing(Hosting):
 
     def _answered_by(self, who: Who, why: str) -> None:
         self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
+        if self.live.conversation is not None and who in (Who.SCREEN, Who.HUMAN):
+            steering = self.live.conversation.steering
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                if who is Who.SCREEN:
+                    steering.wait(
+                        purpose(self.desk.agents.all[self.live.agent].config.agent, self._values(self.live.agent))
+                    )
+                else:
+                    steering.expect(waiting=False)
 
     def tries(self, trunk: TrunkOptions) -> str:
         """See `sipgw.outbound.call_out.Caller.tries`."""

@@ -34,6 +34,7 @@ GREETINGS = {
 CALLING = "Hello, this is {{business}}. Do you have a moment?"
 CALLING_BACK = "Hello, this is {{business}}. You asked us to call you back about {{topic}}."
 
+SCREENED = "Hello, this is {{business}}. We would like to speak with the person we have called."
 VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
 
 
@@ -54,6 +55,11 @@ def persona(config: Config, values: Mapping[str, str], about: str = "", *, calli
         opening=filled(options.opening, values),
         translations=translations(config.languages, options.apology),
     )
+
+
+def purpose(options: AgentOptions, values: Mapping[str, str]) -> str:
+    """What a call screen is told: who calls and why."""
+    return filled(options.outbound_greeting or (CALLING_BACK if values["topic"] else SCREENED), values)
 
 
 def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ class Verdict:
     @property
     def broken(self) -> list[str]:
         """Every reason why this call was not a good one."""
-        faults = [f"at {turn.at:.1f} s, {turn.did}: {turn.broken}" for turn in self.turns if turn.broken]
+        faults = [f"{turn.did}: {turn.broken}" for turn in self.turns if turn.broken]
         faults += self.missed
         if self.left:
             faults.append(f"{self.left} steps were not reached: {self.ending}")
