@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -399,34 +397,3 @@ def test_one_that_was_refused_or_knows_its_tries_may_be_tried_again() -> None:
     reached, box = failing(None, key=True)
     assert twice(box) == ["no answer within 1 s"] * 2
     assert len(reached) == 2
-
-
-def odd_class(one: int, two: socket.socket) -> str:
-    """Take what no model can write."""
-    return ""
-
-
-def odd_callable(two: Callable[[], int]) -> str:
-    """Take what no model can write."""
-    return ""
-
-
-def odd_name(two: "Nowhere") -> str:  # noqa: F821
-    """Take what is not there."""
-    return ""
-
-
-@pytest.mark.faults("H13")
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (odd_class, "tool odd_class: parameter two: <class 'socket.socket'> is no type that a model can write"),
-        (odd_callable, "tool odd_callable: parameter two: "),
-        (odd_name, "tool odd_name: its type hints cannot be read: name 'Nowhere' is not defined"),
-    ],
-)
-def test_an_odd_type_names_tool_and_parameter(function: Callable[..., str], says: str) -> None:
-    with pytest.raises(ToolFileError) as caught:
-        tool(function)
-    assert str(caught.value).startswith(says)
-    assert "\n" not in str(caught.value)
