@@ -141,7 +141,7 @@ def callback_tool(
         moved = not new and await jobs.move(planned, job)
         status = "moved: only this time counts" if moved else "promised"
         if not options.dial:
-            log.warning("a call back was promised that a person has to make", job=planned)
+            log.info("a call back was promised that a person has to make", job=planned)
             status += "; a person of ours will call"
         return {"status": status, "callback": planned, "phone_number": number, "when": spoken(at)}
 
