@@ -6,7 +6,9 @@ A small conversation of its own on the person's line. They accept by a word or k
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from difflib import SequenceMatcher
 from enum import Enum
+from itertools import accumulate
 from typing import Any
 
 import structlog
@@ -14,8 +16,10 @@ import structlog
 from agent.briefing_phrases import BriefingPhrases
 from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
+from agent.floor import Listening
+from agent.history import SAMPLES_PER_CHARACTER
 from agent.limits import boundary, whole
-from agent.line import Audio, Digit, Finished, Gone, Line
+from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
 from agent.model import Message, Model
 from agent.mouth import Mouth
 from agent.parts import close_parts, open_parts
@@ -34,6 +38,14 @@ SUMMARY_LIMIT = 8.0
 """Seconds that the model has for its sentence; after that the person is only told that somebody wants them."""
 LETTERS = 400
 """Characters of the summary that are said."""
+ECHO = 1.5
+"""Seconds within which the person's loudspeaker gives our words back."""
+INEXACT = 0.5
+"""Seconds by which the place of a word may be wrong."""
+A_WORD = 0.35
+"""Seconds that a word takes where nobody says when it was spoken."""
+ROW = 3
+"""Words in a row, the same as ours, that are ours whenever they are heard."""
 
 
 class Verdict(Enum):
@@ -79,6 +91,30 @@ def verdict_of(text: str, phrases: Phrases) -> Verdict | None:
     return Verdict.ACCEPTED if ready or not phrases.assent.isdisjoint(words) else None
 
 
+def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, float]], phrases: Phrases) -> str:
+    """Those words of `heard` that are not `said` ones coming back; each with the time of its end.
+
+    One that says yes may be the echo of any that does, since it may be misheard; so with a no, and with digits.
+    """
+    ours, theirs = ([_kind(word, phrases) for word, _ in words] for words in (said, heard))
+    rows = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
+    echoed = {row.b + at for row in rows if row.size >= ROW for at in range(row.size)}
+    return " ".join(
+        word
+        for at, (word, time) in enumerate(heard)
+        if at not in echoed
+        and not any(
+            kind == theirs[at] and -INEXACT <= time - spoken <= ECHO
+            for kind, (_, spoken) in zip(ours, said, strict=True)
+        )
+    )
+
+
+def _kind(word: str, phrases: Phrases) -> str:
+    kinds = {"yes": phrases.assent, "no": phrases.refusal, "digit": phrases.digits}
+    return "digit" if word.isdigit() else next((kind for kind, words in kinds.items() if word in words), word)
+
+
 class Briefing:
     """One person's briefing."""
 
@@ -92,7 +128,9 @@ class Briefing:
         self._said = said or BriefingPhrases()
         self._mouth = Mouth(line, voice)
         self._verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._spoken = ""
+        self._listening = Listening()
+        self._began: dict[int, float] = {}
+        """When the person began to hear each utterance."""
 
     async def open(self) -> None:
         """Get ears and voice ready; best while it rings."""
@@ -156,20 +194,22 @@ class Briefing:
             log.warning("briefing failed", cause=str(error))
 
     async def _say(self, text: str) -> None:
-        self._spoken = text
         self._ears.expect(text)
         await self._mouth.speak(self._mouth.begin(text), lambda: None)
 
     async def _listen(self) -> None:
         async for event in self._line.events():
             match event:
-                case Audio(ulaw, _):
+                case Audio(ulaw, at):
+                    self._listening.hear(ulaw, at)
                     with suppress(ProviderError), boundary(self._ears.name):
                         self._ears.hear(ulaw)
                 case Digit("1", _):
                     self._decide(Verdict.ACCEPTED)
                 case Digit("2", _):
                     self._decide(Verdict.DECLINED)
+                case Started(utterance, at):
+                    self._began[utterance] = at
                 case Finished():
                     self._mouth.finished(event)
                 case Gone():
@@ -181,17 +221,30 @@ class Briefing:
         try:
             with boundary(self._ears.name):
                 async for event in self._ears.events():
-                    if isinstance(event, Transcript) and (event.final or event.stable) and not self._is_echo(event):
-                        found = verdict_of(event.text, self._phrases)
+                    if isinstance(event, Transcript) and (event.final or event.stable):
+                        found = verdict_of(self._theirs(event), self._phrases)
                         if found is not None:
                             self._decide(found)
         except ProviderError as error:
             log.warning("briefing goes on without ears", cause=str(error))
 
-    def _is_echo(self, heard: Transcript) -> bool:
-        """Whether it is our own question, coming back from the person's loudspeaker."""
-        words = words_of(heard.text)
-        return len(words) > 1 and " ".join(words) in " ".join(words_of(self._spoken))
+    def _theirs(self, heard: Transcript) -> str:
+        """What the person said: the words that are not our own, coming back from their loudspeaker."""
+        self._listening.note(heard)
+        end, words = self._listening.stopped_at(), words_of(heard.text)
+        times = [end - (len(words) - 1 - at) * A_WORD for at in range(len(words))]
+        return without_echo(list(zip(words, times, strict=True)), self._ours(), self._phrases)
+
+    def _ours(self) -> list[tuple[str, float]]:
+        """Our words of late, each with the time at which the person heard its end."""
+        found: list[tuple[str, float]] = []
+        for utterance, began in list(self._began.items())[-2:]:
+            sentence = self._mouth.sentences[utterance]
+            words = words_of(sentence.text)
+            letters = list(accumulate(len(word) + 1 for word in words))
+            seconds = max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text)) / SAMPLE_RATE
+            found += [(word, began + seconds * at / letters[-1]) for word, at in zip(words, letters, strict=True)]
+        return found
 
     def _decide(self, verdict: Verdict) -> None:
         if not self._verdict.done():

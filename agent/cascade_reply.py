@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from agent.ahead import Ahead
+from agent.consent import Judge, judged
 from agent.errors import ProviderError
 from agent.history import INTERRUPTED, Said
 from agent.limits import think
@@ -36,6 +37,11 @@ class CascadeAgent(Agent):
     """Said when the model hangs up without a word."""
     wordless: int = 0
     """How often in a row it had nothing."""
+
+    @property
+    def judge(self) -> Judge:
+        """The model of whoever has the call then."""
+        return lambda action, asked, answer: judged(self.model, action, asked, answer)
 
 
 class Preparation:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from agent.collecting import Collecting
+from agent.connecting import Connecting
 from agent.ears import Hearing
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
@@ -23,6 +24,7 @@ from agent.reply import Agent, Reply
 from agent.sounds import WORDS, recorded
 from agent.stage import Stage
 from agent.steering import Steering
+from agent.tasks import Tasks
 from agent.turn_table import Decision, Event, State
 from agent.turns import TurnOptions
 
@@ -55,8 +57,7 @@ class Dialogue(ABC):
         agent.control.connect = transfer
         self._floor = Floor(options, phrases_of(stage.role.languages))
         self._listening = Listening()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._group = asyncio.TaskGroup()
+        self._tasks = Tasks(self._crashed)
         self._collecting = Collecting(line, agent)
         connect = transfer and self._hand_over
         self.steering = Steering(line, self._floor, agent, self._recite, connect, self._noted)
@@ -120,21 +121,30 @@ class Dialogue(ABC):
     async def run(self) -> Outcome:
         """Talk until somebody hangs up; never raises but on cancellation."""
         try:
-            async with self._group:
-                self._floor.start(self._now())
-                self._spawn(self._listen())
-                self._spawn(self._watch_clock())
-                if self._floor.broken:
-                    self._fail(*self._floor.broken)
-                else:
-                    self._spawn(self._hear())
-                    self._begin()
-                outcome = await self._floor.over
-                self._fall_silent()
-                self._end_turn()
-                await self._leave()
+            async with self._tasks:
+                try:
+                    outcome = await self._talk()
+                except Exception as error:  # the call boundary
+                    log.exception("conversation failed")
+                    outcome = _crash(error)
+                self._tasks.cancel(but=self._agent.kept)
+                await self._agent.finish()
         finally:
             await self.close()
+        return outcome
+
+    async def _talk(self) -> Outcome:
+        self._floor.start(self._now())
+        self._spawn(self._listen())
+        self._spawn(self._watch_clock())
+        if self._floor.broken:
+            self._fail(*self._floor.broken)
+        else:
+            self._spawn(self._hear())
+            self._begin()
+        outcome = await self._floor.over
+        self._fall_silent()
+        self._end_turn()
         return outcome
 
     def dismiss(self, outcome: Outcome) -> None:
@@ -147,11 +157,6 @@ class Dialogue(ABC):
             self._recite(notice)
         else:
             self._decide((Decision.GREET,), "")
-
-    async def _leave(self) -> None:
-        for task in self._tasks - self._agent.kept:
-            task.cancel()
-        await self._agent.finish()
 
     # What comes in
 
@@ -279,7 +284,8 @@ class Dialogue(ABC):
             floor.replying.cancel()
             floor.replying = None
         self._agent.history.cut(self._agent.mouth.stop())
-        self._agent.control.outcome = None  # whoever speaks into a farewell wants to stay
+        if not floor.over.done():
+            self._agent.take_back()  # whoever speaks into a farewell wants to stay
 
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
@@ -340,20 +346,10 @@ class Dialogue(ABC):
             self._report(TurnEnded(turn))
 
     def _hand_over(self, outcome: Outcome) -> None:
-        self._spawn(self._connect(outcome))
-
-    async def _connect(self, outcome: Outcome) -> None:
-        """Transfer the caller; if that fails, say so and go on."""
-        control = self._agent.control
-        to, control.to = control.to, ""
-        connected = await control.ring(to)
-        self._floor.turns.away(False, self._now())
-        if connected:
-            self._floor.end(outcome)
-        elif self._floor.turns.state not in (State.CLOSING, State.ENDED):
-            self._recite(self._stage.persona.not_connected)
-        elif self._floor.turns.state is State.ENDED:
-            self._end()
+        connecting = Connecting(
+            self._floor, self._agent, lambda: self._recite(self._stage.persona.not_connected), self._end
+        )
+        self._spawn(connecting.connect(outcome))
 
     # What fails
 
@@ -388,13 +384,22 @@ class Dialogue(ABC):
         self._end_turn()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._tasks.spawn(work)
+
+    def _crashed(self, error: Exception) -> None:
+        """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""
+        if self._floor.turns.state in (State.CLOSING, State.ENDED):
+            self._floor.end(self._agent.control.outcome or _crash(error))
+        elif not self._floor.over.done():
+            problem = ProviderError("sipgw", f"internal error: {type(error).__name__}")
+            self._fail(self._blamed(problem), problem)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def _report(self, report: Report) -> None:
         tell(self._observer, report)
+
+
+def _crash(error: Exception) -> Outcome:
+    return Outcome("failed", f"internal error: {type(error).__name__}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from agent.dialogue import Dialogue
 from agent.duplex import Answering, Brief, Consumed, DuplexEvent, Reopened, ReplyEnded, Session, Speech, Words, exactly
-from agent.duplex_reply import MOMENT, SessionMouth, SessionReply
+from agent.duplex_reply import SessionMouth, SessionReply
 from agent.ears import Onset, Transcript
 from agent.errors import ProviderError
 from agent.history import Asked, History
@@ -19,7 +19,6 @@ from agent.model import Message, ToolCall
 from agent.parts import close_parts, open_parts
 from agent.records import CallerSaid, Part, Report, Times, Turn, Used
 from agent.reply import COVERED_AFTER, Agent, Control, Reply
-from agent.sounds import recorded
 from agent.stage import Role, Stage
 from agent.tools import Toolbox
 from agent.turn_table import Event, State
@@ -36,6 +35,7 @@ AGAIN = "There was a fault on the line while the caller spoke. Ask them to say t
 TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
 FOLLOW = "If the caller goes on in another language that you speak, call switch_language before you answer."
 """Nobody else notices: the session does not say in which language its caller speaks."""
+CORRECTED = "What came of the last thing that you decided about this call: {result}"
 OPENING = 'Begin with exactly this: "{opening}" '
 OVERDUE = 2.3
 """Seconds of quiet after which a session that has noticed the caller has begun to answer, or takes long."""
@@ -78,6 +78,9 @@ class DuplexConversation(Dialogue):
             transfer=transfer, observer=observer,
         )  # fmt: skip
         session.brief = self._brief
+        agent.corrected = self._correct
+        self._correction = ""
+        """What the session was told wrong: the result of a tool that turned out otherwise."""
         self._opening = role.persona.notice or role.persona.greeting
         """What the session says by itself when it begins, as long as nobody has asked for it."""
         self._current: SessionReply | None = None
@@ -106,10 +109,21 @@ class DuplexConversation(Dialogue):
 
     def _told(self, prompt: Message) -> str:
         """The instructions of the session."""
-        return f"{prompt['content']}\n\n{FOLLOW}" if len(self._stage.tongues.known) > 1 else prompt["content"]
+        follow = FOLLOW if len(self._stage.tongues.known) > 1 else ""
+        return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
+
+    def _correct(self, call: str, result: str) -> None:
+        """A tool turned out otherwise: let the session know, as its result or, if that was told, as an instruction."""
+        if call in self._mouth.unanswered:
+            self._mouth.unanswered.discard(call)
+            self._session.answer(call, result, failed=True)
+        else:
+            self._correction = CORRECTED.format(result=result)
+            self._noted()
 
     def _recast(self) -> None:
         super()._recast()
+        self._mouth.language = self._stage.tongues.now
         before, self._playing = self._playing, (self._stage.role.name, self._stage.tongues.now)
         if self._playing[0] != before[0]:
             self._handed_over = True
@@ -206,7 +220,7 @@ class DuplexConversation(Dialogue):
 
     async def _await(self, onset: float) -> None:
         """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
-        Reply(self._agent, Turn(), self._now).play_over(self._agent.history.say(), MOMENT, recorded("moment"))
+        Reply(self._agent, Turn(), self._now).cover(self._agent.history.say())
         await asyncio.sleep(ASKED_AFTER)
         if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
             self._onset = None

@@ -12,7 +12,6 @@ from agent.model import ToolCall
 from agent.records import AgentSays, Turn
 from agent.reply import CALLS, FILLER_AFTER, ROUNDS, Agent, Reply
 from agent.sentences import SentenceCutter
-from agent.sounds import WORDS, recorded
 from agent.utterances import Utterances
 
 MOST_CALLS = CALLS * ROUNDS
@@ -21,7 +20,6 @@ MUTE = 4.0
 """Seconds after which a session that does not begin to speak is given up."""
 STALLED = 2.0
 """Seconds of silence in the middle of a reply after which the session is given up."""
-MOMENT = WORDS["moment"]
 WORDS_LATE = 2.0
 """Seconds that the words of the caller may come after the end of the reply to them."""
 REFUSED = '{"error": "too many tool calls; answer without them"}'
@@ -34,6 +32,8 @@ class SessionMouth(Utterances):
         super().__init__(line)
         self._session = session
         self._replies: dict[str, Sentence] = {}
+        self.unanswered: set[str] = set()
+        """Tool calls whose result the session need not know, since the call ends with what it is saying."""
 
     def reply(self, reply: str) -> Sentence:
         """A new reply, whose words and sound are to come."""
@@ -127,7 +127,7 @@ class SessionReply(Reply):
         await asyncio.sleep(self._patience)
         if self._due and not self.turn.said and not self._mouth.speaking:
             self._said = self._agent.history.say()
-            self.play_over(self._said, MOMENT, recorded("moment"))
+            self.cover(self._said)
 
     def knows(self, reply: str) -> bool:
         """Whether it is one of these."""
@@ -220,6 +220,8 @@ class SessionReply(Reply):
         if self._agent.control.outcome is None or not self.turn.said:
             self._due = True
             self._session.answer(call.id, said.results[call.id], failed=bool(run.error))
+        else:
+            self._mouth.unanswered.add(call.id)
         self._changed.set()
 
     async def _fill(self, tool: str) -> None:

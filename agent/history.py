@@ -94,15 +94,15 @@ class History:
         """Where what is said next will stand."""
         return len(self._entries)
 
-    def reply_since(self, place: int) -> str:
-        """The caller's last words, if they had heard something of the agent since `place` when they said them."""
-        heard, words = False, ""
+    def exchange_since(self, place: int) -> tuple[str, str]:
+        """What the caller has heard of the agent since `place`, and their last words after that; empty for none."""
+        heard, words = "", ""
         for entry in self._entries[place:]:
             if isinstance(entry, Said):
-                heard |= any(sentence.counted and not sentence.aside for sentence in entry.sentences)
+                heard = f"{heard} {heard_text([one for one in entry.sentences if not one.aside])}".strip()
             elif heard:
                 words = entry.text
-        return words
+        return heard, words
 
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
@@ -143,6 +143,16 @@ class History:
         """Whether such a call was made again after what was `said`."""
         after = itertools.takewhile(lambda entry: entry is not said, reversed(self._entries))
         return any(_same(one, call) for entry in after if isinstance(entry, Said) for one in entry.calls)
+
+    def amend(self, tool: str, result: str) -> str:
+        """Let the newest call of `tool` have had this result; returns the id of that call, empty if there is none."""
+        for entry in reversed(self._entries):
+            if isinstance(entry, Said):
+                for call in reversed(entry.calls):
+                    if call.name == tool:
+                        entry.results[call.id] = result
+                        return str(call.id)
+        return ""
 
     def recall(self, call: ToolCall, result: str) -> None:
         """Keep a result that came after all as that of another such call, before the words that wait for an answer."""

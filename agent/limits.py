@@ -15,11 +15,11 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FIRST_TOKEN = 6.0
-"""Seconds that a model has for the first piece of its reply."""
+"""Seconds that a model has for the first piece of its reply, however often it is asked: no option allows more."""
 FIRST_SOUND = 4.0
 """Seconds that a voice has for the first sound of a sentence."""
 GAP = 6.0
-"""Seconds between two pieces."""
+"""Seconds between two pieces; no option allows more."""
 OPEN = 5.0
 """Seconds for getting ready."""
 
@@ -58,20 +58,21 @@ async def within(stream: AsyncGenerator[T, None], provider: str, first: float, g
 async def think(model: Model, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
     """The model's reply within its limits; a passing failure before the first piece is tried once more.
 
-    A model that asks to be left alone for a while is, if that leaves it time for its first piece.
+    Both tries together have `FIRST_TOKEN` seconds. A model that asks to be left alone for a while is, if that leaves
+    it time for its first piece.
     """
     now = asyncio.get_running_loop().time
     until = now() + FIRST_TOKEN
     for attempt in (1, 2):
         begun = False
         try:
-            async with aclosing(within(model.reply(messages, tools), model.name, FIRST_TOKEN, GAP)) as pieces:
+            async with aclosing(within(model.reply(messages, tools), model.name, until - now(), GAP)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
         except ProviderError as error:
             wait = error.retry_after
-            if begun or attempt == 2 or not error.temporary or (wait and now() + wait >= until):
+            if begun or attempt == 2 or not error.temporary or now() + wait >= until:
                 raise
             await asyncio.sleep(wait)
         else:

@@ -20,8 +20,11 @@ class McpOptions:
     headers: tuple[str, ...] = field(default=(), repr=False)
     """Headers of every request, as ``"Authorization: Bearer ${CRM_TOKEN}"``."""
     changes: tuple[str, ...] = ()
-    """Tools that change something: in one call the same arguments run them once. Those that the server itself says this
-    of need not be named."""
+    """Tools that change something although the server says that they are read-only: in one call the same arguments run
+    them once."""
+    reads: tuple[str, ...] = ()
+    """Tools that change nothing although the server does not say so. Every other that it does not call read-only counts
+    as one that changes something, as the specification has it."""
     confirm: tuple[str, ...] = ()
     """Tools that the caller must say yes to first."""
     timeout: float = 8.0
@@ -34,6 +37,8 @@ class McpOptions:
             raise ValueError("an MCP server has either a command or a url")
         if not self.tools:
             raise ValueError('name the tools that the agent may call, or "*" for all of them')
+        if both := sorted({*self.reads} & {*self.changes, *self.confirm}):
+            raise ValueError(f"{both[0]} cannot both read only and change something")
         if self.url and not self.url.startswith(("https://", "http://")):
             raise ValueError("url must begin with https:// or http://")
         if min(self.timeout, self.connect_limit) <= 0:

@@ -128,13 +128,16 @@ class McpServer:
         except ValueError as error:
             log.warning("MCP tool left out", server=options.name, tool=name[:60], cause=str(error)[:200])
             return None
-        says = offered.annotations
         confirm = name in options.confirm
-        changes = confirm or name in options.changes or (says is not None and says.read_only_hint is False)
+        says = offered.annotations
+        reads = says is not None and says.read_only_hint is True
+        # The defaults of the specification: not read-only, destructive, not idempotent. Only the owner knows better.
+        changes = confirm or name in options.changes or not (reads or name in options.reads)
+        again = not changes or (says is not None and says.idempotent_hint is True)
         keyed = KEY in offered.input_schema.get("properties", {})
 
         async def run(root: dict[str, Any]) -> Any:
-            return await self._call(name, root, again=not changes)
+            return await self._call(name, root, again=again)
 
         async def run_once(root: dict[str, Any], idempotency_key: str) -> Any:
             return await self._call(name, {**root, KEY: idempotency_key}, again=True)

@@ -9,14 +9,14 @@ from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, within
 from agent.line import SAMPLE_RATE, Heard, Line
-from agent.sounds import recorded
+from agent.sounds import moment
 from agent.speakable import speakable
 from agent.ulaw import audible
 from agent.utterances import Utterances
 from agent.voice import Voice
 
 COVERED_AFTER = 1.7
-"""Seconds of silence within a sentence after which a recorded "One moment, please." is played."""
+"""Seconds of silence within a sentence after which what needs no voice is played: "One moment, please.", or a tone."""
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
 
@@ -33,8 +33,6 @@ class Mouth(Utterances):
         self._voice = voice
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[bytes]] | None = None
-        self.language = "en"
-        """What is said is in this language (ISO 639-1)."""
 
     def speak_in(self, language: str) -> None:
         """What is said from now on is in `language` (ISO 639-1)."""
@@ -80,7 +78,7 @@ class Mouth(Utterances):
         self._covering = loop.call_at(silent_from + COVERED_AFTER, self._cover, sentence)
 
     def _cover(self, sentence: Sentence) -> None:
-        now, sound = asyncio.get_running_loop().time(), recorded("moment")
+        now, (_, sound) = asyncio.get_running_loop().time(), moment(self.language)
         if now >= self._ends_at + COVERED_AFTER:
             self._ends_at = now + len(sound) / SAMPLE_RATE
             sentence.cover(len(sound))

@@ -27,9 +27,9 @@ class Phrases:
     readiness: frozenset[str] = frozenset()
     """What says yes to "shall I connect you?", beside `assent`; whole phrases."""
     consent: frozenset[str] = frozenset()
-    """What says yes to "shall I do that?", beside `assent`; whole phrases."""
-    doubt: frozenset[str] = frozenset()
-    """What puts a yes off or takes it back, beside `refusal`; whole phrases."""
+    """What says yes to "shall I do that?", beside `assent`; whole phrases of up to four words."""
+    courtesy: frozenset[str] = frozenset()
+    """What may stand beside a yes or a no and changes nothing; whole phrases."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -50,9 +50,12 @@ PHRASES = {
         _words("no nope not never cant dont later busy wont"),
         _phrases("go ahead;put them through;put her through;put him through;connect me;connect us;ill take it"),
         _phrases("absolutely;certainly;confirm;confirmed;correct;definitely;do it")
-        | _phrases("do so;do that;exactly;go ahead;indeed;of course;please do"),
-        _phrases("arent;but;cannot;didnt;doesnt;hang on;hold on;incorrect;instead")
-        | _phrases("isnt;nah;neither;nothing;shouldnt;unless;wait;wasnt;wrong"),
+        | _phrases("do so;do that;exactly;go ahead;indeed;of course;please do")
+        | _phrases("all right;thats right;that is right;thats correct;that is correct;thats fine;that is fine")
+        | _phrases("that works;that works for me;that sounds good;sounds good;sounds good to me")
+        | _phrases("sounds great;that would be great;yup;yea;ya;for sure;fine;good;perfect;go for it")
+        | _phrases("you got it;i agree;i confirm;i do;please go ahead;yes it is;it is"),
+        _phrases("please;thanks;thank you;thanks a lot;thank you very much;sir;maam;so much"),
     ),
     "es": Phrases(
         _words("hola buenas"),
@@ -63,8 +66,10 @@ PHRASES = {
         _words("no nunca luego ocupado ocupada"),
         _phrases("adelante;pásame;pásamelo;páselo;conéctame"),
         _phrases("adelante;claro que sí;confirmo;correcto;de acuerdo;desde luego")
-        | _phrases("exacto;hágalo;hazlo;por supuesto;eso es;así es"),
-        _phrases("aún;equivocado;error;espera;espere;incorrecto;mal;momento;nada;pero;tampoco;todavía"),
+        | _phrases("exacto;hágalo;hazlo;por supuesto;eso es;así es")
+        | _phrases("está bien;esta bien;me parece bien;perfecto;suena bien;así está bien;claro;eso")
+        | _phrases("sí señor;sí señora;estoy de acuerdo;sí quiero"),
+        _phrases("por favor;gracias;muchas gracias;señor;señora;señorita"),
     ),
     "fr": Phrases(
         _words("allo allô bonjour bonsoir salut"),
@@ -75,8 +80,10 @@ PHRASES = {
         _words("non pas jamais occupé occupée"),
         _phrases("allezy;allez y;passez le moi;passezlemoi;vasy;vas y"),
         _phrases("absolument;allezy;allez y;bien sûr;certainement;cest ça")
-        | _phrases("confirmé;correct;exactement;faitesle;faites le;je confirme;tout à fait"),
-        _phrases("attendez;attends;aucun;erreur;faux;mais;plutôt;rien;sauf;stop;incorrect"),
+        | _phrases("confirmé;correct;exactement;faitesle;faites le;je confirme;tout à fait")
+        | _phrases("cest bon;ça marche;ça me va;ça me convient;très bien;parfait;cest parfait")
+        | _phrases("cest correct;volontiers;allez y;cest exact;exact"),
+        _phrases("merci;sil vous plaît;sil te plaît;sil vous plait;madame;monsieur;merci beaucoup"),
     ),
     "de": Phrases(
         _words("hallo guten tag morgen servus"),
@@ -87,8 +94,11 @@ PHRASES = {
         _words("nein nee ne nicht nie keine später"),
         _phrases("nur zu;verbinden sie;stell durch;stellen sie durch;gerne;bitte"),
         _phrases("absolut;auf jeden fall;bestätigt;einverstanden;gerne;ich bestätige;in ordnung")
-        | _phrases("jawohl;korrekt;machen sie das;natürlich;nur zu;so ist es;stimmt"),
-        _phrases("aber;doch nicht;falsch;halt;kein;keinen;lieber;moment;sondern;stopp;warte;warten;wie bitte"),
+        | _phrases("jawohl;korrekt;machen sie das;natürlich;nur zu;so ist es;stimmt")
+        | _phrases("das stimmt;das passt;passt;passt so;das ist richtig;das ist gut;das klingt gut")
+        | _phrases("klingt gut;sehr gut;sehr gerne;perfekt;super;prima;so machen wir das;ja genau")
+        | _phrases("das ist korrekt;das geht;sicher"),
+        _phrases("bitte;danke;danke schön;vielen dank;bitte schön"),
     ),
     "pt": Phrases(
         _words("alô oi olá"),
@@ -99,8 +109,10 @@ PHRASES = {
         _words("não nao nunca ocupado ocupada"),
         _phrases("pode passar;pode ligar;em frente"),
         _phrases("com certeza;confirmado;confirmo;correto;de acordo;exatamente")
-        | _phrases("exato;faça isso;isso;isso mesmo;pode fazer;pode ser"),
-        _phrases("ainda;errada;errado;espera;espere;incorreto;mas;momento;nada;nem"),
+        | _phrases("exato;faça isso;isso;isso mesmo;pode fazer;pode ser")
+        | _phrases("está bem;está bom;está certo;tudo bem;tá bom;tá bem;tá certo;perfeito;parece bom")
+        | _phrases("pode;beleza;combinado;claro que sim"),
+        _phrases("por favor;obrigado;obrigada;muito obrigado;muito obrigada;senhor;senhora"),
     ),
     "it": Phrases(
         _words("buongiorno ciao pronto salve"),
@@ -111,8 +123,10 @@ PHRASES = {
         _words("no non mai occupato occupata"),
         _phrases("avanti;passamelo;me lo passi;mi colleghi"),
         _phrases("assolutamente;certamente;confermato;confermo;corretto")
-        | _phrases("daccordo;faccia pure;lo faccia;perfetto;proceda;procedi"),
-        _phrases("aspetta;aspetti;attimo;errato;ma;momento;niente;nulla;però;piuttosto;sbagliata;sbagliato"),
+        | _phrases("daccordo;faccia pure;lo faccia;perfetto;proceda;procedi")
+        | _phrases("va bene;va benissimo;molto bene;benissimo;sta bene;mi sta bene;perfetto")
+        | _phrases("certo che sì;è corretto;è giusto;giusto;volentieri;sono daccordo"),
+        _phrases("per favore;per piacere;grazie;grazie mille;signore;signora;prego"),
     ),
     "hi": Phrases(
         _words("namaste namaskar haello नमस्ते हैलो"),
@@ -123,8 +137,10 @@ PHRASES = {
         | _words("शून्य एक दो तीन चार पांच पाँच छह सात आठ नौ"),
         _words("nahi nahin mat na नहीं मत"),
         _phrases("jodiye;jod do;जोड़िए;जोड़ दो"),
-        _phrases("bilkul;kar dijiye;kar do;pakka;zaroor;बिल्कुल;कर दीजिए;कर दो;कीजिए;जरूर;ज़रूर;पक्का"),
-        _phrases("galat;lekin;magar;par;rukiye;ruko;गलत;ग़लत;पर;मगर;रुकिए;रुको;लेकिन"),
+        _phrases("bilkul;kar dijiye;kar do;pakka;zaroor;बिल्कुल;कर दीजिए;कर दो;कीजिए;जरूर;ज़रूर;पक्का")
+        | _phrases("ठीक है;सही है;हाँ जी;जी हाँ;बहुत अच्छा;theek hai;thik hai;sahi hai;haan ji")
+        | _phrases("ji haan;bahut accha;ho jayega;kar dijiye"),
+        _phrases("please;thank you;dhanyavaad;shukriya;धन्यवाद;शुक्रिया;कृपया;प्लीज़;थैंक यू"),
     ),
 }  # fmt: skip
 """By ISO 639-1 code."""

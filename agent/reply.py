@@ -5,13 +5,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, NamedTuple
 
+import structlog
+
 from agent.ahead import Spawn
-from agent.consent import Consent
+from agent.consent import Consent, Judge
 from agent.history import History, Said, Sentence
 from agent.model import ToolCall
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
+from agent.sounds import moment
 from agent.tools import Tool, Toolbox, result_text, tool
 from agent.utterances import Utterances
+
+log = structlog.get_logger()
 
 ROUNDS = 5
 """How often tools may be called in one turn; after that the model has to answer without them."""
@@ -23,6 +28,10 @@ COVERED_AFTER = 2.0
 """Seconds of silence in which the model may think until the caller is told that it takes a moment."""
 FILLER_AFTER = 1.2
 """Seconds that a tool may take until the caller is told that it takes a moment."""
+HANG_UP, TRANSFER = "hang_up", "transfer_to_human"
+TAKEN_BACK = (
+    '{"error": "it did not happen: the caller went on talking, and the call goes on. Call it again if they want it"}'
+)
 BEGUN = "it was still running when the turn ended"
 LATE = "This came late: the caller has said more meanwhile. Tell them what of it still matters to them."
 
@@ -41,6 +50,8 @@ class Control:
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
     """Whom callers can be transferred to, by name, and what each is there for."""
+    tool: str = ""
+    """The name of the tool that decided it; empty if none did. Its message tells what became of it."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
     connect: Callable[[str], Awaitable[bool]] | None = None
@@ -53,31 +64,34 @@ class Control:
     """Whether one has succeeded."""
 
     async def ring(self, to: str) -> bool:
-        """Transfer the caller, one try at a time; returns whether they are connected."""
+        """Transfer the caller, one try at a time; returns whether they are connected. What `connect` raises is no."""
         async with self.ringing:
-            if not self.connected:
+            if not self.connected and self.connect is not None:
                 self.connecting = True
-                self.connected = self.connect is not None and await self.connect(to)
-                self.connecting = False
+                try:
+                    self.connected = await self.connect(to)
+                except Exception:  # the boundary to whoever owns the line: nobody was reached
+                    log.exception("transfer failed")
+                finally:
+                    self.connecting = False
         return self.connected
 
     def tools(self, *, can_transfer: bool) -> list[Tool]:
-        """`hang_up` and `transfer_to_human`."""
+        """`hang_up`, and `transfer_to_human` where there is somebody to transfer to."""
 
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
             """End the call. Say goodbye first, in the same reply. Only when the caller has nothing more to ask."""
-            self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
+            self.outcome, self.tool = Outcome("agent_hung_up", reason or "the conversation was over"), HANG_UP
             return {"status": "the call ends as soon as you have said goodbye"}
 
         def transfer(reason: str, to: str) -> dict[str, str]:
-            if not can_transfer:
-                return {"error": "nobody can be reached now; offer that somebody calls back"}
             if to and to.strip().lower() not in self.people:
                 return {"error": f"there is nobody of that name; there are: {', '.join(self.people)}"}
             if self.connecting:
                 return {"status": "the caller is being connected already"}
             self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
+            self.tool = TRANSFER
             return {"status": "the caller is connected as soon as you have said so"}
 
         @tool(side_effect=True, repeatable=True)
@@ -85,6 +99,8 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             return transfer(reason, "")
 
+        if not can_transfer:
+            return [hang_up]
         if not self.people:
             return [hang_up, transfer_to_human]
         known = "; ".join(f"{name}: {about}" if about else name for name, about in self.people.items())
@@ -96,7 +112,7 @@ class Control:
             """Connect the caller with a person, when asked for one or when you cannot help. Say so first."""
             return transfer(reason, to)
 
-        return [hang_up, replace(transfer_to_one, name=transfer_to_human.name)]
+        return [hang_up, replace(transfer_to_one, name=TRANSFER)]
 
 
 async def unsaid(text: str) -> None:
@@ -124,11 +140,29 @@ class Agent:
     """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
+    corrected: Callable[[str, str], None] = lambda call, result: None
+    """Is told the id of a tool call and what its result is after all."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
     def __post_init__(self) -> None:
-        self.toolbox.consent = Consent(self.history)
+        self.toolbox.consent = Consent(self.history, self.judge)
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who judges whether an answer is a yes; None where there is no model that could be asked by itself."""
+        return None
+
+    def take_back(self) -> None:
+        """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
+        if self.control.outcome is not None:
+            self.tell_of(TAKEN_BACK)
+            self.control.outcome, self.control.tool = None, ""
+
+    def tell_of(self, result: str) -> None:
+        """Let the message of the tool that decided about the call say what has become of it."""
+        if self.control.tool and (call := self.history.amend(self.control.tool, result)):
+            self.corrected(call, result)
 
     def recall(self) -> None:
         """Let the model know what came late."""
@@ -159,6 +193,10 @@ class Reply:
         self.play_over(self._agent.history.say(), text, sound)
         await self._agent.mouth.silent()
 
+    def cover(self, said: Said) -> None:
+        """Tell that it takes a moment, with a sound that needs no provider, as a part of what is being said."""
+        self.play_over(said, *moment(self._agent.mouth.language))
+
     def play_over(self, said: Said, text: str, sound: bytes) -> None:
         """The same as a part of what is being said, without waiting for its end."""
         self._agent.mouth.play(self._begin(said, text, aside=True), sound)
@@ -170,7 +208,8 @@ class Reply:
         sentence = self._agent.mouth.begin(text)
         sentence.aside = aside
         said.sentences.append(sentence)
-        self._agent.report(AgentSays(text))
+        if text:
+            self._agent.report(AgentSays(text))
         return sentence
 
     async def _run_tool(self, call: ToolCall, said: Said) -> ToolRun:

@@ -15,7 +15,13 @@ _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
 _MARKUP = re.compile(r"[*`#>|~]+|(?<![^\W_])_+|_+(?![^\W_])|^[ \t]{0,40}[-•]\s+", re.MULTILINE)
 _PICTOGRAPH = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]")
 _MONEY = re.compile(
-    r"((?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d)"
+    r"((?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d|[^\W_])"
+)
+_SIGN = r"(?:(?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))"
+_SUM = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.\d{1,2})?"
+_SUMS = re.compile(
+    rf"({_SIGN})\s?({_SUM})(?:\s?[-–—]\s?(?:{_SIGN}\s?)?({_SUM}))?"
+    r"(?:\s?(k|K|[Mm]n?|B|[Bb]n|[Tt]n|thousand|million|billion|trillion))?(?![.,]?\d|[^\W_])"
 )
 _PERCENT = re.compile(r"(\d)\s?%")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):00\b(?!:)(\s?[ap]\.?m\b)?", re.IGNORECASE)
@@ -69,6 +75,8 @@ _SIGNS = {
     "hi": {".": "डॉट", "+": "प्लस", "@": "ऐट", "_": "अंडरस्कोर", "-": "हाइफ़न"},
 }
 """What the signs of addresses and numbers are called."""
+_SCALES = {"k": "thousand"} | dict.fromkeys(("m", "mn"), "million") | dict.fromkeys(("b", "bn"), "billion")
+_SCALES["tn"] = "trillion"
 _PENCE = {"penny": "pence", "paisa": "paise"}
 
 
@@ -108,11 +116,22 @@ def _meant(match: re.Match[str], signs: dict[str, str]) -> str:
 
 
 def _in_english(text: str) -> str:
-    text = _MONEY.sub(_money, text)
+    text = _MONEY.sub(_money, _SUMS.sub(_sums, text))
     text = _PERCENT.sub(r"\1 percent", text)
     text = _DATE.sub(lambda match: f"{month_name[int(match[2])]} {int(match[3])}, {match[1]}", text)
     text = _TIME.sub(lambda match: match[1] + (match[2] or " o'clock"), text)
     return text.replace(" & ", " and ").replace("°C", " degrees").replace("°F", " degrees")
+
+
+def _sums(match: re.Match[str]) -> str:
+    """A range, or thousands and millions; a single plain amount is left as it is."""
+    sign, first, last, scale = match.groups()
+    if scale:
+        amount = f"{first} to {last}" if last else first
+        return f"{amount} {_SCALES.get(scale.lower(), scale)} {_CURRENCY[sign][0]}s"
+    if last and first.isdigit() and last.isdigit():
+        return f"{first} to {last} {_CURRENCY[sign][0]}s"
+    return f"{sign}{first} to {sign}{last}" if last else match[0]
 
 
 def _money(match: re.Match[str]) -> str:

@@ -8,11 +8,13 @@ from agent.ears import Transcript
 from agent.model import Model
 from agent.persona import Persona
 from agent.records import HandedOver, LanguageChanged, Report
-from agent.reply import Agent
+from agent.reply import HANG_UP, TRANSFER, Agent
 from agent.tongues import NAMES, Tongues
 from agent.tools import Tool, ToolError, tool
 from agent.voice import Voice
 
+BUILT_IN = frozenset({HANG_UP, TRANSFER, "collect_digits", "switch_language", "hand_over"})
+"""Tools of the conversation itself; those of an agent must not be called like them."""
 MOST = 5
 """Hand-overs in one call."""
 

@@ -108,6 +108,26 @@ class Steering:
         self._floor.turns.away(True, asyncio.get_running_loop().time())  # nobody is asked to say something meanwhile
         self._connect(Outcome("transfer", "somebody at the dashboard transferred the call"))
 
+    def wait(self, text: str) -> None:
+        """Say `text` at once, in the place of an answer, and then wait: who is there need not say anything.
+
+        It is for what answers in the place of a person who may come. Raises `CannotSteer`.
+        """
+        self._going_on()
+        self.expect(waiting=True)
+        self._wishes.clear()
+        # What is being told just now is answered first; that answer is broken off before anybody hears it.
+        asyncio.get_running_loop().call_soon(self._say_now, text)
+
+    def expect(self, *, waiting: bool) -> None:
+        """Whether silence means nothing from now on, as with somebody who has put us on hold."""
+        self._floor.turns.away(waiting, asyncio.get_running_loop().time())
+        self._floor.changed.set()
+
+    def _say_now(self, text: str) -> None:
+        if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):
+            self._recite(text)
+
     def end(self, cause: str) -> None:
         """End the call at once. Raises `CannotSteer`."""
         self._going_on()

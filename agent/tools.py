@@ -23,10 +23,14 @@ from pydantic_core import to_jsonable_python
 from agent.consent import Consent
 from agent.history import History
 from agent.model import ToolSchema
+from agent.pool import Pool, PoolFullError
 from agent.records import ToolRun
 from agent.secrets import Secret, Vault
 
 log = structlog.get_logger()
+
+TOOLS = Pool("tools", workers=16, waiting=32)
+"""For tools that are plain functions."""
 
 RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
@@ -156,7 +160,10 @@ def _is_secret(hint: Any) -> bool:
 
 def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    hints = inspect.get_annotations(function, eval_str=True)
+    try:
+        hints = inspect.get_annotations(function, eval_str=True)
+    except Exception as error:  # noqa: BLE001  whatever stands in the hints is evaluated
+        raise ToolFileError(f"tool {function.__name__}: its type hints cannot be read: {error}") from None
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolFileError(f"tool {function.__name__}: parameter {name} must be a plain named one")
@@ -188,6 +195,13 @@ def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
     for field_name, (hint, _, default) in fields:
         text = _description_of(hint)
         described[field_name] = (hint, Field(default, description=text) if text else default)
+    for one, given in described.items():
+        alone: dict[str, Any] = {one: given}
+        try:
+            create_model(name, **alone).model_json_schema()
+        except Exception as error:  # pydantic tells of its own workings, in several lines
+            why = f"{given[0]!r} is no type that a model can write as JSON"
+            raise ToolFileError(f"tool {name}: parameter {one}: {why}") from error
     return create_model(name, __config__=ConfigDict(extra="forbid"), **described)
 
 
@@ -239,7 +253,7 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and not self.consent.given(key):
+        if found.confirm and key not in self._done and not await self.consent.given(key, name, dumped):
             self.consent.ask(key)
             return ToolRun(name, dumped, result={"status": CONFIRM})
         try:
@@ -292,13 +306,16 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
             if inspect.iscoroutinefunction(found.function):
                 returned = await found.function(**given)
             else:
-                returned = await asyncio.to_thread(found.function, **given)
+                returned = await TOOLS.run(found.function, **given)
         done.result = to_jsonable_python(returned)
     except TimeoutError:
         done.error = f"no answer within {found.timeout:g} s"
     except ToolError as error:
         done.error = str(error)
         known = known or not isinstance(error, UnknownOutcome)
+    except PoolFullError as error:
+        log.warning("tool not begun", tool=found.name, cause=str(error))
+        done.error, known = "it was not begun, since too many tools are running; try again later", True
     except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"

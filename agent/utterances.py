@@ -14,6 +14,8 @@ class Utterances:
         """Every utterance so far, by number."""
         self.next = 1
         """The number of the next utterance."""
+        self.language = "en"
+        """What is said is in this language (ISO 639-1)."""
         self._line = line
         self._finished = 0
         self._silent = asyncio.Event()

@@ -43,7 +43,7 @@ from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import AdmissionOptions
 from sipgw.inbound.limits import LimitOptions
 from sipgw.log import LogOptions
-from sipgw.options import DEFAULT_FILE, OptionError, build
+from sipgw.options import DEFAULT_FILE, OptionError, build, unset
 from sipgw.outbound.promises import CallbackOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
@@ -263,10 +263,21 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}") from None
     _fill_in_keys(table, variables)
+    all_set(table, variables, text, name)
     try:
         return build(Config, table, variables)
     except OptionError as error:
         raise ConfigError(_told(text, name, error)) from None
+
+
+def all_set(table: Mapping[str, object], variables: Mapping[str, str], text: str, name: str) -> None:
+    """Make sure that all variables are set which the `table` of `text` refers to. Raises `ConfigError` with all."""
+    missing = unset(table, variables)
+    if len(missing) > 1:
+        told = ", ".join(
+            f"{one} (line {line})" if (line := line_of(text, path)) else one for one, path in missing.items()
+        )
+        raise ConfigError(f"{name}: not set in the environment or in .env: {told}")
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:

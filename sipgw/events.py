@@ -83,7 +83,7 @@ class AnsweredBy(NamedTuple):
     call: str
     at: datetime
     who: str
-    """``human``, ``machine`` or ``fax``."""
+    """``human``, ``machine``, ``screen`` (which asks who calls, on behalf of a person) or ``fax``."""
     why: str
 
 

@@ -24,7 +24,7 @@ from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
 from sipgw.agents.agents import call_variables
-from sipgw.agents.orders import about_call, about_call_out, order_tool, persona, voicemail
+from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
 from sipgw.billing.cost import Bridged
 from sipgw.calls.call import Call, Connect, Talk
@@ -114,7 +114,7 @@ class Hosting:
             name=name,
             tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
-                order_tool(desk.store),
+                *order_tools(agent.config.agent, desk.store),
                 *self._callback_tools(),
                 *recording_tools(tape),
                 *stop_tools(desk.own_list, lambda: live.other, live.trunk.country, live.id),
@@ -195,10 +195,9 @@ class Hosting:
         return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
 
     def _callback_tools(self) -> list[Tool]:
-        """The promise of a call back, unless nobody can be called from here."""
+        """The promise of a call back; where nobody can be called from here, a person has to keep it."""
         live, options = self.live, self.desk.agents.all[self.live.agent].config.callbacks
-        if options.dial and not self.desk.outbound.first():
-            return []
+        options = replace(options, dial=options.dial and bool(self.desk.outbound.first()))
 
         def asking() -> Asking:
             return Asking(live.id, live.agent, live.other, live.trunk)
@@ -299,6 +298,15 @@ class Placing(Hosting):
 
     def _answered_by(self, who: Who, why: str) -> None:
         self.desk.watchers.tell(AnsweredBy(self.live.id, datetime.now(UTC), who.value, why))
+        if self.live.conversation is not None and who in (Who.SCREEN, Who.HUMAN):
+            steering = self.live.conversation.steering
+            with contextlib.suppress(CannotSteer):  # it is ending already
+                if who is Who.SCREEN:
+                    steering.wait(
+                        purpose(self.desk.agents.all[self.live.agent].config.agent, self._values(self.live.agent))
+                    )
+                else:
+                    steering.expect(waiting=False)
 
     def tries(self, trunk: TrunkOptions) -> str:
         """See `sipgw.outbound.call_out.Caller.tries`."""

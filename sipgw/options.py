@@ -141,6 +141,19 @@ def _substitute(text: str, environment: Mapping[str, str], path: tuple[str | int
     return _REFERENCE.sub(value_of, text)
 
 
+def unset(
+    value: Any, environment: Mapping[str, str], path: tuple[str | int, ...] = ()
+) -> dict[str, tuple[str | int, ...]]:
+    """Every variable that a table refers to and that is not set, and where it stands first."""
+    found: dict[str, tuple[str | int, ...]] = {}
+    if isinstance(value, str):
+        return dict.fromkeys((name for name in _REFERENCE.findall(value) if name not in environment), path)
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        found |= {name: at for name, at in unset(item, environment, (*path, key)).items() if name not in found}
+    return found
+
+
 def _secret(hint: Any, value: Any, environment: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return tuple(_secret_in(item, environment, (*path, at)) for at, item in enumerate(value))

@@ -3,16 +3,21 @@
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from agent.providers.local import models
+from sipgw.cli.banner import phones_may_call
 from sipgw.cli.console import err, out
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import COMMANDS, app, every
+from sipgw.config import Config
+from sipgw.inbound.accounts import AccountOptions
 from sipgw.records.wav import read_ulaw
+from sipgw.trunks.trunks import TrunkOptions
 
 ROOT = Path(__file__).parents[1]
 runner = CliRunner()
@@ -131,3 +136,51 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
     group = every()
     for name, (_, sentence) in COMMANDS.items():
         assert (group.commands[name].help or "").strip().splitlines()[0] == sentence
+
+
+@pytest.mark.faults("H21")
+def test_all_variables_that_are_not_set_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PBX_ONE", "PBX_TWO"):
+        monkeypatch.delenv(name, raising=False)
+    Path("sipgw.toml").write_text(
+        '[[trunks]]\nname = "p"\nmode = "register"\nregistrar = "${PBX_ONE}"\nuser = "a"\npassword = "${PBX_TWO}"\n'
+    )
+    told = " ".join(runner.invoke(app, ["check"]).output.split())
+    assert "not set in the environment or in .env: PBX_ONE (line 4), PBX_TWO (line 6)" in told
+
+
+@pytest.mark.faults("H21")
+def test_init_names_the_file_that_is_to_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "sipgw check -c x.toml" in runner.invoke(app, ["init", "telnyx", "-o", "x.toml"]).output
+    assert "run sipgw check\n" in runner.invoke(app, ["init", "telnyx"]).output
+
+
+@pytest.mark.faults("H16")
+def test_check_refuses_a_language_that_the_voice_does_not_speak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sipgw.toml").write_text('[agent]\nvoice = "local"\nears = "local"\n[[languages]]\ncode = "es"\n')
+    ran = runner.invoke(app, ["check"])
+    assert ran.exit_code == 1
+    assert "to speak Spanish, which the embedded voice does not" in " ".join(ran.output.split())
+
+
+TRUNK = TrunkOptions("edge", "peer", networks=("10.0.0.5",))
+
+
+@pytest.mark.faults("G9")
+@pytest.mark.parametrize(
+    ("config", "may"),
+    [
+        (Config(), True),
+        (Config(trunks=(TRUNK,)), False),
+        (Config(trunks=(replace(TRUNK, networks=("127.0.0.0/8",)),)), False),
+        (Config(trunks=(replace(TRUNK, networks=("10.0.0.0/8",)),)), True),
+        (Config(trunks=(TRUNK,), accounts=(AccountOptions("anna", "a-long-password"),)), True),
+    ],
+)
+def test_a_phone_is_told_to_call_only_where_it_may(config: Config, may: bool) -> None:
+    assert phones_may_call(config, "10.0.0.7") is may

@@ -14,6 +14,7 @@ import structlog
 from openai import AsyncOpenAI
 
 from agent.errors import ProviderError
+from agent.limits import FIRST_TOKEN, GAP
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest
 from agent.providers.faults import http_fault, quoted, wait_of
@@ -61,9 +62,9 @@ class OpenAIOptions:
     connect_limit: float = 2.0
     """Seconds until the connection must stand."""
     first_token_limit: float = 6.0
-    """Seconds from the request to the first piece of the reply."""
+    """Seconds from the request to the first piece of the reply; up to 6, which a second try has to share."""
     gap_limit: float = 5.0
-    """Seconds between two pieces."""
+    """Seconds between two pieces; up to 6."""
     retries: int = 0
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
 
@@ -72,6 +73,9 @@ class OpenAIOptions:
             raise ValueError("retries must be 0 or 1")
         if self.max_tokens < 1:
             raise ValueError("max_tokens must be at least 1")
+        for name, most in (("first_token_limit", FIRST_TOKEN), ("gap_limit", GAP)):
+            if not 0 < getattr(self, name) <= most:
+                raise ValueError(f"{name} must be above 0 and up to {most:g}: no caller is kept waiting for longer")
         if not self.base_url.startswith(("https://", "http://")):
             raise ValueError("base_url must begin with https://")
 

@@ -16,10 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agent.tools import Tool, load_tools
+from agent.stage import BUILT_IN
+from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.providers import Choice, choose
-from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
+from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
 from sipgw.options import OptionError, build
 from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
 from sipgw.sip.identity import Identity, is_number
@@ -84,7 +85,12 @@ class AgentDefinition:
     @cached_property
     def tools(self) -> list[Tool]:
         """The tools of its file. Raises `agent.tools.ToolFileError`."""
-        return load_tools(Path(self.config.agent.tools)) if self.config.agent.tools else []
+        path = self.config.agent.tools
+        found = load_tools(Path(path)) if path else []
+        for one in found:
+            if one.name in BUILT_IN:
+                raise ToolFileError(f"{path}: tool {one.name}: the gateway has one of that name; give it another")
+        return found
 
 
 class Agents:
@@ -173,12 +179,17 @@ def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, s
     head, body = text, ""
     if path.suffix == ".md":
         front = _FRONT.match(text)
+        if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
+            raise ConfigError(
+                f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone"
+            )
         # The lines above the head keep their numbers, for the error messages.
         head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
     try:
         table = tomllib.loads(head)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
+    all_set(table, variables, head, str(path))
     try:
         return build(Config, _as_tables(table, body), variables, base=config)
     except OptionError as error:

@@ -34,6 +34,7 @@ GREETINGS = {
 CALLING = "Hello, this is {{business}}. Do you have a moment?"
 CALLING_BACK = "Hello, this is {{business}}. You asked us to call you back about {{topic}}."
 
+SCREENED = "Hello, this is {{business}}. We would like to speak with the person we have called."
 VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
 
 
@@ -54,6 +55,11 @@ def persona(config: Config, values: Mapping[str, str], about: str = "", *, calli
         opening=filled(options.opening, values),
         translations=translations(config.languages, options.apology),
     )
+
+
+def purpose(options: AgentOptions, values: Mapping[str, str]) -> str:
+    """What a call screen is told: who calls and why."""
+    return filled(options.outbound_greeting or (CALLING_BACK if values["topic"] else SCREENED), values)
 
 
 def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:
@@ -90,8 +96,10 @@ def about_call_out(call: Identity, values: Mapping[str, str]) -> str:
 OrderNumber = Annotated[str, Field(description="The digits of the order number.", max_length=40)]
 
 
-def order_tool(store: Store) -> Tool:
-    """The tool that looks up orders."""
+def order_tools(options: AgentOptions, store: Store) -> list[Tool]:
+    """The tool that looks up orders, for the order desk alone: an agent with a prompt of its own has its own tools."""
+    if options.prompt:
+        return []
 
     @tool(timeout=5.0, filler="Let me look that up.")
     async def get_order_status(
@@ -104,4 +112,4 @@ def order_tool(store: Store) -> Tool:
             raise ToolError(f"there is no order {number}")
         return found
 
-    return get_order_status
+    return [get_order_status]

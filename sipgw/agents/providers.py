@@ -1,7 +1,7 @@
 """Which providers a gateway uses: what the configuration names, or what there are keys for."""
 
-import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
 from agent.model import Model
+from agent.pool import LOADING
 from agent.providers import polly
 from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.cartesia import CartesiaEars
@@ -38,6 +39,7 @@ from agent.providers.voices import (
     PollyVoice,
 )
 from agent.records import Part
+from agent.tongues import NAMES
 from agent.voice import Voice
 from sipgw.config import Config, ConfigError
 from sipgw.privacy.at_provider import at_providers
@@ -180,6 +182,11 @@ def choose(config: Config) -> Choice:
     """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     if config.mcp and find_spec("mcp") is None:
         raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
+    missing = [
+        f"[[mcp]] {one.name}: there is no program {one.command[0]!r} on this machine"
+        for one in config.mcp
+        if one.command and shutil.which(one.command[0]) is None
+    ]
     notes: list[str] = []
     chosen = {part: _pick(config, part, notes) for part in _PARTS}
     for one in config.languages:
@@ -191,7 +198,19 @@ def choose(config: Config) -> Choice:
         notes.append(f"cartesia's ears understand English only, and the agent speaks {', '.join(others)}")
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
-    return Choice(chosen["ears"], chosen["model"], chosen["voice"], () if duplex else tuple(notes), duplex)
+    return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)
+
+
+def unspoken(config: Config, choice: Choice) -> list[str]:
+    """The languages of the agent that a part which was chosen does not know at all, each in a sentence."""
+    found = []
+    for code in config.codes if not choice.duplex else ():
+        own = next((one.voice for one in config.languages if one.code == code), "")
+        if code != "en" and (own or choice.voice[0]) == "local":
+            found.append(f"the agent is to speak {NAMES[code]}, which the embedded voice does not: name another voice")
+        if code != "en" and choice.ears[0] == "local":
+            found.append(f"the agent is to speak {NAMES[code]}, which the embedded ears do not understand: name others")
+    return found
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:
@@ -250,10 +269,10 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
-        await asyncio.to_thread(tls)
+        await LOADING.run(tls)
         if "polly" in (*choice.voice, *(one.voice for one in config.languages)):
             with contextlib.suppress(ImportError):  # a call will tell
-                await asyncio.to_thread(polly.signing)
+                await LOADING.run(polly.signing)
         thinking = await _models(config, choice.model)
         again = choice.ears != ("local",)
         providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
@@ -261,7 +280,7 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
             # In a thread: the package takes seconds to be imported, and calls may go on.
-            mcp_tools = await asyncio.to_thread(import_module, "agent.mcp_tools")
+            mcp_tools = await LOADING.run(import_module, "agent.mcp_tools")
             servers = await stack.enter_async_context(mcp_tools.connected(config.mcp))
         talking = [_DUPLEXES[name].make(config) for name in choice.duplex]
         duplex = Duplexes(talking, config.failover) if talking else None

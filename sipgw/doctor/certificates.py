@@ -1,10 +1,10 @@
 """Is the TLS of a trunk in order, and if not, what exactly is wrong with it?"""
 
-import asyncio
 import socket
 import ssl
 from typing import NamedTuple
 
+from agent.pool import Pool
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer
@@ -15,6 +15,8 @@ NO_ISSUER, NO_ISSUER_OF_LEAF, WRONG_NAME, WRONG_ADDRESS = 20, 21, 62, 64
 """Verification results of OpenSSL (``x509_vfy.h``)."""
 ALERT_LIMIT = 1.0
 """Seconds that a server is given to object to our missing certificate, which TLS 1.3 allows after the handshake."""
+
+SHAKES = Pool("the doctor's handshakes", workers=4, waiting=64)
 
 
 class Handshake(NamedTuple):
@@ -29,7 +31,7 @@ async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patienc
     """Shake hands with `peer` as the gateway would."""
     context = Tls(options).client()
     name = peer.name or peer.host
-    shake = await asyncio.to_thread(_shake, peer, context, name, patience.answer)
+    shake = await SHAKES.run(_shake, peer, context, name, patience.answer)
     where = f"{peer.host}:{peer.port} as {name}"
     if shake.alert:
         return bad("tls.client-certificate", about, f"{where}: after the handshake: {shake.alert}")
@@ -73,7 +75,7 @@ async def _of_certificate(code: int, peer: Peer, name: str, patience: Patience) 
         case _ if code == LEAF_SELF_SIGNED:
             return "tls.self-signed"
         case _ if code in (NO_ISSUER, NO_ISSUER_OF_LEAF):
-            alone = await asyncio.to_thread(_chain_length, peer, name, patience.answer) == 1
+            alone = await SHAKES.run(_chain_length, peer, name, patience.answer) == 1
             return "tls.missing-intermediate" if alone else "tls.unknown-authority"
         case _:
             return "tls.unknown-authority"

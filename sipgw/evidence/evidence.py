@@ -20,7 +20,7 @@ from sipgw.evidence.timelines import Timelines, private
 from sipgw.replay.keeping import Bundles
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
-from sipgw.store.files import file_name
+from sipgw.store.files import KEEPING, file_name
 from sipgw.telemetry.tracing import tracing
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class Evidence:
         if self.options.traces and (traced := tracing()):
             self._watchers.append(traced)
         for one in self.options.folders:
-            await asyncio.to_thread(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
+            await KEEPING.run(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
         async with self.timelines.kept_in(folder), self._group:
             yield self
 
@@ -156,12 +156,12 @@ class Evidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = Path(self.options.folder) / f"{file_name(call)}.pcap"
         try:
-            file = await asyncio.to_thread(private, path)
+            file = await KEEPING.run(private, path)
             try:
                 async for piece in self.pcap(call):
-                    await asyncio.to_thread(file.write, piece)
+                    await KEEPING.run(file.write, piece)
             finally:
-                await asyncio.to_thread(file.close)
+                await KEEPING.run(file.close)
         except OSError as error:
             log.warning("capture not written", file=str(path), cause=error.strerror)
         except Exception:  # the observer boundary

@@ -17,7 +17,7 @@ from agent.records import HandedOver
 from sipgw.events import CallBegan, CallEnded, CallReported, Event
 from sipgw.evidence.capture import Ladder
 from sipgw.evidence.timeline import TEXT, Timeline, ladder_as_dict
-from sipgw.store.files import ENDING, file_name
+from sipgw.store.files import ENDING, KEEPING, file_name
 
 log = structlog.get_logger()
 
@@ -62,8 +62,8 @@ class Timelines:
         """Keep files in `folder`, made when it does not exist, until the block ends."""
         self._folder = folder
         if self._kept:
-            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-            await asyncio.to_thread(self._prune)
+            await KEEPING.run(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            await KEEPING.run(self._prune)
         async with self._group:
             self._open = True
             try:
@@ -97,7 +97,7 @@ class Timelines:
         ladder = self._ladder(call)
         if timeline := self._live.get(call):
             return timeline.as_dict(ladder)
-        if (found := await asyncio.to_thread(self._read, call)) is not None:
+        if (found := await KEEPING.run(self._read, call)) is not None:
             return found
         if ladder is None:
             return None
@@ -114,7 +114,7 @@ class Timelines:
     async def forget(self, call: str) -> None:
         """Erase what is kept of a call that is over."""
         if path := self._path(call):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await KEEPING.run(path.unlink, missing_ok=True)
 
     async def _keep(self, call: str, timeline: Timeline) -> None:
         with contextlib.suppress(TimeoutError):
@@ -122,7 +122,7 @@ class Timelines:
                 await self._closing.wait()
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
-            await asyncio.to_thread(self._write, call, text.encode())
+            await KEEPING.run(self._write, call, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))
         except Exception:  # the observer boundary

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import String, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agent.pool import Pool
 from sipgw.gate import number_set
 from sipgw.gate.number_set import NumberSet, TooManyError
 from sipgw.gate.rules import Refused
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 Source = Literal["caller", "key", "cli", "import", "api"]
 CHUNK = 500
 """Numbers that are written in one statement."""
+LISTS = Pool("do-not-call files", workers=2, waiting=64)
 LINE = 1000
 """Characters of a line that are read."""
 
@@ -201,7 +203,7 @@ class FileLists:
                 stamp = file.now()
                 if file.stamp == stamp:
                     continue
-                file.numbers, file.problem = await asyncio.to_thread(file.read)
+                file.numbers, file.problem = await LISTS.run(file.read)
                 file.stamp = stamp
                 log.info("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
                 for line in file.numbers.broken:

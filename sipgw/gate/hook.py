@@ -10,12 +10,14 @@ from typing import Any
 
 import structlog
 
+from agent.pool import Pool, PoolFullError
 from sipgw.errors import OperatorError
 from sipgw.gate.rules import Dial, Refused
 
 log = structlog.get_logger()
 
 NAME = "may_call"
+HOOKS = Pool("the hook of the gate", workers=8, waiting=32)
 
 
 class HookError(OperatorError):
@@ -47,10 +49,12 @@ class Hook:
                 if inspect.iscoroutinefunction(self._function):
                     answer = await self._function(dial)
                 else:
-                    answer = await asyncio.to_thread(self._function, dial)
+                    answer = await HOOKS.run(self._function, dial)
         except TimeoutError:
             why = f"{self._path} gave no answer within {self._limit:g} s, so {dial.number} is not called"
             return Refused("hook", why, unable=True)
+        except PoolFullError as error:
+            return Refused("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
         except Exception as error:  # the observer boundary: its details are for the log
             log.exception("the gate's hook failed")
             why = f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called"

@@ -27,7 +27,8 @@ class Callbacks:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        if self._gateway.config.callbacks.dial:
+        # Without a trunk that dials, promises wait for a person; they are not failed when they are due.
+        if self._gateway.config.callbacks.dial and self._gateway.outbound.first():
             self._dialling = self._group.create_task(self._dial())
         return self
 

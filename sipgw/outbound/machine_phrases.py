@@ -1,4 +1,4 @@
-"""What answering machines and mailboxes say, in the languages that agents speak; by ear, and short on purpose.
+"""What machines, mailboxes and call screens say, in the languages that agents speak; by ear, and short on purpose.
 
 A machine speaks the language of its owner, whatever the agent's is, so all of them are listened for at once.
 """
@@ -43,3 +43,26 @@ WEAK = {
     "hi": r"उपलब्ध नहीं|अभी (?:व्यस्त|फ़ोन नहीं)|uplabdh nahi|जल्द से जल्द",
 }
 """By ISO 639-1 code: what humans say, too; two of them together leave no doubt."""
+SCREEN = {
+    "en": r"screening (?:service|assistant)|call (?:screen|assist)|using a screening"
+    r"|(?:record|say|state|give) (?:me )?your name,? (?:and|along with) (?:the |your )?(?:reason|purpose|why)"
+    r"|name and (?:the )?reason for|see if (?:this person|they|he|she)(?: is| are|'s|'re) available"
+    r"|who(?:'s| is) calling and (?:why|what)|before i (?:try to )?connect you",
+    "es": r"filtr(?:o|ado) de llamadas|su nombre y (?:el )?(?:motivo|asunto|la razón)",
+    "fr": r"filtr(?:e|age) (?:d'|des )appels|votre nom et (?:le motif|la raison|l'objet)",
+    "de": r"anruffilter|ihren namen und (?:den )?(?:grund|anlass)",
+    "pt": r"(?:triagem|filtro) de (?:chamadas|ligações)|seu nome e (?:o )?(?:motivo|assunto)",
+    "it": r"filtro (?:delle )?chiamate|(?:suo|tuo) nome e il motivo",
+    "hi": r"(?:अपना|आपका) नाम और .{0,20}कारण|apna naam aur .{0,20}(?:karan|wajah)",
+}
+"""By ISO 639-1 code: what a call screen says, which asks for name and purpose on behalf of somebody who may answer."""
+HOLDS = (
+    r"(?:stay|hold) on|on the line|please (?:wait|hold)|one moment|no cuelgue|en línea|un momento|restez en ligne"
+    r"|ne quittez pas|un instant|bleiben sie|in der leitung|na linha|aguarde|in linea|attenda|लाइन पर|रुकिए"
+)
+"""What a call screen says after that, while it asks the person."""
+UNFINISHED = (
+    r"record your name|(?:person|party|customer|number|subscriber) you(?:'re|'ve| are| have| were)? ?"
+    r"(?:trying|called|dialled|dialed|calling)"
+)
+"""What both a machine and a call screen say: which of them it is, the rest of the sentence tells."""

@@ -95,6 +95,9 @@ When = Annotated[
 Topic = Annotated[str, Field(description="What it is about.", max_length=300)]
 
 
+BY_HAND = "a person has to make this call: the gateway does not"
+
+
 async def _may_be(number: str, trunk: str) -> str:
     return ""
 
@@ -133,10 +136,14 @@ def callback_tool(
         job = Job(
             campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
             variables={"topic": about} if about else {}, consent=True, due=at.timestamp(), call=asking.call,
+            reason="" if options.dial else BY_HAND,
         )  # fmt: skip
         planned, new = await jobs.add(job)
         moved = not new and await jobs.move(planned, job)
         status = "moved: only this time counts" if moved else "promised"
+        if not options.dial:
+            log.info("a call back was promised that a person has to make", job=planned)
+            status += "; a person of ours will call"
         return {"status": status, "callback": planned, "phone_number": number, "when": spoken(at)}
 
     return schedule_callback

@@ -36,7 +36,7 @@ class Screening:
     line: PhoneLine
     voice: Callable[[], Voice]
     message: str
-    """Left after the beep; empty: hang up."""
+    """Left on an answering machine after the beep; empty: hang up."""
     report: Callable[[Report], None]
     found: Callable[[Who, str], None]
     """Told who answered, and why that is thought."""
@@ -58,7 +58,11 @@ class Screened:
 
     def understand(self, report: Report) -> None:
         """Take what the conversation reports."""
-        if isinstance(report, CallerSaid) and not self._judge.decided and self._judge.understand(report.text):
+        if (
+            isinstance(report, CallerSaid)
+            and not self._judge.decided
+            and self._judge.understand(report.text, final=report.final)
+        ):
             self._found()
 
     def _found(self) -> None:

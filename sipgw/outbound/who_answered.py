@@ -1,4 +1,4 @@
-"""Who answered a call out: a human, an answering machine or a fax. Sans-IO.
+"""Who answered a call out: a human, an answering machine, a call screen or a fax. Sans-IO.
 
 It listens beside the conversation and delays nothing: the agent has long begun to speak when something is decided. A
 human says a word or two and waits; a machine goes on, says what machines say, and beeps.
@@ -9,7 +9,7 @@ from enum import Enum
 
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
-from sipgw.outbound.machine_phrases import STRONG, WEAK
+from sipgw.outbound.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -39,6 +39,9 @@ CALLING, ANSWERING = 1100.0, 2100.0
 
 _STRONG = re.compile("|".join(STRONG.values()))
 _WEAK = re.compile("|".join(WEAK.values()))
+_SCREEN = re.compile("|".join(SCREEN.values()))
+_HOLDS = re.compile(HOLDS)
+_UNFINISHED = re.compile(UNFINISHED)
 _ASKED = re.compile(r"(?:do you want to|would you like to|want to|can you|could you|shall i) (?:leave|record)")
 
 
@@ -48,6 +51,8 @@ class Who(Enum):
     UNKNOWN = "unknown"
     HUMAN = "human"
     MACHINE = "machine"
+    SCREEN = "screen"
+    """Something asks who calls and why, on behalf of a person who may answer."""
     FAX = "fax"
 
 
@@ -84,10 +89,22 @@ class WhoAnswered:
             self._judge_speech(active=self._voice.active and self._heard - self._toned > HANGOVER + SECONDS)
         return self.who is not before
 
-    def understand(self, text: str) -> bool:
-        """Take words that were heard, as soon as there are some; returns whether `who` has changed."""
+    def understand(self, text: str, *, final: bool = True) -> bool:
+        """Take words that were heard, as soon as there are some; returns whether `who` has changed.
+
+        What is not `final` may go on: a sentence that begins as a machine's may turn out to be a call screen's.
+        """
         before = self.who
         plain = _ASKED.sub(" ", " ".join(text.lower().replace("’", "'").split()))
+        if screen := _SCREEN.search(plain):
+            if before is not Who.SCREEN:
+                self._score = 0
+                self._decide(Who.SCREEN, f"it said {screen[0]!r}")
+            return self.who is not before
+        if not final:
+            plain = _UNFINISHED.sub(" ", plain)
+        elif before is Who.SCREEN and plain and not any(one.search(plain) for one in (_STRONG, _WEAK, _HOLDS)):
+            self.who, self.why = Who.HUMAN, "somebody speaks after the call screen"
         for phrase in _STRONG.findall(plain):
             self._evidence(2, f"it said {phrase!r}", "strong")
         for phrase in set(_WEAK.findall(plain)):
@@ -124,7 +141,7 @@ class WhoAnswered:
             self._decide(Who.FAX, "the tone of a fax machine, 2100 Hz")
         elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._spoken < 0.5:
             self._decide(Who.FAX, "the tone of a fax machine, 1100 Hz")
-        elif self._spoken >= GREETING and self.quiet <= BEEP_AFTER and tone.hz < 2050:
+        elif self.who is not Who.SCREEN and self._spoken >= GREETING and self.quiet <= BEEP_AFTER and tone.hz < 2050:
             self._evidence(
                 2 if self.who is Who.UNKNOWN or self._heard < EARLY else 1, f"a beep of {tone.hz:.0f} Hz", "beep"
             )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.records import bleeps
 from sipgw.records.unfinished import KILLED, UNFINISHED, taken_up
 from sipgw.store import Store
+from sipgw.store.files import KEEPING
 from sipgw.store.tables import CallRecord
 
 log = structlog.get_logger()
@@ -41,14 +42,24 @@ class Finishing:
         while True:
             await asyncio.sleep(bleeps.AFTER)  # the recorder of a gateway that was killed still writes what it has
             for folder in self._folders:
-                for note in await asyncio.to_thread(lambda folder=folder: sorted(folder.glob(f"*{UNFINISHED}"))):  # type: ignore[misc]
-                    try:
-                        await finish(self._store, note)
-                    except (OSError, ValueError, SQLAlchemyError) as error:
-                        log.error("recording not finished", note=str(note), cause=str(error)[:300])  # noqa: TRY400
-                    except Exception:  # the observer boundary: calls go on
-                        log.exception("recording not finished", note=str(note))
+                try:
+                    for note in await KEEPING.run(_notes, folder):
+                        await self._finish(note)
+                except Exception:  # the observer boundary: calls go on
+                    log.exception("recordings not looked through", folder=str(folder))
             await asyncio.sleep(EVERY)
+
+    async def _finish(self, note: Path) -> None:
+        try:
+            await finish(self._store, note)
+        except (OSError, ValueError, SQLAlchemyError) as error:
+            log.error("recording not finished", note=str(note), cause=str(error)[:300])  # noqa: TRY400
+        except Exception:  # the observer boundary: calls go on
+            log.exception("recording not finished", note=str(note))
+
+
+def _notes(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{UNFINISHED}"))
 
 
 async def finish(store: Store, note: Path) -> bool:
@@ -61,12 +72,12 @@ async def finish(store: Store, note: Path) -> bool:
     with taken_up(note) as noted:
         if noted is None:
             return False
-        if await asyncio.to_thread(recording.is_file):
+        if await KEEPING.run(recording.is_file):
             if noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
                 raise OSError(problem)
             await _mark(store, noted.call, str(recording))
             log.warning("recording was not finished", file=str(recording), call=noted.call, bleeped=len(noted.spans))
-        await asyncio.to_thread(note.unlink)
+        await KEEPING.run(note.unlink)
     return True
 
 

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from agent.pool import Pool
 from sipgw.events import Event, Watchers
 from sipgw.privacy.redaction import Redact
 from sipgw.records.minutes import ABOUT, Minutes, ended_entry
@@ -29,6 +30,7 @@ GATHER = 0.05
 """Seconds in which entries come together for one transaction."""
 REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
+SPOOL = Pool("the spool", workers=1, waiting=8)
 SYNC = 1.0
 """Seconds between two moments at which the spool is safe from a power cut."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -213,7 +215,7 @@ class Ledger:
             try:
                 file = self._spool.descriptor()
                 if file is not None:
-                    await asyncio.to_thread(_sync, file)
+                    await SPOOL.run(_sync, file)
                 self._spool.tidy()
             except OSError as error:
                 log.warning("the spool is not safe from a power cut", cause=error.strerror)

@@ -11,10 +11,12 @@ from typing import Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.pool import Pool
 from sipgw.gate import audit
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
+from sipgw.store.files import KEEPING
 from sipgw.store.removal import undeleted
 from sipgw.store.retention import (
     Removed,
@@ -30,6 +32,8 @@ from sipgw.store.retention import (
 from sipgw.webhooks.deliveries import expire
 
 log = structlog.get_logger()
+
+MASKING = Pool("the upkeep of the audit", workers=1, waiting=8)
 
 EVERY = 3600.0
 
@@ -50,7 +54,7 @@ async def forget_what_others_did(store: Store, now: datetime, captures: Sequence
     """
     numbers = await to_forget(store, now)
     for number in numbers:
-        await asyncio.to_thread(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
+        await MASKING.run(audit.mask, audit_folder, spellings(number))  # it waits for whoever decides just now
         await forget(store, number, now, captures)
         await forgotten(store, number, now)
     return len(numbers)
@@ -96,7 +100,7 @@ class Upkeep:
 
     async def _once(self, now: datetime) -> None:
         await seen(self._store, now)
-        await asyncio.to_thread(mark, self._store, [*self._captures, *self._recordings()])
+        await KEEPING.run(mark, self._store, [*self._captures, *self._recordings()])
         await expire(self._store, now)
         if forgot := await forget_what_others_did(self._store, now, self._captures, self._audit_folder):
             log.info("people forgotten whom another gateway was told to forget", people=forgot)

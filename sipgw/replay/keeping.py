@@ -23,7 +23,7 @@ from sipgw.replay.redacting import clean
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story
 from sipgw.replay.witness import WITNESS, Witness
-from sipgw.store.files import BUNDLE, file_name
+from sipgw.store.files import BUNDLE, KEEPING, file_name
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class Bundles:
         """The bundle of a call that is over: as it was written, else as it is in memory. Raises `NotKept`."""
         if self._options.bundle_folder:
             with contextlib.suppress(OSError):
-                return await asyncio.to_thread(self._file(call).read_bytes)
+                return await KEEPING.run(self._file(call).read_bytes)
         return await self._made(call, engine)
 
     def _file(self, call: str) -> Path:
@@ -117,7 +117,7 @@ class Bundles:
         packets = [_kept(packet, witness.zero) async for packet in engine.packets(sound.channel)]
         if (why := _unfit(packets, witness)) != "":
             raise NotKept(why)
-        return await asyncio.to_thread(self._written, seen, packets)
+        return await KEEPING.run(self._written, seen, packets)
 
     def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
         began, witness = seen.began, seen.witness
@@ -148,7 +148,7 @@ class Bundles:
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            await asyncio.to_thread(_write, self._file(call), content)
+            await KEEPING.run(_write, self._file(call), content)
         except NotKept as reason:
             log.warning("no bundle kept", cause=str(reason))
         except OSError as error:

@@ -141,11 +141,12 @@ def _show(scenario: Scenario, verdict: Verdict) -> None:
     for turn in verdict.turns:
         heard = "no answer" if turn.waited is None else f"answered after {turn.waited * 1000:.0f} ms"
         stopped = "" if turn.silenced is None else f", agent silent after {turn.silenced * 1000:.0f} ms"
-        fault = f"  [red]broken: {escape(turn.broken)}[/]" if turn.broken else ""
-        out.print(f"  {turn.at:6.1f} s  {escape(turn.did)}: {heard}{stopped}{fault}", soft_wrap=True)
+        out.print(f"  {turn.at:6.1f} s  {escape(turn.did)}: {heard}{stopped}", soft_wrap=True)
     gaps = ", ".join(f"{length * 1000:.0f} ms at {at:.1f} s" for at, length in verdict.gaps) or "none"
     out.print(f"  gaps in replies: {gaps}", soft_wrap=True)
     whole = verdict.lost + verdict.received
     out.print(f"  packets: {verdict.received} received, {verdict.lost} lost or late of {whole}")
     out.print(f"  ended: {escape(verdict.ending)}", soft_wrap=True)
+    for fault in verdict.broken:
+        out.print(f"  [red]broken:[/] {escape(fault)}", soft_wrap=True)
     out.print(f"  [red]{len(verdict.broken)} broken[/]" if verdict.broken else "  [green]nothing broken[/]")

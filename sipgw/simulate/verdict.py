@@ -77,7 +77,8 @@ def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
     first = done[0].broken if done else ""
     if first:
         turns.insert(0, Turn("the greeting", 0.0, None, None, first))
-    greeting = _rounded(speech[0].begin - call.answered) if speech else None
+    # The first packet may overtake the 200, or be taken before it; then the greeting was there at the answer.
+    greeting = _rounded(max(0.0, speech[0].begin - call.answered)) if speech else None
     lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
     received = call.stats.get("received", 0)
     acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]

@@ -1,6 +1,5 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
-import asyncio
 import contextlib
 import re
 import sqlite3
@@ -23,9 +22,11 @@ from sqlalchemy.exc import (
 )  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from agent.pool import Pool
 from sipgw.errors import OperatorError
 from sipgw.migrations import NewerSchemaError, upgrade
 
+OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
 """Seconds that the database may take to let us in."""
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
@@ -120,7 +121,7 @@ class Database:
     async def _open(self) -> None:
         try:
             if not self.options.url:
-                await asyncio.to_thread(_prepare, self.options.path)
+                await OPENING.run(_prepare, self.options.path)
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
             self._file = self._identity()

@@ -3,12 +3,16 @@
 import hashlib
 import re
 
+from agent.pool import Pool
+
 ENDING = ".json.gz"
 """Of the timeline of a call."""
 PACKETS = ".pcap"
 """Of its capture file."""
 BUNDLE = ".call.zip"
 """Of its bundle: see `sipgw.replay`."""
+KEEPING = Pool("the files of calls", workers=4, waiting=1024)
+"""Reads and writes them; at the end of a drain that is each call's at once."""
 
 
 def file_name(call: str) -> str:

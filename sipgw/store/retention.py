@@ -4,7 +4,6 @@ Gateways may share one database; the files of a call are on the machine that had
 and what was of gateways that do not come back.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.numbers import spellings
 from sipgw.records.unfinished import UNFINISHED
-from sipgw.store.files import BUNDLE, ENDING, PACKETS, file_name
+from sipgw.store.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
 from sipgw.store.removal import Doomed, Folders, note, remove, tried, undeleted
 from sipgw.store.spool import identities
 from sipgw.store.store import Store
@@ -107,7 +106,7 @@ async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
     if not waiting:
         return []
     files = [_doomed(store, Path(one.path), one.gateway) for one in waiting]
-    _, left = await asyncio.to_thread(remove, files, _folders(store))
+    _, left = await KEEPING.run(remove, files, _folders(store))
     async with store.write() as session:
         await tried(session, files, left)
         return await undeleted(session, SOME, mine)
@@ -239,9 +238,9 @@ async def _remove(
             timeline = store.options.calls_folder / f"{file_name(call.id)}{ENDING}"
             others.append(_doomed(store, timeline, call.gateway)._replace(there=False))
     folders = _folders(store)
-    await asyncio.to_thread(folders.mark, captures)
-    count, left = await asyncio.to_thread(remove, recordings, folders)
-    _, left_of_others = await asyncio.to_thread(remove, others, folders)
+    await KEEPING.run(folders.mark, captures)
+    count, left = await KEEPING.run(remove, recordings, folders)
+    _, left_of_others = await KEEPING.run(remove, others, folders)
     return count, left + left_of_others
 
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agent.pool import POOLS
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
 from media.process import ProcessState
 from sipgw import __version__
@@ -88,6 +89,7 @@ class Metrics:
         self.registry.register(_Dropped(dropped))
         ProcessCollector(registry=self.registry)
         self.registry.register(_MediaProcesses(media))
+        self.registry.register(_Pools())
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -282,6 +284,21 @@ class _MediaProcesses(Collector):
                 for sample in metric.samples:
                     family.add_sample(sample.name, {"process": label}, sample.value)
         return families.values()
+
+
+class _Pools(Collector):
+    """The threads for what blocks, by the kind of work."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        busy = GaugeMetricFamily("sipgw_pool_busy", "Threads that work.", labels=["pool"])
+        queued = GaugeMetricFamily("sipgw_pool_queued", "Pieces of work that wait for one.", labels=["pool"])
+        refused = CounterMetricFamily("sipgw_pool_refused", "Pieces of work that found it full.", labels=["pool"])
+        for name, pool in POOLS.items():
+            busy.add_metric([name], pool.busy)
+            queued.add_metric([name], pool.queued)
+            refused.add_metric([name], pool.refused)
+        return [busy, queued, refused]
 
 
 class _Trunks(Collector):

@@ -1,6 +1,5 @@
 """Users, their sessions, keys and the audit log in the database."""
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -15,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.pool import Pool
 from sipgw.errors import OperatorError
 from sipgw.store import Store
 from sipgw.web.sessions import Session
@@ -32,6 +32,8 @@ KEPT = 100_000
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
+SIGN_IN = Pool("sign-in", workers=1, waiting=16)
+"""A hash takes 64 MiB: sign-ins wait for each other."""
 _NOBODY = _HASHER.hash(secrets.token_hex(16))
 """Checked for users that are not there, so that they take as long as those that are."""
 
@@ -54,7 +56,6 @@ class Accounts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._hashing = asyncio.Semaphore(1)  # a hash takes 64 MiB: sign-ins wait for each other
 
     async def users(self) -> dict[str, str]:
         """Everybody's role by name."""
@@ -69,8 +70,7 @@ class Accounts:
             raise AccountError(f"roles are {', '.join(ROLES)}")
         if not LEAST <= len(password) <= MOST:
             raise AccountError(f"a password has {LEAST} to {MOST} characters")
-        async with self._hashing:
-            hashed = await asyncio.to_thread(_HASHER.hash, password)
+        hashed = await SIGN_IN.run(_HASHER.hash, password)
         async with self._store.write() as session:
             await session.merge(User(name=name, role=role, password=hashed))
             await session.execute(delete(KeptSession).where(KeptSession.name == name))
@@ -79,8 +79,7 @@ class Accounts:
         """The role of a user whose password this is, or None."""
         async with self._store.read() as session:
             user = await session.get(User, name[:64])
-        async with self._hashing:
-            right = await asyncio.to_thread(_matches, user.password if user else _NOBODY, password[:MOST])
+        right = await SIGN_IN.run(_matches, user.password if user else _NOBODY, password[:MOST])
         return next((role for role in ROLES if user and right and role == user.role), None)
 
     async def sessions(self, idle: float, limit: float) -> list[Session]:

@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from agent.pool import PoolFullError
 from sipgw import __version__
 from sipgw.browser.phone import BrowserPhone
 from sipgw.telemetry.metrics import Metrics
@@ -72,6 +73,7 @@ def application(
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)
+    made.add_exception_handler(PoolFullError, _busy)
     made.add_middleware(Guard, entrance=entrance, names=options.names)
     return made
 
@@ -99,6 +101,11 @@ async def _failed(request: Request, error: HTTPException) -> Response:
 async def _no_database(request: Request, error: Exception) -> Response:
     log.warning("a page waits for the database", path=request.url.path, cause=str(error).splitlines()[0][:200])
     return await _failed(request, HTTPException(503, NO_DATABASE))
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    log.warning("a page finds too much work under way", path=request.url.path, cause=str(error))
+    return await _failed(request, HTTPException(503, f"{error}; try again in a moment", {"Retry-After": "5"}))
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:

@@ -1,7 +1,6 @@
 """The configuration as it holds, with what each option means; secrets only as set or not. And the audit log."""
 
 import ast
-import asyncio
 import inspect
 import textwrap
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sipgw.web.state import Here, page
+from sipgw.web.state import READING, Here, page
 from sipgw.web.who import Admin
 
 router = APIRouter()
@@ -42,7 +41,7 @@ class Table(NamedTuple):
 async def configuration(request: Request, app: Here, _who: Admin) -> Response:
     """The page."""
     # Reading the sources takes a while, the first time.
-    found = await asyncio.to_thread(tables, app.house.config)
+    found = await READING.run(tables, app.house.config)
     return page(
         request, "configuration.html", title="Configuration", tables=found,
         users=await app.entrance.accounts.users(), keys=await app.entrance.accounts.keys(),

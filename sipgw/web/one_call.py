@@ -1,6 +1,5 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sipgw.records.waveform import waveform
 from sipgw.replay.keeping import NotKept
 from sipgw.store.files import BUNDLE, file_name
 from sipgw.web.sign_in import address
-from sipgw.web.state import App, Here, page, people
+from sipgw.web.state import READING, App, Here, page, people
 from sipgw.web.who import Viewer
 
 router = APIRouter()
@@ -53,7 +52,7 @@ async def peaks(call: str, app: Here, _who: Viewer) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
     path = await recording_of(app, call)
     try:
-        shape = await asyncio.to_thread(waveform, path, POINTS)
+        shape = await READING.run(waveform, path, POINTS)
     except (OSError, ValueError) as error:
         raise HTTPException(404, f"the recording has no waveform: {error}") from None
     return JSONResponse(shape)
@@ -126,9 +125,9 @@ async def recording_of(app: App, call: str) -> Path:
     """The file of its recording. Raises 404, and 409 while something private in it is not covered yet."""
     told = (await known(app, call)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
-    if path is None or not await asyncio.to_thread(path.is_file):
+    if path is None or not await READING.run(path.is_file):
         raise HTTPException(404, "this call has no recording")
-    if await asyncio.to_thread(waits, path):
+    if await READING.run(waits, path):
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
     return path
 

@@ -1,6 +1,5 @@
 """Calls out: one at once, those that were promised, campaigns, and what the gate has decided."""
 
-import asyncio
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
@@ -9,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.gate.audit import latest
 from sipgw.outbound.jobs import Job, Jobs
-from sipgw.web.state import Here, page
+from sipgw.web.state import READING, Here, page
 from sipgw.web.who import Viewer
 
 router = APIRouter()
@@ -49,7 +48,7 @@ async def outbound(request: Request, app: Here, _who: Viewer) -> Response:
         campaigns = await _campaigns(jobs)
     except SQLAlchemyError:
         problem = "The database does not answer."
-    decisions = await asyncio.to_thread(latest, app.house.config.audit_folder, DECISIONS)
+    decisions = await READING.run(latest, app.house.config.audit_folder, DECISIONS)
     return page(
         request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
         campaigns=campaigns, decisions=decisions, agents=list(app.house.agents.all),

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import HTTPConnection
 
+from agent.pool import Pool
 from sipgw import __version__
 from sipgw.browser import phone as browser_phone
 from sipgw.calls.live import LiveCall, Placed
@@ -28,6 +29,8 @@ from sipgw.web.feed import Feed
 from sipgw.web.who import Who
 
 FOLDER = Path(__file__).parent
+READING = Pool("pages", workers=4, waiting=64)
+"""For files that pages are made of."""
 
 
 class House(browser_phone.House, Protocol):

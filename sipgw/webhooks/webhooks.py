@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from agent.pool import Pool, PoolFullError
+
 Told = Literal["initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed"]
 
 ANSWER = 16 << 10
@@ -58,6 +60,10 @@ class PostFailed(Exception):  # noqa: N818  it says what has happened
     """The other server did not take it; the message says why."""
 
 
+NAMES = Pool("the names of webhooks", workers=4, waiting=64)
+"""Whoever names a target may name one whose servers do not answer."""
+
+
 def signature(secret: str, seconds: int, body: bytes) -> str:
     """The value of ``Sipgw-Signature``."""
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
@@ -80,7 +86,7 @@ async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes,
             await _post(client, options, body, headers)
     except TimeoutError:
         raise PostFailed(f"no answer within {options.timeout:g} s") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError, PoolFullError) as error:
         raise PostFailed(f"{type(error).__name__}: {error}"[:200]) from None
 
 
@@ -109,8 +115,7 @@ async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes
 
 
 async def _address(host: str, port: int, options: WebhookOptions) -> str:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await NAMES.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     for *_, where in found:
         address = str(where[0]).partition("%")[0]
         if options.private_networks or _public(address):

@@ -7,6 +7,7 @@ import pytest
 
 from agent.briefing import ANSWER, LETTERS, Briefing, Verdict, summary_of, verdict_of
 from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
+from agent.ears import Transcript
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain.intents import Intents
@@ -106,6 +107,58 @@ def test_without_a_voice_there_is_no_briefing() -> None:
 def test_an_echo_of_the_question_is_no_answer() -> None:
     verdict, _, _ = brief(after(9, lambda person: person.say("say yes or press one to take the call say no")))
     assert verdict is not Verdict.ACCEPTED
+
+
+def loudspeaker(*heard: tuple[float, str], answers: tuple[float, str] = (0.0, "")) -> Act:
+    """The question comes back: each text so many seconds after it has begun, and then the person may say something."""
+
+    async def carry_out(person: FakeCaller, line: FakeLine) -> None:
+        begins = 0.1 + sum(0.1 + 0.07 * len(text) for text in (SAID.opening, SUMMARY))
+        now = 0.0
+        for at, text in (*((begins + at, text) for at, text in heard), (begins + answers[0], answers[1])):
+            await person.sound(at - now, loud=True)
+            now = max(now, at)
+            if text:
+                person._ears.heard.put_nowait(Transcript(text, True, False, person._given))
+        await asyncio.sleep(600)
+
+    return carry_out
+
+
+@pytest.mark.faults("D11")
+@pytest.mark.parametrize(
+    "heard",
+    [
+        ((1.0, "yes"),),
+        ((1.3, "say yes"),),
+        ((1.3, "they yeah"),),
+        ((2.0, "Yes or press"),),
+        ((2.2, "say yes or press one"),),
+        ((5.2, "Say yes or press one to take the call, say no or press two to decline."),),
+        ((5.4, "Say yes or press 1 to take a call say no or"),),
+        ((1.1, "say yes"), (2.4, "or press one"), (5.2, "take the call say no or press two to decline")),
+    ],
+)
+def test_the_question_that_comes_back_is_no_answer(heard: tuple[tuple[float, str], ...]) -> None:
+    assert brief(loudspeaker(*heard))[0] is Verdict.UNDECIDED
+
+
+@pytest.mark.faults("D11")
+@pytest.mark.parametrize(
+    ("heard", "answers", "verdict"),
+    [
+        ((), (3.2, "yes"), Verdict.ACCEPTED),
+        ((), (5.6, "yes"), Verdict.ACCEPTED),
+        ((), (5.6, "sure go ahead"), Verdict.ACCEPTED),
+        (((2.0, "say yes or press"),), (6.0, "yes please"), Verdict.ACCEPTED),
+        ((), (6.0, "Say yes or press one to take the call, say no or press two to decline. Yes."), Verdict.ACCEPTED),
+        (((2.0, "say yes or press"),), (7.0, "no"), Verdict.DECLINED),
+    ],
+)
+def test_an_answer_counts_beside_the_echo(
+    heard: tuple[tuple[float, str], ...], answers: tuple[float, str], verdict: Verdict
+) -> None:
+    assert brief(loudspeaker(*heard, answers=answers))[0] is verdict
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,37 @@
 """What cannot be undone is done after a yes of the caller to a question that they have heard, and only then."""
 
 import asyncio
+import json
 
 import pytest
 
-from agent.consent import is_yes
+from agent.consent import JUDGED_WITHIN, REPORT, judged, plain_answer
+from agent.model import ToolCall
 from agent.phrases import PHRASES, phrases_of
+from agent.providers.local.brain import LocalModel
 from agent.tools import Tool, tool
 from tests.agent.duplex_holding import gone
 from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import Setting, hold, spoken_seconds
 from tests.fakes.line import calls, says
+from tests.virtual import run as on_virtual_time
 
 QUESTION = "Cancel order 7346, is that right?"
 DONE = "It is cancelled."
 
-YES = {
-    "en": ("Yes.", "um, yes please", "Do it.", "That's right.", "Correct.", "Okay, go ahead"),
+YES: dict[str, tuple[str, ...]] = {
+    "en": (
+        "Yes.",
+        "um, yes please",
+        "Do it.",
+        "That's right.",
+        "Correct.",
+        "Okay, go ahead",
+        "Sounds good.",
+        "Yup.",
+        "That works.",
+        "Perfect, thank you.",
+    ),
     "es": ("Sí.", "eso es", "Vale, hágalo"),
     "fr": ("Oui.", "C'est ça.", "D'accord", "Bien sûr"),
     "de": ("Ja.", "ja bitte", "Genau.", "Das stimmt."),
@@ -26,7 +41,8 @@ YES = {
 }
 NO = {
     "en": ("", "No.", "hello?", "[pressed 1]", "yes but not that one", "Okay, wait", "That isn't right.", "Right?",
-           "What does it cost?", "cancel order 7346", "yes, 7 4 3 6 instead", "mm-hmm"),
+           "What does it cost?", "cancel order 7346", "yes, 7 4 3 6 instead", "mm-hmm", "no, wait",
+           "Okay so tell me the price first", "Right, and what does it cost"),
     "es": ("No.", "¿Sí?", "sí pero mañana", "hola", "espera"),
     "fr": ("Non.", "Ce n'est pas ça.", "d'accord mais demain", "Attendez", "allô"),
     "de": ("Nein.", "ja aber später", "Wie bitte?", "Moment, warte", "hallo"),
@@ -36,11 +52,12 @@ NO = {
 }  # fmt: skip
 
 
+@pytest.mark.faults("D9")
 @pytest.mark.parametrize("language", PHRASES)
-def test_a_yes_is_told_from_everything_else(language: str) -> None:
+def test_a_plain_yes_is_known_at_once_and_nothing_else_is_one(language: str) -> None:
     phrases = phrases_of((language,))
-    assert [text for text in YES[language] if not is_yes(text, phrases)] == []
-    assert [text for text in NO[language] if is_yes(text, phrases)] == []
+    assert [text for text in YES[language] if plain_answer(text, phrases) is not True] == []
+    assert [text for text in NO[language] if plain_answer(text, phrases)] == []
 
 
 def cancelling(ran: list[str]) -> Tool:
@@ -105,6 +122,79 @@ def test_an_okay_to_one_moment_please_is_no_yes() -> None:
         return [*late, *eager(messages)]
 
     assert ran_after((4.5, "okay thank you then"), script=slow) == []
+
+
+def judging(*reported: object):
+    """`eager`, and to the question whether an answer is a yes this."""
+
+    def script(messages):
+        if "You judge" in messages[0]["content"]:
+            seen.append(messages[-1]["content"])
+            return reported
+        return eager(messages)
+
+    seen: list[str] = []
+    script.seen = seen
+    return script
+
+
+def verdict(word: str) -> ToolCall:
+    return calls(REPORT, verdict=word)
+
+
+@pytest.mark.faults("D9")
+@pytest.mark.parametrize("answer", ["Sounds good.", "Yup", "That works", "perfect thanks"])
+def test_what_means_nothing_but_yes_needs_nobody_to_judge_it(answer: str) -> None:
+    script = judging(verdict("no"))
+    assert ran_after((6, answer), script=script) == ["7346"]
+    assert script.seen == []
+
+
+@pytest.mark.faults("D9")
+@pytest.mark.parametrize("answer", ["Yeah go on then mate", "por mí, encantado", "well I suppose so"])
+def test_what_is_no_plain_answer_is_judged_by_the_model(answer: str) -> None:
+    script = judging(verdict("yes"))
+    assert ran_after((6, answer), script=script) == ["7346"]
+    assert json.loads(script.seen[0]) == {
+        "action": 'cancel_order {"number": "7346"}', "agent_said": QUESTION, "caller_answered": answer
+    }  # fmt: skip
+
+
+@pytest.mark.faults("D9")
+@pytest.mark.parametrize(
+    "reported",
+    [
+        (verdict("no"),),
+        (verdict("unclear"),),
+        (verdict("maybe"),),
+        (verdict("yes"), verdict("no")),
+        (calls(REPORT, verdict="yes", sure=True),),
+        (calls("cancel_order", verdict="yes"),),
+        (ToolCall("c", REPORT, "yes"),),
+        tuple(says("yes")),
+        (RuntimeError("broken"),),
+        (JUDGED_WITHIN + 1.0, verdict("yes")),
+        (),
+    ],
+)
+@pytest.mark.parametrize("answer", ["Okay so tell me the price first"])
+def test_a_judgement_that_is_not_exactly_a_yes_in_time_is_none(answer: str, reported: tuple[object, ...]) -> None:
+    assert ran_after((6, answer), script=judging(*reported)) == []
+
+
+@pytest.mark.faults("D9")
+def test_who_takes_it_back_while_it_is_judged_has_not_said_yes() -> None:
+    slow = judging(3.0, verdict("yes"))
+    assert ran_after((6, "I suppose so then"), (0.7, "no no not"), script=slow) == []
+
+
+@pytest.mark.faults("D9")
+def test_the_embedded_brain_judges_plain_answers_only() -> None:
+    async def asked(answer: str) -> bool:
+        return await judged(LocalModel(), "cancel_order {}", QUESTION, answer)
+
+    for answer, expected in (("Sounds good", True), ("Okay so tell me the price first", False), ("no, wait", False)):
+        assert on_virtual_time(asked(answer)) is expected
 
 
 def test_a_session_waits_for_the_words_of_the_answer() -> None:

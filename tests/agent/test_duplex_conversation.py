@@ -7,16 +7,17 @@ import pytest
 
 from agent.duplex import Reopened
 from agent.duplex_conversation import AGAIN, GO_ON, DuplexConversation
-from agent.duplex_reply import MOMENT
 from agent.errors import ProviderError
 from agent.line import Digit
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from agent.tools import tool
 from agent.turn_table import State
 from tests.agent.duplex_holding import gone, hold
 from tests.agent.holding import PERSONA
 from tests.fakes.line import LETTER, now, sound_of
+
+MOMENT = WORDS["moment"]
 
 LONG = "Your order is out for delivery and it will be there today before six."
 SECONDS = LETTER / 8000
@@ -143,7 +144,7 @@ def test_tools_run_and_the_reply_goes_on() -> None:
 
     held = hold(plan, tools=[lookup])
     names = [schema["function"]["name"] for schema in held.session.begun[0].tools]
-    assert names == ["lookup", "hang_up", "transfer_to_human"]
+    assert names == ["lookup", "hang_up"]
     answers = [one for one in held.session.did if one[0] == "answer"]
     assert answers[0] == ("answer", "c1", {"status": "7346 is sent"}, False)
     assert answers[1][3]

@@ -39,7 +39,7 @@ def test_another_agent_takes_the_call_over_in_a_session_of_its_own() -> None:
     assert brief.instructions.startswith("You are billing.\n")
     assert 'Caller: I want my money back.\nYou:  [called hand_over({"to": "billing"' in brief.instructions
     assert "You are billing now and have taken the call over from agent." in brief.instructions.splitlines()[-1]
-    assert {each["function"]["name"] for each in brief.tools} == {"refund", "hang_up", "transfer_to_human"}
+    assert {each["function"]["name"] for each in brief.tools} == {"refund", "hang_up"}
     (prompt,) = [what for kind, what, *_ in held.session.did if kind == "prompt"]
     assert 'Begin with exactly this: "Billing, good morning."' in prompt
     turn = held.turns[-1]

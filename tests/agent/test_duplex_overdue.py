@@ -2,12 +2,14 @@
 
 import asyncio
 
-from agent.duplex_reply import MOMENT, MOST_CALLS
+from agent.duplex_reply import MOST_CALLS
 from agent.reply import CALLS
-from agent.sounds import recorded
+from agent.sounds import WORDS, recorded
 from tests.agent.duplex_holding import gone, hold
 from tests.agent.holding import PERSONA
 from tests.fakes.line import LETTER, now, sound_of
+
+MOMENT = WORDS["moment"]
 
 
 def test_a_session_that_noticed_the_caller_and_does_not_answer_is_covered_and_then_prompted() -> None:

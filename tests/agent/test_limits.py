@@ -8,6 +8,7 @@ from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, think
 from agent.model import Text
 from agent.providers.faults import http_fault, wait_of
+from agent.providers.openai_client import OpenAIOptions
 from tests.fakes.line import FakeModel
 from tests.virtual import run
 
@@ -28,6 +29,25 @@ def thinking(*replies) -> tuple[list, float]:
         return found, now() - begun
 
     return run(work())
+
+
+@pytest.mark.faults("D12")
+def test_two_tries_share_one_time_limit():
+    assert thinking([FIRST_TOKEN + 3.0, Text("Late.")], [Text("Twice as late.")]) == (
+        [f"nothing came for {FIRST_TOKEN:g} s"], pytest.approx(FIRST_TOKEN)
+    )  # fmt: skip
+    answer, seconds = thinking([2.0, LOST], [60.0, Text("Late.")])
+    assert answer == [f"nothing came for {FIRST_TOKEN - 2:g} s"]
+    assert seconds == pytest.approx(FIRST_TOKEN)
+
+
+@pytest.mark.faults("D12")
+@pytest.mark.parametrize("name", ["first_token_limit", "gap_limit"])
+@pytest.mark.parametrize("value", [0.0, -1.0, 20.0])
+def test_a_limit_that_would_not_hold_is_refused(name: str, value: float):
+    with pytest.raises(ValueError, match=f"{name} must be above 0 and up to 6"):
+        OpenAIOptions(**{name: value})
+    assert OpenAIOptions(**{name: 6.0})
 
 
 def limited(retry_after: float = 0.0) -> ProviderError:

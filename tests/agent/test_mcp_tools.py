@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import mcp
+import mcp_types
 import pytest
 
 from agent.consent import Consent
@@ -156,6 +157,49 @@ def test_a_change_that_may_have_been_done_is_not_tried_again(
     on_virtual_time(scenario())
 
 
+@pytest.mark.faults("D15")
+@pytest.mark.parametrize(
+    ("annotations", "options", "changes", "times"),
+    [
+        (None, {}, True, 1),
+        (mcp_types.ToolAnnotations(), {}, True, 1),
+        (mcp_types.ToolAnnotations(destructive_hint=True), {}, True, 1),
+        (mcp_types.ToolAnnotations(destructive_hint=False), {}, True, 1),
+        (mcp_types.ToolAnnotations(idempotent_hint=True), {}, True, 2),
+        (mcp_types.ToolAnnotations(read_only_hint=True), {}, False, 2),
+        (mcp_types.ToolAnnotations(read_only_hint=True), {"changes": ("look.up",)}, True, 1),
+        (None, {"reads": ("look.up",)}, False, 2),
+    ],
+)
+def test_what_a_server_does_not_say_of_a_tool_is_as_the_specification_has_it(
+    annotations: Any, options: dict[str, Any], changes: bool, times: int
+) -> None:
+    """A call whose connection is lost is sent again only if that cannot do it twice."""
+
+    async def scenario() -> None:
+        server = McpServer(McpOptions(name="x", tools=("*",), url="http://127.0.0.1:9", **options))
+        offered = Offered()
+        offered.annotations = annotations
+        tool = server._made(offered)
+        assert tool.side_effect is changes
+        server._client = client = Answers(failed(-32000))
+        server._connected.set()
+
+        async def connected_again() -> None:
+            await server._lost.wait()
+            server._client = last
+            server._connected.set()
+
+        last = Answers(failed(-32601))
+        async with asyncio.TaskGroup() as group:
+            reconnecting = group.create_task(connected_again())
+            await Toolbox([tool]).run("look_up", "{}")
+            reconnecting.cancel()
+        assert client.called + last.called == times
+
+    on_virtual_time(scenario())
+
+
 def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> None:
     for wrong in ({"type": "string"}, {"type": "object", "properties": 3}, {"type": "object", "x": "y" * 30_000}):
         with pytest.raises(ValueError, match="schema"):
@@ -173,6 +217,7 @@ def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> Non
         {"tools": (), "url": "http://x"},
         {"tools": ("*",), "url": "ftp://x"},
         {"tools": ("*",), "url": "http://x", "headers": ("Bearer x",)},
+        {"tools": ("*",), "url": "http://x", "reads": ("a",), "confirm": ("a",)},
     ],
 )
 def test_options_that_make_no_sense(wrong: dict[str, Any]) -> None:

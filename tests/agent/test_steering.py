@@ -9,6 +9,7 @@ from agent.records import Outcome, ToolDone
 from agent.steering import SENTENCES, CannotSteer
 from agent.tools import ToolError, tool
 from agent.turn_table import State
+from agent.turns import TurnOptions
 from tests.agent.holding import LONG, PERSONA, Setting, by_last, hold
 from tests.fakes.line import says
 
@@ -176,3 +177,30 @@ def test_what_changes_something_is_not_run_before_anybody_asks() -> None:
         caller.hang_up()
 
     assert not [one for one in hold(plan, Setting(tools=[order])).reports if isinstance(one, ToolDone)]
+
+
+@pytest.mark.faults("D16")
+def test_who_waits_says_one_sentence_in_the_place_of_an_answer_and_asks_nobody_anything() -> None:
+    async def plan(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("Record your name and reason for calling")
+        caller.steering.wait(PURPOSE)
+        await asyncio.sleep(60)
+        assert line.silent
+        caller.steering.expect(waiting=False)
+        await caller.say("Hello, who is there?")
+        await asyncio.sleep(3)
+        caller.hang_up()
+
+    setting = Setting(script=by_last({"Record": says("I am a model."), "who is there": says("It is us.")}),
+                      options=TurnOptions(reprompt_after=5))  # fmt: skip
+    held = hold(plan, setting)
+    assert held.outcome.kind == "caller_hung_up"
+    heard = [turn.heard for turn in held.turns]
+    assert heard.count(PURPOSE) == 1
+    assert "I am a model." not in heard
+    assert PERSONA.reprompt not in held.voice.spoken
+    assert heard[-1] == "It is us."
+
+
+PURPOSE = "This is Acme Store. We call about your lamp."

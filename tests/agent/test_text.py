@@ -84,6 +84,22 @@ def test_nothing_is_lost(step: int) -> None:
     assert "".join("".join(cut(text, step)).split()) == "".join(text.split())
 
 
+@pytest.mark.faults("D14")
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("It costs $5M this year.", "It costs 5 million dollars this year."),
+        ("$50-60 a night", "50 to 60 dollars a night"),
+        ("from $5-$10, or €5 – 7", "from 5 to 10 dollars, or 5 to 7 euros"),
+        ("$3.50-$4.25", "3 dollars and 50 cents to 4 dollars and 25 cents"),
+        ("£100k, $2.5B and $5-10 million", "100 thousand pounds, 2.5 billion dollars and 5 to 10 million dollars"),
+        ("$5x and $7 mangos", "$5x and 7 dollars mangos"),
+    ],
+)
+def test_ranges_and_millions_of_money(text: str, spoken: str) -> None:
+    assert speakable(text) == spoken
+
+
 @pytest.mark.parametrize(
     ("text", "spoken"),
     [
@@ -94,7 +110,7 @@ def test_nothing_is_lost(step: int) -> None:
         ("It is $3.50 or €1.", "It is 3 dollars and 50 cents or 1 euro."),
         ("₹1,200", "1,200 rupees"),
         ("It is $50, not $1234567.00.", "It is 50 dollars, not 1,234,567 dollars."),
-        ("$1.5 million", "$1.5 million"),
+        ("$1.5 million", "1.5 million dollars"),
         ("on 2026-11-05.", "on November 5, 2026."),
         ("on 2026-13-05", "on 2026-13-05"),
         ("Call (415) 555-0123", "Call 4 1 5, 5 5 5, 0 1 2 3"),

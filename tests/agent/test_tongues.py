@@ -168,7 +168,7 @@ def test_an_agent_of_one_language_is_not_offered_to_change_it() -> None:
         caller.hang_up()
 
     held = hold(plan)
-    assert held.model.offered == [2], "hang_up and transfer_to_human"
+    assert held.model.offered == [1], "hang_up"
     assert not changes(held)
     assert held.last_asked()[0]["content"] == "You are a test."
 

@@ -38,7 +38,7 @@ class Stamping:
 async def main(calls: int, seconds: float) -> None:
     browsers, streams = [Browser() for _ in range(calls)], [Stream() for _ in range(calls)]
     print(json.dumps([await browser.offer() for browser in browsers]), flush=True)
-    answers = json.loads(await asyncio.to_thread(sys.stdin.readline))
+    answers = json.loads(await asyncio.to_thread(sys.stdin.readline))  # noqa: TID251
     for browser, stream, answer in zip(browsers, streams, answers, strict=True):
         for protocol in browser.connection.getSenders()[0].transport.transport._connection._protocols:
             protocol.transport._sock = Stamping(protocol.transport._sock, stream)

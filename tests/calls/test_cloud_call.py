@@ -67,11 +67,11 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
     tools = [run for turn in record["turns"] for run in turn["tools"]]
     assert tools[0]["result"]["item"] == "a blue raincoat"
     assert requests[1]["messages"][-1]["role"] == "tool"
-    assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {  # no call back: there is no trunk for it
+    assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {  # no transfer: there is nobody
         "get_order_status",
+        "schedule_callback",
         "stop_calling",
         "hang_up",
-        "transfer_to_human",
     }
 
 

@@ -112,7 +112,7 @@ async def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faul
     async with broken(Faults(register=fault)) as carrier:
         file = tmp_path / "x.toml"
         file.write_text(config_of(carrier.place))
-        ran = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "t", "-c", str(file), "--json"])
+        ran = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "t", "-c", str(file), "--json"])  # noqa: TID251
     assert ran.exit_code == status, ran.output
     assert PASSWORD not in ran.output
     found = json.loads(ran.output)

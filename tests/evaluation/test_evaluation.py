@@ -253,7 +253,7 @@ def test_two_providers_hear_the_same_sound_side_by_side_and_a_judge_judges(
             for name in ("assemblyai", "deepgram"):
                 arguments += ["-c", str(tmp_path / f"{name}.toml")]
             arguments += ["--judge", str(tmp_path / "assemblyai.toml")]
-            return await asyncio.to_thread(CliRunner().invoke, app, ["eval", *arguments])
+            return await asyncio.to_thread(CliRunner().invoke, app, ["eval", *arguments])  # noqa: TID251
 
     ran = asyncio.run(compare())
     assert ran.exit_code == 1, ran.output

@@ -12,7 +12,7 @@ server = MCPServer("register")
 orders: list[str] = []
 
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def find_customer(number: str) -> dict[str, Any]:
     """Who has this telephone number."""
     if number == "+15550000":

@@ -40,7 +40,7 @@ def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 async def ran(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    told = await asyncio.to_thread(process.communicate, timeout=180)
+    told = await asyncio.to_thread(process.communicate, timeout=180)  # noqa: TID251
     return process.returncode, *told
 
 
@@ -127,7 +127,7 @@ def test_a_call_and_a_campaign_go_out_by_the_gateway_that_runs(tmp_path: Path) -
                 with served(tmp_path, more) as gateway:
                     asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
 
-            await asyncio.to_thread(run)
+            await asyncio.to_thread(run)  # noqa: TID251
 
     asyncio.run(people())
 

@@ -35,7 +35,7 @@ async def pjsip(folder: Path, port: int) -> str:
 
 async def baresip(folder: Path, port: int) -> str:
     phone = Baresip(folder, wav(folder / "said.wav", speech(12.0)), f"sip:agent@127.0.0.1:{port}")
-    printed = await asyncio.to_thread(phone.call, 8)
+    printed = await asyncio.to_thread(phone.call, 8)  # noqa: TID251
     return "".join(re.findall(r"received event: '(.)' \(end=0\)", printed))
 
 

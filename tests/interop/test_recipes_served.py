@@ -115,11 +115,11 @@ async def serving(folder: Path, recipe: str, carrier: Carrier, authority: Author
         template = CONFIG.replace("[sip]\n", "[sip]\n" + sip.replace("{", "{{").replace("}", "}}"))
         template = re.sub(r'(ears|model|voice) = "\{\1\}"\n', "", template)
         running = served(folder, rest, template=template, variables=variables | KEYS)
-        gateway = await asyncio.to_thread(running.__enter__)
+        gateway = await asyncio.to_thread(running.__enter__)  # noqa: TID251
         try:
             yield gateway
         finally:
-            await asyncio.to_thread(running.__exit__, None, None, None)
+            await asyncio.to_thread(running.__exit__, None, None, None)  # noqa: TID251
 
 
 async def called(recipe: str, carrier: Carrier, gateway: Served, tls: int) -> tuple[int, Call]:
@@ -143,7 +143,7 @@ def test_its_other_side_calls_hears_the_agent_and_hangs_up(tmp_path: Path, recip
                 assert status == 200
                 await carrier.until(lambda: call.rtp.received > SOUND, "sound came")
                 assert await carrier.hang_up(call) == 200
-                (record,) = await asyncio.to_thread(gateway.calls, 1)
+                (record,) = await asyncio.to_thread(gateway.calls, 1)  # noqa: TID251
                 assert record["ending"] == "caller_hung_up"
             assert not getattr(carrier, "bound", ""), "taken back at shutdown"
             assert carrier.faults == []
@@ -170,7 +170,7 @@ def test_a_phone_with_an_account_registers_and_calls(tmp_path: Path) -> None:
             assert registration.state is RegistrationState.REGISTERED, registration.reason
             leg, _ = await phone.invite(here, "<sip:anna@127.0.0.1>", OFFER, credentials=anna)
             leg.hangup()
-            (record,) = await asyncio.to_thread(gateway.calls, 1)
+            (record,) = await asyncio.to_thread(gateway.calls, 1)  # noqa: TID251
             assert record["ending"] == "caller_hung_up"
 
     asyncio.run(scenario())

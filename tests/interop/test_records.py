@@ -71,13 +71,13 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
             for number in range(3):
                 for event in a_call(f"before-{number}", TURNS):
                     watchers.tell(event)
-            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.stop)  # noqa: TID251
             for number in range(3):
                 for event in a_call(f"meanwhile-{number}", TURNS):
                     watchers.tell(event)
             await asyncio.sleep(0.5)
             assert ledger.behind
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(server.start)  # noqa: TID251
             async with asyncio.timeout(30):
                 await ledger.written()
             return [(call["id"], len(call["turns"])) for call in await store.calls()]

@@ -154,11 +154,11 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(gates[number % 2].permit(one)) for number, one in enumerate(crowd)]
             assert sum(isinstance(each.result(), Permit) for each in asked) == 2, "of four a day two are left"
-            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.stop)  # noqa: TID251
             away = await one.permit(Dial("+14155550199", "us"))
             assert isinstance(away, Refused)
             assert away.rule == "failed", "who cannot count does not call"
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(server.start)  # noqa: TID251
 
     asyncio.run(scenario())
 

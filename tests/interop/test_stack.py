@@ -70,7 +70,7 @@ def test_calls_are_spread_over_both_and_any_gateway_lists_them_all(running: Stac
         told = None
         while told is None:
             with contextlib.suppress(HTTPError):  # 503: on a busy machine Redis may be late once
-                told = await asyncio.to_thread(running.ask, at, "/api/v1/cluster")
+                told = await asyncio.to_thread(running.ask, at, "/api/v1/cluster")  # noqa: TID251
         return {one["name"]: len(one["calls"]) for one in told["gateways"]}
 
     async def scenario() -> list[str]:
@@ -206,7 +206,7 @@ def test_a_gateway_is_stopped_while_postgresql_stands_still(running: Stack) -> N
                 assert at or await phone.leg.over(LIMIT), "a BYE came"
             await until(lambda: [one.how for one in world.callee.ended if one.how == "BYE"])
             heard = asyncio.get_running_loop().time() - stopped
-            assert await asyncio.to_thread(process.wait, LIMIT) == 0
+            assert await asyncio.to_thread(process.wait, LIMIT) == 0  # noqa: TID251
             running.postgresql.thaw()
             await leases_run_out(running)
             running.again(0)

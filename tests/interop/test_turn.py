@@ -74,7 +74,8 @@ def test_a_call_through_a_turn_server(tmp_path: Path) -> None:
             playwright.async_playwright() as play,
         ):
             browser = await play.chromium.launch(
-                executable_path=PROGRAM, args=flags(await asyncio.to_thread(microphone, tmp_path, 60.0))
+                executable_path=PROGRAM,
+                args=flags(await asyncio.to_thread(microphone, tmp_path, 60.0)),  # noqa: TID251
             )
             page = await browser.new_page()
             await page.add_init_script(RELAYED)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ProviderError
-from agent.records import AgentSays, Outcome
+from agent.records import AgentSays, CallerSaid, Outcome
 from media.channel import Finished, Frames, Started
 from media.playout import Playout
 from sipgw.calls.phone_line import PhoneLine
@@ -16,6 +16,7 @@ from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallReported
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.who_answered import Who
 from tests.bench.answering import silence, tone
 from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
@@ -211,5 +212,32 @@ def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
                 ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
             assert ending.kind == "callee_hung_up"
             assert not [event for event in told if isinstance(event, AnsweredBy)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("D16")
+def test_a_call_screen_is_not_hung_up_on() -> None:
+    found: list[Who] = []
+
+    async def scenario() -> None:
+        line = PhoneLine()
+        line.attach(Wire(line))  # type: ignore[arg-type]
+        talking = Interrupted(line)
+        needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
+        screened = Screened(talking, needs)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            ending = group.create_task(screened.run())
+            await asyncio.sleep(0)
+            screened.understand(CallerSaid("Hi, if you record your name", final=False))
+            screened.understand(
+                CallerSaid("Hi, if you record your name and reason for calling I will ask.", final=True)
+            )
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert found == [Who.SCREEN]
+            assert not ending.done()
+            screened.understand(CallerSaid("Please leave a message after the beep.", final=True))
+            assert (await ending).kind == "machine"
 
     asyncio.run(scenario())

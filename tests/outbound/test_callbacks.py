@@ -306,7 +306,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
                         time.sleep(0.05)
                     gateway.process.kill()
 
-            await asyncio.to_thread(killed)
+            await asyncio.to_thread(killed)  # noqa: TID251
             assert rows() == [("dialling", 1)]
             with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
                 database.execute("UPDATE jobs SET lease = lease - 3600")  # an hour goes by
@@ -324,7 +324,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
                     while rows()[0][0] != "done" and time.monotonic() < until:
                         time.sleep(0.05)
 
-            await asyncio.to_thread(again)
+            await asyncio.to_thread(again)  # noqa: TID251
             assert rows() == [("done", 2)]
 
     asyncio.run(scenario())

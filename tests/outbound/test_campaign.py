@@ -205,7 +205,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 database.commit()
             ringing.clear()
             both = [campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10") for _ in range(2)]
-            told = [await asyncio.to_thread(one.communicate, timeout=90) for one in both]
+            told = [await asyncio.to_thread(one.communicate, timeout=90) for one in both]  # noqa: TID251
             assert [one.returncode for one in both] == [0, 0], told
             again = [leg.request.uri.user for leg in person.legs][3:]
             assert sorted(again) == ["+14155550102", "+14155550103"], "each once, though two processes dial"

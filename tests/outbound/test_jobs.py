@@ -9,8 +9,10 @@ from typing import TypeVar
 import pytest
 
 from agent.tools import Toolbox
+from sipgw.config import Config
 from sipgw.events import Ending
 from sipgw.numbers import spellings
+from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
 from sipgw.outbound.retries import SOON, RetryOptions
@@ -269,6 +271,31 @@ def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> Non
     assert not kept
     _, kept = promise(tmp_path, text, refused=forbidden, dial=False)
     assert len(kept) == 1, "somebody else makes those calls"
+
+
+@pytest.mark.faults("H2")
+def test_a_promise_that_the_gateway_does_not_dial_is_a_persons_task(tmp_path: Path) -> None:
+    _, (kept,) = promise(tmp_path, '{"phone_number": "415 555 0123", "when": "tomorrow at five"}', dial=False)
+    assert (kept.state, kept.reason) == ("planned", "a person has to make this call: the gateway does not")
+
+
+@pytest.mark.faults("H2")
+def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Path) -> None:
+    class House:
+        """A gateway without a trunk that dials."""
+
+        config = Config()
+
+        class outbound:  # noqa: N801  as it is called there
+            @staticmethod
+            def first(trunk: str = "") -> str:
+                return ""
+
+    async def act(_: Store) -> None:
+        async with Callbacks(House()) as callbacks:  # type: ignore[arg-type]
+            assert callbacks._dialling is None
+
+    with_store(tmp_path, act)
 
 
 def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:

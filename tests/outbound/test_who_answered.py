@@ -198,3 +198,49 @@ def test_no_tone_is_heard_in_speech_or_noise_or_keys() -> None:
 def test_whatever_is_heard_is_judged(sounds: list[bytes], words: str) -> None:
     one = judged(*sounds, words=words)
     assert (one.why == "") is (one.who is Who.UNKNOWN)
+
+
+SCREENS = [
+    "Hi, if you record your name and reason for calling, I'll see if this person is available.",
+    "Hi, the person you're calling is using a screening service from Google and will get a copy of this conversation.",
+    "Go ahead and say your name and why you are calling.",
+    "Diga su nombre y el motivo de la llamada.",
+    "Dites votre nom et la raison de votre appel.",
+    "Bitte nennen Sie Ihren Namen und den Grund Ihres Anrufs.",
+    "Por favor, diga o seu nome e o motivo da chamada.",
+    "Dica il suo nome e il motivo della chiamata.",
+    "अपना नाम और कॉल करने का कारण बताइए।",
+]
+
+
+@pytest.mark.faults("D16")
+@pytest.mark.parametrize("text", SCREENS)
+def test_a_call_screen_is_no_machine_however_much_of_it_was_heard(text: str) -> None:
+    one, words = judged(silence(0.3), talk(3.0), silence(0.3)), text.split()
+    for many in range(1, len(words)):
+        one.understand(" ".join(words[:many]), final=False)
+        assert one.who is not Who.MACHINE
+    one.understand(text)
+    assert one.who is Who.SCREEN
+    one.hear(talk(2.0) + silence(0.3) + tone(1000, 0.4, 8000) + silence(0.5))
+    assert one.who is Who.SCREEN, "its beep is none of a machine"
+    assert not one.understand("Thanks, please stay on the line.")
+
+
+@pytest.mark.faults("D16")
+@pytest.mark.parametrize(
+    ("then", "who"),
+    [("Hello? Who is this?", Who.HUMAN), ("Please leave your message after the tone.", Who.MACHINE)],
+)
+def test_what_comes_after_a_call_screen(then: str, who: Who) -> None:
+    one = WhoAnswered()
+    one.understand(SCREENS[0])
+    assert one.understand(then)
+    assert one.who is who
+
+
+def test_a_machine_whose_sentence_begins_like_a_call_screens_is_one_when_it_is_complete() -> None:
+    one = WhoAnswered()
+    assert not one.understand("the person you are calling is not", final=False)
+    assert one.understand("The person you are calling is not available.")
+    assert one.who is Who.MACHINE

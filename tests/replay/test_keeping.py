@@ -73,7 +73,7 @@ def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Pa
         inbound = [packet for packet in kept.packets if not packet.out and not packet.control]
         assert 30 < len(inbound) < 100 and all(len(packet.data) == 172 for packet in inbound)
         assert all(len(packet.data) == 12 for packet in kept.packets if packet.out and not packet.control)
-        assert await asyncio.to_thread(lambda: replay(kept).story.ending) == "caller_hung_up"
+        assert await asyncio.to_thread(lambda: replay(kept).story.ending) == "caller_hung_up"  # noqa: TID251
         with pytest.raises(NotKept, match="nothing of this call is in memory"):
             await theatre.evidence.bundle("another")
 

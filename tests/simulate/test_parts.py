@@ -14,10 +14,11 @@ from agent.model import Message, Piece, Text, ToolSchema
 from sipgw.agents.providers import Providers
 from sipgw.caller import Call, Ear, HangUp, Press, Say, Span
 from sipgw.simulate import faults as seam
+from sipgw.simulate.command import _show
 from sipgw.simulate.faults import wrapped
 from sipgw.simulate.follow import Done, Steps
 from sipgw.simulate.network import OVERTAKEN, Direction
-from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, ScenarioError, Step, read
+from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, Step, read
 from sipgw.simulate.verdict import judge
 from tests.doctor.broken import on_loop
 
@@ -245,3 +246,20 @@ def test_options_out_of_range_are_refused() -> None:
     assert NetworkOptions(loss=0.8, burst=4.0)
     with pytest.raises(ValueError, match="must be"):
         ProviderOptions(tts_drop=2)
+
+
+@pytest.mark.faults("H21", "H2")
+def test_the_page_names_everything_that_broke_and_agrees_with_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    call = Call(dialled=9.5, answered=10, ended=60, ending="BYE")
+    call.ear.speech, call.utterances = [Span(9.988, 12)], [Span(13, 15)]
+    asked = Done(Step(say="Where is it?"), 13, "", False)
+    verdict = replace(judge(call, [asked], 2), missed=("step 1: 'here' was not said, but 'there'",))
+    assert verdict.greeting == 0.0, "sound that overtakes the 200 was there at the answer"
+    _show(Scenario((Step(say="Where is it?"),)), verdict)
+    page = " ".join(capsys.readouterr().out.split())
+    assert len(verdict.broken) == 2
+    for fault in verdict.broken:
+        assert f"broken: {fault}" in page
+    assert "2 broken" in page
+    _show(Scenario((Step(say="Where is it?"),)), replace(verdict, missed=(), left=0))
+    assert "nothing broken" in capsys.readouterr().out

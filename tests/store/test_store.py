@@ -9,7 +9,8 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
 
 from agent.tools import Toolbox
-from sipgw.agents.orders import order_tool
+from sipgw.agents.orders import order_tools
+from sipgw.config import AgentOptions
 from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
 from tests.keeping import START, add_call
 
@@ -78,7 +79,7 @@ def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path, wher
 )
 def test_orders_are_found_however_the_number_is_written(tmp_path: Path, arguments: str, error: str) -> None:
     async def ask(store: Store):
-        return await Toolbox([order_tool(store)]).run("get_order_status", arguments)
+        return await Toolbox(order_tools(AgentOptions(), store)).run("get_order_status", arguments)
 
     run = with_store(tmp_path / "x.db", ask)
     assert run.error.startswith(error) if error else run.result["item"] == "a blue raincoat"

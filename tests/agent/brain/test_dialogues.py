@@ -323,3 +323,18 @@ def test_other_wishes_about_calls_put_nobody_on_the_list(heard: str) -> None:
     call = Caller(tools=[schema("stop_calling"), *TOOLS])
     call.says(heard)
     assert ("stop_calling", {}) not in call.calls
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_that_goes_on_arranges_nothing() -> None:
+    call = Caller()
+    call.says("can someone call me back tomorrow morning")
+    asked = call.says("4 1 5 5 5 5 0 1 2 3")
+    for answer in ("Okay so tell me the price first", "no, wait"):
+        call.says(answer)
+        assert call.calls == []
+    call = Caller()
+    call.says("can someone call me back tomorrow morning")
+    assert call.says("4 1 5 5 5 5 0 1 2 3") == asked
+    call.says("Sounds good.")
+    assert [name for name, _ in call.calls] == ["schedule_callback"]

@@ -7,7 +7,7 @@ from agent.model import Text
 from tests.agent.providers.replying import ASK, KEY, TOOLS, both
 from tests.fakes.openai import Reply
 
-NEVER = 3600.0
+NEVER = 6.0
 """Seconds: a limit that no busy machine reaches, beside the one that is to be reached."""
 
 

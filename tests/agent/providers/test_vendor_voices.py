@@ -131,7 +131,9 @@ def test_amazon_s_client_speaks_with_the_fake_and_sends_what_we_send() -> None:
 
     async def theirs() -> tuple[bytes, Any]:
         async with FakePolly(key="k") as fake:
-            answer = await asyncio.to_thread(lambda: polly(fake).synthesize_speech(**body)["AudioStream"].read())
+            answer = await asyncio.get_running_loop().run_in_executor(
+                None, lambda: polly(fake).synthesize_speech(**body)["AudioStream"].read()
+            )
             return answer, json.loads(fake.exchanges[0].body)
 
     assert asyncio.run(theirs()) == (sound_of(WORDS), body)

@@ -6,7 +6,9 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
+from agent.consent import plain_answer
 from agent.model import Message
+from agent.phrases import phrases_of
 from agent.providers.local.brain import phrases, results
 from agent.providers.local.brain.callback import Callback
 from agent.providers.local.brain.guess import UNCLEAR, Guess
@@ -36,6 +38,7 @@ _ABOUT_CALL = re.compile(r"\b(?:calls?|phone|ring|ringing|callback|contact)\b")
 _ALL_SAID = re.compile(r"\b(?:that's|that is|it's|it is|this is) (?:it|all|everything|the whole|complete)")
 _OWN_NUMBER = re.compile(r"\b(?:this|same|current) (?:number|phone|line)|number (?:i'm|i am|that i'm) (?:calling|on)")
 _AGAIN = re.compile(r"\b(?:repeat|again|pardon|what|hear|once more|slow(?:er|ly)|catch)\b")
+_WORDS = phrases_of(("en",))
 _OWN_WISHES = frozenset({"order_status", "callback", "human", "goodbye", "order_change"})
 
 
@@ -197,6 +200,8 @@ class Dialogue:
         if said.answer is None or asked is None or (guess.intent == "repeat" and _AGAIN.search(said.words)):
             return None
         if said.answer:
+            if asked is Ask.CONFIRM and plain_answer(said.text, _WORDS) is not True:
+                return None  # "okay, so what does it cost?": it is asked again
             if asked is Ask.CONFIRM and self._callback.complete:
                 return Reply((), None, Call(_CALLBACK, self._callback_arguments()))
             if asked is Ask.PERSON:

@@ -1,10 +1,13 @@
 """The embedded model: `Model` by intents and slots, stateless; everything is derived from the messages."""
 
-import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
 
 from agent.briefing_phrases import is_request
+from agent.consent import REPORT, plain_answer
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.phrases import phrases_of
+from agent.pool import LOADING
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.intents import Intents
 from agent.providers.local.brain.schemas import Tools
@@ -33,7 +36,7 @@ class LocalModel:
     async def warm(self) -> None:
         """Load the model (about one second) before the first call. Raises `ProviderError` if its package is missing."""
         if not self._intents.loaded:
-            await asyncio.to_thread(self._intents.load)
+            await LOADING.run(self._intents.load)
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream the reply sentence by sentence, then at most one tool call; the same messages give the same reply.
@@ -42,8 +45,11 @@ class LocalModel:
         """
         if messages and is_request(messages[0]):
             return  # it knows its script and nothing of what a summary is; the person is told that somebody calls
-        await self.warm()
         given = Tools(tools)
+        if REPORT in given.names:
+            yield ToolCall(f"call_{len(messages)}", REPORT, json.dumps({"verdict": _verdict(messages)}))
+            return
+        await self.warm()
         reply = Dialogue(given.names, self._intents.guess, self._business).follow(messages[-MAX_MESSAGES:])
         arguments = given.arguments(reply.call.name, reply.call.arguments) if reply.call else None
         if reply.call and arguments is None:
@@ -55,3 +61,9 @@ class LocalModel:
 
     async def close(self) -> None:
         """Nothing to free: the model is shared by all calls until the process ends."""
+
+
+def _verdict(messages: Sequence[Message]) -> str:
+    """What `agent.consent.judged` asks: it understands plain answers only, and takes nothing else for a yes."""
+    answer = json.loads(messages[-1]["content"])["caller_answered"]
+    return {True: "yes", False: "no", None: "unclear"}[plain_answer(answer, phrases_of(("en",)))]

@@ -43,7 +43,8 @@ _NO = re.compile(
 )
 _YES = re.compile(
     r"(?:yes|yeah|yep|yup|ya|sure|correct|right|exactly|okay|ok|please do|yes please|go ahead|absolutely|of course"
-    r"|indeed|perfect|affirmative|definitely|fine|m+[ -]?hm+|uh[ -]huh|(?:that|it|this|sounds?)(?:'s| is| was)?"
+    r"|indeed|perfect|affirmative|definitely|fine|m+[ -]?hm+|uh[ -]huh|(?:that|it|this) works"
+    r"|(?:that|it|this|sounds?)(?:'s| is| was| sounds)?"
     r" (?:right|correct|good|fine|great|perfect|okay|ok)|you got it|i would|i do|do that|please)\b"
 )
 _DOUBT = re.compile(r"\b(?:no|not|nope|wrong|incorrect|isn't|don't|wait)\b")

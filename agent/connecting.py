@@ -1,0 +1,43 @@
+"""The caller is handed over to a person; if nobody takes the call they are told, and the conversation goes on."""
+
+import asyncio
+from collections.abc import Callable
+
+from agent.floor import Floor
+from agent.records import Outcome
+from agent.reply import Agent
+from agent.turn_table import State
+
+RINGS = '{"status": "it rings there; the caller waits, and you may go on talking with them"}'
+NOBODY = '{"error": "nobody took the call; the caller was told so, and the call goes on"}'
+
+
+class Connecting:
+    """The transfers of one conversation."""
+
+    def __init__(
+        self, floor: Floor, agent: Agent, not_connected: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        """`not_connected` tells the caller that nobody took the call; `ended` is called if the call ended meanwhile."""
+        self._floor = floor
+        self._agent = agent
+        self._not_connected = not_connected
+        self._ended = ended
+
+    async def connect(self, outcome: Outcome) -> None:
+        """Transfer the caller, which ends the conversation with `outcome`; if that fails, say so and go on."""
+        agent, floor = self._agent, self._floor
+        control = agent.control
+        to, control.to = control.to, ""
+        agent.tell_of(RINGS)
+        connected = await control.ring(to)
+        floor.turns.away(False, asyncio.get_running_loop().time())
+        if connected:
+            floor.end(outcome)
+            return
+        agent.tell_of(NOBODY)
+        control.tool = ""
+        if floor.turns.state not in (State.CLOSING, State.ENDED):
+            self._not_connected()
+        elif floor.turns.state is State.ENDED:
+            self._ended()

@@ -1,0 +1,107 @@
+"""Threads for what blocks: a bounded pool for each kind of work, so that one kind that hangs holds up no other.
+
+The loop's default executor is left to the name resolution that asyncio does by itself. Its threads are few, and all
+that is given to it waits in one queue without a bound: six functions that hang would stop every new connection.
+"""
+
+import asyncio
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+POOLS: dict[str, "Pool"] = {}
+"""All pools by name, for those who watch them."""
+
+
+class PoolFullError(Exception):
+    """All threads of a kind of work are busy and no more may wait: the work was not begun. The message says so."""
+
+
+class Pool:
+    """The threads for one kind of work; any event loop may give them some.
+
+    They begin when there is work, and are daemons: work that never returns does not keep the process from ending.
+    """
+
+    def __init__(self, name: str, workers: int, waiting: int) -> None:
+        """At most `workers` threads run at a time, and as many as `waiting` pieces of work wait for one."""
+        self.name = name
+        self.workers = workers
+        self.waiting = waiting
+        self.refused = 0
+        """Pieces of work that found it full."""
+        self.busy = 0
+        """Threads that work."""
+        self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._changed = threading.Condition()
+        self._threads = 0
+        POOLS[name] = self
+
+    @property
+    def queued(self) -> int:
+        """Pieces of work that wait."""
+        return len(self._queue)
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
+
+        Who is cancelled no longer waits for it: what has not begun never does; what has begun runs on, and occupies
+        its thread.
+        """
+        work: Future[T] = Future()
+        call = partial(contextvars.copy_context().run, function, *args, **kwargs)
+        with self._changed:
+            if self.busy + len(self._queue) >= self.workers + self.waiting:
+                self.refused += 1
+                raise PoolFullError(
+                    f"too much is under way: all {self.workers} threads for {self.name} are busy and {self.waiting} "
+                    "more pieces of work wait"
+                )
+            self._queue.append((work, call))
+            if self._threads < min(self.workers, self.busy + len(self._queue)):
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self.name} {self._threads}", daemon=True).start()
+            self._changed.notify()
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            if work.cancel():
+                with self._changed:
+                    self._queue = deque(one for one in self._queue if one[0] is not work)
+            raise
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue)
+                work, call = self._queue.popleft()
+                self.busy += 1
+            self._carry_out(work, call)
+            del work, call  # what was worked on is not kept until there is more
+
+    def _carry_out(self, work: Future[Any], call: Callable[[], Any]) -> None:
+        result: Any = None
+        failed: BaseException | None = None
+        if begun := work.set_running_or_notify_cancel():
+            try:
+                result = call()
+            except StopIteration as error:  # which no future can hold
+                failed = RuntimeError("StopIteration")
+                failed.__cause__ = error
+            except BaseException as error:  # noqa: BLE001  it is raised where it was asked for
+                failed = error
+        with self._changed:
+            self.busy -= 1
+        if begun:
+            work.set_result(result) if failed is None else work.set_exception(failed)
+
+
+LOADING = Pool("what is loaded once", workers=2, waiting=64)
+"""For packages, models and certificates that take seconds the first time."""

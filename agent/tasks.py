@@ -1,0 +1,46 @@
+"""The tasks of one conversation: what one of them raises is told, and ends neither the others nor the call's owner."""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Self
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Tasks:
+    """Tasks that live as long as it is entered. Leaving it waits for all that were not cancelled."""
+
+    def __init__(self, crashed: Callable[[Exception], None]) -> None:
+        """`crashed` is told of an exception that nobody caught; it has been logged."""
+        self._crashed = crashed
+        self._group = asyncio.TaskGroup()
+        self._going: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._group.__aexit__(*error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin `work`, which is closed if it is cancelled before its first step."""
+        task = self._group.create_task(self._bounded(work))
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
+        task.add_done_callback(lambda _: work.close())
+        return task
+
+    def cancel(self, but: Collection[asyncio.Task[None]] = ()) -> None:
+        """Cancel all of them `but` some."""
+        for task in self._going.difference(but):
+            task.cancel()
+
+    async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # the call boundary: a callback of the owner's, or our own fault
+            log.exception("conversation failed")
+            self._crashed(error)

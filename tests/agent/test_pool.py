@@ -1,0 +1,136 @@
+"""Threads for what blocks: one kind of work that hangs holds up no other, and is told when there is too much of it."""
+
+import ast
+import asyncio
+import contextvars
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent.pool import POOLS, Pool, PoolFullError
+from agent.tools import TOOLS, Toolbox, tool
+from sipgw.gate.hook import HOOKS, Hook
+from sipgw.gate.rules import Dial
+from sipgw.web.accounts import SIGN_IN
+from tests.waiting import until
+
+ROOT = Path(__file__).parent.parent.parent
+LIMIT = 20.0
+"""Seconds that only a hang would exceed."""
+
+
+def test_work_is_done_in_a_thread_with_the_context_of_who_asks() -> None:
+    who = contextvars.ContextVar("who", default="nobody")
+
+    async def scene() -> None:
+        who.set("call 1")
+        pool = Pool("test", 1, 1)
+        assert await pool.run(lambda: (who.get(), threading.current_thread().name)) == ("call 1", "test 1")
+        with pytest.raises(ValueError, match="wrong"):
+            await pool.run(int, "wrong")
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await pool.run(next, iter(()))
+        assert (pool.busy, pool.queued, pool.refused) == (0, 0, 0)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.faults("A3")
+def test_a_full_pool_says_so_and_counts_it() -> None:
+    async def scene() -> None:
+        pool, let_go = Pool("test", 2, 1), threading.Event()
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            done = [group.create_task(pool.run(let_go.wait)) for _ in range(3)]
+            await until(lambda: (pool.busy, pool.queued) == (2, 1))
+            with pytest.raises(PoolFullError, match="all 2 threads for test are busy and 1 more"):
+                await pool.run(int)
+            assert pool.refused == 1
+            done[2].cancel()  # it waits, and gives its place up
+            await asyncio.wait([done[2]])
+            assert pool.queued == 0
+            again = group.create_task(pool.run(int, "7"))
+            let_go.set()
+            assert await again == 7
+
+    asyncio.run(scene())
+
+
+@tool(timeout=0.05)
+def hangs() -> str:
+    """Never return."""
+    HANG.wait(LIMIT)
+    return "late"
+
+
+HANG = threading.Event()
+
+
+@pytest.mark.faults("A3")
+def test_tools_that_hang_hold_up_neither_hooks_nor_sign_in_nor_names(tmp_path: Path) -> None:
+    (tmp_path / "hook.py").write_text("def may_call(dial): return True")
+    hook = Hook(tmp_path / "hook.py", LIMIT)
+
+    async def scene() -> None:
+        before = TOOLS.refused
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            many = TOOLS.workers + TOOLS.waiting
+            boxes = [Toolbox([hangs], str(number)) for number in range(many + 1)]
+            runs = [group.create_task(box.run("hangs", "{}")) for box in boxes]
+            await until(lambda: TOOLS.busy == TOOLS.workers)
+            assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+            assert await hook.refusal(dial()) is None
+            assert await SIGN_IN.run(int, "7") == 7
+            errors = [(await run).error for run in runs]
+        assert "no answer within 0.05 s" in errors[0]
+        assert sum("it was not begun" in error for error in errors) == 1 == TOOLS.refused - before
+
+    try:
+        asyncio.run(scene())
+    finally:
+        HANG.set()
+
+
+@pytest.mark.faults("A3")
+def test_hooks_that_hang_hold_up_no_tools_and_let_nobody_be_called(tmp_path: Path) -> None:
+    (tmp_path / "hook.py").write_text("def may_call(dial): return True")
+    hook, let_go = Hook(tmp_path / "hook.py", 0.05), threading.Event()
+
+    @tool
+    def quick() -> str:
+        """Answer."""
+        return "done"
+
+    async def scene() -> None:
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for _ in range(HOOKS.workers + HOOKS.waiting):
+                group.create_task(HOOKS.run(let_go.wait, LIMIT))
+            await until(lambda: (HOOKS.busy, HOOKS.queued) == (HOOKS.workers, HOOKS.waiting))
+            refused = await hook.refusal(dial())
+            assert refused is not None
+            assert refused.unable
+            assert "too much is under way" in refused.reason
+            assert (await Toolbox([quick]).run("quick", "{}")).result == "done"
+            assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+            let_go.set()
+
+    asyncio.run(scene())
+
+
+def dial() -> Dial:
+    return Dial("+14155550123", "office")
+
+
+@pytest.mark.faults("A3")
+def test_nothing_shares_the_threads_of_the_loop() -> None:
+    """`asyncio.to_thread` is banned by ruff; the other way to them is a method, which ruff does not see."""
+    used = [
+        str(path.relative_to(ROOT))
+        for top in ("sipgw", "media", "agent")
+        for path in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("run_in_executor", "to_thread", "set_default_executor")
+    ]
+    assert not used
+    assert '"asyncio.to_thread"' in (ROOT / "pyproject.toml").read_text()
+    assert len(POOLS) > 5

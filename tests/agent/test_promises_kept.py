@@ -1,0 +1,128 @@
+"""What the model is told of a decision about the call is true in the end; and what others raise ends nothing."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.history import History, Said
+from agent.model import ToolCall
+from agent.records import Outcome
+from tests.agent.holding import PERSONA, Setting, by_last, hold
+from tests.fakes.line import calls, says
+
+FAREWELL = "I will connect you to a colleague right now, please stay on the line."
+TABLE = {
+    "person": [*says(FAREWELL), calls("transfer_to_human", reason="asked")],
+    "bye": [*says("Thank you for calling us, goodbye and have a nice day."), calls("hang_up")],
+    "Wait": says("Sure, what is it?"),
+    "order": says("It is packed."),
+}
+
+
+def speaks_into_it(first: str) -> Any:
+    async def plan(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say(first)
+        await asyncio.sleep(1.2)
+        await caller.say("Wait, one more question")
+        await asyncio.sleep(5)
+        await caller.say("Where is my order")
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    return plan
+
+
+def results(messages: list[dict[str, Any]]) -> list[str]:
+    return [message["content"] for message in messages if message["role"] == "tool"]
+
+
+@pytest.mark.faults("D10")
+@pytest.mark.parametrize("first", ["A person please", "bye"])
+def test_a_decision_that_the_caller_speaks_into_is_told_as_not_done(first: str) -> None:
+    held = hold(speaks_into_it(first), Setting(script=by_last(TABLE), can_transfer=True))
+    assert held.outcome.kind == "caller_hung_up"
+    (told,) = results(held.last_asked())
+    assert "did not happen" in told
+
+
+@pytest.mark.faults("D10")
+def test_a_transfer_that_nobody_takes_is_told_as_such() -> None:
+    rings: list[str] = []
+
+    async def plan(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("A person please")
+        await asyncio.sleep(7)
+        await caller.say("Where is my order")  # while it rings
+        await asyncio.sleep(3)
+        rings.extend(results(held_model[-1]))
+        await asyncio.sleep(25)
+        await caller.say("Where is my order")
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    held_model: list[Any] = []
+    script = by_last(TABLE)
+
+    def watched(messages: Any) -> Any:
+        held_model.append(messages)
+        return script(messages)
+
+    setting = Setting(script=watched, can_transfer=True, ringing=20, connects=[False])
+    held = hold(plan, setting)
+    assert ["rings" in one for one in rings] == [True]
+    (told,) = results(held.last_asked())
+    assert "nobody took the call" in told
+    assert PERSONA.not_connected in held.voice.spoken
+
+
+def test_the_newest_call_of_a_tool_is_amended() -> None:
+    history = History("")
+    for number in (1, 2):
+        said: Said = history.say()
+        said.calls, said.results = [ToolCall(str(number), "hang_up", "{}")], {str(number): "as told"}
+    assert history.amend("hang_up", "after all") == "2"
+    assert results(history.messages()) == ["as told", "after all"]
+    assert history.amend("another", "x") == ""
+
+
+@pytest.mark.faults("A4")
+def test_a_transfer_that_raises_has_reached_nobody() -> None:
+    def broken(to: str) -> None:
+        raise RuntimeError("a fault in the REFER")
+
+    held = hold(speaks_later, Setting(script=by_last(TABLE), can_transfer=True, connected=broken))
+    assert held.outcome.kind == "caller_hung_up"
+    assert PERSONA.not_connected in held.voice.spoken
+    assert "It is packed." in held.voice.spoken, "the conversation goes on"
+
+
+async def speaks_later(caller, line, ears) -> None:
+    await asyncio.sleep(3)
+    await caller.say("A person please")
+    await asyncio.sleep(15)
+    await caller.say("Where is my order")
+    await asyncio.sleep(5)
+    caller.hang_up()
+
+
+@pytest.mark.faults("A4")
+@pytest.mark.parametrize("broken", ["pause", "stop", "say", "finish", "attend"])
+def test_a_line_that_raises_ends_the_call_and_is_not_raised(broken: str) -> None:
+    async def plan(caller, line, ears) -> None:
+        def fails(*_: Any) -> None:
+            raise RuntimeError(f"a fault in {broken}")
+
+        await asyncio.sleep(3)
+        await caller.say("Where is my order")
+        await asyncio.sleep(0.8)
+        setattr(line, broken, fails)
+        await caller.say("Wait, one more question")
+        await asyncio.sleep(60)
+        caller.hang_up()
+
+    held = hold(plan, replace(Setting(), script=by_last(TABLE)))
+    assert isinstance(held.outcome, Outcome)
