@@ -19,7 +19,7 @@ from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.providers import Choice, Providers, opened
 from sipgw.billing.cost import Expenses, spent_since_midnight
 from sipgw.billing.day import SharedSpent
-from sipgw.billing.prices import PriceTable
+from sipgw.billing.products import prices_of
 from sipgw.calls.call import Call
 from sipgw.calls.going import Going
 from sipgw.calls.live import LiveCall, Placed, row
@@ -100,6 +100,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
+        for note in self.agents.unpriced():
+            log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
         async with contextlib.AsyncExitStack() as stack:
@@ -118,7 +120,7 @@ class Gateway:
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
-            expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
+            expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)

@@ -1,6 +1,5 @@
 """The desk as the host of one call: its agent, its people, its bill, what is told of it."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -14,19 +13,17 @@ from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
-from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.meter import METER, ChargedModel
 from agent.phrases import phrases_of
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
-from agent.records import HandedOver, Outcome, Report, Used
+from agent.records import HandedOver, Report, Used
 from agent.stage import CascadeRole
-from agent.steering import CannotSteer
 from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.agents.prefetch import Prefetched
-from sipgw.billing.cost import Bridged
 from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
 from sipgw.calls.phone_line import PhoneLine
@@ -89,7 +86,8 @@ class Hosting:
             can, codes = connect is not None, config.codes
             setting = (role.persona, config.turns, config.failover, role.tools, names)
             tell_setting(*setting, can_transfer=can, languages=codes)
-            ears = MeteredEars(part.ears(), self.report)
+            METER.set(self.report)
+            ears = part.ears()
             if part.distant:
                 part.distant.warm()
             live.conversation = Conversation(line, ears, role, cast=self._role, **common)
@@ -109,8 +107,8 @@ class Hosting:
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            model=MeteredModel(part.model, self.report),
-            voice=lambda language: MeteredVoice(part.voice(language), self.report),
+            model=ChargedModel(part.model, self.report),
+            voice=lambda language: self._voice(name, language),
             name=name,
             tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
@@ -126,6 +124,10 @@ class Hosting:
             },
             collects=options.collect_digits,
         )
+
+    def _voice(self, agent: str, language: str) -> Voice:
+        METER.set(self.report)
+        return self.desk.providers[agent].voice(language)
 
     def _duplexes(self, name: str) -> Duplexes:
         """The providers of a duplex that plays the agent of that name. Raises `ProviderError`."""
@@ -158,9 +160,10 @@ class Hosting:
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
             trunk = desk.summons.admission.trunks.named(party.trunk)
             number = trunk.told(person.uri.user) if trunk else person.uri.user
-            leg = Bridged(party.trunk, number, datetime.now(UTC))
-            if live.bill is not None and party.trunk:
-                live.bill.bridged.append(leg)
+            if live.bill is None or not party.trunk:
+                yield party
+                return
+            leg = live.bill.leg(party.trunk, number, datetime.now(UTC))
             try:
                 yield party
             finally:
@@ -185,9 +188,10 @@ class Hosting:
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
         said = briefing_in(agent.config.codes[0])
+        METER.set(self.report)
         briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
         await briefing.open()
-        verdict = await briefing.run(lambda: summary_of(part.model, history, said))
+        verdict = await briefing.run(lambda: summary_of(ChargedModel(part.model, self.report), history, said))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def _values(self, agent: str) -> dict[str, str]:
@@ -232,32 +236,11 @@ class Hosting:
     def report(self, report: Report) -> None:
         """Something happened in the conversation."""
         if isinstance(report, Used):
-            self._charge(report)
+            if self.live.bill is not None:
+                self.live.bill.used(report)
         elif isinstance(report, HandedOver):
             self.live.agent = report.agent  # whose rules hold from now on
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
-
-    def _charge(self, report: Used) -> None:
-        """Put it on the bill; a call that is too dear is ended with a goodbye."""
-        live, config = self.live, self.desk.agents.all[self.live.agent].config
-        if live.bill is None:
-            return
-        live.bill.used(report)
-        if live.conversation is None or not live.answered:
-            return
-        most = config.cost.per_call
-        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
-        over = self.desk.limits.own.budget()
-        cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
-        cause = cause or (over.reason if over else "")
-        if cause:
-            # Not at once: whoever reports is in the midst of what the goodbye breaks off.
-            asyncio.get_running_loop().call_soon(self._dismiss, config.cost.goodbye, Outcome("over_budget", cause))
-
-    def _dismiss(self, goodbye: str, outcome: Outcome) -> None:
-        if self.live.conversation is not None:
-            with contextlib.suppress(CannotSteer):  # it is ending already
-                self.live.conversation.steering.dismiss(goodbye, outcome)
 
 
 @dataclass
@@ -274,11 +257,10 @@ class Placing(Hosting):
         options = self.desk.agents.all[self.live.agent].config.agent
         if options.answering_machines == "ignore":
             return talk
-        message = voicemail(options, self._values(self.live.agent))
-        made = self.desk.providers[self.live.agent].voice
+        message, agent = voicemail(options, self._values(self.live.agent)), self.live.agent
 
         def voice() -> Voice:
-            return MeteredVoice(made(""), self.report)
+            return self._voice(agent, "")
 
         tell_screening(message)
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.tools import Tool, load_tools
-from sipgw.agents.providers import Choice, choose
+from sipgw.agents.providers import Choice, choose, products
+from sipgw.billing.products import unpriced
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, line_of
 from sipgw.options import OptionError, build
 from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
@@ -104,6 +105,11 @@ class Agents:
         for route in config.routes:
             if route.agent not in self.all:
                 raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
+
+    def unpriced(self) -> list[str]:
+        """See `sipgw.billing.products.unpriced`."""
+        used = {name: (one.config, products(one.config, one.choice)) for name, one in self.all.items()}
+        return unpriced(self.all[DEFAULT].config, used)
 
     def become(self, other: "Agents") -> None:
         """Be those of `other` from the next call on."""

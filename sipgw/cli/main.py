@@ -75,12 +75,13 @@ def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
     with one_line_errors():
         settings, agents = load_all(config)
-        every = Agents(settings, agents).all.values()
-        for one in every:
+        every = Agents(settings, agents)
+        for one in every.all.values():
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {_parts(one.choice)}" + (f", {tools} tools of its own" if tools else ""))
-        for note in dict.fromkeys(note for one in every for note in one.choice.notes):
-            out.print(f"[yellow]note[/]   {escape(note)}")
+        notes = [note for one in every.all.values() for note in one.choice.notes]
+        for note in dict.fromkeys((*notes, *every.unpriced())):
+            out.print(f"[yellow]note[/]   {escape(note)}", soft_wrap=True)
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 
@@ -215,8 +216,8 @@ def _say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
     choice, port = gateway.agents.all[DEFAULT].choice, gateway.endpoint.port
     parts = _parts(choice)
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")
-    for note in choice.notes:
-        out.print(f"  [yellow]note[/] {escape(note)}")
+    for note in (*choice.notes, *gateway.agents.unpriced()):
+        out.print(f"  [yellow]note[/] {escape(note)}", soft_wrap=True)
     suffix = "" if port == 5060 else f":{port}"
     address = gateway.config.sip.public_address or _own_address()
     out.print(f"  call it from Linphone or another softphone:  [bold]sip:agent@{address}{suffix}[/]")

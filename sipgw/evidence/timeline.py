@@ -83,7 +83,12 @@ class Timeline:
             case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
                 done = "connected" if accepted else "not connected"
                 self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
-            case CallEnded():
+            case CallEnded(cost=cost):
+                if cost and cost["unpriced"]:
+                    missing = ", ".join(cost["unpriced"])
+                    self._note(
+                        now, "cost", f"It cost {cost['total']:.4f}, at most {cost['most']:.4f}: no price of {missing}"
+                    )
                 self.ended, self.length = event, self._at(now)
                 self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
 
