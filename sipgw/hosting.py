@@ -24,6 +24,7 @@ from media.channel import Quality
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import about_call, about_call_out, order_tool, persona, voicemail
 from sipgw.agents.prefetch import Prefetched
+from sipgw.billing.cost import FurtherLeg
 from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
 from sipgw.calls.phone_line import PhoneLine
@@ -37,22 +38,25 @@ from sipgw.events import (
 )
 from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
-from sipgw.numbers import EXTENSION
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.target import Target
 from sipgw.outbound.who_answered import Who
 from sipgw.records.consent import notice_of, recording_tools
 from sipgw.records.recordings import Tape
 from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.sip.dialog import peer_of
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.identity import is_number
-from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.leg import Ended, Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia
+from sipgw.sip.uri import Uri
 from sipgw.transfer.music import hold_music
 from sipgw.transfer.party import Party, called
 from sipgw.transfer.people import Person
-from sipgw.transfer.transfer import Ways, dialling
+from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
 from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
@@ -142,13 +146,13 @@ class Hosting:
         options = desk.agents.all[live.agent].config.transfer
         return Ways(
             people=desk.people(live.trunk),
-            dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
+            dial=self._dial,
+            sent=self._sent,
             summon=self._summoned,
             brief=self.brief,
             music=hold_music(options.music),
             longest=options.longest,
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
-            refused=self._refused,
             tell=self._transferred,
             give_back=live.give_back,
         )
@@ -158,30 +162,61 @@ class Hosting:
         """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
-            trunk = desk.summons.admission.trunks.named(party.trunk)
-            number = trunk.told(person.uri.user) if trunk else person.uri.user
             if live.bill is None or not party.trunk:
                 yield party
                 return
-            leg = live.bill.leg(party.trunk, number, datetime.now(UTC))
+            leg = live.bill.leg(party.trunk, party.number, datetime.now(UTC))
             try:
                 yield party
             finally:
                 leg.ended = datetime.now(UTC)
 
-    async def _refused(self, number: str) -> str:
-        """Why the gate does not let us be sent on to `number`; empty if it does.
+    @contextlib.asynccontextmanager
+    async def _dial(self, uri: Uri, leg: Leg, offer: bytes, fields: Fields) -> AsyncIterator[Reached]:
+        """Call somebody of ours on the caller's trunk, see `sipgw.transfer.transfer.Dial`."""
+        target = Target.of(uri, self.live.trunk) if uri.scheme == "tel" else Target.known(uri)
+        async with self._placed(target, leg, offer, fields) as (reached, _):
+            yield reached
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, uri: Uri, leg: Leg, offer: bytes, fields: Fields) -> AsyncIterator[Reached]:
+        """Call whom the other side names: whoever may send us somewhere may not have us pay for any number there is.
 
         Names and extensions are the business of the PBX that sends us there.
         """
         gate, live = self.desk.outbound.gate, self.live
-        number = live.trunk.told(number)
-        digits = sum(char.isdigit() for char in number)
-        inside = digits <= EXTENSION or any(char.isalpha() for char in number)
-        if gate is None or (inside and not number.startswith("+")):
-            return ""
-        judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
-        return judged.reason if isinstance(judged, Refused) else ""
+        dialog = any(name == "Replaces" for name, _ in fields)
+        try:
+            target = (
+                Target.known(uri) if self.desk.registrar.seen_at(uri) else Target.of(uri, live.trunk, dialog=dialog)
+            )
+            if target.outside and gate is not None:
+                judged = await gate.permit(Dial(target.number, live.trunk.name, live.agent, "transfer", consent=True))
+                if isinstance(judged, Refused):
+                    raise NotDialled(judged.reason)
+                target = target.permitted(judged.number, live.trunk)
+        except NotDialled as refused:
+            raise CallFailed(Ended("gateway", "403", str(refused), 403)) from None
+        async with self._placed(target, leg, offer, fields) as (reached, billed):
+            yield reached
+        if live.bill is not None:
+            live.bill.goes_on(billed, datetime.now(UTC))
+
+    @contextlib.asynccontextmanager
+    async def _placed(
+        self, target: Target, leg: Leg, offer: bytes, fields: Fields
+    ) -> AsyncIterator[tuple[Reached, FurtherLeg]]:
+        desk, live = self.desk, self.live
+        invite = dialling(desk.endpoint, live.trunk, desk.registrar.seen_at)
+        async with desk.outbound.counted(live.trunk):
+            reached = await invite(target.uri, leg, offer, fields)
+            billed = FurtherLeg(live.trunk.name, target.number, datetime.now(UTC))
+            if live.bill is not None:
+                live.bill.further.append(billed)
+            try:
+                yield reached, billed
+            finally:
+                billed.ended = datetime.now(UTC)
 
     async def brief(self, line: PhoneLine) -> str:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
@@ -296,9 +331,11 @@ class Placing(Hosting):
         """See `sipgw.outbound.call_out.Caller.can_transfer`."""
         return self.desk.people(self.live.trunk) is not None
 
-    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
+    def picked_up(self, leg: Leg, number: str, line: PhoneLine, described: LocalMedia) -> Call:
         """See `sipgw.outbound.call_out.Caller.picked_up`."""
         desk, trunk = self.desk, self.live.trunk
+        if self.live.bill is not None:  # it may have been sent on to another number
+            self.live.bill.number = number
         leg.authenticate(trunk.credentials)
         if trunk.accept_refer:
             leg.let_refer()

@@ -50,6 +50,8 @@ class Bill:
     left: datetime | None = None
     """When the leg that the call began with was over, because another has taken its place (REFER)."""
     further: list[FurtherLeg] = field(default_factory=list)
+    _own: FurtherLeg | None = None
+    """The leg that the call has, once it is another than at its beginning."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def used(self, report: Used) -> None:
@@ -61,6 +63,14 @@ class Bill:
         made = FurtherLeg(trunk, number, now)
         self.further.append(made)
         return made
+
+    def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
+        """The call goes on with `leg`, and the one that it had until now is over."""
+        if self._own is None:
+            self.left = now
+        else:
+            self._own.ended = now
+        self._own, leg.ended = leg, None
 
     def seconds(self, now: datetime) -> float:
         """How long it has lasted since it was answered."""
