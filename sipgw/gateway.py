@@ -342,7 +342,7 @@ class Gateway:
         there = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
         dialled = known(errand.number, country=there)
         shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
-        live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
+        live = LiveCall(errand.call or secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         failed = Ending("failed", "internal error")
         return Placed(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
 

@@ -52,6 +52,8 @@ class Errand:
     ring_timeout: float = RING_TIMEOUT
     campaign: str = ""
     """The campaign that it is a part of, for the gate."""
+    call: str = ""
+    """The identity that the call is to have; empty: one of its own."""
 
 
 class Caller(Host, Protocol):

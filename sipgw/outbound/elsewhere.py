@@ -217,8 +217,11 @@ async def _runs(client: httpx2.AsyncClient) -> bool:
 
 
 def _detail(answer: httpx2.Response) -> str:
-    with contextlib.suppress(ValueError, AttributeError):
-        return str(answer.json().get("detail"))[:500]
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, IndexError):
+        told = answer.json()["detail"]
+        if isinstance(told, list):  # of a request that makes no sense: what is wrong with each of its values
+            told = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in told)
+        return str(told)[:500]
     return f"the gateway answered {answer.status_code}"
 
 

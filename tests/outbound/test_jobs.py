@@ -1,12 +1,15 @@
 """Jobs in the database: claimed by one process at a time, retried by rule, never lost. The clock is the test's."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import event
 
 from agent.tools import Toolbox
 from sipgw.events import Ending
@@ -313,3 +316,29 @@ def test_who_is_forgotten_is_not_called_back(tmp_path: Path) -> None:
             return [job.number for job in await jobs.all("")]
 
     assert asyncio.run(scenario()) == ["+14155550101"]
+
+
+@pytest.mark.faults("C10")
+@pytest.mark.parametrize("left", [True, False])
+def test_jobs_that_are_over_are_not_looked_at(tmp_path: Path, left: bool) -> None:
+    """The plan of the database, not its speed: no scan, and no sorting of all that are due."""
+
+    async def act(store: Store) -> None:
+        asked: list[str] = []
+        async with store.read() as session:
+            connection = await session.connection()
+            event.listen(connection.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        jobs = Jobs(store, "me")
+        await jobs.add(job())
+        assert await jobs.claim("people", NOW, left=left) is None
+        assert await jobs.open("people") == (0, 0.0)
+        asked = [one for one in asked if "jobs.due" in one and "INSERT" not in one]
+        assert len(asked) == 2
+        with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db")) as database:
+            for query in asked:
+                plan = database.execute(f"EXPLAIN QUERY PLAN {query}", [0] * query.count("?")).fetchall()
+                told = [row[3] for row in plan]
+                assert any("USING" in line and "INDEX jobs_open (campaign=?" in line for line in told), told
+                assert not any("SCAN jobs" in line or "TEMP B-TREE" in line for line in told), told
+
+    with_store(tmp_path, act)
