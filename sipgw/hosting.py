@@ -39,7 +39,7 @@ from sipgw.events import (
 from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
 from sipgw.outbound.jobs import Jobs
-from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.promises import Asking, callback_tool, zone_here
 from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.screening import Screened, Screening
 from sipgw.outbound.target import Target
@@ -231,7 +231,10 @@ class Hosting:
 
     def _values(self, agent: str) -> dict[str, str]:
         live, options = self.live, self.desk.agents.all[agent].config.agent
-        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
+        here = zone_here(self.desk.agents.all[agent].config.callbacks.time_zone)
+        return call_variables(
+            options, live.identity, live.trunk.name, datetime.now(UTC).astimezone(here), live.variables
+        )
 
     def _callback_tools(self) -> list[Tool]:
         """The promise of a call back, unless nobody can be called from here."""
@@ -239,15 +242,16 @@ class Hosting:
         if options.dial and not self.desk.outbound.first():
             return []
         them = live.identity.dialled if live.direction == "out" else live.identity.number
-        asking = Asking(live.id, live.agent, them, live.trunk)
+        verified = live.direction == "out" or live.identity.verified
+        asking = Asking(live.id, live.agent, them, live.trunk, verified)
         return [callback_tool(Jobs(self.desk.store, ""), asking, options, refused=self._never)]
 
-    async def _never(self, number: str, trunk: str) -> str:
+    async def _never(self, number: str, trunk: str, consent: bool) -> str:
         """Why the gate will not let `number` be called back at any hour; empty if it may."""
         gate, first = self.desk.outbound.gate, self.desk.outbound.first(trunk)
         if gate is None:
             return ""
-        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=True), later=True)
+        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=consent or None), later=True)
         return judged.reason if isinstance(judged, Refused) else ""
 
     def answered(self) -> None:

@@ -182,11 +182,11 @@ def test_a_rule_that_rings_without_end_is_refused() -> None:
         RetryOptions(attempts=0)
 
 
-async def permitted(number: str, trunk: str) -> str:
+async def permitted(number: str, trunk: str, consent: bool) -> str:
     return ""
 
 
-async def forbidden(number: str, trunk: str) -> str:
+async def forbidden(number: str, trunk: str, consent: bool) -> str:
     return f"{number} is in US, and only DE may be dialled through {trunk}"
 
 
@@ -195,13 +195,15 @@ def promise(
     *arguments: str,
     number: str = "+14155550123",
     trunk: TrunkOptions = US,
-    refused: Callable[[str, str], Awaitable[str]] = permitted,
+    refused: Callable[[str, str, bool], Awaitable[str]] = permitted,
     dial: bool = True,
+    others: bool = False,
+    verified: bool = True,
 ) -> tuple[list[str], list[Job]]:
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
-        options = CallbackOptions(dial, time_zone="Europe/Berlin")
-        asking = Asking("call-1", "desk", number, trunk)
+        options = CallbackOptions(dial, others, time_zone="Europe/Berlin")
+        asking = Asking("call-1", "desk", number, trunk, verified)
         tools = Toolbox([callback_tool(jobs, asking, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
@@ -226,6 +228,7 @@ def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
         '{"phone_number": "12", "when": "now"}',
         '{"phone_number": "99999", "when": "now"}',
         '{"phone_number": "4155550123", "when": "2026-11-01T10:00"}',
+        others=True,
     )
     assert "ask for the day and the hour" in vague
     assert "5 to 15 digits" in short
@@ -242,7 +245,7 @@ def test_whoever_names_another_time_is_called_once(tmp_path: Path) -> None:
             ("4155550123", "five", "a lamp"), ("4155550123", "six", "a chair"), ("4155550124", "six", "a lamp"),
         )
     )  # fmt: skip
-    told, (kept, another) = promise(tmp_path, five, six, other)
+    told, (kept, another) = promise(tmp_path, five, six, other, others=True)
     assert told == ["Sunday 22 November at 17:00", *["Sunday 22 November at 18:00"] * 2]
     assert (kept.number, another.number) == ("+14155550123", "+14155550124")
     assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -275,10 +278,49 @@ def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> Non
 
 
 def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:
-    told, (kept,) = promise(tmp_path, '{"phone_number": "70123", "when": "tomorrow at five"}', number="", trunk=INBOUND)
+    text = '{"phone_number": "70123", "when": "tomorrow at five"}'
+    told, (kept,) = promise(tmp_path, text, number="", trunk=INBOUND, others=True)
     assert told == ["Sunday 22 November at 17:00"]
     assert datetime.fromtimestamp(kept.due, UTC).hour == 16, "Berlin"
     assert kept.trunk == ""
+
+
+@pytest.mark.faults("C4")
+@pytest.mark.parametrize("number", ["+14155550199", ""])
+def test_nobody_has_somebody_else_rung_up(tmp_path: Path, number: str) -> None:
+    text = '{"phone_number": "4155550123", "when": "tomorrow at five"}'
+    (told,), kept = promise(tmp_path, text, number=number)
+    assert "we call back only the number that they call from" in told
+    assert kept == []
+    _, (kept_for_a_person,) = promise(tmp_path, text, number=number, dial=False)
+    assert kept_for_a_person.consent is False, "a person decides"
+    (tmp_path / "jobs.db").unlink()
+    _, (allowed,) = promise(tmp_path, text, number=number, others=True)
+    assert allowed.consent is False, "the owner lets it be called, and nobody there has agreed"
+
+
+@pytest.mark.faults("C4")
+@pytest.mark.parametrize("verified", [True, False])
+def test_consent_is_that_of_a_caller_whose_number_is_known_to_be_theirs(tmp_path: Path, verified: bool) -> None:
+    asked: list[bool] = []
+
+    async def refused(number: str, trunk: str, consent: bool) -> str:
+        asked.append(consent)
+        return ""
+
+    text = '{"phone_number": "4155550123", "when": "tomorrow at five"}'
+    _, (kept,) = promise(tmp_path, text, verified=verified, refused=refused)
+    assert kept.consent is verified
+    assert asked == [verified], "and so the gate is asked"
+
+
+@pytest.mark.faults("C13")
+def test_a_time_without_a_zone_is_in_the_one_that_the_model_was_told(tmp_path: Path) -> None:
+    """13:00 in Berlin, where the agent is, is four in the morning where the caller is: "in two hours" is at six."""
+    text = '{"phone_number": "4155550123", "when": "2026-11-21T15:00"}'
+    (told,), (kept,) = promise(tmp_path, text)
+    assert datetime.fromtimestamp(kept.due, UTC) - NOW == timedelta(hours=2)
+    assert told == "Saturday 21 November at 06:00"
 
 
 def test_an_unknown_zone_is_refused() -> None:
