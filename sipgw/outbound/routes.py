@@ -127,8 +127,8 @@ def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str
     user = trunk.shows(caller_id)
     domain = trunk.domain_uri
     assert domain is not None  # noqa: S101  `Dialling` keeps only those with one
-    if not user:
-        return f"<sip:{trunk.user or 'sipgw'}@{domain.host}>", ()
+    if not user:  # by this name whoever calls back reaches an agent
+        return f"<sip:{trunk.user or 'agent'}@{domain.host}>", ()
     address = f"<sip:{user}@{domain.host}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
     # Carriers look for the caller in one or the other (trunk documents of Telnyx, Twilio, Plivo): both say the same.
