@@ -12,6 +12,7 @@ from agent.meter import METER
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Providers
+from sipgw.agents.staff import Staff
 from sipgw.billing.budget import within_budget
 from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
@@ -50,6 +51,7 @@ class Desk:
     """What every call needs. `people` tells whom the callers of a trunk can be transferred to."""
 
     agents: Agents
+    staff: Staff
     providers: dict[str, Providers]
     store: Store
     engine: MediaEngine

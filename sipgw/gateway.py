@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.providers import Choice, Providers, opened
+from sipgw.agents.staff import Staff
 from sipgw.billing.cost import Expenses, spent_since_midnight
 from sipgw.billing.day import SharedSpent
 from sipgw.billing.products import prices_of
@@ -112,8 +113,8 @@ class Gateway:
             await enter(Upkeep(store, config.retention, config.capture.folders, config.audit_folder))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
-            providers: dict[str, Providers] = {}
-            await self._hire(self.agents, providers)
+            staff = await enter(Staff(self.open_providers))
+            providers = await self._hire(staff, self.agents)
             engine = await enter(MediaEngine(config.media, config.capture.tap))
             self.admission.room.delay = lambda: engine.delay
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
@@ -126,6 +127,7 @@ class Gateway:
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
+                staff,
                 providers,
                 store,
                 engine,
@@ -162,26 +164,21 @@ class Gateway:
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(now[DEFAULT].config, config, before, others)
         # A provider that nothing has changed in stays as it is, with its connections.
-        kept = {name: one for name, one in self.desk.providers.items() if name in now and name in agents.all
-                and now[name].config == agents.all[name].config}  # fmt: skip
-        await self._hire(agents, kept)
-        self.desk.providers.update(kept)
+        kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
+        hired = await self._hire(self.desk.staff, agents, kept)
+        self.desk.providers.clear()
+        self.desk.providers.update(hired)
         self.agents.become(agents)
         return found
 
-    async def _hire(self, agents: Agents, providers: dict[str, Providers]) -> None:
-        """Start what agents need that have nothing in `providers` yet; it stays until the gateway stops."""
-        speech = next((one.speech for one in providers.values() if one.speech), None)
+    async def _hire(self, staff: Staff, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:
+        """Start what agents need, but for those who are `unchanged`; raises and then has changed nothing."""
         for name, one in agents.all.items():
-            if name not in providers:
-                try:
-                    one.config.recording.prepare()
-                except OSError as error:
-                    raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
-                providers[name] = await self._stack.enter_async_context(
-                    self.open_providers(one.config, one.choice, speech)
-                )
-                speech = speech or providers[name].speech
+            try:
+                one.config.recording.prepare()
+            except OSError as error:
+                raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
+        return await staff.become(agents, unchanged)
 
     def open_providers(
         self, config: Config, choice: Choice, speech: LocalSpeech | None
@@ -319,6 +316,7 @@ class Gateway:
         task = self._group.create_task(bounded(work, failed, "call failed"), name=f"call {live.id}")
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         self._calls.add(live, task)
+        self.desk.staff.engage(task)
         return task
 
     def place(self, errand: Errand) -> Placed:
