@@ -72,6 +72,11 @@ def exactly(text: str) -> str:
 class Duplex(Hearing, Protocol):
     """A live speech-to-speech session."""
 
+    @property
+    def product(self) -> str:
+        """Whose price it has: provider and model."""
+        ...
+
     async def open(self) -> None:
         """Begin the session. Raises `agent.errors.ProviderError` when refused or too slow."""
         ...

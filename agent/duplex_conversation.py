@@ -165,7 +165,7 @@ class DuplexConversation(Dialogue):
                 if self._onset is not None:
                     self._handle(Event.FINAL)
             case Consumed(unit, amount):
-                self._report(Used("duplex", self._session.name, unit, amount))
+                self._report(Used("duplex", self._session.product, unit, amount))
             case Reopened():
                 self._go_on()
             case Speech() | Words() | ReplyEnded() | ToolCall():

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 from agent.ears import Ears, EarsEvent
@@ -16,15 +17,18 @@ CHARACTERS_PER_TOKEN = 4
 """Of a reply that was broken off, or whose server tells no usage; English text has about that many."""
 
 Report = Callable[[Used], None]
+METER: ContextVar[Report] = ContextVar("meter", default=lambda used: None)
+"""Is told what the call uses that this code runs for."""
 
 
 class MeteredEars:
-    """Ears whose sound is counted."""
+    """Ears whose sound is counted, as that of the product `by`."""
 
-    def __init__(self, ears: Ears, report: Report) -> None:
+    def __init__(self, ears: Ears, report: Report, by: str = "") -> None:
         self.patient = ears.patient
         self._ears = ears
         self._report = report
+        self._by = by
         self._samples = 0
 
     @property
@@ -63,21 +67,22 @@ class MeteredEars:
     def _tell(self) -> None:
         samples, self._samples = self._samples, 0
         if samples:
-            self._report(Used("ears", self.name, "seconds", samples / SAMPLE_RATE))
+            self._report(Used("ears", self._by or self.name, "seconds", samples / SAMPLE_RATE))
 
 
 class MeteredModel:
-    """A model whose tokens are counted, for one call."""
+    """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it."""
 
-    def __init__(self, model: Model, report: Report) -> None:
+    def __init__(self, model: Model, report: Report | None = None, by: str = "") -> None:
         self.name = model.name
         self._model = model
         self._report = report
+        self._by = by or model.name
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `Model.reply`."""
         usage: Usage | None = None
-        said = 0
+        said, report = 0, self._report or METER.get()
         try:
             async with aclosing(self._model.reply(messages, tools)) as pieces:
                 async for piece in pieces:
@@ -90,8 +95,28 @@ class MeteredModel:
             if usage is None:
                 asked = sum(_length(message) for message in messages) + sum(len(str(one)) for one in tools)
                 usage = Usage(asked // CHARACTERS_PER_TOKEN, -(-said // CHARACTERS_PER_TOKEN))
-            self._report(Used("model", self.name, "tokens_in", usage.prompt))
-            self._report(Used("model", self.name, "tokens_out", usage.completion))
+            report(Used("model", self._by, "tokens_in", usage.prompt))
+            report(Used("model", self._by, "tokens_out", usage.completion))
+
+    async def close(self) -> None:
+        """See `Model.close`."""
+        await self._model.close()
+
+
+class ChargedModel:
+    """A model that one call asks, from whichever task: `report` is told what is used."""
+
+    def __init__(self, model: Model, report: Report) -> None:
+        self.name = model.name
+        self._model = model
+        self._report = report
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """See `Model.reply`."""
+        METER.set(self._report)  # the task may have been begun from elsewhere, by a request of the dashboard
+        async with aclosing(self._model.reply(messages, tools)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def close(self) -> None:
         """See `Model.close`."""
@@ -104,11 +129,12 @@ def _length(message: Message) -> int:
 
 
 class MeteredVoice:
-    """A voice whose characters are counted."""
+    """A voice whose characters are counted, as those of the product `by`."""
 
-    def __init__(self, voice: Voice, report: Report) -> None:
+    def __init__(self, voice: Voice, report: Report, by: str = "") -> None:
         self._voice = voice
         self._report = report
+        self._by = by or voice.name
 
     @property
     def name(self) -> str:
@@ -121,7 +147,7 @@ class MeteredVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `Voice.speak`."""
-        self._report(Used("voice", self.name, "characters", len(text)))
+        self._report(Used("voice", self._by, "characters", len(text)))
         async with aclosing(self._voice.speak(text)) as sounds:
             async for sound in sounds:
                 yield sound
@@ -129,3 +155,13 @@ class MeteredVoice:
     async def close(self) -> None:
         """See `Voice.close`."""
         await self._voice.close()
+
+
+def metered_ears(make: Callable[[], Ears], by: str) -> Callable[[], Ears]:
+    """Makes ears whose sound is counted for the call that they are made in."""
+    return lambda: MeteredEars(make(), METER.get(), by)
+
+
+def metered_voice(make: Callable[[], Voice], by: str) -> Callable[[], Voice]:
+    """Makes a voice whose characters are counted for the call that it is made in."""
+    return lambda: MeteredVoice(make(), METER.get(), by)

@@ -153,7 +153,7 @@ class Used(NamedTuple):
 
     part: Part
     name: str
-    """The provider."""
+    """Whose price it has: the provider that did the work and its model, as ``"openai/gpt-4.1-mini"``."""
     unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
     """Seconds of sound heard, tokens, or characters spoken."""
     amount: float

@@ -8,11 +8,13 @@ from typing import Any
 
 import structlog
 
-from agent.meter import MeteredVoice
+from agent.meter import METER
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Providers
-from sipgw.billing.cost import Bill, Expenses, models
+from sipgw.agents.staff import Staff
+from sipgw.billing.budget import within_budget
+from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
 from sipgw.cluster.limits import SharedLimits
@@ -49,6 +51,7 @@ class Desk:
     """What every call needs. `people` tells whom the callers of a trunk can be transferred to."""
 
     agents: Agents
+    staff: Staff
     providers: dict[str, Providers]
     store: Store
     engine: MediaEngine
@@ -94,7 +97,8 @@ class Desk:
         def begin(host: Hosting, tape: Tape) -> Held:
             if declined.answer != "spoken":
                 return Rejection(leg, declined, options.retry_after)
-            voice = MeteredVoice(self.providers[live.agent].voice(""), host.report)
+            METER.set(host.report)
+            voice = self.providers[live.agent].voice("")
             announcing = Announcing(host, voice, options.sentence, declined)
             return self._call(leg, live, announcing, Tape("", "off" if tape.consent == "off" else "key"))  # nobody asks
 
@@ -123,7 +127,7 @@ class Desk:
         ending = STOPPED
         try:
             call = begin(tape)
-            ending = await call.run()
+            ending = await within_budget(live, lambda: self._too_dear(live), lambda: self._goodbye(live), call.run())
         except Exception as error:  # the call boundary: who was told that it began is told that it is over
             log.exception("call failed")
             ending = Ending("failed", f"internal error: {type(error).__name__}")
@@ -132,11 +136,22 @@ class Desk:
             self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
         return ending
 
+    def _too_dear(self, live: LiveCall) -> str:
+        """Why a call must not go on; empty if it may."""
+        most = self.agents.all[live.agent].config.cost.per_call
+        if live.bill is not None and most and (taken := live.bill.cost(datetime.now(UTC)).most) >= most:
+            return f"the call has cost {taken:.2f} of {most:.2f} ([cost] per_call)"
+        over = self.limits.own.budget()
+        return over.reason if over else ""
+
+    def _goodbye(self, live: LiveCall) -> str:
+        return self.agents.all[live.agent].config.cost.goodbye
+
     def _begun(self, live: LiveCall) -> Tape:
         """Tell of the beginning; returns what the call is recorded by."""
         structlog.contextvars.bind_contextvars(call=live.id)
         who, name = live.identity, live.agent
-        bill = Bill(self.expenses.prices, models(self.agents.all[name].config), live.direction, live.other, live.began)
+        bill = Bill(self.expenses.prices, live.direction, live.other, live.began)
         live.bill = self.expenses.open(live.id, bill)
         began = CallBegan(
             live.id, live.began, live.direction, live.trunk.name, name, live.caller, who.dialled, who.as_dict(),

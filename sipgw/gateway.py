@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +17,10 @@ from media import srtp
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents, checked
 from sipgw.agents.providers import Choice, Providers, opened
+from sipgw.agents.staff import Staff
 from sipgw.billing.cost import Expenses, spent_since_midnight
 from sipgw.billing.day import SharedSpent
-from sipgw.billing.prices import PriceTable
+from sipgw.billing.products import prices_of
 from sipgw.calls.call import Call
 from sipgw.calls.going import Going
 from sipgw.calls.live import LiveCall, Placed, row
@@ -101,6 +102,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         config, cluster, enter = self.config, self._shared.cluster, self._stack.enter_async_context
+        for note in self.agents.unpriced():
+            log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
         async with contextlib.AsyncExitStack() as stack:
@@ -111,8 +114,8 @@ class Gateway:
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
             await enter(Ledger(store, self.watchers, redact("records"), deliveries))
             await enter(Finishing(store, {one.config.recording.folder for one in self.agents.all.values()}))
-            providers: dict[str, Providers] = {}
-            await self._hire(self.agents, providers)
+            staff = await enter(Staff(self.open_providers))
+            providers = await self._hire(staff, self.agents)
             folders = config.capture.folders, config.audit_folder, self._recording_folders
             await enter(Upkeep(store, config.retention, *folders))
             engine = await enter(MediaEngine(config.media, config.capture.tap))
@@ -121,12 +124,13 @@ class Gateway:
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
             ways = Dialling(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
-            expenses = Expenses(PriceTable(config.prices), _local_now, await spent_since_midnight(store, _local_now()))
+            expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
             summons = Summons(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
+                staff,
                 providers,
                 store,
                 engine,
@@ -163,26 +167,21 @@ class Gateway:
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(now[DEFAULT].config, config, before, others)
         # A provider that nothing has changed in stays as it is, with its connections.
-        kept = {name: one for name, one in self.desk.providers.items() if name in now and name in agents.all
-                and now[name].config == agents.all[name].config}  # fmt: skip
-        await self._hire(agents, kept)
-        self.desk.providers.update(kept)
+        kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
+        hired = await self._hire(self.desk.staff, agents, kept)
+        self.desk.providers.clear()
+        self.desk.providers.update(hired)
         self.agents.become(agents)
         return found
 
-    async def _hire(self, agents: Agents, providers: dict[str, Providers]) -> None:
-        """Start what agents need that have nothing in `providers` yet; it stays until the gateway stops."""
-        speech = next((one.speech for one in providers.values() if one.speech), None)
+    async def _hire(self, staff: Staff, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:
+        """Start what agents need, but for those who are `unchanged`; raises and then has changed nothing."""
         for name, one in agents.all.items():
-            if name not in providers:
-                try:
-                    one.config.recording.prepare()
-                except OSError as error:
-                    raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
-                providers[name] = await self._stack.enter_async_context(
-                    self.open_providers(one.config, one.choice, speech)
-                )
-                speech = speech or providers[name].speech
+            try:
+                one.config.recording.prepare()
+            except OSError as error:
+                raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
+        return await staff.become(agents, unchanged)
 
     def open_providers(
         self, config: Config, choice: Choice, speech: LocalSpeech | None
@@ -338,6 +337,7 @@ class Gateway:
         task = self._group.create_task(bounded(work, failed, "call failed"), name=f"call {live.id}")
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
         self._calls.add(live, task)
+        self.desk.staff.engage(task)
         return task
 
     def place(self, errand: Errand) -> Placed:
@@ -361,7 +361,7 @@ class Gateway:
         there = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
         dialled = known(errand.number, country=there)
         shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
-        live = LiveCall(secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
+        live = LiveCall(errand.call or secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
         failed = Ending("failed", "internal error")
         return Placed(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
 

@@ -1,6 +1,5 @@
 """The desk as the host of one call: its agent, its people, its bill, what is told of it."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -14,10 +13,10 @@ from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
-from agent.meter import MeteredEars, MeteredModel, MeteredVoice
+from agent.meter import METER, ChargedModel
 from agent.phrases import phrases_of
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
-from agent.records import HandedOver, Outcome, Report, Used
+from agent.records import HandedOver, Report, Used
 from agent.stage import CascadeRole
 from agent.steering import CannotSteer
 from agent.tools import Tool
@@ -26,9 +25,10 @@ from media.channel import Quality
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
-from sipgw.billing.cost import Bridged
+from sipgw.billing.cost import FurtherLeg
 from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
+from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import (
     AnsweredBy,
@@ -40,22 +40,25 @@ from sipgw.events import (
 )
 from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
-from sipgw.numbers import EXTENSION
 from sipgw.outbound.jobs import Jobs
-from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.promises import Asking, callback_tool, zone_here
+from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.target import Target
 from sipgw.outbound.who_answered import Who
 from sipgw.records.consent import notice_of, recording_tools
 from sipgw.records.recordings import Tape
 from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.sip.dialog import peer_of
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.identity import is_number
-from sipgw.sip.leg import Leg, Referred
+from sipgw.sip.leg import Ended, Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia
+from sipgw.sip.uri import Uri
 from sipgw.transfer.music import hold_music
 from sipgw.transfer.party import Party, called
 from sipgw.transfer.people import Person
-from sipgw.transfer.transfer import Ways, dialling
+from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
 from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
@@ -89,7 +92,8 @@ class Hosting:
             can, codes = connect is not None, config.codes
             setting = (role.persona, config.turns, config.failover, role.tools, names)
             tell_setting(*setting, can_transfer=can, languages=codes)
-            ears = MeteredEars(part.ears(), self.report)
+            METER.set(self.report)
+            ears = part.ears()
             if part.distant:
                 part.distant.warm()
             live.conversation = Conversation(line, ears, role, cast=self._role, **common)
@@ -109,8 +113,8 @@ class Hosting:
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            model=MeteredModel(part.model, self.report),
-            voice=lambda language: MeteredVoice(part.voice(language), self.report),
+            model=ChargedModel(part.model, self.report),
+            voice=lambda language: self._voice(name, language),
             name=name,
             tools=[
                 *(one for server in part.servers for one in server.tools),  # of the same name, the others go before
@@ -127,6 +131,10 @@ class Hosting:
             collects=options.collect_digits,
         )
 
+    def _voice(self, agent: str, language: str) -> Voice:
+        METER.set(self.report)
+        return self.desk.providers[agent].voice(language)
+
     def _duplexes(self, name: str) -> Duplexes:
         """The providers of a duplex that plays the agent of that name. Raises `ProviderError`."""
         found = self.desk.providers[name].duplex
@@ -140,13 +148,13 @@ class Hosting:
         options = desk.agents.all[live.agent].config.transfer
         return Ways(
             people=desk.people(live.trunk),
-            dial=dialling(desk.endpoint, live.trunk, desk.registrar.seen_at),
+            dial=self._dial,
+            sent=self._sent,
             summon=self._summoned,
             brief=self.brief,
             music=hold_music(options.music),
             longest=options.longest,
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
-            refused=self._refused,
             tell=self._transferred,
             give_back=live.give_back,
         )
@@ -156,43 +164,79 @@ class Hosting:
         """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
-            trunk = desk.summons.admission.trunks.named(party.trunk)
-            number = trunk.told(person.uri.user) if trunk else person.uri.user
-            leg = Bridged(party.trunk, number, datetime.now(UTC))
-            if live.bill is not None and party.trunk:
-                live.bill.bridged.append(leg)
+            if live.bill is None or not party.trunk:
+                yield party
+                return
+            leg = live.bill.leg(party.trunk, party.number, datetime.now(UTC))
             try:
                 yield party
             finally:
                 leg.ended = datetime.now(UTC)
 
-    async def _refused(self, number: str) -> str:
-        """Why the gate does not let us be sent on to `number`; empty if it does.
+    @contextlib.asynccontextmanager
+    async def _dial(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
+        """Call somebody of ours on the caller's trunk, see `sipgw.transfer.transfer.Dial`."""
+        target = Target.of(uri, self.live.trunk) if uri.scheme == "tel" else Target.known(uri)
+        async with self._placed(target, leg, side, fields) as (reached, _):
+            yield reached
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
+        """Call whom the other side names: whoever may send us somewhere may not have us pay for any number there is.
 
         Names and extensions are the business of the PBX that sends us there.
         """
         gate, live = self.desk.outbound.gate, self.live
-        number = live.trunk.told(number)
-        digits = sum(char.isdigit() for char in number)
-        inside = digits <= EXTENSION or any(char.isalpha() for char in number)
-        if gate is None or (inside and not number.startswith("+")):
-            return ""
-        judged = await gate.permit(Dial(number, live.trunk.name, live.agent, "transfer", consent=True))
-        return judged.reason if isinstance(judged, Refused) else ""
+        dialog = any(name == "Replaces" for name, _ in fields)
+        try:
+            target = (
+                Target.known(uri) if self.desk.registrar.seen_at(uri) else Target.of(uri, live.trunk, dialog=dialog)
+            )
+            if target.outside and gate is not None:
+                judged = await gate.permit(Dial(target.number, live.trunk.name, live.agent, "transfer", consent=True))
+                if isinstance(judged, Refused):
+                    raise NotDialled(judged.reason)
+                target = target.permitted(judged.number, live.trunk)
+        except NotDialled as refused:
+            raise CallFailed(Ended("gateway", "403", str(refused), 403)) from None
+        async with self._placed(target, leg, side, fields) as (reached, billed):
+            yield reached
+        if live.bill is not None:
+            live.bill.goes_on(billed, datetime.now(UTC))
+
+    @contextlib.asynccontextmanager
+    async def _placed(
+        self, target: Target, leg: Leg, side: OurSide, fields: Fields
+    ) -> AsyncIterator[tuple[Reached, FurtherLeg]]:
+        desk, live = self.desk, self.live
+        invite = dialling(desk.endpoint, live.trunk, desk.registrar.seen_at)
+        async with desk.outbound.counted(live.trunk):
+            reached = await invite(target.uri, leg, side, fields)
+            billed = FurtherLeg(live.trunk.name, target.number, datetime.now(UTC))
+            if live.bill is not None:
+                live.bill.further.append(billed)
+            try:
+                yield reached, billed
+            finally:
+                billed.ended = datetime.now(UTC)
 
     async def brief(self, line: PhoneLine) -> str:
         """Tell a person on `line` what the call is about; returns why they do not take it, empty if they do."""
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
         said = briefing_in(agent.config.codes[0])
+        METER.set(self.report)
         briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
         await briefing.open()
-        verdict = await briefing.run(lambda: summary_of(part.model, history, said))
+        verdict = await briefing.run(lambda: summary_of(ChargedModel(part.model, self.report), history, said))
         return "" if verdict is Verdict.ACCEPTED else verdict.value
 
     def _values(self, agent: str) -> dict[str, str]:
         live, options = self.live, self.desk.agents.all[agent].config.agent
-        return call_variables(options, live.identity, live.trunk.name, datetime.now().astimezone(), live.variables)
+        here = zone_here(self.desk.agents.all[agent].config.callbacks.time_zone)
+        return call_variables(
+            options, live.identity, live.trunk.name, datetime.now(UTC).astimezone(here), live.variables
+        )
 
     def _callback_tools(self) -> list[Tool]:
         """The promise of a call back; where nobody can be called from here, a person has to keep it."""
@@ -200,16 +244,17 @@ class Hosting:
         options = replace(options, dial=options.dial and bool(self.desk.outbound.first()))
 
         def asking() -> Asking:
-            return Asking(live.id, live.agent, live.other, live.trunk)
+            verified = live.direction == "out" or live.identity.verified
+            return Asking(live.id, live.agent, live.other, live.trunk, verified)
 
         return [callback_tool(Jobs(self.desk.store, ""), asking, options, refused=self._never)]
 
-    async def _never(self, number: str, trunk: str) -> str:
+    async def _never(self, number: str, trunk: str, consent: bool) -> str:
         """Why the gate will not let `number` be called back at any hour; empty if it may."""
         gate, first = self.desk.outbound.gate, self.desk.outbound.first(trunk)
         if gate is None:
             return ""
-        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=True), later=True)
+        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=consent or None), later=True)
         return judged.reason if isinstance(judged, Refused) else ""
 
     def answered(self) -> None:
@@ -233,32 +278,11 @@ class Hosting:
     def report(self, report: Report) -> None:
         """Something happened in the conversation."""
         if isinstance(report, Used):
-            self._charge(report)
+            if self.live.bill is not None:
+                self.live.bill.used(report)
         elif isinstance(report, HandedOver):
             self.live.agent = report.agent  # whose rules hold from now on
         self.desk.watchers.tell(CallReported(self.live.id, datetime.now(UTC), report))
-
-    def _charge(self, report: Used) -> None:
-        """Put it on the bill; a call that is too dear is ended with a goodbye."""
-        live, config = self.live, self.desk.agents.all[self.live.agent].config
-        if live.bill is None:
-            return
-        live.bill.used(report)
-        if live.conversation is None or not live.answered:
-            return
-        most = config.cost.per_call
-        total = live.bill.cost(datetime.now(UTC)).total if most else 0.0
-        over = self.desk.limits.own.budget()
-        cause = f"the call has cost {total:.2f} of {most:.2f} ([cost] per_call)" if 0 < most <= total else ""
-        cause = cause or (over.reason if over else "")
-        if cause:
-            # Not at once: whoever reports is in the midst of what the goodbye breaks off.
-            asyncio.get_running_loop().call_soon(self._dismiss, config.cost.goodbye, Outcome("over_budget", cause))
-
-    def _dismiss(self, goodbye: str, outcome: Outcome) -> None:
-        if self.live.conversation is not None:
-            with contextlib.suppress(CannotSteer):  # it is ending already
-                self.live.conversation.steering.dismiss(goodbye, outcome)
 
 
 @dataclass
@@ -275,11 +299,10 @@ class Placing(Hosting):
         options = self.desk.agents.all[self.live.agent].config.agent
         if options.answering_machines == "ignore":
             return talk
-        message = voicemail(options, self._values(self.live.agent))
-        made = self.desk.providers[self.live.agent].voice
+        message, agent = voicemail(options, self._values(self.live.agent)), self.live.agent
 
         def voice() -> Voice:
-            return MeteredVoice(made(""), self.report)
+            return self._voice(agent, "")
 
         tell_screening(message)
         self.screened = Screened(talk, Screening(line, voice, message, self.report, self._answered_by))
@@ -324,9 +347,11 @@ class Placing(Hosting):
         """See `sipgw.outbound.call_out.Caller.can_transfer`."""
         return self.desk.people(self.live.trunk) is not None
 
-    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
+    def picked_up(self, leg: Leg, number: str, line: PhoneLine, described: LocalMedia) -> Call:
         """See `sipgw.outbound.call_out.Caller.picked_up`."""
         desk, trunk = self.desk, self.live.trunk
+        if self.live.bill is not None:  # it may have been sent on to another number
+            self.live.bill.number = number
         leg.authenticate(trunk.credentials)
         if trunk.accept_refer:
             leg.let_refer()

@@ -10,6 +10,8 @@ NumberFormat = Literal["+e164", "e164", "national", "as_dialled"]
 EXTENSION = 7
 """Digits that an extension of a PBX has at most; more are a telephone number, however it is written."""
 _DIALLED = re.compile(r"[A-Za-z0-9+*#_]{1,64}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+"""Somebody at a PBX: nothing of it is a separator."""
 _TOLD = re.compile(r"\+?[0-9][0-9 ().-]{2,30}|\([0-9][0-9 ().-]{2,30}")
 
 
@@ -104,6 +106,8 @@ def shaped(text: str, shape: NumberFormat, country: str = "") -> str:
 
     Raises `NumberError`.
     """
+    if shape == "as_dialled" and _NAME.fullmatch(text):
+        return text
     if shape == "as_dialled":
         kept = "".join(char for char in text if char not in " -().")
         if not _DIALLED.fullmatch(kept):

@@ -17,13 +17,23 @@ from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person
-from sipgw.transfer.transfer import Ways, dialling
+from sipgw.transfer.transfer import Dial, Reached, Ways, dialling
 from sipgw.trunks.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
 TRUNK = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))
 OPEN = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), accept_refer=True)
 """A trunk that may send the agent to somebody else."""
+
+
+def uncounted(endpoint: Endpoint, trunk: TrunkOptions) -> Dial:
+    """Calls that count nowhere."""
+
+    @contextlib.asynccontextmanager
+    async def dial(*wanted: Any) -> AsyncIterator[Reached]:
+        yield await dialling(endpoint, trunk)(*wanted)
+
+    return dial
 
 
 class FakeChannel:
@@ -149,7 +159,7 @@ class World:
 
     def lead_to(self, person: Person) -> None:
         """Let the agent transfer callers to `person`."""
-        self.ways = Ways(people=People.of(person, self.trunk), dial=dialling(self.endpoint, self.trunk))
+        self.ways = Ways(people=People.of(person, self.trunk), dial=uncounted(self.endpoint, self.trunk))
 
     @contextlib.asynccontextmanager
     async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
@@ -205,7 +215,8 @@ class World:
             return
         if self.trunk.accept_refer:
             leg.let_refer()
-        ways = self.ways or Ways(dial=dialling(self.endpoint, self.trunk))
+        dial = uncounted(self.endpoint, self.trunk)
+        ways = self.ways or Ways(dial=dial, sent=dial)
         self.call = Call(leg, self.engine, self, address="127.0.0.1", ways=ways, srtp=self.trunk.srtp)  # type: ignore[arg-type]
         self.ending = self._group.create_task(self.call.run())
         self.first.set_result(leg)

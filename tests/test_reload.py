@@ -59,6 +59,7 @@ def test_what_only_a_restart_changes_is_marked() -> None:
     assert found == {"sip.port": True, "routes": False}
 
 
+@pytest.mark.faults("C9")
 def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: Path) -> None:
     async def scenario() -> tuple[bytes, bool]:
         async with cloud(tmp_path, [], []) as world:
@@ -69,6 +70,7 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
             found = await world.gateway.reload(changed, {})
             assert [change.key for change in found] == ["agent.greeting"]
             assert await world.gateway.reload(changed, {}) == []
+            await until(lambda: len(world.gateway.desk.staff) == 1)  # no call uses what was there before
             async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(20):
                 while sound_of("Bolt here.").strip(b"\xff") not in phone.heard():
                     await asyncio.sleep(0.1)

@@ -68,6 +68,11 @@ class DuplexSession(ABC):
         self.ignored = 0
         """Messages that made no sense."""
 
+    @property
+    @abstractmethod
+    def product(self) -> str:
+        """Whose price it has: provider and model."""
+
     @abstractmethod
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers of the websocket."""

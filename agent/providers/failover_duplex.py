@@ -64,6 +64,11 @@ class FailoverDuplex:
         """Who hears and speaks now."""
         return self._live.name if self._live else "duplex"
 
+    @property
+    def product(self) -> str:
+        """See `agent.duplex.Duplex.product`."""
+        return self._live.product if self._live else "duplex"
+
     async def open(self) -> None:
         """Begin with the first provider that can be had. Raises `ProviderError` when there is none."""
         await self._open()
@@ -149,7 +154,7 @@ class FailoverDuplex:
         """End the session; safe to call twice."""
         self._closed = True
         live, self._live = self._live, None
-        self._tell_used(live.name if live else "")
+        self._tell_used(live.product if live else "")
         if live is not None:
             with boundary(live.name):
                 async with asyncio.timeout(OPEN):
@@ -208,15 +213,15 @@ class FailoverDuplex:
     async def _leave(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            self._tell_used(live.name)
+            self._tell_used(live.product)
             with suppress(ProviderError, TimeoutError), boundary(live.name):
                 async with asyncio.timeout(GOODBYE):
                     await live.close()
 
-    def _tell_used(self, name: str = "") -> None:
+    def _tell_used(self, product: str = "") -> None:
         samples, self._samples = self._samples, 0
         if samples:
-            self._report(Used("duplex", name or self.name, "seconds", samples / SAMPLE_RATE))
+            self._report(Used("duplex", product or self.product, "seconds", samples / SAMPLE_RATE))
 
     @staticmethod
     def _now() -> float:

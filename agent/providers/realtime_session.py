@@ -152,6 +152,11 @@ class RealtimeSession(DuplexSession):
         self._hearing = False  # whether the caller speaks, and the server waits for the end of it
         self._ends: dict[str, float] = {}  # where each item of the caller ends, in seconds of the sound
 
+    @property
+    def product(self) -> str:
+        """See `DuplexSession.product`."""
+        return f"{self.name}/{self._options.model}"
+
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         query = urllib.parse.urlencode({"model": self._options.model})

@@ -32,7 +32,7 @@ class SocketDuplex:
     """The session of one call."""
 
     def __init__(self, session: DuplexSession) -> None:
-        self.name = session.name
+        self.name, self.product = session.name, session.product
         self._session = session
         self._socket: Socket | None = None
         self._inbox: deque[DuplexEvent] = deque()

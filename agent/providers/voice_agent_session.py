@@ -61,6 +61,11 @@ class VoiceAgentSession(DuplexSession):
         self._begun = False
         self._hearing = False  # whether the caller speaks: then the server cancels by itself
 
+    @property
+    def product(self) -> str:
+        """See `DuplexSession.product`."""
+        return f"{self.name}/voice-agent"
+
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         return self._options.url, {"Authorization": f"Bearer {self._options.api_key}"}

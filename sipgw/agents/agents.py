@@ -19,7 +19,8 @@ from typing import Any
 from agent.stage import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
-from sipgw.agents.providers import Choice, choose
+from sipgw.agents.providers import Choice, choose, products
+from sipgw.billing.products import unpriced
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
 from sipgw.options import OptionError, build
 from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
@@ -119,8 +120,13 @@ class Agents:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Those of all agents, each once."""
-        return tuple(dict.fromkeys(note for one in self.all.values() for note in one.notes))
+        """Those of all agents, each once, and what is used without a price although a cap counts it."""
+        return tuple(dict.fromkeys((*(note for one in self.all.values() for note in one.notes), *self.unpriced())))
+
+    def unpriced(self) -> list[str]:
+        """See `sipgw.billing.products.unpriced`."""
+        used = {name: (one.config, products(one.config, one.choice)) for name, one in self.all.items()}
+        return unpriced(self.all[DEFAULT].config, used)
 
     def become(self, other: "Agents") -> None:
         """Be those of `other` from the next call on."""

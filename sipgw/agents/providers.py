@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from agent.ears import Ears
+from agent.meter import MeteredModel, metered_ears, metered_voice
 from agent.model import Model
 from agent.pool import LOADING
 from agent.providers import polly
@@ -41,6 +42,7 @@ from agent.providers.voices import (
 from agent.records import Part
 from agent.tongues import NAMES
 from agent.voice import Voice
+from sipgw.billing.products import Product, product
 from sipgw.config import Config, ConfigError
 from sipgw.privacy.at_provider import at_providers
 from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
@@ -231,6 +233,15 @@ def _keyed(config: Config, part: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def products(config: Config, choice: Choice) -> Iterator[Product]:
+    """What the calls of an agent use and is paid for."""
+    for part in choice.parts:
+        yield from ((part, product(config, part, name)) for name in getattr(choice, part))
+    for one in () if choice.duplex else config.languages:
+        name = one.voice or choice.voice[0]
+        yield "voice", product(_speaking(config, one.code, name), "voice", name)
+
+
 def made(config: Config, part: str, name: str) -> Any:
     """One provider of the cloud by itself: an `Ears`, a `Model`, a `Voice`, or what makes a `Duplex` of a `Brief`.
 
@@ -265,7 +276,10 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.local)  # which then is not asked for
         patient = _hearing(config if len(choice.ears) == 1 else _hasty(config))
-        hearing = [_maker(_EARS, name, patient, local.ears) for name in choice.ears]
+        hearing = [
+            metered_ears(_maker(_EARS, name, patient, local.ears), product(patient, "ears", name))
+            for name in choice.ears
+        ]
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
@@ -275,7 +289,9 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
                 await LOADING.run(polly.signing)
         thinking = await _models(config, choice.model)
         again = choice.ears != ("local",)
-        providers = assembled(hearing, thinking, (), config.failover, speech, again=again)
+        asked = zip(thinking, choice.model, strict=True)
+        counted = [MeteredModel(model, by=product(config, "model", name)) for model, name in asked]
+        providers = assembled(hearing, counted, (), config.failover, speech, again=again)
         stack.push_async_callback(providers.model.close)
         servers: tuple[McpServer, ...] = ()
         if config.mcp:
@@ -326,7 +342,10 @@ class _Speaking:
         own = next((one.voice for one in config.languages if one.code == code), "")
         names = tuple(dict.fromkeys((own, *chosen))) if own else chosen
         config = _speaking(config, code, names[0])
-        self._makers = [seen_voice(_maker(_VOICES, name, config, local)) for name in names]
+        self._makers = [
+            seen_voice(metered_voice(_maker(_VOICES, name, config, local), product(config, "voice", name)))
+            for name in names
+        ]
         self._health = Health(len(names))
         self._failover = config.failover
 

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from agent.records import Used
-from sipgw.billing.prices import Part, PriceTable
-from sipgw.config import Config
+from sipgw.billing.prices import Part, PriceTable, bound
 from sipgw.inbound.limits import Spent
 from sipgw.store import CallRecord, Store
 
@@ -21,27 +20,10 @@ FREE = ("local", "embedded")
 """Beginnings of the names of what runs on this machine."""
 
 
-def models(config: Config) -> dict[tuple[str, str], str]:
-    """The model of each provider of an agent, by part and provider."""
-    return {
-        ("duplex", "assemblyai"): "voice-agent",
-        ("duplex", "openai"): config.openai_realtime.model,
-        ("ears", "assemblyai"): config.assemblyai.model,
-        ("ears", "deepgram"): config.deepgram.model,
-        ("ears", "cartesia"): config.cartesia.model,
-        ("model", "openai"): config.openai.model,
-        ("voice", "assemblyai"): config.assemblyai_voice.model,
-        ("voice", "cartesia"): config.cartesia_voice.model,
-        ("voice", "deepgram"): config.deepgram_voice.model,
-        ("voice", "elevenlabs"): config.elevenlabs.model_id,
-        ("voice", "openai"): config.openai_voice.model,
-        ("voice", "polly"): config.polly.engine,
-    }
-
-
 @dataclass
-class Bridged:
-    """A second leg, to somebody whom the caller was handed over to."""
+class FurtherLeg:
+    """A leg out beside the one that the call began with: to a person whom the caller was handed over to, or to whom a
+    REFER sent us."""
 
     trunk: str
     number: str
@@ -58,7 +40,6 @@ class Bill:
     """What one call has used."""
 
     prices: PriceTable
-    models: dict[tuple[str, str], str]
     direction: str
     number: str
     """Of the person at the other end."""
@@ -66,14 +47,30 @@ class Bill:
     trunk: str = ""
     answered: datetime | None = None
     ended: datetime | None = None
-    bridged: list[Bridged] = field(default_factory=list)
+    left: datetime | None = None
+    """When the leg that the call began with was over, because another has taken its place (REFER)."""
+    further: list[FurtherLeg] = field(default_factory=list)
+    _own: FurtherLeg | None = None
+    """The leg that the call has, once it is another than at its beginning."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def used(self, report: Used) -> None:
         """Something of a provider was used."""
-        provider = report.name.partition("/")[0]  # the first of those that stand in for each other
-        model = self.models.get((report.part, provider), "")
-        self._amounts[(report.part, f"{provider}/{model}" if model else provider, report.unit)] += report.amount
+        self._amounts[(report.part, report.name, report.unit)] += report.amount
+
+    def leg(self, trunk: str, number: str, now: datetime) -> FurtherLeg:
+        """Another leg was answered, by `number` through `trunk`."""
+        made = FurtherLeg(trunk, number, now)
+        self.further.append(made)
+        return made
+
+    def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
+        """The call goes on with `leg`, and the one that it had until now is over."""
+        if self._own is None:
+            self.left = now
+        else:
+            self._own.ended = now
+        self._own, leg.ended = leg, None
 
     def seconds(self, now: datetime) -> float:
         """How long it has lasted since it was answered."""
@@ -82,14 +79,15 @@ class Bill:
     def cost(self, now: datetime) -> "Cost":
         """What it has cost until now."""
         parts: dict[Part, float] = {"trunk": 0.0, "ears": 0.0, "model": 0.0, "voice": 0.0}
-        unknown, estimated = [], []
+        unknown, estimated, guessed = [], [], 0.0
         for trunk, direction, number, seconds in self._legs(now):
             price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)
             if price is None:
                 unknown.append(f"trunk {trunk} {direction}")
+                guessed += bound("trunk", "seconds").cost(seconds)
             else:
                 estimated += [f"trunk {trunk} {direction}"] * price.estimate
-                parts["trunk"] += price.charged(seconds) * price.price / price.per
+                parts["trunk"] += price.cost(seconds)
         used: Any
         for used, amount in self._amounts.items():
             part, name, unit = used
@@ -98,22 +96,29 @@ class Bill:
             price = self.prices.of(part, name, unit, self.began)
             if price is None:
                 unknown.append(f"{part} {name} {unit}")
+                guessed += bound(part, unit).cost(amount)
             else:
                 estimated += [f"{part} {name} {unit}"] * price.estimate
-                parts[part] = parts.get(part, 0.0) + amount * price.price / price.per
-        return Cost(sum(parts.values()), parts, tuple(unknown), tuple(estimated), self._used(now))
+                parts[part] = parts.get(part, 0.0) + price.cost(amount)
+        total = sum(parts.values())
+        return Cost(total, parts, tuple(unknown), tuple(estimated), self._used(now), total + guessed)
 
     def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
         """Trunk, direction, number and seconds of each leg that a carrier charges."""
         if self.answered:
-            yield self.trunk, self.direction, self.number, self.seconds(now)
-        for leg in self.bridged:
-            yield leg.trunk, "out", leg.number, leg.seconds(now)
+            yield (
+                self.trunk,
+                self.direction,
+                self.number,
+                max(0.0, ((self.left or self.ended or now) - self.answered).total_seconds()),
+            )
+        for leg in self.further:
+            yield leg.trunk, "out", leg.number, leg.seconds(self.ended or now)
 
     def _used(self, now: datetime) -> dict[str, float]:
         used: dict[str, float] = defaultdict(float)
         for number, (trunk, _, _, seconds) in enumerate(self._legs(now)):
-            used[f"trunk {trunk} {'bridged ' if number else ''}seconds"] += seconds
+            used[f"trunk {trunk} {'further ' if number else ''}seconds"] += seconds
         for (part, name, unit), amount in self._amounts.items():
             used[f"{part} {name} {unit}"] += amount
         return {name: round(amount, 2) for name, amount in used.items()}
@@ -124,17 +129,21 @@ class Cost:
     """What a call costs, in the currency of the prices."""
 
     total: float
+    """Of what there is a price for."""
     parts: dict[Part, float]
     unpriced: tuple[str, ...] = ()
     """What was used without there being a price."""
     estimated: tuple[str, ...] = ()
     """What was used at a price that nobody has checked."""
     used: dict[str, float] = field(default_factory=dict)
+    most: float = 0.0
+    """What it costs at most: what has no price counts its upper bound (`sipgw.billing.prices.BOUNDS`). Caps go by
+    it."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         parts: dict[str, Any] = {name: round(amount, 6) for name, amount in self.parts.items()}
-        named = {"unpriced": list(self.unpriced), "estimated": list(self.estimated)}
+        named = {"unpriced": list(self.unpriced), "estimated": list(self.estimated), "most": round(self.most, 6)}
         return {"total": round(self.total, 6), **parts, **named, "used": self.used}
 
 
@@ -162,7 +171,7 @@ class Expenses:
         self._turn_page(now)
         bill.ended = bill.ended or now
         cost, self._spent = bill.cost(now), None
-        self._closed = Spent(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.total)
+        self._closed = Spent(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
         return cost
 
     def spent(self) -> Spent:
@@ -196,18 +205,19 @@ class Expenses:
         minutes = money = 0.0
         for bill in bills:
             minutes += bill.seconds(now) / 60
-            money += bill.cost(now).total
+            money += bill.cost(now).most
         return Spent(minutes, money)
 
 
 async def spent_since_midnight(store: Store, now: datetime) -> Spent:
     """What the calls that have ended today took, by their records."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    query = select(CallRecord.answered, CallRecord.ended, CallRecord.cost).where(CallRecord.began >= midnight)
+    columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
+    query = select(*columns).where(CallRecord.began >= midnight)
     minutes = money = 0.0
     async with store.read() as session:
-        for answered, ended, cost in await session.execute(query):
-            money += cost or 0.0
+        for answered, ended, cost, costs in await session.execute(query):
+            money += float((costs or {}).get("most", cost or 0.0))
             if answered and ended:
                 minutes += (ended - answered).total_seconds() / 60
     return Spent(minutes, money)

@@ -65,6 +65,40 @@ class PriceOptions:
             return 0.0
         return float(first + max(0, ceil((seconds - first) / step)) * step)
 
+    def cost(self, amount: float) -> float:
+        """What so many units cost; of a trunk with its rounding."""
+        return (self.charged(amount) if self.part == "trunk" else amount) * self.price / self.per
+
+
+BOUNDS = {
+    ("trunk", "seconds"): (1.00, 60),
+    ("ears", "seconds"): (0.05, 60),
+    ("model", "tokens_in"): (30, 1_000_000),
+    ("model", "tokens_out"): (180, 1_000_000),
+    ("voice", "characters"): (0.30, 1000),
+    ("duplex", "seconds"): (0.60, 60),
+    ("duplex", "tokens_in"): (30, 1_000_000),
+    ("duplex", "tokens_out"): (180, 1_000_000),
+    ("duplex", "audio_tokens_in"): (100, 1_000_000),
+    ("duplex", "audio_tokens_out"): (200, 1_000_000),
+}
+"""What caps count for what has no price, in US dollars for so many units: above the dearest list prices known in
+November 2026."""
+_UNHEARD_OF = (1.0, 1)
+
+
+def free(taken: Iterable[str]) -> tuple[PriceOptions, ...]:
+    """Lines for the ways in that no carrier charges, unless a trunk of the configuration has `taken` the name: phones
+    of our own networks and accounts, and the browser."""
+    names = ("local", "accounts", "browser")
+    return tuple(PriceOptions("trunk", name, "seconds", 0) for name in names if name not in taken)
+
+
+def bound(part: Part, unit: Unit) -> PriceOptions:
+    """The price that caps count for what has none."""
+    price, per = BOUNDS.get((part, unit), _UNHEARD_OF)
+    return PriceOptions(part, "*", unit, price, per)
+
 
 @dataclass(frozen=True)
 class CostOptions:
@@ -103,6 +137,14 @@ class PriceTable:
                 self._found.clear()
             self._found[key] = self._look_up(key)
         return self._found[key]
+
+    def knows(self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "") -> bool:
+        """Whether there is a price, for whatever number."""
+        return any(
+            (line.part, line.unit) == (part, unit) and fnmatchcase(name, line.name)
+            and line.since <= f"{at:%Y-%m-%d}" and line.direction in ("", direction)
+            for _, line in self._lines
+        )  # fmt: skip
 
     def _look_up(self, key: tuple[str, ...]) -> PriceOptions | None:
         part, name, unit, day, direction, number = key

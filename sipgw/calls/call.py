@@ -307,31 +307,32 @@ class Call:
         status, reason = 487, "Request Terminated"
         side = OurSide(channel.port)
         try:
-            leg, _ = await self.transfers.go(asked, old, side)
-            try:
-                if self.leg is not old:
-                    raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
-                description, negotiated = agree(leg, side.local)
-            except BaseException:
-                leg.hangup()
-                raise
-            self.leg, self._ended, self._described = leg, None, description
-            self._exchange(negotiated)
-            self._spawn(self._follow(leg, channel))
-            status, reason = 200, "OK"
+            async with self.transfers.go(asked, old, side) as (leg, _):
+                try:
+                    if self.leg is not old:
+                        raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
+                    description, negotiated = agree(leg, side.local)
+                except BaseException:
+                    leg.hangup()
+                    raise
+                self.leg, self._ended, self._described = leg, None, description
+                self._exchange(negotiated)
+                self._spawn(self._follow(leg, channel))
+                status, reason = 200, "OK"
+                old.report_refer(status, reason)
+                try:
+                    await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
+                finally:
+                    old.hangup()
         except CallFailed as error:
             status, reason = error.ended.status or 480, error.ended.text
         except NotAcceptable as error:
             status, reason = 488, str(error)
         finally:
-            old.report_refer(status, reason)
+            if status != 200:
+                old.report_refer(status, reason)
             log.info("sent to somebody else", to=str(asked.target), status=status, reason=reason)
-        if status == 200:
-            try:
-                await old.over(BYE_LIMIT)  # who sent us hangs up (RFC 5589 §6.1)
-            finally:
-                old.hangup()
-        elif self._ended is not None:
+        if status != 200 and self._ended is not None:
             self._line.end(str(self._ended), lost=self._ended.lost)
 
     async def connect(self, to: str = "") -> bool:

@@ -62,6 +62,8 @@ def run(
         try:
             name = _name(name or file.stem)
             planned = plan(settings, agents, file, name, agent, trunk, consent=consent)
+            if not planned:
+                raise FileError("there is nobody to call in it")
         except FileError as error:
             err.print(f"[red]error:[/] {escape(f'{file}: {error}')}", soft_wrap=True)
             raise typer.Exit(2) from None
@@ -78,6 +80,9 @@ def status(
     with one_line_errors():
         settings, _ = load_all(config)
         table = asyncio.run(_status(settings, name))
+    if table is None:
+        err.print(f"[red]error:[/] there is no campaign {escape(repr(name))}", soft_wrap=True)
+        raise typer.Exit(1)
     out.print(table)
 
 
@@ -173,7 +178,7 @@ async def _progress(jobs: Jobs, campaign: str) -> dict[str, Any]:
     return {"total": sum(counts.values()), "completed": over, "told": told}
 
 
-async def _status(settings: Config, name: str) -> Table:
+async def _status(settings: Config, name: str) -> Table | None:
     async with Store(settings.store) as store:
         jobs = Jobs(store, "")
         if not name:
@@ -183,7 +188,10 @@ async def _status(settings: Config, name: str) -> Table:
                 table.add_row(escape(campaign or CALLBACKS), *cells)
             return table
         table = Table("line", "number", "state", "calls", "due", "how it went")
-        for job in await jobs.all("" if name == CALLBACKS else name):
+        found = await jobs.all("" if name == CALLBACKS else name)
+        if not found and name != CALLBACKS:
+            return None
+        for job in found:
             if job.state != "done" or name == CALLBACKS:
                 due = (
                     f"{datetime.fromtimestamp(job.due, UTC).astimezone():%d %b %H:%M}" if job.state == "planned" else ""

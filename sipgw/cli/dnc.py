@@ -1,7 +1,9 @@
 """``sipgw dnc``: our own do-not-call list, and what the gate would say."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +17,7 @@ from sipgw.gate.dnc import LINE, OwnList, opened
 from sipgw.gate.gate import Dial, Refused, gate_of
 from sipgw.gate.number_set import TOLD, numbers_of
 from sipgw.numbers import NumberError, check_country, e164
+from sipgw.outbound.promises import zone_of
 from sipgw.store import Store
 from sipgw.trunks.trunks import Trunks
 
@@ -108,20 +111,30 @@ def check(
     Exit status: 0 if it may be called, 14 if not.
     """
 
-    async def judge(settings: Config, agents: dict[str, Config]) -> Any:
+    async def judge(settings: Config, agents: dict[str, Config]) -> tuple[Any, str]:
         trunks = Trunks(settings.trunks)
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
         async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
-            return await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
+            through = trunks.named(trunk or first)
+            verdict = await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
+            return verdict, through.country if through else ""
 
     with one_line_errors():
         log.configure(log.LogOptions(level="error"))
-        verdict = asyncio.run(judge(*load_all(config)))
+        verdict, country = asyncio.run(judge(*load_all(config)))
     if isinstance(verdict, Refused):
-        again = f"; it may be called from {verdict.again.astimezone():%d %B %H:%M} on" if verdict.again else ""
+        again = f"; it may be called from {_there(verdict.again, number, country)} on" if verdict.again else ""
         out.print(f"[red]refused[/] ({verdict.rule}): {escape(verdict.reason)}{again}", soft_wrap=True)
         raise typer.Exit(14)
     out.print(f"{verdict.number} may be called now")
+
+
+def _there(moment: datetime, number: str, country: str) -> str:
+    """A moment by the clock where the number is, which is named; by UTC where that is not known."""
+    zone = None
+    with contextlib.suppress(NumberError):
+        zone = zone_of(e164(number, country))
+    return f"{moment.astimezone(zone or UTC):%d %B %H:%M} {f'in {zone.key}' if zone else 'UTC'}"
 
 
 def _e164(number: str, country: str) -> str:

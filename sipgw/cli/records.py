@@ -100,8 +100,8 @@ def purge_old(config: ConfigFile = None) -> None:
     with one_line_errors():
         settings, _ = load_all(config)
         if settings.retention == RetentionOptions():
-            err.print(escape("nothing is ever too old: set days in [retention]"))
-            raise typer.Exit(1)
+            out.print(escape("nothing to delete: nothing is ever too old; set days in [retention]"))
+            return
 
         async def run() -> None:
             async with Store(settings.store) as store:

@@ -8,8 +8,9 @@ from statistics import median
 
 from agent.records import Used
 from sipgw.agents.providers import choose, opened
-from sipgw.billing.cost import Bill, models
+from sipgw.billing.cost import Bill
 from sipgw.billing.prices import PriceTable
+from sipgw.billing.products import product
 from sipgw.config import Config
 from sipgw.evaluation.conversing import Conversed, Judge, converse
 from sipgw.evaluation.eval_set import EvalError, EvalSet
@@ -149,8 +150,8 @@ async def _one(
 def _minute(config: Config, ears: str) -> float | None:
     """What a minute of these ears costs."""
     now = datetime.now(UTC)
-    bill = Bill(PriceTable(config.prices), models(config), "in", "", now)
-    bill.used(Used("ears", ears, "seconds", 60))
+    bill = Bill(PriceTable(config.prices), "in", "", now)
+    bill.used(Used("ears", product(config, "ears", ears), "seconds", 60))
     cost = bill.cost(now)
     return None if cost.unpriced else cost.total
 

@@ -86,7 +86,12 @@ class Timeline:
                 self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
             case SoundWithheld():
                 self._note(now, "private", "Something private was said: captured packets are given out without sound.")
-            case CallEnded():
+            case CallEnded(cost=cost):
+                if cost and cost["unpriced"]:
+                    missing = ", ".join(cost["unpriced"])
+                    self._note(
+                        now, "cost", f"It cost {cost['total']:.4f}, at most {cost['most']:.4f}: no price of {missing}"
+                    )
                 self.ended, self.length = event, self._at(now)
                 self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
 

@@ -51,6 +51,8 @@ class Errand:
     ring_timeout: float = RING_TIMEOUT
     campaign: str = ""
     """The campaign that it is a part of, for the gate."""
+    call: str = ""
+    """The identity that the call is to have; empty: one of its own."""
 
 
 class Caller(Host, Protocol):
@@ -69,8 +71,8 @@ class Caller(Host, Protocol):
     def hears(self, ulaw: bytes) -> None:
         """The other side's sound, as it comes."""
 
-    def picked_up(self, leg: Leg, line: PhoneLine, described: LocalMedia) -> Call:
-        """The call was answered on the trunk that was tried last; returns the `Call` that goes on with it."""
+    def picked_up(self, leg: Leg, number: str, line: PhoneLine, described: LocalMedia) -> Call:
+        """`number` has answered on the trunk that was tried last; returns the `Call` that goes on with it."""
 
 
 class CallOut:
@@ -129,7 +131,7 @@ class CallOut:
                 agent=errand.agent, purpose=errand.purpose, consent=errand.consent or None, campaign=errand.campaign,
                 progress=self._on_progress,
             ) as made:  # fmt: skip
-                self._call = self._caller.picked_up(made.leg, self._line, side.local)
+                self._call = self._caller.picked_up(made.leg, made.number, self._line, side.local)
                 ending = await self._call.run_answered(channel, conversation, opening)
                 return Ending("callee_hung_up", ending.cause) if ending.kind == "caller_hung_up" else ending
         except CallFailed as failed:

@@ -36,6 +36,8 @@ class Made:
     answer: bytes | None
     trunk: str
     """The trunk it went through; empty for a phone of an account."""
+    number: str = ""
+    """Who was called there, in the end: as the gate permitted it; empty for a phone of an account."""
 
 
 class Judge(Protocol):
@@ -133,7 +135,7 @@ class Outbound:
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
-                    leg, answer = await self._try(
+                    leg, answer, number = await self._try(
                         attempt, dial, lambda one: self._send(one, offers, ring_timeout, early)
                     )
                 except NotDialled as full:
@@ -145,9 +147,19 @@ class Outbound:
                     if self._dialling.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                         continue
                     raise
-                yield Made(leg, answer, attempt.trunk.name)
+                yield Made(leg, answer, attempt.trunk.name, number)
                 return
         raise failure or NotDialled("; ".join(busy) or "no trunk was left to try")
+
+    @contextlib.asynccontextmanager
+    async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
+        """A call that is made on `trunk` in another way than by `dial` counts there until the block ends, which begins
+        when it is its turn. Raises `NotDialled` if there is no place."""
+        wait = self._dialling.turn(trunk, asyncio.get_running_loop().time())
+        async with self.places.held(trunk):
+            await asyncio.sleep(wait)
+            await self.places.turn(trunk)
+            yield
 
     async def _permitted(self, dial: Dial) -> str:
         """The number as it may be called. Raises `NotPermitted`."""
@@ -158,8 +170,10 @@ class Outbound:
             raise NotPermitted(judged)
         return judged.number
 
-    async def _try(self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]) -> Answered:
-        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4).
+    async def _try(
+        self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]
+    ) -> tuple[Leg, bytes | None, str]:
+        """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4); returns their number, too.
 
         Raises `CallFailed`, and `NotDialled` if the trunk has no turn or is none that the gate lets the call out by.
         """
@@ -168,35 +182,39 @@ class Outbound:
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt
+        number = dial.number
         while True:
             if following is not None:
                 await asyncio.sleep(following.wait)
                 await self.places.turn(following.trunk)
                 try:
-                    return await send(following)
+                    return *await send(following), number
                 except CallFailed as failed:
                     failure = failed
                     contacts[:0] = failed.ended.contacts
             if not contacts or len(tried) >= MAX_TRIES or failure.ended.status >= 600:
                 raise failure
-            following = await self._redirected(attempt, contacts.pop(0), dial, tried)
+            following, number = await self._redirected(attempt, contacts.pop(0), dial, tried)
 
-    async def _redirected(self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]) -> Attempt | None:
-        """The call as it goes on to `contact`; None, and why in the log, if it does not."""
+    async def _redirected(
+        self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]
+    ) -> tuple[Attempt | None, str]:
+        """The call as it goes on to `contact`, and the number there; None, and why in the log, if it does not."""
         trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
         target = onward(attempt.target, contact, number, trunk)
         try:
             if target is None or target in tried:
                 raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
             tried.add(target)
+            known = dial.number
             if number != number_of(attempt.target, trunk):
-                await self._permitted(dial._replace(number=number, trunk=trunk.name))
+                known = await self._permitted(dial._replace(number=number, trunk=trunk.name))
             following = self._dialling.onward(attempt, target, asyncio.get_running_loop().time())
         except NotDialled as refused:
             log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))
-            return None
+            return None, ""
         log.info("redirect followed", trunk=trunk.name, host=target.host)
-        return following
+        return following, known
 
     async def _send(
         self,

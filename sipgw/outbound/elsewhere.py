@@ -1,7 +1,6 @@
 """Calls that are made by the gateway that runs on this machine: it has the registered port, the caps and the limits.
 
-A command finds it by its REST interface, and proves that it belongs to it by a key that it writes into the database
-of both and takes away in the end.
+A command finds it by a file that only its user may read (`sipgw.web.local_key`), and speaks to its REST interface.
 """
 
 import asyncio
@@ -19,11 +18,8 @@ from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Watchers
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NoRoom, NotDialled
-from sipgw.sip.uri import format_host_port
-from sipgw.store import Store
-from sipgw.web.accounts import Accounts
 from sipgw.web.api import KEY, PREFIX
-from sipgw.web.server import ports
+from sipgw.web.local_key import found_at, key_file
 
 LOOK, LOOK_EACH = 0.5, 0.02
 """Seconds between two looks at a call, and more for each that goes on: the gateway has other things to do."""
@@ -31,7 +27,6 @@ PATIENCE = 20.0
 """Seconds without an answer, or without a trace of a call, after which it is given up."""
 LIMIT = 5.0
 """Seconds for one request."""
-SCOPES = ("calls:place", "calls:read", "calls:control")
 GONE = Ending("failed", "the gateway that made the call does not tell of it any more")
 """It may have rung, or more: it counts as a call."""
 
@@ -202,56 +197,31 @@ class Elsewhere:
 
 @contextlib.asynccontextmanager
 async def found(config: Config) -> AsyncIterator[Elsewhere | None]:
-    """The gateway that runs on this machine with the database of `config`; None if there is none.
-
-    Raises `StoreError`.
-    """
-    urls = await _listening(config)
-    if not urls:
+    """The gateway that runs on this machine with the database of `config`; None if there is none."""
+    there = found_at(key_file(config.store.path))
+    if there is None:
         yield None
         return
-    async with Store(config.store) as store, asyncio.TaskGroup() as group:
-        accounts = Accounts(store)
-        key = await accounts.add_key("command-line", SCOPES)
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                headers = {"Authorization": f"Bearer {key}"}
-                ours = None
-                for url in urls:
-                    client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=LIMIT, trust_env=False)
-                    await stack.enter_async_context(client)
-                    if await _is_ours(client):
-                        ours = Elsewhere(client, group)
-                        break
-                yield ours
-        finally:
-            await accounts.revoke(key.split("_")[1])
+    headers = {"Authorization": f"Bearer {there.key}"}
+    client = httpx2.AsyncClient(base_url=there.url, headers=headers, timeout=LIMIT, trust_env=False)
+    async with client, asyncio.TaskGroup() as group:
+        yield Elsewhere(client, group) if await _runs(client) else None
 
 
-async def _is_ours(client: httpx2.AsyncClient) -> bool:
-    """Whether it knows the key: then it has our database."""
+async def _runs(client: httpx2.AsyncClient) -> bool:
+    """Whether it knows the key: a gateway that was killed leaves its file."""
     try:
         return (await client.get(f"{PREFIX}/trunks")).status_code == 200
     except httpx2.HTTPError:
         return False
 
 
-async def _listening(config: Config) -> list[str]:
-    """Where somebody listens who may be our gateway."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)
-    urls = []
-    for port in ports(config.web) if config.web.enabled else ():
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(1):
-                _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-            urls.append(f"http://{format_host_port(host, port)}")
-    return urls
-
-
 def _detail(answer: httpx2.Response) -> str:
-    with contextlib.suppress(ValueError, AttributeError):
-        return str(answer.json().get("detail"))[:500]
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, IndexError):
+        told = answer.json()["detail"]
+        if isinstance(told, list):  # of a request that makes no sense: what is wrong with each of its values
+            told = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in told)
+        return str(told)[:500]
     return f"the gateway answered {answer.status_code}"
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Float,
+    Index,
     String,
     UniqueConstraint,
     and_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     update,
 )  # fmt: skip
 from sqlalchemy.exc import IntegrityError
@@ -35,13 +37,19 @@ from sipgw.store.engine import Database
 LEASE = 60.0
 """Seconds after which a job is free again if its process does not renew the lease."""
 State = Literal["planned", "dialling", "done", "failed"]
+OPEN = text("state IN ('planned', 'dialling')")
+"""Jobs that are not over; as text, for a database uses the index only where the condition stands word for word."""
 
 
 class Job(Base):
     """A call to be made. Times are seconds since 1970, so that every database compares them alike."""
 
     __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("campaign", "key"),)
+    __table_args__ = (
+        UniqueConstraint("campaign", "key"),
+        # What is over is never looked at again: only what is open is in the order of its turn.
+        Index("jobs_open", "campaign", "due", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     campaign: Mapped[str] = mapped_column(String(64), index=True)
     """Empty for callbacks."""
@@ -148,7 +156,8 @@ class Jobs:
         at = now.timestamp()
         run_out = and_(Job.state == "dialling", Job.lease < self._clock(now), Job.id.not_in(held))
         free = or_(Job.state == "planned", run_out) if left else Job.state == "planned"
-        due = select(Job.id).where(Job.campaign == campaign, Job.due <= at, free).order_by(Job.due, Job.id).limit(1)
+        waiting = Job.campaign == campaign, Job.due <= at, OPEN, free
+        due = select(Job.id).where(*waiting).order_by(Job.due, Job.id).limit(1)
         due = due.with_for_update(skip_locked=True)  # PostgreSQL: who comes second takes the next
         # Who comes second finds it no longer free: the condition is looked at again when the row is written.
         taken = (
@@ -234,9 +243,7 @@ class Jobs:
 
     async def open(self, campaign: str) -> tuple[int, float]:
         """How many jobs are not over, and when the first of them is due (seconds since 1970; 0 if there is none)."""
-        query = select(func.count(), func.min(Job.due)).where(
-            Job.campaign == campaign, Job.state.in_(("planned", "dialling"))
-        )
+        query = select(func.count(), func.min(Job.due)).where(Job.campaign == campaign, OPEN)
         async with self._store.read() as session:
             count, first = (await session.execute(query)).one()
         return int(count), float(first or 0.0)

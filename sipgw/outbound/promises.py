@@ -25,8 +25,13 @@ class CallbackOptions:
 
     dial: bool = True
     """Whether the gateway makes them; otherwise they are only kept."""
+    other_numbers: bool = False
+    """Whether a caller may have us call another number than the one that they call from: then anybody can have anybody
+    rung up at your cost, within the rules of the gate. Nobody has consented to such a call."""
     time_zone: str = ""
-    """Where "five o'clock" is when the caller's number does not tell, e.g. ``Europe/Berlin``; empty: the machine's."""
+    """Where the agent is, e.g. ``Europe/Berlin``: the clock of ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, of times
+    without a zone that the model names, and of "five o'clock" when the caller's number does not tell. Empty: the
+    machine's."""
     concurrent: int = 2
     """Callbacks at the same time."""
     latest: float = 86400
@@ -50,6 +55,8 @@ class Asking:
     number: str
     """Who speaks with the agent; may be empty."""
     trunk: TrunkOptions
+    verified: bool = False
+    """Whether `number` is known to be theirs: the carrier vouches for it, or they have answered there."""
 
 
 def zone_named(name: str) -> ZoneInfo | None:
@@ -72,6 +79,11 @@ def zone_of(number: str, default: str = "") -> ZoneInfo | None:
     return (zone_named(zones[0]) if len(zones) == 1 else None) or (zone_named(default) if default else None)
 
 
+def zone_here(name: str) -> ZoneInfo | None:
+    """The zone that the model is told the time in: that named, or None for the machine's."""
+    return zone_named(name) if name else None
+
+
 def dialled_as(digits: str, asking: Asking) -> str:
     """How the number that a caller dictated is dialled. Raises `ToolError`."""
     plain = "".join(char for char in digits if char.isdigit())
@@ -90,7 +102,11 @@ def dialled_as(digits: str, asking: Asking) -> str:
 
 Number = Annotated[str, Field(description="The digits of the caller's number.", max_length=40)]
 When = Annotated[
-    str, Field(description="When to call, with day and hour: the caller's words or ISO 8601.", max_length=100)
+    str,
+    Field(
+        description="When to call, with day and hour: the caller's words, or ISO 8601 in your own time zone.",
+        max_length=100,
+    ),
 ]
 Topic = Annotated[str, Field(description="What it is about.", max_length=300)]
 
@@ -98,7 +114,7 @@ Topic = Annotated[str, Field(description="What it is about.", max_length=300)]
 BY_HAND = "a person has to make this call: the gateway does not"
 
 
-async def _may_be(number: str, trunk: str) -> str:
+async def _may_be(number: str, trunk: str, consent: bool) -> str:
     return ""
 
 
@@ -107,11 +123,12 @@ def callback_tool(
     asked: Callable[[], Asking],
     options: CallbackOptions,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    refused: Callable[[str, str], Awaitable[str]] = _may_be,
+    refused: Callable[[str, str, bool], Awaitable[str]] = _may_be,
 ) -> Tool:
     """The tool of one call. Promised twice to the same number, the last time counts.
 
-    `refused` says why a number is never called through the trunk of that name, empty if it may be at some hour.
+    `refused` says why a number is never called through the trunk of that name, with the consent of who is called or
+    without it; empty if it may be at some hour.
     """
 
     @tool(timeout=5.0, side_effect=True)
@@ -123,19 +140,26 @@ def callback_tool(
         """Promise that we call the caller back."""
         asking = asked()  # somebody else may have been put through since the call began
         number = dialled_as(phone_number, asking)
+        own = number == asking.number
+        agreed = own and asking.verified
+        if options.dial and not own and not options.other_numbers:
+            log.warning("no call back is promised", reason="not the caller's own number ([callbacks] other_numbers)")
+            raise ToolError(
+                "we call back only the number that they call from: say so, and offer that one if there is one"
+            )
         zone = zone_of(number, options.time_zone)
         try:
-            at = due(when, now(), zone)
+            at = due(when, now(), zone, zone_here(options.time_zone))
         except WhenError as error:
             raise ToolError(str(error)) from None
         about = " ".join("".join(char if char.isprintable() and char != '"' else " " for char in topic).split())
         trunk = asking.trunk.name if asking.trunk.domain_uri is not None else ""
-        if options.dial and (why := await refused(number, trunk)):
+        if options.dial and (why := await refused(number, trunk, agreed)):
             log.warning("no call back is promised", reason=why)
             raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
             campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
-            variables={"topic": about} if about else {}, consent=True, due=at.timestamp(), call=asking.call,
+            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=asking.call,
             reason="" if options.dial else BY_HAND,
         )  # fmt: skip
         planned, new = await jobs.add(job)
@@ -144,6 +168,7 @@ def callback_tool(
         if not options.dial:
             log.info("a call back was promised that a person has to make", job=planned)
             status += "; a person of ours will call"
-        return {"status": status, "callback": planned, "phone_number": number, "when": spoken(at)}
+        told = {"when": spoken(at), "time_zone": str(zone or "")}
+        return {"status": status, "callback": planned, "phone_number": number, **told}
 
     return schedule_callback

@@ -74,15 +74,12 @@ class Dialling:
             try:
                 target = trunk.number_uri(number)
                 fields = _identity(trunk, caller_id)
+                wait = self.turn(trunk, clock())
             except NumberError as error:
                 reasons.append(f"{trunk.name}: {error}")
                 continue
-            if self._calls[trunk.name] >= trunk.max_calls:
-                reasons.append(f"{trunk.name}: {trunk.max_calls} calls are up")
-                continue
-            wait = self._turn(trunk, clock())
-            if wait is None:
-                reasons.append(f"{trunk.name}: more than {trunk.calls_per_second:g} calls a second")
+            except NotDialled as full:
+                reasons.append(str(full))
                 continue
             found = True
             yield Attempt(trunk, target, *fields, trunk.credentials, trunk.proxy_uri, wait)
@@ -92,6 +89,15 @@ class Dialling:
     def first(self, only: str = "") -> str:
         """The name of the trunk that stands first among those that `attempts` would try; empty if there is none."""
         return next((trunk.name for trunk in self._trunks if only in ("", trunk.name)), "")
+
+    def turn(self, trunk: TrunkOptions, now: float) -> float:
+        """Seconds until one more call may be sent on a trunk. Raises `NotDialled`."""
+        if self._calls[trunk.name] >= trunk.max_calls:
+            raise NotDialled(f"{trunk.name}: {trunk.max_calls} calls are up")
+        wait = self._turn(trunk, now)
+        if wait is None:
+            raise NotDialled(f"{trunk.name}: more than {trunk.calls_per_second:g} calls a second")
+        return wait
 
     def onward(self, attempt: Attempt, target: Uri, now: float) -> Attempt:
         """`attempt` again, at the place that its trunk has sent it on to. Raises `NotDialled`."""
@@ -127,8 +133,8 @@ def _identity(trunk: TrunkOptions, caller_id: str) -> tuple[str, tuple[tuple[str
     user = trunk.shows(caller_id)
     domain = trunk.domain_uri
     assert domain is not None  # noqa: S101  `Dialling` keeps only those with one
-    if not user:
-        return f"<sip:{trunk.user or 'sipgw'}@{domain.host}>", ()
+    if not user:  # by this name whoever calls back reaches an agent
+        return f"<sip:{trunk.user or 'agent'}@{domain.host}>", ()
     address = f"<sip:{user}@{domain.host}>"
     name = f'"{trunk.caller_name}" ' if trunk.caller_name else ""
     # Carriers look for the caller in one or the other (trunk documents of Telnyx, Twilio, Plivo): both say the same.

@@ -41,13 +41,14 @@ class WhenError(ValueError):
     """The time cannot be told from the words; the message says what to ask."""
 
 
-def due(text: str, now: datetime, zone: ZoneInfo | None = None) -> datetime:
-    """The time that `text` means in `zone`, None for the machine's own, said at the aware time `now`.
+def due(text: str, now: datetime, zone: ZoneInfo | None = None, told: ZoneInfo | None = None) -> datetime:
+    """The time in `zone` that `text` means, said at the aware time `now`; None for the machine's own zone.
 
-    Raises `WhenError`.
+    What callers say is in their zone, `zone`. ISO 8601 without an offset is what the model has worked out from the
+    clock that it was told, which is in the zone `told`. Raises `WhenError`.
     """
     here = now.astimezone(zone)
-    found = _iso(text, zone) or _spoken(" ".join(text.lower().replace("’", "'").split()), here)
+    found = _iso(text, zone, told) or _spoken(" ".join(text.lower().replace("’", "'").split()), here)
     if found < here - timedelta(minutes=1):
         raise WhenError("that time has passed; ask for the day and the hour")
     if found > here + FARTHEST:
@@ -69,14 +70,14 @@ def spoken(at: datetime) -> str:
     return f"{at:%A} {at.day} {at:%B} at {at:%H:%M}"
 
 
-def _iso(text: str, zone: ZoneInfo | None) -> datetime | None:
+def _iso(text: str, zone: ZoneInfo | None, told: ZoneInfo | None) -> datetime | None:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
     if len(text.strip()) <= len("2026-11-20"):
         raise WhenError("the hour is missing; ask for it")
-    return found.astimezone(zone) if found.tzinfo else local(found, zone)
+    return (found if found.tzinfo else local(found, told)).astimezone(zone)
 
 
 def _spoken(text: str, here: datetime) -> datetime:

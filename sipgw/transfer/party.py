@@ -26,6 +26,8 @@ class Party:
     """What they were called by; None if they speak from a page."""
     trunk = ""
     """The one that they were called through, if any."""
+    number = ""
+    """Who was called there."""
     returns = False
     """Whether the agent goes on when they are gone."""
 
@@ -42,10 +44,10 @@ class Called(Party):
 
     leg: Leg
 
-    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "") -> None:
+    def __init__(self, leg: Leg, line: PhoneLine, local: LocalMedia, trunk: str = "", number: str = "") -> None:
         super().__init__(line)
         self.leg = leg
-        self.trunk = trunk
+        self.trunk, self.number = trunk, number
         self._local = local
 
     async def follow(self) -> None:
@@ -93,7 +95,7 @@ async def called(
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
                 if negotiated is not None:
                     line.exchange(negotiated)
-                yield Called(made.leg, line, described, made.trunk)
+                yield Called(made.leg, line, described, made.trunk, made.number)
             finally:
                 made.leg.hangup()
     finally:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sipgw.calls.negotiation import OurSide
 from sipgw.inbound.admission import Admission
 from sipgw.outbound.dial import Made, Outbound
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.identity import is_number
+from sipgw.sip.identity import is_number, number_of
 from sipgw.sip.leg import Ended
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
@@ -70,17 +69,15 @@ class Summons:
         """Call an address, by way of the trunk if one is named."""
         trunk = self.admission.trunks.named(person.trunk)
         name = person.trunk
-        if trunk is not None and self.admission.room.calls[name] >= trunk.max_calls:
-            raise NotDialled(f"{name}: {trunk.max_calls} calls are up")
         there = peer_of((trunk and trunk.proxy_uri) or person.uri)
         address = self.endpoint.contact_host(there)
-        async with self.outbound.places.held(trunk) if trunk is not None else contextlib.nullcontext():
+        async with self.outbound.counted(trunk) if trunk is not None else contextlib.nullcontext():
             leg, answer = await self.endpoint.invite(
                 person.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
                 *side.offers(address, trunk.srtp if trunk else "optional", there), ring_timeout=person.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
-            yield Made(leg, answer, name)
+            yield Made(leg, answer, name, number_of(person.uri))
 
     def _address(self, trunk: TrunkOptions) -> str:
         there = trunk.proxy_uri or trunk.domain_uri

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +17,6 @@ from sipgw.calls.phone_line import PhoneLine
 from sipgw.outbound.routes import NotDialled
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.identity import number_of
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri, is_address
@@ -29,12 +27,17 @@ from sipgw.trunks.trunks import TrunkOptions
 log = structlog.get_logger()
 
 Fields = tuple[tuple[str, str], ...]
-Dial = Callable[[Uri, Leg, OurSide, Fields], Awaitable[tuple[Leg, bytes | None]]]
-"""Calls a URI on the trunk of a leg, with our side and further headers; returns the new leg and the answer. Raises
-`CallFailed`."""
+Reached = tuple[Leg, bytes | None]
+"""A leg that was answered, and the answer."""
+Invite = Callable[[Uri, Leg, OurSide, Fields], Awaitable[Reached]]
+"""Calls a URI on the trunk of a leg, with our side and further headers. Raises `CallFailed`."""
+Dial = Callable[[Uri, Leg, OurSide, Fields], contextlib.AbstractAsyncContextManager[Reached]]
+"""Does so; the call counts on its trunk and on the bill until the block ends. Raises `CallFailed`, `NotDialled`."""
 
 
-def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Peer | None] = lambda uri: None) -> Dial:
+def dialling(
+    endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Peer | None] = lambda uri: None
+) -> Invite:
     """Calls go out where the trunk is: a URI that somebody named never makes us send to a host that we do not know.
 
     `phones` tells where the phone of an account is that has this Contact.
@@ -44,14 +47,13 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
         known = to if is_address(to.host) else leg.source  # both are where the trunk is
         return side.offers(endpoint.contact_host(known), trunk.srtp, to)
 
-    async def dial(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> tuple[Leg, bytes | None]:
+    async def invite(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> Reached:
         if (phone := phones(target)) is not None:
             described = offers(side, leg, phone)
             return await endpoint.invite(target, leg.identity, *described, peer=phone, fields=fields)
         there = trunk.registrar_uri or Uri("sip", host=leg.source.host, port=leg.source.port)
         if not target.host:  # tel: (RFC 3966) names no server
-            number = re.sub("[^0-9+*#]", "", target.user.partition(";")[0])
-            target = Uri("sip", number, there.host, there.port)
+            target = Uri("sip", target.user, there.host, there.port)
         ours = {there.host, leg.source.host, leg.target.host}
         person = trunk.transfer_uri
         if person is not None:
@@ -66,7 +68,7 @@ def dialling(endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Pe
             new.let_refer()
         return new, answer
 
-    return dial
+    return invite
 
 
 DASHBOARD = Uri("sip", host="dashboard")
@@ -83,7 +85,9 @@ class Ways:
 
     people: People | None = None
     dial: Dial | None = None
-    """Makes the calls on the caller's trunk."""
+    """Makes the calls on the caller's trunk to the people whom we know."""
+    sent: Dial | None = None
+    """Makes those to whom the other side sends us. Once the block ends, the new leg is the one that the call has."""
     summon: Summon | None = None
     """Calls people who are bridged with the caller."""
     brief: Callable[[PhoneLine], Awaitable[str]] | None = None
@@ -94,8 +98,6 @@ class Ways:
     """Seconds that caller and person may speak through us."""
     operator: Callable[[str], Person | None] = lambda name: None
     """Who takes calls over under that name."""
-    refused: Callable[[str], Awaitable[str]] | None = None
-    """Says why whoever the other side sends us to is not called, empty if they may be; without it all may be."""
     tell: Callable[[Person, Referred], None] = lambda person, done: None
     """Is told of every try."""
     give_back: Callable[[], None] = lambda: None
@@ -291,32 +293,35 @@ class Transfers:
         channel = await self._engine.open(lambda event: None)
         with closing(channel):
             side = OurSide(channel.port)
-            asked, _ = await self.dial(person.uri, leg, side)
-            try:
-                agree(asked, side.local)
-                return await leg.refer(asked.target, asked)
-            finally:
-                asked.hangup()
+            async with (self.ways.dial or _nobody)(person.uri, leg, side, ()) as (asked, _):
+                try:
+                    agree(asked, side.local)
+                    return await leg.refer(asked.target, asked)
+                finally:
+                    asked.hangup()
 
-    async def dial(self, target: Uri, leg: Leg, side: OurSide, fields: Fields = ()) -> tuple[Leg, bytes | None]:
-        """See `Dial`."""
-        if self.ways.dial is None:
-            raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
-        return await self.ways.dial(target, leg, side, fields)
-
-    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> tuple[Leg, bytes | None]:
-        """Call whom the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892). Raises `CallFailed`."""
+    @contextlib.asynccontextmanager
+    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Reached]:
+        """Call whom the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892); both legs count until the block
+        ends. Raises `CallFailed`."""
         fields: Fields = (("Referred-By", asked.referred_by),) if asked.referred_by else ()
         if asked.replaces is not None:
             fields = (*fields, ("Replaces", str(asked.replaces)), ("Require", "replaces"))
-        self.away = True
-        try:
-            # Whoever may send us somewhere may not have us pay for any number in the world.
-            if self.ways.refused and (why := await self.ways.refused(number_of(asked.target))):
-                raise CallFailed(Ended("gateway", "403", why, 403))
-            return await self.dial(asked.target, leg, side, fields)
-        finally:
-            self.away = False
+        async with contextlib.AsyncExitStack() as stack:
+            self.away = True
+            try:
+                reached = await stack.enter_async_context((self.ways.sent or _nobody)(asked.target, leg, side, fields))
+            except NotDialled as full:
+                raise CallFailed(Ended("gateway", "503", str(full), 503)) from None
+            finally:
+                self.away = False
+            yield reached
+
+
+@contextlib.asynccontextmanager
+async def _nobody(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
+    raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
+    yield leg, None
 
 
 @contextlib.contextmanager

@@ -83,8 +83,16 @@ class TrunkWatch:
         probe = endpoint.probe(ProbeOptions(target, trunk.proxy_uri, trunk.options_every))
         self._probes[trunk.name] = probe
 
+        before = probe.reach
+
         def changed() -> None:
+            nonlocal before
+            was, before = before, probe.reach
             log.info("trunk health", trunk=trunk.name, state=probe.reach.value, reason=probe.reason)
+            registration = self.registrations.get(trunk.name)
+            if was is Reach.DOWN and probe.reach is Reach.UP and registration is not None:
+                # A PBX that comes back may have forgotten us, and would not send a call here until the next renewal.
+                registration.register(asyncio.get_running_loop().time())
 
         probe.changed = changed
 

@@ -1,5 +1,6 @@
 """The REST interface, version 1. Its description is served as ``/api/v1/openapi.json``."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,14 +16,13 @@ from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.store import CallFilter
 from sipgw.web import models
+from sipgw.web.placed import PlacedCalls
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
 from sipgw.web.who import Who, needs
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
-PLACED = 10_000
-"""Calls whose keys are remembered."""
 BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add NAME --scope calls:read`.")
 
 
@@ -74,24 +74,23 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
 async def place(request: Request, app: Here, who: Caller, wanted: models.Place) -> models.Placed:
     """Make a call; an agent speaks when it is answered. Requests with the same Idempotency-Key make one."""
-    await _note(request, app, who, "made a call", wanted.to, wanted.agent)
-    key = request.headers.get(KEY, "")[:200]
-    if key and (before := app.placed.get((who.name, key))):
+    key, call = request.headers.get(KEY, "")[:200], secrets.token_hex(12)
+    placed = PlacedCalls(app.house.store)
+    if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)
     errand = Errand(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
+        call=call,
     )  # fmt: skip
     try:
         made = app.house.place(errand).live.id
-    except NoRoom as error:
-        raise HTTPException(503, str(error)) from None
     except (VariableError, NotDialled) as error:
-        raise HTTPException(409, str(error)) from None
-    if key:
-        app.placed[who.name, key] = made
-        if len(app.placed) > PLACED:
-            del app.placed[next(iter(app.placed))]
+        if key:
+            await placed.give_up(who.name, key)
+        await _note(request, app, who, "asked for a call that was not made", wanted.to, str(error))
+        raise HTTPException(503 if isinstance(error, NoRoom) else 409, str(error)) from None
+    await _note(request, app, who, "made a call", wanted.to, wanted.agent)
     return models.Placed(id=made)
 
 

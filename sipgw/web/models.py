@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from sipgw.outbound.call_out import RING_TIMEOUT
 
@@ -141,11 +142,22 @@ class Cluster(BaseModel):
     gateways: list[GatewayCalls]
 
 
+CALLEE = r"^(\+?[0-9]{1,20}|[A-Za-z][A-Za-z0-9._-]{0,31})$"
+
+
+def _callee(text: str) -> str:
+    if not re.fullmatch(CALLEE[1:-1], text, re.ASCII):
+        raise PydanticCustomError(
+            "callee", "write a telephone number with + and country code, as +14155550123, or an extension of a PBX"
+        )
+    return text
+
+
 class Place(Given):
     """A call to be made."""
 
-    to: Annotated[str, StringConstraints(pattern=r"^(\+?[0-9]{1,20}|[A-Za-z][A-Za-z0-9._-]{0,31})$")] = Field(
-        description="the number to call, or an extension of a PBX"
+    to: Annotated[str, AfterValidator(_callee)] = Field(
+        description="the number to call, or an extension of a PBX", json_schema_extra={"pattern": CALLEE}
     )
     agent: Annotated[str, StringConstraints(max_length=40)] = Field("agent", description="who speaks")
     variables: dict[Name, Value] = Field(

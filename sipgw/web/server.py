@@ -17,6 +17,7 @@ from sipgw.web.app import application
 from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.guard import BODY
+from sipgw.web.local_key import key_file, published
 from sipgw.web.options import PORT, WebOptions
 from sipgw.web.state import House
 
@@ -63,6 +64,8 @@ class Dashboard:
         host, port = listening.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
+        file = key_file(self._house.store.options.path)
+        entrance.local = self._stack.enter_context(published(file, self.url))
         self.setup_url = f"{self.url}setup?token={entrance.setup}" if entrance.setup else ""
         served = application(self._house, self._options, self._feed, entrance)
         config = uvicorn.Config(

@@ -1,7 +1,7 @@
 """What pages need: the gateway as they see it, who is asking, and how a template becomes a page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -85,8 +85,6 @@ class App:
     metrics: Metrics
     navigation: tuple[Page, ...]
     templates: Environment
-    placed: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Calls that were made by request: of who asks with which Idempotency-Key."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":

@@ -56,3 +56,14 @@ class Deed(Base):
     detail: Mapped[str] = mapped_column(String(500))
     address: Mapped[str] = mapped_column(String(64))
     """Where the request came from."""
+
+
+class PlacedCall(Base):
+    """A call that was asked for with an Idempotency-Key."""
+
+    __tablename__ = "placed"
+    who: Mapped[str] = mapped_column(String(80), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    call: Mapped[str] = mapped_column(String(255), default="")
+    at: Mapped[float] = mapped_column(Float, index=True)
+    """In seconds since 1970."""

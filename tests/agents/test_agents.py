@@ -4,6 +4,9 @@ import asyncio
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,11 +14,15 @@ from agent.tools import ToolFileError
 from sipgw.agents.agents import Agents, call_variables, filled, load_agents, parse_agent
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.providers import choose, unspoken
+from sipgw.calls.live import LiveCall
 from sipgw.config import AgentOptions, Config, ConfigError, parse
+from sipgw.hosting import Hosting
+from sipgw.outbound.promises import CallbackOptions
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
 from sipgw.store import Store, StoreOptions
+from sipgw.trunks.trunks import LOCAL_TRUNK
 
 SALES = """\
 +++
@@ -213,3 +220,15 @@ def test_a_program_that_is_not_there_is_told() -> None:
     assert "[[mcp]] stock: there is no program 'no-such-python' on this machine" in choose(config).notes
     documented = re.findall(r'command = \["([^"]+)"', (Path(__file__).parents[2] / "docs/mcp.md").read_text())
     assert documented == ["python3"]
+
+
+@pytest.mark.faults("C13")
+def test_the_time_that_an_agent_is_told_is_that_of_the_owner_and_not_of_the_machine() -> None:
+    config = Config(callbacks=CallbackOptions(time_zone="Pacific/Kiritimati"))
+    live = LiveCall("a", LOCAL_TRUNK, Identity(), agent="agent")
+    desk: Any = SimpleNamespace(agents=Agents(config, {}))
+    before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    told = Hosting(desk, live)._values("agent")
+    after = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    assert told["time"] in {f"{at:%H:%M}" for at in (before, after)}
+    assert told["weekday"] in {f"{at:%A}" for at in (before, after)}

@@ -1,19 +1,25 @@
 """What a call costs is known while it goes on, to the carrier's rounding; who has no price is named."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_client import OpenAIOptions
 from agent.records import Used
-from sipgw.billing.cost import Bill, Bridged, Expenses
-from sipgw.billing.prices import PriceOptions, PriceTable, packaged
+from sipgw.agents.agents import Agents
+from sipgw.billing.cost import Bill, Expenses, FurtherLeg
+from sipgw.billing.prices import CostOptions, PriceOptions, PriceTable, bound, packaged
+from sipgw.billing.products import prices_of
+from sipgw.config import Config
 from sipgw.inbound.limits import Spent
 from sipgw.options import OptionError, build
+from sipgw.trunks.trunks import TrunkOptions
 
 NOON = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
-MODELS = {("model", "openai"): "gpt-4.1-mini", ("ears", "assemblyai"): "u3-rt-pro"}
 OWN = (
     PriceOptions("trunk", "carrier", "seconds", 0.06, 60, rounding="60/60"),
     PriceOptions("trunk", "carrier", "seconds", 0.60, 60, prefix="+44", rounding="1/1"),
@@ -22,7 +28,7 @@ OWN = (
 
 
 def bill(number: str = "+14155550100", direction: str = "in") -> Bill:
-    one = Bill(PriceTable(OWN), MODELS, direction, number, NOON, "carrier")
+    one = Bill(PriceTable(OWN), direction, number, NOON, "carrier")
     one.answered = NOON
     return one
 
@@ -51,24 +57,24 @@ def test_calls_out_and_those_that_a_caller_is_handed_over_to_are_charged_by_what
         PriceOptions("trunk", "carrier", "seconds", 0.60, 60, direction="out", rounding="1/1"),
         PriceOptions("trunk", "other", "seconds", 6.00, 60, direction="out", prefix="+44"),
     )
-    out = Bill(PriceTable(own), MODELS, "out", "+14155550100", NOON, "carrier", NOON)
+    out = Bill(PriceTable(own), "out", "+14155550100", NOON, "carrier", NOON)
     assert out.cost(NOON + timedelta(seconds=30)).parts["trunk"] == pytest.approx(0.30)
-    handed = Bill(PriceTable(own), MODELS, "in", "+14155550100", NOON, "carrier", NOON)
+    handed = Bill(PriceTable(own), "in", "+14155550100", NOON, "carrier", NOON)
     began, over = NOON + timedelta(seconds=30), NOON + timedelta(seconds=75)
-    handed.bridged += [Bridged("other", "+442079460000", began, over), Bridged("other", "+14155550101", began)]
+    handed.further += [FurtherLeg("other", "+442079460000", began, over), FurtherLeg("other", "+14155550101", began)]
     cost = handed.cost(NOON + timedelta(seconds=90))
     assert cost.parts["trunk"] == pytest.approx(0.12 + 6.00), "two minutes in, one minute to London"
     assert cost.unpriced == ("trunk other out",), "and who has no price is named"
-    assert cost.used["trunk other bridged seconds"] == 45 + 60
+    assert cost.used["trunk other further seconds"] == 45 + 60
 
 
 def test_the_bill_of_a_call_while_it_goes_on_and_in_its_parts() -> None:
     one = bill()
     assert one.cost(NOON).total == 0
-    one.used(Used("ears", "assemblyai", "seconds", 30))
-    one.used(Used("ears", "assemblyai", "seconds", 30))
-    one.used(Used("model", "openai/openai", "tokens_in", 500_000))
-    one.used(Used("model", "openai", "tokens_out", 250_000))
+    one.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
+    one.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
+    one.used(Used("model", "openai/gpt-4.1-mini", "tokens_in", 500_000))
+    one.used(Used("model", "openai/gpt-4.1-mini", "tokens_out", 250_000))
     one.used(Used("voice", "mine", "characters", 200))
     cost = one.cost(NOON + timedelta(seconds=61))
     assert cost.parts == {"trunk": pytest.approx(0.12), "ears": pytest.approx(0.0075), "model": pytest.approx(0.6),
@@ -117,13 +123,13 @@ def test_every_price_of_the_package_has_a_source_and_a_day() -> None:
 
 
 def test_a_cost_that_rests_on_an_unchecked_price_says_so() -> None:
-    listed = Bill(PriceTable(()), MODELS, "in", "+14155550100", NOON, "telnyx", NOON)
-    listed.used(Used("ears", "assemblyai", "seconds", 30))
+    listed = Bill(PriceTable(()), "in", "+14155550100", NOON, "telnyx", NOON)
+    listed.used(Used("ears", "assemblyai/u3-rt-pro", "seconds", 30))
     cost = listed.cost(NOON + timedelta(seconds=30))
     assert cost.estimated == ("trunk telnyx in",)
     assert cost.as_dict()["estimated"] == ["trunk telnyx in"]
     ours = PriceOptions("trunk", "telnyx", "seconds", 0.0035, 60, source="our contract")
-    checked = Bill(PriceTable((ours,)), MODELS, "in", "+14155550100", NOON, "telnyx", NOON)
+    checked = Bill(PriceTable((ours,)), "in", "+14155550100", NOON, "telnyx", NOON)
     assert checked.cost(NOON + timedelta(seconds=30)).estimated == ()
 
 
@@ -154,3 +160,66 @@ def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:
 def test_prices_that_cannot_be_used(table: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         build(PriceOptions, {"part": "voice", "name": "x", "unit": "characters", "price": 1.0} | table, {})
+
+
+@pytest.mark.faults("C1")
+def test_caps_count_an_upper_bound_for_what_has_no_price() -> None:
+    one = bill()
+    one.trunk = "unknown"
+    one.used(Used("model", "openai/new-model", "tokens_out", 1_000_000))
+    one.used(Used("model", "local", "tokens_out", 1_000_000))
+    cost = one.cost(NOON + timedelta(seconds=61))
+    assert cost.total == 0, "nothing is guessed in what is told as the cost"
+    assert cost.most == pytest.approx(2 * 1.00 + 180), "two begun minutes of the trunk, and the tokens"
+    assert cost.as_dict()["most"] == pytest.approx(182)
+    expenses = Expenses(PriceTable(OWN), lambda: NOON + timedelta(seconds=61))
+    expenses.open("a", one)
+    assert expenses.spent().money == pytest.approx(182)
+
+
+@pytest.mark.faults("C1")
+def test_every_part_has_an_upper_bound_above_every_price_of_the_package() -> None:
+    for line in packaged():
+        most = bound(line.part, line.unit)
+        assert most.price / most.per > line.price / line.per, line.name
+
+
+@pytest.mark.faults("C1")
+def test_a_leg_that_took_the_place_of_the_first_is_charged_as_a_call_out() -> None:
+    own = (
+        PriceOptions("trunk", "carrier", "seconds", 0.06, 60, direction="in"),
+        PriceOptions("trunk", "carrier", "seconds", 0.60, 60, direction="out"),
+    )
+    one = Bill(PriceTable(own), "in", "+14155550100", NOON, "carrier", NOON)
+    one.left = NOON + timedelta(seconds=50)
+    one.leg("carrier", "+14155550101", NOON + timedelta(seconds=45))
+    assert one.cost(NOON + timedelta(seconds=150)).total == pytest.approx(0.06 + 2 * 0.60)
+    one.ended = NOON + timedelta(seconds=200)
+    assert one.cost(NOON + timedelta(hours=1)).total == pytest.approx(0.06 + 3 * 0.60), "until the call has ended"
+
+
+@pytest.mark.faults("C1")
+def test_what_a_cap_is_set_for_and_has_no_price_is_told() -> None:
+    capped = Config(
+        cost=CostOptions(per_call=1),
+        openai=OpenAIOptions(api_key="k", model="gpt-new"),
+        elevenlabs=ElevenLabsOptions(api_key="k"),
+        trunks=(TrunkOptions("office", "peer", networks=("10.0.0.0/8",)),),
+    )
+    found = Agents(capped, {}).unpriced()
+    assert len(found) == 3, "both kinds of tokens, and calls in; ears are local, the voice has a price"
+    assert "no price of model openai/gpt-new for tokens_in: caps count 30 for 1e+06 of them" in found[0]
+    assert "trunk office, calls in, for seconds: caps count 1 for 60" in found[2]
+    assert Agents(replace(capped, cost=CostOptions()), {}).unpriced() == [], "without caps nothing hangs on it"
+    ours = tuple(PriceOptions("model", "*", unit, 1) for unit in ("tokens_in", "tokens_out"))
+    lines = (*ours, PriceOptions("trunk", "office", "seconds", 0))
+    assert Agents(replace(capped, prices=lines), {}).unpriced() == []
+
+
+@pytest.mark.faults("C1")
+def test_phones_of_our_own_and_the_browser_cost_no_carrier() -> None:
+    table = prices_of(Config())
+    for name in ("local", "accounts", "browser"):
+        assert Bill(table, "in", "anna", NOON, name, NOON).cost(NOON + timedelta(hours=1)).most == 0
+    own = Config(trunks=(TrunkOptions("local", "peer", networks=("10.0.0.0/8",)),))
+    assert Bill(prices_of(own), "in", "anna", NOON, "local", NOON).cost(NOON + timedelta(hours=1)).most == 60

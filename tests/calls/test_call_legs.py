@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,11 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.sip.uri import Uri
 from sipgw.transfer.party import Called
 from sipgw.transfer.people import People, Person
-from sipgw.transfer.transfer import Ways, dialling
-from tests.calling import OPEN, World, busy
+from sipgw.transfer.transfer import Reached, Ways
+from tests.calling import OPEN, World, busy, uncounted
 
 pytestmark = pytest.mark.usefixtures("quick_people")
 
@@ -82,13 +84,18 @@ def test_the_gate_stands_before_a_number_that_the_other_side_sends_us_to() -> No
     """Toll fraud: whoever may send the agent to a colleague may not send it to a premium number."""
     asked: list[str] = []
 
-    async def refused(number: str) -> str:
-        asked.append(number)
-        return "premium" if number.startswith("+1900") else ""
-
     async def scenario() -> None:
         world = World(OPEN, busy)
-        world.ways = Ways(dial=dialling(world.endpoint, world.trunk), refused=refused)
+
+        @contextlib.asynccontextmanager
+        async def sent(target: Uri, *rest: Any) -> AsyncIterator[Reached]:
+            asked.append(target.user)
+            if target.user.startswith("+1900"):
+                raise CallFailed(Ended("gateway", "403", "premium", 403))
+            async with uncounted(world.endpoint, world.trunk)(target, *rest) as reached:
+                yield reached
+
+        world.ways = Ways(sent=sent)
         async with world.up():
             costly = replace(world.third.uri, user="+19005550123")
             assert await world.leg.refer(costly) == Referred(False, 403, "premium")
@@ -323,7 +330,7 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
         did.append("briefed")
         return brief
 
-    world.ways = Ways(people, dialling(world.endpoint, world.trunk), summon, told, b"\x11" * 800)
+    world.ways = Ways(people, uncounted(world.endpoint, world.trunk), None, summon, told, b"\x11" * 800)
     async with world.up() as up, asyncio.TaskGroup() as tasks:
         up.leg.let_refer()
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sipgw.agents.agents import parse_agent
 from sipgw.agents.languages import LanguageOptions
 from sipgw.config import Config
@@ -21,6 +23,8 @@ about = "invoices"
 opening = "Le atiende facturación."
 [elevenlabs]
 voice_id = "carlos"
+[openai]
+model = "gpt-4.1"
 [[languages]]
 code = "es"
 +++
@@ -33,6 +37,7 @@ def bilingual(config: Config) -> Config:
     return replace(config, languages=languages, agent=replace(config.agent, greeting="Hi.", hand_over=("billing",)))
 
 
+@pytest.mark.faults("C1")
 def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
     said = [
         Said("Hola, quiero saber dónde está mi pedido.", 1000, 2000, "es"),
@@ -66,6 +71,9 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
     names = [{tool["function"]["name"] for tool in request["tools"]} for request in world.model.requests]
     assert {"hand_over", "switch_language"} < names[0]
     assert not {"hand_over", "switch_language"} & names[2]
+    used = record["costs"]["used"]
+    assert {"model openai/gpt-4.1-mini tokens_in", "model openai/gpt-4.1 tokens_in"} < used.keys(), "each at its price"
+    assert "model openai/gpt-4.1 tokens_in" in record["costs"]["unpriced"]
     kinds = {event["kind"]: event["about"] for event in record["events"]}
     assert kinds["language_changed"]["language"] == "es"
     assert kinds["handed_over"] == {"agent": "billing", "before": "agent", "reason": "wants an invoice"}

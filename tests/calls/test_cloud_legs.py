@@ -1,22 +1,26 @@
 """A whole gateway: what is known of a caller reaches agent and record; only a call's own trunk may replace it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.persona import Persona
+from sipgw.billing.prices import PriceOptions
+from sipgw.gate.rules import GateOptions
 from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
-from tests.callee import callee, rejecting
+from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import ANSWER, every_code, records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
+from tests.gating import ALWAYS
 from tests.phone import calling
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -178,5 +182,39 @@ def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
                     done = await phone.leg.refer(Uri("sip", user, "127.0.0.1", third.port))
                     assert (user, done.status) == (user, 403 if user in costly else 486)
                 assert len(third.legs) == 2
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+@pytest.mark.faults("C6")
+@pytest.mark.parametrize(("most", "status"), [(1, 503), (2, 200)])
+def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bill(
+    tmp_path: Path, most: int, status: int
+) -> None:
+    price = PriceOptions("trunk", "pbx", "seconds", 0.60, 60, direction="out")
+
+    async def scenario() -> None:
+        async with callee(Callee.pick_up) as third:
+            pbx = third.trunk(name="pbx", country="US", accept_refer=True, max_calls=most)
+            gate = GateOptions(countries=("US",), windows=ALWAYS)
+            change = lambda config: replace(config, prices=(price,), gate=gate)  # noqa: E731
+            async with cloud(tmp_path, [], [], trunks=(pbx,), change=change) as world:
+                async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+                    assert phone.leg
+                    done = await phone.leg.refer(Uri("sip", "415-555-0123;isub=1", "127.0.0.1", third.port))
+                    assert done.status == status
+                    if status == 200:
+                        assert third.legs[0].request.uri.user == "+14155550123", "as the gate has seen it"
+                        phone.leg.hangup()
+                        while world.gateway.admission.room.calls["pbx"] != 1:
+                            await asyncio.sleep(0.02)
+                        third.legs[0].hangup()
+                    else:
+                        assert third.legs == []
+                (record,) = await records(world.gateway)
+                used = record["costs"]["used"]
+                assert ("trunk pbx further seconds" in used) is (status == 200)
+                assert record["costs"]["trunk"] == pytest.approx(0.60 if status == 200 else 0)
+                assert world.gateway.admission.room.calls["pbx"] == 0
 
     asyncio.run(asyncio.wait_for(scenario(), 30))

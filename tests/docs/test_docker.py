@@ -187,6 +187,7 @@ def asterisk(name: str) -> configparser.ConfigParser:
     return read
 
 
+@pytest.mark.faults("G8")
 def test_asterisk_and_its_gateway_are_what_the_other_takes_it_for() -> None:
     told, pjsip, rtp = PBX["services"]["sipgw"], asterisk("pjsip"), asterisk("rtp")["general"]
     secret = {"PBX_PASSWORD": "x" * 12}
@@ -203,6 +204,7 @@ def test_asterisk_and_its_gateway_are_what_the_other_takes_it_for() -> None:
     port = int(pjsip["udp"]["bind"].rpartition(":")[2])
     assert (trunk.registrar, port) == ("127.0.0.1", 5060) and config.sip.port != port
     assert int(rtp["rtpend"]) < config.media.port_range[0]
+    assert "asterisk:/var/lib/asterisk" in PBX["services"]["asterisk"]["volumes"], "it knows its phones after a restart"
     dialled = (DOCKER / "asterisk-extensions.conf").read_text()
     assert f"[{pjsip[trunk.user]['context']}]" in dialled and f"Dial(PJSIP/{trunk.user}," in dialled
     assert trunk.transfer_to in pjsip and "_2XX" in dialled

@@ -15,7 +15,7 @@ from tests.fakes.line import LETTER, FakeLine, Fault, befall, now, sound_of
 class FakeSession:
     """Its time in the caller's sound is that of the loop, from its making on."""
 
-    name = "fake-duplex"
+    name = product = "fake-duplex"
 
     def __init__(self) -> None:
         self.brief: Callable[[], Brief] = lambda: Brief("")

@@ -31,6 +31,7 @@ from tests.gating import ALWAYS
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.phone import calling
 
+THEIRS = (("P-Asserted-Identity", f"<sip:{NUMBER}@carrier.example>"),)
 QUICK = RetryOptions(attempts=2, busy=10, no_answer=10, failed=10)
 
 
@@ -62,7 +63,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
         said = [Said("Call me back now please", 3000, 3500)]
         async with callee() as person, calling_out(tmp_path, person, said=said, replies=replies) as (world, _):
             jobs = Jobs(world.gateway.store, "")
-            async with calling(world.target, lambda frame: b"\xff" * 160):
+            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS):
                 await until(jobs, state="planned")
             async with Callbacks(world.gateway):
                 done = await until(jobs, state="done")
@@ -89,7 +90,7 @@ def test_where_nobody_may_be_called_nobody_is_promised_a_call(tmp_path: Path) ->
             callee() as person,
             calling_out(tmp_path, person, said=said, replies=replies, change=closed) as (world, _),
         ):
-            async with calling(world.target, lambda frame: b"\xff" * 160), asyncio.timeout(20):
+            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS), asyncio.timeout(20):
                 while len(world.model.requests) < 2:
                     await asyncio.sleep(0.05)
             assert "promise nothing" in str(world.model.requests[1]["messages"][-1]["content"])
@@ -136,7 +137,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
             calling_out(tmp_path, person, change=spent) as (world, _),
             asyncio.TaskGroup() as group,
         ):
-            async with calling(world.target, lambda frame: b"\xff" * 160) as phone, asyncio.timeout(20):
+            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS) as phone, asyncio.timeout(20):
                 while len(phone.received) < 5:
                     await asyncio.sleep(0.02)
             async with asyncio.timeout(20):

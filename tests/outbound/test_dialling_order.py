@@ -218,3 +218,10 @@ def test_a_transfer_target_is_completed_by_the_trunk() -> None:
     assert str(trunk("one", transfer_to="+1 415 555 0100").transfer_uri) == "sip:+14155550100@one.example"
     assert str(trunk("one", transfer_to="sip:200@10.0.0.5").transfer_uri) == "sip:200@10.0.0.5"
     assert str(trunk("one", transfer_to="tel:+14155550100").transfer_uri) == "sip:+14155550100@one.example"
+
+
+@pytest.mark.faults("G9")
+def test_a_trunk_without_a_number_calls_by_a_name_that_reaches_an_agent() -> None:
+    pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",), domain="pbx.local", number_format="as_dialled")
+    (attempt,) = Dialling((pbx,), Counter()).attempts("201", lambda: 0.0)
+    assert attempt.from_ == "<sip:agent@pbx.local>"

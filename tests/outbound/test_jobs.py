@@ -1,12 +1,15 @@
 """Jobs in the database: claimed by one process at a time, retried by rule, never lost. The clock is the test's."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import event
 
 from agent.tools import Toolbox
 from sipgw.config import Config
@@ -181,11 +184,11 @@ def test_a_rule_that_rings_without_end_is_refused() -> None:
         RetryOptions(attempts=0)
 
 
-async def permitted(number: str, trunk: str) -> str:
+async def permitted(number: str, trunk: str, consent: bool) -> str:
     return ""
 
 
-async def forbidden(number: str, trunk: str) -> str:
+async def forbidden(number: str, trunk: str, consent: bool) -> str:
     return f"{number} is in US, and only DE may be dialled through {trunk}"
 
 
@@ -194,13 +197,15 @@ def promise(
     *arguments: str,
     number: str = "+14155550123",
     trunk: TrunkOptions = US,
-    refused: Callable[[str, str], Awaitable[str]] = permitted,
+    refused: Callable[[str, str, bool], Awaitable[str]] = permitted,
     dial: bool = True,
+    others: bool = False,
+    verified: bool = True,
 ) -> tuple[list[str], list[Job]]:
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
-        options = CallbackOptions(dial, time_zone="Europe/Berlin")
-        asking = Asking("call-1", "desk", number, trunk)
+        options = CallbackOptions(dial, others, time_zone="Europe/Berlin")
+        asking = Asking("call-1", "desk", number, trunk, verified)
         tools = Toolbox([callback_tool(jobs, lambda: asking, options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
@@ -225,6 +230,7 @@ def test_what_is_not_clear_is_asked_again(tmp_path: Path) -> None:
         '{"phone_number": "12", "when": "now"}',
         '{"phone_number": "99999", "when": "now"}',
         '{"phone_number": "4155550123", "when": "2026-11-01T10:00"}',
+        others=True,
     )
     assert "ask for the day and the hour" in vague
     assert "5 to 15 digits" in short
@@ -241,7 +247,7 @@ def test_whoever_names_another_time_is_called_once(tmp_path: Path) -> None:
             ("4155550123", "five", "a lamp"), ("4155550123", "six", "a chair"), ("4155550124", "six", "a lamp"),
         )
     )  # fmt: skip
-    told, (kept, another) = promise(tmp_path, five, six, other)
+    told, (kept, another) = promise(tmp_path, five, six, other, others=True)
     assert told == ["Sunday 22 November at 17:00", *["Sunday 22 November at 18:00"] * 2]
     assert (kept.number, another.number) == ("+14155550123", "+14155550124")
     assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -299,10 +305,49 @@ def test_without_a_trunk_a_promise_that_is_due_is_left_to_a_person(tmp_path: Pat
 
 
 def test_the_zone_of_the_gateway_counts_where_the_number_tells_none(tmp_path: Path) -> None:
-    told, (kept,) = promise(tmp_path, '{"phone_number": "70123", "when": "tomorrow at five"}', number="", trunk=INBOUND)
+    text = '{"phone_number": "70123", "when": "tomorrow at five"}'
+    told, (kept,) = promise(tmp_path, text, number="", trunk=INBOUND, others=True)
     assert told == ["Sunday 22 November at 17:00"]
     assert datetime.fromtimestamp(kept.due, UTC).hour == 16, "Berlin"
     assert kept.trunk == ""
+
+
+@pytest.mark.faults("C4")
+@pytest.mark.parametrize("number", ["+14155550199", ""])
+def test_nobody_has_somebody_else_rung_up(tmp_path: Path, number: str) -> None:
+    text = '{"phone_number": "4155550123", "when": "tomorrow at five"}'
+    (told,), kept = promise(tmp_path, text, number=number)
+    assert "we call back only the number that they call from" in told
+    assert kept == []
+    _, (kept_for_a_person,) = promise(tmp_path, text, number=number, dial=False)
+    assert kept_for_a_person.consent is False, "a person decides"
+    (tmp_path / "jobs.db").unlink()
+    _, (allowed,) = promise(tmp_path, text, number=number, others=True)
+    assert allowed.consent is False, "the owner lets it be called, and nobody there has agreed"
+
+
+@pytest.mark.faults("C4")
+@pytest.mark.parametrize("verified", [True, False])
+def test_consent_is_that_of_a_caller_whose_number_is_known_to_be_theirs(tmp_path: Path, verified: bool) -> None:
+    asked: list[bool] = []
+
+    async def refused(number: str, trunk: str, consent: bool) -> str:
+        asked.append(consent)
+        return ""
+
+    text = '{"phone_number": "4155550123", "when": "tomorrow at five"}'
+    _, (kept,) = promise(tmp_path, text, verified=verified, refused=refused)
+    assert kept.consent is verified
+    assert asked == [verified], "and so the gate is asked"
+
+
+@pytest.mark.faults("C13")
+def test_a_time_without_a_zone_is_in_the_one_that_the_model_was_told(tmp_path: Path) -> None:
+    """13:00 in Berlin, where the agent is, is four in the morning where the caller is: "in two hours" is at six."""
+    text = '{"phone_number": "4155550123", "when": "2026-11-21T15:00"}'
+    (told,), (kept,) = promise(tmp_path, text)
+    assert datetime.fromtimestamp(kept.due, UTC) - NOW == timedelta(hours=2)
+    assert told == "Saturday 21 November at 06:00"
 
 
 def test_an_unknown_zone_is_refused() -> None:
@@ -340,3 +385,29 @@ def test_who_is_forgotten_is_not_called_back(tmp_path: Path) -> None:
             return [job.number for job in await jobs.all("")]
 
     assert asyncio.run(scenario()) == ["+14155550101"]
+
+
+@pytest.mark.faults("C10")
+@pytest.mark.parametrize("left", [True, False])
+def test_jobs_that_are_over_are_not_looked_at(tmp_path: Path, left: bool) -> None:
+    """The plan of the database, not its speed: no scan, and no sorting of all that are due."""
+
+    async def act(store: Store) -> None:
+        asked: list[str] = []
+        async with store.read() as session:
+            connection = await session.connection()
+            event.listen(connection.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        jobs = Jobs(store, "me")
+        await jobs.add(job())
+        assert await jobs.claim("people", NOW, left=left) is None
+        assert await jobs.open("people") == (0, 0.0)
+        asked = [one for one in asked if "jobs.due" in one and "INSERT" not in one]
+        assert len(asked) == 2
+        with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db")) as database:
+            for query in asked:
+                plan = database.execute(f"EXPLAIN QUERY PLAN {query}", [0] * query.count("?")).fetchall()
+                told = [row[3] for row in plan]
+                assert any("USING" in line and "INDEX jobs_open (campaign=?" in line for line in told), told
+                assert not any("SCAN jobs" in line or "TEMP B-TREE" in line for line in told), told
+
+    with_store(tmp_path, act)

@@ -49,7 +49,7 @@ NOW = datetime(2026, 11, 21, 13, 30, tzinfo=BERLIN)
     ],
 )
 def test_what_is_meant(text: str, meant: str) -> None:
-    assert due(text, NOW, BERLIN).strftime("%Y-%m-%d %H:%M") == meant
+    assert due(text, NOW, BERLIN, BERLIN).strftime("%Y-%m-%d %H:%M") == meant
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_what_is_meant(text: str, meant: str) -> None:
 )
 def test_what_is_not_clear_is_asked_again(text: str, asks: str) -> None:
     with pytest.raises(WhenError, match=asks):
-        due(text, NOW, BERLIN)
+        due(text, NOW, BERLIN, BERLIN)
 
 
 @pytest.mark.parametrize("hour", ["2027-03-28T02:30", "2026-10-25T02:30"])
 def test_an_hour_that_the_clock_shows_twice_or_never_is_asked_again(hour: str) -> None:
     before = datetime.fromisoformat(hour).replace(tzinfo=BERLIN) - timedelta(days=3)
     with pytest.raises(WhenError, match="clocks change"):
-        due(hour, before, BERLIN)
+        due(hour, before, BERLIN, BERLIN)
 
 
 WORDS = ("at", "in", "five", "half", "past", "tomorrow", "pm", "a", "and", "hours", "999", "to", "12", "oh", "24:00")
@@ -92,7 +92,7 @@ WORDS = ("at", "in", "five", "half", "past", "tomorrow", "pm", "a", "and", "hour
 @given(st.text(max_size=100) | st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join))
 def test_whatever_is_said_is_a_time_ahead_or_a_question(text: str) -> None:
     try:
-        found = due(text, NOW, BERLIN)
+        found = due(text, NOW, BERLIN, BERLIN)
     except WhenError as error:
         assert "ask" in str(error)
         return

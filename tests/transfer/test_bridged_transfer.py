@@ -139,7 +139,7 @@ def test_a_caller_speaks_with_a_person_until_one_of_them_hangs_up(tmp_path: Path
                 await until(lambda: nothing_left(gateway))
         assert record["ending"] == "transferred"
         assert record["costs"]["trunk"] == pytest.approx(0.30), "the second leg is paid for, too"
-        assert record["costs"]["used"]["trunk carrier bridged seconds"] > 0
+        assert record["costs"]["used"]["trunk carrier further seconds"] > 0
         assert record["cause"].startswith(f"to billing (tel:{NUMBER}): ")
         assert record["cause"].endswith(f" s, {first} hung up")
         assert [(one.to, one.accepted) for one in tries] == [(f"billing (tel:{NUMBER})", True)]

@@ -22,7 +22,7 @@ REGISTERED: dict[str, Any] = {"name": "telnyx", "mode": "register", "registrar":
         (PEER, "sip:201@10.0.0.5", "sip:201@10.0.0.5", None),
         (PEER, "sip:201@contact.example", "sip:201@contact.example", None),
         (PEER, "sip:201@evil.example", "sip:201@evil.example", "sip:10.0.0.5:5062"),
-        (PEER, "tel:+1-415-555-0123;phone-context=x", "sip:+14155550123@10.0.0.5:5062", None),
+        (PEER, "tel:+14155550123", "sip:+14155550123@10.0.0.5:5062", None),
         (PEER | {"transfer_to": "sip:me@desk.example"}, "sip:me@desk.example", "sip:me@desk.example", None),
         (PEER | {"outbound_proxy": "sip:edge"}, "sip:201@10.0.0.5", "sip:201@10.0.0.5", "sip:edge"),
         (REGISTERED, "tel:+14155550123", "sip:+14155550123@sip.telnyx.com", None),

@@ -104,6 +104,8 @@ class Standing:
     )
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
     draining: bool = False
+    errands: list[Errand] = field(default_factory=list)
+    """The calls that were asked for."""
 
     @property
     def agents(self) -> Agents:
@@ -121,7 +123,10 @@ class Standing:
     def place(self, errand: Errand) -> Placed:
         if errand.agent not in self.agents.all:
             raise NotDialled(f"there is no agent {errand.agent!r}")
-        live = self.begin(live_call(7, direction="out", answered=None))
+        self.errands.append(errand)
+        live = live_call(7, direction="out", answered=None)
+        live.id = errand.call or live.id
+        self.begin(live)
         return Placed(live, None)  # type: ignore[arg-type]
 
     def begin(self, live: LiveCall) -> LiveCall:

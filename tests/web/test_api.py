@@ -1,14 +1,23 @@
 """The REST interface: what it tells, what it does, for whom."""
 
 import asyncio
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from phonenumbers import is_valid_number, parse
+from sqlalchemy import select
 
 from sipgw.events import Ending
+from sipgw.outbound import elsewhere
 from sipgw.store import CallRecord
+from sipgw.web import placed
+from sipgw.web.accounts import Accounts
+from sipgw.web.placed import PlacedCalls
+from sipgw.web.tables import PlacedCall
 from tests.keeping import add_call
 from tests.web.house import Visit, live_call, visit
 
@@ -198,8 +207,8 @@ def test_a_call_is_placed(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:
             answer = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "consent": True})
-            assert (answer.status_code, answer.json()) == (201, {"id": "call-7"})
-            assert "call-7" in there.house.calls
+            assert answer.status_code == 201
+            assert answer.json()["id"] in there.house.calls
             unknown = await there.browser.post("/api/v1/calls", json={"to": "+15550123", "agent": "nobody"})
             assert (unknown.status_code, unknown.json()) == (409, {"detail": "there is no agent 'nobody'"})
             for wrong in ({"to": "sip:x@y"}, {"to": "+15550123", "consent": "yes"}, {"to": "+15550123", "consent": 1}):
@@ -219,5 +228,71 @@ def test_another_page_of_this_browser_cannot_call_it(tmp_path: Path) -> None:
             end = "/api/v1/calls/call-1/end"
             assert (await there.browser.post(end, json={}, headers=ours)).status_code == 403
             assert (await there.browser.post(end, json={}, headers=ours | await there.token())).status_code == 200
+
+    asyncio.run(look())
+
+
+@pytest.mark.faults("C12")
+def test_a_call_that_is_asked_for_twice_is_made_once_also_by_the_next_process(tmp_path: Path) -> None:
+    wanted, key = {"to": "+14155550123"}, {"Idempotency-Key": "k1"}
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            ask = there.browser.post
+            first = (await ask("/api/v1/calls", json=wanted, headers=key)).json()["id"]
+            assert (await ask("/api/v1/calls", json=wanted, headers=key)).json() == {"id": first}
+            assert len(there.house.errands) == 1
+        async with visit(tmp_path) as restarted:
+            ask = restarted.browser.post
+            assert (await ask("/api/v1/calls", json=wanted, headers=key)).json() == {"id": first}
+            assert restarted.house.errands == []
+            refused = await ask("/api/v1/calls", json=wanted | {"agent": "nobody"}, headers={"Idempotency-Key": "k2"})
+            assert refused.status_code == 409
+            made = await ask("/api/v1/calls", json=wanted, headers={"Idempotency-Key": "k2"})
+            assert made.status_code == 201, "what was not made may be asked for again"
+
+    asyncio.run(look())
+
+
+@pytest.mark.faults("C12")
+def test_keys_are_known_for_a_day_and_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placed, "MOST", 3)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            calls, store = PlacedCalls(there.house.store), there.house.store
+            async with store.write() as session:
+                old = datetime.now(UTC).timestamp() - placed.KEPT - 1
+                session.add(PlacedCall(who="crm", key="old", call="long ago", at=old))
+            assert await calls.claim("crm", "old", "anew") == ""
+            for number in range(4):
+                assert await calls.claim("crm", str(number), f"call {number}") == ""
+            assert await calls.claim("other", "3", "theirs") == "", "a key is of whoever asks by it"
+            assert await calls.claim("crm", "3", "once more") == "call 3"
+            async with store.read() as session:
+                assert len(list(await session.scalars(select(PlacedCall)))) == 3
+
+    asyncio.run(look())
+
+
+@pytest.mark.faults("H6", "H13", "H19", "G9")
+def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    example = re.search(r"`POST /calls` `({.*?})`", text)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            ask, accounts = there.browser.post, Accounts(there.house.store)
+            assert (await ask("/api/v1/calls", json={"to": "+14155550123", "agent": "nobody"})).status_code == 409
+            (deed,) = await accounts.deeds()
+            assert deed.action == "asked for a call that was not made"
+            assert deed.detail == "there is no agent 'nobody'"
+            for number in ("12345x", "sip:bob@10.0.0.5"):
+                told = elsewhere._detail(await ask("/api/v1/calls", json={"to": number}))
+                assert told.startswith("to: write a telephone number with + and country code"), told
+            assert example
+            assert (await ask("/api/v1/calls", json=json.loads(example[1]))).status_code == 201, "word for word"
+            assert is_valid_number(parse(json.loads(example[1])["to"])), "the gate refuses others"
+            assert (await accounts.deeds())[0].action == "made a call"
 
     asyncio.run(look())

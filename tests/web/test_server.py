@@ -73,7 +73,7 @@ def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_
 
     async def before_and_after(url: str) -> None:
         assert (await here.get(url)).status_code == 200
-        asked = await in_thread(lambda: CliRunner().invoke(app, given, input="long enough\n" * 2))
+        asked = await asyncio.to_thread(CliRunner().invoke, app, given, input="long enough\n" * 2)  # noqa: TID251
         assert asked.exit_code == 0, asked.output
         await closed(url)
 

@@ -1,0 +1,75 @@
+"""Where a call goes that somebody else names by a URI (Refer-To): read once. What the gate judges, the bill prices and
+the audit keeps is what is sent.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from sipgw.numbers import EXTENSION, NumberError, shaped
+from sipgw.outbound.routes import NotDialled
+from sipgw.sip.identity import cleaned, number_of
+from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
+
+_SEPARATORS = re.compile(r"[ ().-]")
+_NUMBER = re.compile(r"\+[0-9]{1,19}|[0-9*#]{1,32}")
+_HARMLESS = ("transport", "user")
+"""URI parameters that say nothing of who is called (RFC 3261 §19.1.1)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom a call goes to."""
+
+    uri: Uri
+    """As it is sent; a tel URI has no host yet, and its user part is the number alone."""
+    number: str
+    """Digits, maybe with a ``+`` before them, or a name."""
+    outside: bool
+    """Whether it is a telephone number, for the gate to judge; otherwise it is an extension or a name."""
+
+    @classmethod
+    def of(cls, uri: Uri, trunk: TrunkOptions, *, dialog: bool = False) -> "Target":
+        """Read what the other side of `trunk` names. Raises `NotDialled` for what could mean two things.
+
+        A number has no parameters: a local one with ``phone-context`` (RFC 3966 §5.1.5) is another than its digits,
+        and the rest means nothing to who is called. With `dialog` it names one end of a call that we are to take the
+        place of (RFC 3891), which may be called anything but a number.
+        """
+        user, *parameters = uri.user.split(";")
+        plain = unquote(user, errors="replace")
+        digits = _SEPARATORS.sub("", plain)
+        if uri.scheme not in ("sip", "sips", "tel") or uri.password:
+            raise NotDialled(f"{uri.scheme}: such an address is not called")
+        if _NUMBER.fullmatch(digits):
+            contexts = [one for one in parameters if one.lower().startswith("phone-context")]
+            if (contexts or uri.param("phone-context") is not None) and digits[0] != "+":
+                raise NotDialled(
+                    "a number within a phone-context is not called: it is to be sent with + and country code"
+                )
+            kept = tuple(one for one in uri.params if one[0].lower() in _HARMLESS)
+            told = trunk.told(digits)
+            outside = told.startswith("+") or sum(map(str.isdigit, told)) > EXTENSION
+            sent = replace(uri, user=digits.replace("#", "%23"), params=kept, headers="")
+            return cls(sent, told if outside else digits, outside)
+        named = plain[:1].isalpha() or (dialog and plain[:1].isdigit())
+        if uri.scheme == "tel" or (uri.user and not named):
+            raise NotDialled(f"{plain[:40]!r} is neither a number nor an extension nor a name")
+        if not plain and not (uri.host[:1].isalpha() or "." in uri.host or ":" in uri.host):
+            raise NotDialled("an address without a user part is not called")
+        return cls(replace(uri, headers=""), cleaned(plain), outside=False)
+
+    @classmethod
+    def known(cls, uri: Uri) -> "Target":
+        """An address that the configuration names, or a phone that is registered here."""
+        return cls(uri, number_of(uri), outside=False)
+
+    def permitted(self, number: str, trunk: TrunkOptions) -> "Target":
+        """As it is sent once the gate has let `number` out: in the shape of the trunk. Raises `NotDialled`."""
+        try:
+            return replace(
+                self, uri=replace(self.uri, user=shaped(number, trunk.number_format, trunk.country)), number=number
+            )
+        except NumberError as error:
+            raise NotDialled(str(error)) from None

@@ -1,0 +1,58 @@
+"""A PBX that comes back is registered with at once."""
+
+import asyncio
+import tomllib
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sipgw.inbound.admission import Admission, AdmissionOptions
+from sipgw.sip.probe import Reach
+from sipgw.sip.registration import RegistrationState
+from sipgw.trunks.trunks import TrunkOptions
+from sipgw.trunks.watch import TrunkWatch
+from tests.virtual import run
+
+PBX = TrunkOptions("pbx", "register", registrar="10.0.0.5", user="agent", options_every=30)
+
+
+@pytest.mark.faults("G8")
+def test_a_trunk_that_is_back_is_registered_with_at_once() -> None:
+    async def scene() -> None:
+        sent: list[float] = []
+        probe = SimpleNamespace(reach=Reach.UNKNOWN, reason="")
+        registration = SimpleNamespace(state=RegistrationState.TRYING, reason="", register=sent.append)
+
+        async def locate(uri: Any) -> list[Any]:
+            return []
+
+        endpoint: Any = SimpleNamespace(
+            probe=lambda options: probe, register=lambda options: registration, locate=locate
+        )
+        watch = TrunkWatch(Admission(AdmissionOptions(), (PBX,), (), b"k" * 32, lambda: "t"))
+        async with asyncio.TaskGroup() as group:
+            watch.start(endpoint, group)
+
+        def turns(reach: Reach) -> int:
+            probe.reach = reach
+            probe.changed()
+            return len(sent)
+
+        assert turns(Reach.UP) == 0, "it was just begun"
+        await asyncio.sleep(100)
+        assert turns(Reach.DOWN) == 0
+        assert turns(Reach.UP) == 1
+        assert sent == [asyncio.get_running_loop().time()]
+        assert turns(Reach.DOWN) == 1
+
+    run(scene())
+
+
+@pytest.mark.faults("G8")
+@pytest.mark.parametrize("name", ["asterisk", "freepbx", "freeswitch", "3cx", "kamailio"])
+def test_recipes_of_pbxs_are_registered_anew_soon(name: str) -> None:
+    (trunk,) = tomllib.loads((files("sipgw") / "recipes" / f"{name}.toml").read_text())["trunks"]
+    assert trunk["expires"] <= 300
+    assert trunk["options_every"] <= 60
