@@ -126,7 +126,7 @@ class Dialogue(ABC):
                     outcome = await self._talk()
                 except Exception as error:  # the call boundary
                     log.exception("conversation failed")
-                    outcome = _crash(error)
+                    outcome = Outcome.crashed(error)
                 self._tasks.cancel(but=self._agent.kept)
                 await self._agent.finish()
         finally:
@@ -248,7 +248,7 @@ class Dialogue(ABC):
             Decision.DISCARD: self._discard,
             Decision.GREET: lambda: self._recite(said.greeting),
             Decision.REPROMPT: lambda: self._recite(said.reprompt),
-            Decision.ASK_AGAIN: self._ask_again,
+            Decision.ASK_AGAIN: lambda: self._recite(said.again),
             Decision.GIVE_UP: self._give_up,
             Decision.GOODBYE_SILENCE: lambda: self._part(said.goodbye_silence, SILENT),
             Decision.GOODBYE_OVERTIME: lambda: self._part(said.goodbye_overtime, OVERTIME),
@@ -258,9 +258,6 @@ class Dialogue(ABC):
             acts[decision]()
         self._floor.changed.set()
         self.steering.go_on()
-
-    def _ask_again(self) -> None:
-        self._recite(self._stage.persona.again)
 
     def _give_up(self) -> None:
         self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
@@ -389,7 +386,7 @@ class Dialogue(ABC):
     def _crashed(self, error: Exception) -> None:
         """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""
         if self._floor.turns.state in (State.CLOSING, State.ENDED):
-            self._floor.end(self._agent.control.outcome or _crash(error))
+            self._floor.end(self._agent.control.outcome or Outcome.crashed(error))
         elif not self._floor.over.done():
             problem = ProviderError("sipgw", f"internal error: {type(error).__name__}")
             self._fail(self._blamed(problem), problem)
@@ -399,7 +396,3 @@ class Dialogue(ABC):
 
     def _report(self, report: Report) -> None:
         tell(self._observer, report)
-
-
-def _crash(error: Exception) -> Outcome:
-    return Outcome("failed", f"internal error: {type(error).__name__}")

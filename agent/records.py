@@ -211,3 +211,8 @@ class Outcome:
     """The last three: no human answered a call that was made."""
     text: str
     """One sentence for the record."""
+
+    @classmethod
+    def crashed(cls, error: Exception) -> "Outcome":
+        """Something of ours, or of the owner's, raised what nobody expects."""
+        return cls("failed", f"internal error: {type(error).__name__}")

@@ -11,7 +11,8 @@ from agent.ulaw import from_linear, level, to_linear
 from media import channel as media
 from media.engine import MediaEngine, MediaOptions
 from media.session import Format
-from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, accept_answer, make_offer
 from sipgw.sip.tls import TlsOptions

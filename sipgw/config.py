@@ -47,7 +47,7 @@ from sipgw.options import DEFAULT_FILE, OptionError, build, unset
 from sipgw.outbound.promises import CallbackOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.store.retention import RetentionOptions
 from sipgw.transfer.people import PersonOptions, TransferOptions

@@ -19,7 +19,7 @@ from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
 from sipgw.outbound.promises import CallbackOptions
 from sipgw.records.wav import read_ulaw, write_stereo
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
 

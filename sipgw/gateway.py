@@ -16,7 +16,8 @@ from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents, checked
-from sipgw.agents.providers import Choice, Providers, opened
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import Providers, opened
 from sipgw.agents.staff import Staff
 from sipgw.billing.cost import Expenses, spent_since_midnight
 from sipgw.billing.day import SharedSpent

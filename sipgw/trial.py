@@ -5,7 +5,7 @@ from pathlib import Path
 
 from media.engine import MediaOptions
 from sipgw.config import AgentOptions, Config
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions
 from sipgw.trunks.trunks import TrunkOptions
 

@@ -10,7 +10,8 @@ from agent.records import Outcome
 from sipgw.calls.call import Call, Connect
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer

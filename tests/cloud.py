@@ -14,7 +14,7 @@ from sipgw.config import Config
 from sipgw.events import CallReported, Watcher
 from sipgw.gateway import Gateway
 from sipgw.records.recordings import RecordingOptions
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
 from sipgw.trunks.trunks import TrunkOptions

@@ -16,7 +16,7 @@ from sipgw.events import CallEnded
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
 from sipgw.reload import changes
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of

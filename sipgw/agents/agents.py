@@ -19,7 +19,8 @@ from typing import Any
 from agent.stage import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
-from sipgw.agents.providers import Choice, choose, products
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import choose, products
 from sipgw.billing.products import unpriced
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
 from sipgw.options import OptionError, build

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
-from sipgw.agents.providers import Choice
+from sipgw.agents.choice import Choice
 from sipgw.config import Config
 
 AHEAD = 90

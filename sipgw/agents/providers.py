@@ -39,9 +39,8 @@ from agent.providers.voices import (
     OpenAIVoice,
     PollyVoice,
 )
-from agent.records import Part
-from agent.tongues import NAMES
 from agent.voice import Voice
+from sipgw.agents.choice import Choice
 from sipgw.billing.products import Product, product
 from sipgw.config import Config, ConfigError
 from sipgw.privacy.at_provider import at_providers
@@ -49,31 +48,6 @@ from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
 
 if TYPE_CHECKING:
     from agent.mcp_tools import McpServer
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which providers were chosen, and a sentence on each that is not what a key would have brought."""
-
-    ears: tuple[str, ...]
-    """The one that is asked first, and those who stand in for it, in order; so with the others."""
-    model: tuple[str, ...]
-    voice: tuple[str, ...]
-    notes: tuple[str, ...]
-    duplex: tuple[str, ...] = ()
-    """Empty: ears, model and voice hold the conversation."""
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What holds the conversation."""
-        return ("duplex",) if self.duplex else ("ears", "model", "voice")
-
-    def of(self, part: str) -> str:
-        """Who was chosen for a part, in words."""
-        return ", then ".join(getattr(self, part))
-
-    def __str__(self) -> str:
-        return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -201,18 +175,6 @@ def choose(config: Config) -> Choice:
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)
-
-
-def unspoken(config: Config, choice: Choice) -> list[str]:
-    """The languages of the agent that a part which was chosen does not know at all, each in a sentence."""
-    found = []
-    for code in config.codes if not choice.duplex else ():
-        own = next((one.voice for one in config.languages if one.code == code), "")
-        if code != "en" and (own or choice.voice[0]) == "local":
-            found.append(f"the agent is to speak {NAMES[code]}, which the embedded voice does not: name another voice")
-        if code != "en" and choice.ears[0] == "local":
-            found.append(f"the agent is to speak {NAMES[code]}, which the embedded ears do not understand: name others")
-    return found
 
 
 def _pick(config: Config, part: str, notes: list[str]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import structlog
 
 from agent.providers.local.host import LocalSpeech
 from sipgw.agents.agents import Agents
-from sipgw.agents.providers import Choice, Providers
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import Providers
 from sipgw.config import Config
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from sipgw.browser.phone import missing
 from sipgw.cli.console import err, out
 from sipgw.config import Config
 from sipgw.gateway import Gateway
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import format_host_port
 from sipgw.web.server import Dashboard
 

@@ -3,7 +3,7 @@
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.agents.providers import unspoken
+from sipgw.agents.choice import unspoken
 from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
 from sipgw.config import Config, ConfigError
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer

@@ -10,7 +10,7 @@ from media.engine import MediaOptions
 from sipgw.config import Config
 from sipgw.doctor.asking import Patience, is_free
 from sipgw.doctor.finding import Finding, bad, good
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import binding_request, mapped_address
 from sipgw.sip.tls import Tls, TlsError

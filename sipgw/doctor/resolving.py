@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
 from sipgw.sip.names import Names
 from sipgw.sip.surroundings import as_it_stands

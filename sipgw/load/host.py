@@ -18,7 +18,8 @@ import typer
 
 from agent.providers.local.host import LocalSpeech
 from sipgw import log
-from sipgw.agents.providers import Choice, Providers
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import Providers
 from sipgw.cli.console import one_line_errors
 from sipgw.config import Config, load
 from sipgw.garbage import when_quiet

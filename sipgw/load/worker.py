@@ -21,7 +21,8 @@ from sipgw.load.stream import Stream, Tally
 from sipgw.load.tally import Spread
 from sipgw.log import LogOptions
 from sipgw.records.wav import read_ulaw
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.tls import TlsOptions

@@ -22,6 +22,7 @@ from sipgw.store.retention import (
     Removed,
     RetentionOptions,
     close_lost,
+    expire_webhooks,
     forget,
     forgotten,
     mark,
@@ -29,7 +30,6 @@ from sipgw.store.retention import (
     seen,
     to_forget,
 )  # fmt: skip
-from sipgw.webhooks.deliveries import expire
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ class Upkeep:
     async def _once(self, now: datetime) -> None:
         await seen(self._store, now)
         await KEEPING.run(mark, self._store, [*self._captures, *self._recordings()])
-        await expire(self._store, now)
+        await expire_webhooks(self._store, now)
         if forgot := await forget_what_others_did(self._store, now, self._captures, self._audit_folder):
             log.info("people forgotten whom another gateway was told to forget", people=forgot)
         removed = await delete_old(self._store, self._options, now, self._captures)

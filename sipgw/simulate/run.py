@@ -16,7 +16,8 @@ from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
 from agent.ulaw import from_linear, level
 from sipgw.agents.agents import DEFAULT
-from sipgw.agents.providers import Choice, Providers, opened
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import Providers, opened
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
 from sipgw.config import Config
 from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher

@@ -5,7 +5,6 @@ import contextlib
 import random
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import structlog
@@ -16,6 +15,7 @@ from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.handover import Inherited, Link, inherit
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
@@ -25,15 +25,14 @@ from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.server import InviteServer
-from sipgw.sip.session_timer import LONGEST, MIN_SE
 from sipgw.sip.streams import PING, Told
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
 from sipgw.sip.surroundings import Surroundings
-from sipgw.sip.tls import TlsError, TlsOptions
+from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
-from sipgw.sip.uri import Uri, is_address, parse_host_port
+from sipgw.sip.uri import Uri, parse_host_port
 from sipgw.sip.user_agent import UserAgent
 
 log = structlog.get_logger()
@@ -52,53 +51,6 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not a fault of ours
     def __init__(self, ended: Ended) -> None:
         super().__init__(str(ended))
         self.ended = ended
-
-
-@dataclass(frozen=True)
-class EndpointOptions:
-    """Where SIP is spoken."""
-
-    host: str = "0.0.0.0"
-    """Local address to listen on: ``0.0.0.0`` for all of IPv4, ``::`` for all of IPv4 and IPv6, or one address."""
-    port: int = 5060
-    """UDP and TCP port; 0 lets the system choose."""
-    tcp: bool = True
-    """Whether to listen on TCP too."""
-    dns: tuple[str, ...] = ()
-    """DNS servers, each an address with or without a port; empty: those of the system."""
-    tls: TlsOptions = field(default_factory=TlsOptions)
-    public_address: str = ""
-    """The IP address that the other sides send to; empty: what the STUN server or a registrar sees, if that is known,
-    otherwise the local address that leads to each of them."""
-    stun_server: str = ""
-    """Host, with or without a port, that tells our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
-    dscp: int = 24
-    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. That of
-    sound is `[media] dscp`."""
-    session_expires: float = 0.0
-    """Seconds after which a call that nobody refreshes is over (RFC 4028), at least 90; 0 leaves it to the other side
-    to ask for that."""
-    take_over: str = ""
-    """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ValueError("port must be from 0 to 65535")
-        if self.session_expires and not MIN_SE <= self.session_expires <= LONGEST:
-            raise ValueError(f"session_expires must be 0 or from {MIN_SE} to {LONGEST} seconds")
-        for name in ("host", "public_address"):
-            value = getattr(self, name)
-            if value and not is_address(value):
-                raise ValueError(f"{name} must be an IP address, not {value!r}")
-        if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
-            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
-        if not 0 <= self.dscp <= 63:
-            raise ValueError("dscp must be from 0 to 63")
-        if self.stun_server:
-            parse_host_port(self.stun_server)
-        for server in self.dns:
-            if not is_address(parse_host_port(server)[0]):
-                raise ValueError(f"dns must be IP addresses, not {server!r}")
 
 
 Screen = Callable[[str], bool]

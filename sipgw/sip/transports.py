@@ -17,7 +17,7 @@ from sipgw.sip.uri import is_address
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sipgw.sip.endpoint import EndpointOptions
+    from sipgw.sip.endpoint_options import EndpointOptions
     from sipgw.sip.handover import Link, Sockets
 
 ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}

@@ -37,6 +37,10 @@ GONE = timedelta(days=30)
 """After which a gateway that is not heard of does not come back, nor do its disk and what is on it."""
 LONGEST = timedelta(days=7)
 """Longer than any call: one that is open then will never be closed by the gateway that had it."""
+TOLD_WITHIN = timedelta(days=4)
+"""A day longer than a webhook is tried: one that waits then is for a target that no gateway has any more."""
+GIVEN_UP_KEPT = timedelta(days=30)
+"""How long it stays known, without its text, that a webhook was given up."""
 LOST = "its gateway did not come back"
 
 
@@ -159,6 +163,17 @@ async def close_lost(store: Store, now: datetime) -> int:
             ended = {"ended": await last_seen(session, call), "ending": "interrupted", "cause": LOST}
             await session.execute(update(CallRecord).where(CallRecord.id == call).values(**ended))
     return len(calls)
+
+
+async def expire_webhooks(store: Store, now: datetime) -> None:
+    """Erase what nobody will be told any more: what a target never took, and what was for targets that are gone."""
+    row = DeliveryRecord
+    left = {"given_up": now, "body": "", "problem": "no gateway tells this target any more"}
+    async with store.write() as session:
+        lost = row.given_up.is_(None), row.made < now - TOLD_WITHIN
+        await session.execute(update(row).where(*lost).values(**left))
+        await session.execute(update(row).where(row.given_up.is_not(None), row.body != "").values(body=""))
+        await session.execute(delete(row).where(row.given_up < now - GIVEN_UP_KEPT))
 
 
 async def seen(store: Store, now: datetime) -> None:

@@ -33,10 +33,6 @@ LONGEST_RETRY = 600.0
 """Seconds until the second try, doubled each time, and at most."""
 GIVE_UP = timedelta(days=3)
 """After this the target is not told of that event, but of those behind it."""
-SPARE = timedelta(days=1)
-"""Beyond that until what no gateway has given up is for a target that none has any more."""
-GIVEN_UP_KEPT = timedelta(days=30)
-"""How long it stays known, without its text, that something was given up."""
 LONGEST_PAUSE = 60.0
 """Seconds until a target that takes nothing is tried with another call."""
 LEASE = 120.0
@@ -225,20 +221,6 @@ class Deliveries:
                     await asyncio.sleep(0.02)
         for task in tasks:
             task.cancel()
-
-
-async def expire(store: Store, now: datetime) -> None:
-    """Erase what nobody will be told any more: what a target never took, and what was for targets that are gone.
-
-    Any gateway does it for all that share a database; one that has the target gives up first.
-    """
-    row = DeliveryRecord
-    async with store.write() as session:
-        lost = row.given_up.is_(None), row.made < now - GIVE_UP - SPARE
-        left = {"given_up": now, "body": "", "problem": "no gateway tells this target any more"}
-        await session.execute(update(row).where(*lost).values(**left))
-        await session.execute(update(row).where(row.given_up.is_not(None), row.body != "").values(body=""))
-        await session.execute(delete(row).where(row.given_up < now - GIVEN_UP_KEPT))
 
 
 def _body(entry: Entry, identity: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pytest
 
 from agent.tools import ToolFileError
 from sipgw.agents.agents import Agents, call_variables, filled, load_agents, parse_agent
+from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
-from sipgw.agents.providers import choose, unspoken
+from sipgw.agents.providers import choose
 from sipgw.calls.live import LiveCall
 from sipgw.config import AgentOptions, Config, ConfigError, parse
 from sipgw.hosting import Hosting

@@ -13,8 +13,9 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_speak import OpenAIVoiceOptions
 from sipgw.agents import lifetimes
 from sipgw.agents.agents import Agents
+from sipgw.agents.choice import Choice
 from sipgw.agents.lifetimes import _KEYS, LIFETIMES, endings, lifetime
-from sipgw.agents.providers import Choice, choose
+from sipgw.agents.providers import choose
 from sipgw.cli import main
 from sipgw.cli.main import app
 from sipgw.config import AgentOptions, Config, LanguageOptions

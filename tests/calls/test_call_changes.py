@@ -11,7 +11,8 @@ from agent.line import Audio, Away, Gone
 from media import channel as media
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip import endpoint, session_timer
-from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Offered
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer

@@ -12,7 +12,7 @@ from agent.records import ProviderFailed
 from media.engine import MediaOptions
 from sipgw.config import AgentOptions, Config
 from sipgw.gateway import Gateway
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from sipgw.store import StoreOptions
 from tests.calls.test_cloud_call import every_code, records

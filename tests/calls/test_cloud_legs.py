@@ -9,7 +9,8 @@ import pytest
 from agent.persona import Persona
 from sipgw.billing.prices import PriceOptions
 from sipgw.gate.rules import GateOptions
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri

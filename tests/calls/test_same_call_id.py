@@ -16,7 +16,8 @@ from sipgw.evidence.capture import SipCapture
 from sipgw.load.host import ParrotGateway
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import peer_of
-from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer

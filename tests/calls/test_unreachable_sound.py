@@ -8,7 +8,8 @@ import pytest
 
 from sipgw.sip import transports
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
 

@@ -13,7 +13,7 @@ from sipgw.cli.main import app
 from sipgw.config import Config, parse
 from sipgw.drain import GOODBYE, DrainOptions
 from sipgw.outbound.jobs import LEASE
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.web.options import PORT
 
 ROOT = Path(__file__).parents[2]

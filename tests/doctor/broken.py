@@ -18,7 +18,7 @@ from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding
 from sipgw.doctor.run import Wanted, examine
 from sipgw.sip import sdes
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier, Fields

@@ -18,7 +18,7 @@ from sipgw.doctor.audio import signal, tonality
 from sipgw.doctor.catalogue import CATALOGUE
 from sipgw.doctor.finding import bad, masked
 from sipgw.options import secrets_of
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
 from tests.doctor.broken import PASSWORD, SHORT, SIP, Faults, broken, ids, on_loop, peer
 

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from sipgw.doctor.finding import Finding
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
 from sipgw.trunks.trunks import TrunkOptions
 from tests.doctor.broken import SHORT, Faults, broken, diagnosed, ids, on_loop, peer, trunk

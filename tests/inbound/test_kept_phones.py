@@ -13,7 +13,8 @@ from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.registrar import Binding, Registrar
 from sipgw.sip.registration import RegistrationOptions, RegistrationState

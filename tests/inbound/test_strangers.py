@@ -9,7 +9,8 @@ from sipgw.evidence.capture import SipCapture
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import Admission, AdmissionOptions
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.registrar import Registrar
 from sipgw.trunks.trunks import TrunkOptions
 from tests.sip.test_torture import DATA

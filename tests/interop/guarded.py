@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import Admission, AdmissionOptions
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia
 from sipgw.trunks.trunks import TrunkOptions

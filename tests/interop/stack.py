@@ -15,7 +15,8 @@ from typing import Any
 
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer
 from sipgw.store import CallFilter, Store, StoreOptions

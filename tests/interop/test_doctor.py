@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.trunks.trunks import TrunkOptions
 from tests.doctor.broken import QUICK, diagnosed, ids
 from tests.fakes.dns import DnsServer

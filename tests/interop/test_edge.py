@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Confirmed, Leg, Offered
 from sipgw.sip.message import Headers, Request
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer

@@ -12,7 +12,8 @@ from media.dtmf import KEYS
 from media.engine import MediaEngine, MediaOptions
 from media.session import Format
 from media.srtp import Keys
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Confirmed, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer
 from sipgw.sip.sdes import SECRET

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.registration import RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
 from tests.fakes.assemblyai import FakeAssemblyAI

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import CallEvent, Leg, Offered, Progress
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
 from sipgw.sip.uri import Uri

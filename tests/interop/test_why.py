@@ -17,7 +17,8 @@ from sipgw.events import CallMeasured
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.records.recordings import RecordingOptions
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions

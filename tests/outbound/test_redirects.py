@@ -12,7 +12,8 @@ from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.redirects import onward
 from sipgw.outbound.routes import Dialling
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri

@@ -26,7 +26,8 @@ from sipgw.gate.rules import GateOptions
 from sipgw.gateway import Gateway
 from sipgw.outbound.call_out import Errand
 from sipgw.replay.bundle import Bundle, read_bundle
-from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri

@@ -11,7 +11,8 @@ import pytest
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError, EndpointOptions
+from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointError
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import EVENTS_KEPT, Ended, KeyPressed, Leg
 from sipgw.sip.tls import TlsOptions

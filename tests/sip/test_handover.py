@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.handover import Offer, inherit
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer

@@ -10,7 +10,8 @@ import pytest
 
 from sipgw.sip import streams
 from sipgw.sip.checks import Refusal
-from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, pick_up, run

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.place import network_of

@@ -10,7 +10,8 @@ import pytest
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer, sender_of
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Confirmed, Ended, Phase
 from sipgw.sip.fields import CSeq, NameAddr, Via
 from sipgw.sip.message import Request

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sipgw.sip import names
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.endpoint import DROP, CallFailed, Endpoint, EndpointOptions
+from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.hunt import PATIENCE
 from sipgw.sip.leg import Leg
 from sipgw.sip.locate import MAX_HOPS, Naptr, Question, Srv, locate, order

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sipgw.sip import flow, stun
 from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import Endpoint, EndpointOptions
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import RegistrationOptions

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip import streams
-from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointError, EndpointOptions
+from sipgw.sip.endpoint import CallFailed, Endpoint, EndpointError
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.tls import TlsOptions

@@ -17,7 +17,7 @@ from sipgw import log
 from sipgw.config import Config
 from sipgw.load.host import ParrotGateway
 from sipgw.log import LogOptions
-from sipgw.sip.endpoint import EndpointOptions
+from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.trial import EMBEDDED, trial
 from tests.interop.test_calls import SCENARIOS, speech, wav
 

@@ -20,6 +20,7 @@ from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
+from sipgw.store.retention import expire_webhooks
 from sipgw.store.tables import DeliveryRecord
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
@@ -191,9 +192,9 @@ def test_what_nobody_will_be_told_any_more_keeps_no_words(tmp_path: Path) -> Non
             async with store.write() as session:
                 session.add(DeliveryRecord(call="waits", target="there", made=START, **old))
                 session.add(DeliveryRecord(call="lost", target="removed", made=START - timedelta(days=5), **old))
-            await deliveries.expire(store, START)
+            await expire_webhooks(store, START)
             assert rows(tmp_path) == [("waits", False, "WORDS"), ("lost", True, "")]
-            await deliveries.expire(store, START + timedelta(days=31))
+            await expire_webhooks(store, START + timedelta(days=31))
             assert rows(tmp_path) == [("waits", True, "")]
 
     asyncio.run(scenario())
