@@ -135,12 +135,12 @@ class Dialogue(ABC):
 
     async def _talk(self) -> Outcome:
         self._floor.start(self._now())
-        self._spawn(self._listen())
-        self._spawn(self._watch_clock())
+        self._tasks.spawn(self._listen())
+        self._tasks.spawn(self._watch_clock())
         if self._floor.broken:
             self._fail(*self._floor.broken)
         else:
-            self._spawn(self._hear())
+            self._tasks.spawn(self._hear())
             self._begin()
         outcome = await self._floor.over
         self._fall_silent()
@@ -179,7 +179,7 @@ class Dialogue(ABC):
             case Digit(key, _) if self._collecting.press(key):
                 pass
             case Digit(key, _) if tool := self._stage.persona.keys.get(key):
-                self._spawn(self.steering.press(tool, self._stage.persona.not_done))
+                self._tasks.spawn(self.steering.press(tool, self._stage.persona.not_done))
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)
@@ -248,7 +248,7 @@ class Dialogue(ABC):
             Decision.DISCARD: self._discard,
             Decision.GREET: lambda: self._recite(said.greeting),
             Decision.REPROMPT: lambda: self._recite(said.reprompt),
-            Decision.ASK_AGAIN: lambda: self._recite(said.again),
+            Decision.ASK_AGAIN: self._ask_again,
             Decision.GIVE_UP: self._give_up,
             Decision.GOODBYE_SILENCE: lambda: self._part(said.goodbye_silence, SILENT),
             Decision.GOODBYE_OVERTIME: lambda: self._part(said.goodbye_overtime, OVERTIME),
@@ -258,6 +258,9 @@ class Dialogue(ABC):
             acts[decision]()
         self._floor.changed.set()
         self.steering.go_on()
+
+    def _ask_again(self) -> None:
+        self._recite(self._stage.persona.again)
 
     def _give_up(self) -> None:
         self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
@@ -297,7 +300,7 @@ class Dialogue(ABC):
         if self._floor.replying is not None:
             self._fall_silent()
         self._begin_turn(turn)
-        self._floor.replying = self._spawn(self._carry_out(work))
+        self._floor.replying = self._tasks.spawn(self._carry_out(work))
 
     async def _carry_out(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -305,7 +308,7 @@ class Dialogue(ABC):
         except ProviderError as error:
             part = self._blamed(error)
             if self._floor.turns.state is State.CLOSING:  # a goodbye: the call ends as it was to end
-                self._spawn(self._apologise(part, error, self._agent.control.outcome))
+                self._tasks.spawn(self._apologise(part, error, self._agent.control.outcome))
             else:
                 self._fail(part, error)
             return
@@ -346,7 +349,7 @@ class Dialogue(ABC):
         connecting = Connecting(
             self._floor, self._agent, lambda: self._recite(self._stage.persona.not_connected), self._end
         )
-        self._spawn(connecting.connect(outcome))
+        self._tasks.spawn(connecting.connect(outcome))
 
     # What fails
 
@@ -356,7 +359,7 @@ class Dialogue(ABC):
             return
         self._floor.turns.close(self._now())
         self._floor.changed.set()
-        self._spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
+        self._tasks.spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
 
     async def _apologise(self, part: Part, error: ProviderError, outcome: Outcome | None) -> None:
         """Say that something has failed; then the call ends as `outcome`, or with a transfer instead of a failure."""
@@ -379,9 +382,6 @@ class Dialogue(ABC):
         self._begin_turn(turn := Turn())
         await self._apology(turn, part, sentence)
         self._end_turn()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._tasks.spawn(work)
 
     def _crashed(self, error: Exception) -> None:
         """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""
