@@ -60,7 +60,7 @@ class Conversation(Dialogue):
         self._prepared: Preparation | None = None
         agent = CascadeAgent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt), mouth=Mouth(line, self._voices),
-            control=Control(people=people or {}), report=self._report, spawn=self._tasks.spawn, model=role.model,
+            control=Control(people=people or {}), report=self._report, spawn=self._spawn, model=role.model,
         )  # fmt: skip
         options = options or TurnOptions()
         options = replace(options, dictation_pause=0.0, final_limit=0.0) if ears.patient else options

@@ -30,6 +30,7 @@ from agent.turns import TurnOptions
 
 log = structlog.get_logger()
 T = TypeVar("T")
+UNHEARD = "reported nothing of what the caller said"
 SILENT = Outcome("silence", "the caller said nothing")
 OVERTIME = Outcome("max_duration", "the call lasted too long")
 
@@ -135,12 +136,12 @@ class Dialogue(ABC):
 
     async def _talk(self) -> Outcome:
         self._floor.start(self._now())
-        self._tasks.spawn(self._listen())
-        self._tasks.spawn(self._watch_clock())
+        self._spawn(self._listen())
+        self._spawn(self._watch_clock())
         if self._floor.broken:
             self._fail(*self._floor.broken)
         else:
-            self._tasks.spawn(self._hear())
+            self._spawn(self._hear())
             self._begin()
         outcome = await self._floor.over
         self._fall_silent()
@@ -179,7 +180,7 @@ class Dialogue(ABC):
             case Digit(key, _) if self._collecting.press(key):
                 pass
             case Digit(key, _) if tool := self._stage.persona.keys.get(key):
-                self._tasks.spawn(self.steering.press(tool, self._stage.persona.not_done))
+                self._spawn(self.steering.press(tool, self._stage.persona.not_done))
             case Digit(key, _):
                 digits, decisions = self._floor.turns.digit(key, self._now())
                 self._decide(decisions, digits)
@@ -249,7 +250,7 @@ class Dialogue(ABC):
             Decision.GREET: lambda: self._recite(said.greeting),
             Decision.REPROMPT: lambda: self._recite(said.reprompt),
             Decision.ASK_AGAIN: self._ask_again,
-            Decision.GIVE_UP: self._give_up,
+            Decision.GIVE_UP: lambda: self._fail("ears", ProviderError(self._ears.name, UNHEARD)),
             Decision.GOODBYE_SILENCE: lambda: self._part(said.goodbye_silence, SILENT),
             Decision.GOODBYE_OVERTIME: lambda: self._part(said.goodbye_overtime, OVERTIME),
             Decision.END: self._end,
@@ -261,9 +262,6 @@ class Dialogue(ABC):
 
     def _ask_again(self) -> None:
         self._recite(self._stage.persona.again)
-
-    def _give_up(self) -> None:
-        self._fail("ears", ProviderError(self._ears.name, "reported nothing of what the caller said"))
 
     def _part(self, goodbye: str, outcome: Outcome) -> None:
         self._recite(goodbye)
@@ -300,7 +298,7 @@ class Dialogue(ABC):
         if self._floor.replying is not None:
             self._fall_silent()
         self._begin_turn(turn)
-        self._floor.replying = self._tasks.spawn(self._carry_out(work))
+        self._floor.replying = self._spawn(self._carry_out(work))
 
     async def _carry_out(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -308,7 +306,7 @@ class Dialogue(ABC):
         except ProviderError as error:
             part = self._blamed(error)
             if self._floor.turns.state is State.CLOSING:  # a goodbye: the call ends as it was to end
-                self._tasks.spawn(self._apologise(part, error, self._agent.control.outcome))
+                self._spawn(self._apologise(part, error, self._agent.control.outcome))
             else:
                 self._fail(part, error)
             return
@@ -349,7 +347,7 @@ class Dialogue(ABC):
         connecting = Connecting(
             self._floor, self._agent, lambda: self._recite(self._stage.persona.not_connected), self._end
         )
-        self._tasks.spawn(connecting.connect(outcome))
+        self._spawn(connecting.connect(outcome))
 
     # What fails
 
@@ -359,7 +357,7 @@ class Dialogue(ABC):
             return
         self._floor.turns.close(self._now())
         self._floor.changed.set()
-        self._tasks.spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
+        self._spawn(self._apologise(part, error, Outcome("failed", f"{part} failed: {error}")))
 
     async def _apologise(self, part: Part, error: ProviderError, outcome: Outcome | None) -> None:
         """Say that something has failed; then the call ends as `outcome`, or with a transfer instead of a failure."""
@@ -382,6 +380,9 @@ class Dialogue(ABC):
         self._begin_turn(turn := Turn())
         await self._apology(turn, part, sentence)
         self._end_turn()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.spawn(work)
 
     def _crashed(self, error: Exception) -> None:
         """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""

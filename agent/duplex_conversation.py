@@ -70,7 +70,7 @@ class DuplexConversation(Dialogue):
         """Whether the next session is that of another agent."""
         agent = Agent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt), mouth=self._mouth,
-            control=Control(people=people or {}), report=self._report, spawn=self._tasks.spawn,
+            control=Control(people=people or {}), report=self._report, spawn=self._spawn,
         )  # fmt: skip
         super().__init__(
             line, session, Stage(role, cast, self._report), agent,
@@ -216,7 +216,7 @@ class DuplexConversation(Dialogue):
         if self._onset is None:
             super()._ask_again()
         else:
-            self._tasks.spawn(self._await(self._onset))
+            self._spawn(self._await(self._onset))
 
     async def _await(self, onset: float) -> None:
         """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
