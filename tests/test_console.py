@@ -13,7 +13,8 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from sipgw.agents.agents import Agents
-from sipgw.cli import console, main
+from sipgw.cli import banner as told_at_start
+from sipgw.cli import console
 from sipgw.cli.main import app
 from sipgw.config import Config, parse
 from sipgw.demo import waterfall
@@ -39,7 +40,7 @@ def test_shells_can_complete_commands() -> None:
 
 def terminal(monkeypatch: pytest.MonkeyPatch, width: int = 80) -> io.StringIO:
     screen = Console(file=io.StringIO(), force_terminal=True, width=width, highlight=False, color_system=None)
-    for module in (console, main):
+    for module in (console, told_at_start):
         monkeypatch.setattr(module, "out", screen)
     assert isinstance(screen.file, io.StringIO)
     return screen.file
@@ -77,14 +78,14 @@ def banner(config: Config, monkeypatch: pytest.MonkeyPatch) -> str:
         watch=SimpleNamespace(registrations={}),
     )  # fmt: skip
     dashboard: Any = SimpleNamespace(setup_url="", url="http://127.0.0.1:8080/")
-    main._say_how_to_call(gateway, dashboard)
+    told_at_start.say_how_to_call(gateway, dashboard)
     return shown.getvalue()
 
 
 @pytest.mark.faults("H10")
 def test_the_banner_names_the_address_that_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sip:agent@127.0.0.1" in banner(parse('[sip]\nhost = "127.0.0.1"', "x", {}), monkeypatch)
-    monkeypatch.setattr(main, "_own_address", lambda: "192.0.2.7")
+    monkeypatch.setattr(told_at_start, "_own_address", lambda: "192.0.2.7")
     assert "sip:agent@192.0.2.7" in banner(Config(), monkeypatch)
 
 
@@ -93,10 +94,10 @@ def test_the_banner_names_a_command_that_can_be_run(monkeypatch: pytest.MonkeyPa
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "sipgw").touch()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main.sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
-    monkeypatch.setattr(main.shutil, "which", lambda name: None)
+    monkeypatch.setattr(told_at_start.sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(told_at_start.shutil, "which", lambda name: None)
     assert " .venv/bin/sipgw demo " in banner(Config(), monkeypatch)
-    monkeypatch.setattr(main.shutil, "which", lambda name: "/usr/bin/sipgw")
+    monkeypatch.setattr(told_at_start.shutil, "which", lambda name: "/usr/bin/sipgw")
     assert " sipgw demo " in banner(Config(), monkeypatch)
 
 

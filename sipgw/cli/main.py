@@ -55,6 +55,9 @@ COMMANDS = {
 }
 """Name, where it is (a function or a group of commands), and the first sentence of its help."""
 
+LOOK: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "rich_markup_mode": None}
+"""Of the help: plain text, in which brackets are no markup."""
+
 
 class Commands(TyperGroup):
     """The commands of `COMMANDS`. Until one is used it is known by its name and sentence alone."""
@@ -74,19 +77,22 @@ class Commands(TyperGroup):
         """Import a command, with its options."""
         module, _, attribute = COMMANDS[name][0].partition(":")
         found = getattr(import_module(module), attribute)
-        group = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
-        if group is not found:
-            group.command(name)(found)
-        command = typer.main.get_command(group)
-        command.name = name
-        self.add_command(command)
+        alone = typer.Typer(**LOOK, add_completion=False)
+        alone.callback()(lambda: None)
+        if isinstance(found, typer.Typer):
+            alone.add_typer(found, name=name)
+        else:
+            alone.command(name)(found)
+        group = typer.main.get_command(alone)
+        if not isinstance(group, TyperGroup):
+            raise TypeError("a Typer with a callback makes no group")
+        self.add_command(group.commands[name])
 
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
+    **LOOK,
     help="A SIP/RTP gateway for AI phone agents.",
 )
 

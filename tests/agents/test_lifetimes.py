@@ -16,7 +16,7 @@ from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
 from sipgw.agents.lifetimes import _KEYS, LIFETIMES, endings, lifetime
 from sipgw.agents.providers import choose
-from sipgw.cli import main
+from sipgw.cli import banner
 from sipgw.cli.main import app
 from sipgw.config import AgentOptions, Config, LanguageOptions
 from tests.web.house import visit
@@ -134,8 +134,8 @@ def test_a_gateway_that_starts_says_it_too(monkeypatch: pytest.MonkeyPatch) -> N
     gateway = SimpleNamespace(
         agents=Agents(OLD, {}), config=OLD, endpoint=SimpleNamespace(port=5060), watch=SimpleNamespace(registrations={})
     )
-    with main.out.capture() as capture:
-        main._say_how_to_call(gateway, SimpleNamespace(setup_url="", url=""))
+    with banner.out.capture() as capture:
+        banner.say_how_to_call(gateway, SimpleNamespace(setup_url="", url=""))
     assert 'write model = "gpt-6-luna" in [openai]' in capture.get()
 
 
