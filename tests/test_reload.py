@@ -23,7 +23,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.interop.served import served
 from tests.phone import calling
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 BEFORE = Config()
 
@@ -69,7 +69,7 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
             found = await world.gateway.reload(changed, {})
             assert [change.key for change in found] == ["agent.greeting"]
             assert await world.gateway.reload(changed, {}) == []
-            async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(20):
+            async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(HANG):
                 while sound_of("Bolt here.").strip(b"\xff") not in phone.heard():
                     await asyncio.sleep(0.1)
             return world.gateway.desk.providers[DEFAULT] is kept

@@ -16,6 +16,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 GOODBYE = "That is all we can pay for. Goodbye."
 GREETING = "Hello, this is Acme Store. How can I help you?"
@@ -38,7 +39,7 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
                 (live,) = world.gateway.calls.values()
                 assert live.cost is not None
                 assert live.cost.total >= 0.30
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 while not any(isinstance(event, CallEnded) for event in told):
                     await asyncio.sleep(0.02)
                 while not (records := await world.gateway.store.calls()):
@@ -74,7 +75,7 @@ def test_a_call_that_becomes_too_dear_ends_with_a_goodbye(tmp_path: Path, change
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=lambda config: replace(config, prices=(TRUNK,), **changes)) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not (records := await world.gateway.store.calls()):
                         await asyncio.sleep(0.05)
                 heard = phone.heard()

@@ -18,11 +18,12 @@ from sipgw.transfer.party import Called
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.transfer import Ways, dialling
 from tests.calling import OPEN, World, busy
+from tests.waiting import HANG
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             await work()
 
     asyncio.run(limited())

@@ -20,6 +20,7 @@ from tests.fakes.assemblyai import Faults, Said
 from tests.fakes.elevenlabs import VoiceFaults, sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Reply(calls=[("c1", "get_order_status", '{"order_number": "7346"}')])
@@ -38,7 +39,7 @@ LENT = b"\xff" * 160
 
 
 async def records(gateway, count: int = 1):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         while len(found := await gateway.store.calls()) < count:
             await asyncio.sleep(0.05)
     return found
@@ -194,7 +195,7 @@ def test_strangers_hear_nothing(tmp_path: Path) -> None:
         async with cloud(tmp_path, [], [ANSWER]) as world:
             world.gateway.admission.trunks._networks = Networks()
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.5), calling(world.target, every_code):
+                async with asyncio.timeout(HANG), calling(world.target, every_code):
                     pass
             return dict(world.gateway.endpoint.agent.counts), world.gateway.endpoint.agent.open
 
@@ -227,7 +228,7 @@ def test_stopping_the_gateway_hangs_up_running_calls(tmp_path: Path) -> None:
             phone = await entered.__aenter__()
             await asyncio.sleep(1)
             await world.gateway.__aexit__(None, None, None)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANG):
                 async for event in phone.leg.events():
                     last = event
             return last

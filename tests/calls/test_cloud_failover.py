@@ -23,6 +23,7 @@ from tests.fakes.deepgram import FakeDeepgram
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults, sound_of
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 ANSWER = "Your raincoat is out for delivery."
 
@@ -64,7 +65,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
             async with gateway:
                 target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
                 async with calling(target, every_code) as phone:
-                    async with asyncio.timeout(25):
+                    async with asyncio.timeout(HANG):
                         while sound_of(ANSWER).strip(b"\xff") not in (heard := phone.heard()):
                             await asyncio.sleep(0.2)
                 (record,) = await records(gateway)

@@ -18,6 +18,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 TRUNKS = (
     TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",), max_calls=1),
@@ -37,7 +38,7 @@ def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> No
     async def scenario():
         async with cloud(tmp_path, [Said("Where is my order?", 500, 1000)], [ANSWER]) as world:
             async with calling(world.target, every_code, fields):
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(HANG):
                     while not world.model.requests:
                         await asyncio.sleep(0.05)
             (record,) = await records(world.gateway)
@@ -65,7 +66,7 @@ async def call(endpoint: Endpoint, target: Uri, replaces: Leg | str | None = Non
 
 
 async def over(leg: Leg) -> Ended:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         async for event in leg.events():
             if isinstance(event, Ended):
                 return event
@@ -105,7 +106,7 @@ def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -
         said = [Said("Where is my order?", 3000, 4000)]
         async with cloud(tmp_path, said, [ANSWER], trunks=TRUNKS) as world:
             async with calling(world.target, every_code) as first:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not first.received:
                         await asyncio.sleep(0.02)
                     assert first.leg
@@ -133,7 +134,7 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
     async def scenario() -> None:
         said = [Said("A person please.", 500, 1500)]
         async with cloud(tmp_path, said, [connecting], trunks=(person,)) as world:
-            async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+            async with calling(world.target, every_code) as phone, asyncio.timeout(HANG):
                 assert phone.leg
                 phone.leg.let_refer()
                 async for event in phone.leg.events():
@@ -177,4 +178,4 @@ def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
                     assert (user, done.status) == (user, 403 if user in costly else 486)
                 assert len(third.legs) == 2
 
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), HANG))

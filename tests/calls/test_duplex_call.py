@@ -20,6 +20,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.realtime import FakeRealtime
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.phone import calling
+from tests.waiting import HANG
 
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Said("Where is my order 7346?", 3600, 4400)
@@ -49,7 +50,7 @@ def using(name: str, **servers: Any) -> Callable[[Config], Config]:
 
 
 async def the_record(gateway: Any) -> dict[str, Any]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         while not (found := await gateway.store.calls()):
             await asyncio.sleep(0.05)
     return found[0]
@@ -163,7 +164,7 @@ def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: 
     async def scenario():
         async with first, second, cloud(tmp_path, [], [], change=first_of, agents=others) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while sound_of("Which invoice?").strip(b"\xff") not in phone.heard():
                         await asyncio.sleep(0.1)
             return await world.gateway.store.call((await the_record(world.gateway))["id"])

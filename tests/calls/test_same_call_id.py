@@ -24,6 +24,7 @@ from sipgw.sip.uri import Uri
 from sipgw.trial import EMBEDDED, trial
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.evidence.test_capture import message
+from tests.waiting import HANG
 
 SAME = "chosen@by-who-calls"
 
@@ -42,7 +43,7 @@ class Caller:
         endpoint._after(usage.start)
 
     async def until(self, kind: type) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             async for event in self._events:
                 if isinstance(event, kind):
                     return
@@ -58,7 +59,7 @@ async def world(folder: Path) -> AsyncIterator[tuple[ParrotGateway, Endpoint]]:
 
 async def of(gateway: ParrotGateway, caller: str) -> dict[str, Any]:
     """The record of the call from that number, once it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while True:
             for record in await gateway.store.calls():
                 if record["caller"] == caller and record["ended"]:

@@ -22,6 +22,7 @@ from sipgw.sip.endpoint import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier, Fields
+from tests.waiting import HANG
 
 PASSWORD = "Z3bra-crossing-77"
 Mangle = Callable[[Response], Response]
@@ -254,7 +255,7 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def ran(*given: Any, **named: Any) -> None:
         async def limited() -> None:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG):
                 await test(*given, **named)
 
         asyncio.run(limited())

@@ -18,11 +18,11 @@ from media.g711 import FRAME, SILENCE
 from media.pulse import PATIENCE
 from media.session import Format
 from tests.ports import free_ports
+from tests.waiting import HANG
 
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))
 OPTIONS = MediaOptions("127.0.0.1", (20_000, 32_000))
-LIMIT = 5.0
 
 
 class Phone:
@@ -42,7 +42,7 @@ class Phone:
         self.sock.send(rtp.build(kind, number == 0, number, number * FRAME, 9, payload))
 
     async def packet(self) -> rtp.Packet:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             data = await asyncio.get_running_loop().sock_recv(self.sock, 2000)
         packet = rtp.parse(data)
         assert packet is not None
@@ -50,7 +50,7 @@ class Phone:
 
     async def until(self, kind: type):
         """The next event of `kind`; others before it are passed over."""
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while not isinstance(event := await self.events.get(), kind):
                 pass
         return event
@@ -185,7 +185,7 @@ def test_a_killed_media_process_ends_its_calls_and_the_next_call_works():
 
 
 async def next_call_works(engine: MediaEngine) -> None:
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         while True:
             with contextlib.suppress(MediaDown):
                 async with call(engine) as (phone, _):
@@ -227,7 +227,7 @@ def test_a_gateway_that_is_always_late_knows_it():
                 time.sleep(0.4)
                 await asyncio.sleep(0.01)
             assert engine.processes[0].delay == engine.delay
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while engine.delay >= 0.1:
                     await asyncio.sleep(0.1)
 

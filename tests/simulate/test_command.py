@@ -26,6 +26,7 @@ from tests.cloud import cloud
 from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
+from tests.waiting import HANG
 
 runner = CliRunner()
 VERDICT = Verdict(0.1, 0.2, (), (), 0, 100, 0, "BYE")
@@ -47,7 +48,7 @@ class Box(asyncio.DatagramProtocol):
         self.arrived.set()
 
     async def next(self) -> tuple[bytes, int]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             await self.arrived.wait()
         self.arrived.clear()
         return self.came[-1]

@@ -20,6 +20,7 @@ from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.keeping import START, a_call, at, turn
+from tests.waiting import HANG
 
 LOOKUP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"}, "", 0.004)
 TURNS = [
@@ -53,7 +54,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def written(world: World) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         await world.ledger.written()
 
 

@@ -11,6 +11,7 @@ import pytest
 from agent.turn_table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
+from tests.waiting import HANG
 from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
 from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
@@ -308,7 +309,7 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
 
 async def becomes(page: Any, expression: str) -> None:
     """Wait until that is true; the page's policy forbids Playwright's own way."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while not await page.evaluate(expression):
             await asyncio.sleep(0.05)
 
