@@ -11,6 +11,7 @@ from sipgw.sip.endpoint import DROP, Endpoint, EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
+from tests.waiting import until
 
 
 def now() -> float:
@@ -52,6 +53,11 @@ class Phone(asyncio.DatagramProtocol):
         first = self.received[0][1].timestamp if self.received else 0
         packets = sorted((packet for _, packet in self.received), key=lambda p: (p.timestamp - first) & 0xFFFFFFFF)
         return b"".join(packet.payload for packet in packets).strip(b"\xff")
+
+
+    async def hears(self, sound: bytes) -> None:
+        """Wait until `sound` was received, byte for byte."""
+        await until(lambda: sound.strip(b"\xff") in self.heard())
 
 
 @contextlib.asynccontextmanager

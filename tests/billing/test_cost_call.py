@@ -34,8 +34,8 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         said = [Said("Are you there?", 4000, 5000)]
         async with cloud(tmp_path, said, [Reply(text=["Yes, I am."])], change=change) as world:
             world.gateway.watchers.add(told.append)
-            async with calling(world.target, lambda frame: SILENCE):
-                await asyncio.sleep(9)
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                await phone.hears(sound_of("Yes, I am."))
                 (live,) = world.gateway.calls.values()
                 assert live.cost is not None
                 assert live.cost.total >= 0.30
@@ -49,7 +49,7 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         assert ended.cost["trunk"] == pytest.approx(0.30)
         used = ended.cost["used"]
         assert used["voice elevenlabs/eleven_flash_v2_5 characters"] == len(GREETING) + len("Yes, I am.")
-        assert used["ears assemblyai/u3-rt-pro seconds"] == pytest.approx(9, abs=1.5)
+        assert used["ears assemblyai/u3-rt-pro seconds"] > 5
         assert used["model openai/gpt-4.1-mini tokens_out"] > 0
         assert ended.cost["unpriced"] == []
         assert ended.cost["total"] == pytest.approx(

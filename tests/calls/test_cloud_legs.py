@@ -112,7 +112,7 @@ def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -
                     assert first.leg
                     fields = (("Replaces", str(first.leg.replacement)),)
                     async with calling(world.target, every_code, fields) as second:
-                        assert await first.leg.over(5)
+                        assert await first.leg.over(HANG)
                         quiet = len(first.received)
                         while sound_of("Your raincoat is out for delivery.").strip(b"\xff") not in second.heard():
                             await asyncio.sleep(0.1)
@@ -147,7 +147,7 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
                 while status != 200 and sorry not in phone.heard():
                     await asyncio.sleep(0.1)
                 if status == 200:
-                    assert await phone.leg.over(5), "the gateway hangs up"
+                    assert await phone.leg.over(HANG), "the gateway hangs up"
             (record,) = await records(world.gateway)
             assert record["ending"] == ending
             assert ("sip:+14155550123@sip.telnyx.com: 200" in record["cause"]) is (status == 200)

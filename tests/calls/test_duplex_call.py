@@ -62,7 +62,7 @@ def test_a_tool_is_used_an_interruption_is_exact_and_the_record_says_so(tmp_path
         fake = kind([ORDER, STOP], [LOOK_UP, Say(LONG), Say("Yes?")], key="k")
         async with fake, cloud(tmp_path, [], [], change=using(name, **{name: fake})) as world:
             async with calling(world.target, interrupting) as phone:
-                await asyncio.sleep(9)
+                await phone.hears(sound_of("Yes?"))
                 messages = next(iter(world.gateway.calls.values())).steering.messages
                 heard = phone.heard()
             return fake, messages, heard, await the_record(world.gateway)
@@ -114,8 +114,8 @@ def test_it_changes_the_language_when_it_is_asked_to(tmp_path: Path, name: str, 
             )
 
         async with fake, cloud(tmp_path, [], [], change=both) as world:
-            async with calling(world.target, lambda frame: SILENCE):
-                await asyncio.sleep(8.5)
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                await phone.hears(sound_of("Con mucho gusto."))
             return fake, await the_record(world.gateway)
 
     fake, record = asyncio.run(scenario())
@@ -135,7 +135,7 @@ def test_another_provider_goes_on_with_the_call(tmp_path: Path) -> None:
         change = using("openai", openai=first, assemblyai=second)
         async with first, second, cloud(tmp_path, [], [], change=change) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                await asyncio.sleep(8.5)
+                await phone.hears(sound_of("It is on its way."))
                 heard = phone.heard()
             return second, heard, await the_record(world.gateway)
 

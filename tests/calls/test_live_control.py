@@ -160,7 +160,7 @@ def test_a_call_that_was_taken_over_ends_with_either_side(tmp_path: Path, first:
                 if first == "anna":
                     operator.legs[0].hangup()
                     assert caller.leg
-                    assert await caller.leg.over(5)
+                    assert await caller.leg.over(HANG)
             await until(lambda: operator.ended)
             assert operator.ended == [Ended("gateway" if first == "anna" else "caller", "BYE")]
             (record,) = await records(gateway.gateway)

@@ -24,7 +24,7 @@ from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import dialler
 from tests.ports import free_ports
-from tests.waiting import HANG
+from tests.waiting import HANG, until
 
 AGENT = AgentOptions(variables=("name",))
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
@@ -189,6 +189,12 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
     ringing, busy = [True], [486]
 
+    def written() -> bool:
+        """What became of the calls that were answered stands in the database."""
+        with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+            states = dict(database.execute("SELECT number, state FROM jobs"))
+        return (states["+14155550101"], states["+14155550103"]) == ("failed", "planned")
+
     async def scenario() -> None:
         async with callee(takes) as person:
             configured(tmp_path, person.port)
@@ -196,7 +202,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
             async with asyncio.timeout(HANG):
                 while len(person.legs) < 3:
                     await asyncio.sleep(0.05)
-                await asyncio.sleep(0.5)
+                await until(lambda: written())
             first.send_signal(signal.SIGKILL)
             first.wait()
             called = [leg.request.uri.user for leg in person.legs]
