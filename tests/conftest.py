@@ -5,6 +5,15 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.waiting import CHILDREN, patient
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_with_children() -> Iterator[None]:
+    """Processes of ours are waited for as long as a busy machine lets them take."""
+    with patient(CHILDREN):
+        yield
+
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:

@@ -54,7 +54,6 @@ class Phone(asyncio.DatagramProtocol):
         packets = sorted((packet for _, packet in self.received), key=lambda p: (p.timestamp - first) & 0xFFFFFFFF)
         return b"".join(packet.payload for packet in packets).strip(b"\xff")
 
-
     async def hears(self, sound: bytes) -> None:
         """Wait until `sound` was received, byte for byte."""
         await until(lambda: sound.strip(b"\xff") in self.heard())

@@ -5,15 +5,40 @@ own: a test waits for what it wants to see, and `HANG` alone ends one that waits
 """
 
 import asyncio
+import contextlib
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
 HANG = 300.0
 """Seconds after which a test hangs, however busy the machine is. The only limit of unit tests in real time."""
+
+CHILDREN = (
+    "media.process.ANSWER_LIMIT", "media.channel.ANSWER_LIMIT", "media.engine.START_LIMIT",
+    "agent.providers.local.host.READY_LIMIT", "agent.providers.local.host.ANSWER_LIMIT",
+)  # fmt: skip
+"""The product's limits for what its own processes need: on a busy machine they are slow, and nothing is wrong."""
+PROVIDERS = (
+    "agent.parts.OPEN", "agent.announcement.OPEN", "agent.limits.FIRST_TOKEN", "agent.limits.GAP",
+    "agent.mouth.FIRST_SOUND",
+)  # fmt: skip
+"""Its limits for providers that a caller waits for. Their own tests run on virtual time."""
+NAMES = ("sipgw.sip.names.LOOKUP_LIMIT", "sipgw.sip.names.QUESTION_LIMIT", "sipgw.sip.names.TRY_LIMIT")
+"""Its limits for DNS servers."""
+
+
+@contextlib.contextmanager
+def patient(limits: Sequence[str]) -> Iterator[None]:
+    """Let these limits of the product be those of a hang: what is tried is not that they exist."""
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in limits:
+            patch.setattr(limit, HANG)
+        yield
 
 
 async def until(true: Callable[[], object]) -> None:

@@ -224,7 +224,6 @@ async def until_up(speech: LocalSpeech) -> AsyncIterator[None]:
 
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speech: LocalSpeech) -> None:
     monkeypatch.setattr(host, "RESTART_PAUSE", (0.0, 0.0))
-    monkeypatch.setattr(host, "ANSWER_LIMIT", 1.0)
     monkeypatch.setattr(host, "PING_EVERY", 0.05)
     others = children()
 
@@ -234,9 +233,11 @@ def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speec
             await ears.open()
             (frozen,) = children() - others
             os.kill(frozen, signal.SIGSTOP)
+            monkeypatch.setattr(host, "ANSWER_LIMIT", 1.0)
             with pytest.raises(ProviderError, match="status -9"):
                 async for _ in ears.events():
                     pass
+            monkeypatch.setattr(host, "ANSWER_LIMIT", HANG)
             async for _ in until_up(fresh):
                 pass
             assert len(children() - others) == 1
