@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,11 +144,7 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
 
 def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> None:
     def wait_for(text: str) -> None:
-        for _ in range(200):
-            if any(text in line for line in gateway.log):
-                return
-            time.sleep(0.1)
-        raise AssertionError("".join(gateway.log))
+        asyncio.run(until(lambda: any(text in line for line in gateway.log)))
 
     with served(tmp_path) as gateway:
         file = tmp_path / "gateway.toml"

@@ -213,6 +213,7 @@ def test_the_calculator_adds_up(site: Path) -> None:
     needed()
     with serving(site) as address, browsing(None) as context:
         page = context.new_page()
+        page.set_default_timeout(HANG * 1000)
         page.goto(f"{address}/cost-calculator/")
         page.locator("#all_month").filter(has_text="$").wait_for()
         page.select_option("[name=trunk]", "telnyx*")

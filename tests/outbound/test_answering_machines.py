@@ -110,7 +110,7 @@ class Interrupted:
         self._line.say(1, tone(300, 1.0, 8000))
         self._line.finish(1)
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         finally:
             self._line.finish(2)
         return Outcome("silence")

@@ -136,7 +136,7 @@ def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
             path, together = str(tmp_path / f"{number}.db"), Barrier(4)
 
             def make(path: str = path, together: Barrier = together) -> None:
-                together.wait(20)
+                together.wait(HANG)
                 _prepare(path)
 
             for made in [threads.submit(make) for _ in range(4)]:

@@ -65,7 +65,10 @@ async def window(
     ):
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         try:
-            yield Window(await browser.new_page(**options), house, url)
+            page = await browser.new_page(**options)
+            page.set_default_timeout(HANG * 1000)
+            playwright.expect.set_options(timeout=HANG * 1000)
+            yield Window(page, house, url)
         finally:
             await browser.close()
 
@@ -298,9 +301,9 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
             await there.page.route("**/live/events", lambda route: route.fulfill(status=503, body="too many"))
             await there.go("/")
             lost = there.page.locator("[data-live-lost]")
-            await playwright.expect(lost).to_be_visible(timeout=20_000)
+            await playwright.expect(lost).to_be_visible()
             await there.page.unroute("**/live/events")
-            await playwright.expect(lost).to_be_hidden(timeout=20_000)
+            await playwright.expect(lost).to_be_hidden()
             there.house.begin(live_call(99))
             await playwright.expect(there.page.locator('tr[data-call="call-99"]')).to_be_visible()
 
