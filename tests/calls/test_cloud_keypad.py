@@ -66,7 +66,7 @@ def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytes
             world.gateway.watchers.add(happened.append)
             caller = Keying()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                held = group.create_task(phone.call(world.target, caller, 20.0))
+                held = group.create_task(phone.call(world.target, caller, HANG))
                 while "Your PIN?" not in world.voice.texts:
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(0.5)
