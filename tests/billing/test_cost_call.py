@@ -53,7 +53,7 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         assert used["model openai/gpt-4.1-mini tokens_out"] > 0
         assert ended.cost["unpriced"] == []
         assert ended.cost["total"] == pytest.approx(
-            sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice"))
+            sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice")), abs=1e-5
         )
         assert records[0]["cost"] == pytest.approx(ended.cost["total"], abs=1e-5)
         assert any(isinstance(event, CallReported) and isinstance(event.report, Used) for event in told)
