@@ -11,6 +11,7 @@ from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, answer
 from sipgw.trunks.trunks import TrunkOptions
 from tests.phone import Phone
+from tests.waiting import HANG
 
 SILENCE = b"\xff" * 160
 
@@ -70,7 +71,7 @@ class Callee:
                     leg.progress(agreed.sdp)
                     await asyncio.sleep(early)
                 leg.answer(agreed.sdp)
-                await leg.over(60)
+                await leg.over(HANG)
                 talking.cancel()
 
     def trunk(self, **more: object) -> TrunkOptions:

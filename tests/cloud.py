@@ -21,6 +21,7 @@ from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
 from tests.fakes.openai import FakeOpenAI, Reply
+from tests.waiting import HANG, PROVIDERS, patient
 
 
 @dataclass
@@ -78,12 +79,15 @@ async def cloud(
             media=MediaOptions(bind_host="127.0.0.1"),
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),
-            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
-            openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
-            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
+            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url, open_limit=HANG),
+            openai=OpenAIOptions(api_key="sk", base_url=model.base_url, connect_limit=HANG, gap_limit=HANG),
+            elevenlabs=ElevenLabsOptions(
+                api_key="xi", base_url=voice.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
+            ),
         )
         changed = change(config)
         gateway = Gateway(changed, agents(changed))
         gateway.watchers.add(reports(observer))
-        async with gateway:
-            yield Cloud(ears, model, voice, gateway)
+        with patient(PROVIDERS):
+            async with gateway:
+                yield Cloud(ears, model, voice, gateway)

@@ -6,6 +6,14 @@ import pytest
 import structlog
 
 from sipgw.sip import transferor
+from tests.waiting import CHILDREN, patient
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_with_children() -> Iterator[None]:
+    """Processes of ours are waited for as long as a busy machine lets them take."""
+    with patient(CHILDREN):
+        yield
 
 
 @pytest.fixture
@@ -16,6 +24,11 @@ def quick_people(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """A command that a test ran set the log up on that test's standard error; the next one has its own."""
+    """A command that a test ran set the log up on that test's standard error; the next one has its own.
+
+    Tracebacks are plain: a pretty one with all its variables took most of a minute of a test of a fault.
+    """
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     yield
     structlog.reset_defaults()

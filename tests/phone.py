@@ -12,6 +12,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
+from tests.waiting import until
 
 
 def now() -> float:
@@ -53,6 +54,10 @@ class Phone(asyncio.DatagramProtocol):
         first = self.received[0][1].timestamp if self.received else 0
         packets = sorted((packet for _, packet in self.received), key=lambda p: (p.timestamp - first) & 0xFFFFFFFF)
         return b"".join(packet.payload for packet in packets).strip(b"\xff")
+
+    async def hears(self, sound: bytes) -> None:
+        """Wait until `sound` was received, byte for byte."""
+        await until(lambda: sound.strip(b"\xff") in self.heard())
 
 
 @contextlib.asynccontextmanager

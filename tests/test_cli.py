@@ -18,14 +18,15 @@ from sipgw.config import Config
 from sipgw.inbound.accounts import AccountOptions
 from sipgw.records.wav import read_ulaw
 from sipgw.trunks.trunks import TrunkOptions
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]
 runner = CliRunner()
 
 
-def sipgw(folder: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def sipgw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sipgw", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG, check=False)
 
 
 def test_who_lacks_the_speech_packages_is_told_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,7 @@ def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: str) 
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
         (tmp_path / "sipgw.toml").write_text(config.replace("{taken}", port))
-        ran = sipgw(tmp_path, "serve", timeout=90)
+        ran = sipgw(tmp_path, "serve")
     assert ran.returncode == 1
     assert says.replace("{taken}", port) in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.interop.served import served
 from tests.phone import calling
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 BEFORE = Config()
 
@@ -71,7 +70,7 @@ def test_the_next_call_is_answered_as_the_changed_configuration_says(tmp_path: P
             assert [change.key for change in found] == ["agent.greeting"]
             assert await world.gateway.reload(changed, {}) == []
             await until(lambda: len(world.gateway.desk.staff) == 1)  # no call uses what was there before
-            async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(20):
+            async with calling(world.target, lambda _: b"\xff" * 160) as phone, asyncio.timeout(HANG):
                 while sound_of("Bolt here.").strip(b"\xff") not in phone.heard():
                     await asyncio.sleep(0.1)
             return world.gateway.desk.providers[DEFAULT] is kept
@@ -147,11 +146,7 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
 
 def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> None:
     def wait_for(text: str) -> None:
-        for _ in range(200):
-            if any(text in line for line in gateway.log):
-                return
-            time.sleep(0.1)
-        raise AssertionError("".join(gateway.log))
+        asyncio.run(until(lambda: any(text in line for line in gateway.log)))
 
     with served(tmp_path) as gateway:
         file = tmp_path / "gateway.toml"

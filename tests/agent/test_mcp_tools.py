@@ -20,6 +20,7 @@ from agent.mcp_tools import McpServer, arguments_of, connected
 from agent.tools import Toolbox
 from tests.ports import free_ports
 from tests.virtual import run as on_virtual_time
+from tests.waiting import HANG
 
 SERVER = (sys.executable, "-m", "tests.fakes.mcp_server")
 TOOLS = ("find_customer", "order")
@@ -27,7 +28,7 @@ TOOLS = ("find_customer", "order")
 
 @contextlib.asynccontextmanager
 async def serving(kind: str, **more: Any) -> AsyncIterator[McpServer]:
-    options: dict[str, Any] = {"name": "register", "tools": TOOLS, "timeout": 10.0, "connect_limit": 30.0, **more}
+    options: dict[str, Any] = {"name": "register", "tools": TOOLS, "timeout": HANG, "connect_limit": HANG, **more}
     if kind == "stdio":
         env = (f"PYTHONPATH={os.getcwd()}", "TOKEN=t0p")
         async with connected([McpOptions(command=SERVER, env=env, **options)]) as (server,):
@@ -94,16 +95,20 @@ def test_a_server_that_dies_is_run_again_and_its_environment_is_what_is_given() 
 
 @pytest.mark.parametrize("where", [{"command": ("/does/not/exist",)}, {"url": "http://127.0.0.1:9/mcp"}])
 def test_a_server_that_is_not_there_harms_nobody(where: dict[str, Any]) -> None:
-    async def scenario() -> None:
-        options = McpOptions(name="gone", tools=("*",), connect_limit=0.3, timeout=0.2, **where)
+    options = McpOptions(name="gone", tools=("*",), connect_limit=0.3, **where)
+
+    async def begin() -> None:
         async with connected([options]) as (server,):
             assert server.tools == []
-            tool = server._made(Offered())
-            assert tool is not None
-            run = await Toolbox([tool]).run("look_up", "{}")
-            assert run.error == "that cannot be reached at the moment"
 
-    asyncio.run(scenario())
+    async def use() -> None:
+        tool = McpServer(options)._made(Offered())
+        assert tool is not None
+        run = await Toolbox([tool]).run("look_up", "{}")
+        assert run.error == "that cannot be reached at the moment"
+
+    asyncio.run(begin())
+    on_virtual_time(use())
 
 
 class Offered:

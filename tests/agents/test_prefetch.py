@@ -15,6 +15,7 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 
 def change(config: Config) -> Config:
@@ -36,7 +37,7 @@ def test_the_model_knows_the_customer_when_they_first_speak(tmp_path: Path) -> N
         answers = [Reply(text=["You are Ann."])]
         async with cloud(tmp_path, said, answers, change=change, observer=reports.append) as world:
             async with calling(world.target, lambda frame: b"\xff" * 160, caller="+15551234567"):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not world.model.requests:
                         await asyncio.sleep(0.05)
             return world.model.requests

@@ -14,6 +14,7 @@ from sipgw.events import Ending
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.virtual import run
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.faults("C1")
 
@@ -46,7 +47,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Ending,
 
         async def talk() -> Ending:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(3600):
+                async with asyncio.timeout(HANG):
                     await leaves.wait()
             return Ending("over_budget" if leaves.is_set() else "caller_hung_up", "")
 

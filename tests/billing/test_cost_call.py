@@ -16,6 +16,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 GOODBYE = "That is all we can pay for. Goodbye."
 GREETING = "Hello, this is Acme Store. How can I help you?"
@@ -33,12 +34,12 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         said = [Said("Are you there?", 4000, 5000)]
         async with cloud(tmp_path, said, [Reply(text=["Yes, I am."])], change=change) as world:
             world.gateway.watchers.add(told.append)
-            async with calling(world.target, lambda frame: SILENCE):
-                await asyncio.sleep(9)
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                await phone.hears(sound_of("Yes, I am."))
                 (live,) = world.gateway.calls.values()
                 assert live.cost is not None
                 assert live.cost.total >= 0.30
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 while not any(isinstance(event, CallEnded) for event in told):
                     await asyncio.sleep(0.02)
                 while not (records := await world.gateway.store.calls()):
@@ -48,11 +49,11 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         assert ended.cost["trunk"] == pytest.approx(0.30)
         used = ended.cost["used"]
         assert used["voice elevenlabs/eleven_flash_v2_5 characters"] == len(GREETING) + len("Yes, I am.")
-        assert used["ears assemblyai/universal-3-6-pro seconds"] == pytest.approx(9, abs=1.5)
+        assert used["ears assemblyai/universal-3-6-pro seconds"] > 5
         assert used["model openai/gpt-6-luna tokens_out"] > 0
         assert ended.cost["unpriced"] == []
         assert ended.cost["total"] == pytest.approx(
-            sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice"))
+            sum(ended.cost[part] for part in ("trunk", "ears", "model", "voice")), abs=1e-5
         )
         assert records[0]["cost"] == pytest.approx(ended.cost["total"], abs=1e-5)
         assert any(isinstance(event, CallReported) and isinstance(event.report, Used) for event in told)
@@ -74,7 +75,7 @@ def test_a_call_that_becomes_too_dear_ends_with_a_goodbye(tmp_path: Path, change
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=lambda config: replace(config, prices=(TRUNK,), **changes)) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not (records := await world.gateway.store.calls()):
                         await asyncio.sleep(0.05)
                 heard = phone.heard()

@@ -27,6 +27,7 @@ from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import calling
 from tests.transfer.test_bridged_transfer import heard, murmur, murmured, nothing_left, trunks, until
+from tests.waiting import HANG
 from tests.webrtc import Browser
 
 
@@ -70,7 +71,7 @@ def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_o
                     with pytest.raises(CannotSteer, match="somebody else has this call"):
                         await call.take_over("bob", lambda _: None)  # type: ignore[arg-type,return-value]
                 await until(lambda: call.turn != "with ann")
-                await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard(), 30)
+                await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
                 assert any(GIVEN_BACK in str(message["content"]) for message in gateway.model.requests[-1]["messages"])
             (record,) = await records(gateway.gateway)
             await until(lambda: nothing_left(gateway))
@@ -109,7 +110,7 @@ def test_a_caller_who_hangs_up_ends_it_for_the_operator_too(tmp_path: Path) -> N
                 await operator.connection.setRemoteDescription(RTCSessionDescription(page.answer, "answer"))
                 assert await call.take_over("ann", page.summon)
                 await caller.close()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(HANG):
                     await page.gone()
             (record,) = await records(gateway.gateway)
             await operator.close()

@@ -20,13 +20,14 @@ from sipgw.transfer.party import Called
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.transfer import Reached, Ways
 from tests.calling import OPEN, World, busy, uncounted
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             await work()
 
     asyncio.run(limited())

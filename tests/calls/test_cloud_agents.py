@@ -16,6 +16,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 BILLING = """\
 +++
@@ -50,7 +51,7 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, said, replies, change=bilingual, agents=agents) as world:
             async with calling(world.target, every_code) as phone:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while sound_of("¿Cuál es el número?").strip(b"\xff") not in phone.heard():
                         await asyncio.sleep(0.1)
                 (live,) = world.gateway.calls.values()

@@ -20,6 +20,7 @@ from tests.fakes.assemblyai import Faults, Said
 from tests.fakes.elevenlabs import VoiceFaults, sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
+from tests.waiting import HANG, until
 
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Reply(calls=[("c1", "get_order_status", '{"order_number": "7346"}')])
@@ -38,7 +39,7 @@ LENT = b"\xff" * 160
 
 
 async def records(gateway, count: int = 1):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         while len(found := await gateway.store.calls()) < count:
             await asyncio.sleep(0.05)
     return found
@@ -49,7 +50,7 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
         said = [Said("Where is my order 7346?", 4000, 5000)]
         async with cloud(tmp_path, said, [ORDER, ANSWER]) as world:
             async with calling(world.target, every_code) as phone:
-                await asyncio.sleep(9)
+                await phone.hears(sound_of("Your raincoat is out for delivery."))
                 heard = phone.heard()
             (record,) = await records(world.gateway)
             return heard, world.ears.sessions[0].audio, world.voice.texts, record, world.model.requests
@@ -103,7 +104,7 @@ def test_ears_model_and_voice_are_connected_when_the_call_is_answered(tmp_path: 
 
             world.gateway.watchers.add(note)
             async with calling(world.target, lambda frame: LENT):
-                await asyncio.sleep(0.5)
+                await until(lambda: there and world.model.connections)
             await records(world.gateway)
             return there, world.model.connections
 
@@ -153,8 +154,8 @@ def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
         said = [Said("Where is it?", 4000, 5000), Said("Stop, please listen.", 7500, 8500)]
         long = Reply(text=["Your order is out for delivery and it will be with you before six. "])
         async with cloud(tmp_path, said, [long, Reply(text=["Yes?"])]) as world:
-            async with calling(world.target, sound):
-                await asyncio.sleep(11)
+            async with calling(world.target, sound) as phone:
+                await phone.hears(sound_of("Yes?"))
             (record,) = await records(world.gateway)
             return record, world.model.requests
 
@@ -171,32 +172,39 @@ def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
 def test_the_death_of_the_media_process_ends_its_calls_and_the_next_one_works(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
-            async with calling(world.target, every_code):
-                await asyncio.sleep(1)
+            async with calling(world.target, every_code) as phone:
+                await until(lambda: phone.received)
                 children = subprocess.run(
                     ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=True
                 ).stdout
                 (worker,) = [line.split()[0] for line in children.splitlines() if "media.worker" in line]
                 os.kill(int(worker), signal.SIGKILL)
                 (record,) = await records(world.gateway)
-            await asyncio.sleep(1)
+            await until(lambda: all(process.pid for process in world.gateway.evidence.engine.processes))
             async with calling(world.target, every_code) as phone:
-                await asyncio.sleep(2.5)
+                await until(lambda: len(phone.heard()) > 10_000)
                 return record, phone.heard()
 
     record, heard = asyncio.run(scenario())
     assert (record["ending"], "media process ended" in record["cause"]) == ("line_lost", True)
-    assert len(heard) > 10_000
+    assert heard
 
 
 def test_strangers_hear_nothing(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [ANSWER]) as world:
             world.gateway.admission.trunks._networks = Networks()
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.5), calling(world.target, every_code):
-                    pass
-            return dict(world.gateway.endpoint.agent.counts), world.gateway.endpoint.agent.open
+            counts = world.gateway.endpoint.agent.counts
+
+            async def call() -> None:
+                async with calling(world.target, every_code):
+                    raise AssertionError("the call was answered")
+
+            async with asyncio.TaskGroup() as group:
+                ringing = group.create_task(call())
+                await until(lambda: counts["refused"] >= 2)
+                ringing.cancel()
+            return dict(counts), world.gateway.endpoint.agent.open
 
     counts, still_open = asyncio.run(scenario())
     assert counts["refused"] >= 2
@@ -225,9 +233,9 @@ def test_stopping_the_gateway_hangs_up_running_calls(tmp_path: Path) -> None:
         async with cloud(tmp_path, [], [ANSWER]) as world:
             entered = calling(Uri("sip", "agent", "127.0.0.1", world.gateway.endpoint.port), every_code)
             phone = await entered.__aenter__()
-            await asyncio.sleep(1)
+            await until(lambda: phone.received)
             await world.gateway.__aexit__(None, None, None)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANG):
                 async for event in phone.leg.events():
                     last = event
             return last
@@ -243,7 +251,7 @@ def test_turns_are_reported_as_they_end(tmp_path: Path) -> None:
         said = [Said("Hello?", 3000, 3600)]
         observe = lambda report: seen.append(report.turn.said) if isinstance(report, TurnEnded) else None  # noqa: E731
         async with cloud(tmp_path, said, [ANSWER], observer=observe) as world, calling(world.target, every_code):
-            await asyncio.sleep(8)
+            await until(lambda: seen[-1:] == ["Your raincoat is out for delivery."])
 
     asyncio.run(scenario())
     assert seen[-1] == "Your raincoat is out for delivery."
@@ -255,7 +263,7 @@ def test_the_sound_of_a_call_may_come_over_ipv6(tmp_path: Path) -> None:
         everywhere = lambda config: replace(config, media=MediaOptions())  # noqa: E731
         async with cloud(tmp_path, said, [ORDER, ANSWER], change=everywhere) as world:
             async with calling(world.target, every_code, host="::1") as phone:
-                await asyncio.sleep(8)
+                await phone.hears(sound_of("Your raincoat is out for delivery."))
             (record,) = await records(world.gateway)
             return phone.remote, phone.heard(), record
 

@@ -7,6 +7,7 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.cartesia_sonic import CartesiaVoiceOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.failover import FailoverOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import ProviderFailed
 from media.engine import MediaOptions
@@ -23,6 +24,7 @@ from tests.fakes.deepgram import FakeDeepgram
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults, sound_of
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.phone import calling
+from tests.waiting import HANG
 
 ANSWER = "Your raincoat is out for delivery."
 
@@ -52,6 +54,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
                 sip=EndpointOptions(host="127.0.0.1", port=0),
                 media=MediaOptions(bind_host="127.0.0.1"),
                 store=StoreOptions(path=str(tmp_path / "cloud.db")),
+                failover=FailoverOptions(open_limit=HANG, first_token=HANG, first_sound=HANG),
                 assemblyai=AssemblyAIOptions(api_key="aai-key", url=assemblyai.url),
                 deepgram=DeepgramOptions(api_key="dg-key", url=deepgram.url, model="nova-3"),
                 elevenlabs=ElevenLabsOptions(api_key="xi-key", base_url=elevenlabs.url),
@@ -64,9 +67,8 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
             async with gateway:
                 target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
                 async with calling(target, every_code) as phone:
-                    async with asyncio.timeout(25):
-                        while sound_of(ANSWER).strip(b"\xff") not in (heard := phone.heard()):
-                            await asyncio.sleep(0.2)
+                    await phone.hears(sound_of(ANSWER))
+                    heard = phone.heard()
                 (record,) = await records(gateway)
                 return heard, record, sonic.texts
 

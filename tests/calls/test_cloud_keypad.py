@@ -19,6 +19,7 @@ from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
+from tests.waiting import HANG
 
 PIN = "86420975"
 TOOLS = '''
@@ -64,8 +65,8 @@ def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytes
         async with cloud(tmp_path, said, replies, change=change, recording=recording) as world, Phone() as phone:
             world.gateway.watchers.add(happened.append)
             caller = Keying()
-            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-                held = group.create_task(phone.call(world.target, caller, 20.0))
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
+                held = group.create_task(phone.call(world.target, caller, HANG))
                 while "Your PIN?" not in world.voice.texts:
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(0.5)

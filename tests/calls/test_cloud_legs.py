@@ -23,6 +23,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
 from tests.phone import calling
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
 
@@ -44,7 +45,7 @@ def test_who_calls_is_known_to_the_agent_and_to_the_record(tmp_path: Path) -> No
     async def scenario():
         async with cloud(tmp_path, [Said("Where is my order?", 500, 1000)], [ANSWER]) as world:
             async with calling(world.target, every_code, fields):
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(HANG):
                     while not world.model.requests:
                         await asyncio.sleep(0.05)
             (record,) = await records(world.gateway)
@@ -72,7 +73,7 @@ async def call(endpoint: Endpoint, target: Uri, replaces: Leg | str | None = Non
 
 
 async def over(leg: Leg) -> Ended:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         async for event in leg.events():
             if isinstance(event, Ended):
                 return event
@@ -112,13 +113,13 @@ def test_sound_goes_both_ways_with_who_takes_the_callers_place(tmp_path: Path) -
         said = [Said("Where is my order?", 3000, 4000)]
         async with cloud(tmp_path, said, [ANSWER], trunks=TRUNKS) as world:
             async with calling(world.target, every_code) as first:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not first.received:
                         await asyncio.sleep(0.02)
                     assert first.leg
                     fields = (("Replaces", str(first.leg.replacement)),)
                     async with calling(world.target, every_code, fields) as second:
-                        assert await first.leg.over(5)
+                        assert await first.leg.over(HANG)
                         quiet = len(first.received)
                         while sound_of("Your raincoat is out for delivery.").strip(b"\xff") not in second.heard():
                             await asyncio.sleep(0.1)
@@ -140,7 +141,7 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
     async def scenario() -> None:
         said = [Said("A person please.", 500, 1500)]
         async with cloud(tmp_path, said, [connecting], trunks=(person,)) as world:
-            async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+            async with calling(world.target, every_code) as phone, asyncio.timeout(HANG):
                 assert phone.leg
                 phone.leg.let_refer()
                 async for event in phone.leg.events():
@@ -153,7 +154,7 @@ def test_the_model_asks_for_a_person_and_the_carrier_finds_one_or_not(tmp_path: 
                 while status != 200 and sorry not in phone.heard():
                     await asyncio.sleep(0.1)
                 if status == 200:
-                    assert await phone.leg.over(5), "the gateway hangs up"
+                    assert await phone.leg.over(HANG), "the gateway hangs up"
             (record,) = await records(world.gateway)
             assert record["ending"] == ending
             assert ("sip:+14155550123@sip.telnyx.com: 200" in record["cause"]) is (status == 200)
@@ -184,7 +185,7 @@ def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
                     assert (user, done.status) == (user, 403 if user in costly else 486)
                 assert len(third.legs) == 2
 
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), HANG))
 
 
 @pytest.mark.faults("C6")
@@ -200,7 +201,7 @@ def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bil
             gate = GateOptions(countries=("US",), windows=ALWAYS)
             change = lambda config: replace(config, prices=(price,), gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=(pbx,), change=change) as world:
-                async with calling(world.target, every_code) as phone, asyncio.timeout(20):
+                async with calling(world.target, every_code) as phone, asyncio.timeout(HANG):
                     assert phone.leg
                     done = await phone.leg.refer(Uri("sip", "415-555-0123;isub=1", "127.0.0.1", third.port))
                     assert done.status == status
@@ -218,4 +219,4 @@ def test_a_call_that_a_pbx_sends_the_agent_on_counts_on_its_trunk_and_on_the_bil
                 assert record["costs"]["trunk"] == pytest.approx(0.60 if status == 200 else 0)
                 assert world.gateway.admission.room.calls["pbx"] == 0
 
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), HANG))

@@ -20,6 +20,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.realtime import FakeRealtime
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.phone import calling
+from tests.waiting import HANG
 
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Said("Where is my order 7346?", 3600, 4400)
@@ -49,7 +50,7 @@ def using(name: str, **servers: Any) -> Callable[[Config], Config]:
 
 
 async def the_record(gateway: Any) -> dict[str, Any]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANG):
         while not (found := await gateway.store.calls()):
             await asyncio.sleep(0.05)
     return found[0]
@@ -61,7 +62,7 @@ def test_a_tool_is_used_an_interruption_is_exact_and_the_record_says_so(tmp_path
         fake = kind([ORDER, STOP], [LOOK_UP, Say(LONG), Say("Yes?")], key="k")
         async with fake, cloud(tmp_path, [], [], change=using(name, **{name: fake})) as world:
             async with calling(world.target, interrupting) as phone:
-                await asyncio.sleep(9)
+                await phone.hears(sound_of("Yes?"))
                 messages = next(iter(world.gateway.calls.values())).steering.messages
                 heard = phone.heard()
             return fake, messages, heard, await the_record(world.gateway)
@@ -113,8 +114,8 @@ def test_it_changes_the_language_when_it_is_asked_to(tmp_path: Path, name: str, 
             )
 
         async with fake, cloud(tmp_path, [], [], change=both) as world:
-            async with calling(world.target, lambda frame: SILENCE):
-                await asyncio.sleep(8.5)
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                await phone.hears(sound_of("Con mucho gusto."))
             return fake, await the_record(world.gateway)
 
     fake, record = asyncio.run(scenario())
@@ -134,7 +135,7 @@ def test_another_provider_goes_on_with_the_call(tmp_path: Path) -> None:
         change = using("openai", openai=first, assemblyai=second)
         async with first, second, cloud(tmp_path, [], [], change=change) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                await asyncio.sleep(8.5)
+                await phone.hears(sound_of("It is on its way."))
                 heard = phone.heard()
             return second, heard, await the_record(world.gateway)
 
@@ -163,7 +164,7 @@ def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: 
     async def scenario():
         async with first, second, cloud(tmp_path, [], [], change=first_of, agents=others) as world:
             async with calling(world.target, lambda frame: SILENCE) as phone:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while sound_of("Which invoice?").strip(b"\xff") not in phone.heard():
                         await asyncio.sleep(0.1)
             return await world.gateway.store.call((await the_record(world.gateway))["id"])

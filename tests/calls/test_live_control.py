@@ -22,6 +22,7 @@ from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import calling
 from tests.transfer.test_bridged_transfer import heard, murmur, murmured, nothing_left, numbers, told, trunks, until
+from tests.waiting import HANG
 
 ANSWER = "It is packed."
 
@@ -69,7 +70,7 @@ def test_listening_ends_with_the_call(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as operator, world(tmp_path, operator) as gateway:
             blocks = 0
-            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
 
                 async def listen() -> None:
                     nonlocal blocks
@@ -132,7 +133,7 @@ def test_an_operator_takes_the_agents_place_and_gives_it_back(tmp_path: Path) ->
                 call.give_back()
                 await until(lambda: operator.ended)
                 count = len(numbers(caller, number_of))
-                await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard(), 30)
+                await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
                 assert len(numbers(caller, number_of)) <= count + 5, "the operator is not heard any more"
                 assert len(gateway.voice.texts) > silent
                 assert any(
@@ -159,7 +160,7 @@ def test_a_call_that_was_taken_over_ends_with_either_side(tmp_path: Path, first:
                 if first == "anna":
                     operator.legs[0].hangup()
                     assert caller.leg
-                    assert await caller.leg.over(5)
+                    assert await caller.leg.over(HANG)
             await until(lambda: operator.ended)
             assert operator.ended == [Ended("gateway" if first == "anna" else "caller", "BYE")]
             (record,) = await records(gateway.gateway)

@@ -13,6 +13,7 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Confirmed, Ended
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from tests.calls.test_same_call_id import Caller, world
+from tests.waiting import HANG
 
 
 class Stranger(asyncio.DatagramProtocol):
@@ -33,7 +34,7 @@ async def answered(gateway: ParrotGateway, invite: bytes) -> int:
     )
     transport.sendto(invite)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG):
             return await stranger.answers.get()
     finally:
         transport.close()
@@ -99,7 +100,7 @@ def test_a_fault_before_a_call_is_held_ends_that_call_alone(
             await first.until(Confirmed)
             assert await answered(gateway, invite(b"plain")) == 500
             await goes_on(gateway, phone, first)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 while gateway.calls:
                     await asyncio.sleep(0)
             assert gateway.admission.room.calls.total() == 0

@@ -25,6 +25,7 @@ from sipgw.sip.uri import Uri
 from sipgw.trial import EMBEDDED, trial
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.evidence.test_capture import message
+from tests.waiting import HANG
 
 SAME = "chosen@by-who-calls"
 
@@ -43,7 +44,7 @@ class Caller:
         endpoint._after(usage.start)
 
     async def until(self, kind: type) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             async for event in self._events:
                 if isinstance(event, kind):
                     return
@@ -59,7 +60,7 @@ async def world(folder: Path) -> AsyncIterator[tuple[ParrotGateway, Endpoint]]:
 
 async def of(gateway: ParrotGateway, caller: str) -> dict[str, Any]:
     """The record of the call from that number, once it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while True:
             for record in await gateway.store.calls():
                 if record["caller"] == caller and record["ended"]:

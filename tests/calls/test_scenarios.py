@@ -11,12 +11,12 @@ from sipgw.simulate.scenario import read
 from sipgw.simulate.verdict import Verdict
 from sipgw.sip.uri import Uri
 from tests.virtual_calls import play
+from tests.waiting import HANG
 
 ANY = float("inf")
 """How long answers may take on a machine that does other things, too; on virtual time they are as wanted."""
 WORDS = 5
 """How many words more or fewer may be heard there where the agent is cut off."""
-LONGEST = 90
 """Seconds that the longest may take."""
 FOLDER = Path(__file__).parents[1] / "scenarios"
 ALL = sorted(FOLDER.glob("*.toml"))
@@ -42,7 +42,7 @@ def test_over_real_rtp() -> None:
                 await scene.over.wait()
                 verdicts[name] = scene.judged(call, ANY, WORDS)
 
-            async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
                 for name, scene in scenes.items():
                     group.create_task(one(name, scene))
         return verdicts

@@ -16,6 +16,7 @@ from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.parse import parsed
 from sipgw.trial import EMBEDDED, trial
+from tests.waiting import HANG
 
 
 class Caller:
@@ -44,7 +45,7 @@ class Caller:
 
     async def final(self) -> Response:
         """The first response that is no provisional one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while True:
                 message = parsed(await asyncio.get_running_loop().sock_recv(self.socket, 65535))
                 if isinstance(message, Response) and message.status >= 200:
@@ -71,7 +72,7 @@ def test_a_call_that_is_there_when_the_sockets_open_is_answered(
             assert answer.status == 200
             for number, method in ((1, "ACK"), (2, "BYE")):
                 gateway.endpoint.datagram(caller.request(number, method, answer.headers.get("to") or ""), caller.peer)
-            await asyncio.wait_for(over.wait(), 20)
+            await asyncio.wait_for(over.wait(), HANG)
         caller.socket.close()
 
     asyncio.run(scenario())

@@ -18,7 +18,7 @@ from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.options import OptionError, build
 from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.redis import Server
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=3)
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
@@ -67,7 +67,7 @@ async def test_a_place_that_nobody_renews_is_free_after_its_time(redis: Server) 
     one = joined(redis)
     async with still(one):
         await one.places.take("a", [Bound("x", 1, 0.05)])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while await one.places.take("b", [Bound("x", 1, 60)]):
                 await asyncio.sleep(0.01)
         await one.places.put([Held("x", "a", 60)])

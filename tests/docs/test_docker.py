@@ -20,6 +20,7 @@ from sipgw.drain import DrainOptions
 from sipgw.web import health
 from sipgw.web.options import PORT
 from tests.images.engine import BASES
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -361,5 +362,5 @@ def test_the_judges_of_these_files_accept_them() -> None:
         [tools / "hadolint", *sorted(DOCKER.glob("Dockerfile*"))],
         [tools / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *sorted(DOCKER.glob("compose*.yaml"))],
     ):
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr

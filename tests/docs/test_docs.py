@@ -25,6 +25,7 @@ from sipgw.config import parse
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed
 from tests.interop.served import GATE
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -45,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     ran = subprocess.run(
         [BIN / "mkdocs", "build", "--strict", "--site-dir", folder],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False,
         env={"NO_MKDOCS_2_WARNING": "1"},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -182,7 +183,7 @@ def test_the_steps_of_each_guide_lead_to_a_valid_configuration(recipe: str, tmp_
     def run(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [BIN / "sipgw", *shlex.split(command)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
 
@@ -213,6 +214,7 @@ def test_the_calculator_adds_up(site: Path) -> None:
     needed()
     with serving(site) as address, browsing(None) as context:
         page = context.new_page()
+        page.set_default_timeout(HANG * 1000)
         page.goto(f"{address}/cost-calculator/")
         page.locator("#all_month").filter(has_text="$").wait_for()
         page.select_option("[name=trunk]", "telnyx*")

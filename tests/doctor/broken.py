@@ -22,6 +22,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
 from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier, Fields
+from tests.waiting import HANG, NAMES, patient
 
 PASSWORD = "Z3bra-crossing-77"
 Mangle = Callable[[Response], Response]
@@ -207,7 +208,10 @@ def date(seconds: float) -> Mangle:
 
 
 SIP = EndpointOptions("127.0.0.1", 0)
-QUICK = Patience(answer=5, ring=5, listen=0.3)
+QUICK = Patience(answer=HANG, ring=HANG, listen=0.3)
+"""For those who answer, be this machine ever so busy."""
+SOME = Patience(answer=5, ring=5, listen=0.3)
+"""For those who answer one thing and not another."""
 SHORT = Patience(answer=0.4, ring=0.4, listen=0.3)
 """For those who never answer."""
 
@@ -217,7 +221,8 @@ async def diagnosed(
 ) -> list[Finding]:
     """What the doctor finds at one trunk."""
     config = Config(sip=sip, trunks=(trunk,), media=MediaOptions("127.0.0.1", (41000, 43000)))
-    return [one async for one in examine(config, Wanted(trunk.name, number, False, patience))]
+    with patient(NAMES if patience is QUICK else ()):
+        return [one async for one in examine(config, Wanted(trunk.name, number, False, patience))]
 
 
 def ids(found: list[Finding], *verdicts: str) -> set[str]:
@@ -254,7 +259,7 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def ran(*given: Any, **named: Any) -> None:
         async def limited() -> None:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG):
                 await test(*given, **named)
 
         asyncio.run(limited())

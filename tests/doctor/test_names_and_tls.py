@@ -5,7 +5,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from sipgw.doctor.finding import Finding
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
 from sipgw.trunks.trunks import TrunkOptions
-from tests.doctor.broken import SHORT, Faults, broken, diagnosed, ids, on_loop, peer, trunk
+from tests.doctor.broken import SHORT, SOME, Faults, broken, diagnosed, ids, on_loop, peer, trunk
 from tests.fakes.dns import DnsServer
 
 ZONE = """
@@ -76,7 +75,7 @@ async def of_two(first: Faults, second: Faults, options: Callable[..., TrunkOpti
         records = (f"_sip._udp.two 300 IN SRV {at} 0 {each.port} lone\n" for at, each in enumerate((one, other)))
         async with DnsServer(ZONE + "".join(records)) as dns:
             sip = EndpointOptions("127.0.0.1", 0, dns=(dns.address,))
-            found = await diagnosed(options("two.example"), sip=sip, patience=replace(SHORT, answer=1.0))
+            found = await diagnosed(options("two.example"), sip=sip, patience=SOME)
             return found, one.port
 
 

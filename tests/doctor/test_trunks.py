@@ -23,6 +23,7 @@ from tests.doctor.broken import (
     QUICK,
     SHORT,
     SIP,
+    SOME,
     Faults,
     broken,
     date,
@@ -111,17 +112,17 @@ async def test_calls_and_registrations_may_go_to_different_hosts() -> None:
 @on_loop
 async def test_a_carrier_that_is_silent_to_one_method_only() -> None:
     async with broken(Faults(options=None)) as carrier:
-        found = await diagnosed(trunk(carrier.place), patience=replace(SHORT, answer=1.5))
+        found = await diagnosed(trunk(carrier.place), patience=SOME)
         assert ids(found) == {"options.silent"}
         assert "register.ok" in {one.id for one in found}
     async with broken(Faults(register="silent")) as carrier:
-        assert ids(await diagnosed(trunk(carrier.place), patience=replace(SHORT, answer=1.5))) == {"register.silent"}
+        assert ids(await diagnosed(trunk(carrier.place), patience=SOME)) == {"register.silent"}
 
 
 @on_loop
 async def test_an_alg_that_changes_the_branch_leaves_answers_that_nobody_asked_for() -> None:
     async with broken(Faults(mangle=via(branch="z9hG4bKother"))) as carrier:
-        assert "alg.via" in ids(await diagnosed(peer(carrier.place), patience=replace(SHORT, answer=1.5)))
+        assert "alg.via" in ids(await diagnosed(peer(carrier.place), patience=SOME))
 
 
 PUBLIC = [

@@ -12,6 +12,7 @@ from tests.cloud import cloud
 from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import GREETING, NUMBER, calling_out
 from tests.phone import calling
+from tests.waiting import HANG
 
 
 def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: 
             calling_out(tmp_path, down, person) as (world, _),
         ):
             evidence = world.gateway.evidence
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 placed = world.gateway.place(Errand(NUMBER, "agent"))
                 call = placed.live.id
                 while not person.phones or len(person.phones[0].heard()) < 4000:
@@ -56,7 +57,7 @@ def test_two_calls_at_once_do_not_mix(tmp_path: Path) -> None:
             async with calling(world.target, every_code) as one, calling(world.target, every_code) as other:
                 assert one.leg and other.leg
                 names = one.leg.id, other.leg.id
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while {event.call for event in told if isinstance(event, CallMeasured)} < set(names):
                         await asyncio.sleep(0.05)
             for name, another in (names, names[::-1]):

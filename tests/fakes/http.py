@@ -7,6 +7,8 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tests.waiting import HANG
+
 
 class Exchange:
     """One request and its answer."""
@@ -77,12 +79,12 @@ class HttpServer:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(HANG), self._news:
             await self._news.wait_for(lambda: not self._writers)
 
     async def until_cancelled(self, count: int = 1) -> None:
         """Wait until the client has hung up on `count` answers."""
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(HANG), self._news:
             await self._news.wait_for(lambda: sum(exchange.cancelled for exchange in self.exchanges) >= count)
 
     async def respond(self, exchange: Exchange) -> None:

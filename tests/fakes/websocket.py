@@ -11,6 +11,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.waiting import HANG
+
 
 class Session:
     """All that one client sent and was sent."""
@@ -65,7 +67,7 @@ class SocketServer:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something that a client sent makes `true()` true; a test that waits in vain fails."""
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(HANG), self._news:
             await self._news.wait_for(true)
 
     async def note(self) -> None:

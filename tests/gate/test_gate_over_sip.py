@@ -15,6 +15,7 @@ from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
 from tests.gating import ALWAYS
+from tests.waiting import HANG
 
 BERLIN, DELHI, CALIFORNIA, COMPLAINED = "+4930123456", "+919876543210", "+14155550100", "+14155550111"
 LISTED, ASKED_US, OFTEN = "+14155550122", "+14155550133", "+14155550144"
@@ -105,7 +106,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
     async def judged(world: Cloud, person: Callee, wish: Wish) -> None:
         world.gateway.outbound.gate._now = lambda: wish.at  # the only clock of the gate
         rang = len(person.legs)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             ending = await world.gateway.place(wish.errand).ended()
         line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
         lets = wish.says == LETS

@@ -21,6 +21,7 @@ from sipgw.sip.registration import RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
 from tests.sip.wire import ANSWER, OFFER
+from tests.waiting import HANG
 
 CONTACT = Uri.parse("sip:anna@192.168.1.7:5062;ob")
 UDP, TCP = Peer("udp", "203.0.113.7", 40001), Peer("tcp", "203.0.113.7", 40002, connection=7)
@@ -32,7 +33,7 @@ def bound(peer: Peer, seconds: float, contact: Uri = CONTACT) -> Binding:
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             await work()
 
     asyncio.run(limited())

@@ -15,6 +15,7 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import Cloud, cloud
 from tests.phone import Phone, calling
+from tests.waiting import HANG
 
 DEAR = PriceOptions("trunk", "office", "seconds", 0.30, 60, rounding="60/60")
 Change = Callable[[Config], Config]
@@ -44,7 +45,7 @@ async def turned_away(world: Cloud) -> tuple[int, str]:
 
 
 async def talking(phone: Phone) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while len(phone.received) < 5:
             await asyncio.sleep(0.02)
 
@@ -75,7 +76,7 @@ def test_one_more_gets_the_answer_that_fits(
                 async with calling(world.target, quiet, caller="+14155550100") as first:
                     await talking(first)
                     told = await turned_away(world) if meanwhile else (0, "")
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while world.gateway.calls:
                         await asyncio.sleep(0.02)
                 told = told if meanwhile else await turned_away(world)
@@ -84,7 +85,7 @@ def test_one_more_gets_the_answer_that_fits(
             if meanwhile:  # at the door: it never becomes a call
                 assert world.gateway.admission.refusals.last["office"].why == why
                 return
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while not (refused := [one for one in await world.gateway.store.calls() if one["ending"] == "refused"]):
                     await asyncio.sleep(0.02)
             assert why in refused[0]["cause"]
@@ -106,17 +107,17 @@ def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp
         async with cloud(tmp_path, [], [], trunks=(office,), change=hurried) as world:
             async with calling(world.target, quiet) as first:
                 await talking(first)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not world.gateway.admission.room.delay():
                         await asyncio.sleep(0.05)
                 status, text = await turned_away(world)
                 assert (status, "Retry-After" in text) == (503, True)
                 assert "overloaded" in world.gateway.admission.refusals.last["office"].why
                 before = len(first.received)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while len(first.received) < before + 5:
                         await asyncio.sleep(0.02)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while world.gateway.calls:
                     await asyncio.sleep(0.02)
             async with calling(world.target, quiet) as other:

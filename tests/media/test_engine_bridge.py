@@ -8,7 +8,8 @@ from media.engine import MediaEngine
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
 from media.session import Format
 from media.srtp import Keys, Srtp
-from tests.media.test_engine import LIMIT, Phone, call, with_engine
+from tests.media.test_engine import Phone, call, with_engine
+from tests.waiting import HANG
 
 CALLER, PERSON = bytes([0x11]) * FRAME, bytes([0x22]) * FRAME
 
@@ -25,7 +26,7 @@ async def talk(phone: Phone, payload: bytes, first: int = 0) -> None:
 async def until(phone: Phone, payload: bytes, count: int = 5) -> None:
     """Wait until `payload` was received `count` times in a row."""
     row = 0
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         while row < count:
             row = row + 1 if (await phone.packet()).payload == payload else 0
 
@@ -36,8 +37,8 @@ def test_two_calls_hear_each_other_until_they_are_parted() -> None:
             talking = [tasks.create_task(talk(caller, CALLER)), tasks.create_task(talk(person, PERSON))]
             await until(caller, SILENCE)
             one.bridge(other)
-            await until(person, CALLER)
-            await until(caller, PERSON)
+            await until(person, CALLER, 20)
+            await until(caller, PERSON, 1)
             other.unbridge()
             await until(person, SILENCE)
             await until(caller, SILENCE)
@@ -55,7 +56,7 @@ def test_a_bridge_ends_when_one_side_is_closed_and_the_agent_is_heard_again() ->
             async with call(engine) as (person, other):
                 talking = tasks.create_task(talk(person, PERSON))
                 one.bridge(other)
-                await until(caller, PERSON)
+                await until(caller, PERSON, 1)
                 talking.cancel()
             one.say(1, b"\x44" * FRAME * 10)
             await until(caller, b"\x44" * FRAME)
@@ -89,7 +90,7 @@ def test_keys_are_pressed_again_on_the_other_side_and_told() -> None:
             for number in range(5):
                 caller.send(number, CALLER)
             caller.send(5, b"\x07\x0a\x00\xa0", kind=101)
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while (packet := await person.packet()).payload_type != 101:
                     pass
             assert packet.payload[0] == 7
@@ -121,13 +122,13 @@ def test_music_is_heard_until_a_bridge() -> None:
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (caller, one), call(engine) as (person, other), asyncio.TaskGroup() as tasks:
             one.music(b"\x66" * FRAME * 2 + b"\x67" * FRAME)
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while (await caller.packet()).payload[:1] != b"\x67":
                     pass
                 assert [(await caller.packet()).payload[0] for _ in range(3)] == [0x66, 0x66, 0x67]
             talking = tasks.create_task(talk(person, PERSON))
             one.bridge(other)
-            await until(caller, PERSON)
+            await until(caller, PERSON, 1)
             one.unbridge()
             await until(caller, SILENCE)
             talking.cancel()
@@ -148,7 +149,7 @@ def test_each_side_has_its_own_codec_and_keys() -> None:
         async with call(engine) as (caller, one), asyncio.TaskGroup() as tasks:
             talking = tasks.create_task(talk(caller, CALLER))
             one.bridge(other)
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 for number in range(1000):
                     data = rtp.build(8, False, number, number * FRAME, 5, PERSON.translate(ULAW_TO_ALAW))
                     person.sock.send(coded.protect(data))

@@ -10,7 +10,8 @@ from media.channel import Channel, Digit, Frames
 from media.engine import MediaEngine
 from media.session import Format
 from media.srtp import PROFILES, Keys
-from tests.media.test_engine import LIMIT, SPEECH, with_engine
+from tests.media.test_engine import SPEECH, with_engine
+from tests.waiting import HANG
 
 LENGTHS = dict(zip(PROFILES, (30, 30, 28, 44), strict=True))
 
@@ -25,7 +26,7 @@ class End:
     async def hears(self, wanted: bytes) -> None:
         """Wait until `wanted` was heard."""
         heard = b""
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while wanted not in heard:
                 event = await self.events.get()
                 if isinstance(event, Frames):
@@ -34,7 +35,7 @@ class End:
     async def is_told(self, count: int) -> str:
         """The next `count` keys."""
         told = ""
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while len(told) < count:
                 event = await self.events.get()
                 told += event.key if isinstance(event, Digit) else ""
@@ -81,7 +82,7 @@ def test_who_has_another_key_is_not_heard() -> None:
             connect(here, there, Format("PCMU", 0), "AEAD_AES_256_GCM")
             wrong = Keys("AEAD_AES_256_GCM", bytes(44), bytes(44))
             there.channel.connect(Format("PCMU", 0), ("127.0.0.1", here.channel.port), keys=wrong)
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while (await here.channel.stats())["unauthentic"] < 10:
                     await asyncio.sleep(0.01)
             assert here.events.empty()

@@ -11,8 +11,9 @@ import pytest
 from media.channel import Channel, Dead, PortsExhausted
 from media.engine import MediaEngine, MediaOptions
 from media.g711 import FRAME, SILENCE
-from tests.media.test_engine import LIMIT, SPEECH, Phone, call, with_engine
+from tests.media.test_engine import SPEECH, Phone, call, with_engine
 from tests.media.test_engine_bridge import talk, until
+from tests.waiting import HANG
 
 TWO = MediaOptions("127.0.0.1", (20_000, 32_000), processes=2)
 FIRST, SECOND = (range(first, last + 1) for first, last in TWO.split())
@@ -87,7 +88,7 @@ def test_a_killed_process_ends_its_calls_and_no_others_and_comes_back() -> None:
             await until(spared, SPEECH)
             assert (await two.stats())["sent"] > 0
             assert spared.events.empty() or not isinstance(spared.events.get_nowait(), Dead)
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while not engine.processes[0].pid:
                     await asyncio.sleep(0.01)
             with contextlib.closing(await opened(engine)) as again:

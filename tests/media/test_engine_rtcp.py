@@ -12,7 +12,8 @@ from media.channel import Channel
 from media.far import BUFFER
 from media.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport
 from media.xr import VoipMetrics
-from tests.media.test_engine import FORMAT, LIMIT, Phone, with_engine
+from tests.media.test_engine import FORMAT, Phone, with_engine
+from tests.waiting import HANG
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -52,7 +53,7 @@ class Reporter(Phone):
     async def compound(self) -> tuple[bytes, float]:
         """The next compound that arrives, and when."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while not rtcp.is_rtcp(data := await loop.sock_recv(self.control, 2000)):
                 pass
         return data, loop.time()
@@ -75,7 +76,7 @@ def test_reports_go_there_and_back(muxed):
             block = ReportBlock(report.ssrc, 0, 3, 0, 0, ntp, int(rested * 65536))
             metrics = VoipMetrics(report.ssrc, jitter_buffer=120)
             phone.control.send(rtcp.encode([ReceiverReport(9, (block,)), ExtendedReport(9, (metrics,))]))
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while channel.far_delay == BUFFER:
                     await asyncio.sleep(0.02)
             stats = await channel.stats()
@@ -135,7 +136,7 @@ def test_strangers_on_the_port_of_rtcp_are_counted():
             await phone.packet()
             stranger.sendto(ReceiverReport(9).encode(), ("127.0.0.1", channel.port + 1))
             phone.control.send(ReceiverReport(9).encode())
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 while not (stats := await channel.stats())["rtcp_received"]:
                     await asyncio.sleep(0.02)
             assert (stats["rtcp_foreign"], stats["rtcp_malformed"]) == (1, 0)

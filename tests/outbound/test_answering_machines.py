@@ -23,6 +23,7 @@ from tests.calls.test_cloud_call import records
 from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.outbound.test_who_answered import talk
+from tests.waiting import HANG
 
 MESSAGE = ("Hello, this is Acme Store.", "Please call us back about your lamp.")
 CLOSED = silence(0.4) + talk(4.0) + silence(0.6)
@@ -55,7 +56,7 @@ def test_the_message_is_left_after_the_beep(tmp_path: Path) -> None:
             callee(sound=playing(CLOSED + BEEP)) as machine,
             calling_out(tmp_path, machine, change=leaving) as (world, told),
         ):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
             assert (ending.kind, ending.cause) == ("message_left", "machine: a beep of 1000 Hz")
             phone = machine.phones[0]
@@ -110,7 +111,7 @@ class Interrupted:
         self._line.say(1, tone(300, 1.0, 8000))
         self._line.finish(1)
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         finally:
             self._line.finish(2)
         return Outcome("silence")
@@ -131,7 +132,7 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         line.attach(wire)  # type: ignore[arg-type]
         needs = Screening(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
         screened = Screened(talking, needs)
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             sound = CLOSED + BEEP + silence(3)
             for at in range(0, len(sound), 160):
@@ -151,7 +152,7 @@ def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Pat
             callee(sound=playing(silence(0.4) + talk(8.0))) as machine,
             calling_out(tmp_path, machine, change=leaving) as (world, _),
         ):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
             assert (ending.kind, ending.cause) == ("message_left", "machine: it speaks on and on")
             assert message_in(machine.phones[0].heard())
@@ -166,7 +167,7 @@ def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Pat
 def test_a_machine_is_hung_up_on(tmp_path: Path, sound: bytes, kind: str) -> None:
     async def scenario() -> None:
         async with callee(sound=playing(sound)) as machine, calling_out(tmp_path, machine) as (world, _):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
                 while not machine.ended:
                     await asyncio.sleep(0.01)
@@ -187,7 +188,7 @@ def test_a_machine_that_hangs_up_first_is_told(tmp_path: Path) -> None:
             callee(gone, sound=playing(silence(0.4) + talk(20.0))) as machine,
             calling_out(tmp_path, machine, change=leaving) as (world, _),
         ):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.place(Errand(NUMBER, "agent", {"topic": "your lamp"})).ended()
             assert ending.kind == "machine"
             assert "gone before the message: callee: BYE" in ending.cause
@@ -208,7 +209,7 @@ def test_who_wants_to_talk_with_machines_may(tmp_path: Path) -> None:
             callee(shortly, sound=playing(CLOSED + BEEP)) as machine,
             calling_out(tmp_path, machine, change=ignoring) as (world, told),
         ):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(HANG):
                 ending = await world.gateway.place(Errand(NUMBER, "agent")).ended()
             assert ending.kind == "callee_hung_up"
             assert not [event for event in told if isinstance(event, AnsweredBy)]
@@ -226,7 +227,7 @@ def test_a_call_screen_is_not_hung_up_on() -> None:
         talking = Interrupted(line)
         needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
         screened = Screened(talking, needs)
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             await asyncio.sleep(0)
             screened.understand(CallerSaid("Hi, if you record your name", final=False))

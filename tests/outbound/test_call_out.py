@@ -35,7 +35,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
 from tests.phone import calling
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 NUMBER = "+14155550100"
 GREETING = "Hello, this is Acme Store. Do you have a moment?"
@@ -62,7 +62,7 @@ def kinds(told: list[Event]) -> list[type]:
 
 
 async def ended(world: Cloud, errand: Errand) -> Ending:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         return await world.gateway.place(errand).ended()
 
 
@@ -78,7 +78,7 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
         async with callee(Callee.play_early) as person, calling_out(tmp_path, person) as (world, told):
             placed = world.gateway.place(Errand(NUMBER, "agent"))
             assert world.gateway.calls[placed.live.id] is placed.live
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while not person.phones or len(person.phones[0].heard()) < len(sound_of(GREETING).strip(b"\xff")):
                     await asyncio.sleep(0.02)
                 first = person.phones[0].received[0][0]
@@ -169,7 +169,7 @@ def test_a_ringing_call_is_cancelled_here(tmp_path: Path) -> None:
         async with callee(Callee.ring) as person, calling_out(tmp_path, person) as (world, told):
             placed = await ringing(world, told)
             placed.stop("not needed any more")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 assert await placed.ended() == Ending("cancelled", "not needed any more")
             await until(lambda: person.ended)
             assert person.ended[0].how == "CANCEL"
@@ -186,7 +186,7 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
         ):
             placed = world.gateway.place(Errand(NUMBER, "agent"))
             assert placed.live.trunk.name == "carrier0"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 assert (await placed.ended()).kind == "busy"
             assert placed.live.trunk.name == "carrier1"
             assert carrier.legs[0].offer != person.legs[0].offer
@@ -308,7 +308,7 @@ def test_somebody_else_picks_the_call_up_while_it_rings(tmp_path: Path) -> None:
                 with pytest.raises(CallFailed, match=r"481|603"):
                     async with calling(world.target, lambda frame: SILENCE, fields):
                         pass
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 assert (await placed.ended()).kind == "callee_hung_up"
             assert kinds(told) == [CallBegan, CallRinging, CallAnswered, CallEnded]
             assert not world.gateway.calls

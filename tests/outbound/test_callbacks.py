@@ -30,6 +30,7 @@ from tests.fakes.openai import Reply
 from tests.gating import ALWAYS
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.phone import calling
+from tests.waiting import HANG
 
 THEIRS = (("P-Asserted-Identity", f"<sip:{NUMBER}@carrier.example>"),)
 QUICK = RetryOptions(attempts=2, busy=10, no_answer=10, failed=10)
@@ -46,7 +47,7 @@ def spent(config: Config) -> Config:
 
 
 async def until(jobs: Jobs, campaign: str = "", **wanted: object) -> Job:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while True:
             for one in await jobs.all(campaign):
                 if all(getattr(one, name) == value for name, value in wanted.items()):
@@ -68,7 +69,7 @@ def test_a_promise_rings(tmp_path: Path) -> None:
             async with Callbacks(world.gateway):
                 done = await until(jobs, state="done")
                 assert done.call in world.gateway.calls
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while "You asked us to call you back about your lamp" not in str(world.voice.texts):
                         await asyncio.sleep(0.05)
                 person.legs[0].hangup()
@@ -90,7 +91,7 @@ def test_where_nobody_may_be_called_nobody_is_promised_a_call(tmp_path: Path) ->
             callee() as person,
             calling_out(tmp_path, person, said=said, replies=replies, change=closed) as (world, _),
         ):
-            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS), asyncio.timeout(20):
+            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS), asyncio.timeout(HANG):
                 while len(world.model.requests) < 2:
                     await asyncio.sleep(0.05)
             assert "promise nothing" in str(world.model.requests[1]["messages"][-1]["content"])
@@ -137,10 +138,10 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
             calling_out(tmp_path, person, change=spent) as (world, _),
             asyncio.TaskGroup() as group,
         ):
-            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS) as phone, asyncio.timeout(20):
+            async with calling(world.target, lambda frame: b"\xff" * 160, THEIRS) as phone, asyncio.timeout(HANG):
                 while len(phone.received) < 5:
                     await asyncio.sleep(0.02)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while world.gateway.calls:
                     await asyncio.sleep(0.02)
             with pytest.raises(NoRoom, match="minutes_per_day"):
@@ -220,13 +221,13 @@ def test_what_cannot_be_placed_is_told_and_stopping_loses_nothing(tmp_path: Path
                 running = group.create_task(dialler(world, clock).run())
                 failed = await until(jobs, agent="nobody", state="planned", attempts=1)
                 assert "there is no agent 'nobody'" in failed.reason
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not person.legs:
                         await asyncio.sleep(0.01)
                 running.cancel()
             back = await until(jobs, agent="agent", state="planned")
             assert (back.attempts, back.reason) == (0, "gateway stopped: the gateway was stopped")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while not person.ended:
                     await asyncio.sleep(0.01)
             assert person.ended[0].how == "CANCEL"
@@ -246,7 +247,7 @@ def test_a_gateway_that_stood_still_gives_way_to_the_one_that_has_taken_its_job(
             await jobs.add(job(due=clock[0].timestamp()))
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(dialler(world, clock).run())
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not person.legs:
                         await asyncio.sleep(0.01)
                     assert await jobs.claim("", clock[0] + timedelta(seconds=LEASE + 1))

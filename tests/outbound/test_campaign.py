@@ -24,6 +24,7 @@ from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import dialler
 from tests.ports import free_ports
+from tests.waiting import HANG, until
 
 AGENT = AgentOptions(variables=("name",))
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.1/32",), domain="carrier.example", country="US")
@@ -121,7 +122,7 @@ def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_onc
                 one = dialler(world, clock, "c", concurrent=2)
                 one._jobs.holder = f"process {number}"
                 several.append(one)
-            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
                 for one in several:
                     group.create_task(one.run(until_done=True))
             called = sorted(leg.request.uri.user for leg in person.legs)
@@ -138,7 +139,7 @@ def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) ->
             jobs = Jobs(world.gateway.store, "")
             await jobs.add_all("c", planned(2))
             one: Dialler = dialler(world, [datetime.now(UTC)], "c", concurrent=1)
-            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
                 running = group.create_task(one.run(until_done=True))
                 while not person.phones:
                     await asyncio.sleep(0.02)
@@ -188,14 +189,20 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
     ringing, busy = [True], [486]
 
+    def written() -> bool:
+        """What became of the calls that were answered stands in the database."""
+        with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+            states = dict(database.execute("SELECT number, state FROM jobs"))
+        return (states["+14155550101"], states["+14155550103"]) == ("failed", "planned")
+
     async def scenario() -> None:
         async with callee(takes) as person:
             configured(tmp_path, person.port)
             first = campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10")
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG):
                 while len(person.legs) < 3:
                     await asyncio.sleep(0.05)
-                await asyncio.sleep(0.5)
+                await until(lambda: written())
             first.send_signal(signal.SIGKILL)
             first.wait()
             called = [leg.request.uri.user for leg in person.legs]
@@ -205,7 +212,7 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 database.commit()
             ringing.clear()
             both = [campaign(tmp_path, "run", "people.csv", "--consent", "--busy", "10") for _ in range(2)]
-            told = [await asyncio.to_thread(one.communicate, timeout=90) for one in both]  # noqa: TID251
+            told = [await asyncio.to_thread(one.communicate, timeout=HANG) for one in both]  # noqa: TID251
             assert [one.returncode for one in both] == [0, 0], told
             again = [leg.request.uri.user for leg in person.legs][3:]
             assert sorted(again) == ["+14155550102", "+14155550103"], "each once, though two processes dial"
@@ -215,11 +222,11 @@ def test_a_campaign_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 assert "left out line 4: 'broken' is no telephone number" in errors
                 assert "left out line 6: the agent needs a value for name" in errors
                 assert "no variable 'city'" in errors
-        shown = campaign(tmp_path, "status", "people").communicate(timeout=30)[0]
+        shown = campaign(tmp_path, "status", "people").communicate(timeout=HANG)[0]
         assert "+14155550101" in shown
         assert "declined" in shown
         assert "+14155550102" not in shown, "what is done needs nobody's eyes"
-        assert "people" in campaign(tmp_path, "status").communicate(timeout=30)[0]
+        assert "people" in campaign(tmp_path, "status").communicate(timeout=HANG)[0]
 
     asyncio.run(scenario())
 
@@ -235,6 +242,6 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         (("people.csv", "--name", "a/b"), "no name for a campaign"),
     ):
         ran = campaign(tmp_path, "run", *arguments)
-        errors = ran.communicate(timeout=30)[1]
+        errors = ran.communicate(timeout=HANG)[1]
         assert ran.returncode == 2
         assert problem in errors

@@ -20,6 +20,7 @@ from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
+from tests.waiting import HANG
 
 NUMBER, OTHER = "+14155550122", "+14155550133"
 
@@ -113,7 +114,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
         try:
             async with out.dial(NUMBER, lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()
-                await made.leg.over(5)
+                await made.leg.over(HANG)
                 return "answered"
         except CallFailed as failed:
             return str(failed.ended.status)

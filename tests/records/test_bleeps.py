@@ -23,9 +23,11 @@ from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.outbound.test_who_answered import talk
 from tests.phone import calling
+from tests.waiting import until
 
 LOUD = b"\x10"
 SILENCE = b"\xff" * 160
@@ -90,10 +92,10 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     async def scenario() -> tuple[dict[str, object], Path]:
         options = RecordingOptions(str(tmp_path / "calls"))
         async with cloud(tmp_path, [Said(words, 1000, 7000)], [Reply("Thank you.")], recording=options) as world:
-            async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE):
+            async with calling(world.target, lambda at: speech[at * 160 : at * 160 + 160] or SILENCE) as phone:
                 while not world.gateway.calls or not (tape := next(iter(world.gateway.calls.values())).tape):
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(11)
+                await phone.hears(sound_of("Thank you."))
             (record,) = await records(world.gateway)
         return record, Path(tape.path)
 
@@ -223,11 +225,11 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
         options = RecordingOptions(str(tmp_path / "calls"), consent="key")
         async with cloud(tmp_path, [], [], recording=options) as world:
             async with calling(world.target, lambda _: LOUD * 160) as phone:
-                await asyncio.sleep(1)
+                await until(lambda: len(phone.received) > 25)
                 assert list((tmp_path / "calls").glob("*.wav")) == []
                 assert phone.leg
                 phone.leg.send_info_digit("1" if agrees else "2")
-                await asyncio.sleep(2.5)
+                await until(lambda: not agrees or list((tmp_path / "calls").iterdir()))
             (record,) = await records(world.gateway)
             return record, world.voice.texts
 
@@ -297,10 +299,11 @@ def test_without_consent_the_packets_of_a_call_are_kept_without_their_sound_and_
     async def scenario() -> tuple[bytes, dict[str, object]]:
         async with cloud(tmp_path, [], [], recording=options) as world:
             async with calling(world.target, lambda at: LOUD * 160) as phone:
-                await asyncio.sleep(1)
+                await until(lambda: len(phone.received) > 50)
                 assert phone.leg
                 phone.leg.send_info_digit(AGREE if agrees else "2")
-                await asyncio.sleep(1)
+                pressed = len(phone.received)
+                await until(lambda: len(phone.received) > pressed + 50)
                 (call,) = world.gateway.calls
             (record,) = await records(world.gateway)
             return b"".join([piece async for piece in world.gateway.evidence.pcap(call)]), record

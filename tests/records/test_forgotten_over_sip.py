@@ -20,6 +20,7 @@ from sipgw.webhooks.webhooks import WebhookOptions
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
 from tests.webhooks.test_webhooks import SECRET, Target, ok
@@ -74,11 +75,8 @@ def test_a_caller_is_redacted_everywhere_exported_and_forgotten(
             async with cloud(
                 tmp_path, [Said(SAYS, 500, 1500)], [Reply(text=["Thank you."])], change=change, recording=recording
             ) as world:
-                async with calling(world.target, lambda _: b"\x7f" * 160, fields):
-                    async with asyncio.timeout(20):
-                        while "Thank you." not in world.voice.texts:
-                            await asyncio.sleep(0.05)
-                    await asyncio.sleep(1.0)
+                async with calling(world.target, lambda _: b"\x7f" * 160, fields) as phone:
+                    await phone.hears(sound_of("Thank you."))
                 await records(world.gateway)
             told.extend(exchange.body for exchange in server.exchanges)
 

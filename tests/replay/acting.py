@@ -37,6 +37,7 @@ from tests.callee import Callee, callee
 from tests.fakes.line import FakeEars, FakeModel, FakeVoice
 from tests.gating import ALWAYS
 from tests.phone import Phone, now
+from tests.waiting import HANG
 
 STARTING = asyncio.Lock()
 """Databases are made one after the other."""
@@ -152,9 +153,9 @@ class Caller(Phone):
     def live(self) -> LiveCall | None:
         return next(iter(self.theatre.calls.values()), None)
 
-    async def until(self, state: State, limit: float = 30.0) -> None:
+    async def until(self, state: State) -> None:
         """Wait until the conversation is in `state`."""
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(HANG):
             while not (self.live and self.live.turn == state.value):
                 await asyncio.sleep(0.01)
 
@@ -262,7 +263,7 @@ async def perform(scene: Scene, folder: Path) -> Bundle:
             await theatre.place(Errand(NUMBER, "agent", trunk="carrier")).ended()
         else:
             await called(scene, scene.act, theatre)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             while not (found := list(folder.glob("*.call.zip"))):
                 await asyncio.sleep(0.05)
     return read_bundle(found[0])
@@ -282,7 +283,7 @@ async def called(scene: Scene, act: Act, theatre: Theatre) -> None:
         negotiated = accept_answer(offer, reply or b"", local)
         phone.alaw = negotiated.encoding == "PCMA"
         phone.remote = (negotiated.remote_address, negotiated.remote_port)
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             tasks = [group.create_task(phone.talk()), group.create_task(_follow(phone, phone.leg))]
             await act(phone)
             await tasks[1]

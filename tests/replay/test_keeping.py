@@ -31,6 +31,7 @@ from tests.replay.acting import VOICED, Caller, Cast, Scene, Theatre, called
 from tests.replay.scenes import ANSWERS, DOWN, SCENES
 from tests.replay.test_bundles import BUNDLES, bundle
 from tests.virtual import run
+from tests.waiting import until
 
 NUMBER = "4111111111111111"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -71,7 +72,7 @@ def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Pa
         assert (kept.about["call"], kept.about["direction"], kept.story.ending) == (call, "in", "caller_hung_up")
         assert kept.sip[0]["text"].startswith("INVITE ") and "BYE" in [one["start"].split()[0] for one in kept.sip]
         inbound = [packet for packet in kept.packets if not packet.out and not packet.control]
-        assert 30 < len(inbound) < 100 and all(len(packet.data) == 172 for packet in inbound)
+        assert len(inbound) > 30 and all(len(packet.data) == 172 for packet in inbound)
         assert all(len(packet.data) == 12 for packet in kept.packets if packet.out and not packet.control)
         assert await asyncio.to_thread(lambda: replay(kept).story.ending) == "caller_hung_up"  # noqa: TID251
         with pytest.raises(NotKept, match="nothing of this call is in memory"):
@@ -91,8 +92,9 @@ def test_nothing_is_seen_of_calls_that_are_not_to_be_kept(tmp_path: Path) -> Non
 @pytest.mark.parametrize("fails", [True, False])
 def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
     async def look(theatre: Theatre, call: str) -> None:
-        await asyncio.sleep(2.0)
-        found = list((tmp_path / "kept").glob("[!.]*"))
+        kept = tmp_path / "kept"
+        await (until(lambda: list(kept.glob("*.call.zip"))) if fails else asyncio.sleep(2.0))
+        found = list(kept.glob("[!.]*"))
         assert len(found) == fails
         if fails:
             assert found[0].stat().st_mode & 0o077 == 0

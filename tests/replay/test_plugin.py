@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 from tests.replay.test_bundles import BUNDLES, bundle
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -14,7 +15,7 @@ def collected(folder: Path) -> subprocess.CompletedProcess[str]:
     alone = {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "sipgw.replay.plugin", "-p", "no:cacheprovider", "-v", str(folder)],
-        cwd=folder, env=alone, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=alone, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
 
 

@@ -26,9 +26,15 @@ from tests.cloud import cloud
 from tests.doctor.broken import on_loop
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
+from tests.waiting import HANG
 
 runner = CliRunner()
 VERDICT = Verdict(0.1, 0.2, (), (), 0, 100, 0, "BYE")
+
+
+@pytest.fixture(autouse=True)
+def patient_with_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.simulate.run.OVER", HANG)
 
 
 class Box(asyncio.DatagramProtocol):
@@ -47,7 +53,7 @@ class Box(asyncio.DatagramProtocol):
         self.arrived.set()
 
     async def next(self) -> tuple[bytes, int]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             await self.arrived.wait()
         self.arrived.clear()
         return self.came[-1]
@@ -85,7 +91,7 @@ async def test_a_nat_that_forgets_the_way_takes_another_port_and_loses_what_is_s
 async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
     """The gateway hears and speaks through the strict fakes; the caller and the network are the simulator's."""
     steps = (Step(wav="ask_order.wav"), Step(hang_up=True))
-    scenario = Scenario(steps, limit=40, network=NetworkOptions(loss=0.1, jitter=0.01))
+    scenario = Scenario(steps, limit=HANG, network=NetworkOptions(loss=0.1, jitter=0.01))
     said = [Said("Where is my order?", 1000, 3000)]
     async with cloud(tmp_path, said, [Reply(text=["It is on its way."])]) as world:
         verdict, call = await simulate(scenario, tmp_path, lambda who, what: None, target=world.target)
@@ -101,7 +107,7 @@ async def test_a_call_over_a_bad_network(tmp_path: Path) -> None:
 async def test_a_caller_that_the_agent_hands_over_is_asked_to_call_somebody_else(tmp_path: Path) -> None:
     person = PersonOptions("billing", "+14155550124", hours=("sat 00:00-00:01",))
     config = Config(agent=EMBEDDED, people=(person,))
-    scenario = Scenario((Step(say="May I speak to a human, please?"), Step(silent=30.0)), limit=60)
+    scenario = Scenario((Step(say="May I speak to a human, please?"), Step(silent=30.0)), limit=HANG)
     told = Happened()
     _, call = await simulate(scenario, tmp_path, lambda who, what: None, config=config, watch=told.watch)
     assert told.handed_over, told.conversation

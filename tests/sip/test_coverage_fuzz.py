@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.sip import INVITE, OFFER
 from tests.sip.test_torture import DATA
+from tests.waiting import HANG
 
 pytest.importorskip("atheris", reason="there is no atheris for this Python")
 SEEDS = {
@@ -27,6 +28,6 @@ def test_a_parser_raises_nothing_but_its_own_error(target: str, tmp_path: Path) 
     command = [sys.executable, "-m", "tests.sip.coverage_fuzz", target, str(corpus)]
     # 15 s of this target; an input that takes more than 5 s is a finding too.
     command += ["-max_total_time=15", "-timeout=5", "-max_len=8192", f"-artifact_prefix={tmp_path}/"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert "DONE" in ran.stderr

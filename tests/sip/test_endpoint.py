@@ -19,6 +19,7 @@ from sipgw.sip.tls import TlsOptions
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from tests.sip.wire import ANSWER, OFFER
+from tests.waiting import HANG
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
 OPTIONS = """OPTIONS sip:agent@127.0.0.1 SIP/2.0
@@ -39,7 +40,7 @@ def admit_all(request, source) -> None:
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG):
             await work()
 
     asyncio.run(limited())

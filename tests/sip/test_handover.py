@@ -16,7 +16,7 @@ from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 OFFER = make_offer(LocalMedia("127.0.0.1", 6000, tls=False))
 
@@ -106,7 +106,7 @@ def test_calls_stay_where_they_are_and_new_ones_go_to_the_new_process(tmp_path: 
                 assert old.ended[0].by == "caller"
                 assert not new.ended
                 old.legs[1].hangup()
-                assert await ours.over(10), "the old process still speaks"
+                assert await ours.over(HANG), "the old process still speaks"
                 second.hangup()
                 await until(lambda: new.ended)
 
@@ -147,7 +147,7 @@ def test_who_is_connected_without_a_call_comes_again_and_meets_the_new_process(t
                 await idle.endpoint.invite(target(new, transport), "<sip:phone@127.0.0.1>", OFFER)
                 assert (len(old.legs), len(new.legs)) == (2, 1)
                 old.legs[0].hangup()
-                assert await stays.over(10), "its way is still there"
+                assert await stays.over(HANG), "its way is still there"
 
     asyncio.run(scenario())
 
@@ -226,7 +226,7 @@ def test_when_the_old_process_is_gone_what_was_its_own_is_unknown(tmp_path: Path
             async with side(here, picks_up) as old:
                 leg, _ = await phone.endpoint.invite(target(old, "udp"), "<sip:phone@127.0.0.1>", OFFER)
                 new = await news.enter_async_context(handed_over(tmp_path, old))
-            assert await leg.over(10), "the old one said goodbye"
+            assert await leg.over(HANG), "the old one said goodbye"
             await phone.endpoint.invite(target(new, "udp"), "<sip:phone@127.0.0.1>", OFFER)
             with pytest.raises(CallFailed):
                 await new.endpoint.invite(

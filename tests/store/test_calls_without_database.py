@@ -20,6 +20,7 @@ from tests.cloud import Cloud
 from tests.keeping import START, add_call
 from tests.outbound.test_call_out import NUMBER, calling_out, ended
 from tests.phone import calling
+from tests.waiting import HANG
 
 SILENCE = b"\xff" * 160
 
@@ -61,7 +62,7 @@ def taken_away(database: Path) -> Iterator[None]:
 
 async def call_in(world: Cloud) -> None:
     """Somebody calls, hears the agent's first words and hangs up."""
-    async with calling(world.target, lambda _: SILENCE) as phone, asyncio.timeout(20):
+    async with calling(world.target, lambda _: SILENCE) as phone, asyncio.timeout(HANG):
         while len(phone.received) < 10:
             await asyncio.sleep(0.02)
 
@@ -73,7 +74,7 @@ async def calls_both_ways(world: Cloud, legs: list[object], out: str) -> None:
     assert ending.kind == out
     assert ("do-not-call list cannot be read" in ending.cause) == (out == "not_permitted")
     assert len(legs) == (out == "busy")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while world.gateway.calls:
             await asyncio.sleep(0.02)
 
@@ -81,7 +82,7 @@ async def calls_both_ways(world: Cloud, legs: list[object], out: str) -> None:
 async def written(world: Cloud) -> list[tuple[str, str]]:
     """The records of the two calls, when they have come."""
     calls: list[dict[str, Any]] = []
-    async with asyncio.timeout(90):  # it is tried every ten seconds
+    async with asyncio.timeout(HANG):  # it is tried every ten seconds
         while len(calls) < 2:
             await asyncio.sleep(0.05)
             with contextlib.suppress(OperationalError):  # it is being made again

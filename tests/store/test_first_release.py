@@ -17,6 +17,7 @@ from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import until
 from tests.store.test_calls_without_database import call_in
 from tests.store.test_migrations import FIRST
+from tests.waiting import HANG
 
 
 def test_a_call_comes_in_and_a_promise_of_the_first_release_rings(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_call_comes_in_and_a_promise_of_the_first_release_rings(tmp_path: Path
                 promise = await until(Jobs(world.gateway.store, ""), state="failed")
             assert promise.variables == {"topic": "order 7346"}
             assert person.legs[0].request.uri.user.endswith("4155550123")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG):
                 while len(calls := await world.gateway.store.calls(CallFilter(ended=True))) < 4:
                     await asyncio.sleep(0.05)
         endings = [(call["direction"], call["ending"], len(call["turns"])) for call in calls]

@@ -20,6 +20,7 @@ from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
 from tests.keeping import START, a_call, at, turn
+from tests.waiting import HANG, until
 
 LOOKUP = ToolRun("get_order_status", {"order_number": "7346"}, {"item": "a blue raincoat"}, "", 0.004)
 TURNS = [
@@ -53,7 +54,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def written(world: World) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         await world.ledger.written()
 
 
@@ -145,8 +146,7 @@ def test_a_locked_database_holds_up_nothing_and_gets_everything_in_order_and_onc
                 other.execute("BEGIN IMMEDIATE")
                 for number in range(50):
                     world.tell(a_call(f"call-{number}", TURNS))
-                await asyncio.sleep(0.1)
-                assert world.ledger.behind
+                await until(lambda: world.ledger.behind)
                 other.execute("ROLLBACK")
             await written(world)
             return await world.store.calls()
@@ -166,8 +166,7 @@ def test_a_database_that_is_taken_away_is_made_again(tmp_path: Path) -> None:
                     path.unlink()
             (tmp_path / "x.db").mkdir()  # nothing can be opened there
             world.tell(a_call("meanwhile"))
-            await asyncio.sleep(0.1)
-            assert world.ledger.behind
+            await until(lambda: world.ledger.behind)
             (tmp_path / "x.db").rmdir()
             await written(world)
             return [call["id"] for call in await world.store.calls()]

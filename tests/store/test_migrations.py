@@ -19,6 +19,7 @@ from sipgw import migrations
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
 from sipgw.store.engine import _prepare
+from tests.waiting import HANG
 
 FIRST = Path(__file__).parents[1] / "data" / "store" / "first-release.db"
 """Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
@@ -117,7 +118,7 @@ def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
 
 def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     async def run():
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as tasks:
             for _ in range(4):
                 tasks.create_task(opened())
 
@@ -135,7 +136,7 @@ def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
             path, together = str(tmp_path / f"{number}.db"), Barrier(4)
 
             def make(path: str = path, together: Barrier = together) -> None:
-                together.wait(20)
+                together.wait(HANG)
                 _prepare(path)
 
             for made in [threads.submit(make) for _ in range(4)]:

@@ -28,7 +28,7 @@ from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.media.networks import loud, number_of
 from tests.phone import Phone, calling
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 NUMBER = "+14155550123"
 CONNECT = "I connect you."
@@ -132,7 +132,7 @@ def test_a_caller_speaks_with_a_person_until_one_of_them_hangs_up(tmp_path: Path
                     if first == "billing":
                         person.legs[0].hangup()
                         assert caller.leg
-                        assert await caller.leg.over(5)
+                        assert await caller.leg.over(HANG)
                 await until(lambda: person.ended)
                 assert person.ended == [Ended("gateway" if first == "billing" else "caller", "BYE")]
                 (record,) = await records(gateway.gateway)
@@ -155,7 +155,7 @@ def test_two_who_never_hang_up_are_hung_up(tmp_path: Path) -> None:
                 async with calling(gateway.target, murmur) as caller:
                     await until(lambda: person.phones)
                     assert caller.leg
-                    assert await caller.leg.over(20)
+                    assert await caller.leg.over(HANG)
                 await until(lambda: person.ended)
                 (record,) = await records(gateway.gateway)
                 await until(lambda: nothing_left(gateway))

@@ -16,6 +16,7 @@ from tests.fakes.carriers.plivo import Plivo
 from tests.fakes.carriers.telnyx import Telnyx
 from tests.fakes.carriers.twilio import Twilio
 from tests.recipes import OFFER, configured, written
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
 
@@ -39,7 +40,7 @@ def zone(name: str, *carriers: Carrier) -> str:
 
 
 async def ending(gateway: Gateway) -> dict[str, object]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while not (found := await gateway.store.calls()):
             await asyncio.sleep(0.05)
     return found[-1]
@@ -105,7 +106,7 @@ def test_telnyx_transfers_if_it_is_enabled(tmp_path: Path, enabled: bool, how: s
             async with configured(tmp_path, config, carrier, zone=zone("sip.telnyx", carrier), deaf=True) as world:
                 await carrier.until(lambda: carrier.bound, "registered")
                 _, call = await carrier.call(carrier.bound, carrier._addr)
-                await asyncio.wait_for(call.ended.wait(), 30)
+                await asyncio.wait_for(call.ended.wait(), HANG)
                 record = await ending(world.gateway)
                 assert record["ending"] == how
                 assert ("D42" in str(record["cause"])) is not enabled
@@ -193,7 +194,7 @@ def test_twilio_transfers_and_is_hung_up_on(tmp_path: Path) -> None:
                 tmp_path, config, carrier, zone=zone("acme.pstn.twilio", carrier), deaf=True
             ) as world:
                 _, call = await carrier.ring(OURS, ("127.0.0.1", world.gateway.endpoint.port))
-                await asyncio.wait_for(call.ended.wait(), 30)
+                await asyncio.wait_for(call.ended.wait(), HANG)
                 assert call.bye is not None, "after the transfer it is the gateway that sends BYE"
                 assert carrier.transferred == ["<sip:+15557654321@acme.pstn.twilio.com>"]
                 assert (await ending(world.gateway))["ending"] == "transferred"
@@ -270,7 +271,7 @@ def test_plivo_transfers_within_its_domain_and_hangs_up_itself(tmp_path: Path) -
                 tmp_path, config, carrier, zone=zone("1234567890.zt.plivo", carrier), deaf=True
             ) as world:
                 _, call = await carrier.ring(OURS, ("127.0.0.1", world.gateway.endpoint.port))
-                await asyncio.wait_for(call.ended.wait(), 30)
+                await asyncio.wait_for(call.ended.wait(), HANG)
                 assert carrier.transferred == ["<sip:+15557654321@1234567890.zt.plivo.com>"]
                 assert (await ending(world.gateway))["ending"] == "transferred"
         no_faults(carrier)
@@ -300,7 +301,7 @@ def test_a_pbx_has_the_gateway_as_an_extension(tmp_path: Path, recipe: str, auth
                     await next(iter(pbx.calls.values())).ended.wait()
                 status, call = await pbx.call(pbx.bound, pbx._addr, caller="200")
                 assert status == 200
-                await asyncio.wait_for(call.ended.wait(), 30)
+                await asyncio.wait_for(call.ended.wait(), HANG)
                 assert pbx.transferred == [f"<sip:200@{pbx.place}>"]
             assert pbx.bound == ""
         no_faults(pbx)

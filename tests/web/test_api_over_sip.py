@@ -17,7 +17,7 @@ from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of
 from tests.outbound.test_call_out import NUMBER, calling_out
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 MINUTE = "Ann comes in a minute."
 KEYS = {"1": 1, "2": 2, "#": 11}
@@ -82,7 +82,7 @@ def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(
                 await until(lambda: person.ended)
                 await until(lambda: not world.gateway.calls)
                 kept: dict[str, object] = {}
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANG):
                     while not kept.get("ending"):
                         kept = (await ask("read", "GET", path)).json()
                 (listed,) = (await ask("read", "GET", "/calls")).json()["calls"]

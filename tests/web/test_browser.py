@@ -11,6 +11,7 @@ import pytest
 from agent.turn_table import State
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
+from tests.waiting import HANG
 from tests.web.house import Standing, live_call
 from tests.web.scene import SCRIPT, served
 from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
@@ -64,7 +65,10 @@ async def window(
     ):
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         try:
-            yield Window(await browser.new_page(**options), house, url)
+            page = await browser.new_page(**options)
+            page.set_default_timeout(HANG * 1000)
+            playwright.expect.set_options(timeout=HANG * 1000)
+            yield Window(page, house, url)
         finally:
             await browser.close()
 
@@ -297,9 +301,9 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
             await there.page.route("**/live/events", lambda route: route.fulfill(status=503, body="too many"))
             await there.go("/")
             lost = there.page.locator("[data-live-lost]")
-            await playwright.expect(lost).to_be_visible(timeout=20_000)
+            await playwright.expect(lost).to_be_visible()
             await there.page.unroute("**/live/events")
-            await playwright.expect(lost).to_be_hidden(timeout=20_000)
+            await playwright.expect(lost).to_be_hidden()
             there.house.begin(live_call(99))
             await playwright.expect(there.page.locator('tr[data-call="call-99"]')).to_be_visible()
 
@@ -308,7 +312,7 @@ def test_who_looks_is_told_when_the_gateway_does_not_answer_and_sees_on_when_it_
 
 async def becomes(page: Any, expression: str) -> None:
     """Wait until that is true; the page's policy forbids Playwright's own way."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while not await page.evaluate(expression):
             await asyncio.sleep(0.05)
 

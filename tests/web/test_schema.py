@@ -13,6 +13,7 @@ from sipgw.store import Store, StoreOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from sipgw.web.who import SCOPES
+from tests.waiting import HANG
 from tests.web.house import Standing
 from tests.web.scene import fill
 
@@ -42,7 +43,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     ends: list = []
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(HANG)
     yield found[0], found[1]
     ends[0]()
     thread.join()
@@ -64,7 +65,7 @@ def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -
         def check(case: "schemathesis.Case") -> None:
             # An empty list is no parameter at all by the time it is sent: nothing is wrong with that request.
             assume(mode == "positive" or [] not in (case.query or {}).values())
-            case.call_and_validate(headers=headers, timeout=60)
+            case.call_and_validate(headers=headers, timeout=HANG)
 
         check()
 

@@ -17,6 +17,7 @@ from sipgw.store import Store, StoreOptions
 from sipgw.web import entrance
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard, WebError, listen
+from tests.waiting import HANG
 from tests.web.house import Standing, live_call
 
 
@@ -42,7 +43,7 @@ def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
                     stream = await stack.enter_async_context(browser.stream("GET", f"{dashboard.url}live/events"))
                     lines = stream.aiter_lines()
                     assert await anext(lines) == "event: board"
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(HANG):
                     assert "event: closed" in [line async for line in lines]
 
     asyncio.run(look())

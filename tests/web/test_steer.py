@@ -17,6 +17,7 @@ from sipgw.store import Store, StoreOptions
 from sipgw.web import steer
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
+from tests.waiting import HANG
 from tests.web.house import Standing, live_call
 
 BLOCK = bytes(range(200)) * 8
@@ -38,7 +39,7 @@ def socket(url: str, what: str, call: str = "call-1", **options: Any) -> connect
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     with pytest.raises(ConnectionClosed) as why:
         while True:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANG):
                 await socket.recv()
     assert why.value.rcvd
     return why.value.rcvd.code, why.value.rcvd.reason
@@ -46,7 +47,7 @@ async def closed(socket: ClientConnection) -> tuple[int, str]:
 
 async def until_heard(house: Standing, listeners: int) -> Any:
     audience = house.calls["call-1"].call.audience  # type: ignore[union-attr]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG):
         while len(audience._queues) < listeners:
             await asyncio.sleep(0.01)
     return audience
@@ -75,7 +76,7 @@ def test_who_leaves_is_listened_for_no_more(tmp_path: Path) -> None:
             house.begin(live_call())
             async with socket(url, "listen"):
                 audience = await until_heard(house, 1)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANG):
                 while audience._queues:
                     await asyncio.sleep(0.01)
 

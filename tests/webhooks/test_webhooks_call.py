@@ -20,6 +20,7 @@ from tests.callee import callee, rejecting
 from tests.calls.test_cloud_call import ANSWER, ORDER, every_code
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
 from tests.fakes.http import Exchange
 from tests.outbound.test_call_out import NUMBER, calling_out, ended
 from tests.phone import calling
@@ -36,9 +37,9 @@ def test_a_server_is_told_of_a_call_from_its_beginning_to_its_end(tmp_path: Path
                 cloud(
                     tmp_path, said, [ORDER, ANSWER], change=lambda config: replace(config, webhooks=(hook,))
                 ) as world,
-                calling(world.target, every_code),
+                calling(world.target, every_code) as phone,
             ):
-                await asyncio.sleep(9)
+                await phone.hears(sound_of("Your raincoat is out for delivery."))
             return server.exchanges
 
     exchanges = asyncio.run(scenario())

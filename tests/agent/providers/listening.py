@@ -9,6 +9,7 @@ import pytest
 from agent.ears import Ears, Transcript, Word
 from agent.errors import ProviderError
 from tests.fakes.assemblyai import Said
+from tests.waiting import HANG
 
 
 def sound(milliseconds: int) -> bytes:
@@ -33,7 +34,7 @@ class Reader:
             self._queue.put_nowait(error)
 
     async def next(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             event = await self._queue.get()
         if isinstance(event, Exception):
             raise event

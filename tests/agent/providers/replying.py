@@ -13,6 +13,7 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesModel
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.responses import FakeResponses
+from tests.waiting import HANG
 
 KEY = "sk-test-key"
 ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my order?"}]
@@ -45,7 +46,7 @@ class Interface:
             async with self.server(replies, key=key) as fake:
                 model = self.model(OpenAIOptions(**{"api_key": KEY, "base_url": fake.base_url, **more}))
                 try:
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(HANG):
                         return await scenario(model, fake)
                 finally:
                     await model.close()

@@ -33,6 +33,7 @@ from tests.fakes.duplex import Faults, Say
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.realtime import FakeRealtime
 from tests.fakes.voice_agent import FakeVoiceAgent
+from tests.waiting import HANG
 
 
 @every
@@ -204,7 +205,7 @@ def test_more_sound_than_can_be_heard_is_a_fault(kind, monkeypatch):
             brief = Brief("Be brief.", "Hello, this is a very long greeting.")
             duplex = kind.duplex(kind.options(api_key=KEY, url=fake.url), brief)
             with pytest.raises(ProviderError, match="sent more than can be heard"):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(HANG):
                     await duplex.open()
                     while duplex._loss is None:  # nobody reads meanwhile
                         await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ from agent.errors import ProviderError
 from agent.model import Text, Usage
 from tests.agent.providers.replying import ASK, KEY, both
 from tests.fakes.openai import Reply
+from tests.waiting import HANG
 
 
 async def reply(model) -> list:
@@ -81,5 +82,5 @@ async def scenario(model, fake):
 @pytest.mark.parametrize("kind", ["CHAT", "RESPONSES"])
 def test_the_sdk_is_loaded_before_the_first_call_and_not_in_it(kind):
     program = [sys.executable, "-c", FIRST_REPLY.format(kind=kind)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=HANG, check=True)
     assert done.stdout == "2 []\n"

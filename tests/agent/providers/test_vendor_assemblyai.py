@@ -19,6 +19,7 @@ from tests.agent.providers.voicing import ASSEMBLYAI, said, speaking
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai_voice import FakeAssemblyAIVoice
 from tests.fakes.elevenlabs import sound_of
+from tests.waiting import HANG
 
 ORDER = Said("Where is my order?", 500, 1500)
 UNKNOWN = ("utterance", "confidence")
@@ -136,7 +137,7 @@ def test_the_vendor_s_voice_client_holds_a_session_with_the_fake() -> None:
         async with fake:
             client = SimpleNamespace(settings=Settings(api_key=fake.key, tts_base_url=fake.url))
             session = AsyncTTSSession(TTSConfig(encoding="pcm_mulaw", sample_rate=8000), client=client)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG):
                 await session.connect()
                 spoken = b"".join([piece async for piece in session.speak("Hello there.")])
                 await session.generate("Never mind.")

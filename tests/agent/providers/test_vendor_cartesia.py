@@ -20,6 +20,7 @@ from tests.agent.providers.voicing import SONIC, said, speaking
 from tests.fakes.assemblyai import Said
 from tests.fakes.cartesia import FakeInk, FakeSonic
 from tests.fakes.elevenlabs import VoiceFaults, sound_of
+from tests.waiting import HANG
 
 ORDER = Said("Where is my order?", 500, 1500)
 
@@ -41,7 +42,7 @@ def test_the_vendor_s_client_holds_a_session_with_ink() -> None:
                     await socket.send_raw(sound(100))
                 await socket.send({"type": "config", "turn": {"end_threshold": 0.1}})
                 await socket.send({"type": "close"})
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(HANG):
                     return [event async for event in socket]
 
     heard = asyncio.run(run())
@@ -95,7 +96,7 @@ def test_the_vendor_s_client_holds_a_session_with_sonic() -> None:
     }
 
     async def run() -> bytes:
-        async with fake, client(fake).tts.websocket_connect() as socket, asyncio.timeout(10):
+        async with fake, client(fake).tts.websocket_connect() as socket, asyncio.timeout(HANG):
             await socket.send(sentence)
             while not (told and told[-1].type == "done"):
                 told.append(await socket.recv())

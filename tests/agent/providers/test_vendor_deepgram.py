@@ -18,6 +18,7 @@ from tests.fakes.assemblyai import Said
 from tests.fakes.aura import FakeAura
 from tests.fakes.deepgram import FakeDeepgram
 from tests.fakes.elevenlabs import sound_of
+from tests.waiting import HANG
 
 ORDER = Said("Where is my order?", 500, 1500)
 SENT = {
@@ -73,7 +74,7 @@ def test_the_vendor_s_client_holds_a_session_with_flux() -> None:
                     await socket.send_media(sound(100))
                 await socket.send_configure({"type": "Configure", "keyterms": ["x" * 101]})
                 await socket.send_close_stream()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(HANG):
                     return [message async for message in socket]
 
     heard = asyncio.run(run())
@@ -104,7 +105,7 @@ def test_the_vendor_s_client_holds_a_session_with_nova() -> None:
                 for _ in range(16):
                     await socket.send_media(sound(100))
                 await socket.send_close_stream()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(HANG):
                     return [message async for message in socket]
 
     heard = asyncio.run(run())
@@ -177,7 +178,7 @@ def test_the_vendor_s_client_holds_a_session_with_aura() -> None:
     async def run() -> tuple[bytes, list[Any]]:
         async with fake:
             asked = {"model": "aura-2-thalia-en", "encoding": "mulaw", "sample_rate": 8000}
-            async with client(fake).speak.v1.connect(**asked) as socket, asyncio.timeout(10):
+            async with client(fake).speak.v1.connect(**asked) as socket, asyncio.timeout(HANG):
                 await socket.send_text(aura.SpeakV1Text(text="Hello there."))
                 await socket.send_flush()
                 told, spoken = list[Any](), b""

@@ -26,6 +26,7 @@ from tests.fakes.openai import FakeOpenAI, Reply, _chunks
 from tests.fakes.realtime import FakeRealtime
 from tests.fakes.responses import FakeResponses, _events
 from tests.fakes.speech_http import FakeOpenAISpeech
+from tests.waiting import HANG
 
 FLAT = [{"type": "function", "strict": False, **tool["function"]} for tool in TOOLS]
 
@@ -144,7 +145,7 @@ def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
     async def run() -> None:
         async with fake, client(fake, fake.url.replace("ws", "http", 1)) as vendor:
             vendor.websocket_base_url = fake.url
-            async with vendor.realtime.connect(model="gpt-realtime-2.1") as socket, asyncio.timeout(10):
+            async with vendor.realtime.connect(model="gpt-realtime-2.1") as socket, asyncio.timeout(HANG):
                 await until(socket, "session.created")
                 pcmu = {"type": "audio/pcmu"}
                 audio = {"input": {"format": pcmu}, "output": {"format": pcmu, "voice": "marin"}}

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.agent.providers.voicing import DIALOGUE, HTTP, KEY, OPENAI, POLLY, said, speaking
+from tests.waiting import HANG
 
 by_http = pytest.mark.parametrize("kind", [OPENAI, POLLY, DIALOGUE, HTTP], ids=lambda kind: kind.name)
 
@@ -51,5 +52,5 @@ def test_a_server_that_is_not_there_is_told_by_the_sentence_alone(kind) -> None:
 @pytest.mark.parametrize("kind", ["OPENAI", "POLLY", "DIALOGUE", "HTTP"])
 def test_nothing_is_imported_in_the_first_sentence(kind: str) -> None:
     program = [sys.executable, "-c", FIRST_SENTENCE.format(kind=kind)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=HANG, check=True)
     assert done.stdout == "[]\n"

@@ -8,6 +8,7 @@ from websockets.utils import accept_key
 
 from agent.providers import websocket
 from agent.providers.websocket import ConnectError, connect
+from tests.waiting import HANG
 
 
 class Ears:
@@ -31,7 +32,7 @@ async def end_of(url: str) -> tuple[Ears, tuple[int, str]]:
     ears = Ears()
     socket = await connect(url, {}, ears, 5.0)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             return ears, await ears.end
     finally:
         await socket.close(0.1)

@@ -33,6 +33,7 @@ from tests.fakes.aura import FakeAura
 from tests.fakes.cartesia import FakeSonic
 from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, VoiceFaults, sound_of
 from tests.fakes.speech_http import FakeDialogue, FakeOpenAISpeech, FakePolly
+from tests.waiting import HANG
 
 KEY = "the-key"
 
@@ -100,7 +101,7 @@ def speaking(kind: Kind, scenario, faults: VoiceFaults | None = None, fake_optio
             voice = kind.voice(kind.options(**{"api_key": KEY, kind.address: fake.url, **more}))
             try:
                 await voice.open()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(HANG):
                     return await scenario(voice, fake)
             finally:
                 await voice.close()

@@ -10,6 +10,7 @@ from sipgw.sip.digest import Challenge, Credentials, parse_digest, verify
 from sipgw.sip.fields import FieldError
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import parse_message
+from tests.waiting import HANG
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -332,7 +333,7 @@ class Carrier(asyncio.DatagramProtocol):
         queue: asyncio.Queue[Response] = asyncio.Queue()
         self._answers[(call_id, method, number)] = queue
         self._send(method, uri, lines, body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while (response := await queue.get()).status < 200:
                 pass
         return response
@@ -377,10 +378,10 @@ class Carrier(asyncio.DatagramProtocol):
     def agreed(self, rtp: Rtp, answer: bytes) -> None:
         """The gateway has answered our offer."""
 
-    async def until(self, condition: Any, what: str, seconds: float = 20) -> None:
+    async def until(self, condition: Any, what: str) -> None:
         """Wait until something has happened."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(HANG):
                 while not condition():
                     await asyncio.sleep(0.02)
         except TimeoutError:

@@ -1,0 +1,105 @@
+"""No unit test has a time limit of its own in real time, and none waits for a time where it can wait for what happens.
+
+Tests on virtual time wait as they please: there a second is as long on a busy machine as on any other.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OTHERS = ("interop", "bench", "soak", "images", "scenarios", "load")
+FILES = {
+    str(path.relative_to(ROOT)): path
+    for path in sorted((ROOT / "tests").rglob("*.py"))
+    if path.relative_to(ROOT).parts[1] not in OTHERS
+    and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
+}
+VIRTUAL = ("sipgw.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.duplex_holding", "tests.sip.wire")
+"""Who imports one of these runs on virtual time."""
+LIMITED = ("timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join")
+"""What takes a time limit: the only value of `timeout` and `over`, the second one of `wait_for`, or `timeout=`."""
+SHORT = 0.1
+"""Seconds that a test may sleep between two looks."""
+
+ASLEEP = Counter(
+    {
+        "tests/browser/test_browser_phone.py": 1,  # nothing comes meanwhile
+        "tests/calls/test_cloud_keypad.py": 2,
+        "tests/media/test_engine.py": 1,  # the gateway stands still
+        "tests/media/test_soak.py": 1,  # a process stands still
+        "tests/outbound/test_campaign.py": 1,  # nothing happens meanwhile
+        "tests/replay/acting.py": 2,  # how people speak and press keys
+        "tests/replay/scenes.py": 17,
+        "tests/replay/tools.py": 3,
+        "tests/transfer/test_bridged_transfer.py": 1,  # nothing comes meanwhile
+    }
+)
+"""Real sleeps that are what is tried, or how a caller of a scene behaves. The list may only shrink."""
+
+
+def number(node: ast.expr | None) -> float | None:
+    """The value of a literal."""
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+    return None
+
+
+def limits(tree: ast.AST) -> Iterator[int]:
+    """The lines where something in real time has a limit that is a number."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LIMITED):
+            continue
+        name, given = node.func.attr, node.args
+        named = [each.value for each in node.keywords if each.arg == "timeout"]
+        place = {"timeout": given[:1], "over": given[:1], "wait_for": given[1:2]}.get(name, [])
+        if any(number(each) for each in [*place, *named]):
+            yield node.lineno
+
+
+def sleeps(tree: ast.AST) -> Iterator[int]:
+    """The lines where somebody sleeps for a number of seconds."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name("asyncio" | "time"), attr="sleep"), args=[value]):
+                if (number(value) or 0) > SHORT:
+                    yield node.lineno
+
+
+def on_virtual_time(tree: ast.Module) -> bool:
+    """Whether a file of tests runs on virtual time."""
+    return any(isinstance(node, ast.ImportFrom) and node.module in VIRTUAL for node in tree.body)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_but_a_hang_has_a_limit_in_real_time(name: str) -> None:
+    tree = ast.parse(FILES[name].read_text())
+    found = [f"{name}:{line}" for line in limits(tree)]
+    assert not found, f"{found}: give it HANG of tests/waiting.py, or wait with until() or within()"
+    asleep = [] if on_virtual_time(tree) else [f"{name}:{line}" for line in sleeps(tree)]
+    assert len(asleep) <= ASLEEP[name], f"{asleep}: wait for what is to happen, with until() of tests/waiting.py"
+    assert len(asleep) == ASLEEP[name], f"{name} sleeps less than it did: make the list shorter"
+
+
+def test_what_is_looked_for_is_found() -> None:
+    written = """
+async def one():
+    async with asyncio.timeout(20):
+        await asyncio.sleep(3)
+    await asyncio.wait_for(event.wait(), 5)
+    subprocess.run(command, timeout=60)
+    await leg.over(5)
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(HANG):
+        subprocess.run(command, timeout=HANG)
+"""
+    assert sorted(limits(ast.parse(written))) == [3, 5, 6, 7]
+    assert list(sleeps(ast.parse(written))) == [4]
+
+
+def test_the_list_names_files_that_are_there() -> None:
+    assert ASLEEP.keys() <= FILES.keys()
