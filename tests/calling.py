@@ -63,6 +63,11 @@ class FakeChannel:
     async def stats(self) -> dict[str, Any]:
         return {"connected": len(self.peers)}
 
+    def resume_recording(self) -> None:
+        """Nothing is kept of it."""
+
+    pause_recording = resume_recording
+
     def close(self) -> None:
         self.closed = True
 

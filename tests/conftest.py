@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from sipgw.sip import transferor
 from tests.waiting import CHILDREN, patient
+
+# How long an example takes, or a machine that is busy needs to think of one, decides no test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -41,14 +41,14 @@ def test_each_language_has_its_voice_and_the_ears_know_them_all() -> None:
             return named, providers.ears()
 
     voices, ears = asyncio.run(run())
-    options = {code: voice._session._options for code, voice in voices.items() if code != "hi"}
+    options = {code: voice._voice._session._options for code, voice in voices.items() if code != "hi"}
     assert [(options[code].voice_id, options[code].language_code) for code in ("en", "es")] == [
         ("anna", "en"),
         ("lucia", "es"),
     ]
     assert options[""].voice_id == options["it"].voice_id == "anna", "that of the first language"
     assert voices["hi"].name.startswith("cartesia/"), "and the agent's own stands in for it"
-    assert ears._makers[0]()._session._options.languages == ("en", "es", "hi")
+    assert ears._makers[0]()._ears._session._options.languages == ("en", "es", "hi")
 
 
 def test_sentences_are_those_of_the_language_unless_changed() -> None:

@@ -73,7 +73,7 @@ def test_a_spanish_caller_is_handed_over_to_billing(tmp_path: Path) -> None:
     assert {"hand_over", "switch_language"} < names[0]
     assert not {"hand_over", "switch_language"} & names[2]
     used = record["costs"]["used"]
-    assert {"model openai/gpt-4.1-mini tokens_in", "model openai/gpt-4.1 tokens_in"} < used.keys(), "each at its price"
+    assert {"model openai/gpt-6-luna tokens_in", "model openai/gpt-4.1 tokens_in"} < used.keys(), "each at its price"
     assert "model openai/gpt-4.1 tokens_in" in record["costs"]["unpriced"]
     kinds = {event["kind"]: event["about"] for event in record["events"]}
     assert kinds["language_changed"]["language"] == "es"

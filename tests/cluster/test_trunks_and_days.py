@@ -89,7 +89,7 @@ class Day:
         self._beat = cluster.parts[-1]
 
     def talk(self, minutes: float) -> None:
-        bill = Bill(PriceTable(()), {}, "in", "", self.now, answered=self.now)
+        bill = Bill(PriceTable(()), "in", "", self.now, answered=self.now)
         self.own.open("call", bill)
         self.now += timedelta(minutes=minutes)
         self.own.close("call")

@@ -50,7 +50,9 @@ def test_after_a_fault_callbacks_are_dialled_again(tmp_path: Path, monkeypatch: 
         await self._finishing.wait()
 
     async def scenario() -> None:
-        gateway = SimpleNamespace(config=Config(), store=SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db"))))
+        store = SimpleNamespace(options=StoreOptions(str(tmp_path / "x.db")))
+        outbound = SimpleNamespace(first=lambda: "a trunk")
+        gateway = SimpleNamespace(config=Config(), store=store, outbound=outbound)
         async with Callbacks(gateway) as dialling:  # type: ignore[arg-type]
             while len(began) < 2:
                 await asyncio.sleep(1)

@@ -174,7 +174,8 @@ def test_every_flag_says_what_goes_wrong_and_what_the_caller_heard_is_printed(mo
     for told in (
         "set up in 100 ms, greeted 200 ms after the answer",
         "said 'hi': answered after 1200 ms, agent silent after 150 ms",
-        "pressed 1: no answer  broken: no answer came",
+        "pressed 1: no answer\n",
+        "broken: pressed 1: no answer came",
         "gaps in replies: 900 ms at 7.0 s",
         "97 received, 3 lost or late of 100",
         "1 broken",
