@@ -12,6 +12,7 @@ import structlog
 from media.engine import MediaEngine
 from media.tap import HEADER
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.evidence.capture import CaptureOptions, SipCapture
@@ -82,7 +83,7 @@ class Evidence:
 
     def dropped(self) -> Mapping[str, int]:
         """How many SIP messages were dropped or turned away, by what was wrong with them."""
-        return self._endpoint.agent.counts if self._endpoint else {}
+        return self._endpoint.counts if self._endpoint else {}
 
     def trace(self, traced: Traced) -> None:
         """Take a SIP message, credentials masked already."""
@@ -109,6 +110,7 @@ class Evidence:
 
     def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
         if self._writing >= WRITERS:
+            FULL["capture files"] += 1
             writing.close()
             return
         self._writing += 1

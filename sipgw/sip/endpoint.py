@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Self
 
@@ -167,6 +168,11 @@ class Endpoint:
     def tls_port(self) -> int:
         """The port that is listened on for TLS."""
         return self._transports.port("tls")
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was dropped, turned away or had no place, by what was wrong with it."""
+        return self.agent.counts + self._transports.counts + self._names.counts
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
