@@ -22,6 +22,7 @@ from sipgw.events import (
     CallBegan,
     CallEnded,
     Ending,
+    Event,
     Watchers,
 )
 from sipgw.gate.dnc import OwnList
@@ -58,7 +59,7 @@ class Desk:
     endpoint: Endpoint
     outbound: Outbound
     registrar: Registrar
-    watchers: Watchers
+    watchers: Watchers[Event]
     summons: Summons
     people: Callable[[TrunkOptions], People | None]
     own_list: OwnList

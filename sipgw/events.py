@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import structlog
 
@@ -132,20 +132,24 @@ Event = (
     | CallEnded
 )  # fmt: skip
 Watcher = Callable[[Event], None]
+T = TypeVar("T")
 
 
-class Watchers:
-    """Whoever watches the calls. Each is told every event at once and must not wait."""
+class Watchers(Generic[T]):
+    """Whoever watches something, e.g. every `Event` of the calls. Each is told all of it at once and must not wait.
 
-    def __init__(self) -> None:
-        self._all: list[Watcher] = []
+    This is the one place where several are told the same: the fault of one is never that of those behind it.
+    """
 
-    def add(self, watcher: Watcher) -> Callable[[], None]:
+    def __init__(self, *first: Callable[[T], None]) -> None:
+        self._all = list(first)
+
+    def add(self, watcher: Callable[[T], None]) -> Callable[[], None]:
         """Tell `watcher` from now on; returns what ends that."""
         self._all.append(watcher)
         return lambda: self._all.remove(watcher)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: T) -> None:
         """Tell everybody."""
         for watcher in list(self._all):
             try:

@@ -31,7 +31,7 @@ from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config, ConfigError
 from sipgw.desk import Desk
-from sipgw.events import Ending, Watchers
+from sipgw.events import Ending, Event, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
@@ -86,7 +86,7 @@ class Gateway:
         """`trace` sees every SIP message, credentials masked."""
         self.config = config
         self.agents = Agents(config, agents or {})
-        self.watchers = Watchers()
+        self.watchers = Watchers[Event]()
         self.evidence = Evidence(config.capture, trace, self.agents)
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL
 from sipgw.browser.call import BrowserCall
 from sipgw.browser.options import BrowserOptions
 from sipgw.browser.party import on_page
@@ -130,6 +131,7 @@ class BrowserPhone:
         """A way to the browser of `who`, counted as `name`, and what the browser is answered. Raises `NoCall`."""
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:
+            FULL["browser calls"] += 1
             raise NoCall(503, f"all {most} browser calls are in use; try again in a moment")
         self._owners[name] = who
         way = None

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from sipgw.bounds import FULL
+
 KEPT = 50
 """Blocks of 100 ms that wait for a slow listener."""
 MOST = 20
@@ -27,12 +29,13 @@ class Audience:
         """Yield what is said from now on to the end of the call: blocks of 100 ms, left the caller, right who speaks to
         them, interleaved mu-law at 8 kHz. Raises `Full`."""
         if len(self._queues) >= MOST:
+            FULL["live listeners of a call"] += 1
             raise Full(f"{MOST} people listen already")
         queue = asyncio.Queue[bytes](KEPT)
         self._queues.add(queue)
-        if len(self._queues) == 1:
-            self._tap(True)
         try:
+            if len(self._queues) == 1:
+                self._tap(True)
             yield _read(queue)
         finally:
             self._queues.discard(queue)

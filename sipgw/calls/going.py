@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.records import Outcome
 from agent.steering import CannotSteer
+from sipgw.bounds import FULL
 from sipgw.calls.live import STOPPED, LiveCall
 from sipgw.events import Ending
 from sipgw.evidence.capture import CALL_ID
@@ -36,6 +37,7 @@ class Going:
         self._given[call_id] = times
         if len(self._given) > REMEMBERED:
             del self._given[next(iter(self._given))]
+            FULL["Call-IDs"] += 1
         return identity
 
     def add(self, live: LiveCall, task: asyncio.Task[Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from media.tap import Keep, TapOptions
+from sipgw.bounds import FULL
 from sipgw.events import CallBegan, CallEnded, Event
 from sipgw.sip.trace import Traced
 
@@ -130,6 +131,8 @@ class SipCapture:
             if kept.call != event.call:
                 kept.also.add(event.call)
                 self._also[event.call] = kept
+                kept.size += OVERHEAD  # a Call-ID that is used again and again fills no more memory than others
+                self.size += OVERHEAD
             self._live[kept.call] = kept
             self._strangers.pop(kept.call, None)
             self._ended.pop(kept.call, None)
@@ -166,6 +169,7 @@ class SipCapture:
         while self.size > self._limit and (held := self._strangers or self._ended or self._live):
             oldest = next(iter(held.values()))
             del held[oldest.call]
+            FULL["SIP messages of calls"] += 1
             self.size -= oldest.size
             for leg in oldest.legs:
                 self._legs.pop(leg, None)

@@ -12,8 +12,9 @@ import structlog
 from media.engine import MediaEngine
 from media.tap import HEADER
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL
 from sipgw.config import Config
-from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watcher
+from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.evidence.capture import CaptureOptions, SipCapture
 from sipgw.evidence.pcap import Pcap
 from sipgw.evidence.timelines import Timelines, private
@@ -50,12 +51,12 @@ class Evidence:
         """`also` is told of every SIP message too; `agents` know what must not be kept of words."""
         self.options = options
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
-        self.tracers = [self.sip.trace] + ([also] if also else [])
+        self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
         """All are told every SIP message."""
         agents = agents or Agents(Config(), {})
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = Bundles(options, agents, self.sip.of)
-        self._watchers: list[Watcher] = [self.sip.watch, self.timelines.watch]
+        self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
         self._sounds: dict[str, Sound] = {}
         self._withheld: set[str] = set()
         """Calls in which something private was said: of their packets the headers alone are handed out."""
@@ -69,7 +70,7 @@ class Evidence:
         """Until the block ends, gather; `folder` is for timelines."""
         self._engine, self._endpoint = engine, endpoint
         if self.options.traces and (traced := tracing()):
-            self._watchers.append(traced)
+            self._watchers.add(traced)
         for one in self.options.folders:
             await KEEPING.run(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
         async with self.timelines.kept_in(folder), self._group:
@@ -82,17 +83,18 @@ class Evidence:
 
     def dropped(self) -> Mapping[str, int]:
         """How many SIP messages were dropped or turned away, by what was wrong with them."""
-        return self._endpoint.agent.counts if self._endpoint else {}
+        return self._endpoint.counts if self._endpoint else {}
 
     def trace(self, traced: Traced) -> None:
         """Take a SIP message, credentials masked already."""
-        for tracer in self.tracers:
-            tracer(traced)
+        self.tracers.tell(traced)
 
     def watch(self, event: Event) -> None:
         """Follow the calls."""
-        for watch in self._watchers:
-            watch(event)
+        self._watchers.tell(event)
+
+    def _follow(self, event: Event) -> None:
+        """Follow where its packets are, and write its files when it is over."""
         if isinstance(event, CallAnswered) and event.sound:
             self._sounds[event.call] = event.sound
             while len(self._sounds) > CALLS:
@@ -108,6 +110,7 @@ class Evidence:
 
     def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
         if self._writing >= WRITERS:
+            FULL["capture files"] += 1
             writing.close()
             return
         self._writing += 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
+from sipgw.bounds import FULL
 from sipgw.networks import Networks, check_networks, site
 
 Answer = Literal["busy", "overload", "decline", "spoken"]
@@ -139,6 +140,7 @@ class Limits:
                 self._recent.move_to_end(rule.key)
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
+                FULL["callers whose calls are counted"] += 1
         return declined
 
     def over(self, caller: Caller) -> None:

@@ -65,7 +65,7 @@ class Made(Protocol):
 class Places(Protocol):
     """What makes calls: a `sipgw.gateway.Gateway`, or a `sipgw.outbound.elsewhere.Elsewhere`."""
 
-    watchers: Watchers
+    watchers: Watchers[Event]
 
     def place(self, errand: Errand) -> Made:
         """See `sipgw.gateway.Gateway.place`."""

@@ -15,7 +15,17 @@ import httpx2
 
 from agent.records import AgentSays, CallerSaid
 from sipgw.config import Config
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Watchers
+from sipgw.events import (
+    AnsweredBy,
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallReported,
+    CallRinging,
+    Ending,
+    Event,
+    Watchers,
+)
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.web.api import KEY, PREFIX
@@ -154,7 +164,7 @@ class Elsewhere:
     """The gateway that runs here. Use `found`."""
 
     def __init__(self, client: httpx2.AsyncClient, group: asyncio.TaskGroup) -> None:
-        self.watchers = Watchers()
+        self.watchers = Watchers[Event]()
         self.url = str(client.base_url)
         self._client = client
         self._group = group

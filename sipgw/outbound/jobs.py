@@ -31,11 +31,18 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from sipgw.bounds import FULL
 from sipgw.store import Base
 from sipgw.store.engine import Database
 
 LEASE = 60.0
 """Seconds after which a job is free again if its process does not renew the lease."""
+MOST_CALLBACKS = 5000
+"""Callbacks that wait, of all callers together: with two at a time that is days of work already."""
+MOST_OF_ONE = 3
+"""Of these, to one number, and promised in one call: nobody can have us ring all day."""
+FORGOTTEN = 86400.0
+"""Seconds after which a callback that nobody has made counts no more."""
 State = Literal["planned", "dialling", "done", "failed"]
 OPEN = text("state IN ('planned', 'dialling')")
 """Jobs that are not over; as text, for a database uses the index only where the condition stands word for word."""
@@ -119,6 +126,18 @@ class Jobs:
             async with self._store.read() as session:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
+
+    async def room(self, job: Job, now: datetime) -> bool:
+        """Whether another callback may wait; one that is moved takes no further place."""
+        mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
+        waiting = Job.campaign == "", OPEN, Job.key != job.key, Job.due > now.timestamp() - FORGOTTEN
+        async with self._store.read() as session:
+            all_of_them = await session.scalar(select(func.count()).where(*waiting)) or 0
+            of_one = await session.scalar(select(func.count()).where(*waiting, mine)) or 0
+        if room := all_of_them < MOST_CALLBACKS and of_one < MOST_OF_ONE:
+            return room
+        FULL["callbacks"] += 1
+        return False
 
     async def move(self, job: int, new: Job) -> bool:
         """Plan a job anew for when `new` is due, with its values; returns whether that is another time.

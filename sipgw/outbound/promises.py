@@ -162,6 +162,9 @@ def callback_tool(
             variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=asking.call,
             reason="" if options.dial else BY_HAND,
         )  # fmt: skip
+        if not await jobs.room(job, now()):
+            log.warning("no call back is promised", reason="as many wait as may")
+            raise ToolError("too many calls back are promised already: say so, and promise nothing")
         planned, new = await jobs.add(job)
         moved = not new and await jobs.move(planned, job)
         status = "moved: only this time counts" if moved else "promised"

@@ -68,7 +68,7 @@ class Bleeps:
     """Covers what is private in recordings as long as it is entered. An async context manager."""
 
     def __init__(
-        self, watchers: Watchers, live: Callable[[str], LiveCall | None], policy: Callable[[str], PrivacyOptions]
+        self, watchers: Watchers[Event], live: Callable[[str], LiveCall | None], policy: Callable[[str], PrivacyOptions]
     ) -> None:
         """`live` finds a call, `policy` what holds for an agent's name."""
         self._watchers = watchers

@@ -37,8 +37,9 @@ RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until a database that failed is tried again; the last goes on."""
 GOODBYE = 5.0
 """Seconds for what is left when the gateway stops; the rest is written at the next start."""
-MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
-"""What an entry raises that another version wrote, or a disk spoiled."""
+MOMENT = (SQLAlchemyError, StoreError, OSError)
+"""What may be different the next time; anything else that an entry raises is its own: another version wrote it, a disk
+spoiled it, or the fault is ours."""
 INTERRUPTED = "the gateway was killed or lost its power"
 
 
@@ -48,7 +49,7 @@ class Ledger:
     def __init__(
         self,
         store: Store,
-        watchers: Watchers,
+        watchers: Watchers[Event],
         redactor: Callable[[str], Redact] = lambda _: str,
         deliveries: Deliveries | None = None,
     ) -> None:
@@ -180,7 +181,7 @@ class Ledger:
                     place = there
                 else:
                     await self._apply(session, writer, entries, place)
-        except (SQLAlchemyError, *MALFORMED) as error:
+        except Exception as error:
             if not _refused(error):
                 raise
             await self._one_by_one(writer, entries, place)
@@ -197,7 +198,7 @@ class Ledger:
                 try:
                     async with session.begin_nested():
                         await self._apply(session, writer, [entry], None)
-                except (SQLAlchemyError, *MALFORMED) as error:
+                except Exception as error:  # the boundary of one entry: a fault of ours with it keeps no other waiting
                     if not _refused(error):
                         raise
                     self.rejected += 1
@@ -241,7 +242,7 @@ def _sync(file: int) -> None:
 
 def _refused(error: Exception) -> bool:
     """Whether it is the values that cannot be taken, not the moment."""
-    return isinstance(error, MALFORMED) or (isinstance(error, SQLAlchemyError) and refused(error))
+    return refused(error) if isinstance(error, SQLAlchemyError) else not isinstance(error, MOMENT)
 
 
 def _cause(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import Peer
 from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
@@ -142,7 +143,8 @@ class Clients:
         self.health.failed(peer, cause, now)
         for transaction, hop in list(self._running.values()):
             if hop[:3] == peer[:3]:
-                transaction.fire(Event.UNREACHABLE, now)
+                with contained("request not told"):
+                    transaction.fire(Event.UNREACHABLE, now)
 
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone, and with it requests that nobody has answered; an idle one is no loss.
@@ -154,12 +156,16 @@ class Clients:
             ours = hop[:3] == peer[:3] or (hop.connection and hop.connection == peer.connection)
             if not ours or transaction.state not in (State.CALLING, State.TRYING):
                 continue
-            if transaction not in self._repeated:
-                self._repeated.add(transaction)
-                transaction.fire(Event.RESEND, now)
-            else:
-                self.health.failed(hop, "connection lost", now)
-                transaction.fire(Event.UNREACHABLE, now)
+            with contained("request not told"):
+                self._lost(transaction, hop, now)
+
+    def _lost(self, transaction: Transaction, hop: Peer, now: float) -> None:
+        if transaction not in self._repeated:
+            self._repeated.add(transaction)
+            transaction.fire(Event.RESEND, now)
+        else:
+            self.health.failed(hop, "connection lost", now)
+            transaction.fire(Event.UNREACHABLE, now)
 
     def stamped(self, request: Request, hop: Peer) -> Request:
         """`request` as it goes to `hop`: a new branch, and Via and Contact that lead back from there."""

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Self
 
 import structlog
 
 from sipgw.sip.asked import Asked, asked
-from sipgw.sip.boundaries import Admit, bounded, guarded
+from sipgw.sip.boundaries import Admit, bounded, contained, guarded
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
@@ -28,7 +29,7 @@ from sipgw.sip.server import InviteServer
 from sipgw.sip.streams import PING, Told
 from sipgw.sip.stun import PORT as STUN_PORT
 from sipgw.sip.stun import Stun, is_stun
-from sipgw.sip.surroundings import Surroundings
+from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
 from sipgw.sip.transports import Transports
@@ -168,6 +169,11 @@ class Endpoint:
         """The port that is listened on for TLS."""
         return self._transports.port("tls")
 
+    @property
+    def counts(self) -> Counter[str]:
+        """What was dropped, turned away or had no place, by what was wrong with it."""
+        return self.agent.counts + self._transports.counts + self._names.counts
+
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
         return self._transports.address(peer)[0]
@@ -265,10 +271,8 @@ class Endpoint:
         if not self._open:
             return
         for packet in self.agent.to_send():
-            self._watched("out", packet.peer, packet.data)
-            if not packet.data.startswith(b"SIP/2.0 "):
-                self._above.met(packet.peer.host)
-            self._transports.send(packet.data, packet.peer)
+            with contained("packet not sent"):
+                self._send(packet)
         if self._settled is not None and not self.agent.asking:
             self._settled.set()
         if self._timer:
@@ -277,6 +281,12 @@ class Endpoint:
         self._timer = None
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._after, self.agent.handle_timer)
+
+    def _send(self, packet: Packet) -> None:
+        self._watched("out", packet.peer, packet.data)
+        if not packet.data.startswith(b"SIP/2.0 "):
+            self._above.met(packet.peer.host)
+        self._transports.send(packet.data, packet.peer)
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         try:
@@ -301,10 +311,11 @@ class Endpoint:
 
     def _take(self, message: Request | Response | ParseError, data: bytes, peer: Peer) -> None:
         """Let whom it belongs to have it: an older process or us."""
-        if self._older and self._older.takes(message, self.agent):
-            self._older.link.send(data, peer)
-        else:
-            self._after(self.agent.receive_message, message, peer)
+        with contained("message not taken"):  # else asyncio would close the connection that many calls came in on
+            if self._older and self._older.takes(message, self.agent):
+                self._older.link.send(data, peer)
+            else:
+                self._after(self.agent.receive_message, message, peer)
 
     def hand_over(self, link: Link) -> None:
         """Give the sockets to the next process, which sends back what belongs to our calls; these go on."""
@@ -336,7 +347,8 @@ class Endpoint:
         if self._open:
             self._after(self.agent.clients.lost, peer)
             for registration in self._registrations:
-                self._after(registration.lost, peer)
+                with contained("registration not told"):
+                    self._after(registration.lost, peer)
 
     def _moved(self, host: str, port: int, now: float) -> None:
         if self._transports.seen(None, host, port):

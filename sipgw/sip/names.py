@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -59,6 +60,8 @@ class Names:
         self._speaks = speaks
         self._spawn = spawn
         self._after = after
+        self.counts: Counter[str] = Counter()
+        """Requests that were told of no address because too much is looked up at the same time."""
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -76,6 +79,7 @@ class Names:
             self._waiting[peer] = [located]
             self._spawn(self._find_and_tell(peer))
         else:
+            self.counts["lookup refused"] += 1
             located((), now)
 
     async def find(self, peer: Peer) -> tuple[Peer, ...]:

@@ -7,10 +7,14 @@ belongs to.
 import re
 from dataclasses import dataclass
 
+import structlog
+
 from sipgw.sip.fields import TOKEN, FieldError
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import COMMON, Headers, Request, Response, full_name
 from sipgw.sip.uri import Uri, UriError
+
+log = structlog.get_logger()
 
 MAX_DATAGRAM = 16 * 1024
 """Bytes of a datagram that are looked at at all; requests of 1,300 bytes should go by TCP (RFC 3261 §18.1.1)."""
@@ -51,6 +55,9 @@ def parsed(data: bytes) -> "Request | Response | ParseError":
         return parse_message(data)
     except ParseError as error:
         return error
+    except Exception:  # the boundary of one message: what comes behind it on the same connection is read
+        log.exception("message not read")
+        return ParseError(500, "Server Internal Error")
 
 
 def parse_message(data: bytes) -> Request | Response:
@@ -231,10 +238,7 @@ class StreamFramer:
         data = bytes(buffer[: self._size])
         del buffer[: self._size]
         self._searched, self._size = 0, None
-        try:
-            return parse_message(data)
-        except ParseError as error:
-            return error
+        return parsed(data)
 
     def _find_size(self) -> int | None:
         """The size of the first message once its head is there; what trickles in is searched only once."""

@@ -34,6 +34,7 @@ class Stateless:
         refusal = self._again(key, now) or self._judged(request, source)
         if refusal is None and not room:
             refusal = BUSY
+            self.counts["no room for a transaction"] += 1
         if refusal is None:
             return True
         if refusal.status == BUSY.status and request.method == "INVITE":

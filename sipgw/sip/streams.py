@@ -315,6 +315,8 @@ class Stream(asyncio.Protocol):
                 self._watch()
         elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(data)
+        else:
+            self._streams.counts["message dropped"] += 1
 
     def write(self, data: bytes) -> None:
         """Send, unless the other side does not read."""

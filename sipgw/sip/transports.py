@@ -5,6 +5,7 @@ import contextlib
 import functools
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,11 @@ class Transports:
     def hosts(self) -> tuple[str, ...]:
         """The local addresses that are listened on; ``::`` stands for every address of both families."""
         return ("0.0.0.0", "::") if self.options.host == "::" else (self.options.host,)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often there was no place for a connection, or for what waits for one: see `Streams.counts`."""
+        return Counter({f"connection {what}": number for what, number in self._streams.counts.items()})
 
     def speaks(self, address: str) -> bool:
         """Whether there is a socket of the family of `address`."""

@@ -283,6 +283,22 @@ class UserAgent:
             return
         request = plain(request)
         transaction = self._server(request, source, key)
+        try:
+            self._serve(request, transaction, source, usage, cancelled, now)
+        except Exception:  # who asked is told, and no transaction waits for an answer that nobody will give
+            if transaction.running:
+                self.respond(transaction, 500, now)
+            raise
+
+    def _serve(
+        self,
+        request: Request,
+        transaction: Transaction,
+        source: Peer,
+        usage: Usage | None,
+        cancelled: Transaction | None,
+        now: float,
+    ) -> None:
         if cancelled is not None:
             self._cancel(cancelled, request, transaction, now)
         elif request.method == "CANCEL":

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sipgw.bounds import FULL
+
 PRIVATE = 0o600
 SEGMENT = 4 << 20
 """Bytes after which a new segment is begun."""
@@ -87,6 +89,7 @@ class Spool:
         """Keep an entry; never raises and never waits for the disk to be done."""
         if len(self._waiting) >= WAITING:
             self.dropped += 1
+            FULL["records"] += 1
             return
         self._waiting.append(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         self.flush()

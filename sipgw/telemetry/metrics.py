@@ -18,6 +18,7 @@ from agent.pool import POOLS
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
 from media.process import ProcessState
 from sipgw import __version__
+from sipgw.bounds import FULL
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event
 from sipgw.sip.trace import Traced
 
@@ -90,6 +91,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.registry.register(_MediaProcesses(media))
         self.registry.register(_Pools())
+        self.registry.register(_Full())
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -299,6 +301,17 @@ class _Pools(Collector):
             queued.add_metric([name], pool.queued)
             refused.add_metric([name], pool.refused)
         return [busy, queued, refused]
+
+
+class _Full(Collector):
+    """What met its bound."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask now."""
+        full = CounterMetricFamily("sipgw_full", "What found no place, or took that of the oldest.", labels=["what"])
+        for what, number in FULL.items():
+            full.add_metric([what], number)
+        return [full]
 
 
 class _Trunks(Collector):

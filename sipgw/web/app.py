@@ -88,7 +88,7 @@ def _metrics(house: House) -> Metrics:
     engine = house.evidence.engine
     made = Metrics(house.status, provider, lambda: engine.processes if engine else [], dropped=house.evidence.dropped)
     house.watchers.add(made.watch)
-    house.evidence.tracers.append(made.trace)
+    house.evidence.tracers.add(made.trace)
     return made
 
 

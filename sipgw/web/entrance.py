@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.bounds import FULL
 from sipgw.networks import site
 from sipgw.sip.buckets import Bucket, Buckets
 from sipgw.web.accounts import ADMIN, Accounts, Key
@@ -156,6 +157,7 @@ class Entrance:
         except ValueError:
             who = address
         if not self._tries.take(who, _now()) or not self._tries_of_all.take(_now()):
+            FULL["tries to sign in"] += 1
             raise TooManyTries
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from sipgw.bounds import FULL
 from sipgw.calls.live import LiveCall
 from sipgw.web.board import Board
 
@@ -57,6 +58,7 @@ class Feed:
         for queue in self._readers:
             if queue.full():
                 self.dropped += queue.qsize()
+                FULL["changes for a browser"] += queue.qsize()
                 while not queue.empty():
                     queue.get_nowait()
                 queue.put_nowait(self._whole())  # a change without those before it means nothing

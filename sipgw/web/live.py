@@ -3,6 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
+from sipgw.bounds import FULL
 from sipgw.calls.live import row
 from sipgw.web.state import Here, page, people
 from sipgw.web.who import Viewer
@@ -21,5 +22,6 @@ async def live(request: Request, app: Here, _who: Viewer) -> Response:
 async def events(app: Here, _who: Viewer) -> Response:
     """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
     if app.feed.full:
+        FULL["browsers that look on"] += 1
         raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"})
     return StreamingResponse(app.feed.read(), media_type="text/event-stream")

@@ -1,10 +1,12 @@
 """Calls that were asked for with an Idempotency-Key: each is made once, however often and of whichever process."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
+from sipgw.bounds import FULL
 from sipgw.store import Store
 from sipgw.web.tables import PlacedCall
 
@@ -30,7 +32,8 @@ class PlacedCalls:
             async with self._store.write() as session:
                 await session.execute(delete(PlacedCall).where(PlacedCall.at < now - KEPT))
                 oldest = select(PlacedCall.at).order_by(PlacedCall.at.desc()).offset(MOST - 1).limit(1)
-                await session.execute(delete(PlacedCall).where(PlacedCall.at <= oldest.scalar_subquery()))
+                gone: Any = await session.execute(delete(PlacedCall).where(PlacedCall.at <= oldest.scalar_subquery()))
+                FULL["idempotency keys"] += gone.rowcount
                 session.add(PlacedCall(who=who, key=key, call=call, at=now))
         except IntegrityError:
             async with self._store.read() as session:

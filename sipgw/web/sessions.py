@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from sipgw.bounds import FULL
 from sipgw.web.who import Role
 
 MOST = 1000
@@ -51,6 +52,7 @@ class Sessions:
         for session in sessions:
             self._all[session.token] = session
         while len(self._all) > MOST:
+            FULL["sessions"] += 1
             self.end(next(iter(self._all.values())))
 
     def find(self, token: str, now: float) -> Session | None:

@@ -16,7 +16,7 @@ from sipgw import __version__
 from sipgw.browser import phone as browser_phone
 from sipgw.calls.live import LiveCall, Placed
 from sipgw.cluster.calls import GatewayCalls
-from sipgw.events import Watchers
+from sipgw.events import Event, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.inbound.admission import Admission
 from sipgw.outbound.call_out import Errand
@@ -36,7 +36,7 @@ READING = Pool("pages", workers=4, waiting=64)
 class House(browser_phone.House, Protocol):
     """The gateway, as far as pages look at it. `sipgw.gateway.Gateway` is one; so may a test be."""
 
-    watchers: Watchers
+    watchers: Watchers[Event]
     admission: Admission
 
     evidence: Evidence

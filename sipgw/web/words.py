@@ -45,7 +45,7 @@ def told(report: Report) -> dict[str, Any] | None:
     return None
 
 
-async def words(watchers: Watchers, call: str) -> AsyncIterator[bytes]:
+async def words(watchers: Watchers[Event], call: str) -> AsyncIterator[bytes]:
     """Yield what happens in `call` until it has ended."""
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from sipgw.bounds import FULL
 from sipgw.privacy.redaction import Redact, in_json
 from sipgw.store import Store
 from sipgw.store.spool import Entry
@@ -35,6 +37,8 @@ GIVE_UP = timedelta(days=3)
 """After this the target is not told of that event, but of those behind it."""
 LONGEST_PAUSE = 60.0
 """Seconds until a target that takes nothing is tried with another call."""
+MOST_WAITING = 100_000
+"""What waits for one target: a day of 10,000 calls. More is not told to it, so that it does not fill the disk."""
 LEASE = 120.0
 """Seconds in which no other gateway tries what this one tries."""
 LOOK = 30.0
@@ -68,6 +72,8 @@ class Deliveries:
         self._sleep = sleep
         self._news = {target.name: asyncio.Event() for target in targets}
         self._idle = {target.name: False for target in targets}
+        self._room: Counter[str] = Counter()
+        """For how much more each target has room, at least; counted anew when that is used up."""
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -89,8 +95,24 @@ class Deliveries:
     async def add(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
         """Queue what the targets are to be told of `entries`."""
         rows = [row for entry in entries if "told" in entry for row in self._rows(entry)]
+        wanted = Counter(row["target"] for row in rows)
+        full = {name for name, number in wanted.items() if not await self._takes(session, name, number)}
+        rows = [row for row in rows if row["target"] not in full]
         if rows:
             await session.execute(insert(DeliveryRecord), rows)
+
+    async def _takes(self, session: AsyncSession, target: str, number: int) -> bool:
+        """Whether so many more may wait for `target`; then they count."""
+        if self._room[target] < number:
+            row = DeliveryRecord
+            waiting = select(row.id).where(row.target == target, row.given_up.is_(None)).limit(MOST_WAITING).subquery()
+            self._room[target] = MOST_WAITING - (await session.scalar(select(func.count()).select_from(waiting)) or 0)
+        if self._room[target] < number:
+            FULL["webhooks"] += number
+            log.warning("a webhook is not told: too much waits for it", target=target, events=number)
+            return False
+        self._room[target] -= number
+        return True
 
     def added(self) -> None:
         """What was added is in the database."""

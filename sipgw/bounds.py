@@ -1,0 +1,15 @@
+"""How often something was full. Whatever a stranger or a caller can make grow has a bound; who meets it counts here.
+
+The bound itself is a named constant where the thing is; SIP counts by itself (`sipgw.sip.endpoint.Endpoint.counts`),
+and so do pools of threads (`agent.pool.POOLS`).
+"""
+
+from collections import Counter
+
+WHAT = (
+    "callbacks", "webhooks", "records", "browser calls", "live listeners of a call", "browsers that look on",
+    "changes for a browser", "sessions", "tries to sign in", "idempotency keys", "callers whose calls are counted",
+    "Call-IDs", "SIP messages of calls", "capture files",
+)  # fmt: skip
+FULL: Counter[str] = Counter(dict.fromkeys(WHAT, 0))
+"""How much of `WHAT` found no place, or took that of the oldest; shown from the start, for a rate begins at 0."""

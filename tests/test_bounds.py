@@ -1,0 +1,332 @@
+"""Whatever a stranger or a caller can make grow has a bound, and a counter that operators see in ``/metrics``.
+
+`BOUNDS` is the list of them all; each is filled here, or by the test that it names.
+"""
+
+import ast
+import asyncio
+import contextlib
+import importlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.tools import Toolbox
+from sipgw.bounds import FULL, WHAT
+from sipgw.browser import phone
+from sipgw.calls.audience import Audience, Full
+from sipgw.calls.going import Going
+from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
+from sipgw.evidence.evidence import WRITERS, Evidence
+from sipgw.inbound.limits import Caller, LimitOptions, Limits
+from sipgw.outbound import jobs
+from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.sip import names, streams
+from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint import Endpoint
+from sipgw.store import Store, StoreOptions, spool
+from sipgw.store.tables import DeliveryRecord
+from sipgw.telemetry.metrics import Metrics
+from sipgw.web import placed
+from sipgw.web.entrance import TRIES, Entrance, TooManyTries
+from sipgw.web.feed import WAITING, Feed
+from sipgw.web.placed import PlacedCalls
+from sipgw.web.sessions import Sessions
+from sipgw.webhooks import deliveries
+from sipgw.webhooks.deliveries import Deliveries
+from sipgw.webhooks.webhooks import WebhookOptions
+from tests.evidence.test_capture import message
+from tests.outbound.test_jobs import NOW, US
+from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
+
+TESTS = Path(__file__).parent
+Fill = Callable[[Path, pytest.MonkeyPatch], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One thing that others can make grow."""
+
+    where: str
+    """The constant, or the option, that bounds it: ``module:NAME``."""
+    counter: str
+    """Its name in `FULL`; or of another family of metrics."""
+    fill: "Fill | str"
+    """What fills it over the bound; or the test that does, ``file::name``."""
+
+
+async def callbacks_of_one(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """In one call, numbers without end."""
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        kept, asking = jobs.Jobs(store, ""), Asking("call-1", "desk", "+14155550123", US, verified=True)
+        tools = Toolbox([callback_tool(kept, lambda: asking, CallbackOptions(other_numbers=True), lambda: NOW)])
+        ask = '{"phone_number": "415 555 01%02d", "when": "tomorrow at %d pm"}'
+        runs = [await tools.run("schedule_callback", ask % (number, 3)) for number in range(20)]
+        assert sum(not run.error for run in runs) == jobs.MOST_OF_ONE == len(await kept.all(""))
+        again = await tools.run("schedule_callback", ask % (0, 4))
+        assert again.result["status"].startswith("moved"), "that takes no further place"
+
+
+async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Of callers without end, each in a call of their own."""
+    patch.setattr(jobs, "MOST_CALLBACKS", 5)
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        kept = jobs.Jobs(store, "")
+        for number in range(20):
+            asking = Asking(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
+            tools = Toolbox([callback_tool(kept, lambda asking=asking: asking, CallbackOptions(), lambda: NOW)])
+            await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
+        assert len(await kept.all("")) == 5
+
+
+async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """For a target that takes nothing."""
+    patch.setattr(deliveries, "MOST_WAITING", 10)
+    target = WebhookOptions("crm", "https://crm.example/calls", "a secret of the two of us")
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        queue = Deliveries(store, [target])
+        for number in range(30):
+            entry = {"told": "completed", "call": f"c{number}", "set": {"ended": NOW.isoformat()}}
+            async with store.write() as session:
+                await queue.add(session, [entry])
+        async with store.write() as session:
+            waiting = list(await session.scalars(deliveries.select(DeliveryRecord)))
+            assert len(waiting) == 10
+            await session.delete(waiting[0])
+            await queue.add(session, [entry])
+        async with store.read() as session:
+            assert len(list(await session.scalars(deliveries.select(DeliveryRecord)))) == 10, "a place is taken again"
+
+
+async def records(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """While the disk takes nothing."""
+    patch.setattr(spool, "WAITING", 10)
+    kept, *_ = spool.Spool.claim(folder)
+    with contextlib.closing(kept):
+        patch.setattr(spool.Spool, "_write", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        for _ in range(30):
+            kept.append({})
+        assert len(kept._waiting) == 10
+
+
+async def listeners(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    audience = Audience(lambda on: None)
+    with contextlib.ExitStack() as stack, pytest.raises(Full):
+        for _ in range(100):
+            stack.enter_context(audience.listen())
+
+
+async def browser_calls(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    options = SimpleNamespace(max_calls=2, network=None)
+    calls = phone.BrowserPhone(SimpleNamespace(config=SimpleNamespace(browser=options)))  # type: ignore[arg-type]
+    calls._owners = {"one": "", "two": ""}
+    with pytest.raises(phone.NoCall, match="all 2 browser calls"):
+        await calls._opened("three", None, "")  # type: ignore[arg-type]
+
+
+async def changes(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    feed = Feed(dict)
+    reading = feed.read()
+    await anext(reading)
+    (queue,) = feed._readers
+    while not queue.full():
+        queue.put_nowait(b"")
+    patch.setattr(feed._board, "change", lambda calls: SimpleNamespace(rows={}, gone=[]))
+    feed.tick()
+    assert queue.qsize() == 1 < WAITING
+    await reading.aclose()  # type: ignore[attr-defined]
+
+
+async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    tokens = iter(range(10_000))
+    kept = Sessions(3600, 3600, lambda: str(next(tokens)))
+    for _ in range(1100):
+        kept.open("ada", "viewer", 0.0)
+    assert len(kept._all) == 1000
+
+
+async def tries(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    options = SimpleNamespace(session_idle=60, session_limit=60)
+    entrance = Entrance(options, None)  # type: ignore[arg-type]
+    with pytest.raises(TooManyTries):
+        for _ in range(TRIES + 1):
+            entrance._try("192.0.2.1")
+
+
+async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(placed, "MOST", 3)
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        for number in range(6):
+            await PlacedCalls(store).claim("crm", str(number), "call")
+
+
+async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    limits = Limits(LimitOptions(per_number=5))
+    for number in range(21_000):
+        limits.admit(Caller(f"+{number}", "100", "192.0.2.1"), 1.0)
+    assert len(limits._recent) == 20_000
+
+
+async def call_ids(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    going = Going()
+    for number in range(11_000):
+        going.identity(str(number))
+    assert len(going._given) == 10_000
+
+
+def began(call: str, call_id: str = "") -> CallBegan:
+    return CallBegan(call, datetime.now(UTC), "in", "pbx", "agent", "100", "200", {}, call_id)
+
+
+async def messages(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    capture = SipCapture(100_000)
+    for number in range(1000):
+        capture.trace(message(f"call {number}"))
+    assert capture.size <= 100_000
+
+
+async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Whoever calls chooses the Call-ID: the same for calls without end, which share a ladder."""
+    capture, ended = SipCapture(100_000), Ending("caller_hung_up", "")
+    for number in range(1000):
+        capture.trace(message("same"))
+        capture.watch(began(f"same {number}", "same"))
+        capture.watch(CallEnded(f"same {number}", datetime.now(UTC), ended, {}))
+    assert len(capture._also) <= 100_000 // OVERHEAD
+
+
+async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    evidence = Evidence(CaptureOptions(folder=str(folder)))
+    evidence._writing = WRITERS
+    evidence.watch(CallEnded("one", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
+    assert evidence._writing == WRITERS
+
+
+async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    found: list[object] = []
+    known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    for number in range(names.MAX_LOOKUPS + 1):
+        known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
+    assert found == [()]
+    for _ in range(names.MAX_WAITING):
+        known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
+    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == names.MAX_WAITING
+    return known.counts
+
+
+async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+        table = endpoint._transports._streams
+        table.told = table.told._replace(spawn=lambda work: work.close())
+        for _ in range(streams.MAX_WAITING + 1):
+            table.send(b"x", Peer("tcp", "127.0.0.1", 9))
+        (stream,) = table._open.values()
+        assert len(stream._waiting) == streams.MAX_WAITING
+        stream.abort()
+        return endpoint.counts
+
+
+BOUNDS = [
+    Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
+    Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
+    Bound("sipgw.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
+    Bound("sipgw.store.spool:WAITING", "records", records),
+    Bound("sipgw.calls.audience:MOST", "live listeners of a call", listeners),
+    Bound("sipgw.browser.options:BrowserOptions", "browser calls", browser_calls),
+    Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
+    Bound("sipgw.web.sessions:MOST", "sessions", sessions),
+    Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
+    Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
+    Bound("sipgw.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
+    Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
+    Bound("sipgw.evidence.capture:CaptureOptions", "SIP messages of calls", messages),
+    Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
+    Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
+    Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
+    Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
+    *[
+        Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home
+        for where, counter, file, test in (
+            (
+                "sipgw.sip.streams:MAX_STREAMS",
+                "sip: connection made room",
+                "sip/test_own_streams.py",
+                "where_all_places_are_taken_that_one_of_ours_goes_which_was_not_used_for_the_longest",
+            ),
+            (
+                "sipgw.sip.streams:MAX_OF_ONE_SOURCE",
+                "sip: connection refused",
+                "sip/test_hostile_streams.py",
+                "one_source_that_takes_all_it_can_leaves_the_others_room",
+            ),
+            (
+                "sipgw.sip.streams:CLOSE_LIMIT",
+                "sip: connection refused",
+                "sip/test_hostile_streams.py",
+                "a_connection_that_is_closed_gives_its_place_back_though_nobody_reads",
+            ),
+            (
+                "sipgw.sip.stateless:SENT_ON",
+                "sip: forgotten 503",
+                "sip/test_requests.py",
+                "calls_that_went_elsewhere_are_remembered_in_bounds",
+            ),
+            # also of merged requests, of which each has a transaction
+            (
+                "sipgw.sip.user_agent:MAX_TRANSACTIONS",
+                "sip: no room for a transaction",
+                "sip/test_requests.py",
+                "a_full_memory_refuses_new_calls_and_keeps_the_old",
+            ),
+            (
+                "media.srtp:Srtp",
+                "media: streams_given_up",
+                "media/test_srtp_streams.py",
+                "of_however_many_streams_two_are_kept",
+            ),
+            ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize("bound", [one for one in BOUNDS if callable(one.fill)], ids=lambda one: one.fill.__name__)
+def test_what_is_full_takes_no_more_and_counts(bound: Bound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = FULL.copy()
+    counts: Any = asyncio.run(bound.fill(tmp_path, monkeypatch))  # type: ignore[operator,arg-type]
+    name = bound.counter.removeprefix("sip: ")
+    if name == bound.counter:
+        assert FULL[name] > before[name]
+        assert f'sipgw_full_total{{what="{name}"}}' in Metrics(lambda: ()).text().decode()
+    else:
+        assert counts[name]
+        text = Metrics(lambda: (), dropped=lambda: counts).text().decode()
+        assert f'sipgw_sip_dropped_total{{why="{name}"}}' in text
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda one: one.where)
+def test_each_bound_is_there_and_filled_by_a_test(bound: Bound) -> None:
+    module, _, name = bound.where.partition(":")
+    assert hasattr(importlib.import_module(module), name)
+    if isinstance(bound.fill, str):
+        file, _, test = bound.fill.partition("::")
+        found = [one.name for one in ast.parse((TESTS / file).read_text()).body if isinstance(one, ast.FunctionDef)]
+        assert test in found, f"{file} has {[one for one in found if one.startswith('test')]}"
+
+
+def test_every_counter_of_what_is_full_is_in_the_list_and_the_documentation() -> None:
+    root, listed = TESTS.parent, {bound.counter for bound in BOUNDS}
+    docs = (root / "docs" / "metrics.md").read_text()
+    for path in (root / "sipgw").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "FULL":
+                assert isinstance(node.slice, ast.Constant), f"{path}: never what came"
+                assert node.slice.value in listed | {"browsers that look on"}, path
+                assert node.slice.value in WHAT
+                assert f"`{node.slice.value}`" in docs
