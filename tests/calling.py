@@ -60,6 +60,12 @@ class FakeChannel:
     def unbridge(self) -> None:
         self.did.append("unbridge")
 
+    def pause_recording(self) -> None:
+        pass
+
+    def resume_recording(self) -> None:
+        pass
+
     async def stats(self) -> dict[str, Any]:
         return {"connected": len(self.peers)}
 
