@@ -51,6 +51,7 @@ class Times:
         """Milliseconds from part to part, and in all; parts that did not happen in this order are left out.
 
         The total is until the wire: what comes after that ("reaching") is not ours, and an estimate.
+        What was complete at once, as keys with ``#`` are, had no hearing: as 0 ms it would make the ears look faster.
         Where a filler covered the wait for the model, it left before the first token: the total is until the filler.
         """
         names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet", "heard")
@@ -60,7 +61,8 @@ class Times:
         before = marks[0]
         for label, mark in zip(labels, marks[1:], strict=True):
             if mark is not None and before is not None and mark >= before:
-                parts[label] = round(1000 * (mark - before))
+                if label != "hearing" or mark > before:
+                    parts[label] = round(1000 * (mark - before))
                 before = mark
         if self.caller_stopped is not None and self.first_packet is not None:
             parts["total"] = round(1000 * (self.first_packet - self.caller_stopped))

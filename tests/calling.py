@@ -60,13 +60,14 @@ class FakeChannel:
     def unbridge(self) -> None:
         self.did.append("unbridge")
 
-    async def stats(self) -> dict[str, Any]:
-        return {"connected": len(self.peers)}
+    def pause_recording(self) -> None:
+        pass
 
     def resume_recording(self) -> None:
-        """Nothing is kept of it."""
+        pass
 
-    pause_recording = resume_recording
+    async def stats(self) -> dict[str, Any]:
+        return {"connected": len(self.peers)}
 
     def close(self) -> None:
         self.closed = True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.limits import GAP
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
@@ -80,7 +81,7 @@ async def cloud(
             recording=recording or RecordingOptions(),
             store=StoreOptions(path=str(folder / "cloud.db")),
             assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url, open_limit=HANG),
-            openai=OpenAIOptions(api_key="sk", base_url=model.base_url, connect_limit=HANG, gap_limit=HANG),
+            openai=OpenAIOptions(api_key="sk", base_url=model.base_url, connect_limit=HANG, gap_limit=GAP),
             elevenlabs=ElevenLabsOptions(
                 api_key="xi", base_url=voice.url, open_limit=HANG, first_sound_limit=HANG, gap_limit=HANG
             ),

@@ -133,6 +133,17 @@ def test_a_command_imports_what_it_uses() -> None:
 
 
 @pytest.mark.faults("H20")
+def test_a_check_imports_no_provider_that_is_not_used(tmp_path: Path) -> None:
+    file = tmp_path / "sipgw.toml"
+    file.write_text('[agent]\nears = "local"\nmodel = "local"\nvoice = "local"\n')
+    words = ["check", "--config", str(file)]
+    code = f"import sys; from sipgw.cli.main import app; app({words!r}, standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "the configuration is valid" in done.stdout
+    assert not {"fastapi", "openai", "elevenlabs"} & set(done.stdout.split())
+
+
+@pytest.mark.faults("H20")
 def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
     group = every()
     for name, (_, sentence) in COMMANDS.items():

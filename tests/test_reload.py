@@ -1,17 +1,21 @@
 """A changed configuration in a running gateway."""
 
 import asyncio
+import json
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.agents.agents import DEFAULT
+from sipgw.cli.console import err
 from sipgw.cli.serve import _reload
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
 from sipgw.events import CallEnded
+from sipgw.log import LogOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
 from sipgw.reload import changes
@@ -157,3 +161,32 @@ def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> N
         file.write_text(text.replace("[agent]", '[agent]\nbusines = "Bolt"'))
         gateway.process.send_signal(signal.SIGHUP)
         wait_for("did you mean 'business'?")
+
+
+@pytest.mark.faults("H18")
+def test_where_logs_are_json_what_a_reload_changed_is_an_event(tmp_path: Path) -> None:
+    """Nothing stands between the objects that only a person can read."""
+    file = tmp_path / "sipgw.toml"
+    written = '[log]\nformat = "json"\n[agent]\ngreeting = "Bolt."\n[sip]\nport = 5070\n'
+
+    async def scenario() -> None:
+        async with cloud(
+            tmp_path, [], [], change=lambda config: replace(config, log=LogOptions(format="json"))
+        ) as world:
+            asked = asyncio.Event()
+            async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
+                reloading = group.create_task(_reload(world.gateway, file, asked))
+                for text, name in (("[nonsense", "not reloaded"), (written, "reloaded")):
+                    file.write_text(text)
+                    asked.set()
+                    await until(lambda name=name: any(one["event"] == name for one in told))
+                reloading.cancel()
+
+    with structlog.testing.capture_logs() as told, err.capture() as printed:
+        asyncio.run(scenario())
+    assert printed.get() == ""
+    said = {one["event"]: one for one in told}
+    assert "sipgw.toml" in said["not reloaded"]["cause"]
+    assert "agent.greeting" in str(said["reloaded"]["changes"])
+    assert [one.partition(":")[0] for one in said["reloaded"]["after_restart"] if "sip.port" in one] == ["sip.port"]
+    assert json.loads(json.dumps(said["reloaded"]))["log_level"] == "info"

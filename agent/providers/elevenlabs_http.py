@@ -6,9 +6,6 @@ from typing import Any, cast
 
 import httpx
 import structlog
-from elevenlabs.client import AsyncElevenLabs
-from elevenlabs.core import ApiError
-from elevenlabs.types import VoiceSettings
 
 from agent.errors import ProviderError
 from agent.providers.connections import Warming, tls
@@ -38,6 +35,8 @@ class ElevenLabsHttpVoice:
 
     async def open(self) -> None:
         """Make the client, and begin to connect."""
+        from elevenlabs.client import AsyncElevenLabs
+
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)
         timeout = httpx.Timeout(self._options.first_sound_limit, connect=self._options.open_limit)
         self._http = http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls())
@@ -48,6 +47,8 @@ class ElevenLabsHttpVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""
+        from elevenlabs.core import ApiError
+
         if not text.strip():
             return
         stream = self._request(text)
@@ -87,6 +88,8 @@ class ElevenLabsHttpVoice:
             await http.aclose()
 
     def _request(self, text: str) -> AsyncGenerator[bytes, None]:
+        from elevenlabs.types import VoiceSettings
+
         if self._speech is None:
             raise ProviderError(NAME, "not open", temporary=False)
         options = self._options

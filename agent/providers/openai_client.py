@@ -6,12 +6,10 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
-import openai
 import structlog
-from openai import AsyncOpenAI
 
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
@@ -19,6 +17,9 @@ from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
+
+if TYPE_CHECKING:
+    import openai  # takes seconds on a small machine, so only who has a client imports it
 
 MAX_TEXT = 20_000
 """Characters of one reply; nobody listens to more than 20 minutes."""
@@ -86,12 +87,14 @@ class OpenAIClient:
     name = "openai"
 
     def __init__(self, options: OpenAIOptions) -> None:
+        import openai
+
         self.options = options
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
         self._http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits)
-        self.sdk = AsyncOpenAI(
+        self.sdk = openai.AsyncOpenAI(
             api_key=options.api_key or "none",
             base_url=options.base_url,
             max_retries=options.retries,
@@ -124,6 +127,8 @@ class OpenAIClient:
         `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
         looks at every part of every message and tool by their type hints, which takes longer than all the rest.
         """
+        import openai
+
         shortened = False
         while True:
             spoken = self.dialect.spoken(request)
@@ -137,7 +142,7 @@ class OpenAIClient:
                 elif not self.learns(spoken, error):
                     raise
 
-    def _shorter(self, request: dict[str, Any], error: openai.APIStatusError) -> dict[str, Any] | None:
+    def _shorter(self, request: dict[str, Any], error: "openai.APIStatusError") -> dict[str, Any] | None:
         """`request` without its oldest turns, if the server refused it for its length."""
         if error.status_code not in (400, 413, 422) or not is_too_long(_words(error)):
             return None
@@ -170,6 +175,8 @@ class OpenAIClient:
 
     async def rest(self, stream: AsyncIterator[object]) -> None:
         """Read an answer that is complete to its end: only then is its connection used again."""
+        import openai
+
         with contextlib.suppress(ProviderError, TimeoutError, ValueError, openai.APIError, httpx2.TransportError):
             async with asyncio.timeout(REST):
                 async for _ in stream:
@@ -178,6 +185,8 @@ class OpenAIClient:
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
+        import openai
+
         try:
             async with asyncio.timeout_at(deadline):
                 return await anext(stream, None)
@@ -201,7 +210,7 @@ class OpenAIClient:
             _log.warning("model_failed", provider=self.name, problem=problem)
             raise ProviderError(self.name, f"sent nonsense: {problem}") from None
 
-    def learns(self, request: dict[str, Any], error: openai.APIStatusError) -> bool:
+    def learns(self, request: dict[str, Any], error: "openai.APIStatusError") -> bool:
         """Whether the server refused a parameter of `request` that is from now on left out."""
         if error.status_code not in (400, 422):
             return False
@@ -216,13 +225,13 @@ class OpenAIClient:
         return quoted(words, self.options.api_key)
 
 
-def _told(error: openai.APIStatusError, name: str) -> str:
+def _told(error: "openai.APIStatusError", name: str) -> str:
     """A field of the error that the server tells; Gemini tells a list of them."""
     body = error.body[0] if isinstance(error.body, list) and error.body else error.body
     return str(field_of(field_of(body, "error") or body, name) or "")
 
 
-def _words(error: openai.APIStatusError) -> str:
+def _words(error: "openai.APIStatusError") -> str:
     """All that the server tells of the error."""
     return " ".join(_told(error, name) for name in ("message", "param", "code"))
 

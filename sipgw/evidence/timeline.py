@@ -4,7 +4,7 @@ All times are seconds since the call began, to the millisecond.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent.records import (
@@ -17,6 +17,7 @@ from agent.records import (
     Report,
     ToolDone,
     ToolStarted,
+    Turn,
     TurnEnded,
 )
 from agent.tongues import NAMES
@@ -64,6 +65,8 @@ class Timeline:
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: list[list[float]] = field(default_factory=list)
+    going: list[dict[str, Any]] = field(default_factory=list)
+    """Turns in progress, as in `turns`: the one that is answered, and what the caller says meanwhile."""
 
     def tell(self, event: Event, now: float) -> None:
         """Take an event of this call."""
@@ -93,6 +96,7 @@ class Timeline:
                         now, "cost", f"It cost {cost['total']:.4f}, at most {cost['most']:.4f}: no price of {missing}"
                     )
                 self.ended, self.length = event, self._at(now)
+                self.going.clear()
                 self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
 
     def as_dict(self, ladder: Ladder | None) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class Timeline:
             "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
             "media": _bounded(ended.media) if ended else {},
             "turns": self.turns,
+            "going": self.going,
             "events": self.events,
             "quality": self.measured,
             "sip": ladder_as_dict(ladder, self.zero),
@@ -120,7 +125,14 @@ class Timeline:
 
     def _reported(self, report: Report, now: float) -> None:
         match report:
+            case CallerSaid(text, final):
+                if final:
+                    self._going(now, "caller", text, -1)
+            case AgentSays(text):
+                self._going(now, "said", text, 0)
             case TurnEnded(turn):
+                if self.going and (turn.caller or self.going[0]["said"]):
+                    del self.going[0]
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
                 said["tools"] = [_bounded(changed(run, self.redact)) for run in said["tools"][:50]]
@@ -140,8 +152,15 @@ class Timeline:
                 self._note(now, "language", f"The agent speaks {NAMES.get(language, language)} now ({why}).")
             case HandedOver(agent, before, reason):
                 self._note(now, "hand_over", f"{before} handed over to {agent}: {self.redact(reason)}")
-            case CallerSaid() | AgentSays():
-                pass  # it stands in the turn
+
+    def _going(self, now: float, part: str, text: str, which: int) -> None:
+        """Put what was said into a turn in progress. The agent says it in the first; what the caller says after that is
+        the next one, which begins when the first has ended."""
+        if not self.going or (part == "caller" and self.going[which]["said"]):
+            times = {"t": self._at(now), "marks": [None] * len(MARKS), "latency_ms": {}}
+            self.going.append(changed(asdict(Turn()), str) | times)
+        turn = self.going[which]
+        turn[part] = f"{turn[part]} {self.redact(text)}".strip()[:TEXT]
 
     def _note(self, now: float, kind: str, text: str) -> None:
         self._keep(self.events, EVENTS, {"t": self._at(now), "kind": kind, "text": text[:TEXT]})

@@ -50,6 +50,8 @@ class Screened:
         self._needs = needs
         self._judge = WhoAnswered()
         self._not_human = asyncio.Event()
+        # Sound comes in the context of the media process's connection, which belongs to no call.
+        self._log = log.bind(**structlog.contextvars.get_contextvars())
 
     def hear(self, ulaw: bytes) -> None:
         """Take the other side's sound."""
@@ -67,7 +69,7 @@ class Screened:
 
     def _found(self) -> None:
         who, why = self._judge.who, self._judge.why
-        log.info("answered", by=who.value, because=why)
+        self._log.info("answered", by=who.value, because=why)
         self._needs.found(who, why)
         if who in (Who.MACHINE, Who.FAX):
             self._not_human.set()

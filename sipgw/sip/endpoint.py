@@ -17,6 +17,7 @@ from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.events import Phase
 from sipgw.sip.handover import Inherited, Link, inherit
 from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
@@ -210,7 +211,7 @@ class Endpoint:
             self.agent, target, from_, *offers,
             proxy=proxy, peer=peer, credentials=credentials, ring_timeout=ring_timeout, fields=fields,
         )  # fmt: skip
-        leg = Leg(usage, peer or peer_of(proxy or target), self._now, self._flush)
+        leg = self._leg(usage, peer or peer_of(proxy or target))
         self._after(usage.start)
         try:
             async for event in leg.events():
@@ -289,11 +290,26 @@ class Endpoint:
         self._transports.send(packet.data, packet.peer)
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
+        leg = self._leg(usage, usage.source)
+        if leg.named:
+            self._spawn(self._find_and_take(leg))
+        else:
+            self._call_in(leg)
+
+    async def _find_and_take(self, leg: Leg) -> None:
+        await leg.find()
+        if leg.phase is not Phase.ENDED:
+            self._call_in(leg)
+
+    def _call_in(self, leg: Leg) -> None:
         try:
-            self._above.on_invite(Leg(usage, usage.source, self._now, self._flush))
+            self._above.on_invite(leg)
         except Exception:  # the call boundary
             log.exception("call not taken")
-            usage.reject(500, now)
+            leg.reject(500)
+
+    def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
+        return Leg(usage, source, self._now, self._flush, self.locate)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))

@@ -22,6 +22,7 @@ from sipgw.sip.events import (
     ReferRequested,
 )
 from sipgw.sip.info import PRESSED
+from sipgw.sip.media_names import Locate, MediaNames
 from sipgw.sip.message import Request
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.server import InviteServer
@@ -40,7 +41,12 @@ class Leg:
     """One INVITE dialog. Every method may be called at any time; too late, it does nothing."""
 
     def __init__(
-        self, usage: InviteServer | InviteClient, source: Peer, clock: Callable[[], float], flush: Callable[[], None]
+        self,
+        usage: InviteServer | InviteClient,
+        source: Peer,
+        clock: Callable[[], float],
+        flush: Callable[[], None],
+        locate: Locate,
     ) -> None:
         self.source = source
         """Where the call came from, or goes to."""
@@ -51,8 +57,8 @@ class Leg:
         self._usage = usage
         self._clock = clock
         self._flush = flush
-        self._events: list[CallEvent] = []
-        self._news: asyncio.Future[None] | None = None
+        self._names = MediaNames(locate)
+        self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -72,7 +78,7 @@ class Leg:
     @property
     def offer(self) -> bytes | None:
         """The session description of the INVITE; None if the other side wants ours (late offer)."""
-        return self._usage.invite.body or None
+        return self._names.known(self._usage.invite.body or None)
 
     @property
     def local(self) -> bytes:
@@ -82,7 +88,16 @@ class Leg:
     @property
     def remote(self) -> bytes:
         """The other side's last session description."""
-        return self._usage.session.remote
+        return self._names.known(self._usage.session.remote) or b""
+
+    @property
+    def named(self) -> bool:
+        """Whether the offer of the INVITE has host names that `find` has to look up."""
+        return self._names.missing(self._usage.invite.body)
+
+    async def find(self) -> None:
+        """Look up the host names in the offer of the INVITE."""
+        await self._names.find(self._usage.invite.body)
 
     @property
     def phase(self) -> Phase:
@@ -104,12 +119,18 @@ class Leg:
             dialog.source = source._replace(port=port or DEFAULT_PORT["tls"], name=uri.host.lower())
 
     async def events(self) -> AsyncIterator[CallEvent]:
-        """Yield what happens, `Ended` last. To be iterated once."""
+        """Yield what happens, `Ended` last. To be iterated once. Descriptions have addresses where they had names."""
         while True:
-            while not self._events:
-                self._news = asyncio.get_running_loop().create_future()
-                await self._news
-            event = self._events.pop(0)
+            event = await self._events.get()
+            match event:
+                case Offered(sdp) | Progress(_, _, sdp):
+                    event = event._replace(sdp=await self._names.find(sdp))
+                case Answered(sdp):
+                    event = Answered(await self._names.find(sdp) or b"")
+                case Confirmed(sdp):
+                    event = Confirmed(await self._names.find(sdp))
+                    if not sdp:  # the answer to our INVITE
+                        await self._names.find(self._usage.session.remote)
             yield event
             if isinstance(event, Ended):
                 return
@@ -257,10 +278,8 @@ class Leg:
                 self._changed.set_result(event)
         elif isinstance(event, Asserted):
             self.on_asserted(event.request)
-        elif len(self._events) < EVENTS_KEPT or isinstance(event, Ended):
-            self._events.append(event)
-            if self._news is not None and not self._news.done():
-                self._news.set_result(None)
+        elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
+            self._events.put_nowait(event)
         if isinstance(event, Confirmed | Ended) and not self._up.done():
             self._up.set_result(None)
         if isinstance(event, Ended) and not self._over.done():

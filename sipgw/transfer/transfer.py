@@ -51,24 +51,34 @@ def dialling(
         if (phone := phones(target)) is not None:
             described = offers(side, leg, phone)
             return await endpoint.invite(target, leg.identity, *described, peer=phone, fields=fields)
-        there = trunk.registrar_uri or Uri("sip", host=leg.source.host, port=leg.source.port)
+        there = trunk.registrar_uri or _place(leg.source)
         if not target.host:  # tel: (RFC 3966) names no server
-            target = Uri("sip", target.user, there.host, there.port)
+            target = replace(there, user=target.user)
         ours = {there.host, leg.source.host, leg.target.host}
         person = trunk.transfer_uri
         if person is not None:
             ours.add(person.host)
         proxy = trunk.proxy_uri or (None if target.host in ours else there)
-        described = offers(side, leg, peer_of(proxy or target))
+        first = proxy or target
+        back = trunk.registrar_uri is None and replace(first, user="") == there
+        to = peer_of(first, leg.source if back else None)
         new, answer = await endpoint.invite(
-            target, leg.identity, *described, credentials=trunk.credentials, proxy=proxy, fields=fields
-        )
+            target, leg.identity, *offers(side, leg, to), credentials=trunk.credentials, proxy=proxy, peer=to,
+            fields=fields,
+        )  # fmt: skip
         new.authenticate(trunk.credentials)
         if trunk.accept_refer:
             new.let_refer()
         return new, answer
 
     return invite
+
+
+def _place(source: Peer) -> Uri:
+    """Where who called from `source` is called, as they called: the port of a stream is that of one connection only."""
+    if source.transport == "udp":
+        return Uri("sip", host=source.host, port=source.port)
+    return Uri("sip", host=source.host, params=(("transport", source.transport),))
 
 
 DASHBOARD = Uri("sip", host="dashboard")

@@ -137,12 +137,6 @@ class TrunkOptions:
         """Where calls out go, or None if there are none."""
         return _uri(self.domain) or self.registrar_uri
 
-    @property
-    def tls(self) -> bool:
-        """Whether what we send there is encrypted on its way."""
-        there = self.proxy_uri or self.domain_uri
-        return there is not None and there.transport == "tls"
-
     @cached_property
     def transfer_uri(self) -> Uri | None:
         """Where callers are transferred to, or None. Raises `ValueError` for a number that cannot be completed."""

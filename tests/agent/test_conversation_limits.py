@@ -239,6 +239,21 @@ def test_the_time_of_a_reply_to_keys_counts_from_the_last_of_them(keys: str, pau
     assert times.parts_ms()["total"] == pytest.approx(1000 * pause + 120, abs=30)
 
 
+@pytest.mark.faults("H8")
+def test_what_a_key_completes_at_once_has_no_hearing() -> None:
+    """Shares of 0 ms would make the ears look faster than they are."""
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.press("1#")
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    parts = hold(plan).turns[-1].times.parts_ms()
+    assert "hearing" not in parts
+    assert parts["thinking"] + parts["voicing"] <= parts["total"]
+
+
 def test_a_key_interrupts() -> None:
     async def plan(caller, line, ears):
         await asyncio.sleep(3)

@@ -22,7 +22,7 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.transports import _Datagrams
 from sipgw.store.writing import Writer
 from tests.calls.twenty import BAD, BEAT, Bug, Far, House, bug, housed, options
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.faults("A1")
 
@@ -179,7 +179,7 @@ async def a_record(house: House, patch: pytest.MonkeyPatch) -> None:
             pass
         good = await house.call("3333")
         await good.hang_up()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             while not [one for one in await house.gateway.store.calls() if one["caller"] == "3333" and one["ended"]]:
                 await asyncio.sleep(BEAT)
 
@@ -260,7 +260,7 @@ def test_twenty_calls_lose_nothing_whatever_raises_beside_them(tmp_path: Path, m
                 call = began[far.number]
                 assert [house.of(kind)[call] for kind in (CallBegan, CallAnswered, CallEnded)] == [1, 1, 1]
                 complete(far, ended[call])
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANG):
                 while True:
                     records = {one["caller"]: one for one in await house.gateway.store.calls()}
                     if all(records.get(far.number, {}).get("ended") for far in house.fars):

@@ -25,7 +25,7 @@ from sipgw.sip.uri import Uri
 from sipgw.trial import EMBEDDED, trial
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.webhooks import WebhookOptions
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 BAD = "6666"
 """The number of who is in the call in which something raises."""
@@ -63,7 +63,7 @@ class Far:
 
     async def hang_up(self) -> None:
         self.leg.hangup()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG):
             async for event in self.leg.events():
                 if isinstance(event, Ended):
                     return

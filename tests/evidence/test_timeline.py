@@ -6,7 +6,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.records import Interrupted, ProviderFailed, Times, ToolDone, ToolRun, ToolStarted, Turn, TurnEnded
+import pytest
+
+from agent.records import (
+    AgentSays,
+    CallerSaid,
+    Interrupted,
+    ProviderFailed,
+    Times,
+    ToolDone,
+    ToolRun,
+    ToolStarted,
+    Turn,
+    TurnEnded,
+)
 from media.channel import Quality
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
 from sipgw.evidence.capture import SipCapture
@@ -57,6 +70,26 @@ def test_everything_stands_in_it_in_seconds_since_the_call_began() -> None:
     kinds = ["answered", "tool", "tool", "interrupted", "failure", "transfer", "ended"]
     assert [event["kind"] for event in made["events"]] == kinds
     json.dumps(made)
+
+
+@pytest.mark.faults("H8")
+def test_what_is_being_said_stands_in_it_before_the_turn_has_ended() -> None:
+    timeline, now = Timeline(BEGAN, 100.0), iter(range(101, 200))
+
+    def told(what: Any) -> list[tuple[str, str]]:
+        timeline.tell(report(what), next(now))
+        return [(one["caller"], one["said"]) for one in timeline.as_dict(None)["going"]]
+
+    assert told(CallerSaid("Where", False)) == []
+    assert told(CallerSaid("Where is it?", True)) == [("Where is it?", "")]
+    assert told(AgentSays("It is here.")) == [("Where is it?", "It is here.")]
+    assert told(CallerSaid("And the other?", True)) == [("Where is it?", "It is here."), ("And the other?", "")]
+    assert told(AgentSays("Anything else?"))[0] == ("Where is it?", "It is here. Anything else?")
+    assert told(TurnEnded(Turn("Where is it?", "It is here. Anything else?"))) == [("And the other?", "")]
+    assert told(TurnEnded(Turn("", "Hello?"))) == [("And the other?", "")], "a turn that it was not in"
+    assert len(told(CallerSaid("x" * 2 * TEXT, True))[0][0]) == TEXT
+    timeline.tell(ENDED, 200.0)
+    assert timeline.as_dict(None)["going"] == []
 
 
 def test_a_huge_call_stays_small() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.errors import ProviderError
 from agent.records import AgentSays, CallerSaid, Outcome
@@ -144,6 +145,25 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         assert ending.result().kind == "message_left"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.faults("H18")
+def test_the_log_says_in_which_call_somebody_answered() -> None:
+    """Sound is heard in a context that belongs to no call."""
+
+    async def scenario() -> None:
+        line = PhoneLine()
+        with structlog.contextvars.bound_contextvars(call="the call"):
+            needs = Screening(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+            talking = Interrupted(line)
+            screened = Screened(talking, needs)
+        sound = CLOSED + BEEP + silence(3)
+        for at in range(0, len(sound), 160):
+            screened.hear(sound[at : at + 160])
+
+    with structlog.testing.capture_logs() as told:
+        asyncio.run(scenario())
+    assert [one["call"] for one in told if one["event"] == "answered"] == ["the call"]
 
 
 def test_a_machine_that_does_not_beep_is_spoken_to_after_a_silence(tmp_path: Path) -> None:

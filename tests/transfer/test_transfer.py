@@ -37,7 +37,7 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
         def contact_host(self, peer: Peer) -> str:
             return "10.0.0.1"
 
-        async def invite(self, target, from_, *offers, credentials, proxy, fields):
+        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
             assert offers
             made.append((str(target), from_, None if proxy is None else str(proxy), credentials))
             return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b"answer"
@@ -69,3 +69,31 @@ def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_the
     endpoint: Any = FakeEndpoint()
     asyncio.run(dialling(endpoint, TrunkOptions(**PEER))(Uri.parse(target), leg, OurSide(4000), ()))
     assert offered == keys
+
+
+@pytest.mark.faults("G1")
+@pytest.mark.parametrize(
+    ("target", "called", "proxy"),
+    [
+        ("tel:+14155550123", "sip:+14155550123@10.0.0.5;transport=tls", None),
+        ("sip:201@evil.example", "sip:201@evil.example", "sip:10.0.0.5;transport=tls"),
+    ],
+)
+def test_a_peer_that_called_over_tls_is_called_over_its_connection(target: str, called: str, proxy: str | None) -> None:
+    """Over UDP everybody on the way could read whom the caller is connected with."""
+    made: list[tuple[str, str | None, Peer, int]] = []
+
+    class FakeEndpoint:
+        def contact_host(self, peer: Peer) -> str:
+            return "10.0.0.1"
+
+        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
+            keys = offers[0].count(b"a=crypto:")
+            made.append((str(target), None if proxy is None else str(proxy), peer, keys))
+            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b""
+
+    source = Peer("tls", "10.0.0.5", 40123, connection=7, name="pbx.example")
+    leg: Any = SimpleNamespace(source=source, target=Uri.parse("sip:pbx@contact.example"), identity="<sip:a@us>")
+    endpoint: Any = FakeEndpoint()
+    asyncio.run(dialling(endpoint, TrunkOptions(**PEER))(Uri.parse(target), leg, OurSide(4000), ()))
+    assert made == [(called, proxy, source._replace(port=5061), 4)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.web.scene_calls import CALLS, LIVE, REFUSED, SILENT, SLOW
 playwright = pytest.importorskip("playwright.async_api")
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium: apt-get install chromium")
+ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+"""The microphone is one that Chromium plays itself."""
 
 AXE = (Path(__file__).parent.parent / "data" / "axe" / "axe.min.js").read_text()
 RULES = '{preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}'
@@ -63,7 +66,7 @@ async def window(
         served(folder, busy=busy, hostile=hostile, huge=huge, more=toml) as (house, url),
         playwright.async_playwright() as play,
     ):
-        browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         try:
             page = await browser.new_page(**options)
             page.set_default_timeout(HANG * 1000)
@@ -349,3 +352,41 @@ def test_who_closes_the_dialog_before_the_microphone_is_granted_does_not_speak(t
             assert there.wrong == []
 
     asyncio.run(look())
+
+
+WORDS = (
+    {"kind": "agent", "text": "Harbour Books, good morning."},
+    {"kind": "caller", "text": "Do you", "final": False},
+    {"kind": "interrupted", "text": "Harbour Books,"},
+    {"kind": "caller", "text": "Do you have the new atlas?", "final": True},
+    {"kind": "agent", "text": "Yes, two copies."},
+    {"kind": "caller", "text": "Thank you.", "final": True},
+)
+"""What the gateway tells of a call in which the caller talks over the greeting."""
+
+
+@pytest.mark.faults("H8")
+def test_the_phone_page_shows_what_an_interrupting_caller_says_once(tmp_path: Path) -> None:
+    async def look() -> list[str]:
+        async with window(tmp_path) as there:
+            page = there.page
+            await page.add_init_script("RTCPeerConnection.prototype.setRemoteDescription = async () => {};")
+            told = "".join(f"event: word\ndata: {json.dumps(word)}\n\n" for word in WORDS)
+            await page.route(
+                "**/api/phone/calls", lambda route: route.fulfill(status=201, json={"call": "c", "sdp": ""})
+            )
+            await page.route("**/api/phone/calls/c", lambda route: route.fulfill(status=204))
+            await page.route(
+                "**/api/phone/calls/c/events", lambda route: route.fulfill(content_type="text/event-stream", body=told)
+            )
+            await there.go("/phone")
+            await page.get_by_role("button", name="Call", exact=True).click()
+            await playwright.expect(page.locator("[data-words]")).to_contain_text("Thank you.")
+            await page.get_by_role("button", name="Hang up").click()
+            lines: list[str] = await page.locator("[data-words] li").all_inner_texts()
+            return [" ".join(line.split()) for line in lines]
+
+    assert asyncio.run(look()) == [
+        "Agent Harbour Books, good morning.", "You Do you have the new atlas?", "Cut after Harbour Books,",
+        "Agent Yes, two copies.", "You Thank you.",
+    ]  # fmt: skip

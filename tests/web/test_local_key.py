@@ -73,7 +73,7 @@ def test_whoever_listens_where_a_gateway_might_is_told_nothing(tmp_path: Path) -
             entrance = Entrance(WebOptions(password="a good one"), Accounts(store))
             entrance.local = "that of the next gateway"
             assert await entrance.who("", f"Bearer {key}") is NOBODY, "it is worth nothing any more"
-            who, _ = await entrance.who("", "Bearer that of the next gateway")
+            who = await entrance.who("", "Bearer that of the next gateway")
             assert (who.name, who.scopes) == ("key:command-line", COMMANDS)
             assert await Accounts(store).keys() == [], "none is in the database, either"
 

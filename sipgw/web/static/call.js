@@ -75,11 +75,12 @@ function put(name, data, draw) {
 }
 
 function draw(call) {
-  const whole = { name: "", direction: "", media: {}, turns: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
+  const whole = { name: "", direction: "", media: {}, turns: [], going: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
   answered = whole.answered ?? 0;
   put("why", whole.explained, () => why(whole.explained));
-  put("facts", { ...whole, turns: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
-  put("turns", whole.turns, () => turns(whole));
+  put("facts", { ...whole, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0 }, () => facts(whole));
+  const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
+  put("turns", said, () => turns({ ...whole, turns: said }));
   put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth));
   put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
   put("quality", whole.quality, () => quality(whole.quality));
