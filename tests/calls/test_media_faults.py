@@ -45,6 +45,7 @@ def test_when_all_ports_are_taken_the_next_caller_is_told_503_and_a_time(tmp_pat
                     pass
             assert caught.value.ended.status == 503
             assert "Retry-After" in caught.value.ended.text
+            await until(lambda: told)
             assert [(one.kind, "no free pair" in one.cause) for one in told] == [("refused", True)]
             before = len(first.received)
             await until(lambda: len(first.received) > before + 10)
