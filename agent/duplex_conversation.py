@@ -227,15 +227,17 @@ class DuplexConversation(Dialogue):
             super()._ask_again()
 
     def _recite(self, text: str) -> None:
-        self._begin_reply(Turn()).worded.set()  # which hushes what is being said, and what was prompted before
+        self._begin_reply(
+            Turn(), aside=True
+        ).worded.set()  # which hushes what is being said, and what was prompted before
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
 
-    def _begin_reply(self, turn: Turn) -> SessionReply:
+    def _begin_reply(self, turn: Turn, *, aside: bool = False) -> SessionReply:
         waited = self._now() - self._listening.silent_since
         cover = max(COVERED_SOON, COVERED_WITHIN - waited) if waited < COVERED_WITHIN else COVERED_AFTER
-        current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover)
+        current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover, aside=aside)
         self._current = current
         self._reply(turn, current.follow)
         return current

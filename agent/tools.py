@@ -253,18 +253,19 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and not await self.consent.given(key, name, dumped):
-            self.consent.ask(key)
-            return ToolRun(name, dumped, result={"status": CONFIRM})
         try:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
         except KeyError:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
+        if found.confirm and key not in self._done and not await self.consent.given(key, name, dumped):
+            # Another call of it may have been agreed to while this answer was judged: that is the same run.
+            if key not in self._done:
+                self.consent.ask(key)
+                return ToolRun(name, dumped, result={"status": CONFIRM})
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
         if found.shared:
             return await self._once(found, key, given, dumped)
-        self.consent.spend(key)
         return await _carry_out(found, given, dumped)
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
