@@ -112,14 +112,20 @@ class DuplexConversation(Dialogue):
         follow = FOLLOW if len(self._stage.tongues.known) > 1 else ""
         return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
 
-    def _correct(self, call: str, result: str) -> None:
-        """A tool turned out otherwise: let the session know, as its result or, if that was told, as an instruction."""
-        if call in self._mouth.unanswered:
+    def _correct(self, call: str, result: str, failed: bool) -> None:
+        """A tool turned out otherwise: let the session know.
+
+        A failure that was not told before is the result. All else is an instruction: a result would have to be answered
+        with words, which nobody is to hear while it rings.
+        """
+        answers = failed and call in self._mouth.unanswered
+        correction = "" if answers else CORRECTED.format(result=result)
+        if correction != self._correction:
+            self._correction = correction
+            self._noted()
+        if answers:
             self._mouth.unanswered.discard(call)
             self._session.answer(call, result, failed=True)
-        else:
-            self._correction = CORRECTED.format(result=result)
-            self._noted()
 
     def _recast(self) -> None:
         super()._recast()

@@ -169,15 +169,13 @@ class History:
         after = itertools.takewhile(lambda entry: entry is not said, reversed(self._entries))
         return any(_same(one, call) for entry in after if isinstance(entry, Said) for one in entry.calls)
 
-    def amend(self, tool: str, result: str) -> str:
-        """Let the newest call of `tool` have had this result; returns the id of that call, empty if there is none."""
+    def amend(self, call: str, result: str) -> bool:
+        """Let the newest tool call of that id have had this result; returns whether there is one."""
         for entry in reversed(self._entries):
-            if isinstance(entry, Said):
-                for call in reversed(entry.calls):
-                    if call.name == tool:
-                        entry.results[call.id] = result
-                        return str(call.id)
-        return ""
+            if isinstance(entry, Said) and any(one.id == call for one in entry.calls):
+                entry.results[call] = result
+                return True
+        return False
 
     def recall(self, call: ToolCall, result: str) -> None:
         """Keep a result that came after all as that of another such call, before the words that wait for an answer."""
