@@ -174,8 +174,6 @@ def choose(config: Config) -> Choice:
     except ValueError as error:
         raise ConfigError(f"failover.{error}") from None
     duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
-    if "cartesia" in chosen["ears"] and (others := [code for code in config.codes if code != "en"]):
-        notes.append(f"cartesia's ears understand English only, and the agent speaks {', '.join(others)}")
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)

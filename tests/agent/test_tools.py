@@ -276,8 +276,7 @@ def test_what_cannot_be_undone_waits_for_the_callers_yes() -> None:
         history.ask("tea")
         results = [(await box.run("order", '{"item": "tea"}')).result]
         results.append((await box.run("order", '{"item": "tea"}')).result)
-        answers = (("milk", "yes"), ("milk", "yes please"), ("tea", "yes"), ("tea", "yes, please"), ("tea", "no"))
-        for item, answer in answers:
+        for item, answer in (("milk", "yes"), ("milk", "yes please"), ("tea", "yes"), ("tea", "yes"), ("tea", "no")):
             asked(history, f"{item}, is that right?", answer)
             results.append((await box.run("order", json.dumps({"item": item}))).result)
         return results
