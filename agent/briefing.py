@@ -6,6 +6,7 @@ A small conversation of its own on the person's line. They accept by a word or k
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from difflib import SequenceMatcher
 from enum import Enum
 from itertools import accumulate
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 from agent.briefing_phrases import BriefingPhrases
+from agent.consent import plain_answer
 from agent.ears import Ears, Transcript
 from agent.errors import ProviderError
 from agent.floor import Listening
@@ -82,13 +84,14 @@ def _transcript(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def verdict_of(text: str, phrases: Phrases) -> Verdict | None:
-    """What the words say about it; a "no" counts more than a "yes", and None is neither."""
-    words = words_of(text)
-    if not phrases.refusal.isdisjoint(words):
+    """What the words say about it; a "no" among them counts more than a "yes", and None is neither.
+
+    A yes is nothing but one: "okay, who is calling" and "sorry, I cannot right now" connect nobody.
+    """
+    if not phrases.refusal.isdisjoint(words_of(text)):
         return Verdict.DECLINED
-    spoken = f" {' '.join(words)} "
-    ready = any(f" {phrase} " in spoken for phrase in phrases.readiness)
-    return Verdict.ACCEPTED if ready or not phrases.assent.isdisjoint(words) else None
+    willing = replace(phrases, consent=phrases.consent | phrases.readiness)
+    return Verdict.ACCEPTED if plain_answer(text, willing) else None
 
 
 def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, float]], phrases: Phrases) -> str:

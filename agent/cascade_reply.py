@@ -41,7 +41,7 @@ class CascadeAgent(Agent):
     @property
     def judge(self) -> Judge:
         """The model of whoever has the call then."""
-        return lambda action, asked, answer: judged(self.model, action, asked, answer)
+        return lambda action, before, answer: judged(self.model, action, before, answer)
 
 
 class Preparation:
@@ -100,7 +100,7 @@ class CascadeReply(Reply):
                 pieces = think(agent.model, agent.history.messages(), agent.toolbox.schemas if left else ())
             if opening := agent.opening:
                 agent.opening = ""
-                await self._say(said, opening)
+                await self._say(said, opening, aside=True)
             calls = await self._speak(said, pieces)
             if not calls or not left:
                 break
@@ -117,7 +117,7 @@ class CascadeReply(Reply):
         if self.turn.said or outcome is not None:
             agent.wordless = 0
             if not self.turn.said and outcome is not None and outcome.kind == "agent_hung_up" and agent.goodbye:
-                await self._say(agent.history.say(), agent.goodbye)
+                await self._say(agent.history.say(), agent.goodbye, aside=True)
             return
         if not self.turn.caller:
             return  # nobody has asked
@@ -125,11 +125,11 @@ class CascadeReply(Reply):
         if agent.wordless > WORDLESS:
             raise ProviderError(agent.model.name, "replied with nothing")
         if agent.again:
-            await self._say(agent.history.say(), agent.again)
+            await self._say(agent.history.say(), agent.again, aside=True)
 
     async def recite(self, text: str) -> None:
         """Say a fixed sentence. Raises `ProviderError`."""
-        await self._say(self._agent.history.say(), text)
+        await self._say(self._agent.history.say(), text, aside=True)
         await self._agent.mouth.silent()
 
     async def _speak(self, said: Said, pieces: AsyncGenerator[Piece, None]) -> list[ToolCall]:

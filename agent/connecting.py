@@ -24,19 +24,21 @@ class Connecting:
         self._not_connected = not_connected
         self._ended = ended
 
-    async def connect(self, outcome: Outcome) -> None:
-        """Transfer the caller, which ends the conversation with `outcome`; if that fails, say so and go on."""
+    async def connect(self, outcome: Outcome, call: str) -> None:
+        """Transfer the caller, which ends the conversation with `outcome`; if that fails, say so and go on.
+
+        `call` is the id of the tool call that decided it, empty if none did.
+        """
         agent, floor = self._agent, self._floor
         control = agent.control
         to, control.to = control.to, ""
-        agent.tell_of(RINGS)
+        agent.tell_of(call, RINGS, failed=False)
         connected = await control.ring(to)
         floor.turns.away(False, asyncio.get_running_loop().time())
         if connected:
             floor.end(outcome)
             return
-        agent.tell_of(NOBODY)
-        control.tool = ""
+        agent.tell_of(call, NOBODY, failed=True)
         if floor.turns.state not in (State.CLOSING, State.ENDED):
             self._not_connected()
         elif floor.turns.state is State.ENDED:

@@ -316,8 +316,7 @@ class Dialogue(ABC):
         outcome = control.outcome
         if outcome is not None and outcome.kind == "transfer":
             # Until it is known whether that succeeds it stays the agent's turn: nobody is asked to say something.
-            control.outcome, control.connecting = None, True
-            self._hand_over(outcome)
+            self._hand_over(outcome, control.under_way())
         elif outcome is not None:
             self._floor.end(outcome)
         else:
@@ -343,11 +342,11 @@ class Dialogue(ABC):
         if turn.caller or turn.said:
             self._report(TurnEnded(turn))
 
-    def _hand_over(self, outcome: Outcome) -> None:
+    def _hand_over(self, outcome: Outcome, call: str = "") -> None:
         connecting = Connecting(
             self._floor, self._agent, lambda: self._recite(self._stage.persona.not_connected), self._end
         )
-        self._spawn(connecting.connect(outcome))
+        self._spawn(connecting.connect(outcome, call))
 
     # What fails
 

@@ -112,14 +112,20 @@ class DuplexConversation(Dialogue):
         follow = FOLLOW if len(self._stage.tongues.known) > 1 else ""
         return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
 
-    def _correct(self, call: str, result: str) -> None:
-        """A tool turned out otherwise: let the session know, as its result or, if that was told, as an instruction."""
-        if call in self._mouth.unanswered:
+    def _correct(self, call: str, result: str, failed: bool) -> None:
+        """A tool turned out otherwise: let the session know.
+
+        A failure that was not told before is the result. All else is an instruction: a result would have to be answered
+        with words, which nobody is to hear while it rings.
+        """
+        answers = failed and call in self._mouth.unanswered
+        correction = "" if answers else CORRECTED.format(result=result)
+        if correction != self._correction:
+            self._correction = correction
+            self._noted()
+        if answers:
             self._mouth.unanswered.discard(call)
             self._session.answer(call, result, failed=True)
-        else:
-            self._correction = CORRECTED.format(result=result)
-            self._noted()
 
     def _recast(self) -> None:
         super()._recast()
@@ -227,15 +233,17 @@ class DuplexConversation(Dialogue):
             super()._ask_again()
 
     def _recite(self, text: str) -> None:
-        self._begin_reply(Turn()).worded.set()  # which hushes what is being said, and what was prompted before
+        self._begin_reply(
+            Turn(), aside=True
+        ).worded.set()  # which hushes what is being said, and what was prompted before
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
 
-    def _begin_reply(self, turn: Turn) -> SessionReply:
+    def _begin_reply(self, turn: Turn, *, aside: bool = False) -> SessionReply:
         waited = self._now() - self._listening.silent_since
         cover = max(COVERED_SOON, COVERED_WITHIN - waited) if waited < COVERED_WITHIN else COVERED_AFTER
-        current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover)
+        current = SessionReply(self._agent, turn, self._now, self._session, self._mouth, cover, aside=aside)
         self._current = current
         self._reply(turn, current.follow)
         return current

@@ -66,13 +66,22 @@ class SessionReply(Reply):
     """What the session says in one turn, and the tools that it calls. Cancelling `follow` ends it for us."""
 
     def __init__(
-        self, agent: Agent, turn: Turn, now: Callable[[], float], session: Session, mouth: SessionMouth, cover: float
+        self,
+        agent: Agent,
+        turn: Turn,
+        now: Callable[[], float],
+        session: Session,
+        mouth: SessionMouth,
+        cover: float,
+        *,
+        aside: bool = False,
     ) -> None:
-        """A session that has not begun to speak after `cover` seconds is covered."""
+        """A session that has not begun to speak after `cover` seconds is covered; `aside` is for a fixed sentence."""
         super().__init__(agent, turn, now)
         self._session = session
         self._mouth = mouth
         self._patience = cover
+        self._aside = aside
         self._said = Said()
         self._open: dict[str, tuple[Sentence, SentenceCutter]] = {}
         self._running = 0
@@ -164,6 +173,7 @@ class SessionReply(Reply):
             if self._said.calls or not self._said.sentences:
                 self._said = self._agent.history.say()
             self._open[reply] = (self._mouth.reply(reply), SentenceCutter())
+            self._open[reply][0].aside = self._aside
             self._said.sentences.append(self._open[reply][0])
         return self._open[reply]
 

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.line import Heard
 from agent.model import Message, ToolCall
@@ -34,7 +35,7 @@ class Sentence:
     heard: str | None = None
     """What of it the caller heard once that is decided; None while it counts as heard."""
     aside: bool = False
-    """Whether it only covers a wait, and asks nothing."""
+    """Whether it is a fixed sentence, as one that covers a wait or asks whether somebody is there: not the model's."""
 
     @property
     def counted(self) -> str:
@@ -72,6 +73,17 @@ class Asked:
     """Empty as long as nobody has written it down."""
 
 
+class Exchange(NamedTuple):
+    """What was said since the agent was to ask something."""
+
+    before: str
+    """All before the caller's last words, a line for each who spoke."""
+    answer: str
+    """The caller's last words, if they have heard words of the model before; empty for none."""
+    direct: bool
+    """Whether these are their first words since, and no fixed sentence stands between: they answer nothing else."""
+
+
 class History:
     """The messages of one call, as a chat model wants them."""
 
@@ -94,15 +106,28 @@ class History:
         """Where what is said next will stand."""
         return len(self._entries)
 
-    def exchange_since(self, place: int) -> tuple[str, str]:
-        """What the caller has heard of the agent since `place`, and their last words after that; empty for none."""
-        heard, words = "", ""
-        for entry in self._entries[place:]:
-            if isinstance(entry, Said):
-                heard = f"{heard} {heard_text([one for one in entry.sentences if not one.aside])}".strip()
-            elif heard:
-                words = entry.text
-        return heard, words
+    def exchange_since(self, place: int) -> Exchange:
+        """What was said since `place`, as the caller heard it, up to their last words."""
+        entries = self._entries[place:]
+        while entries and isinstance(entries[-1], Said):
+            entries.pop()
+        if not entries:
+            return Exchange("", "", direct=False)
+        lines: list[str] = []
+        asked, direct = False, True
+        for entry in entries[:-1]:
+            if isinstance(entry, Asked):
+                direct = direct and not asked
+                lines.append(f"Caller: {entry.text}")
+                continue
+            for sentence in entry.sentences:
+                if sentence.counted:
+                    direct = direct and not (asked and sentence.aside)
+                    asked = asked or not sentence.aside
+            if heard := heard_text(entry.sentences):
+                lines.append(f"Agent: {heard}")
+        last = entries[-1]
+        return Exchange("\n".join(lines), last.text if asked and isinstance(last, Asked) else "", direct)
 
     def ask(self, text: str) -> str:
         """The caller said `text`; words before it that got no answer are part of the same turn, which is returned."""
@@ -144,15 +169,13 @@ class History:
         after = itertools.takewhile(lambda entry: entry is not said, reversed(self._entries))
         return any(_same(one, call) for entry in after if isinstance(entry, Said) for one in entry.calls)
 
-    def amend(self, tool: str, result: str) -> str:
-        """Let the newest call of `tool` have had this result; returns the id of that call, empty if there is none."""
+    def amend(self, call: str, result: str) -> bool:
+        """Let the newest tool call of that id have had this result; returns whether there is one."""
         for entry in reversed(self._entries):
-            if isinstance(entry, Said):
-                for call in reversed(entry.calls):
-                    if call.name == tool:
-                        entry.results[call.id] = result
-                        return str(call.id)
-        return ""
+            if isinstance(entry, Said) and any(one.id == call for one in entry.calls):
+                entry.results[call] = result
+                return True
+        return False
 
     def recall(self, call: ToolCall, result: str) -> None:
         """Keep a result that came after all as that of another such call, before the words that wait for an answer."""

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from agent.ears import Ears, EarsEvent
+from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.model import Message, Model, Piece, Text, ToolSchema, Usage
 from agent.records import Used
@@ -71,7 +72,10 @@ class MeteredEars:
 
 
 class MeteredModel:
-    """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it."""
+    """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it.
+
+    One that refuses or cannot be reached uses nothing.
+    """
 
     def __init__(self, model: Model, report: Report | None = None, by: str = "") -> None:
         self.name = model.name
@@ -82,21 +86,26 @@ class MeteredModel:
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `Model.reply`."""
         usage: Usage | None = None
-        said, report = 0, self._report or METER.get()
+        said, begun, refused, report = 0, False, False, self._report or METER.get()
         try:
             async with aclosing(self._model.reply(messages, tools)) as pieces:
                 async for piece in pieces:
+                    begun = True
                     if isinstance(piece, Usage):
                         usage = piece
                     else:
                         said += len(piece.delta if isinstance(piece, Text) else piece.arguments)
                     yield piece
+        except ProviderError:
+            refused = not begun
+            raise
         finally:
-            if usage is None:
+            if usage is None and not refused:
                 asked = sum(_length(message) for message in messages) + sum(len(str(one)) for one in tools)
                 usage = Usage(asked // CHARACTERS_PER_TOKEN, -(-said // CHARACTERS_PER_TOKEN))
-            report(Used("model", self._by, "tokens_in", usage.prompt))
-            report(Used("model", self._by, "tokens_out", usage.completion))
+            if usage is not None:
+                report(Used("model", self._by, "tokens_in", usage.prompt))
+                report(Used("model", self._by, "tokens_out", usage.completion))
 
     async def close(self) -> None:
         """See `Model.close`."""
@@ -129,7 +138,7 @@ def _length(message: Message) -> int:
 
 
 class MeteredVoice:
-    """A voice whose characters are counted, as those of the product `by`."""
+    """A voice whose characters are counted from its first sound on, as those of the product `by`."""
 
     def __init__(self, voice: Voice, report: Report, by: str = "") -> None:
         self._voice = voice
@@ -147,9 +156,12 @@ class MeteredVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `Voice.speak`."""
-        self._report(Used("voice", self._by, "characters", len(text)))
+        told = False
         async with aclosing(self._voice.speak(text)) as sounds:
             async for sound in sounds:
+                if not told:
+                    self._report(Used("voice", self._by, "characters", len(text)))
+                    told = True
                 yield sound
 
     async def close(self) -> None:

@@ -20,8 +20,12 @@ POOLS: dict[str, "Pool"] = {}
 """All pools by name, for those who watch them."""
 
 
-class PoolFullError(Exception):
-    """All threads of a kind of work are busy and no more may wait: the work was not begun. The message says so."""
+class NotBegun(Exception):  # noqa: N818  what is known of the work, not a fault of its own
+    """The work was not begun, and never will be. The message says why."""
+
+
+class PoolFullError(NotBegun):
+    """All threads of a kind of work are busy and no more may wait. The message says so."""
 
 
 class Pool:
@@ -52,8 +56,8 @@ class Pool:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
 
-        Who is cancelled no longer waits for it: what has not begun never does; what has begun runs on, and occupies
-        its thread.
+        Who is cancelled no longer waits for it: what has not begun never does, and the cancellation has `NotBegun` as
+        its cause (see `not_begun`); what has begun runs on, and occupies its thread.
         """
         work: Future[T] = Future()
         call = partial(contextvars.copy_context().run, function, *args, **kwargs)
@@ -71,10 +75,11 @@ class Pool:
             self._changed.notify()
         try:
             return await asyncio.wrap_future(work)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if work.cancel():
                 with self._changed:
                     self._queue = deque(one for one in self._queue if one[0] is not work)
+                raise cancelled from NotBegun(f"no thread for {self.name} became free in time")
             raise
 
     def _work(self) -> None:
@@ -101,6 +106,14 @@ class Pool:
             self.busy -= 1
         if begun:
             work.set_result(result) if failed is None else work.set_exception(failed)
+
+
+def not_begun(error: BaseException) -> bool:
+    """Whether work was not begun, by what was raised for it, also as a `TimeoutError` of ``asyncio.timeout``."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, NotBegun):
+        cause = cause.__cause__
+    return cause is not None
 
 
 LOADING = Pool("what is loaded once", workers=2, waiting=64)

@@ -9,9 +9,9 @@ import structlog
 log = structlog.get_logger()
 
 Part = Literal["ears", "model", "voice", "duplex"]
+"""A part of the agent; `duplex` is one provider that hears, thinks and speaks."""
 Sorry = Literal["apology", "connecting"]
 """The sentence, of `agent.persona.Persona`, for who is to hear that a part has failed."""
-"""A part of the agent; `duplex` is one provider that hears, thinks and speaks."""
 
 
 @dataclass

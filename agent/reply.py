@@ -50,8 +50,8 @@ class Control:
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
     """Whom callers can be transferred to, by name, and what each is there for."""
-    tool: str = ""
-    """The name of the tool that decided it; empty if none did. Its message tells what became of it."""
+    call: str = ""
+    """The id of the tool call that decided it; empty if none did. Its message tells what became of it."""
     to: str = ""
     """Whom the caller is to be transferred to; empty for anybody."""
     connect: Callable[[str], Awaitable[bool]] | None = None
@@ -76,13 +76,19 @@ class Control:
                     self.connecting = False
         return self.connected
 
+    def under_way(self) -> str:
+        """The transfer that was decided on begins; returns the id of the tool call that decided it."""
+        self.outcome, self.connecting = None, True
+        call, self.call = self.call, ""
+        return call
+
     def tools(self, *, can_transfer: bool) -> list[Tool]:
         """`hang_up`, and `transfer_to_human` where there is somebody to transfer to."""
 
         @tool(side_effect=True, repeatable=True)
         async def hang_up(reason: str = "") -> dict[str, str]:
             """End the call. Say goodbye first, in the same reply. Only when the caller has nothing more to ask."""
-            self.outcome, self.tool = Outcome("agent_hung_up", reason or "the conversation was over"), HANG_UP
+            self.outcome = Outcome("agent_hung_up", reason or "the conversation was over")
             return {"status": "the call ends as soon as you have said goodbye"}
 
         def transfer(reason: str, to: str) -> dict[str, str]:
@@ -91,7 +97,6 @@ class Control:
             if self.connecting:
                 return {"status": "the caller is being connected already"}
             self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
-            self.tool = TRANSFER
             return {"status": "the caller is connected as soon as you have said so"}
 
         @tool(side_effect=True, repeatable=True)
@@ -140,8 +145,8 @@ class Agent:
     """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
     """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
-    corrected: Callable[[str, str], None] = lambda call, result: None
-    """Is told the id of a tool call and what its result is after all."""
+    corrected: Callable[[str, str, bool], None] = lambda call, result, failed: None
+    """Is told the id of a tool call, what its result is after all, and whether that is a failure."""
     opening: str = ""
     """What is said next, before the model is asked: the first words of an agent that has taken over."""
 
@@ -156,13 +161,13 @@ class Agent:
     def take_back(self) -> None:
         """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
         if self.control.outcome is not None:
-            self.tell_of(TAKEN_BACK)
-            self.control.outcome, self.control.tool = None, ""
+            call, self.control.outcome, self.control.call = self.control.call, None, ""
+            self.tell_of(call, TAKEN_BACK, failed=True)
 
-    def tell_of(self, result: str) -> None:
-        """Let the message of the tool that decided about the call say what has become of it."""
-        if self.control.tool and (call := self.history.amend(self.control.tool, result)):
-            self.corrected(call, result)
+    def tell_of(self, call: str, result: str, *, failed: bool) -> None:
+        """Let the message of the tool call that decided about the call say what has become of it."""
+        if call and self.history.amend(call, result):
+            self.corrected(call, result, failed)
 
     def recall(self) -> None:
         """Let the model know what came late."""
@@ -218,7 +223,10 @@ class Reply:
         begun = ToolRun(call.name, call.arguments[:200], error=BEGUN)
         self.turn.tools.append(begun)
         found = agent.toolbox.get(call.name)
+        decided = agent.control.outcome
         run = await agent.toolbox.run(call.name, call.arguments)
+        if call.name in (HANG_UP, TRANSFER) and agent.control.outcome is not decided:
+            agent.control.call = call.id  # these return in the same step: it was this call that decided it
         self.turn.tools[:] = [run if one is begun else one for one in self.turn.tools]
         if not self._left:
             said.results[call.id] = result_text(run)

@@ -19,9 +19,11 @@ _MONEY = re.compile(
 )
 _SIGN = r"(?:(?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))"
 _SUM = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.\d{1,2})?"
+_SCALE = r"(?:\s?(k|K|[Mm]n?|B|[Bb]n|[Tt]n|thousand|million|billion|trillion)(?![^\W_]))?"
+_TO = r"\s?[-–—]\s?"
 _SUMS = re.compile(
-    rf"({_SIGN})\s?({_SUM})(?:\s?[-–—]\s?(?:{_SIGN}\s?)?({_SUM}))?"
-    r"(?:\s?(k|K|[Mm]n?|B|[Bb]n|[Tt]n|thousand|million|billion|trillion))?(?![.,]?\d|[^\W_])"
+    rf"({_SIGN})\s?({_SUM}){_SCALE}(?:{_TO}(?:{_SIGN}\s?)?({_SUM}){_SCALE})?(?![.,]?\d|[^\W_]|\s?%)"
+    rf"({_TO}(?={_SUM}\s?%))?"
 )
 _PERCENT = re.compile(r"(\d)\s?%")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):00\b(?!:)(\s?[ap]\.?m\b)?", re.IGNORECASE)
@@ -125,13 +127,18 @@ def _in_english(text: str) -> str:
 
 def _sums(match: re.Match[str]) -> str:
     """A range, or thousands and millions; a single plain amount is left as it is."""
-    sign, first, last, scale = match.groups()
-    if scale:
-        amount = f"{first} to {last}" if last else first
-        return f"{amount} {_SCALES.get(scale.lower(), scale)} {_CURRENCY[sign][0]}s"
+    sign, first, scale, last, last_scale, before_percent = match.groups()
+    behind = " to " if before_percent else ""
+    scale, last_scale = (one and f" {_SCALES.get(one.lower(), one)}" for one in (scale, last_scale))
+    if scale or last_scale:
+        if last:
+            own = scale if scale and scale != last_scale else ""
+            first = f"{first}{own} to {last}"
+            scale = last_scale or ""
+        return f"{first}{scale} {_CURRENCY[sign][0]}s{behind}"
     if last and first.isdigit() and last.isdigit():
-        return f"{first} to {last} {_CURRENCY[sign][0]}s"
-    return f"{sign}{first} to {sign}{last}" if last else match[0]
+        return f"{first} to {last} {_CURRENCY[sign][0]}s{behind}"
+    return (f"{sign}{first} to {sign}{last}" if last else match[0].removesuffix(before_percent or "")) + behind
 
 
 def _money(match: re.Match[str]) -> str:

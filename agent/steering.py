@@ -143,10 +143,16 @@ class Steering:
         self._agent.control.outcome = outcome
 
     async def press(self, tool: str, not_done: str) -> None:
-        """Run a tool that the caller asked for by a key, and have the agent say how it went."""
-        agent = self._agent
+        """Run a tool that the caller asked for by a key, and have the agent say how it went.
+
+        One that the caller must be asked about first is not run: a key is no answer to a question.
+        """
+        agent, found = self._agent, self._agent.toolbox.get(tool)
         agent.report(ToolStarted(tool, "{}"))
-        run = await agent.toolbox.run(tool, "{}")
+        if found is not None and found.confirm:
+            run = ToolRun(tool, "{}", error="it has to be agreed to in words, so no key runs it")
+        else:
+            run = await agent.toolbox.run(tool, "{}")
         agent.report(ToolDone(run))
         said = run.result.get("say") if isinstance(run.result, dict) else None
         if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):

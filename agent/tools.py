@@ -23,7 +23,7 @@ from pydantic_core import to_jsonable_python
 from agent.consent import Consent
 from agent.history import History
 from agent.model import ToolSchema
-from agent.pool import Pool, PoolFullError
+from agent.pool import NotBegun, Pool, not_begun
 from agent.records import ToolRun
 from agent.secrets import Secret, Vault
 
@@ -42,6 +42,7 @@ KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
 CACHED = 1000
 """Results that are kept; the oldest are dropped first."""
+NOT_BEGUN = "it was not begun, since too many tools are running; try again later"
 UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
     "Not done yet: the caller has not said yes to it. Read exactly these arguments back to the caller and ask for a "
@@ -253,18 +254,19 @@ class Toolbox:
             return ToolRun(name, arguments[:200], error=f"wrong arguments: {problems[:500]}")
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
-        if found.confirm and key not in self._done and not await self.consent.given(key, name, dumped):
-            self.consent.ask(key)
-            return ToolRun(name, dumped, result={"status": CONFIRM})
         try:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
         except KeyError:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
+        agreed = not found.confirm or key in self._done or await self.consent.given(key, name, dumped)
+        # Another call of it may have been agreed to while this answer was judged: that is the same run.
+        if not agreed and key not in self._done:
+            self.consent.ask(key)
+            return ToolRun(name, dumped, result={"status": CONFIRM})
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
         if found.shared:
             return await self._once(found, key, given, dumped)
-        self.consent.spend(key)
         return await _carry_out(found, given, dumped)
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
@@ -308,14 +310,16 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
             else:
                 returned = await TOOLS.run(found.function, **given)
         done.result = to_jsonable_python(returned)
-    except TimeoutError:
+    except TimeoutError as error:
         done.error = f"no answer within {found.timeout:g} s"
+        if not_begun(error):
+            done.error, known = NOT_BEGUN, True
     except ToolError as error:
         done.error = str(error)
         known = known or not isinstance(error, UnknownOutcome)
-    except PoolFullError as error:
+    except NotBegun as error:
         log.warning("tool not begun", tool=found.name, cause=str(error))
-        done.error, known = "it was not begun, since too many tools are running; try again later", True
+        done.error, known = NOT_BEGUN, True
     except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"

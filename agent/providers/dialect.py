@@ -19,8 +19,9 @@ _UNKNOWN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """The words of a server that does not take a parameter."""
-_WANTED = re.compile(r"set (\w+) to ['\"]?(\w+)['\"]?", re.IGNORECASE)
-"""The words of one that takes a parameter with one value only, which it names."""
+_EFFORT = "reasoning_effort"
+_WANTED = re.compile(rf"set {_EFFORT} to ['\"]?(\w+)['\"]?", re.IGNORECASE)
+"""The words of one that takes only one effort, which it names; others have no value that is a word for all requests."""
 _TOO_LONG = re.compile("context|length|too long|too many tokens|request too large|token count", re.IGNORECASE)
 """The words of one to which the conversation is too long; they may name the limit of the reply, too."""
 _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
@@ -57,16 +58,13 @@ class Dialect:
         One that names the only value it takes gets it: OpenAI refuses some parameters also when they are left out.
         """
         wanted = _WANTED.search(words)
-        optional = wanted and wanted[1] in OPTIONAL and wanted[1] not in self._without
-        if wanted and optional and spoken.get(wanted[1]) != wanted[2]:
-            self._only[wanted[1]] = wanted[2]
+        if wanted and _EFFORT not in self._without and spoken.get(_EFFORT) != wanted[1]:
+            self._only[_EFFORT] = wanted[1]
             return True
         if is_too_long(words) or not _UNKNOWN.search(words):
             return False
-        named = [name for name in (*OPTIONAL, *_LIMITS) if name in spoken and name in words]
+        named = [one for one in (*OPTIONAL, *_LIMITS) if one in spoken and one in words and one not in self._only]
         self._without.update(named[:1])
-        for name in named[:1]:
-            self._only.pop(name, None)
         return bool(named)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from agent.errors import ProviderError
-from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, within
+from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
 from agent.line import SAMPLE_RATE
 from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
 from agent.providers.health import Health
@@ -52,6 +52,20 @@ class FailoverOptions:
     def __post_init__(self) -> None:
         if min(vars(self).values()) <= 0:
             raise ValueError("durations must be positive")
+        whole = {"open_limit": OPEN, "first_token": FIRST_TOKEN, "first_sound": FIRST_SOUND}
+        for name, limit in whole.items():
+            if getattr(self, name) >= limit:
+                raise ValueError(
+                    f"{name}: below {limit:g} s, which is all the time there is: the next needs some of it"
+                )
+
+    def check(self, models: int) -> None:
+        """Raises `ValueError` if the last of so many models would have no time left for the first piece of a reply."""
+        if models > 1 and (models - 1) * self.first_token >= FIRST_TOKEN:
+            raise ValueError(
+                f"first_token: with {models} models below {FIRST_TOKEN / (models - 1):g} s, "
+                f"since all of them together have {FIRST_TOKEN:g} s"
+            )
 
 
 class FailoverModel:
@@ -60,6 +74,7 @@ class FailoverModel:
     def __init__(self, models: Sequence[Model], health: Health, options: FailoverOptions) -> None:
         self._models = models
         self._health = health
+        options.check(len(models))
         self._options = options
         self.name = "/".join(model.name for model in models)
 

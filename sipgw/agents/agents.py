@@ -19,7 +19,7 @@ from typing import Any
 from agent.stage import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
-from sipgw.agents.choice import Choice
+from sipgw.agents.choice import Choice, unspoken
 from sipgw.agents.providers import choose, products
 from sipgw.billing.products import unpriced
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
@@ -49,6 +49,8 @@ SHARED = (
     "limits",
 )
 """Tables of the gateway as a whole, which an agent cannot change."""
+OURS = BUILT_IN | {"pause_recording", "resume_recording", "schedule_callback", "stop_calling"}
+"""Tools of the conversation and of the gateway, made anew for each call; an agent's own must not be called so."""
 MOST = 200
 """Files that are read."""
 VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
@@ -90,7 +92,7 @@ class AgentDefinition:
         path = self.config.agent.tools
         found = load_tools(Path(path)) if path else []
         for one in found:
-            if one.name in BUILT_IN:
+            if one.name in OURS:
                 raise ToolFileError(f"{path}: tool {one.name}: the gateway has one of that name; give it another")
         return found
 
@@ -105,6 +107,8 @@ class Agents:
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
+            if lacking := unspoken(one.config, one.choice):
+                raise ConfigError(f"agent {one.name}: {'; '.join(lacking)}")
             try:
                 hold_music(one.config.transfer.music)
             except ValueError as error:

@@ -1,9 +1,11 @@
 """Which providers an agent has, in words and for a look at what they can do."""
 
+import re
 from dataclasses import dataclass
 
 from agent.records import Part
 from agent.tongues import NAMES
+from sipgw.agents.languages import LanguageOptions
 from sipgw.config import Config
 
 
@@ -32,13 +34,26 @@ class Choice:
         return ", ".join(f"{part} {self.of(part)}" for part in self.parts)
 
 
+_ENGLISH_EARS = {"local": "the embedded ears", "cartesia": "cartesia's ears"}
+"""Ears that understand nothing else."""
+_AURA = re.compile(r"aura.*-([a-z]{2})")
+"""Deepgram's voices end with the language that they speak."""
+
+
 def unspoken(config: Config, choice: Choice) -> list[str]:
-    """The languages of the agent that a part which was chosen does not know at all, each in a sentence."""
+    """The languages of the agent that a part which was chosen, or stands in, does not know; each in a sentence."""
     found = []
     for code in config.codes if not choice.duplex else ():
-        own = next((one.voice for one in config.languages if one.code == code), "")
-        if code != "en" and (own or choice.voice[0]) == "local":
-            found.append(f"the agent is to speak {NAMES[code]}, which the embedded voice does not: name another voice")
-        if code != "en" and choice.ears[0] == "local":
-            found.append(f"the agent is to speak {NAMES[code]}, which the embedded ears do not understand: name others")
+        own = next((one for one in config.languages if one.code == code), LanguageOptions(code))
+        names = tuple(dict.fromkeys((own.voice, *choice.voice) if own.voice else choice.voice))
+        wanted = f"the agent is to speak {NAMES[code]}, which"
+        if code != "en" and "local" in names:
+            found.append(f"{wanted} the embedded voice does not: name another voice")
+        aura = own.voice_id if own.voice_id and names[0] == "deepgram" else config.deepgram_voice.model
+        speaks = _AURA.fullmatch(aura)
+        if "deepgram" in names and speaks and speaks[1] != code:
+            found.append(f"{wanted} deepgram's voice {aura} does not: name another voice")
+        if code != "en":
+            deaf = [ears for name, ears in _ENGLISH_EARS.items() if name in choice.ears]
+            found += [f"{wanted} {ears} do not understand: name others" for ears in deaf]
     return found

@@ -169,9 +169,11 @@ def choose(config: Config) -> Choice:
         if one.voice and (one.voice not in _VOICES or not _VOICES[one.voice].has_key(config)):
             known = ", ".join(_VOICES)
             raise ConfigError(f"[[languages]] voice = {one.voice!r} is none of {known}, or there is no key for it")
+    try:
+        config.failover.check(len(chosen["model"]))
+    except ValueError as error:
+        raise ConfigError(f"failover.{error}") from None
     duplex = _keyed(config, "duplex", (config.agent.duplex, *config.agent.duplex_backup)) if config.agent.duplex else ()
-    if "cartesia" in chosen["ears"] and (others := [code for code in config.codes if code != "en"]):
-        notes.append(f"cartesia's ears understand English only, and the agent speaks {', '.join(others)}")
     if "local" in (*chosen["ears"], *chosen["voice"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     return Choice(chosen["ears"], chosen["model"], chosen["voice"], (*missing, *(() if duplex else notes)), duplex)

@@ -3,9 +3,8 @@
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.agents.choice import unspoken
 from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
-from sipgw.config import Config, ConfigError
+from sipgw.config import Config
 
 
 def check(config: ConfigFile = None) -> None:
@@ -18,9 +17,6 @@ def check(config: ConfigFile = None) -> None:
             out.print(f"agent  {one.name}: {one.choice}" + (f", {tools} tools of its own" if tools else ""))
         for note in every.notes:
             out.print(f"[yellow]note[/]   {escape(note)}", soft_wrap=True)
-        lacking = [f"agent {one.name}: {why}" for one in every.all.values() for why in unspoken(one.config, one.choice)]
-        if lacking:
-            raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 

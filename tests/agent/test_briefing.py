@@ -171,6 +171,11 @@ def test_an_answer_counts_beside_the_echo(
         ("Okay, but I can't take it now", Verdict.DECLINED),
         ("You have reached the voicemail of Anna. She is not available.", Verdict.DECLINED),
         ("Who is it?", None),
+        pytest.param("I am sorry I cannot right now", None, marks=pytest.mark.faults("D11")),
+        pytest.param("okay who is calling", None, marks=pytest.mark.faults("D11")),
+        pytest.param("Right, what is it about", None, marks=pytest.mark.faults("D11")),
+        pytest.param("Yes?", None, marks=pytest.mark.faults("D11")),
+        pytest.param("um, yes please, connect me", Verdict.ACCEPTED, marks=pytest.mark.faults("D11")),
         ("", None),
     ],
 )

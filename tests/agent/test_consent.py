@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,14 +11,16 @@ from agent.model import ToolCall
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain import LocalModel
 from agent.tools import Tool, tool
+from agent.turns import TurnOptions
 from tests.agent.duplex_holding import gone
 from tests.agent.duplex_holding import hold as hold_duplex
-from tests.agent.holding import Setting, hold, spoken_seconds
+from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds
 from tests.fakes.line import calls, says
 from tests.virtual import run as on_virtual_time
 
 QUESTION = "Cancel order 7346, is that right?"
 DONE = "It is cancelled."
+QUIET = TurnOptions(reprompt_after=60)
 
 YES: dict[str, tuple[str, ...]] = {
     "en": (
@@ -78,7 +81,7 @@ def eager(messages):
     return [0.4, *says(QUESTION if "Not done" in last["content"] else DONE)]
 
 
-def ran_after(*answers: tuple[float, str], script=eager) -> list[str]:
+def ran_after(*answers: tuple[float, str], script=eager, options=QUIET) -> list[str]:
     """What ran in a call in which the caller wants it, and goes on so many seconds after their last words."""
     ran: list[str] = []
 
@@ -94,7 +97,7 @@ def ran_after(*answers: tuple[float, str], script=eager) -> list[str]:
         await asyncio.sleep(8)
         caller.hang_up()
 
-    hold(plan, Setting(script=script, tools=[cancelling(ran)]))
+    hold(plan, Setting(script=script, tools=[cancelling(ran)], options=options))
     return ran
 
 
@@ -156,7 +159,7 @@ def test_what_is_no_plain_answer_is_judged_by_the_model(answer: str) -> None:
     script = judging(verdict("yes"))
     assert ran_after((6, answer), script=script) == ["7346"]
     assert json.loads(script.seen[0]) == {
-        "action": 'cancel_order {"number": "7346"}', "agent_said": QUESTION, "caller_answered": answer
+        "action": 'cancel_order {"number": "7346"}', "said_before": f"Agent: {QUESTION}", "caller_answered": answer
     }  # fmt: skip
 
 
@@ -195,6 +198,104 @@ def test_the_embedded_brain_judges_plain_answers_only() -> None:
 
     for answer, expected in (("Sounds good", True), ("Okay so tell me the price first", False), ("no, wait", False)):
         assert on_virtual_time(asked(answer)) is expected
+
+
+def later(messages):
+    """Asks what it is to ask, answers other things by itself, and calls the tool again at the second thing said."""
+    said = [message for message in messages if message["role"] == "user"]
+    last = messages[-1]
+    if last["role"] == "tool":
+        return [0.4, *says(QUESTION if "Not done" in last["content"] else DONE)]
+    if "cost" in last["content"]:
+        return [0.4, *says("It is free. Shall I tell you about our newsletter?")]
+    return [calls("cancel_order", number="7346")] if len(said) != 1 or "cancel" in last["content"] else says("Well.")
+
+
+def with_verdict(script, *reported):
+    def judging_it(messages):
+        if "You judge" in messages[0]["content"]:
+            judging_it.seen.append(json.loads(messages[-1]["content"]))
+            return reported
+        return script(messages)
+
+    judging_it.seen = []
+    return judging_it
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_to_another_question_is_judged_with_all_that_was_said() -> None:
+    script = with_verdict(later, verdict("unclear"))
+    assert ran_after((6, "What does it cost?"), (7, "Sure."), script=script) == []
+    assert script.seen == [
+        {
+            "action": 'cancel_order {"number": "7346"}',
+            "said_before": f"Agent: {QUESTION}\nCaller: What does it cost?\n"
+            "Agent: It is free. Shall I tell you about our newsletter?",
+            "caller_answered": "Sure.",
+        }
+    ]
+    agreeing = with_verdict(later, verdict("yes"))
+    assert ran_after((6, "What does it cost?"), (7, "Sure."), script=agreeing) == ["7346"]
+
+
+@pytest.mark.faults("D9")
+@pytest.mark.parametrize(("reported", "expected"), [("unclear", []), ("yes", ["7346"])])
+def test_a_yes_to_are_you_still_there_is_judged(reported: str, expected: list[str]) -> None:
+    script = with_verdict(eager, verdict(reported))
+    assert ran_after((16, "Yes."), script=script, options=TurnOptions(reprompt_after=8)) == expected
+    assert script.seen[0]["said_before"] == f"Agent: {QUESTION}\nAgent: {PERSONA.reprompt}"
+
+
+@pytest.mark.faults("D9")
+def test_a_key_carries_out_nothing_that_has_to_be_agreed_to() -> None:
+    ran: list[str] = []
+
+    @tool(confirm=True)
+    async def cancel_all() -> str:
+        """Cancel all orders."""
+        ran.append("all")
+        return "cancelled"
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        caller.press("9")
+        await asyncio.sleep(6)
+        await caller.say("Yes.")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    def script(messages):
+        return says("Bye.") if messages[-1]["role"] == "tool" else [calls("cancel_all")]
+
+    held = hold(plan, Setting(script=script, tools=[cancel_all], persona=replace(PERSONA, keys={"9": "cancel_all"})))
+    assert ran == []
+    assert PERSONA.not_done in held.voice.spoken
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_to_a_fixed_sentence_of_a_session_is_none() -> None:
+    ran: list[str] = []
+
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Cancel order 7346.")
+        session.call("cancel_order", "c1", number="7346")
+        await asyncio.sleep(0.1)
+        session.say(QUESTION)
+        await asyncio.sleep(14)
+        assert PERSONA.reprompt in str(session.did)
+        session.say(PERSONA.reprompt)
+        await asyncio.sleep(3)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c2", number="7346")
+        await asyncio.sleep(4)
+        results.append(session.did[-1][2])
+        gone(caller.line)
+
+    results: list[object] = []
+    hold_duplex(plan, tools=[cancelling(ran)], reprompt_after=10)
+    assert ran == []
+    assert "Not done" in str(results[0])
 
 
 def test_a_session_waits_for_the_words_of_the_answer() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import aclosing
 
+import pytest
+
 from agent.announcement import Announcement
 from agent.errors import ProviderError
 from agent.line import Gone
@@ -52,7 +54,28 @@ def test_a_reply_that_is_broken_off_is_estimated() -> None:
     assert [one.amount for one in told] == [100, 3]
 
 
-def test_characters_count_when_they_are_given_to_the_voice() -> None:
+@pytest.mark.faults("C1")
+def test_who_refuses_or_cannot_be_reached_is_not_paid() -> None:
+    told: list[Used] = []
+    down = ProviderError("x", "cannot be reached")
+
+    async def scene() -> None:
+        model = MeteredModel(FakeModel(lambda messages: [down]), told.append)
+        with pytest.raises(ProviderError):
+            await anext(model.reply([{"role": "user", "content": "x" * 400}], []))
+        voice = MeteredVoice(FakeVoice(fails=lambda text: down), told.append)
+        with pytest.raises(ProviderError):
+            await anext(voice.speak("Hello there."))
+        assert told == []
+        model = MeteredModel(FakeModel(lambda messages: [Text("Half"), down]), told.append)
+        with pytest.raises(ProviderError):
+            [piece async for piece in model.reply([{"role": "user", "content": "x" * 400}], [])]
+
+    run(scene())
+    assert [one.amount for one in told] == [100, 1], "what broke off is estimated"
+
+
+def test_characters_count_with_the_first_sound_of_the_voice() -> None:
     told: list[Used] = []
 
     async def scene() -> None:

@@ -4,12 +4,13 @@ import ast
 import asyncio
 import contextvars
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.pool import POOLS, Pool, PoolFullError
-from agent.tools import TOOLS, Toolbox, tool
+from agent.tools import NOT_BEGUN, TOOLS, Toolbox, tool
 from sipgw.gate.hook import HOOKS, Hook
 from sipgw.gate.rules import Dial
 from sipgw.web.accounts import SIGN_IN
@@ -83,12 +84,43 @@ def test_tools_that_hang_hold_up_neither_hooks_nor_sign_in_nor_names(tmp_path: P
             assert await SIGN_IN.run(int, "7") == 7
             errors = [(await run).error for run in runs]
         assert "no answer within 0.05 s" in errors[0]
-        assert sum("it was not begun" in error for error in errors) == 1 == TOOLS.refused - before
+        assert TOOLS.refused - before == 1
+        assert errors.count(NOT_BEGUN) == 1 + TOOLS.waiting, "the refused one, and those that waited in vain"
 
     try:
         asyncio.run(scene())
     finally:
         HANG.set()
+
+
+@pytest.mark.faults("A3")
+def test_an_order_that_waited_for_a_thread_in_vain_is_known_not_to_be_done() -> None:
+    let_go, ran = threading.Event(), []
+
+    @tool(timeout=0.05, side_effect=True)
+    def order() -> str:
+        """Order something."""
+        ran.append("tea")
+        return "ordered"
+
+    async def scene() -> None:
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for _ in range(TOOLS.workers):
+                group.create_task(TOOLS.run(let_go.wait, LIMIT))
+            await until(lambda: TOOLS.busy == TOOLS.workers)
+            box = Toolbox([order])
+            assert (await box.run("order", "{}")).error == NOT_BEGUN
+            let_go.set()
+            await until(lambda: TOOLS.busy == 0)
+            assert ran == [], "it did not begin later either"
+            box.offer([replace(order, timeout=LIMIT)])
+            assert (await box.run("order", "{}")).result == "ordered", "it may be tried again"
+        assert ran == ["tea"]
+
+    try:
+        asyncio.run(scene())
+    finally:
+        let_go.set()
 
 
 @pytest.mark.faults("A3")

@@ -9,6 +9,8 @@ import pytest
 from agent.history import History, Said
 from agent.model import ToolCall
 from agent.records import Outcome
+from tests.agent.duplex_holding import gone
+from tests.agent.duplex_holding import hold as hold_duplex
 from tests.agent.holding import PERSONA, Setting, by_last, hold
 from tests.fakes.line import calls, says
 
@@ -79,14 +81,60 @@ def test_a_transfer_that_nobody_takes_is_told_as_such() -> None:
     assert PERSONA.not_connected in held.voice.spoken
 
 
-def test_the_newest_call_of_a_tool_is_amended() -> None:
+@pytest.mark.faults("D10")
+def test_two_decisions_are_told_apart() -> None:
+    """The caller speaks into a farewell while it rings at a person, who then does not take the call."""
+
+    async def plan(caller, line, ears) -> None:
+        await asyncio.sleep(3)
+        await caller.say("A person please")
+        await asyncio.sleep(7)
+        await caller.say("bye")  # while it rings
+        await asyncio.sleep(1.2)
+        await caller.say("Wait, one more question")
+        await asyncio.sleep(25)
+        await caller.say("Where is my order")
+        await asyncio.sleep(5)
+        caller.hang_up()
+
+    table = {
+        "person": [*says(FAREWELL), ToolCall("t1", "transfer_to_human", "{}")],
+        "bye": [*says("Thank you for calling us, goodbye and have a nice day."), ToolCall("h1", "hang_up", "{}")],
+    }
+    setting = Setting(script=by_last(TABLE | table), can_transfer=True, ringing=20, connects=[False])
+    transfer, farewell = results(hold(plan, setting).last_asked())
+    assert "nobody took the call" in transfer
+    assert "did not happen" in farewell
+
+
+@pytest.mark.faults("D10")
+def test_a_session_is_not_made_to_speak_while_it_rings() -> None:
+    async def plan(caller, session) -> None:
+        await asyncio.sleep(2)
+        await caller.say("A person please.")
+        session.say(FAREWELL)
+        session.call("transfer_to_human", "t1")
+        await asyncio.sleep(15)
+        told.extend(session.did)
+        gone(caller.line)
+
+    told: list[Any] = []
+    hold_duplex(plan, transfer=[False])
+    assert [("nobody" in str(one), one[3]) for one in told if one[0] == "answer"] == [(True, True)]
+    rings = [at for at, one in enumerate(told) if "it rings there" in str(one)]
+    assert rings, "it is told as an instruction"
+    assert {told[at][0] for at in rings} == {"instruct"}
+    assert "it rings there" not in [one[1] for one in told if one[0] == "instruct"][-1], "which then holds no longer"
+
+
+def test_the_call_of_that_id_is_amended() -> None:
     history = History("")
     for number in (1, 2):
         said: Said = history.say()
         said.calls, said.results = [ToolCall(str(number), "hang_up", "{}")], {str(number): "as told"}
-    assert history.amend("hang_up", "after all") == "2"
+    assert history.amend("2", "after all")
     assert results(history.messages()) == ["as told", "after all"]
-    assert history.amend("another", "x") == ""
+    assert not history.amend("another", "x")
 
 
 @pytest.mark.faults("A4")

@@ -93,6 +93,10 @@ def test_nothing_is_lost(step: int) -> None:
         ("from $5-$10, or €5 – 7", "from 5 to 10 dollars, or 5 to 7 euros"),
         ("$3.50-$4.25", "3 dollars and 50 cents to 4 dollars and 25 cents"),
         ("£100k, $2.5B and $5-10 million", "100 thousand pounds, 2.5 billion dollars and 5 to 10 million dollars"),
+        ("$1M-$2M or $1M-2M", "1 to 2 million dollars or 1 to 2 million dollars"),
+        ("£1k-2k", "1 to 2 thousand pounds"),
+        ("$500k – $2M", "500 thousand to 2 million dollars"),
+        ("$10-15%", "10 dollars to 15 percent"),
         ("$5x and $7 mangos", "$5x and 7 dollars mangos"),
     ],
 )

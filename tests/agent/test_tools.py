@@ -276,15 +276,15 @@ def test_what_cannot_be_undone_waits_for_the_callers_yes() -> None:
         history.ask("tea")
         results = [(await box.run("order", '{"item": "tea"}')).result]
         results.append((await box.run("order", '{"item": "tea"}')).result)
-        for item, answer in (("milk", "yes"), ("milk", "yes please"), ("tea", "yes, please"), ("tea", "no")):
+        for item, answer in (("milk", "yes"), ("milk", "yes please"), ("tea", "yes"), ("tea", "yes"), ("tea", "no")):
             asked(history, f"{item}, is that right?", answer)
             results.append((await box.run("order", json.dumps({"item": item}))).result)
         return results
 
     results = on_virtual_time(talk())
-    assert [isinstance(result, dict) for result in results] == [True, True, True, False, False, False]
+    assert [isinstance(result, dict) for result in results] == [True, True, True, False, True, False, False]
     assert "Read exactly these arguments back" in results[0]["status"]
-    assert [item for item, _ in runs] == ["milk", "tea"], "asked again in the same turn is no yes; done twice is once"
+    assert [item for item, _ in runs] == ["milk", "tea"], "asked again, or after another yes, is no yes; twice is once"
 
 
 def test_what_may_be_done_twice_is_asked_about_twice() -> None:

@@ -10,15 +10,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from agent.stage import BUILT_IN
 from agent.tools import ToolFileError
-from sipgw.agents.agents import Agents, call_variables, filled, load_agents, parse_agent
+from sipgw.agents.agents import OURS, Agents, call_variables, filled, load_agents, parse_agent
 from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.providers import choose
 from sipgw.calls.live import LiveCall
 from sipgw.config import AgentOptions, Config, ConfigError, parse
+from sipgw.gate.stop_calling import stop_tools
 from sipgw.hosting import Hosting
-from sipgw.outbound.promises import CallbackOptions
+from sipgw.outbound.promises import CallbackOptions, callback_tool
+from sipgw.records.consent import recording_tools
+from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
@@ -181,13 +185,26 @@ def test_a_head_without_its_end_is_no_prompt(text: str) -> None:
 
 
 @pytest.mark.faults("H13")
-@pytest.mark.parametrize("name", ["hang_up", "transfer_to_human", "collect_digits"])
+@pytest.mark.parametrize(
+    "name", ["hang_up", "transfer_to_human", "collect_digits", "stop_calling", "schedule_callback"]
+)
 def test_a_tool_that_is_called_like_one_of_the_gateway_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "tools.py").write_text(
         f'from agent.tools import tool\n\n@tool\ndef {name}() -> str:\n    """Do it."""\n    return ""\n'
     )
     with pytest.raises(ToolFileError, match=f"tool {name}: the gateway has one of that name"):
         Agents(Config(agent=AgentOptions(tools=str(tmp_path / "tools.py"))), {})
+
+
+@pytest.mark.faults("H13")
+def test_every_tool_that_the_gateway_makes_for_a_call_is_among_ours() -> None:
+    unused: Any = SimpleNamespace()
+    made = [
+        *recording_tools(Tape("a.wav")),
+        *stop_tools(unused, lambda: "", "US", "call-1"),
+        callback_tool(unused, unused, CallbackOptions()),
+    ]
+    assert {one.name for one in made} == OURS - BUILT_IN
 
 
 @pytest.mark.faults("H1")
@@ -212,6 +229,16 @@ def test_a_language_that_the_chosen_parts_do_not_know_is_told() -> None:
     assert told(keys + spanish) == []
     assert told(keys + spanish + '[agent]\nvoice = "local"\n') == told(spanish)[:1]
     assert told('[agent]\nvoice = "local"\nears = "local"\n') == []
+    more = '[deepgram_voice]\napi_key = "${E}"\n[cartesia]\napi_key = "${A}"\n'
+    backups = '[agent]\nears_backup = ["cartesia"]\nvoice_backup = ["deepgram"]\n'
+    assert [one.partition("which ")[2].partition(":")[0] for one in told(keys + more + backups + spanish)] == [
+        "deepgram's voice aura-2-thalia-en does not",
+        "cartesia's ears do not understand",
+    ]
+    aura = '[agent]\nvoice = "deepgram"\n[[languages]]\ncode = "es"\nvoice_id = "aura-2-celeste-es"\n'
+    assert told(keys + more + aura) == []
+    with pytest.raises(ConfigError, match="agent agent: the agent is to speak Spanish, which the embedded voice"):
+        Agents(parse(spanish, "sipgw.toml", {}), {})
 
 
 @pytest.mark.faults("H5")

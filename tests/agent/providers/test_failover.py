@@ -275,3 +275,20 @@ def test_when_all_models_fail_the_one_that_may_be_asked_first_says_when():
 def test_when_all_models_fail_the_last_reason_is_told():
     with pytest.raises(ProviderError, match="refused the API key"):
         thinking(FakeModel("one", LOST), FakeModel("two", REFUSED))
+
+
+@pytest.mark.faults("D12")
+@pytest.mark.parametrize(("name", "limit"), [("first_token", 6.0), ("first_sound", 4.0), ("open_limit", 5.0)])
+def test_a_limit_that_leaves_the_next_no_time_is_refused(name: str, limit: float) -> None:
+    for seconds in (limit, 20.0):
+        with pytest.raises(ValueError, match=f"{name}: below {limit:g} s"):
+            FailoverOptions(**{name: seconds})
+    FailoverOptions(**{name: limit - 0.1})
+
+
+@pytest.mark.faults("D12")
+def test_models_that_take_all_the_time_before_the_last_are_refused() -> None:
+    FailoverOptions(first_token=5.0).check(1)
+    FailoverOptions(first_token=5.0).check(2)
+    with pytest.raises(ValueError, match="with 3 models below 3 s"):
+        FailoverOptions(first_token=3.0).check(3)

@@ -58,10 +58,9 @@ def test_what_a_refusal_names_is_said_even_if_it_was_left_out():
 def test_a_server_that_takes_no_value_at_all_is_not_asked_for_ever():
     dialect = Dialect()
     spoken = {"model": "m", "tools": TOOLS}
+    assert dialect.learn(spoken, REFUSAL)
     for words in (REFUSAL, "Unsupported parameter: reasoning_effort"):
-        assert dialect.learn(dialect.spoken(spoken), words)
-    assert dialect.spoken(spoken) == spoken
-    assert not dialect.learn(spoken, REFUSAL)
+        assert not dialect.learn(dialect.spoken(spoken), words)
 
 
 @pytest.mark.faults("E1")
@@ -111,3 +110,17 @@ def test_which_models_think(model, thinks):
 @pytest.mark.faults("E1")
 def test_the_default_is_a_model_that_lives():
     assert OpenAIOptions().model == "gpt-6-luna"
+
+
+@pytest.mark.faults("E1")
+def test_only_the_effort_is_learnt_by_its_value_and_what_is_wanted_is_never_dropped() -> None:
+    dialect = Dialect()
+    request = {"model": "m", "temperature": 0.3}
+    assert not dialect.learn(request, "Please set temperature to 'one' for this model.")
+    assert dialect.spoken(request) == request
+    wanted = "Unsupported: set reasoning_effort to 'none'."
+    assert dialect.learn(request, wanted)
+    spoken = dialect.spoken(request)
+    assert spoken == request | {"reasoning_effort": "none"}
+    assert not dialect.learn(spoken, wanted), "it was sent already: nothing else is left to try"
+    assert dialect.spoken(request) == spoken

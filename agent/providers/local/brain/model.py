@@ -65,5 +65,8 @@ class LocalModel:
 
 def _verdict(messages: Sequence[Message]) -> str:
     """What `agent.consent.judged` asks: it understands plain answers only, and takes nothing else for a yes."""
-    answer = json.loads(messages[-1]["content"])["caller_answered"]
+    about = json.loads(messages[-1]["content"])
+    if "\n" in about["said_before"]:
+        return "unclear"  # what was answered cannot be told by small words
+    answer = about["caller_answered"]
     return {True: "yes", False: "no", None: "unclear"}[plain_answer(answer, phrases_of(("en",)))]
