@@ -133,7 +133,10 @@ class Desk:
             ending = Ending("failed", f"internal error: {type(error).__name__}")
         finally:
             ending = live.stopped or ending
-            self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
+            try:
+                self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
+            finally:
+                tape.end()
         return ending
 
     def _too_dear(self, live: LiveCall) -> str:

@@ -181,13 +181,16 @@ class Tape:
         if self.began is not None and not self.problem:
             self.problem = f"not finished: {cause}"
 
+    def end(self) -> None:
+        """The call is over, and everybody has been told: from now on nothing more is found that is to be covered."""
+        if self.note:
+            self.note.end()
+
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call, which is over."""
         if self._timer:
             self._timer.cancel()
         if self.began is None:
             return {} if self.agreed else {"sound": {"withheld": NOT_AGREED}}
-        if self.note:
-            self.note.end()
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

@@ -7,6 +7,7 @@ Each note is locked by the process that has the call.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -97,14 +98,23 @@ class Unfinished:
             self._close(delete=not self._stays)
 
     def _close(self, *, delete: bool) -> None:
-        if delete:
-            Path(self.path + UNFINISHED).unlink(missing_ok=True)
-        os.close(self._file)
-        self._file = -1
+        file, self._file = self._file, -1
+        try:
+            if delete:
+                Path(self.path + UNFINISHED).unlink(missing_ok=True)
+        except OSError as error:  # it is taken up within the hour
+            log.error("note of a recording not deleted", file=self.path, cause=error.strerror)  # noqa: TRY400
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(file)
 
     def _write(self, line: dict[str, object]) -> None:
-        os.lseek(self._file, 0, os.SEEK_END)
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        """Append a whole line or nothing. Raises OSError."""
+        data = json.dumps(line).encode() + b"\n"
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        if os.write(self._file, data) < len(data):
+            os.ftruncate(self._file, end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def waits(path: Path) -> bool:
