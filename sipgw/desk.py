@@ -166,9 +166,8 @@ class Desk:
         consent = wanted(options, who, outbound=live.direction == "out")
         policy = self.agents.privacy(name)
         bleeped = policy.bleep and bool(policy.redact)
-        live.tape = tape = Tape(
-            options.path(live.id, live.began, live.trunk.name, live.caller), consent, live.id, bleeped=bleeped
-        )
+        path = options.path(live.id, live.began, live.trunk.name, live.caller)
+        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.options.name)
         return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:

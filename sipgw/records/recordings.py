@@ -84,10 +84,12 @@ class Tape:
     bundles and lets nobody listen until it is told here that it may.
     """
 
-    def __init__(self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False) -> None:
+    def __init__(
+        self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False, database: str = ""
+    ) -> None:
         """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
 
-        What is private in it is to be covered if it is to be `bleeped`.
+        What is private in it is to be covered if it is to be `bleeped`; `database` as for `Unfinished.begin`.
         """
         self.path = path
         self.note: Unfinished | None = None
@@ -98,7 +100,8 @@ class Tape:
         """When the file began."""
         self.agreed = consent != "key"
         """Whether the caller has agreed, as far as they were to be asked."""
-        self._begin_note = partial(Unfinished.begin, path, call, bleeped=bleeped and path.endswith(".wav"))
+        covered = bleeped and path.endswith(".wav")
+        self._begin_note = partial(Unfinished.begin, path, call, bleeped=covered, database=database)
         self._answered = False
         self._told = False
         """What the media process was told last; it begins by keeping nothing."""

@@ -33,6 +33,8 @@ class Noted(NamedTuple):
     """What a note says."""
 
     call: str
+    database: str
+    """In which the call is, see `sipgw.store.StoreOptions.name`; empty in notes of an earlier release."""
     spans: list[Span]
     """What is to be covered yet."""
 
@@ -48,8 +50,10 @@ class Unfinished:
         self._stays = self._over = False
 
     @classmethod
-    def begin(cls, path: str, call: str, *, bleeped: bool = False) -> Self:
+    def begin(cls, path: str, call: str, *, bleeped: bool = False, database: str = "") -> Self:
         """Note that the recording at `path` begins, of which what is private is covered if it is to be `bleeped`.
+
+        `database` is the `sipgw.store.StoreOptions.name` of where the record of the call is.
 
         Raises OSError: then nothing may be recorded.
         """
@@ -57,7 +61,7 @@ class Unfinished:
         note = cls(path, file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            note._write({"call": call, "judged": {"L": 0.0, "R": 0.0} if bleeped else {}})
+            note._write({"call": call, "database": database, "judged": {"L": 0.0, "R": 0.0} if bleeped else {}})
         except OSError:
             note._close(delete=True)
             raise
@@ -146,11 +150,11 @@ def taken_up(note: Path) -> Iterator[Noted | None]:
 
 
 def _read(note: Path) -> Noted:
-    call, wanted, covered, judged = "", list[list[Span]](), set[int](), dict[str, float]()
+    call, database, wanted, covered, judged = "", "", list[list[Span]](), set[int](), dict[str, float]()
     for line in note.read_bytes().splitlines():
         match json.loads(line):
             case {"judged": {**sides}, **more}:
-                call = str(more.get("call", call))
+                call, database = str(more.get("call", call)), str(more.get("database", database))
                 judged |= {str(side): float(str(until)) for side, until in sides.items()}
             case {"cover": [*spans]}:
                 wanted.append([Span.parse(str(span)) for span in spans])
@@ -161,4 +165,4 @@ def _read(note: Path) -> Noted:
             case other:
                 raise ValueError(f"{note} says {other!r:.100}")
     unjudged = [Span(side, until, ENDLESS) for side, until in judged.items()]
-    return Noted(call, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged)
+    return Noted(call, database, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged)

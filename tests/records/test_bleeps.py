@@ -261,17 +261,18 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
 
 
 @pytest.mark.faults("C2")
-def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller() -> None:
+def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Path) -> None:
     async def told(tape: Tape, *keys: str) -> list[str]:
         channel = Mock()
         tape.attach(channel)
         tape.begin()
         for key in keys:
             tape.pressed(key)
+        tape.end()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:
-        for path in ("", "x.wav"):  # captures and listeners ask as well
+        for path in ("", str(tmp_path / "x.wav")):  # captures and listeners ask as well
             asked = Tape(path, "key")
             assert await told(asked, "2") == []
             assert not asked.keeps

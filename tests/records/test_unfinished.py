@@ -99,6 +99,7 @@ def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) ->
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert asyncio.run(run())
@@ -114,8 +115,11 @@ def test_what_cannot_be_covered_stays_closed(tmp_path: Path, sound: bytes, says:
 
     async def run() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             with pytest.raises(OSError, match=says):
                 await finish(store, note)
+            record = await store.call("a@1")
+            assert record and record["recording"] == str(path), "so it is deleted when its time is over"
 
     asyncio.run(run())
     assert waits(path)
@@ -143,6 +147,7 @@ def test_the_recording_of_a_call_that_goes_on_is_left_alone(tmp_path: Path) -> N
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert not asyncio.run(run())
@@ -166,6 +171,7 @@ def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Pa
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert asyncio.run(run())
@@ -311,3 +317,22 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
     assert seen == [True]
     assert not waits(Path(tape.path)) and not Path(f"{tape.path}{UNFINISHED}").exists()
     assert TONE in sides(Path(tape.path))[1]
+
+
+def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its_own_database_alone(
+    tmp_path: Path,
+) -> None:
+    """The caller was forgotten before the disk of the recording was there again."""
+    path = wav(tmp_path / "x.wav", 1)
+    options = StoreOptions(str(tmp_path / "x.db"))
+    os.close(Unfinished.begin(str(path), "a@1", database=options.name)._file)
+    note = Path(f"{path}{UNFINISHED}")
+
+    async def run(options: StoreOptions) -> bool:
+        async with Store(options) as store:
+            return await finish(store, note)
+
+    assert not asyncio.run(run(StoreOptions(str(tmp_path / "other.db"))))
+    assert path.exists() and note.exists()
+    assert asyncio.run(run(options))
+    assert not path.exists() and not note.exists()
