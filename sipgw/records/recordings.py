@@ -131,7 +131,7 @@ class Tape:
             self.agreed = True
             self._tell()
             self._start()
-        elif self.began is not None:
+        elif self._answered:
             if self._timer:
                 self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(KEYS_PAUSE, self._keys_done)
@@ -194,6 +194,6 @@ class Tape:
         if self._timer:
             self._timer.cancel()
         if self.began is None:
-            return {} if self.agreed else {"sound": {"withheld": NOT_AGREED}}
+            return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

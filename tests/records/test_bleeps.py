@@ -336,6 +336,29 @@ def test_of_a_call_in_which_something_private_was_said_packets_are_given_out_wit
     assert LOUD * 160 not in packets
 
 
-def test_without_a_recording_there_is_nothing_to_pause() -> None:
-    assert recording_tools(Tape()) == []
-    Tape().pressed("1")
+@pytest.mark.faults("C2")
+def test_without_a_recording_captures_pause_for_keys_and_for_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEYS_PAUSE", 0.01)
+
+    async def scenario() -> None:
+        tape = Tape()
+        tape.pressed("1")
+        assert tape.keeps, "nothing is kept of a call that was not answered"
+        tape.attach(Mock())
+        tape.begin()
+        tape.pressed("1")
+        assert not tape.keeps
+        await asyncio.sleep(0.05)
+        assert tape.keeps
+        pause, resume = recording_tools(tape)
+        await pause.function()
+        assert not tape.keeps
+        await resume.function()
+        assert tape.keeps
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C2")
+def test_who_was_never_asked_has_not_declined() -> None:
+    assert Tape("", "key").as_dict() == {}
