@@ -60,7 +60,7 @@ class Unfinished:
         file = os.open(path + UNFINISHED, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
         note = cls(path, file)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
             note._write({"call": call, "database": database, "judged": {"L": 0.0, "R": 0.0} if bleeped else {}})
         except OSError:
             note._close(delete=True)
@@ -121,6 +121,14 @@ class Unfinished:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _lock(file: int) -> None:
+    """Raises OSError that says what to do."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise OSError(error.errno, f"files in its folder cannot be locked (flock: {error.strerror})") from None
+
+
 def waits(path: Path) -> bool:
     """Whether something private in the recording at `path` may not be covered yet: then nobody may hear it."""
     try:
@@ -165,4 +173,6 @@ def _read(note: Path) -> Noted:
             case other:
                 raise ValueError(f"{note} says {other!r:.100}")
     unjudged = [Span(side, until, ENDLESS) for side, until in judged.items()]
-    return Noted(call, database, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged)
+    return Noted(
+        call, database, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged
+    )

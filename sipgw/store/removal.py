@@ -3,8 +3,8 @@
 A file that is not there counts as deleted only where its folder is the one that it was kept in. Where a disk is not
 mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK` with a random
 id, which is written once and known to this machine: where it is not, or another, the folder is another. Where two
-folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was away:
-from then on no file that is not there counts as deleted, until somebody has looked and deleted the line of the folder.
+folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was
+away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
 """
 
 import secrets
@@ -77,14 +77,16 @@ class Folders:
             here, wanted = _id(folder), self._read().get(str(folder))
             if wanted is None:  # not marked by us: what has files in it is no empty mount point
                 return here is not None or any(folder.iterdir())
-            return here == wanted
         except OSError:
             return False
+        return here == wanted
 
     def _know(self, known: dict[str, str]) -> None:
         self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._known.with_name(f"{self._known.name}.new")
-        new.write_text("".join(f"{mark} {folder}\n" for folder, mark in sorted(known.items())), "utf-8", "surrogateescape")
+        new.write_text(
+            "".join(f"{mark} {folder}\n" for folder, mark in sorted(known.items())), "utf-8", "surrogateescape"
+        )
         new.replace(self._known)
 
     def _read(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -336,3 +337,19 @@ def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its
     assert path.exists() and note.exists()
     assert asyncio.run(run(options))
     assert not path.exists() and not note.exists()
+
+
+def test_without_locks_nothing_is_recorded_and_the_record_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    channel, tape = Mock(), Tape(str(tmp_path / "x.wav"), call="a@1")
+    tape.attach(channel)
+    tape.begin()
+    channel.record.assert_not_called()
+    told = "files in its folder cannot be locked (flock: No locks available)"
+    assert tape.as_dict()["recording"]["problem"] == told
+    assert not list(tmp_path.iterdir())
