@@ -114,6 +114,7 @@ class Source:
             self._left = dict(list(left.items())[-CANDIDATES:])
             self.address = self._announced = announced
             self._last = None
+        self._before = None
         self._turn(State.OPEN)
         self._until = now + WINDOW
         self._runs.clear()
@@ -129,6 +130,8 @@ class Source:
                 known = self._last if self.address != sender else None
                 self._before = (self.address, known) if known else None
                 self._claims = 1
+            elif state is State.ANNOUNCED:  # no single packet any more
+                self._before = None
             self._turn(state)
             if Do.SEND in done:
                 self.address = sender

@@ -134,7 +134,10 @@ class Desk:
             ending = Ending("failed", f"internal error: {type(error).__name__}")
         finally:
             ending = live.stopped or ending
-            self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
+            try:
+                self._over(live, ending, (call.stats if call else {}) | tape.as_dict())
+            finally:
+                tape.end()
         return ending
 
     def _too_dear(self, live: LiveCall) -> str:
@@ -164,9 +167,8 @@ class Desk:
         consent = wanted(options, who, outbound=live.direction == "out")
         policy = self.agents.privacy(name)
         bleeped = policy.bleep and bool(policy.redact)
-        live.tape = tape = Tape(
-            options.path(live.id, live.began, live.trunk.name, live.caller), consent, live.id, bleeped=bleeped
-        )
+        path = options.path(live.id, live.began, live.trunk.name, live.caller)
+        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.options.name)
         return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:

@@ -148,10 +148,10 @@ class PhoneLine:
             return
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
             self.joined.send_digits(key)
-        if self._apart.aside:
-            return
         if self.keeper is not None and not self._apart.secluded:
             self.keeper.pressed(key)
+        if self._apart.aside:
+            return
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
 

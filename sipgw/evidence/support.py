@@ -10,7 +10,7 @@ import json
 import platform
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -35,14 +35,18 @@ _NUMBER = re.compile(
     r"|(?<![\w.])[0-9]{7,15}(?!\w|\.[0-9])"
     r"|(?<![\w.:-])\(?[0-9]{1,5}\)?(?:[ -]\(?[0-9]{2,8}\)?){1,5}(?!\w|[:.-][0-9])"
     r"|(?<![\w.])[0-9]{3}\.[0-9]{3}\.[0-9]{4}(?![\w.])"
+    r"|(?<!\w)\([0-9]{2,5}\)[ ./-]?[0-9]{2,8}(?:[ ./-][0-9]{2,8})*(?!\w|[:.-][0-9])"
+    r"|(?<![\w./])(?:[0-9]{3}/[0-9]{3}/[0-9]{4}|0[0-9]{1,5}/[0-9]{4,9})(?![\w./])"
 )
 """Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks so too."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+SHORTEST = 3
+"""Letters of what is taken for a name: "e" stands in every word."""
 FEWEST = 7
 """Digits of what is taken for a telephone number."""
 _FIELD = re.compile(
     r"(?i)\b((?:caller|called|callee|name|display_name|who|from|to|target|dialled|referred_by)=)"
-    r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+)"
+    r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+(?-i:(?: [^\W\d_a-z][\w'’.-]*(?!\S*=))*))"
 )
 """Fields of log lines that tell who took part in a call."""
 _TOLD = re.compile(
@@ -73,19 +77,25 @@ def bundle(
     `trunks` are `sipgw.gateway.TrunkStatus`, where a gateway runs; `metrics` is what Prometheus would read.
     """
     calls = list(calls)[:CALLS]
-    names = frozenset(str(call.get("name") or "") for call in calls) - {""}
-    secrets = sorted(names.union(*map(secrets_of, configs.values())), key=len, reverse=True)
+    secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
+    nameless = _nameless({str(call.get("name") or "").strip() for call in calls})
+
+    def impersonal(text: str) -> str:
+        return redact(nameless(_private(text)))
+
     files = {
         "versions.json": _json(versions()),
-        "trunks.json": _json([trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk) for trunk in trunks]),
-        "log.txt": redact(_private(_FIELD.sub(_masked_field, log[-LOG_BYTES:]))),
+        "trunks.json": _json(
+            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), _private) for trunk in trunks]
+        ),
+        "log.txt": impersonal(_FIELD.sub(_masked_field, log[-LOG_BYTES:])),
         "metrics.txt": metrics,
     }
     for name, config in configs.items():
         files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), _private))
     for number, call in enumerate(calls):
-        files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), lambda text: redact(_private(text))))
-        files[f"calls/{number:02}.sip.txt"] = redact(_private(_ladder(call)))
+        files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), impersonal))
+        files[f"calls/{number:02}.sip.txt"] = impersonal(_ladder(call))
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
         for name, text in files.items():
@@ -151,6 +161,15 @@ def _private(text: str) -> str:
     text = _USER.sub(lambda found: found[1] + _user(found[2]), text)
     text = _TEL.sub(lambda found: found[1] + _ending(found[2]), text)
     return _NUMBER.sub(_number, text)
+
+
+def _nameless(names: Iterable[str]) -> Callable[[str], str]:
+    """What masks whole words that are one of `names`."""
+    told = sorted((name for name in names if sum(map(str.isalpha, name)) >= SHORTEST), key=len, reverse=True)
+    if not told:
+        return lambda text: text
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, told))})(?!\w)")
+    return lambda text: pattern.sub(MASK, text)
 
 
 def _user(user: str) -> str:

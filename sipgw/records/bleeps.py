@@ -21,7 +21,7 @@ from sipgw.calls.live import LiveCall
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
 from sipgw.records.unfinished import Unfinished
-from sipgw.sip.boundaries import bounded
+from sipgw.sip.boundaries import bounded, contained
 
 log = structlog.get_logger()
 
@@ -182,10 +182,11 @@ class Bleeps:
         now = asyncio.get_running_loop().time
         while job := await self._jobs.get():
             await asyncio.sleep(max(0.0, job.due - now()))
-            problem = await cover(job.path, job.spans)
-            job.note.covered(job.number, done=not problem)
-            if problem:
-                log.error("recording not bleeped", file=job.path, cause=problem)
+            with contained("recording not bleeped"):
+                problem = await cover(job.path, job.spans)
+                job.note.covered(job.number, done=not problem)
+                if problem:
+                    log.error("recording not bleeped", file=job.path, cause=problem)
 
 
 def _text(pieces: list[_Piece]) -> str:

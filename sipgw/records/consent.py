@@ -56,7 +56,7 @@ def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
 
 
 def recording_tools(tape: Tape) -> list[Tool]:
-    """What lets the agent stop the recording for a while; nothing if there is none."""
+    """What lets the agent keep sound out of the recording, and of captures and bundles, for a while."""
 
     @tool(timeout=2.0)
     async def pause_recording() -> dict[str, Any]:
@@ -70,4 +70,4 @@ def recording_tools(tape: Tape) -> list[Tool]:
         tape.resume()
         return {"recording": "on"}
 
-    return [pause_recording, resume_recording] if tape.path else []
+    return [pause_recording, resume_recording]

@@ -63,7 +63,10 @@ def _notes(folder: Path) -> list[Path]:
 
 
 async def finish(store: Store, note: Path) -> bool:
-    """Finish the recording of `note` unless it goes on; returns whether that is done.
+    """Finish the recording of `note` unless it goes on or is of another database; returns whether that is done.
+
+    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone, because
+    its time was over or the caller is forgotten, the recording goes, too.
 
     Raises OSError, ValueError if the note cannot be read, and what the database raises: then its sound stays closed if
     anything is to be covered.
@@ -72,20 +75,27 @@ async def finish(store: Store, note: Path) -> bool:
     with taken_up(note) as noted:
         if noted is None:
             return False
+        if noted.database not in ("", store.options.name):
+            return False
         if await KEEPING.run(recording.is_file):
-            if noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
+            if not await _mark(store, noted.call, str(recording)):
+                await KEEPING.run(recording.unlink)
+                log.warning("recording of a call that is gone was deleted", file=str(recording), call=noted.call)
+            elif noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
                 raise OSError(problem)
-            await _mark(store, noted.call, str(recording))
             log.warning("recording was not finished", file=str(recording), call=noted.call, bleeped=len(noted.spans))
         await KEEPING.run(note.unlink)
     return True
 
 
-async def _mark(store: Store, call: str, recording: str) -> None:
-    """Name the recording in the record of its call, which ended without a word of it."""
+async def _mark(store: Store, call: str, recording: str) -> bool:
+    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one."""
     async with store.write() as session:
         row = await session.get(CallRecord, call)
-        if row is None or "recording" in (row.media or {}):
-            return
+        if row is None:
+            return False
+        if "recording" in (row.media or {}):
+            return True
         media = (row.media or {}) | {"recording": {"file": recording, "problem": KILLED}}
         await session.execute(update(CallRecord).where(CallRecord.id == call).values(recording=recording, media=media))
+    return True

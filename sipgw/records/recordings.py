@@ -84,10 +84,12 @@ class Tape:
     bundles and lets nobody listen until it is told here that it may.
     """
 
-    def __init__(self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False) -> None:
+    def __init__(
+        self, path: str = "", consent: Consent = "off", call: str = "", *, bleeped: bool = False, database: str = ""
+    ) -> None:
         """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
 
-        What is private in it is to be covered if it is to be `bleeped`.
+        What is private in it is to be covered if it is to be `bleeped`; `database` as for `Unfinished.begin`.
         """
         self.path = path
         self.note: Unfinished | None = None
@@ -98,7 +100,8 @@ class Tape:
         """When the file began."""
         self.agreed = consent != "key"
         """Whether the caller has agreed, as far as they were to be asked."""
-        self._begin_note = partial(Unfinished.begin, path, call, bleeped=bleeped and path.endswith(".wav"))
+        covered = bleeped and path.endswith(".wav")
+        self._begin_note = partial(Unfinished.begin, path, call, bleeped=covered, database=database)
         self._answered = False
         self._told = False
         """What the media process was told last; it begins by keeping nothing."""
@@ -128,7 +131,7 @@ class Tape:
             self.agreed = True
             self._tell()
             self._start()
-        elif self.began is not None:
+        elif self._answered:
             if self._timer:
                 self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(KEYS_PAUSE, self._keys_done)
@@ -181,13 +184,16 @@ class Tape:
         if self.began is not None and not self.problem:
             self.problem = f"not finished: {cause}"
 
+    def end(self) -> None:
+        """The call is over, and everybody has been told: from now on nothing more is found that is to be covered."""
+        if self.note:
+            self.note.end()
+
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call, which is over."""
         if self._timer:
             self._timer.cancel()
         if self.began is None:
-            return {} if self.agreed else {"sound": {"withheld": NOT_AGREED}}
-        if self.note:
-            self.note.end()
+            return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

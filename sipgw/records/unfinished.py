@@ -7,6 +7,7 @@ Each note is locked by the process that has the call.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -32,6 +33,8 @@ class Noted(NamedTuple):
     """What a note says."""
 
     call: str
+    database: str
+    """In which the call is, see `sipgw.store.StoreOptions.name`; empty in notes of an earlier release."""
     spans: list[Span]
     """What is to be covered yet."""
 
@@ -47,16 +50,18 @@ class Unfinished:
         self._stays = self._over = False
 
     @classmethod
-    def begin(cls, path: str, call: str, *, bleeped: bool = False) -> Self:
+    def begin(cls, path: str, call: str, *, bleeped: bool = False, database: str = "") -> Self:
         """Note that the recording at `path` begins, of which what is private is covered if it is to be `bleeped`.
+
+        `database` is the `sipgw.store.StoreOptions.name` of where the record of the call is.
 
         Raises OSError: then nothing may be recorded.
         """
         file = os.open(path + UNFINISHED, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
         note = cls(path, file)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            note._write({"call": call, "judged": {"L": 0.0, "R": 0.0} if bleeped else {}})
+            _lock(file)
+            note._write({"call": call, "database": database, "judged": {"L": 0.0, "R": 0.0} if bleeped else {}})
         except OSError:
             note._close(delete=True)
             raise
@@ -97,14 +102,31 @@ class Unfinished:
             self._close(delete=not self._stays)
 
     def _close(self, *, delete: bool) -> None:
-        if delete:
-            Path(self.path + UNFINISHED).unlink(missing_ok=True)
-        os.close(self._file)
-        self._file = -1
+        file, self._file = self._file, -1
+        try:
+            if delete:
+                Path(self.path + UNFINISHED).unlink(missing_ok=True)
+        except OSError as error:  # it is taken up within the hour
+            log.error("note of a recording not deleted", file=self.path, cause=error.strerror)  # noqa: TRY400
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(file)
 
     def _write(self, line: dict[str, object]) -> None:
-        os.lseek(self._file, 0, os.SEEK_END)
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        """Append a whole line or nothing. Raises OSError."""
+        data = json.dumps(line).encode() + b"\n"
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        if os.write(self._file, data) < len(data):
+            os.ftruncate(self._file, end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _lock(file: int) -> None:
+    """Raises OSError that says what to do."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise OSError(error.errno, f"files in its folder cannot be locked (flock: {error.strerror})") from None
 
 
 def waits(path: Path) -> bool:
@@ -136,11 +158,11 @@ def taken_up(note: Path) -> Iterator[Noted | None]:
 
 
 def _read(note: Path) -> Noted:
-    call, wanted, covered, judged = "", list[list[Span]](), set[int](), dict[str, float]()
+    call, database, wanted, covered, judged = "", "", list[list[Span]](), set[int](), dict[str, float]()
     for line in note.read_bytes().splitlines():
         match json.loads(line):
             case {"judged": {**sides}, **more}:
-                call = str(more.get("call", call))
+                call, database = str(more.get("call", call)), str(more.get("database", database))
                 judged |= {str(side): float(str(until)) for side, until in sides.items()}
             case {"cover": [*spans]}:
                 wanted.append([Span.parse(str(span)) for span in spans])
@@ -151,4 +173,6 @@ def _read(note: Path) -> Noted:
             case other:
                 raise ValueError(f"{note} says {other!r:.100}")
     unjudged = [Span(side, until, ENDLESS) for side, until in judged.items()]
-    return Noted(call, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged)
+    return Noted(
+        call, database, [span for at, spans in enumerate(wanted) if at not in covered for span in spans] + unjudged
+    )

@@ -1,6 +1,7 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
 import contextlib
+import hashlib
 import re
 import sqlite3
 import time
@@ -57,6 +58,11 @@ class StoreOptions:
     def calls_folder(self) -> Path:
         """Where the timelines of calls are kept."""
         return Path(f"{self.path}.calls")
+
+    @property
+    def name(self) -> str:
+        """Tells databases apart, without telling a password."""
+        return hashlib.sha256((self.url or str(Path(self.path).resolve())).encode()).hexdigest()[:16]
 
     @property
     def handover(self) -> Path:

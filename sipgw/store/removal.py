@@ -1,11 +1,13 @@
 """Files of calls are deleted for certain: one that cannot be is noted in the database and tried again.
 
 A file that is not there counts as deleted only where its folder is the one that it was kept in. Where a disk is not
-mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK`, which is
-written once: where it has been and is not, the folder is another.
+mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK` with a random
+id, which is written once and known to this machine: where it is not, or another, the folder is another. Where two
+folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was
+away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
 """
 
-import contextlib
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +23,9 @@ log = structlog.get_logger()
 
 MARK = ".sipgw"
 """Name of the file that tells that a folder is the one in which files of calls are kept."""
-ABSENT = f"its folder is not there, or without its file {MARK}: is its disk mounted?"
+SEVERAL = "several"
+"""In place of an id: more than one folder was seen there."""
+ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
 
 
 class Doomed(NamedTuple):
@@ -43,35 +47,64 @@ class Folders:
         self._known = known
 
     def mark(self, folders: Iterable[str | Path]) -> None:
-        """Mark those that never were; one whose mark is missing is told. Never raises."""
-        known = self._read()
+        """Mark those that never were; one whose mark is missing or another is told. Never raises."""
         for folder in {Path(one).absolute() for one in folders if str(one)}:
-            if not folder.is_dir() or (folder / MARK).exists():
-                continue
-            if str(folder) in known:
-                log.error("folder without its mark", folder=str(folder), cause=ABSENT)
-                continue
-            with contextlib.suppress(OSError):
-                self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (folder / MARK).touch()
-                known.add(str(folder))
-                self._known.write_text("\n".join(sorted(known)) + "\n", "utf-8")
+            try:
+                self._mark(folder)
+            except OSError as error:
+                cause = error.strerror or str(error)
+                log.error("folder not marked", folder=str(folder), cause=cause)  # noqa: TRY400
+
+    def _mark(self, folder: Path) -> None:
+        known = self._read()
+        if not folder.is_dir():
+            return
+        here, wanted = _id(folder), known.get(str(folder))
+        if wanted is None:
+            if not here:
+                here = secrets.token_hex(8)
+                (folder / MARK).write_text(f"{here}\n", "ascii")
+            self._know(known | {str(folder): here})  # another gateway may have marked it
+        elif here != wanted:
+            log.error("folder without its mark", folder=str(folder), cause=ABSENT)
+            if here or any(folder.iterdir()):
+                self._know(known | {str(folder): SEVERAL})
 
     def certain(self, folder: Path) -> bool:
-        """Whether what is not in this folder is nowhere."""
+        """Whether what is not in this folder is nowhere. Never raises."""
         folder = folder.absolute()
-        if (folder / MARK).exists():
-            return True
-        if str(folder) in self._read():
+        try:
+            here, wanted = _id(folder), self._read().get(str(folder))
+            if wanted is None:  # not marked by us: what has files in it is no empty mount point
+                return here is not None or any(folder.iterdir())
+        except OSError:
             return False
-        with contextlib.suppress(OSError):  # of an earlier release: what has files in it is no empty mount point
-            return any(folder.iterdir())
-        return False
+        return here == wanted
 
-    def _read(self) -> set[str]:
-        with contextlib.suppress(OSError):
-            return set(self._known.read_text("utf-8").splitlines())
-        return set()
+    def _know(self, known: dict[str, str]) -> None:
+        self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = self._known.with_name(f"{self._known.name}.new")
+        new.write_text(
+            "".join(f"{mark} {folder}\n" for folder, mark in sorted(known.items())), "utf-8", "surrogateescape"
+        )
+        new.replace(self._known)
+
+    def _read(self) -> dict[str, str]:
+        """The id of each folder. Raises OSError."""
+        try:
+            lines = self._known.read_text("utf-8", "surrogateescape").splitlines()
+        except FileNotFoundError:
+            return {}
+        pairs = (line.partition(" ") for line in lines)
+        return {folder: mark for mark, _, folder in pairs if folder}
+
+
+def _id(folder: Path) -> str | None:
+    """What is in the mark of a folder; None without one. Raises OSError."""
+    try:
+        return (folder / MARK).read_text("ascii", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[Doomed, str]]]:

@@ -1,7 +1,6 @@
 """The entrance: finds out who sends a request, by cookie or by key, and lets people in by password."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import secrets
@@ -78,12 +77,12 @@ class Entrance:
     async def is_open(self) -> bool:
         """Whether nobody has to sign in: neither the configuration asks for it, nor is a password stored.
 
-        ``sipgw web password`` may store one at any time: from then on people must, until the end.
+        ``sipgw web password`` may store one at any time: from then on people must, until the end. Raises
+        `SQLAlchemyError`: where nobody can look, nobody is let in.
         """
         if self._open and _now() - self._looked >= LOOK_EVERY:
+            self._open = await self.accounts.empty()
             self._looked = _now()
-            with contextlib.suppress(SQLAlchemyError):  # where no password can be looked up none can be stored
-                self._open = await self.accounts.empty()
         return self._open
 
     async def who(self, cookie: str, authorization: str) -> Who:

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,6 +91,7 @@ def test_no_name_number_or_word_of_a_caller_is_inside() -> None:
 NUMBERS = (
     "number:+14155550123", "+1 415 555 0123", "+1 (415) 555-0123", "(415) 555-0123", "415-555-0123.", "415.555.0123",
     "014155550123.", "tel:+1-415-555-0123", "<sip:+14155550123;npdi@x>", "0049 4155 550123", "caller=14155550123",
+    "(415)5550123", "(415)555-0123", "415/555/0123", "030/41555123",
 )  # fmt: skip
 
 
@@ -139,6 +141,32 @@ def test_whom_callers_are_handed_over_to_and_who_took_part_is_not_inside() -> No
         ):
             assert private not in text, (name, private)
     assert "10.0.0.0/8" in made["config/sipgw.json"]
+
+
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize("name", ["e", "1", '"', "to", "sip", "kind", "began", "Lin"])
+def test_a_callers_name_destroys_nothing_in_the_bundle(name: str) -> None:
+    """Whoever calls chooses it."""
+    log = "2026-01-02 18:22:55 [info] Linux line began"
+    made = inside(bundle({"sipgw": CONFIG}, [CALL | {"name": name}], log=log, metrics="sipgw_calls 1"))
+    plain = inside(bundle({"sipgw": CONFIG}, [CALL | {"name": ""}], log=log, metrics="sipgw_calls 1"))
+    assert made.keys() == plain.keys()
+    assert made["metrics.txt"] == "sipgw_calls 1" and made["config/sipgw.json"] == plain["config/sipgw.json"]
+    assert json.loads(made["versions.json"])["packages"] == json.loads(plain["versions.json"])["packages"]
+    assert json.loads(made["calls/00.json"]).keys() == json.loads(plain["calls/00.json"]).keys()
+    assert "2026-01-02 18:22:55 [info] Linux line" in made["log.txt"]
+
+
+@pytest.mark.faults("C8")
+def test_names_without_quotes_and_what_trunks_tell_are_masked() -> None:
+    log = "call began caller=Ann Smith called=agent mos=4.2\nname=Ann Mary O'Hara Reason=x"
+    trunk = SimpleNamespace(name="carrier", problem="no answer for sip:+14155550123@x", seen=("(415)5550123",), up=True)
+    made = inside(bundle({}, [], trunks=[trunk], log=log))
+    for private in ("Ann", "Smith", "O'Hara"):
+        assert private not in made["log.txt"]
+    assert "mos=4.2" in made["log.txt"] and "Reason=x" in made["log.txt"]
+    assert "5550" not in made["trunks.json"]
+    assert json.loads(made["trunks.json"])[0]["up"] is True
 
 
 def test_what_helps_is_inside() -> None:

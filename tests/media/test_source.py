@@ -190,6 +190,28 @@ def test_who_was_found_first_does_not_come_back_in_the_pauses_of_the_announced_a
         assert call.hear(1, caller) == [1]
 
 
+@pytest.mark.faults("F1")
+def test_a_session_refresh_after_a_stray_packet_of_the_announced_address_makes_nobody_deaf() -> None:
+    call, caller = Call(), Stream(NAT)
+    call.hear(50, caller)
+    call.hear(1, Stream(SDP))
+    call.hear(23, caller)
+    call.move(SDP)
+    assert call.hear(100, caller)[0] >= 100 - int(REBOUND_AFTER / EACH) - RUN_PACKETS
+    assert call.address == NAT
+
+
+@pytest.mark.faults("F1")
+def test_a_stream_goes_on_from_a_port_that_it_came_from_before() -> None:
+    call, caller = Call(), Stream(SDP)
+    for _ in range(3):
+        for sender in (SDP, OTHER_PORT):
+            caller.sender = sender
+            call.wait(REBOUND_AFTER)
+            assert call.hear(100, caller)[0] >= 100 - RUN_PACKETS
+            assert call.address == sender
+
+
 def test_the_stream_of_who_was_left_is_not_taken_for_one_with_a_new_port() -> None:
     """Only the port is new: the old stream goes on from the same host, as one behind a NAT would."""
     call, old = Call(), Stream(SDP)

@@ -65,6 +65,18 @@ def test_the_stream_that_is_heard_stays_whoever_knocks() -> None:
 
 
 @pytest.mark.faults("A2")
+def test_who_has_wrapped_and_comes_back_after_two_others_is_heard_under_a_new_ssrc_alone() -> None:
+    """The limit that the page on SRTP names: nobody knows the rollover counter any more."""
+    call = Call(keys())
+    phone = [call.sound(number) for number in range(65_500, 65_600)]
+    assert sum(map(call.hear, phone[:50])) >= 48
+    for ssrc in (1, 2):
+        assert sum(call.hear(call.sound(at, ssrc=ssrc)) for at in range(10)) == 9
+    assert not any(map(call.hear, phone[50:]))
+    assert sum(call.hear(call.sound(at, ssrc=3)) for at in range(10)) == 9
+
+
+@pytest.mark.faults("A2")
 def test_who_comes_back_after_two_others_is_heard_and_no_packet_twice() -> None:
     """A relay that keeps the SSRCs: the phone, an announcement, music, and the phone again, all under one key."""
     call = Call(keys())

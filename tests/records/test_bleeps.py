@@ -263,17 +263,18 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
 
 
 @pytest.mark.faults("C2")
-def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller() -> None:
+def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Path) -> None:
     async def told(tape: Tape, *keys: str) -> list[str]:
         channel = Mock()
         tape.attach(channel)
         tape.begin()
         for key in keys:
             tape.pressed(key)
+        tape.end()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:
-        for path in ("", "x.wav"):  # captures and listeners ask as well
+        for path in ("", str(tmp_path / "x.wav")):  # captures and listeners ask as well
             asked = Tape(path, "key")
             assert await told(asked, "2") == []
             assert not asked.keeps
@@ -338,6 +339,29 @@ def test_of_a_call_in_which_something_private_was_said_packets_are_given_out_wit
     assert LOUD * 160 not in packets
 
 
-def test_without_a_recording_there_is_nothing_to_pause() -> None:
-    assert recording_tools(Tape()) == []
-    Tape().pressed("1")
+@pytest.mark.faults("C2")
+def test_without_a_recording_captures_pause_for_keys_and_for_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "KEYS_PAUSE", 0.01)
+
+    async def scenario() -> None:
+        tape = Tape()
+        tape.pressed("1")
+        assert tape.keeps, "nothing is kept of a call that was not answered"
+        tape.attach(Mock())
+        tape.begin()
+        tape.pressed("1")
+        assert not tape.keeps
+        await asyncio.sleep(0.05)
+        assert tape.keeps
+        pause, resume = recording_tools(tape)
+        await pause.function()
+        assert not tape.keeps
+        await resume.function()
+        assert tape.keeps
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C2")
+def test_who_was_never_asked_has_not_declined() -> None:
+    assert Tape("", "key").as_dict() == {}

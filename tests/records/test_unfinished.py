@@ -1,20 +1,27 @@
 """A gateway is killed while a recording goes on: the next start covers what was to be covered and marks what is cut."""
 
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from agent.records import AgentSays
 from media.bleep import TONE, Span
 from media.channel import Dead
 from sipgw.calls.call import sorting
+from sipgw.desk import Desk
+from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
+from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import bleeps, unfinished
+from sipgw.records.bleeps import Bleeps
 from sipgw.records.finishing import Finishing, finish
 from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import KILLED, UNFINISHED, Unfinished, waits
@@ -93,6 +100,7 @@ def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) ->
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert asyncio.run(run())
@@ -108,8 +116,11 @@ def test_what_cannot_be_covered_stays_closed(tmp_path: Path, sound: bytes, says:
 
     async def run() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             with pytest.raises(OSError, match=says):
                 await finish(store, note)
+            record = await store.call("a@1")
+            assert record and record["recording"] == str(path), "so it is deleted when its time is over"
 
     asyncio.run(run())
     assert waits(path)
@@ -137,6 +148,7 @@ def test_the_recording_of_a_call_that_goes_on_is_left_alone(tmp_path: Path) -> N
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert not asyncio.run(run())
@@ -160,6 +172,7 @@ def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Pa
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
             return await finish(store, Path(f"{path}{UNFINISHED}"))
 
     assert asyncio.run(run())
@@ -170,23 +183,28 @@ def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Pa
 def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_path: Path) -> None:
     channel, path = Mock(), tmp_path / "x.wav"
     tape = Tape(str(path), call="a@1")
-    tape.begin(channel)
+    tape.attach(channel)
+    tape.begin()
     channel.record.assert_called_once_with(str(path))
     assert Path(f"{path}{UNFINISHED}").exists()
     assert tape.as_dict() == {"recording": {"file": str(path)}}
+    assert Path(f"{path}{UNFINISHED}").exists(), "who is told of the end may find something private yet"
+    tape.end()
     assert not Path(f"{path}{UNFINISHED}").exists()
 
 
 def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
     tape = Tape(str(tmp_path / "x.wav"), call="a@1")
-    tape.begin(Mock())
+    tape.attach(Mock())
+    tape.begin()
     sorting(Mock(), tape, Mock())(Dead("media process ended with status -9"))
     assert tape.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
 
 
 def test_what_cannot_be_marked_is_not_recorded(tmp_path: Path) -> None:
     channel, tape = Mock(), Tape(str(tmp_path / "no folder" / "x.wav"), call="a@1")
-    tape.begin(channel)
+    tape.attach(channel)
+    tape.begin()
     channel.record.assert_not_called()
     assert tape.as_dict()["recording"]["problem"] == "No such file or directory"
 
@@ -213,3 +231,125 @@ def test_a_note_is_never_shared(tmp_path: Path) -> None:
         Unfinished.begin(path, "b@2")
     note.end()
     assert unfinished.waits(Path(path)) is False
+
+
+# A disk that fails
+
+
+def test_a_note_that_cannot_be_deleted_hinders_nobody_and_is_taken_up_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    note = Unfinished.begin(str(path), "a@1")
+    file = note._file
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", fails)
+        note.end()
+    with pytest.raises(OSError):
+        os.fstat(file)
+    assert not waits(path)
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await closed(store)
+            return await finish(store, Path(f"{path}{UNFINISHED}"))
+
+    assert asyncio.run(run())
+    assert not Path(f"{path}{UNFINISHED}").exists()
+
+
+def test_a_disk_that_is_full_leaves_no_half_line_in_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+    note = Unfinished.begin(str(path), "a@1")
+    before, write = Path(f"{path}{UNFINISHED}").read_bytes(), os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
+        with pytest.raises(OSError, match="No space left"):
+            note._write({"cover": ["L:0-1"]})
+    assert Path(f"{path}{UNFINISHED}").read_bytes() == before
+
+
+def test_one_note_that_fails_does_not_end_the_bleeps_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bleeps, "AFTER", 0.0)
+    path = str(wav(tmp_path / "x.wav", 1))
+    bad, good = Mock(), Mock()
+    bad.covered.side_effect = OSError(errno.ESTALE, "stale")
+
+    async def run() -> None:
+        async with Bleeps(Watchers(), lambda _: None, lambda _: PrivacyOptions()) as watched:
+            for note in (bad, good):
+                watched._jobs.put_nowait(bleeps._Job(0.0, path, [Span("L", 0.0, 0.5)], note, 0))
+
+    asyncio.run(run())
+    good.covered.assert_called_once_with(0, done=True)
+
+
+def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent says a number, and the call ends before its turn does."""
+    monkeypatch.setattr(bleeps, "AFTER", 0.2)
+    tape, seen = Tape(str(wav(tmp_path / "x.wav", 20)), call="a@1", bleeped=True), list[bool]()
+    live, watchers, desk = Mock(tape=tape, stopped=None), Watchers(), Mock()
+
+    async def run() -> None:
+        tape.attach(Mock())
+        tape.begin()
+        assert tape.began
+        at = tape.began + timedelta(seconds=5)
+        watchers.tell(CallAnswered("a@1", tape.began))
+        watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
+        desk._begun.return_value = tape
+        desk._over.side_effect = lambda *_: watchers.tell(CallEnded("a@1", at, Ending("failed", ""), {}))
+        await Desk._hold(desk, live, Mock(side_effect=RuntimeError))
+        seen.append(waits(Path(tape.path)))
+
+    async def entered() -> None:
+        async with Bleeps(watchers, lambda _: live, lambda _: PrivacyOptions()):
+            await run()
+
+    asyncio.run(entered())
+    assert seen == [True]
+    assert not waits(Path(tape.path)) and not Path(f"{tape.path}{UNFINISHED}").exists()
+    assert TONE in sides(Path(tape.path))[1]
+
+
+def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its_own_database_alone(
+    tmp_path: Path,
+) -> None:
+    """The caller was forgotten before the disk of the recording was there again."""
+    path = wav(tmp_path / "x.wav", 1)
+    options = StoreOptions(str(tmp_path / "x.db"))
+    os.close(Unfinished.begin(str(path), "a@1", database=options.name)._file)
+    note = Path(f"{path}{UNFINISHED}")
+
+    async def run(options: StoreOptions) -> bool:
+        async with Store(options) as store:
+            return await finish(store, note)
+
+    assert not asyncio.run(run(StoreOptions(str(tmp_path / "other.db"))))
+    assert path.exists() and note.exists()
+    assert asyncio.run(run(options))
+    assert not path.exists() and not note.exists()
+
+
+def test_without_locks_nothing_is_recorded_and_the_record_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    channel, tape = Mock(), Tape(str(tmp_path / "x.wav"), call="a@1")
+    tape.attach(channel)
+    tape.begin()
+    channel.record.assert_not_called()
+    told = "files in its folder cannot be locked (flock: No locks available)"
+    assert tape.as_dict()["recording"]["problem"] == told
+    assert not list(tmp_path.iterdir())

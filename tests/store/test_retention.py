@@ -19,7 +19,7 @@ from sipgw.gate.gate import Permit
 from sipgw.outbound.jobs import Job
 from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import BUNDLE, ENDING, file_name
-from sipgw.store.removal import MARK, undeleted
+from sipgw.store.removal import MARK, Folders, undeleted
 from sipgw.store.retention import Removed, RetentionOptions, forget, mark, purge
 from sipgw.web.accounts import Accounts
 from tests.gating import CALIFORNIA, World
@@ -195,6 +195,49 @@ def test_what_is_on_a_disk_that_is_not_mounted_is_deleted_when_it_is(tmp_path: P
         assert [file.name for file in disk.iterdir()] == [MARK]
 
     filled(tmp_path, look)
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("marked", [False, True], ids=["without a mark", "with the mark of another machine"])
+def test_a_mount_point_that_was_marked_while_its_disk_was_away_is_not_taken_for_the_disk(
+    tmp_path: Path, marked: bool
+) -> None:
+    folders, disk, bare = Folders(tmp_path / "spool" / "folders"), tmp_path / "disk", tmp_path / "bare"
+    disk.mkdir()
+    folders.mark([disk])
+    disk.rename(bare)
+    disk.mkdir()
+    (disk / "9.wav").touch()
+    if marked:
+        (disk / MARK).write_text("0123456789abcdef")
+    folders.mark([disk])
+    assert not folders.certain(disk)
+    disk.rename(tmp_path / "away")
+    bare.rename(disk)
+    folders.mark([disk])
+    assert not folders.certain(disk)
+
+
+@pytest.mark.faults("C3")
+def test_a_folder_that_another_gateway_has_marked_is_known_from_then_on(tmp_path: Path) -> None:
+    one, other = (Folders(tmp_path / name / "folders") for name in ("one", "other"))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    one.mark([disk])
+    other.mark([disk])
+    assert other.certain(disk)
+    disk.rename(tmp_path / "away")
+    disk.mkdir()
+    (disk / "another file").touch()
+    assert not other.certain(disk)
+
+
+@pytest.mark.faults("C3")
+def test_a_folder_that_cannot_be_looked_at_is_not_certain_and_hinders_no_other(tmp_path: Path) -> None:
+    folders, bad = Folders(tmp_path / "spool" / "folders"), tmp_path / ("x" * 300)
+    folders.mark([bad, tmp_path])
+    assert folders.certain(tmp_path)
+    assert not folders.certain(bad)
 
 
 @pytest.mark.faults("C3")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent.turn_table import State
+from sipgw import web
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import PAGES
 from tests.waiting import HANG
@@ -390,3 +391,31 @@ def test_the_phone_page_shows_what_an_interrupting_caller_says_once(tmp_path: Pa
         "Agent Harbour Books, good morning.", "You Do you have the new atlas?", "Cut after Harbour Books,",
         "Agent Yes, two copies.", "You Thank you.",
     ]  # fmt: skip
+
+
+@pytest.mark.faults("H8")
+def test_keys_stand_together_until_something_else_is_said() -> None:
+    """And a sentence that is not final yet goes on in its line whatever comes between. No call: the function alone."""
+    script = (Path(web.__file__).parent / "static" / "phone.js").read_text()
+    start = script.index("const $ =")
+    functions = script[start : script.index("function follow")]
+    page_of_phone = "<ol data-words></ol><p data-words-empty></p><p data-problem></p>"
+    told = [
+        ("key", "1", False), ("key", "2", False), ("caller", "I", False), ("key", "3", False), ("key", "4", False),
+        ("interrupted", "Good", True), ("caller", "I see", True),
+    ]  # fmt: skip
+    lines = "() => [...document.querySelectorAll('[data-words] > li')].map(one => one.lastElementChild.textContent)"
+
+    async def look() -> list[str]:
+        async with playwright.async_playwright() as started:
+            browser = await started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            try:
+                page = await browser.new_page()
+                await page.set_content(page_of_phone)
+                calls = "".join(f"line({kind!r}, {text!r}, {str(final).lower()});" for kind, text, final in told)
+                await page.evaluate(f"() => {{ {functions} {calls} }}")
+                return list(await page.evaluate(lines))
+            finally:
+                await browser.close()
+
+    assert asyncio.run(look()) == ["12", "I see", "34", "Good"]

@@ -306,3 +306,27 @@ def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_reco
                 assert (answer.status_code, answer.json()) == (503, {"detail": "the database does not answer"}), path
 
     asyncio.run(look())
+
+
+@pytest.mark.faults("H3")
+def test_an_open_entrance_that_cannot_look_for_a_password_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, "") as there:
+            assert (await there.browser.get("/trunks")).status_code == 200
+            accounts, empty = there.entrance.accounts, there.entrance.accounts.empty
+
+            async def fails() -> bool:
+                raise OperationalError("select", {}, OSError("no route to the database"))
+
+            monkeypatch.setattr(entrance, "LOOK_EVERY", 0.0)
+            monkeypatch.setattr(accounts, "empty", fails)
+            for _ in range(2):
+                assert (await there.browser.get("/trunks")).status_code == 503
+            monkeypatch.setattr(accounts, "empty", empty)
+            assert (await there.browser.get("/trunks")).status_code == 200
+            await accounts.set_user("admin", "admin", "correct horse")
+            assert (await there.browser.get("/trunks")).status_code == 303
+
+    asyncio.run(look())

@@ -21,6 +21,7 @@ const NAMES = { caller: "You", key: "You pressed", agent: "Agent", tool: "Looks 
 function line(kind, text, final = true) {
   const words = $("words"); // what is not final yet goes on, also when an interruption was told meanwhile
   let item = [...words.children].findLast((one) => one.dataset.who === kind && one.dataset.final === "false");
+  if (kind === "key" && item !== words.lastElementChild) item = null; // another press, told after what came between
   if (kind === "key" && item) text = item.lastElementChild.textContent + text;
   if (!item) {
     item = document.createElement("li");
