@@ -80,6 +80,16 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     return local, negotiated
 
 
+def agree_late(leg: Leg, local: LocalMedia, sdp: bytes, *, begun: bool) -> Negotiated:
+    """What is agreed on by the answer `sdp` to our last description on `leg`, an offer in a call that is up: a refresh
+    of the session, or an offer that the other side had asked for.
+
+    `begun` is whether anything was agreed on before: only then may the answer switch the stream off. Raises
+    `NotAcceptable`.
+    """
+    return accept_answer(leg.local, sdp, replace(local, session=leg.local if begun else b""))
+
+
 def usable(offer: bytes, policy: Policy) -> bool:
     """Whether an offer could be answered."""
     try:

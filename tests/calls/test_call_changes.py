@@ -10,7 +10,7 @@ import pytest
 from agent.line import Audio, Away, Gone
 from media import channel as media
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.sip import endpoint, session_timer
+from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
@@ -86,7 +86,7 @@ def test_a_served_call_is_refreshed_and_follows_what_the_answer_says(
 ) -> None:
     """A session timer of 6 s that the gateway asks for; the caller's answers to its re-INVITEs move the sound."""
     monkeypatch.setattr(session_timer, "MIN_SE", 6)
-    monkeypatch.setattr(endpoint, "MIN_SE", 6)
+    monkeypatch.setattr(endpoint_options, "MIN_SE", 6)
     if method == "INVITE":
         monkeypatch.setattr(Session, "learn", lambda self, message: None)  # nobody is known to take UPDATE
     seen: list[bytes] = []
