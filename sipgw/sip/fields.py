@@ -120,7 +120,7 @@ def escape(text: str) -> str:
 
 def unescape(text: str) -> str:
     """The content of a quoted string without its backslashes."""
-    # Whole passes over the text, and none of them in Python: a stranger may send 8,000 backslashes at no cost to itself.
+    # Whole passes over the text, and none of them in Python: whoever sends 8,000 backslashes sends them at once.
     return text.replace("\\\\", _BACKSLASH).replace("\\", "").replace(_BACKSLASH, "\\")
 
 
