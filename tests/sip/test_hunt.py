@@ -102,7 +102,7 @@ def test_a_503_of_the_last_address_is_the_answer(wire: Wire) -> None:
     call = Calling(wire, (FIRST,))
     wire.parties[FIRST].on_call = lambda invite, now: invite.reject(503, now)
     wire.run(1)
-    assert [(one.by, one.status) for one in call.events] == [("caller", 503)]
+    assert [(one.by, one.status) for one in call.events] == [("callee", 503)]
 
 
 @pytest.mark.parametrize("status", [404, 486, 500, 603])
