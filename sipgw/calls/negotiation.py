@@ -7,7 +7,16 @@ import structlog
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer, offers
+from sipgw.sip.offer_answer import (
+    LocalMedia,
+    Negotiated,
+    NotAcceptable,
+    accept_answer,
+    answer,
+    make_offer,
+    media_host,
+    offers,
+)
 from sipgw.sip.sdes import SECRET, Policy
 
 log = structlog.get_logger()
@@ -91,9 +100,10 @@ def agree_late(leg: Leg, local: LocalMedia, sdp: bytes, *, begun: bool) -> Negot
 
 
 def usable(offer: bytes, policy: Policy) -> bool:
-    """Whether an offer could be answered."""
+    """Whether an offer could be answered, from an address of its own kind."""
+    address = "::1" if ":" in media_host(offer) else "127.0.0.1"
     try:
-        answer(offer, LocalMedia("127.0.0.1", 9, tls=False, srtp=policy, secret=bytes(SECRET)))
+        answer(offer, LocalMedia(address, 9, tls=False, srtp=policy, secret=bytes(SECRET)))
     except NotAcceptable:
         return False
     return True

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate
+from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate, usable
 from sipgw.sip.dialog import Peer
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import Sdp
@@ -76,3 +76,11 @@ def test_a_late_answer_with_port_0_is_no_end_of_a_call_that_is_up(asked: bool) -
     if asked:
         with pytest.raises(NotAcceptable):
             agree_late(leg, local, off, begun=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.faults("F4")
+@pytest.mark.parametrize("c", [b"IP4 192.0.2.1", b"IP6 2001:db8::1"])
+def test_an_offer_of_either_family_can_pick_up_a_call(c: bytes) -> None:
+    offer = THEIRS.replace(b"c=IN IP4 192.0.2.1", b"c=IN " + c)
+    assert usable(offer, "off")
+    assert not usable(offer.replace(b"AVP 0", b"AVP 18"), "off")
