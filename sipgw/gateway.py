@@ -316,6 +316,8 @@ class Gateway:
 
         def asserted(request: Request) -> None:
             identity = live.identity.spoken_by(request)
+            if identity is live.identity:  # its number is in our form already
+                return
             identity = replace(identity, number=live.trunk.told(identity.number))
             if (identity.number, identity.withheld) != (live.identity.number, live.identity.withheld):
                 live.spoken_by(identity)

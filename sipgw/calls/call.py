@@ -16,14 +16,14 @@ from agent.records import Outcome
 from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
-from sipgw.calls.negotiation import OurSide, agree, describe, ours, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer
+from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable
 from sipgw.sip.sdes import SECRET, Policy
 from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 
@@ -268,7 +268,8 @@ class Call:
     def _agreed(self, channel: media.Channel, sdp: bytes) -> None:
         """Follow the answer to our own description; one that cannot be used ends the call, as nothing is agreed on."""
         try:
-            self._line.exchange(accept_answer(self.leg.local, sdp, self._local(channel)))
+            local, begun = self._local(channel), self._line.agreed
+            self._line.exchange(agree_late(self.leg, local, sdp, begun=begun))
         except NotAcceptable as error:
             self._line.end(f"the late answer cannot be used: {error}", lost=True)
 

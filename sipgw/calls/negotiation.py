@@ -7,7 +7,16 @@ import structlog
 
 from sipgw.sip.dialog import Peer
 from sipgw.sip.leg import Leg
-from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, accept_answer, answer, make_offer, offers
+from sipgw.sip.offer_answer import (
+    LocalMedia,
+    Negotiated,
+    NotAcceptable,
+    accept_answer,
+    answer,
+    make_offer,
+    media_host,
+    offers,
+)
 from sipgw.sip.sdes import SECRET, Policy
 
 log = structlog.get_logger()
@@ -80,10 +89,21 @@ def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
     return local, negotiated
 
 
+def agree_late(leg: Leg, local: LocalMedia, sdp: bytes, *, begun: bool) -> Negotiated:
+    """What is agreed on by the answer `sdp` to our last description on `leg`, an offer in a call that is up: a refresh
+    of the session, or an offer that the other side had asked for.
+
+    `begun` is whether anything was agreed on before: only then may the answer switch the stream off. Raises
+    `NotAcceptable`.
+    """
+    return accept_answer(leg.local, sdp, replace(local, session=leg.local if begun else b""))
+
+
 def usable(offer: bytes, policy: Policy) -> bool:
-    """Whether an offer could be answered."""
+    """Whether an offer could be answered, from an address of its own kind."""
+    address = "::1" if ":" in media_host(offer) else "127.0.0.1"
     try:
-        answer(offer, LocalMedia("127.0.0.1", 9, tls=False, srtp=policy, secret=bytes(SECRET)))
+        answer(offer, LocalMedia(address, 9, tls=False, srtp=policy, secret=bytes(SECRET)))
     except NotAcceptable:
         return False
     return True

@@ -82,6 +82,11 @@ class PhoneLine:
         return self._channel.mos if self._channel else 0.0
 
     @property
+    def agreed(self) -> bool:
+        """Whether anything was agreed on with the other side yet."""
+        return self._agreed is not None
+
+    @property
     def channel(self) -> int:
         """The number of its channel; 0 before there is one."""
         return self._channel.number if self._channel else 0

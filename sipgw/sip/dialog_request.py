@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sipgw.sip.user_agent import UserAgent
 
 TellFinal = Callable[[Response | None, float], None]
-"""Gets the final response, or None when there is none; and the time."""
+"""Gets the final response, or None when there is none; and the time. Of an INVITE that was taken back for want of a
+final response it gets the last provisional one: the other side has the call still (RFC 3261 §14.1)."""
 
 
 class DialogRequest:
@@ -36,6 +37,7 @@ class DialogRequest:
         self._auth = Authenticator(credentials, agent.token)
         self._tell = tell
         self._hunt: Hunt | None = None
+        self._provisional: Response | None = None
 
     def send(self, now: float) -> None:
         """Send it."""
@@ -44,14 +46,17 @@ class DialogRequest:
         self._hunt = self._agent.clients.hunt(self._request, peer, self._answered, now, others=others)
 
     def _answered(self, response: Request | Response | None, now: float) -> None:
-        if isinstance(response, Request) or (response is not None and response.status < 200):
+        if isinstance(response, Request):
+            return
+        if response is not None and response.status < 200:
+            self._provisional = response if self._request.method == "INVITE" else None
             return
         if response is not None and response.status < 300 and self._request.method == "INVITE":
             self._acknowledge(response, now)
         server = self._hunt.peer.host if self._hunt else ""
         retry = self._auth.retry(self._request, response, server) if response is not None else None
         if retry is None:
-            self._over(response, now)
+            self._over(response or self._provisional, now)
             return
         self._dialog.local_number += 1
         number = CSeq(self._dialog.local_number, self._request.method)

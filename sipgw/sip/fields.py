@@ -28,6 +28,8 @@ _PIECE = {
 _QUOTED = r'"(?P<quoted>(?:[^"\\]++|\\.)*+)"\s*'
 _ADDRESS = re.compile(rf"(?:{_QUOTED}|(?P<bare>[^<>;]*+))<(?P<uri>[^<>]*+)>\s*(?P<params>.*)", re.DOTALL)
 _BEGINS_A_URI = re.compile(r"[A-Za-z][\w+.-]*:\S")
+_BACKSLASH = "\ud800"
+"""Stands for a backslash meanwhile: half a surrogate pair, which no text has that was decoded from UTF-8."""
 _QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
@@ -118,14 +120,8 @@ def escape(text: str) -> str:
 
 def unescape(text: str) -> str:
     """The content of a quoted string without its backslashes."""
-    if "\\" not in text:
-        return text
-    out, at = [], 0
-    while at < len(text):
-        at += text[at] == "\\"
-        out.append(text[at : at + 1])
-        at += 1
-    return "".join(out)
+    # Whole passes over the text, and none of them in Python: whoever sends 8,000 backslashes sends them at once.
+    return text.replace("\\\\", _BACKSLASH).replace("\\", "").replace(_BACKSLASH, "\\")
 
 
 @dataclass(frozen=True)

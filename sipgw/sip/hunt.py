@@ -68,6 +68,11 @@ class _Branch:
         """Whether its final response is still to come."""
         return self.transaction is not None and self.transaction.running
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has been heard of it, not even that it was received."""
+        return self.transaction is not None and self.transaction.state in (State.CALLING, State.TRYING)
+
 
 class Hunt:
     """One request, and the branches in which it is tried.
@@ -154,7 +159,8 @@ class Hunt:
         found = [hop for hop in self._clients.health.order(hops, now, prefer) if hop[:3] not in tried]
         self._ways.extendleft(_Way(hop, domain=False) for hop in reversed(found))
         if self._ways:
-            self._next(now)
+            if not self._under_way:  # else a branch has spoken while these were looked up
+                self._next(now)
         elif not self._branches:  # not told from here: whoever started this does not hold the hunt yet
             self._clients.timers.at(now, self._nowhere)
         elif not any(branch.open for branch in self._branches):
@@ -190,12 +196,22 @@ class Hunt:
         return bool(hop.name) or (uri.host, uri.port or DEFAULT_PORT["udp"]) == (hop.host, hop.port)
 
     def _lost_patience(self, now: float) -> None:
-        status = self._refusal[1].status if self._refusal else 0
-        if self._ways and status in (0, *ELSEWHERE):
-            self._clients.health.failed(self._branches[-1].hop, NO_ANSWER, now)
-            self._next(now)
+        self._patience = None
+        newest, status = self._branches[-1], self._refusal[1].status if self._refusal else 0
+        elsewhere = status in (0, *ELSEWHERE)
+        if elsewhere and self._under_way:
+            return
+        if self._ways and elsewhere:
+            if newest.silent:  # what was merged is in the hands of another branch
+                self._clients.health.failed(newest.hop, NO_ANSWER, now)
+                self._next(now)
         elif status not in (0, MERGED):
             self._conclude(now)
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether a branch has said that it was received, and may still bring the answer."""
+        return any(branch.open and not branch.silent for branch in self._branches)
 
     def _be_patient(self) -> None:
         if self._patience is not None:
@@ -262,7 +278,7 @@ class Hunt:
             self._clients.health.failed(branch.hop, self.failure or NO_ANSWER, now)
         given_up = self._stage is Stage.GIVEN_UP
         left = [one for one in self._branches if (one.running if given_up else one.open)]
-        if newest and self._ways and not any(one.rings for one in left):
+        if self._ways and (not left or (newest and not any(one.rings for one in left))):
             self._next(now)
         elif not left and not self._ways:
             self._conclude(now)

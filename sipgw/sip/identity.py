@@ -1,7 +1,9 @@
 """Who calls, whom they dialled, and how far that can be believed: read from an INVITE once, as plain values."""
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
+from secrets import token_bytes
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +23,10 @@ HEADERS_KEPT = 40
 """Headers without a meaning here that are kept for the record, each cut at `VALUE_KEPT`."""
 VALUE_KEPT = 200
 """Characters kept of a value that the other side wrote."""
+SAME = 7
+"""Digits at the end by which two spellings of a number are taken for the same: +49 171 …, 0171 …"""
+_KEY = token_bytes(32)
+"""Of the marks of callers, for as long as the process runs."""
 CALL_IDS = {
     "x-twilio-callsid", "x-twilio-accountsid", "x-telnyx-session-id", "x-telnyx-leg-id", "x-telnyx-call-control-id",
     "x-plivo-calluuid", "x-calluuid", "x-call-id", "x-asterisk-uniqueid", "x-fs-unique-id", "x-correlation-id",
@@ -60,6 +66,9 @@ class Identity:
     """How the carrier names the call, by header."""
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that mean nothing to us, as they came."""
+    mark: bytes = field(default=b"", repr=False, compare=False)
+    """By which a caller who is withheld is known again and nothing else is told: a keyed hash, never written anywhere.
+    Empty if the other side told nobody."""
 
     @classmethod
     def of(cls, invite: Request, *, trusted: bool = True) -> "Identity":
@@ -79,14 +88,23 @@ class Identity:
             attestation=attestation,
             call_ids=calls,
             headers=() if withheld else others,  # Identity (RFC 8224) and the like hold the number too
+            mark=_mark(who),
         )
 
     def spoken_by(self, request: Request) -> "Identity":
-        """The same call, but with who speaks there by now, as a `request` of a trusted side in the call asserts it."""
+        """The same call, but with who speaks there by now, as a `request` of a trusted side in the call asserts it.
+
+        From tells nothing new, as a dialog keeps it (RFC 3261 §12.2.1.1). Who was withheld stays so, whether or not the
+        request repeats Privacy, until it tells somebody who is known to be another.
+        """
+        source, _ = _caller(request, trusted=True)
         now = Identity.of(request)
+        another = self.mark and now.mark and self.mark != now.mark
+        if source == "From" or (self.withheld and not now.withheld and not another):
+            return self
         return replace(
             self, number=now.number, name=now.name, source=now.source, withheld=now.withheld,
-            verstat=now.verstat, attestation=now.attestation,
+            verstat=now.verstat, attestation=now.attestation, mark=now.mark,
         )  # fmt: skip
 
     @property
@@ -96,7 +114,7 @@ class Identity:
 
     def as_dict(self) -> dict[str, Any]:
         """For the record of the call; what was not told is left out."""
-        told = {key: value for key, value in asdict(self).items() if value}
+        told = {key: value for key, value in asdict(self).items() if value and key != "mark"}
         for name in ("call_ids", "headers"):
             if name in told:
                 told[name] = [list(pair) for pair in told[name]]
@@ -150,8 +168,19 @@ def _caller(invite: Request, *, trusted: bool) -> tuple[str, NameAddr]:
 def _withheld(invite: Request, who: NameAddr) -> bool:
     asked = {token for line in invite.headers.lines("privacy") for token in re.split("[;, ]+", line.lower())}
     hidden = (param(who.params, "privacy") or "").lower() in ("full", "uri")
-    nobody = who.uri.host.lower().endswith("anonymous.invalid") or number_of(who.uri).lower() in ("anonymous", "")
-    return bool(asked & WITHHOLDING) or hidden or nobody
+    return bool(asked & WITHHOLDING) or hidden or _nobody(who)
+
+
+def _nobody(who: NameAddr) -> bool:
+    return who.uri.host.lower().endswith("anonymous.invalid") or number_of(who.uri).lower() in ("anonymous", "")
+
+
+def _mark(who: NameAddr) -> bytes:
+    number = number_of(who.uri).lower()
+    if not number or _nobody(who):
+        return b""
+    known = re.sub(r"\D", "", number)[-SAME:] if is_number(number) else number
+    return blake2b(known.encode(), key=_KEY, digest_size=16).digest()
 
 
 def _dialled(invite: Request) -> str:

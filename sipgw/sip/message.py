@@ -298,7 +298,7 @@ def response_to(
         copied += [("Timestamp", value) for value in request.headers.lines("timestamp")[:1]]
     if to_tag:
         copied = [
-            (name, f"{value.rstrip('; 	')};tag={to_tag}" if name == "To" and not _has_tag(request) else value)
+            (name, f"{value.rstrip(SLIP)};tag={to_tag}" if name == "To" and not _has_tag(request) else value)
             for name, value in copied
         ]
     if content_type:

@@ -200,17 +200,26 @@ def _refused(media: Media) -> Media:
 
 def _switched_off(sdp: Sdp, local: LocalMedia) -> Negotiated:
     """RFC 3264 §6, §8.2: a stream that is offered with port 0 is answered with port 0, and the session goes on."""
-    body = local.described(tuple(map(_refused, sdp.media)), sdp.timing)
-    return Negotiated(body, "PCMU", 0, None, local.address, 0, "inactive")
+    return _silent(local.described(tuple(map(_refused, sdp.media)), sdp.timing), local)
+
+
+def _silent(ours: bytes, local: LocalMedia) -> Negotiated:
+    return Negotiated(ours, "PCMU", 0, None, local.address, 0, "inactive")
 
 
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
-    """Take the answer to our own offer. Raises `NotAcceptable`."""
+    """Take the answer to our own offer. Raises `NotAcceptable`.
+
+    In a session that goes on (`LocalMedia.session`) the answer may switch the stream off, and where our offer repeats
+    that it is off it stays off (RFC 3264 §6, §8.2). Of a new session that would leave nothing.
+    """
     sdp, ours = _parse(reply), _parse(offer)
     at = _ours_at(ours.media)  # ours may repeat an answer of ours
     if not at < len(sdp.media) <= len(ours.media):
         raise NotAcceptable("the answer has not the media of the offer")
     media = sdp.media[at]
+    if not ours.media[at].port or (local.session and media.kind == "audio" and not media.port):
+        return _silent(offer, local)
     if (reason := _reason_against(media, local.srtp)) is not None:
         raise NotAcceptable(reason)
     offered = _offered_keys(ours.media[at])

@@ -25,7 +25,7 @@ BACKOFF = (2.0, 300.0)
 REFRESH = (0.50, 0.85)
 """The part of the granted time after which it is renewed, at random between these."""
 SOONEST = 4.0
-"""Seconds until the first renewal at least, however short the time that is granted."""
+"""Seconds until the first renewal at least; a registrar that grants less has not registered us."""
 LONGEST = 86_400
 
 
@@ -178,8 +178,8 @@ class Registration:
             self._change(RegistrationState.CLOSED, "unregistered")
             return
         seconds = self._granted_seconds(response)
-        if not seconds:  # §10.2.2: that is how a binding is taken away
-            self._fail("the registrar granted 0 s", now)
+        if seconds < SOONEST:  # 0 is how a binding is taken away (§10.2.2); others lapse before they are renewed
+            self._fail(f"the registrar granted {seconds} s", now)
             return
         self._failures = 0
         self._flow.keep_up(now)

@@ -215,6 +215,8 @@ class Session:
             # RFC 3261 §12.2.1.2, RFC 4028 §10: the other side has lost the call.
             how = str(response.status) if response else "no answer"
             self._usage.bye(now, Ended("network", how, "the session could not be refreshed", 408), cause=408)
+        elif response.status < 200:  # §14.1: it was taken back, and the session stays as it was
+            self._failed(Changed(None, 408, f"nothing but {response.status} was answered"), now)
         elif response.status < 300:
             self._succeeded(change, response, now)
         elif response.status == 491:

@@ -1,8 +1,9 @@
 """Answers without a transaction (RFC 3261 §8.2.7): who is turned away takes no memory here, or next to none."""
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer, reply_peer
@@ -14,8 +15,51 @@ from sipgw.sip.surroundings import Packet, Surroundings
 from sipgw.sip.timers import TIMEOUT
 
 BUSY = Refusal(503, headers=(("Retry-After", "10"),))
-SENT_ON = 1000
+SENT_ON = 10_000
 """INVITEs whose 503 is remembered; beyond that the oldest is forgotten."""
+SHARE = 7_000
+"""The same of one address, so that none has the others forgotten: 200 calls a second for `TIMEOUT`."""
+
+
+class _SentOn(NamedTuple):
+    until: float
+    refusal: Refusal
+
+
+class SentOn:
+    """Calls that went elsewhere with our 503, until when a copy of the INVITE may come."""
+
+    def __init__(self) -> None:
+        self._refusals: OrderedDict[Key, _SentOn] = OrderedDict()
+        self._keys: defaultdict[str, deque[Key]] = defaultdict(deque)
+        """Of each address, in the same order; a key begins with the address, as more than one may send the same."""
+
+    def find(self, key: Key, host: str, now: float) -> Refusal | None:
+        """What a copy from `host` is answered."""
+        while self._refusals and next(iter(self._refusals.values())).until <= now:
+            self._forget(next(iter(self._refusals)))
+        found = self._refusals.get((host, *key))
+        return found.refusal if found else None
+
+    def add(self, key: Key, host: str, refusal: Refusal, now: float) -> bool:
+        """Remember it for `TIMEOUT`; returns whether another one had to be forgotten for it."""
+        self._refusals[host, *key] = _SentOn(now + TIMEOUT, refusal)
+        self._keys[host].append((host, *key))
+        if len(self._keys[host]) > SHARE:
+            self._forget(self._keys[host][0])
+        elif len(self._refusals) > SENT_ON:
+            self._forget(next(iter(self._refusals)))
+        else:
+            return False
+        return True
+
+    def _forget(self, key: Key) -> None:
+        """`key` is the oldest of its address."""
+        del self._refusals[key]
+        keys = self._keys[key[0]]
+        keys.popleft()
+        if not keys:
+            del self._keys[key[0]]
 
 
 class Stateless:
@@ -26,22 +70,22 @@ class Stateless:
         """What was dropped or turned away, by what was wrong with it."""
         self._world = world
         self._send = send
-        self._sent_on: OrderedDict[Key, tuple[float, Refusal]] = OrderedDict()
-        """Calls that went elsewhere, until when a copy may come: a place that is free by then is not for it."""
+        self._sent_on = SentOn()
+        """A place that is free when a copy comes is not for it."""
 
     def admits(self, request: Request, source: Peer, key: Key, now: float, *, room: bool) -> bool:
         """Whether `request` may come in; if not, it is answered. `room` is whether there is any for a transaction."""
-        refusal = self._again(key, now) or self._judged(request, source)
+        again = self._sent_on.find(key, source.host, now)
+        refusal = again or self._world.admit(request, source)
         if refusal is None and not room:
             refusal = BUSY
             self.counts["no room for a transaction"] += 1
         if refusal is None:
             return True
-        if refusal.status == BUSY.status and request.method == "INVITE":
-            self._sent_on.setdefault(key, (now + TIMEOUT, refusal))
-            if len(self._sent_on) > SENT_ON:
-                self._sent_on.popitem(last=False)
-                self.counts["forgotten 503"] += 1
+        self.counts["refused"] += 1
+        new = again is None and refusal.status == BUSY.status and request.method == "INVITE"
+        if new and self._sent_on.add(key, source.host, refusal, now):
+            self.counts["forgotten 503"] += 1
         self._answer(request, source, refusal)
         return False
 
@@ -53,20 +97,10 @@ class Stateless:
             return
         with suppress(FieldError):  # the other side knows its Via, even if we cannot read it
             request = request.with_top_via(request.via.with_received(source.host, source.port))
-        refusal = self._judged(request, source)
-        self._answer(request, source, refusal or Refusal(error.status, error.reason))
-
-    def _judged(self, request: Request, source: Peer) -> Refusal | None:
         refusal = self._world.admit(request, source)
         if refusal is not None:
             self.counts["refused"] += 1
-        return refusal
-
-    def _again(self, key: Key, now: float) -> Refusal | None:
-        while self._sent_on and next(iter(self._sent_on.values()))[0] <= now:
-            self._sent_on.popitem(last=False)
-        found = self._sent_on.get(key)
-        return found[1] if found else None
+        self._answer(request, source, refusal or Refusal(error.status, error.reason))
 
     def _answer(self, request: Request, source: Peer, refusal: Refusal) -> None:
         if refusal.status and request.method != "ACK":

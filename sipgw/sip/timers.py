@@ -15,17 +15,24 @@ TIMEOUT = 64 * T1
 TIMER_D = 32.0
 
 
+FEW = 1000
+"""Entries of the heap that are never worth looking through."""
+
+
 class Timer:
     """One deadline; `cancel` makes it nothing."""
 
-    __slots__ = ("action",)
+    __slots__ = ("_timers", "action")
 
-    def __init__(self, action: Callable[[float], None]) -> None:
+    def __init__(self, timers: "Timers", action: Callable[[float], None]) -> None:
+        self._timers = timers
         self.action: Callable[[float], None] | None = action
 
     def cancel(self) -> None:
         """Never run the action."""
-        self.action = None
+        if self.action is not None:
+            self.action = None
+            self._timers.cancelled()
 
 
 class Timers:
@@ -34,13 +41,24 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
+        self._dead = 0
+        """How many of the heap were cancelled."""
 
     def __len__(self) -> int:
-        return sum(timer.action is not None for _, _, timer in self._heap)
+        return len(self._heap) - self._dead
+
+    def cancelled(self) -> None:
+        """A timer of the heap became nothing. Most are due soon and go then; where the nothing is more than half of
+        the heap it goes at once, so that far deadlines, which others may set, hold no memory."""
+        self._dead += 1
+        if self._dead > FEW and 2 * self._dead > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].action is not None]
+            heapq.heapify(self._heap)
+            self._dead = 0
 
     def at(self, when: float, action: Callable[[float], None]) -> Timer:
         """Run ``action(now)`` once at `when` or soon after."""
-        timer = Timer(action)
+        timer = Timer(self, action)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         return timer
 
@@ -49,6 +67,7 @@ class Timers:
         """When `run` has to be called next, or None."""
         while self._heap and self._heap[0][2].action is None:
             heapq.heappop(self._heap)
+            self._dead -= 1
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float) -> None:

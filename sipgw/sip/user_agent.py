@@ -32,7 +32,6 @@ from sipgw.sip.usage import Usage
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without a transaction."""
-FULL = Refusal(503, headers=(("Retry-After", "10"),))
 
 
 class UserAgent:

@@ -8,11 +8,11 @@ import structlog
 
 from media import channel as media
 from media.engine import MediaEngine
-from sipgw.calls.negotiation import OurSide, agree, renegotiate
+from sipgw.calls.negotiation import OurSide, agree, agree_late, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
-from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
 from sipgw.transfer.people import Person
 from sipgw.transfer.summons import Summons
 
@@ -67,7 +67,7 @@ class Called(Party):
 
     def _agreed(self, sdp: bytes) -> None:
         try:
-            self.line.exchange(accept_answer(self.leg.local, sdp, self._local))
+            self.line.exchange(agree_late(self.leg, self._local, sdp, begun=self.line.agreed))
         except NotAcceptable as error:
             self.line.end(f"the late answer cannot be used: {error}")
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from sipgw.calls.negotiation import OurSide, describe, ours, renegotiate
+from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate, usable
 from sipgw.sip.dialog import Peer
+from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import Sdp
 
 UDP, TLS = Peer("udp", "192.0.2.1", 5060), Peer("tls", "192.0.2.1", 5061)
@@ -60,3 +61,26 @@ def test_an_offer_that_they_ask_for_has_their_streams_and_no_older_version() -> 
     assert renegotiate(leg, local, THEIRS) is not None  # type: ignore[arg-type]
     versions = [int(offered.origin.split()[2]), int(Sdp.parse(leg.local).origin.split()[2])]
     assert versions == [2, 3]
+
+
+@pytest.mark.faults("F7")
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_late_answer_with_port_0_is_no_end_of_a_call_that_is_up(asked: bool) -> None:
+    """It answers our refresh, or in an ACK the offer that they had asked for."""
+    leg, off = Leg(UDP), THEIRS.replace(b"audio 4000", b"audio 0").replace(b"video 6000", b"video 0")
+    local = ours("203.0.113.7", 20000, "off", leg)  # type: ignore[arg-type]
+    for sdp in (THEIRS, None if asked else off):
+        renegotiate(leg, local, sdp)  # type: ignore[arg-type]
+    agreed = agree_late(leg, local, off, begun=True)  # type: ignore[arg-type]
+    assert (agreed.sdp, agreed.remote_port, agreed.direction) == (leg.local, 0, "inactive")
+    if asked:
+        with pytest.raises(NotAcceptable):
+            agree_late(leg, local, off, begun=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.faults("F4")
+@pytest.mark.parametrize("c", [b"IP4 192.0.2.1", b"IP6 2001:db8::1"])
+def test_an_offer_of_either_family_can_pick_up_a_call(c: bytes) -> None:
+    offer = THEIRS.replace(b"c=IN IP4 192.0.2.1", b"c=IN " + c)
+    assert usable(offer, "off")
+    assert not usable(offer.replace(b"AVP 0", b"AVP 18"), "off")

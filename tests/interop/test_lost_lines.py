@@ -8,7 +8,7 @@ import pytest
 from sipgw.calls import phone_line
 from sipgw.evidence.explain import explain
 from sipgw.outbound.call_out import Errand
-from sipgw.sip import endpoint, session_timer
+from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer
 from tests.callee import Callee, callee
@@ -28,7 +28,7 @@ HANGS_UP = (wanted("BYE"), reply(200, "OK"))
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes half a minute takes two or three seconds."""
-    for module in (session_timer, endpoint):
+    for module in (session_timer, endpoint_options):
         monkeypatch.setattr(module, "MIN_SE", 3)
     monkeypatch.setattr(phone_line, "NO_RTP_LIMIT", 2.0)
 

@@ -20,6 +20,10 @@ NAME = "carrier.example"
 HOPS = tuple(Peer("udp", host, 5060, name=NAME) for host in (FIRST, SECOND))
 
 
+def _unheard(message: Request | Response | None, now: float) -> None:
+    """Take what a hunt tells."""
+
+
 class Shared:
     """We call a domain of two servers in front of one switch; both are silent until the test lets them speak."""
 
@@ -164,6 +168,56 @@ def test_a_merged_request_and_silence_after_it_is_told_when_all_are_over() -> No
     nothing_left(call.wire)
 
 
+THIRD = "10.0.0.13"
+THREE = (*HOPS, Peer("udp", THIRD, 5060, name=NAME))
+
+
+@pytest.mark.faults("B3")
+@pytest.mark.parametrize("refusal", [482, 503])
+def test_a_branch_that_has_begun_is_waited_for_though_an_older_one_is_refused(refusal: int) -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(SECOND, 100)
+    call.says(FIRST, refusal)
+    call.wire.run(2 * PATIENCE)
+    assert THIRD not in call.sent("INVITE")
+    assert call.events == []
+    assert not call.party.agent.clients.health.reason(HOPS[1], call.wire.now), "it has not failed"
+    call.says(SECOND, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
+def test_what_was_merged_is_tried_elsewhere_when_the_branch_that_has_it_stays_silent() -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(SECOND, 482)
+    call.wire.run(2 * PATIENCE)
+    assert THIRD not in call.sent("INVITE")
+    call.wire.run(TIMEOUT - 3 * PATIENCE)
+    call.says(THIRD, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
+def test_nobody_else_is_asked_when_a_branch_speaks_during_the_lookup_of_others() -> None:
+    call, waiting = Shared(HOPS[:1]), list[Located]()
+    call.wire.run(2 * TIMEOUT)
+    call.wire.trace.clear()
+    call.party.locate = lambda peer, located, now: (
+        located(HOPS[:1], now) if peer.host == NAME else waiting.append(located)
+    )
+    first, other = (Peer("udp", host, 5060) for host in (NAME, "other.example"))
+    hunt = call.party.agent.clients.hunt(call.client.invite, first, _unheard, call.wire.now, others=other)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(FIRST, 100)
+    (located,) = waiting
+    located(THREE[2:], call.wire.now)
+    call.wire.run(0.1)
+    assert call.sent("INVITE").count(THIRD) == 0
+    assert hunt.running
+
+
 @pytest.mark.faults("B3")
 def test_a_call_that_is_given_up_takes_both_branches_back() -> None:
     call = Shared()
@@ -215,7 +269,7 @@ def test_a_change_that_is_never_answered_is_taken_back_and_forgotten() -> None:
     assert isinstance(invite, Request)
     wire.send(response_to(invite, 100).to_bytes(), "10.0.0.2", US)
     wire.run(LIMIT)
-    assert came == [None]
+    assert [one and one.status for one in came] == [100], "and nothing after it"
     assert len(wire.seen(US, "CANCEL")) > 0
     wire.run(TIMEOUT + 1)
     assert len(agent.clients) == 0

@@ -1,5 +1,7 @@
 """The structured header fields: RFC 3261 §20.10, §20.16, §20.42, RFC 3581."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,3 +208,11 @@ def split_slowly(text: str, separator: str) -> list[str]:
 def test_quoting_is_undone_by_unquoting(text: str) -> None:
     plain = " ".join(text.splitlines()) if set(text) & {"\r", "\n"} else text
     assert fields.unescape(fields.escape(text)) == plain
+
+
+@pytest.mark.faults("A5")
+@given(st.text(alphabet='\\"aé', max_size=40))
+def test_a_backslash_stands_for_what_follows_it(text: str) -> None:
+    """RFC 3261 §25.1, quoted-pair."""
+    assert fields.unescape(fields.escape(text)) == text
+    assert fields.unescape(text) == re.sub(r"\\(.?)", r"\1", text)

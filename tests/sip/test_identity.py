@@ -98,6 +98,44 @@ def test_who_asks_not_to_be_shown_is_not(fields: list[str], from_: str) -> None:
     assert about_call(who) == "The caller withholds their number."
 
 
+ASSERTED = "P-Asserted-Identity: <sip:+14155550100@carrier.example>"
+
+
+@pytest.mark.faults("G7")
+@pytest.mark.parametrize(
+    ("later", "number"),
+    [
+        (ASSERTED, ""),
+        ("P-Asserted-Identity: <tel:4155550100>", ""),  # the same in another form
+        ("Remote-Party-ID: <sip:+1-415-555-0100@pbx>", ""),
+        ("P-Asserted-Identity: <sip:+14155550123@carrier.example>", "+14155550123"),
+    ],
+)
+def test_who_is_withheld_stays_so_until_another_one_speaks(later: str, number: str) -> None:
+    """RFC 3323: the caller has asked for it once, in the INVITE; a PBX's re-INVITE may not say it again."""
+    first = Identity.of(invite(ASSERTED, "Privacy: id"))
+    now = first.spoken_by(invite(later))
+    assert (now.number, now.withheld) == (number, not number)
+    assert now.spoken_by(invite(later)) == now
+    assert "5550100" not in repr(first) + repr(first.mark) + json.dumps(first.as_dict())
+    assert "mark" not in first.as_dict()
+
+
+@pytest.mark.faults("G7")
+def test_who_told_nobody_at_all_stays_withheld() -> None:
+    first = Identity.of(invite(from_="<sip:anonymous@anonymous.invalid>"))
+    assert first.spoken_by(invite(ASSERTED)) is first
+
+
+@pytest.mark.faults("G7")
+@pytest.mark.parametrize(
+    "field", ["Remote-Party-ID: <sip:agent@c>;party=called", 'P-Asserted-Identity: "x', "P-Asserted-Identity: <x>"]
+)
+def test_what_tells_nothing_of_the_caller_leaves_the_caller_as_it_was(field: str) -> None:
+    first = Identity.of(invite(ASSERTED))
+    assert first.spoken_by(invite(field, from_="<sip:+14155550199@carrier.example>")) is first
+
+
 @pytest.mark.parametrize(
     ("uri", "fields", "dialled"),
     [

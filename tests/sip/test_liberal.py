@@ -148,6 +148,8 @@ HOSTILE = {
     "to URI parameters without brackets": HEAD.replace(b"<sip:h>", b"sip:h" + b";a" * (ROOM // 2)),
     "quotes": HEAD.replace(b"<sip:h>", b'"' * ROOM + b" <sip:h>"),
     "backslashes": HEAD.replace(b"<sip:h>", b'"' + b"\\" * ROOM + b"<sip:h>"),
+    "escaped quotes": HEAD.replace(b"<sip:h>", b'"' + b'\\"' * (ROOM // 2) + b'" <sip:h>'),
+    "escaped backslashes": HEAD.replace(b"<sip:h>", b'"' + b"\\" * (ROOM // 2 * 2) + b'" <sip:h>'),
     "open brackets": HEAD.replace(b"<sip:h>", b"<" * ROOM + b"sip:h>"),
     "lines": HEAD + b"X: y\r\n" * (ROOM // 6),
 }

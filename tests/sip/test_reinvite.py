@@ -195,19 +195,32 @@ def test_a_reinvite_that_nobody_answers_ends_the_call() -> None:
     assert wire.seen(A, "BYE")
 
 
-def test_a_reinvite_that_is_only_ever_being_tried_ends_the_call_too() -> None:
+@pytest.mark.faults("F6")
+@pytest.mark.parametrize("change", [HELD, None])
+def test_a_reinvite_that_is_only_ever_being_tried_is_taken_back_and_the_call_goes_on(change: bytes | None) -> None:
+    """RFC 3261 §14.1: no final response is no end of the call; §12.2.1.2: 408, 481 or nothing at all is."""
     wire = Wire()
-    call = Call(wire).answered()
+    call = Talk(wire).answered()
 
     def trying(request, transaction, now):
         wire.parties[B].agent.respond(transaction, 100, now)
 
-    call.server.in_dialog = trying
+    without_update(call)
+    before, call.server.in_dialog = call.client.session.local, trying
+    if change is None:
+        call.client.session._refresh(wire.now)
+    else:
+        call.client.session.change(change, wire.now)
+    wire.run(LIMIT + 1)
+    assert wire.seen(A, "CANCEL")
+    assert not wire.seen(A, "BYE")
+    assert (call.client.phase, call.client.session.local) == (Phase.CONFIRMED, before)
+    told = [event for event in call.here if isinstance(event, Changed)]
+    assert told == ([] if change is None else [Changed(None, 408, "nothing but 100 was answered")])
+    del call.server.in_dialog
     call.client.session.change(HELD, wire.now)
-    wire.run(LIMIT - 1)
-    assert call.client.phase is Phase.CONFIRMED
-    wire.run(2)
-    assert call.client.phase is Phase.ENDED
+    wire.run(5)
+    assert call.client.session.local == HELD, "the next change is made"
 
 
 def test_a_challenged_reinvite_is_sent_again_and_its_ack_carries_the_credentials() -> None:

@@ -8,6 +8,8 @@ import pytest
 from sipgw.sip.checks import Refusal
 from sipgw.sip.events import Ended, Phase
 from sipgw.sip.message import Request, Response
+from sipgw.sip.stateless import BUSY, SHARE, SentOn
+from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
@@ -256,6 +258,43 @@ def test_calls_that_went_elsewhere_are_remembered_in_bounds(monkeypatch: pytest.
         wire.send(INVITE.format(call_id=f"n{number}"))
     wire.run(1)
     assert wire.parties[B].agent.counts == {"refused": 50, "forgotten 503": 40}
+
+
+@pytest.mark.faults("F8")
+def test_an_address_that_is_refused_all_the_time_has_no_other_one_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipgw.sip.stateless.SENT_ON", 10)
+    monkeypatch.setattr("sipgw.sip.stateless.SHARE", 7)
+    sent, hosts = SentOn(), {}
+    for number in range(3):
+        hosts[f"quiet{number}",] = "192.0.2.1"
+        assert not sent.add((f"quiet{number}",), "192.0.2.1", BUSY, number)
+    for number in range(50):
+        assert sent.add((f"loud{number}",), "192.0.2.2", BUSY, 3) is (number >= 7)
+    assert all(sent.find(key, host, 4) is BUSY for key, host in hosts.items())
+    assert [number for number in range(50) if sent.find((f"loud{number}",), "192.0.2.2", 4)] == list(range(43, 50))
+    assert sent.add(("one more",), "192.0.2.3", BUSY, 4)
+    assert sent.find(("quiet0",), "192.0.2.1", 4) is None, "there is an end to all of them together"
+    assert sent.find(("one more",), "192.0.2.3", 4 + TIMEOUT) is None
+    assert not sent._refusals
+    assert not sent._keys
+
+
+@pytest.mark.faults("F8")
+def test_a_whole_overload_of_a_known_address_is_remembered() -> None:
+    """200 calls a second, each refused, for as long as a copy may come."""
+    assert SHARE >= 200 * TIMEOUT
+
+
+@pytest.mark.faults("F8")
+def test_every_request_that_is_turned_away_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for want of room for transactions, and when it comes again."""
+    monkeypatch.setattr("sipgw.sip.user_agent.MAX_TRANSACTIONS", 0)
+    wire = Wire(B)
+    for _ in range(3):
+        wire.send(INVITE.format(call_id="x"))
+        wire.run(0.1)
+    assert len(wire.seen(B, 503)) == 3
+    assert wire.parties[B].agent.counts["refused"] == 3
 
 
 @pytest.mark.faults("F8")

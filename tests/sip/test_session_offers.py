@@ -54,6 +54,28 @@ def test_a_stream_that_is_switched_off_in_a_session_is_answered_with_port_0_and_
     assert [(media.kind, media.port) for media in ours.media] == [("audio", 20000)]
 
 
+@pytest.mark.faults("F7")
+def test_a_stream_that_is_switched_off_stays_off_through_a_refresh_of_ours() -> None:
+    """RFC 4028 §7.4: our re-INVITE repeats port 0, and their answer does (RFC 3264 §6)."""
+    off = answer(offer("m=audio 0 RTP/AVP 0"), replace(US, session=negotiate(*SOUND).sdp))
+    for local in (US, replace(US, session=off.sdp)):
+        again = accept_answer(off.sdp, offer("m=audio 0 RTP/AVP 0"), local)
+        assert (again.sdp, again.remote_port, again.direction) == (off.sdp, 0, "inactive")
+    stays = accept_answer(off.sdp, offer(*SOUND), replace(US, session=off.sdp))
+    assert (stays.remote_port, stays.direction) == (0, "inactive"), "only an offer can switch it on again"
+
+
+@pytest.mark.faults("F7")
+def test_an_answer_may_switch_a_stream_off_in_a_session_and_not_in_a_new_one() -> None:
+    """The offer is what they had asked for by a re-INVITE without one."""
+    first = negotiate(*SOUND)
+    local = replace(US, session=make_offer(replace(US, session=first.sdp)))
+    off = accept_answer(local.session, offer("m=audio 0 RTP/AVP 0"), local)
+    assert (off.remote_port, off.direction, off.on_hold) == (0, "inactive", True)
+    with pytest.raises(NotAcceptable):
+        accept_answer(local.session, offer("m=audio 0 RTP/AVP 0"), US)
+
+
 def test_sound_that_gives_way_to_fax_is_refused() -> None:
     """Then the other side sends the fax as sound, which is better than nothing."""
     with pytest.raises(NotAcceptable):
