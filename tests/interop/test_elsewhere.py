@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -23,6 +24,7 @@ from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.sip.leg import Leg
 from sipgw.store import StoreOptions
 from sipgw.web.accounts import Accounts
+from sipgw.web.local_key import key_file
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee, carrier_lines
@@ -223,5 +225,74 @@ def test_a_call_is_followed_while_the_database_is_away_and_made_once_if_its_answ
                 ending = await placed.ended()
                 assert (ending.kind, ending.cause) == ("ended_here", "enough")
                 assert len(person.legs) == 1, "however often it was asked for"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C5", "C12")
+def test_the_gateway_that_has_taken_over_is_asked_by_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+
+    async def scenario() -> None:
+        async with (
+            callee(Callee.ring) as person,
+            calling_out(tmp_path, person) as its,
+            contextlib.AsyncExitStack() as on,
+        ):
+            world, _ = its
+            web = WebOptions(port=free_ports())
+            ours, file = replace(world.gateway.config, web=web), key_file(world.gateway.config.store.path)
+
+            async def made(placed: elsewhere.ElsewhereCall) -> None:
+                while not placed.id and not placed._ended.done():
+                    await asyncio.sleep(0.02)
+                assert placed.id, await placed.ended()
+
+            async def restarted(web: WebOptions) -> None:
+                await on.aclose()
+                await on.enter_async_context(Dashboard(world.gateway, web))
+
+            await restarted(web)
+            async with found(ours) as there:
+                assert there is not None
+                for place in (web, WebOptions(port=free_ports())):
+                    await restarted(place)
+                    placed = there.place(Errand("+14155550100", "agent"))
+                    await made(placed)
+                    placed.stop("enough")
+                    assert (await placed.ended()).cause == "enough"
+                    assert there.url == f"http://127.0.0.1:{place.port}/"
+                assert len(person.legs) == 2
+                ask = there._client.request
+
+                async def cut_off(method: str, *arguments: Any, **named: Any) -> Any:
+                    answer = await ask(method, *arguments, **named)
+                    if method == "POST":
+                        monkeypatch.setattr(there._client, "request", ask)
+                        await restarted(web)
+                        raise httpx2.ReadError("the gateway went")
+                    return answer
+
+                monkeypatch.setattr(there._client, "request", cut_off)
+                placed = there.place(Errand("+14155550101", "agent"))
+                await made(placed)
+                placed.stop("enough")
+                await placed.ended()
+                assert len(person.legs) == 3, "asked for twice, made once"
+
+                async def cut_off_for_good(method: str, *arguments: Any, **named: Any) -> Any:
+                    await ask(method, *arguments, **named)
+                    monkeypatch.setattr(there._client, "request", ask)
+                    there._there = there._there._replace(key="of nobody, either")
+                    file.write_text(json.dumps({"url": there.url, "key": "of nobody"}))
+                    raise httpx2.ReadError("the gateway went")
+
+                monkeypatch.setattr(elsewhere, "PATIENCE", 0.5)
+                monkeypatch.setattr(there._client, "request", cut_off_for_good)
+                assert await there.place(Errand("+14155550102", "agent")).ended() == elsewhere.GONE, "it may have rung"
+                with pytest.raises(NoRoom, match="key"):
+                    await there.place(Errand("+14155550103", "agent")).ended()
 
     asyncio.run(scenario())
