@@ -65,6 +65,7 @@ class Registration:
         self._auth = Authenticator(options.credentials, agent.token)
         self._expires = options.expires
         self._failures = 0
+        self._not_before = 0.0
         self._timer: Timer | None = None
         self._hunt: Hunt | None = None
         self._flow = Flow(agent)
@@ -94,6 +95,11 @@ class Registration:
             self._stop()
             self._auth.forget_attempts()
             self._send(self._fresh(self._expires), now)
+
+    def forgotten(self, now: float) -> None:
+        """The registrar may have forgotten us: register, or at the time that it has named if that is not yet."""
+        if now >= self._not_before:
+            self.register(now)
 
     def moved(self, now: float) -> None:
         """Our public address has changed: register it soon."""
@@ -206,6 +212,7 @@ class Registration:
         first, most = BACKOFF
         pause = min(first * 2**self._failures, most) * (0.75 + 0.5 * self._agent.fraction())
         self._failures = min(self._failures + 1, 20)
+        self._not_before = now + at_least
         self._timer = self._agent.timers.at(now + max(pause, at_least), self.register)
         self._change(RegistrationState.FAILED, reason)
 
