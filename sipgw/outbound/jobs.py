@@ -65,7 +65,7 @@ class Job(Base):
     consent: Mapped[bool] = mapped_column(default=False)
     due: Mapped[float] = mapped_column(Float, index=True)
     state: Mapped[str] = mapped_column(String(16), default="planned")
-    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call, and no gateway does."""
+    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call, no gateway does."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Calls that were made for it."""
     reason: Mapped[str] = mapped_column(String(500), default="")
