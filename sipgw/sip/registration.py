@@ -68,7 +68,7 @@ class _Pauses:
     def failed(self, now: float, at_least: float, fraction: float) -> float:
         """It has failed, and the registrar asks for `at_least` seconds; returns when it is tried again."""
         first, most = BACKOFF
-        pause = min(first * 2**self._failures, most) * (0.75 + 0.5 * fraction)
+        pause = min(first * 2.0**self._failures, most) * (0.75 + 0.5 * fraction)
         self._failures = min(self._failures + 1, 20)
         self.not_before = now + at_least
         return now + max(pause, at_least)
