@@ -1,7 +1,7 @@
 """The desk: gives each call an agent and tells the watchers what happens in it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -45,6 +45,13 @@ from sipgw.transfer.transfer import Ways
 from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
+
+Guard = Callable[[Coroutine[Any, Any, Ending]], Coroutine[Any, Any, Ending]]
+"""Holds a call to its end, and may end it before."""
+
+
+async def _as_it_is(work: Coroutine[Any, Any, Ending]) -> Ending:
+    return await work
 
 
 @dataclass(frozen=True)
@@ -103,16 +110,18 @@ class Desk:
             announcing = Announcing(host, voice, options.sentence, declined)
             return self._call(leg, live, announcing, Tape("", "off" if tape.consent == "off" else "key"))  # nobody asks
 
-        await self.hold(live, begin)
+        await self._hold(live, self._incoming(live, begin), _as_it_is)  # what a day may cost is no reason to cut it off
 
     async def hold(self, live: LiveCall, begin: Callable[[Hosting, Tape], Held]) -> None:
         """Let the agent of `live` talk in the call that `begin` makes, on whatever line."""
+        await self._hold(live, self._incoming(live, begin), self._within_budget(live))
 
+    def _incoming(self, live: LiveCall, begin: Callable[[Hosting, Tape], Held]) -> Callable[[Tape], Held]:
         def begun(tape: Tape) -> Held:
             live.call = begin(Hosting(self, live), tape)
             return live.call
 
-        await self._hold(live, begun)
+        return begun
 
     async def place(self, errand: Errand, live: LiveCall) -> Ending:
         """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
@@ -120,15 +129,15 @@ class Desk:
         def begun(tape: Tape) -> CallOut:
             return CallOut(errand, self.outbound, self.engine, Placing(self, live, tape), tape)
 
-        return await self._hold(live, begun)
+        return await self._hold(live, begun, self._within_budget(live))
 
-    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut]) -> Ending:
+    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut], guard: Guard) -> Ending:
         tape = self._begun(live)
         call: Held | CallOut | None = None
         ending = STOPPED
         try:
             call = begin(tape)
-            ending = await within_budget(live, lambda: self._too_dear(live), lambda: self._goodbye(live), call.run())
+            ending = await guard(call.run())
         except Exception as error:  # the call boundary: who was told that it began is told that it is over
             log.exception("call failed")
             ending = Ending("failed", f"internal error: {type(error).__name__}")
@@ -139,6 +148,10 @@ class Desk:
             finally:
                 tape.end()
         return ending
+
+    def _within_budget(self, live: LiveCall) -> Guard:
+        """Hold a call that was let in, or that we make, for as long as it is not too dear."""
+        return lambda work: within_budget(live, lambda: self._too_dear(live), lambda: self._goodbye(live), work)
 
     def _too_dear(self, live: LiveCall) -> str:
         """Why a call must not go on; empty if it may."""

@@ -176,7 +176,8 @@ class Hosting:
     @contextlib.asynccontextmanager
     async def _dial(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
         """Call somebody of ours on the caller's trunk, see `sipgw.transfer.transfer.Dial`."""
-        target = Target.of(uri, self.live.trunk) if uri.scheme == "tel" else Target.known(uri)
+        trunk = self.live.trunk
+        target = Target.of(uri, trunk) if uri.scheme == "tel" else Target.known(uri, trunk)
         async with self._placed(target, leg, side, fields) as (reached, _):
             yield reached
 
@@ -190,7 +191,9 @@ class Hosting:
         dialog = any(name == "Replaces" for name, _ in fields)
         try:
             target = (
-                Target.known(uri) if self.desk.registrar.seen_at(uri) else Target.of(uri, live.trunk, dialog=dialog)
+                Target.known(uri, live.trunk)
+                if self.desk.registrar.seen_at(uri)
+                else Target.of(uri, live.trunk, dialog=dialog)
             )
             if target.outside and gate is not None:
                 judged = await gate.permit(Dial(target.number, live.trunk.name, live.agent, "transfer", consent=True))

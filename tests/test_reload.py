@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.agents.agents import DEFAULT
+from sipgw.billing.prices import CostOptions
 from sipgw.cli.console import err
 from sipgw.cli.serve import _reload
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
@@ -119,6 +121,20 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(
     text = "".join(said)
     assert "not reloaded: agent agent: recording.folder: " in text and "Not a directory" in text
     assert "Traceback" in text, "what nobody has thought of"
+
+
+@pytest.mark.faults("C1")
+def test_what_a_cap_counts_without_a_price_is_told_on_reload(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], []) as world:
+            config = world.gateway.config
+            capped = replace(config, cost=CostOptions(per_call=1), openai=replace(config.openai, model="gpt-new"))
+            with capture_logs() as logs:
+                await world.gateway.reload(capped, {})
+            told = [line["cause"] for line in logs if line["event"] == "a cap of money counts a guess"]
+            assert told and told == world.gateway.agents.unpriced()
+
+    asyncio.run(scenario())
 
 
 def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> None:

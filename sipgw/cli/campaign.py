@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
@@ -22,7 +22,7 @@ from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
 from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Job, Jobs, State
 from sipgw.outbound.retries import RetryOptions
 from sipgw.store import Store
 
@@ -182,9 +182,10 @@ async def _status(settings: Config, name: str) -> Table | None:
     async with Store(settings.store) as store:
         jobs = Jobs(store, "")
         if not name:
-            table = Table("campaign", "planned", "dialling", "done", "failed")
+            states = get_args(State)
+            table = Table("campaign", *(state.replace("_", " ") for state in states))
             for campaign, counts in sorted((await jobs.states()).items()):
-                cells = [str(counts.get(state, 0)) for state in ("planned", "dialling", "done", "failed")]
+                cells = [str(counts.get(state, 0)) for state in states]
                 table.add_row(escape(campaign or CALLBACKS), *cells)
             return table
         table = Table("line", "number", "state", "calls", "due", "how it went")
@@ -194,8 +195,17 @@ async def _status(settings: Config, name: str) -> Table | None:
         for job in found:
             if job.state != "done" or name == CALLBACKS:
                 due = (
-                    f"{datetime.fromtimestamp(job.due, UTC).astimezone():%d %b %H:%M}" if job.state == "planned" else ""
+                    f"{datetime.fromtimestamp(job.due, UTC).astimezone():%d %b %H:%M}"
+                    if job.state in ("planned", "by_hand")
+                    else ""
                 )
-                cells = [str(job.line or ""), job.number, job.state, str(job.attempts), due, escape(job.reason)]
+                cells = [
+                    str(job.line or ""),
+                    job.number,
+                    job.state.replace("_", " "),
+                    str(job.attempts),
+                    due,
+                    escape(job.reason),
+                ]
                 table.add_row(*cells)
         return table

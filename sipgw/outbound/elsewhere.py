@@ -6,8 +6,9 @@ A command finds it by a file that only its user may read (`sipgw.web.local_key`)
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ from sipgw.events import (
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.web.api import KEY, PREFIX
-from sipgw.web.local_key import found_at, key_file
+from sipgw.web.local_key import LocalKey, found_at, key_file
 
 LOOK, LOOK_EACH = 0.5, 0.02
 """Seconds between two looks at a call, and more for each that goes on: the gateway has other things to do."""
@@ -37,6 +38,8 @@ PATIENCE = 20.0
 """Seconds without an answer, or without a trace of a call, after which it is given up."""
 LIMIT = 5.0
 """Seconds for one request."""
+STRANGER = 401
+"""The status for a key that the gateway does not know: it has done nothing."""
 GONE = Ending("failed", "the gateway that made the call does not tell of it any more")
 """It may have rung, or more: it counts as a call."""
 
@@ -85,7 +88,7 @@ class ElsewhereCall:
         if answer is None:
             return GONE
         if answer.status_code != 201:
-            raise (NoRoom if answer.status_code == 503 else NotDialled)(_detail(answer))
+            raise (NoRoom if answer.status_code in (STRANGER, 503) else NotDialled)(_detail(answer))
         self.id = str(answer.json()["id"])
         if self._stopping:
             await self._stop()
@@ -97,7 +100,9 @@ class ElsewhereCall:
         began = loop.time()
         while True:
             try:
-                return await self._house.post("/calls", wanted, key)
+                answer = await self._house.post("/calls", wanted, key)
+                if not sent or answer.status_code not in (STRANGER, 503):
+                    return answer  # else what was sent before may have been done
             except httpx2.HTTPError as error:
                 sent = sent or not isinstance(error, httpx2.ConnectError)
                 if not sent:
@@ -163,12 +168,19 @@ class ElsewhereCall:
 class Elsewhere:
     """The gateway that runs here. Use `found`."""
 
-    def __init__(self, client: httpx2.AsyncClient, group: asyncio.TaskGroup) -> None:
+    def __init__(self, client: httpx2.AsyncClient, group: asyncio.TaskGroup, file: Path, there: LocalKey) -> None:
+        """`file` tells where it is, and by what it knows us: `there` for now, until another has taken its place."""
         self.watchers = Watchers[Event]()
-        self.url = str(client.base_url)
         self._client = client
         self._group = group
+        self._file = file
+        self._there = there
         self._going = 0
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._there.url
 
     @property
     def pause(self) -> float:
@@ -190,40 +202,62 @@ class Elsewhere:
         await call.run()
         self._going -= 1
 
+    async def runs(self) -> bool:
+        """Whether it knows us: a gateway that was killed leaves its file."""
+        try:
+            return (await self._request("GET", "/trunks")).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
     async def post(self, path: str, body: dict[str, Any], key: str = "") -> httpx2.Response:
         """Raises `httpx2.HTTPError`. What has the same `key` is done once."""
-        return await self._client.post(PREFIX + path, json=body, headers={KEY: key} if key else {})
+        return await self._request("POST", path, json=body, headers={KEY: key} if key else {})
 
     async def lives(self, call: str) -> bool:
         """Whether the gateway has that call now. Raises `httpx2.HTTPError`."""
-        answer = await self._client.get(f"{PREFIX}/live")
+        answer = await self._request("GET", "/live")
         return answer.status_code == 200 and any(one["id"] == call for one in answer.json()["calls"])
 
     async def record(self, call: str) -> dict[str, Any] | None:
         """The record of a call; None if there is none, or none to be had. Raises `httpx2.HTTPError`."""
-        answer = await self._client.get(f"{PREFIX}/calls/{quote(call, safe='')}")
+        answer = await self._request("GET", f"/calls/{quote(call, safe='')}")
         return answer.json() if answer.status_code == 200 else None
+
+    async def _request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> httpx2.Response:
+        """Ask the gateway; where it does not know us, or is not there, ask the one that has taken its place."""
+        while True:
+            used = self._there
+            named = {"Authorization": f"Bearer {used.key}", **(headers or {})}
+            url = f"{used.url.rstrip('/')}{PREFIX}{path}"
+            try:
+                answer = await self._client.request(method, url, headers=named, **body)
+            except httpx2.ConnectError:
+                if not self._replaced(used):
+                    raise
+            else:
+                if answer.status_code != STRANGER or not self._replaced(used):
+                    return answer
+
+    def _replaced(self, used: LocalKey) -> bool:
+        """Whether there is another gateway by now than the one that was asked as `used`."""
+        if self._there == used:
+            self._there = found_at(self._file) or used
+        return self._there != used
 
 
 @contextlib.asynccontextmanager
 async def found(config: Config) -> AsyncIterator[Elsewhere | None]:
     """The gateway that runs on this machine with the database of `config`; None if there is none."""
-    there = found_at(key_file(config.store.path))
+    file = key_file(config.store.path)
+    there = found_at(file)
     if there is None:
         yield None
         return
-    headers = {"Authorization": f"Bearer {there.key}"}
-    client = httpx2.AsyncClient(base_url=there.url, headers=headers, timeout=LIMIT, trust_env=False)
-    async with client, asyncio.TaskGroup() as group:
-        yield Elsewhere(client, group) if await _runs(client) else None
-
-
-async def _runs(client: httpx2.AsyncClient) -> bool:
-    """Whether it knows the key: a gateway that was killed leaves its file."""
-    try:
-        return (await client.get(f"{PREFIX}/trunks")).status_code == 200
-    except httpx2.HTTPError:
-        return False
+    async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False) as client, asyncio.TaskGroup() as group:
+        running = Elsewhere(client, group, file, there)
+        yield running if await running.runs() else None
 
 
 def _detail(answer: httpx2.Response) -> str:

@@ -43,9 +43,10 @@ MOST_OF_ONE = 3
 """Of these, to one number, and promised in one call: nobody can have us ring all day."""
 FORGOTTEN = 86400.0
 """Seconds after which a callback that nobody has made counts no more."""
-State = Literal["planned", "dialling", "done", "failed"]
+State = Literal["planned", "by_hand", "dialling", "done", "failed"]
 OPEN = text("state IN ('planned', 'dialling')")
-"""Jobs that are not over; as text, for a database uses the index only where the condition stands word for word."""
+"""Jobs that are dialled and not over; as text, for a database uses the index only where the condition stands word for
+word."""
 
 
 class Job(Base):
@@ -71,7 +72,7 @@ class Job(Base):
     consent: Mapped[bool] = mapped_column(default=False)
     due: Mapped[float] = mapped_column(Float, index=True)
     state: Mapped[str] = mapped_column(String(16), default="planned")
-    """``planned``, ``dialling``, ``done`` or ``failed``."""
+    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call, no gateway does."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Calls that were made for it."""
     reason: Mapped[str] = mapped_column(String(500), default="")
@@ -130,7 +131,8 @@ class Jobs:
     async def room(self, job: Job, now: datetime) -> bool:
         """Whether another callback may wait; one that is moved takes no further place."""
         mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
-        waiting = Job.campaign == "", OPEN, Job.key != job.key, Job.due > now.timestamp() - FORGOTTEN
+        open_ = or_(OPEN, Job.state == "by_hand")
+        waiting = Job.campaign == "", open_, Job.key != job.key, Job.due > now.timestamp() - FORGOTTEN
         async with self._store.read() as session:
             all_of_them = await session.scalar(select(func.count()).where(*waiting)) or 0
             of_one = await session.scalar(select(func.count()).where(*waiting, mine)) or 0
@@ -140,12 +142,13 @@ class Jobs:
         return False
 
     async def move(self, job: int, new: Job) -> bool:
-        """Plan a job anew for when `new` is due, with its values; returns whether that is another time.
+        """Plan a job anew as `new`, in its state and for when it is due; returns whether that is another time.
 
         Whoever dials for it at this moment loses it.
         """
-        values = {"due": new.due, "variables": new.variables, "attempts": 0, "reason": "", "holder": "", "lease": 0.0}
-        moved = update(Job).where(Job.id == job, Job.due != new.due).values(state="planned", **values)
+        values: dict[str, Any] = {"state": new.state or "planned", "due": new.due, "variables": new.variables}
+        values |= {"attempts": 0, "reason": new.reason or "", "holder": "", "lease": 0.0}
+        moved = update(Job).where(Job.id == job, Job.due != new.due).values(**values)
         async with self._store.write() as session:
             done: Any = await session.execute(moved.execution_options(synchronize_session=False))
             return bool(done.rowcount)
@@ -239,8 +242,9 @@ class Jobs:
             return int(getattr(gone, "rowcount", 0))
 
     async def purge(self, before: datetime) -> int:
-        """Delete callbacks that are over and were due before; rows of campaigns stay, or they would be called again."""
-        over = Job.campaign == "", Job.state.in_(("done", "failed")), Job.due < before.timestamp()
+        """Delete callbacks that are over or by hand and were due before; rows of campaigns stay, or they would be
+        called again."""
+        over = Job.campaign == "", Job.state.in_(("done", "failed", "by_hand")), Job.due < before.timestamp()
         async with self._store.write() as session:
             gone = await session.execute(delete(Job).where(*over))
             return int(getattr(gone, "rowcount", 0))

@@ -160,7 +160,7 @@ def callback_tool(
         job = Job(
             campaign="", key=f"{asking.call} {number}", number=number, agent=asking.agent, trunk=trunk,
             variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=asking.call,
-            reason="" if options.dial else BY_HAND,
+            state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
         if not await jobs.room(job, now()):
             log.warning("no call back is promised", reason="as many wait as may")

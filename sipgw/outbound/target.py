@@ -35,35 +35,35 @@ class Target:
 
         A number has no parameters: a local one with ``phone-context`` (RFC 3966 §5.1.5) is another than its digits,
         and the rest means nothing to who is called. With `dialog` it names one end of a call that we are to take the
-        place of (RFC 3891), which may be called anything but a number.
+        place of (RFC 3891), which may be called anything that has not the digits of a number.
         """
         user, *parameters = uri.user.split(";")
         plain = unquote(user, errors="replace")
         digits = _SEPARATORS.sub("", plain)
         if uri.scheme not in ("sip", "sips", "tel") or uri.password:
             raise NotDialled(f"{uri.scheme}: such an address is not called")
+        kept = tuple(one for one in uri.params if one[0].lower() in _HARMLESS)
         if _NUMBER.fullmatch(digits):
             contexts = [one for one in parameters if one.lower().startswith("phone-context")]
             if (contexts or uri.param("phone-context") is not None) and digits[0] != "+":
                 raise NotDialled(
                     "a number within a phone-context is not called: it is to be sent with + and country code"
                 )
-            kept = tuple(one for one in uri.params if one[0].lower() in _HARMLESS)
             told = trunk.told(digits)
             outside = told.startswith("+") or sum(map(str.isdigit, told)) > EXTENSION
             sent = replace(uri, user=digits.replace("#", "%23"), params=kept, headers="")
             return cls(sent, told if outside else digits, outside)
-        named = plain[:1].isalpha() or (dialog and plain[:1].isdigit())
+        named = plain[:1].isalpha() or (dialog and plain[:1].isdigit() and sum(map(str.isdigit, plain)) <= EXTENSION)
         if uri.scheme == "tel" or (uri.user and not named):
             raise NotDialled(f"{plain[:40]!r} is neither a number nor an extension nor a name")
         if not plain and not (uri.host[:1].isalpha() or "." in uri.host or ":" in uri.host):
             raise NotDialled("an address without a user part is not called")
-        return cls(replace(uri, headers=""), cleaned(plain), outside=False)
+        return cls(replace(uri, user=user, params=kept, headers=""), cleaned(plain), outside=False)
 
     @classmethod
-    def known(cls, uri: Uri) -> "Target":
-        """An address that the configuration names, or a phone that is registered here."""
-        return cls(uri, number_of(uri), outside=False)
+    def known(cls, uri: Uri, trunk: TrunkOptions) -> "Target":
+        """An address that the configuration names, or a phone that is registered here, called by way of `trunk`."""
+        return cls(uri, trunk.told(number_of(uri)), outside=False)
 
     def permitted(self, number: str, trunk: TrunkOptions) -> "Target":
         """As it is sent once the gate has let `number` out: in the shape of the trunk. Raises `NotDialled`."""

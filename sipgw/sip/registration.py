@@ -53,6 +53,27 @@ class RegistrationOptions:
     """Seconds asked for."""
 
 
+class _Pauses:
+    """When it is tried again after a failure: ever later, and never before the time that the registrar has named."""
+
+    def __init__(self) -> None:
+        self.not_before = 0.0
+        """Until then the registrar wants to be left alone."""
+        self._failures = 0
+
+    def over(self) -> None:
+        """It has worked."""
+        self._failures = 0
+
+    def failed(self, now: float, at_least: float, fraction: float) -> float:
+        """It has failed, and the registrar asks for `at_least` seconds; returns when it is tried again."""
+        first, most = BACKOFF
+        pause = min(first * 2.0**self._failures, most) * (0.75 + 0.5 * fraction)
+        self._failures = min(self._failures + 1, 20)
+        self.not_before = now + at_least
+        return now + max(pause, at_least)
+
+
 class Registration:
     """One address of record that points to us."""
 
@@ -64,7 +85,7 @@ class Registration:
         self._agent = agent
         self._auth = Authenticator(options.credentials, agent.token)
         self._expires = options.expires
-        self._failures = 0
+        self._pauses = _Pauses()
         self._timer: Timer | None = None
         self._hunt: Hunt | None = None
         self._flow = Flow(agent)
@@ -94,6 +115,11 @@ class Registration:
             self._stop()
             self._auth.forget_attempts()
             self._send(self._fresh(self._expires), now)
+
+    def forgotten(self, now: float) -> None:
+        """The registrar may have forgotten us: register, or at the time that it has named if that is not yet."""
+        if now >= self._pauses.not_before:
+            self.register(now)
 
     def moved(self, now: float) -> None:
         """Our public address has changed: register it soon."""
@@ -181,7 +207,7 @@ class Registration:
         if seconds < SOONEST:  # 0 is how a binding is taken away (§10.2.2); others lapse before they are renewed
             self._fail(f"the registrar granted {seconds} s", now)
             return
-        self._failures = 0
+        self._pauses.over()
         self._flow.keep_up(now)
         low, high = REFRESH
         renewal = max(SOONEST, seconds * (low + (high - low) * self._agent.fraction()))
@@ -203,10 +229,8 @@ class Registration:
         if self.state is RegistrationState.CLOSED:
             self._change(RegistrationState.CLOSED, reason)
             return
-        first, most = BACKOFF
-        pause = min(first * 2**self._failures, most) * (0.75 + 0.5 * self._agent.fraction())
-        self._failures = min(self._failures + 1, 20)
-        self._timer = self._agent.timers.at(now + max(pause, at_least), self.register)
+        again = self._pauses.failed(now, at_least, self._agent.fraction())
+        self._timer = self._agent.timers.at(again, self.register)
         self._change(RegistrationState.FAILED, reason)
 
     def _change(self, state: RegistrationState, reason: str) -> None:

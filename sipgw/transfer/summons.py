@@ -77,7 +77,8 @@ class Summons:
                 *side.offers(address, trunk.srtp if trunk else "optional", there), ring_timeout=person.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
-            yield Made(leg, answer, name, number_of(person.uri))
+            number = number_of(person.uri)
+            yield Made(leg, answer, name, trunk.told(number) if trunk else number)
 
     def _address(self, trunk: TrunkOptions) -> str:
         there = trunk.proxy_uri or trunk.domain_uri

@@ -92,7 +92,7 @@ class TrunkWatch:
             registration = self.registrations.get(trunk.name)
             if was is Reach.DOWN and probe.reach is Reach.UP and registration is not None:
                 # A PBX that comes back may have forgotten us, and would not send a call here until the next renewal.
-                registration.register(asyncio.get_running_loop().time())
+                registration.forgotten(asyncio.get_running_loop().time())
 
         probe.changed = changed
 

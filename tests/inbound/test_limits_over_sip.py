@@ -14,8 +14,9 @@ from sipgw.inbound.limits import LimitOptions
 from sipgw.sip.endpoint import CallFailed
 from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import Cloud, cloud
+from tests.fakes.elevenlabs import sound_of
 from tests.phone import Phone, calling
-from tests.waiting import HANG
+from tests.waiting import HANG, until
 
 DEAR = PriceOptions("trunk", "office", "seconds", 0.30, 60, rounding="60/60")
 Change = Callable[[Config], Config]
@@ -122,5 +123,31 @@ def test_a_gateway_that_is_late_turns_another_call_away_and_serves_the_first(tmp
                     await asyncio.sleep(0.02)
             async with calling(world.target, quiet) as other:
                 await talking(other)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C1")
+def test_whoever_is_told_that_the_day_is_spent_hears_the_whole_sentence(tmp_path: Path) -> None:
+    sentence = "We have no more time for calls today. " * 3
+    change = limited(money_per_day=0.2, answer_spent="spoken", sentence=sentence)
+
+    async def scenario() -> None:
+        office = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
+        async with cloud(tmp_path, [], [], trunks=(office,), change=change) as world:
+            async with calling(world.target, quiet, caller="+14155550100") as first:
+                await talking(first)
+            await until(lambda: not world.gateway.calls)
+            async with calling(world.target, quiet, caller="+14155550101") as second:
+                await talking(second)
+                await until(lambda: not world.gateway.calls)
+                heard = second.heard()
+            async with asyncio.timeout(HANG):
+                while not (ended := [one for one in await world.gateway.store.calls() if one["caller"][-1] == "1"]):
+                    await asyncio.sleep(0.02)
+                while not ended[0]["ended"]:
+                    ended = [one for one in await world.gateway.store.calls() if one["caller"][-1] == "1"]
+            assert (ended[0]["ending"], "money_per_day" in ended[0]["cause"]) == ("refused", True)
+            assert sound_of(sentence.strip()).strip(b"\xff")[-800:] in heard
 
     asyncio.run(scenario())

@@ -9,10 +9,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -23,12 +25,15 @@ from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.sip.leg import Leg
 from sipgw.store import StoreOptions
 from sipgw.web.accounts import Accounts
+from sipgw.web.local_key import key_file
 from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee, carrier_lines
 from tests.interop.served import GATE, served
 from tests.outbound.test_call_out import calling_out
 from tests.ports import free_ports
+
+Restarted = Callable[[WebOptions], Awaitable[None]]
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -223,5 +228,91 @@ def test_a_call_is_followed_while_the_database_is_away_and_made_once_if_its_answ
                 ending = await placed.ended()
                 assert (ending.kind, ending.cause) == ("ended_here", "enough")
                 assert len(person.legs) == 1, "however often it was asked for"
+
+    asyncio.run(scenario())
+
+
+@contextlib.asynccontextmanager
+async def restartable(folder: Path) -> AsyncIterator[tuple[Callee, elsewhere.Elsewhere, Path, WebOptions, Restarted]]:
+    """A gateway that rings somebody, as a command sees it, its key file, and what restarts it at another address."""
+    async with (
+        callee(Callee.ring) as person,
+        calling_out(folder, person) as (world, _),
+        contextlib.AsyncExitStack() as on,
+    ):
+        web, file = WebOptions(port=free_ports()), key_file(world.gateway.config.store.path)
+
+        async def restarted(web: WebOptions) -> None:
+            await on.aclose()
+            await on.enter_async_context(Dashboard(world.gateway, web))
+
+        await restarted(web)
+        async with found(replace(world.gateway.config, web=web)) as there:
+            assert there is not None
+            yield person, there, file, web, restarted
+
+
+async def made_and_stopped(there: elsewhere.Elsewhere, number: str) -> None:
+    placed = there.place(Errand(number, "agent"))
+    while not placed.id and not placed._ended.done():
+        await asyncio.sleep(0.02)
+    assert placed.id, await placed.ended()
+    placed.stop("enough")
+    assert (await placed.ended()).cause == "enough"
+
+
+def cut_off(there: elsewhere.Elsewhere, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
+    """Let the answer to the next request for a call be lost, and `then` happen."""
+    ask = there._client.request
+
+    async def request(method: str, *arguments: Any, **named: Any) -> Any:
+        answer = await ask(method, *arguments, **named)
+        if method == "POST":
+            monkeypatch.setattr(there._client, "request", ask)
+            await then()
+            raise httpx2.ReadError("the gateway went")
+        return answer
+
+    monkeypatch.setattr(there._client, "request", request)
+
+
+@pytest.mark.faults("C5", "C12")
+def test_the_gateway_that_has_taken_over_is_asked_by_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+
+    async def scenario() -> None:
+        async with restartable(tmp_path) as (person, there, _, web, restarted):
+            for place in (web, WebOptions(port=free_ports())):
+                await restarted(place)
+                await made_and_stopped(there, "+14155550100")
+                assert there.url == f"http://127.0.0.1:{place.port}/"
+            assert len(person.legs) == 2
+            cut_off(there, monkeypatch, lambda: restarted(web))
+            await made_and_stopped(there, "+14155550101")
+            assert len(person.legs) == 3, "asked for twice, made once"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C5", "C12")
+def test_a_key_that_stays_unknown_costs_no_attempt_unless_it_may_have_rung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "LOOK", 0.05)
+    monkeypatch.setattr(elsewhere, "PATIENCE", 0.5)
+
+    async def scenario() -> None:
+        async with restartable(tmp_path) as (_, there, file, _, _):
+
+            async def unknown() -> None:
+                there._there = there._there._replace(key="of nobody")
+                file.write_text(json.dumps({"url": there.url, "key": "of nobody, either"}))
+
+            cut_off(there, monkeypatch, unknown)
+            assert await there.place(Errand("+14155550102", "agent")).ended() == elsewhere.GONE
+            with pytest.raises(NoRoom, match="key"):
+                await there.place(Errand("+14155550103", "agent")).ended()
 
     asyncio.run(scenario())

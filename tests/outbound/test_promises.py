@@ -114,7 +114,26 @@ def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> Non
 @pytest.mark.faults("H2")
 def test_a_promise_that_the_gateway_does_not_dial_is_a_persons_task(tmp_path: Path) -> None:
     _, (kept,) = promise(tmp_path, '{"phone_number": "415 555 0123", "when": "tomorrow at five"}', dial=False)
-    assert (kept.state, kept.reason) == ("planned", "a person has to make this call: the gateway does not")
+    assert (kept.state, kept.reason) == ("by_hand", "a person has to make this call: the gateway does not")
+
+
+@pytest.mark.faults("C4")
+def test_what_a_person_is_to_dial_is_dialled_by_no_gateway(tmp_path: Path) -> None:
+    """Another process may have `dial = true`; neither the caller's choice of a number nor the gate was asked here."""
+    at = '{{"phone_number": "4155550199", "when": "tomorrow at {}"}}'
+    _, (kept,) = promise(tmp_path, at.format("five"), at.format("six"), dial=False, refused=forbidden)
+    assert (kept.state, kept.reason) == ("by_hand", "a person has to make this call: the gateway does not")
+    assert datetime.fromtimestamp(kept.due, UTC).hour == 2, "the last time counts"
+
+    async def act(store: Store) -> None:
+        jobs = Jobs(store, "dialler")
+        assert await jobs.claim("", NOW + timedelta(days=3)) is None
+        assert await jobs.open("") == (0, 0.0)
+        assert await jobs.states() == {"": {"by_hand": 1}}
+        assert await jobs.purge(NOW) == 0
+        assert await jobs.purge(NOW + timedelta(days=3)) == 1
+
+    with_store(tmp_path, act)
 
 
 @pytest.mark.faults("H2")

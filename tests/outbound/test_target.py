@@ -19,7 +19,8 @@ CARRIER = TrunkOptions("carrier", "peer", networks=("10.0.0.0/8",), domain="sip.
         ("sip:201@pbx", "201", "sip:201@pbx"),
         ("sip:201;isub=9@pbx;user=phone;x=y", "201", "sip:201@pbx;user=phone"),
         ("sip:*98%23@pbx", "*98#", "sip:*98%23@pbx"),
-        ("sip:anna.4155550123@pbx;ob", "anna.4155550123", "sip:anna.4155550123@pbx;ob"),
+        ("sip:anna.4155550123@pbx;ob", "anna.4155550123", "sip:anna.4155550123@pbx"),
+        ("sip:anna;isub=9@pbx;maddr=evil.example;user=ip", "anna", "sip:anna@pbx;user=ip"),
         ("sip:10.0.0.7", "", "sip:10.0.0.7"),
     ],
 )
@@ -29,11 +30,19 @@ def test_extensions_and_names_go_to_the_pbx_as_they_are(named: str, number: str,
 
 
 def test_the_end_of_a_call_that_we_are_to_replace_may_be_called_anything_but_a_number() -> None:
-    phone = Uri.parse("sip:9f3c2b81d4fae97@10.0.0.7:5062;transport=tcp")
+    phone = Uri.parse("sip:9f3cab81dafaed@10.0.0.7:5062;transport=tcp")
     with pytest.raises(NotDialled):
         Target.of(phone, PBX)
     assert Target.of(phone, PBX, dialog=True).uri == phone
     assert Target.of(Uri.parse("sip:19005550123@10.0.0.7"), PBX, dialog=True).outside
+    for mixed in ("sip:0900a1234567@pbx", "sip:1-900-KISS5551@pbx"):
+        with pytest.raises(NotDialled):
+            Target.of(Uri.parse(mixed), PBX, dialog=True)
+
+
+def test_who_is_known_here_is_billed_as_the_number_that_the_trunk_means() -> None:
+    assert Target.known(Uri.parse("sip:4155550123@pbx"), CARRIER).number == "+14155550123"
+    assert Target.known(Uri.parse("sip:201@pbx"), PBX).number == "201"
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,26 @@ def test_a_registrar_that_asks_for_patience_gets_it(asked: str, gap: float) -> N
     assert len(registrar.requests) >= 2
 
 
+@pytest.mark.faults("G8")
+def test_a_registrar_that_is_back_is_not_asked_before_the_time_that_it_has_named() -> None:
+    def change(registrar: StrictRegistrar) -> None:
+        registrar.judge = lambda request: (503, [("Retry-After", "120")])  # type: ignore[method-assign]
+
+    wire, registrar, registration = register(change, seconds=60)
+    registration.forgotten(wire.now)
+    wire.run(50)
+    assert len(registrar.requests) == 1
+    wire.run(20)
+    assert len(registrar.requests) == 2, "its own time has come"
+    del registrar.judge
+    wire.run(130)
+    assert registration.state is RegistrationState.REGISTERED
+    before = len(registrar.requests)
+    registration.forgotten(wire.now)
+    wire.run(2)
+    assert len(registrar.requests) > before, "one that named no time is asked at once"
+
+
 def test_a_dead_registrar_is_told() -> None:
     _, _, registration = register(setting(silent_for=10_000), seconds=40)
     assert registration.state is RegistrationState.FAILED

@@ -1,17 +1,24 @@
 """Who is meant, who is on duty, and in which order they are tried; and what callers hear meanwhile."""
 
+import asyncio
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from media.g711 import RATE, level
 from sipgw.config import ConfigError, parse
+from sipgw.inbound.admission import Admission, AdmissionOptions
 from sipgw.records.wav import read_ulaw, write_mono
+from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.transfer.hours import Span, on_duty
 from sipgw.transfer.music import hold_music, tune
 from sipgw.transfer.people import People, Person, PersonOptions
+from sipgw.transfer.summons import Summons
 from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.0/24",), refer_to="sip:{e164}@sip.carrier.example")
@@ -160,3 +167,25 @@ def test_music_of_ones_own(tmp_path: Path) -> None:
     for unusable in ("short.wav", "missing.wav"):
         with pytest.raises(ValueError, match="music"):
             hold_music(str(tmp_path / unusable))
+
+
+@pytest.mark.faults("C1")
+def test_who_is_called_through_a_trunk_is_billed_as_the_number_that_it_means() -> None:
+    carrier = TrunkOptions("carrier", "peer", networks=("10.0.0.0/8",), domain="sip.example", country="US")
+
+    async def invite(*_: Any, **__: Any) -> tuple[None, None]:
+        return None, None
+
+    endpoint: Any = SimpleNamespace(contact_host=lambda there: "gateway", invite=invite)
+    outbound: Any = SimpleNamespace(counted=lambda trunk: contextlib.nullcontext())
+    side: Any = SimpleNamespace(offers=lambda *where: ())
+    admission = Admission(AdmissionOptions(), (carrier,), (), b"k" * 32, lambda: "t")
+    summons = Summons(endpoint, outbound, Registrar(), admission)
+
+    async def number(trunk: str) -> str:
+        person = Person(Uri.parse("sip:4155550123@10.0.0.7"), "bridge", trunk=trunk)
+        async with summons.call(person, "", side) as made:
+            return made.number
+
+    assert asyncio.run(number("carrier")) == "+14155550123"
+    assert asyncio.run(number("")) == "4155550123"

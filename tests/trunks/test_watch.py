@@ -23,7 +23,7 @@ def test_a_trunk_that_is_back_is_registered_with_at_once() -> None:
     async def scene() -> None:
         sent: list[float] = []
         probe = SimpleNamespace(reach=Reach.UNKNOWN, reason="")
-        registration = SimpleNamespace(state=RegistrationState.TRYING, reason="", register=sent.append)
+        registration = SimpleNamespace(state=RegistrationState.TRYING, reason="", forgotten=sent.append)
 
         async def locate(uri: Any) -> list[Any]:
             return []
