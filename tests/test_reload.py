@@ -173,7 +173,7 @@ def test_sighup_reloads_and_says_what_is_different_or_wrong(tmp_path: Path) -> N
         text = file.read_text()
         file.write_text(text.replace("[agent]", '[agent]\nbusiness = "Bolt"'))
         gateway.process.send_signal(signal.SIGHUP)
-        wait_for("agent.business: 'Acme Store' → 'Bolt'")
+        wait_for("agent.business: 'Acme Store' \\u2192 'Bolt'")
         file.write_text(text.replace("[agent]", '[agent]\nbusines = "Bolt"'))
         gateway.process.send_signal(signal.SIGHUP)
         wait_for("did you mean 'business'?")

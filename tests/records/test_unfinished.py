@@ -307,7 +307,7 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
         watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
         desk._begun.return_value = tape
         desk._over.side_effect = lambda *_: watchers.tell(CallEnded("a@1", at, Ending("failed", ""), {}))
-        await Desk._hold(desk, live, Mock(side_effect=RuntimeError))
+        await Desk._hold(desk, live, Mock(side_effect=RuntimeError), Mock())
         seen.append(waits(Path(tape.path)))
 
     async def entered() -> None:
