@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
+from types import MethodType
 from typing import Any
+from weakref import WeakMethod
 
 from agent.ears import Ears, EarsEvent
 from agent.errors import ProviderError
@@ -19,7 +21,22 @@ CHARACTERS_PER_TOKEN = 4
 
 Report = Callable[[Used], None]
 METER: ContextVar[Report] = ContextVar("meter", default=lambda used: None)
-"""Is told what the call uses that this code runs for."""
+"""Is told what the call uses that this code runs for. Set it by `meter`."""
+
+
+def meter(report: Callable[[Used], None]) -> None:
+    """Tell `report` what this code uses from now on: a method of what holds the call as long as the call is there.
+
+    The connections that are opened meanwhile outlive the call and keep this context, so it holds the call weakly.
+    """
+    told: Callable[[], Callable[[Used], None] | None]
+    told = WeakMethod(report) if isinstance(report, MethodType) else lambda: report
+
+    def tell(used: Used) -> None:
+        if (there := told()) is not None:
+            there(used)
+
+    METER.set(tell)
 
 
 class MeteredEars:
@@ -122,7 +139,7 @@ class ChargedModel:
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `Model.reply`."""
-        METER.set(self._report)  # the task may have been begun from elsewhere, by a request of the dashboard
+        meter(self._report)  # the task may have been begun from elsewhere, by a request of the dashboard
         async with aclosing(self._model.reply(messages, tools)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from agent.meter import METER
+from agent.meter import meter
 from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Providers
@@ -105,7 +105,7 @@ class Desk:
         def begin(host: Hosting, tape: Tape) -> Held:
             if declined.answer != "spoken":
                 return Rejection(leg, declined, options.retry_after)
-            METER.set(host.report)
+            meter(host.report)
             voice = self.providers[live.agent].voice("")
             announcing = Announcing(host, voice, options.sentence, declined)
             return self._call(leg, live, announcing, Tape("", "off" if tape.consent == "off" else "key"))  # nobody asks

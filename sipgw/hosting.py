@@ -13,7 +13,7 @@ from agent.briefing_phrases import briefing_in
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
-from agent.meter import METER, ChargedModel
+from agent.meter import ChargedModel, meter
 from agent.phrases import phrases_of
 from agent.providers.failover_duplex import Duplexes, FailoverDuplex
 from agent.records import HandedOver, Report, Used
@@ -92,7 +92,7 @@ class Hosting:
             can, codes = connect is not None, config.codes
             setting = (role.persona, config.turns, config.failover, role.tools, names)
             tell_setting(*setting, can_transfer=can, languages=codes)
-            METER.set(self.report)
+            meter(self.report)
             ears = part.ears()
             if part.distant:
                 part.distant.warm()
@@ -132,7 +132,7 @@ class Hosting:
         )
 
     def _voice(self, agent: str, language: str) -> Voice:
-        METER.set(self.report)
+        meter(self.report)
         return self.desk.providers[agent].voice(language)
 
     def _duplexes(self, name: str) -> Duplexes:
@@ -228,7 +228,7 @@ class Hosting:
         agent, part = self.desk.agents.all[self.live.agent], self.desk.providers[self.live.agent]
         history = self.live.conversation.steering.messages if self.live.conversation else []
         said = briefing_in(agent.config.codes[0])
-        METER.set(self.report)
+        meter(self.report)
         briefing = Briefing(line, part.ears(), part.voice(""), phrases_of(agent.config.codes), said)
         await briefing.open()
         verdict = await briefing.run(lambda: summary_of(ChargedModel(part.model, self.report), history, said))

@@ -107,8 +107,6 @@ class Agents:
         for one in self.all.values():
             _check_variables(one)
             one.choice, one.tools  # noqa: B018  what cannot be used is told now
-            if lacking := unspoken(one.config, one.choice):
-                raise ConfigError(f"agent {one.name}: {'; '.join(lacking)}")
             try:
                 hold_music(one.config.transfer.music)
             except ValueError as error:
@@ -126,7 +124,12 @@ class Agents:
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of all agents, each once, and what is used without a price although a cap counts it."""
-        return tuple(dict.fromkeys((*(note for one in self.all.values() for note in one.notes), *self.unpriced())))
+        every = (*(note for one in self.all.values() for note in one.notes), *self.unpriced(), *self.unspoken())
+        return tuple(dict.fromkeys(every))
+
+    def unspoken(self) -> list[str]:
+        """See `sipgw.agents.choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
+        return [f"agent {one.name}: {why}" for one in self.all.values() for why in unspoken(one.config, one.choice)]
 
     def unpriced(self) -> list[str]:
         """See `sipgw.billing.products.unpriced`."""

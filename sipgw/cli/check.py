@@ -4,7 +4,7 @@ from rich.markup import escape
 
 from sipgw.agents.agents import Agents
 from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
-from sipgw.config import Config
+from sipgw.config import Config, ConfigError
 
 
 def check(config: ConfigFile = None) -> None:
@@ -17,6 +17,8 @@ def check(config: ConfigFile = None) -> None:
             out.print(f"agent  {one.name}: {one.choice}" + (f", {tools} tools of its own" if tools else ""))
         for note in every.notes:
             out.print(f"[yellow]note[/]   {escape(note)}", soft_wrap=True)
+        if lacking := every.unspoken():
+            raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
         out.print("[green]the configuration is valid[/]")
 

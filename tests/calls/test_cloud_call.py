@@ -72,6 +72,8 @@ def test_mulaw_passes_untouched_both_ways_and_the_tool_is_used(tmp_path: Path) -
         "get_order_status",
         "schedule_callback",
         "stop_calling",
+        "pause_recording",
+        "resume_recording",
         "hang_up",
     }
 

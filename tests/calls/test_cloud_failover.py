@@ -24,7 +24,6 @@ from tests.fakes.deepgram import FakeDeepgram
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults, sound_of
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.phone import calling
-from tests.waiting import HANG
 
 ANSWER = "Your raincoat is out for delivery."
 
@@ -54,7 +53,7 @@ def test_the_call_goes_on_though_every_first_provider_fails(tmp_path: Path) -> N
                 sip=EndpointOptions(host="127.0.0.1", port=0),
                 media=MediaOptions(bind_host="127.0.0.1"),
                 store=StoreOptions(path=str(tmp_path / "cloud.db")),
-                failover=FailoverOptions(open_limit=HANG, first_token=HANG, first_sound=HANG),
+                failover=FailoverOptions(open_limit=4.9, first_token=5.9, first_sound=3.9),
                 assemblyai=AssemblyAIOptions(api_key="aai-key", url=assemblyai.url),
                 deepgram=DeepgramOptions(api_key="dg-key", url=deepgram.url, model="nova-3"),
                 elevenlabs=ElevenLabsOptions(api_key="xi-key", base_url=elevenlabs.url),

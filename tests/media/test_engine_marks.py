@@ -9,7 +9,8 @@ import pytest
 from media import rtcp
 from media.engine import MediaEngine, MediaOptions
 from media.ports import EF
-from tests.media.test_engine import FORMAT, LIMIT, OPTIONS, with_engine
+from tests.media.test_engine import FORMAT, OPTIONS, with_engine
+from tests.waiting import HANG
 
 ANY = MediaOptions("0.0.0.0", OPTIONS.port_range)
 
@@ -36,7 +37,7 @@ class Marked:
         loop = asyncio.get_running_loop()
         loop.add_reader(self.sock, arrived.set)
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG):
                 await arrived.wait()
         finally:
             loop.remove_reader(self.sock)

@@ -11,7 +11,8 @@ from media.channel import Channel
 from media.engine import MediaEngine
 from media.g711 import FRAME
 from media.source import RUN_PACKETS
-from tests.media.test_engine import FORMAT, LIMIT, Phone, with_engine
+from tests.media.test_engine import FORMAT, Phone, with_engine
+from tests.waiting import HANG
 
 
 class Side(Phone):
@@ -47,7 +48,7 @@ class Talk:
 
     async def all_read(self, packets: int) -> dict[str, int]:
         """The counters once so many packets have been looked at."""
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG):
             while True:
                 stats = await self.channel.stats()
                 if stats["received"] + stats["foreign"] + stats["stray"] >= packets:
