@@ -1,6 +1,7 @@
 """Debian's Chromium, with a file for a microphone."""
 
 import contextlib
+import json
 import shutil
 import time
 import wave
@@ -43,8 +44,8 @@ def address(gateway: Served) -> str:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         for line in list(gateway.log):
-            if "see it in the browser:" in line:
-                return line.split()[-1].rstrip("/")
+            if '"gateway answers"' in line:
+                return str(json.loads(line)["dashboard"]).rstrip("/")
         time.sleep(0.05)
     raise AssertionError("no dashboard:\n" + "".join(gateway.log))
 

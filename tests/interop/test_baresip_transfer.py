@@ -15,6 +15,8 @@ from tests.calling import OPEN, World, busy
 from tests.interop.baresip import Baresip
 from tests.ports import free_ports
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 
 class Softphone:
     """A running baresip that takes orders over its control port."""

@@ -12,6 +12,8 @@ from sipgw.sip.uri import Uri
 from sipgw.transfer.people import Person
 from tests.calling import OPEN, World
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 pytest.importorskip("pjsua2", reason="pip install -e '.[interop]'")
 
 

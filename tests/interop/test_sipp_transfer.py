@@ -26,6 +26,8 @@ from tests.interop.scenario import (
     wanted,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_people")
+
 HANGUP = wanted("BYE") + reply(200, "OK")
 
 
