@@ -165,7 +165,7 @@ def test_a_pbx_sends_the_agent_to_a_person(tmp_path: Path) -> None:
         leg.hangup()
 
     ending = one_call(tmp_path, lambda world: sent_away(world, "SIP/2.0 200 OK"), then, OPEN)
-    assert ending == Ending("caller_hung_up", "caller: BYE")
+    assert ending == Ending("caller_hung_up", "callee: BYE")
 
 
 def test_a_pbx_hears_that_the_person_is_busy(tmp_path: Path) -> None:
