@@ -104,7 +104,7 @@ def test_sipp_tells_why_not(tmp_path: Path, status: int, reason: str, code: int,
         assert sipp.wait(30) == 0, ran.stdout + ran.stderr
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert "ringing" in ran.stdout
-    assert f"ended     {says}: caller: {status} ({reason})" in ran.stdout
+    assert f"ended     {says}: callee: {status} ({reason})" in ran.stdout
 
 
 def test_wrong_commands_are_told(tmp_path: Path) -> None:
