@@ -92,7 +92,7 @@ async def sipp(folder: Path, *arguments: str) -> None:
 def test_sipp_calls_through_kamailio(tmp_path: Path, transport: str) -> None:
     async def scenario() -> None:
         async with kamailio(tmp_path) as proxy, behind(tmp_path, proxy, transport) as world:
-            assert await state(world, "registered") == "registered for 600 s", "what Kamailio grants of 3600"
+            assert await state(world, "registered") == "registered for 300 s", "what the recipe asks for"
             (tmp_path / "domain.csv").write_text(f"SEQUENTIAL\n{DOMAIN}\n")
             options = ["-sf", str(HERE / "sipp" / "through_proxy.xml"), "-inf", "domain.csv", "-s", "agent", "-m", "5"]
             await sipp(tmp_path, f"127.0.0.1:{proxy.port}", *options, "-r", "5", "-auth_uri", f"agent@{DOMAIN}")
