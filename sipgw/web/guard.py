@@ -80,7 +80,7 @@ class Guard:
         return None
 
     async def _unwelcome(self, scope: Scope, headers: Headers) -> ASGIApp | None:
-        if await self._entrance.is_open() and not near(scope, headers):
+        if not near(scope, headers) and await self._entrance.is_open():
             return PlainTextResponse("This comes through a proxy. Set a password first: sipgw web password\n", 403)
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         who = scope["who"] = await self._entrance.who(cookie, headers.get("authorization", ""))
