@@ -64,7 +64,7 @@ def test_the_agent_goes_on_and_knows_what_its_colleague_has_told_it(tmp_path: Pa
             await playwright.expect(floor).to_have_text("listening")
             at = round(len(world.ears.sessions[0].audio) / 8)
             world.ears.script.append(Said(QUESTION, at + 200, at + 1000))
-            await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard(), 30)
+            await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
             told = [str(message["content"]) for message in world.model.requests[-1]["messages"]]
             assert any(NOTE in text for text in told) and any(GIVEN_BACK in text for text in told)
             assert any(QUESTION in text for text in told)
