@@ -17,7 +17,6 @@ from sipgw.billing.budget import within_budget
 from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
-from sipgw.cluster.limits import SharedLimits
 from sipgw.events import (
     CallBegan,
     CallEnded,
@@ -29,6 +28,7 @@ from sipgw.gate.dnc import OwnList
 from sipgw.hosting import Hosting, Placing
 from sipgw.inbound.limits import Caller as CallerIn
 from sipgw.inbound.limits import Declined
+from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.inbound.turned_away import Announcing, Rejection
 from sipgw.outbound.call_out import CallOut, Errand
 from sipgw.outbound.dial import Outbound

@@ -28,7 +28,6 @@ from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
-from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config, ConfigError
 from sipgw.desk import Desk
 from sipgw.events import Ending, Event, Watchers
@@ -37,6 +36,7 @@ from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
+from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.numbers import known
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.channels import TrunkPlaces
@@ -87,7 +87,7 @@ class Gateway:
         self.config = config
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers[Event]()
-        self.evidence = Evidence(config.capture, trace, self.agents)
+        self.evidence = Evidence(config.capture, self.agents, trace)
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -95,7 +95,7 @@ class Gateway:
         self.registrar = Registrar()
         cluster = Cluster(config.cluster) if config.cluster.redis else None
         self._shared = SharedCalls(cluster, self._here)
-        self.watch = TrunkWatch(self.admission, Leases(cluster) if cluster else None)
+        self.watch = TrunkWatch(self.admission.trunks, self.admission.room.calls, Leases(cluster) if cluster else None)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
         self._calls = Going()

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from agent.tools import Toolbox
+from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL, WHAT
 from sipgw.browser import phone
 from sipgw.calls.audience import Audience, Full
 from sipgw.calls.going import Going
+from sipgw.config import Config
 from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
@@ -202,7 +204,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    evidence = Evidence(CaptureOptions(folder=str(folder)))
+    evidence = Evidence(CaptureOptions(folder=str(folder)), Agents(Config(), {}))
     evidence._writing = WRITERS
     evidence.watch(CallEnded("one", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS

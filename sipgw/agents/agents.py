@@ -82,6 +82,11 @@ class AgentDefinition:
             raise ConfigError(f"agent {self.name}: {error}") from None
 
     @property
+    def providers(self) -> dict[str, tuple[str, ...]]:
+        """The chosen provider of each part of a conversation and its backups, in order."""
+        return {"ears": self.choice.ears, "model": self.choice.model, "voice": self.choice.voice}
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """A sentence on each provider that is not what a key would have brought, and on each model that ends soon."""
         return (*self.choice.notes, *lifetimes.endings(self.config, self.choice, lifetimes.today()))

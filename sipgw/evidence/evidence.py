@@ -2,23 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
 from media.engine import MediaEngine
 from media.tap import HEADER
-from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
-from sipgw.config import Config
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.evidence.capture import CaptureOptions, SipCapture
 from sipgw.evidence.pcap import Pcap
 from sipgw.evidence.timelines import Timelines, private
-from sipgw.replay.keeping import Bundles
+from sipgw.privacy.redaction import Redact, Sink
+from sipgw.replay.keeping import Bundles, KeptAgent
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
 from sipgw.store.files import KEEPING, file_name
@@ -39,23 +38,34 @@ def _whose() -> str:
     return str(structlog.contextvars.get_contextvars().get("call", ""))
 
 
+class KeptAgents(Protocol):
+    """The agents of a gateway, as far as their privacy rules go."""
+
+    def redact(self, sink: Sink) -> Callable[[str], Redact]:
+        """For an agent's name: the function that removes private words from texts for `sink`."""
+        ...
+
+    def known(self, name: str) -> KeptAgent:
+        """The agent of that name, also after a reload has removed it."""
+        ...
+
+
 class Evidence:
     """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
 
     def __init__(
         self,
         options: CaptureOptions,
+        agents: KeptAgents,
         also: Tracer | None = None,
-        agents: Agents | None = None,
     ) -> None:
-        """`also` is told of every SIP message too; `agents` know what must not be kept of words."""
+        """`agents` know which words must not be kept; `also` gets every SIP message too."""
         self.options = options
         self.sip = SipCapture(options.sip_megabytes << 20, _whose)
         self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
         """All are told every SIP message."""
-        agents = agents or Agents(Config(), {})
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
-        self.bundles = Bundles(options, agents, self.sip.of)
+        self.bundles = Bundles(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
         self._sounds: dict[str, Sound] = {}
         self._withheld: set[str] = set()

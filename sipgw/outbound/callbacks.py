@@ -1,13 +1,15 @@
 """Callbacks that ring: what was promised (`sipgw.outbound.promises`) is dialled when it is due."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
-from sipgw.gateway import Gateway
-from sipgw.outbound.dialler import Dialler, Pace, new_holder
+from sipgw.config import Config
+from sipgw.outbound.dial import Outbound
+from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs
+from sipgw.store import Store
 
 log = structlog.get_logger()
 
@@ -15,10 +17,26 @@ AGAIN = 5.0
 """Seconds from a fault until promises are dialled again."""
 
 
+class CallingGateway(Places, Protocol):
+    """A gateway that makes calls."""
+
+    config: Config
+
+    @property
+    def store(self) -> Store:
+        """Its database."""
+        ...
+
+    @property
+    def outbound(self) -> Outbound:
+        """Its ways out."""
+        ...
+
+
 class Callbacks:
     """Makes the calls that were promised, as long as it is entered."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: CallingGateway) -> None:
         self._gateway = gateway
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None

@@ -11,15 +11,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import structlog
 
 from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.bleep import Span
-from sipgw.calls.live import LiveCall
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
+from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import Unfinished
 from sipgw.sip.boundaries import bounded, contained
 
@@ -36,6 +36,20 @@ TOGETHER = 3
 WAITING = 1000
 LIMIT = 60.0
 """Seconds for one file."""
+
+
+class RecordedCall(Protocol):
+    """A call that goes on."""
+
+    @property
+    def agent(self) -> str:
+        """Name of the agent whose rules hold now."""
+        ...
+
+    @property
+    def tape(self) -> Tape | None:
+        """The recording of the call."""
+        ...
 
 
 class _Piece(NamedTuple):
@@ -68,7 +82,10 @@ class Bleeps:
     """Covers what is private in recordings as long as it is entered. An async context manager."""
 
     def __init__(
-        self, watchers: Watchers[Event], live: Callable[[str], LiveCall | None], policy: Callable[[str], PrivacyOptions]
+        self,
+        watchers: Watchers[Event],
+        live: Callable[[str], RecordedCall | None],
+        policy: Callable[[str], PrivacyOptions],
     ) -> None:
         """`live` finds a call, `policy` what holds for an agent's name."""
         self._watchers = watchers

@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from media.engine import MediaEngine
 from media.tap import HEADER, Tapped
 from sipgw import __version__
-from sipgw.agents.agents import Agents
+from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
 from sipgw.evidence.capture import CaptureOptions, Ladder
 from sipgw.evidence.timeline import ladder_as_dict
@@ -42,6 +43,20 @@ class NotKept(Exception):  # noqa: N818  a state of affairs, not a fault
     """There is no bundle of a call; the message says why."""
 
 
+class KeptAgent(Protocol):
+    """An agent as far as a bundle tells of it."""
+
+    @property
+    def config(self) -> Config:
+        """Its configuration: privacy rules and secrets."""
+        ...
+
+    @property
+    def providers(self) -> Mapping[str, tuple[str, ...]]:
+        """The chosen provider of each part and its backups."""
+        ...
+
+
 class _Seen:
     """A call of which there is a witness."""
 
@@ -54,10 +69,12 @@ class _Seen:
 class Bundles:
     """What is seen of calls. `watch` is to be told everything, in the tasks of the calls."""
 
-    def __init__(self, options: CaptureOptions, agents: Agents, ladder: Callable[[str], Ladder | None]) -> None:
-        """`ladder` has the SIP messages of a call."""
+    def __init__(
+        self, options: CaptureOptions, agent: Callable[[str], KeptAgent], ladder: Callable[[str], Ladder | None]
+    ) -> None:
+        """`agent` finds an agent by its name, `ladder` the SIP messages of a call."""
         self._options = options
-        self._agents = agents
+        self._agent = agent
         self._ladder = ladder
         self._live: dict[str, _Seen] = {}
         self._ended: dict[str, _Seen] = {}
@@ -121,8 +138,8 @@ class Bundles:
 
     def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
         began, witness = seen.began, seen.witness
-        agent = self._agents.known(began.agent)
-        config, choice = agent.config, agent.choice
+        agent = self._agent(began.agent)
+        config = agent.config
         names = {
             part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PROVIDERS
         }
@@ -135,7 +152,7 @@ class Bundles:
             "caller": began.caller,
             "called": began.called,
             "sipgw": __version__,
-            "parts": {part: max(len(getattr(choice, part)), len(names[part])) for part in PROVIDERS},
+            "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
             "privacy": json.loads(json.dumps(asdict(config.privacy))),
         }
         sip = ladder_as_dict(self._ladder(began.call), witness.zero)["messages"]

@@ -1,18 +1,18 @@
 """The trunks as they are: registered where they want it, asked whether they are there."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from sipgw.cluster.leases import Leases
-from sipgw.inbound.admission import Admission
 from sipgw.sip.boundaries import bounded
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions, Trunks
 
 log = structlog.get_logger()
 
@@ -36,17 +36,19 @@ class TrunkStatus:
 
 
 class TrunkWatch:
-    """Registers and probes the trunks of `admission`. In a cluster it registers those of which it has the lease."""
+    """Registers and probes the trunks. In a cluster it registers those of which it has the lease."""
 
-    def __init__(self, admission: Admission, leases: Leases | None = None) -> None:
+    def __init__(self, trunks: Trunks, calls: Mapping[str, int], leases: Leases | None = None) -> None:
+        """`calls` is the number of calls on each trunk, by its name."""
         self.registrations: dict[str, Registration] = {}
-        self._admission = admission
+        self._trunks = trunks
+        self._calls = calls
         self._leases = leases
         self._probes: dict[str, Probe] = {}
 
     def start(self, endpoint: Endpoint, group: asyncio.TaskGroup) -> None:
         """Begin, as long as `endpoint` is open."""
-        for trunk in self._admission.trunks.all:
+        for trunk in self._trunks.all:
             if trunk.registrar_uri is not None:
                 there = trunk.proxy_uri or trunk.registrar_uri
                 self._let_in(trunk, endpoint, group, there)
@@ -63,13 +65,13 @@ class TrunkWatch:
     def status(self) -> list[TrunkStatus]:
         """How each trunk is."""
         found = []
-        for trunk in self._admission.trunks.all:
+        for trunk in self._trunks.all:
             registration, probe = self.registrations.get(trunk.name), self._probes.get(trunk.name)
             state, reason = (registration.state.value, registration.reason) if registration else ("", "")
             if registration is None and trunk.registrar_uri is not None:
                 state, reason = ELSEWHERE, "another gateway registers it"
             reach = (probe.reach, probe.reason) if probe else (Reach.UNKNOWN, "")
-            calls = self._admission.room.calls[trunk.name]
+            calls = self._calls.get(trunk.name, 0)
             found.append(TrunkStatus(trunk.name, state, reason, reach[0].value, reach[1], calls))
         return found
 
@@ -125,6 +127,6 @@ class TrunkWatch:
 
         async def found() -> None:
             for peer in await endpoint.locate(registrar):
-                self._admission.trunks.allow(trunk, peer.host)
+                self._trunks.allow(trunk, peer.host)
 
         group.create_task(bounded(found(), None, "registrar not let in"))

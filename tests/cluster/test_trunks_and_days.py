@@ -11,8 +11,8 @@ from sipgw.billing.cost import NOTHING, Bill, Expenses
 from sipgw.billing.day import SharedSpent
 from sipgw.billing.prices import PriceTable
 from sipgw.cluster.cluster import Cluster
-from sipgw.cluster.limits import SharedLimits
 from sipgw.inbound.limits import LimitOptions, Limits, Spent
+from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.outbound import routes
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.routes import NotDialled

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from sipgw.agents.agents import Agents
+from sipgw.config import Config
 from sipgw.events import CallEnded, Ending
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.evidence import Evidence
@@ -35,7 +37,7 @@ def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch:
         yield b""
 
     async def scenario() -> None:
-        evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")))
+        evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")), Agents(Config(), {}))
         async with evidence.gathering(None, None, tmp_path / "calls"):  # type: ignore[arg-type]
             evidence.watch(CallEnded("a", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
             while evidence._writing:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from sipgw.inbound.admission import Admission, AdmissionOptions
 from sipgw.sip.probe import Reach
 from sipgw.sip.registration import RegistrationState
-from sipgw.trunks.trunks import TrunkOptions
+from sipgw.trunks.trunks import TrunkOptions, Trunks
 from sipgw.trunks.watch import TrunkWatch
 from tests.virtual import run
 
@@ -31,7 +30,7 @@ def test_a_trunk_that_is_back_is_registered_with_at_once() -> None:
         endpoint: Any = SimpleNamespace(
             probe=lambda options: probe, register=lambda options: registration, locate=locate
         )
-        watch = TrunkWatch(Admission(AdmissionOptions(), (PBX,), (), b"k" * 32, lambda: "t"))
+        watch = TrunkWatch(Trunks((PBX,)), {})
         async with asyncio.TaskGroup() as group:
             watch.start(endpoint, group)
 

@@ -102,7 +102,7 @@ class Standing:
     admission: Admission = field(
         default_factory=lambda: Admission(AdmissionOptions(), (TRUNK,), (), b"k" * 32, lambda: "t")
     )
-    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
+    evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions(), Agents(Config(), {})))
     draining: bool = False
     errands: list[Errand] = field(default_factory=list)
     """The calls that were asked for."""
