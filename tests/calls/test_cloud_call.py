@@ -148,15 +148,24 @@ def test_a_provider_that_is_down_is_apologised_for_and_the_reason_kept(tmp_path:
 
 
 def test_an_interruption_cuts_what_the_model_is_told(tmp_path: Path) -> None:
-    def sound(frame: int) -> bytes:
-        loud = 375 <= frame < 450
-        return b"\x10\x90" * 80 if loud else b"\xff\x7f" * 80
+    text = "Your order is out for delivery and it will be with you before six. "
 
     async def scenario():
-        said = [Said("Where is it?", 4000, 5000), Said("Stop, please listen.", 7500, 8500)]
-        long = Reply(text=["Your order is out for delivery and it will be with you before six. "])
-        async with cloud(tmp_path, said, [long, Reply(text=["Yes?"])]) as world:
-            async with calling(world.target, sound) as phone:
+        began: list[int] = []
+
+        def sound(frame: int) -> bytes:
+            """Speak for 1.5 s from the moment that the answer is heard."""
+            if not began and sound_of(text)[:8000] in phone.heard():
+                began.append(frame)
+                at = len(world.ears.sessions[-1].audio) // 8
+                world.ears.script.append(Said("Stop, please listen.", at, at + 1000))
+            loud = began and frame - began[0] < 75
+            return b"\x10\x90" * 80 if loud else b"\xff\x7f" * 80
+
+        async with cloud(
+            tmp_path, [Said("Where is it?", 4000, 5000)], [Reply(text=[text]), Reply(text=["Yes?"])]
+        ) as world:
+            async with calling(world.target, lambda frame: sound(frame)) as phone:
                 await phone.hears(sound_of("Yes?"))
             (record,) = await records(world.gateway)
             return record, world.model.requests
