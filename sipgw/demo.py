@@ -14,10 +14,11 @@ from rich.markup import escape
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
 from media.engine import MediaOptions
 from sipgw.caller import Action, Ear, Phone, Say, with_noise
-from sipgw.config import AgentOptions, Config
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
+from sipgw.config.outbound import CallbackOptions
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
-from sipgw.outbound.promises import CallbackOptions
 from sipgw.records.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri

@@ -17,6 +17,7 @@ from sipgw.billing.budget import within_budget
 from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import (
     CallBegan,
     CallEnded,
@@ -42,7 +43,6 @@ from sipgw.store import Store
 from sipgw.transfer.people import People
 from sipgw.transfer.summons import Summons
 from sipgw.transfer.transfer import Ways
-from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 

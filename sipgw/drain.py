@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 GOODBYE = 10.0
@@ -13,18 +12,6 @@ POLL = 0.25
 LINGER = 2.0
 """Seconds that the sockets stay after the last call: whoever has not heard our answer to its BYE sends it again after
 half a second, and after one more (RFC 3261 §17.1.2.2)."""
-
-
-@dataclass(frozen=True)
-class DrainOptions:
-    """What a gateway that is told to stop (SIGTERM, Ctrl-C) does."""
-
-    limit: float = 300.0
-    """Seconds that running calls may go on; then the agents say goodbye. 0 hangs up at once."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.limit <= 86400:
-            raise ValueError("limit must be from 0 to 24 hours")
 
 
 class Draining(Protocol):

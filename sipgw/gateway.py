@@ -28,7 +28,9 @@ from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
-from sipgw.config import Config, ConfigError
+from sipgw.config.config import Config, ConfigError
+from sipgw.config.numbers import known
+from sipgw.config.trunks import TrunkOptions
 from sipgw.desk import Desk
 from sipgw.events import Ending, Event, Watchers
 from sipgw.evidence.evidence import Evidence
@@ -37,7 +39,6 @@ from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
 from sipgw.inbound.shared_limits import SharedLimits
-from sipgw.numbers import known
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
@@ -59,7 +60,6 @@ from sipgw.sip.trace import Tracer
 from sipgw.store import Store
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.summons import Summons
-from sipgw.trunks.trunks import TrunkOptions
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 from sipgw.webhooks.deliveries import Deliveries
 

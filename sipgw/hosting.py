@@ -30,6 +30,7 @@ from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,
@@ -59,7 +60,6 @@ from sipgw.transfer.music import hold_music
 from sipgw.transfer.party import Party, called
 from sipgw.transfer.people import Person
 from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
-from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
     from sipgw.desk import Desk

@@ -4,11 +4,12 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+from sipgw.config.log import LogOptions
 
 _CREDENTIAL = re.compile(
     r"(?i)((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+"
@@ -19,16 +20,6 @@ _CREDENTIAL = re.compile(
 
 DEEPEST = 4
 """Levels of a value that are looked into."""
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """How the gateway logs."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe event that is written."""
-    format: Literal["console", "json"] = "console"
-    """`console` for people, `json` (one object a line) for machines."""
 
 
 def redact(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from sipgw.agents.agents import DEFAULT, SHARED
-from sipgw.config import Config
+from sipgw.config.config import Config
 
 WITHOUT_RESTART = ("routes",)
 """Tables of the gateway as a whole that can be changed while it runs; those of agents all can."""

@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from media.engine import MediaOptions
-from sipgw.config import AgentOptions, Config
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions
-from sipgw.trunks.trunks import TrunkOptions
 
 LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000

@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, answer
-from sipgw.trunks.trunks import TrunkOptions
 from tests.phone import Phone
 from tests.waiting import HANG
 

@@ -9,6 +9,7 @@ from agent import line as agent_line
 from agent.records import Outcome
 from sipgw.calls.call import Call, Connect
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -19,7 +20,6 @@ from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.transfer import Dial, Reached, Ways, dialling
-from sipgw.trunks.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
 TRUNK = TrunkOptions("pbx", "peer", networks=("127.0.0.1/32",))

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sipgw.config.gate import DAYS, WindowOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
-from sipgw.gate.windows import DAYS, WindowOptions
 from sipgw.store import Store, StoreOptions
-from sipgw.trunks.trunks import TrunkOptions
 
 CALIFORNIA = "+14155550100"
 NOON = datetime(2026, 11, 19, 20, 0, tzinfo=UTC)

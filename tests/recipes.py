@@ -9,8 +9,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config import Config, parse
-from sipgw.trunks.trunks import TrunkOptions
+from sipgw.config.config import Config, parse
+from sipgw.config.trunks import TrunkOptions
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Faults
 from tests.fakes.carriers.carrier import Carrier

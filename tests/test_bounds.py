@@ -22,13 +22,16 @@ from sipgw.bounds import FULL, WHAT
 from sipgw.browser import phone
 from sipgw.calls.audience import Audience, Full
 from sipgw.calls.going import Going
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.inbound import LimitOptions
+from sipgw.config.outbound import CallbackOptions
+from sipgw.config.records import CaptureOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Ending
-from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
+from sipgw.evidence.capture import OVERHEAD, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
-from sipgw.inbound.limits import Caller, LimitOptions, Limits
+from sipgw.inbound.limits import Caller, Limits
 from sipgw.outbound import jobs
-from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -42,7 +45,6 @@ from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
-from sipgw.webhooks.webhooks import WebhookOptions
 from tests.evidence.test_capture import message
 from tests.outbound.test_jobs import NOW, US
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
@@ -240,14 +242,14 @@ BOUNDS = [
     Bound("sipgw.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
     Bound("sipgw.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.audience:MOST", "live listeners of a call", listeners),
-    Bound("sipgw.browser.options:BrowserOptions", "browser calls", browser_calls),
+    Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
-    Bound("sipgw.evidence.capture:CaptureOptions", "SIP messages of calls", messages),
+    Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
     Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),

@@ -14,10 +14,10 @@ from sipgw.cli.banner import phones_may_call
 from sipgw.cli.console import err, out
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import COMMANDS, app, every
-from sipgw.config import Config
-from sipgw.inbound.accounts import AccountOptions
+from sipgw.config.config import Config
+from sipgw.config.inbound import AccountOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.records.wav import read_ulaw
-from sipgw.trunks.trunks import TrunkOptions
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]

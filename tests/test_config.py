@@ -9,8 +9,9 @@ import pytest
 from agent.providers.local import models
 from sipgw.agents import providers
 from sipgw.agents.providers import choose
-from sipgw.config import KEYS as ALL_KEYS
-from sipgw.config import AgentOptions, Config, ConfigError, line_of, load, parse
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import KEYS as ALL_KEYS
+from sipgw.config.config import Config, ConfigError, line_of, load, parse
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
 PARTS = ("ears", "model", "voice")

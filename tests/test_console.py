@@ -16,7 +16,7 @@ from sipgw.agents.agents import Agents
 from sipgw.cli import banner as told_at_start
 from sipgw.cli import console
 from sipgw.cli.main import app
-from sipgw.config import Config, parse
+from sipgw.config.config import Config, parse
 from sipgw.demo import waterfall
 
 NARROW = {"COLUMNS": "80", "TERM": "dumb"}

@@ -2,8 +2,9 @@
 
 import pytest
 
+from sipgw.config.records import PrivacyOptions
 from sipgw.log import masking, redact
-from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.privacy.redaction import redactor_for
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_credentials_and_keys_are_masked(text: str, written: str) -> None:
 
 
 def test_what_is_private_is_not_written_either() -> None:
-    mask = masking(PrivacyOptions().of("logs"))
+    mask = masking(redactor_for(PrivacyOptions(), "logs"))
     event = {"event": "caller: 4111 1111 1111 1111", "call": {"said": ["four" + " one" * 15]}, "seconds": 1.5}
     assert mask(None, "info", event) == {
         "event": "caller: [card ••1111]",
@@ -35,5 +36,5 @@ def test_what_is_private_is_not_written_either() -> None:
 
 def test_the_identity_of_a_call_stays_what_it_is() -> None:
     event = {"event": "call began", "call": "5a324968765316efba4d", "caller": "5a324968765316efba4d"}
-    written = masking(PrivacyOptions().of("logs"))(None, "info", event)
+    written = masking(redactor_for(PrivacyOptions(), "logs"))(None, "info", event)
     assert (written["call"], written["caller"]) == ("5a324968765316efba4d", "5a[aadhaar ••5316]efba4d")

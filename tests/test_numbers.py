@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipgw.numbers import NumberError, check_country, e164, known, shaped, spellings
+from sipgw.config.numbers import NumberError, check_country, e164, known, shaped, spellings
 
 
 @pytest.mark.parametrize(

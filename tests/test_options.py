@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from sipgw.options import OptionError, build
+from sipgw.config.options import OptionError, build
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from stdnum import luhn, verhoeff
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
-from sipgw.config import Config, ConfigError, parse
+from sipgw.config.config import Config, ConfigError, parse
+from sipgw.config.records import NAMES_NEED, PrivacyOptions, english_models
 from sipgw.privacy.at_provider import at_providers
 from sipgw.privacy.digits import enough, runs
-from sipgw.privacy.redaction import NAMES_NEED, PrivacyOptions, _english, redacted
+from sipgw.privacy.redaction import redacted, redactor_for
 from tests.cloud import cloud
 from tests.phone import calling
 
@@ -151,8 +152,8 @@ def test_hostile_texts_take_no_time(text: str) -> None:
 
 def test_a_policy_is_read_from_the_configuration() -> None:
     config = parse('[privacy]\nredact = ["cards", "phones"]\nwhere = ["records"]\ncountry = "US"', "x", {})
-    assert config.privacy.of("records")("415-555-2671") == "[phone ••71]"
-    assert config.privacy.of("logs")("415-555-2671") == "415-555-2671"
+    assert redactor_for(config.privacy, "records")("415-555-2671") == "[phone ••71]"
+    assert redactor_for(config.privacy, "logs")("415-555-2671") == "415-555-2671"
 
 
 @pytest.mark.parametrize(
@@ -164,14 +165,14 @@ def test_a_policy_is_read_from_the_configuration() -> None:
     ],
 )
 def test_a_policy_that_cannot_be_is_told_at_start(line: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.privacy.redaction.find_spec", lambda name: None)
+    monkeypatch.setattr("sipgw.config.records.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=told):
         parse(f"[privacy]\n{line}", "x", {})
 
 
 def test_names_are_found_by_presidio() -> None:
     """The real one, with a small model of spaCy; what it finds is no promise, but these it must."""
-    if find_spec("presidio_analyzer") is None or not _english():
+    if find_spec("presidio_analyzer") is None or not english_models():
         pytest.skip(NAMES_NEED)
     PrivacyOptions(redact=("names",))
     assert redacted("This is Jane Doe, 4111111111111111.", ("names", "cards")) == "This is [name], [card ••1111]."
@@ -182,14 +183,14 @@ def test_names_are_found_by_presidio() -> None:
 
 
 def test_names_need_a_model_that_is_installed_and_none_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.privacy.redaction.find_spec", lambda name: object())
-    monkeypatch.setattr("sipgw.privacy.redaction.entry_points", lambda group: [])
+    monkeypatch.setattr("sipgw.config.records.find_spec", lambda name: object())
+    monkeypatch.setattr("sipgw.config.records.entry_points", lambda group: [])
     with pytest.raises(ValueError, match=r"an English model of spaCy: pip install 'sipgw\[names\]'"):
         PrivacyOptions(redact=("names",))
 
 
 def test_the_default_takes_out_what_nobody_should_keep() -> None:
-    assert PrivacyOptions().of("records")("4111111111111111, +14155552671") == "[card ••1111], +14155552671"
+    assert redactor_for(PrivacyOptions(), "records")("4111111111111111, +14155552671") == "[card ••1111], +14155552671"
 
 
 # At the provider

@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.agents.agents import DEFAULT
-from sipgw.billing.prices import CostOptions
 from sipgw.cli.console import err
 from sipgw.cli.serve import _reload
-from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions
+from sipgw.config.agent import AgentOptions, RouteOptions
+from sipgw.config.config import Config, ConfigError
+from sipgw.config.cost import CostOptions
+from sipgw.config.log import LogOptions
+from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallEnded
-from sipgw.log import LogOptions
-from sipgw.privacy.redaction import PrivacyOptions
-from sipgw.records.recordings import RecordingOptions
 from sipgw.reload import changes
 from sipgw.sip.endpoint_options import EndpointOptions
 from tests.cloud import cloud

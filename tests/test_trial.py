@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.trial import SOMEBODY, trial
 
 CONFIGURED = """

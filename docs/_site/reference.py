@@ -18,7 +18,7 @@ from typer.cli import get_docs_for_click
 
 from sipgw import __version__
 from sipgw.cli import main
-from sipgw.config import KEYS, Config
+from sipgw.config.config import KEYS, Config
 from sipgw.web import api
 
 ROOT = Path(__file__).parent.parent.parent

@@ -22,9 +22,11 @@ from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
 from sipgw.agents.providers import choose, products
 from sipgw.billing.products import unpriced
-from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
-from sipgw.options import OptionError, build
-from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
+from sipgw.config.agent import AgentOptions, RouteOptions
+from sipgw.config.config import Config, ConfigError, all_set, line_of
+from sipgw.config.options import OptionError, build
+from sipgw.config.records import PrivacyOptions, Sink
+from sipgw.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
 from sipgw.transfer.music import hold_music
@@ -159,7 +161,7 @@ class Agents:
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
         """For an agent's name, what takes private things out of texts for `sink`; the default's for a stranger's."""
-        return lambda agent: self.privacy(agent).of(sink)
+        return lambda agent: redactor_for(self.privacy(agent), sink)
 
     def privacy(self, agent: str) -> PrivacyOptions:
         """What holds for the texts of an agent's calls; the default's for a stranger's."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from agent.records import Part
 from agent.tongues import NAMES
-from sipgw.agents.languages import LanguageOptions
-from sipgw.config import Config
+from sipgw.config.agent import LanguageOptions
+from sipgw.config.config import Config
 
 
 @dataclass(frozen=True)

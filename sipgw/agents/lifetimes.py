@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
 from sipgw.agents.choice import Choice
-from sipgw.config import Config
+from sipgw.config.config import Config
 
 AHEAD = 90
 """Days before its end from which on a model is warned of."""

@@ -9,7 +9,8 @@ from agent.persona import Persona
 from agent.tools import Tool, ToolError, tool
 from sipgw.agents.agents import filled
 from sipgw.agents.languages import translations
-from sipgw.config import AgentOptions, Config
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
 from sipgw.sip.identity import Identity, is_number
 from sipgw.store import Store
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from agent.records import Outcome
 from agent.steering import Steering
-from sipgw.agents.prefetch_options import PrefetchOptions
 from sipgw.calls.call import Talk
+from sipgw.config.agent import PrefetchOptions
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from agent.providers.voices import (
 from agent.voice import Voice
 from sipgw.agents.choice import Choice
 from sipgw.billing.products import Product, product
-from sipgw.config import Config, ConfigError
+from sipgw.config.config import Config, ConfigError
 from sipgw.privacy.at_provider import at_providers
 from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
 

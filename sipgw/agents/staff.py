@@ -12,7 +12,7 @@ from agent.providers.local.host import LocalSpeech
 from sipgw.agents.agents import Agents
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers
-from sipgw.config import Config
+from sipgw.config.config import Config
 
 log = structlog.get_logger()
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select
 
 from agent.records import Used
-from sipgw.billing.prices import Part, PriceTable, bound
+from sipgw.billing.prices import PriceTable, bound
+from sipgw.config.cost import Part
 from sipgw.inbound.limits import Spent
 from sipgw.store import CallRecord, Store
 

@@ -2,73 +2,12 @@
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from importlib.resources import files
-from math import ceil
-from typing import Literal
 
-from sipgw.options import build
-
-Part = Literal["trunk", "ears", "model", "voice", "duplex"]
-Unit = Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
-
-
-@dataclass(frozen=True)
-class PriceOptions:
-    """One line of the price table. Lines of the configuration go before those of the package."""
-
-    part: Part
-    """``trunk``, ``ears`` (seconds of sound), ``model`` (tokens), ``voice`` (characters), ``duplex`` (seconds, and
-    tokens)."""
-    name: str
-    """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for
-    anything."""
-    unit: Unit
-    price: float
-    per: float = 1
-    """So many units for `price`: 60 seconds, 1_000_000 tokens."""
-    since: str = ""
-    """The day from which it holds, as ``"2026-06-01"``; a later line of the same name follows it."""
-    direction: Literal["", "in", "out"] = ""
-    """Trunks: only calls that come in, or go out."""
-    prefix: str = ""
-    """Trunks: only calls with numbers that begin so; the longest that fits counts."""
-    rounding: str = "60/60"
-    """Trunks: seconds that are charged at least, and the step after that: ``"60/60"`` whole minutes, ``"60/6"``,
-    ``"1/1"`` by the second."""
-    source: str = ""
-    """Where the price is from."""
-    estimate: bool = False
-    """Whether nobody has compared it with a bill or the vendor's own page: costs that rest on it are marked."""
-
-    def __post_init__(self) -> None:
-        if self.price < 0 or self.per <= 0:
-            raise ValueError("price must not be less than 0, and per must be more")
-        if self.since:
-            date.fromisoformat(self.since)
-        self.steps  # noqa: B018  what cannot be used is told now
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """The two numbers of `rounding`."""
-        first, _, step = self.rounding.partition("/")
-        if not (first.isdigit() and step.isdigit() and int(first) > 0 and int(step) > 0):
-            raise ValueError(f'rounding {self.rounding!r} must be written like "60/6"')
-        return int(first), int(step)
-
-    def charged(self, seconds: float) -> float:
-        """The seconds that a carrier charges for a call."""
-        first, step = self.steps
-        if seconds <= 0:
-            return 0.0
-        return float(first + max(0, ceil((seconds - first) / step)) * step)
-
-    def cost(self, amount: float) -> float:
-        """What so many units cost; of a trunk with its rounding."""
-        return (self.charged(amount) if self.part == "trunk" else amount) * self.price / self.per
-
+from sipgw.config.cost import Part, PriceOptions, Unit
+from sipgw.config.options import build
 
 BOUNDS = {
     ("trunk", "seconds"): (1.00, 60),
@@ -98,20 +37,6 @@ def bound(part: Part, unit: Unit) -> PriceOptions:
     """The price that caps count for what has none."""
     price, per = BOUNDS.get((part, unit), _UNHEARD_OF)
     return PriceOptions(part, "*", unit, price, per)
-
-
-@dataclass(frozen=True)
-class CostOptions:
-    """What a call may cost, in the currency of the prices; 0 is as much as it takes."""
-
-    per_call: float = 0
-    """Then the agent says goodbye and hangs up."""
-    goodbye: str = "I am sorry, I have to end this call now. Thank you for calling. Goodbye."
-    """What it says then, or when the day's money or minutes ([limits]) are spent."""
-
-    def __post_init__(self) -> None:
-        if self.per_call < 0:
-            raise ValueError("per_call must not be less than 0")
 
 
 def packaged() -> tuple[PriceOptions, ...]:

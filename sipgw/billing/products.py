@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sipgw.billing.prices import Part, PriceTable, Unit, bound, free
-from sipgw.config import Config
+from sipgw.billing.prices import PriceTable, bound, free
+from sipgw.config.config import Config
+from sipgw.config.cost import Part, Unit
 
 Product = tuple[Part, str]
 UNITS: dict[Part, tuple[Unit, ...]] = {

@@ -11,10 +11,11 @@ from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
 from sipgw.browser.call import BrowserCall
-from sipgw.browser.options import BrowserOptions
 from sipgw.browser.party import on_page
 from sipgw.calls.live import LiveCall
-from sipgw.config import Config
+from sipgw.config.browser import BrowserOptions
+from sipgw.config.config import Config
+from sipgw.config.trunks import TrunkOptions
 from sipgw.desk import Desk
 from sipgw.hosting import Hosting
 from sipgw.inbound.admission import Admission
@@ -22,7 +23,6 @@ from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
 from sipgw.transfer.transfer import Summon
-from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
 """Stands in records and statistics; no INVITE ever comes on it."""

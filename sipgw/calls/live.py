@@ -11,11 +11,11 @@ from agent.dialogue import Dialogue
 from agent.steering import CannotSteer, Steering
 from sipgw.billing.cost import Bill, Cost
 from sipgw.calls.audience import Audience
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.transfer.transfer import Summon
-from sipgw.trunks.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
 MOST_REPLACED = 20

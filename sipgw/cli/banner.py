@@ -14,7 +14,7 @@ from sipgw import __version__
 from sipgw.agents.agents import DEFAULT
 from sipgw.browser.phone import missing
 from sipgw.cli.console import err, out
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import format_host_port

@@ -14,7 +14,8 @@ from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, To
 from sipgw import log
 from sipgw.agents.agents import DEFAULT, VariableError
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.log import LogOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
 from sipgw.gateway import Gateway
 from sipgw.outbound.call_out import RING_TIMEOUT, Errand
@@ -51,7 +52,7 @@ def call(
         raise typer.Exit(2) from None
     with one_line_errors():
         settings, agents = load_all(config)
-        log.configure(log.LogOptions(level="warning"))
+        log.configure(LogOptions(level="warning"))
         ending = asyncio.run(_call(settings, agents, errand, alone=alone))
     raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
 

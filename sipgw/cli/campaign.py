@@ -19,11 +19,12 @@ from sipgw import log
 from sipgw.agents.agents import DEFAULT
 from sipgw.cli.call import Alone, placing, unregistered
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.log import LogOptions
+from sipgw.config.outbound import RetryOptions
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
 from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
 from sipgw.outbound.jobs import Job, Jobs, State
-from sipgw.outbound.retries import RetryOptions
 from sipgw.store import Store
 
 CALLBACKS = "callbacks"
@@ -57,7 +58,7 @@ def run(
     """
     with one_line_errors():
         settings, agents = load_all(config)
-        log.configure(log.LogOptions(level="warning"))
+        log.configure(LogOptions(level="warning"))
         retry = RetryOptions(attempts, busy, no_answer)
         try:
             name = _name(name or file.stem)

@@ -4,7 +4,7 @@ from rich.markup import escape
 
 from sipgw.agents.agents import Agents
 from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
-from sipgw.config import Config, ConfigError
+from sipgw.config.config import Config, ConfigError
 
 
 def check(config: ConfigFile = None) -> None:

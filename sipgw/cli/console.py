@@ -16,9 +16,9 @@ from agent.tools import ToolFileError
 from media.channel import MediaDown
 from media.srtp import SrtpUnavailableError
 from sipgw.agents.agents import load_agents
-from sipgw.config import Config, environment, load
-from sipgw.errors import OperatorError
-from sipgw.options import DEFAULT_FILE
+from sipgw.config.config import Config, environment, load
+from sipgw.config.errors import OperatorError
+from sipgw.config.options import DEFAULT_FILE
 from sipgw.sip.endpoint import EndpointError
 
 out = Console(highlight=False, emoji=False)

@@ -9,6 +9,7 @@ import typer
 
 from sipgw import log
 from sipgw.cli.console import err, one_line_errors, out
+from sipgw.config.log import LogOptions
 from sipgw.demo import hold_demo
 
 
@@ -20,7 +21,7 @@ def demo(
 ) -> None:
     """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
     with one_line_errors():
-        log.configure(log.LogOptions(level="warning"))
+        log.configure(LogOptions(level="warning"))
         result = asyncio.run(hold_demo(out))
     if json_file:
         json_file.write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")

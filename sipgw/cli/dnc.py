@@ -12,11 +12,12 @@ from rich.markup import escape
 
 from sipgw import log
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.log import LogOptions
+from sipgw.config.numbers import NumberError, check_country, e164
 from sipgw.gate.dnc import LINE, OwnList, opened
 from sipgw.gate.gate import Dial, Refused, gate_of
 from sipgw.gate.number_set import TOLD, numbers_of
-from sipgw.numbers import NumberError, check_country, e164
 from sipgw.outbound.promises import zone_of
 from sipgw.store import Store
 from sipgw.trunks.trunks import Trunks
@@ -120,7 +121,7 @@ def check(
             return verdict, through.country if through else ""
 
     with one_line_errors():
-        log.configure(log.LogOptions(level="error"))
+        log.configure(LogOptions(level="error"))
         verdict, country = asyncio.run(judge(*load_all(config)))
     if isinstance(verdict, Refused):
         again = f"; it may be called from {_there(verdict.again, number, country)} on" if verdict.again else ""

@@ -12,12 +12,13 @@ from rich.markup import escape
 
 from sipgw.agents.agents import Agents
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.config.records import RetentionOptions
 from sipgw.records.export import as_csv, as_json
 from sipgw.records.forgetting import forget_everywhere
 from sipgw.records.upkeep import delete_old
 from sipgw.store import CallFilter, Store
 from sipgw.store.removal import undeleted
-from sipgw.store.retention import Removed, RetentionOptions
+from sipgw.store.retention import Removed
 
 SHOWN = 20
 """Files that could not be deleted, by name."""

@@ -13,11 +13,12 @@ from rich.markup import escape
 from sipgw import log
 from sipgw.cli.banner import say_how_to_call
 from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.drain import drain
 from sipgw.garbage import when_quiet
 from sipgw.gateway import Gateway
 from sipgw.outbound.callbacks import Callbacks
+from sipgw.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
 from sipgw.web.server import Dashboard
 
@@ -34,7 +35,7 @@ def serve(
         settings, agents = load_all(config)
         if take_over:
             settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
-        log.configure(settings.log, settings.privacy.of("logs"))
+        log.configure(settings.log, redactor_for(settings.privacy, "logs"))
         asyncio.run(_serve(settings, agents, config))
 
 

@@ -9,7 +9,8 @@ import typer
 
 from sipgw import log
 from sipgw.cli.console import ConfigFile, one_line_errors
-from sipgw.config import load
+from sipgw.config.config import load
+from sipgw.config.log import LogOptions
 from sipgw.store import Store
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
 from sipgw.web.who import SCOPES, Role
@@ -28,7 +29,7 @@ def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]
         async with Store(load(config).store) as store:
             return await work(Accounts(store))
 
-    log.configure(log.LogOptions(level="warning"))
+    log.configure(LogOptions(level="warning"))
     with one_line_errors():
         return asyncio.run(run())
 

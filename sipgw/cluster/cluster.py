@@ -8,9 +8,9 @@ from typing import Self
 
 import structlog
 
-from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Places
 from sipgw.cluster.shared import Shared, Unreachable
+from sipgw.config.cluster import ClusterOptions
 from sipgw.sip.boundaries import bounded
 
 log = structlog.get_logger()

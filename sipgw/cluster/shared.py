@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from sipgw.cluster.options import ClusterOptions
+from sipgw.config.cluster import ClusterOptions
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -6,6 +6,7 @@ from collections import Counter
 from media.engine import MediaOptions
 from media.srtp import Keys
 from sipgw.calls.negotiation import OurSide
+from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
@@ -15,7 +16,6 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
-from sipgw.trunks.trunks import TrunkOptions
 
 
 async def call(

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from sipgw.cli.console import err, one_line_errors, out
-from sipgw.config import Config, load
+from sipgw.config.config import Config, load
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding, status_of
 from sipgw.doctor.run import Wanted, examine

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 
 from media.engine import MediaOptions
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.doctor.asking import Patience, is_free
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.endpoint_options import EndpointOptions

@@ -14,7 +14,7 @@ from agent.model import Model, Text
 from agent.ulaw import to_linear
 from agent.voice import Voice
 from sipgw.agents.providers import choose, made
-from sipgw.config import Config, ConfigError
+from sipgw.config.config import Config, ConfigError
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.records.wav import read_ulaw
 

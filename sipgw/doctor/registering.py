@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor.asking import Asker, Exchange, Patience
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.auth import Authenticator
@@ -11,7 +12,6 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Challenge, choose
 from sipgw.sip.fields import FieldError, param
 from sipgw.sip.message import Headers, Request, Response
-from sipgw.trunks.trunks import TrunkOptions
 
 MAX_ROUNDS = 6
 """REGISTER requests that are sent at most; who has not let us in by then never will."""

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.options import secrets_of
 from sipgw.doctor import machine, providers, trunk
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, masked
-from sipgw.options import secrets_of
 from sipgw.sip.tls import TlsOptions
 
 

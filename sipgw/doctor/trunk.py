@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor import calling, certificates, echoes, reaching, registering, resolving
 from sipgw.doctor.asking import Asker, Exchange, Patience, connects
 from sipgw.doctor.finding import Finding, bad, good
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.message import Response
 from sipgw.sip.sdp import Sdp, SdpError
-from sipgw.trunks.trunks import TrunkOptions
 
 MOST_BACKUPS = 3
 """Servers beside the one that is spoken to that are asked at most."""

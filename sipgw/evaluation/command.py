@@ -15,14 +15,14 @@ from rich.table import Table
 from sipgw import log
 from sipgw.agents.providers import choose, opened
 from sipgw.cli.console import err, one_line_errors, out, print_table, result_file
-from sipgw.config import load
+from sipgw.config.config import load
+from sipgw.config.log import LogOptions
+from sipgw.config.options import DEFAULT_FILE
 from sipgw.evaluation.conversing import Judge
 from sipgw.evaluation.eval_set import EvalError, EvalSet, read_set
 from sipgw.evaluation.judge import judged
 from sipgw.evaluation.report import COLUMNS, as_dict, figures, html, shown
 from sipgw.evaluation.run import Contestant, Result, embedded, evaluate
-from sipgw.log import LogOptions
-from sipgw.options import DEFAULT_FILE
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.records import AgentSays, CallerSaid, ToolDone
 from sipgw.caller import Call
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.evaluation.eval_set import CallOptions, EvalError
 from sipgw.events import CallEnded, CallReported, CallTransferred, Event
 from sipgw.simulate.run import simulate

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sipgw.config import read_as
+from sipgw.config.config import read_as
 
 Kind = Literal["name", "code", "amount", "date", "address", "other"]
 

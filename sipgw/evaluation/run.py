@@ -11,7 +11,7 @@ from sipgw.agents.providers import choose, opened
 from sipgw.billing.cost import Bill
 from sipgw.billing.prices import PriceTable
 from sipgw.billing.products import product
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.evaluation.conversing import Conversed, Judge, converse
 from sipgw.evaluation.eval_set import EvalError, EvalSet
 from sipgw.evaluation.hearing import Hearing, hear_all

@@ -4,14 +4,12 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from media.tap import Keep, TapOptions
 from sipgw.bounds import FULL
 from sipgw.events import CallBegan, CallEnded, Event
 from sipgw.sip.trace import Traced
 
-Bundles = Literal["off", "demand", "failed", "always"]
 CALL_LIMIT = 512 * 1024
 """Bytes of one call; beyond that its first `FIRST` messages and its latest are kept."""
 FIRST = 20
@@ -23,56 +21,6 @@ OVERHEAD = 400
 CALL_ID = 200
 """Characters of a Call-ID that count."""
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,%d})" % CALL_ID)
-
-
-@dataclass(frozen=True)
-class CaptureOptions:
-    """What is kept in memory for the call's page and for Wireshark."""
-
-    rtp: Keep = "recent"
-    """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
-    seconds: float = 60.0
-    """Seconds of each call that `recent` keeps."""
-    rtp_megabytes: int = 64
-    """Memory for the RTP of all calls together; the call that ended first goes first."""
-    sip_megabytes: int = 16
-    """Memory for the SIP messages of all calls together; the call that ended first goes first."""
-    folder: str = ""
-    """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
-    bundles: Bundles = "off"
-    """Which calls can be played again (`sipgw replay`): `demand`, those in memory, from their page; `failed`, those
-    that ended badly are written to `bundle_folder` too; `always`, all are. Then the packets of whole calls are kept."""
-    bundle_folder: str = ""
-    """Where bundles are written, made when it does not exist."""
-    bundle_megabytes: int = 32
-    """Memory for what is seen of the providers of calls that have ended; the call that ended first goes first."""
-    traces: bool = False
-    """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
-    timelines: int = 10_000
-    """Calls whose timeline is kept for their page, the latest; 0 keeps none beyond the call."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.rtp_megabytes <= 65536 or not 1 <= self.sip_megabytes <= 4096:
-            raise ValueError("rtp_megabytes must be from 1 to 65536, sip_megabytes from 1 to 4096")
-        if self.bundles in ("failed", "always") and not self.bundle_folder:
-            raise ValueError(f"bundles = {self.bundles!r} needs a bundle_folder")
-        if not 1 <= self.bundle_megabytes <= 4096:
-            raise ValueError("bundle_megabytes must be from 1 to 4096")
-        if not 0 <= self.timelines <= 1_000_000:
-            raise ValueError("timelines must be from 0 to 1000000")
-        if not 1 <= self.seconds <= 3600:
-            raise ValueError("seconds must be from 1s to 1h")
-
-    @property
-    def tap(self) -> TapOptions:
-        """For the media process."""
-        whole = self.bundles != "off"
-        return TapOptions("always" if whole else self.rtp, self.seconds, self.rtp_megabytes << 20, whole)
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """Where files of calls are written."""
-        return tuple(filter(None, (self.folder, self.bundle_folder)))
 
 
 class Ladder(NamedTuple):

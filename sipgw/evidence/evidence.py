@@ -12,11 +12,12 @@ import structlog
 from media.engine import MediaEngine
 from media.tap import HEADER
 from sipgw.bounds import FULL
+from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
-from sipgw.evidence.capture import CaptureOptions, SipCapture
+from sipgw.evidence.capture import SipCapture
 from sipgw.evidence.pcap import Pcap
 from sipgw.evidence.timelines import Timelines, private
-from sipgw.privacy.redaction import Redact, Sink
+from sipgw.privacy.redaction import Redact
 from sipgw.replay.keeping import Bundles, KeptAgent
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer

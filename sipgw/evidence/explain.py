@@ -7,7 +7,7 @@ from importlib.resources import files
 from statistics import median
 from typing import Any, NamedTuple
 
-from sipgw.networks import PRIVATE_NETWORKS, Networks
+from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 
 
 class Explained(NamedTuple):

@@ -17,10 +17,10 @@ from importlib.metadata import distributions
 from typing import Any
 
 from sipgw import __version__
+from sipgw.config.options import secrets_of
 from sipgw.evidence.explain import explain, findings
 from sipgw.evidence.timeline import changed
 from sipgw.log import redact
-from sipgw.options import secrets_of
 from sipgw.sip.trace import redacted
 
 MASK = "***"

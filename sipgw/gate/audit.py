@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from sipgw.errors import OperatorError
+from sipgw.config.errors import OperatorError
 
 log = structlog.get_logger()
 

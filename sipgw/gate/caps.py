@@ -3,7 +3,8 @@
 from collections import deque
 from datetime import datetime, timedelta
 
-from sipgw.gate.rules import GateOptions, Refused
+from sipgw.config.gate import GateOptions
+from sipgw.gate.rules import Refused
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)

@@ -11,25 +11,16 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.gate.audit import Audit, AuditError
 from sipgw.gate.caps import Caps
 from sipgw.gate.dnc import FileLists, OwnList
 from sipgw.gate.hook import Hook
-from sipgw.gate.rules import (
-    AFTER_LISTS,
-    BEFORE_LISTS,
-    Case,
-    Dial,
-    GateOptions,
-    Permit,
-    Refused,
-    refusal,
-    understood,
-)
+from sipgw.gate.rules import AFTER_LISTS, BEFORE_LISTS, Case, Dial, Permit, Refused, refusal, understood
 from sipgw.gate.shared_counts import SharedCounts
 from sipgw.store import Store
-from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from agent.pool import Pool, PoolFullError
-from sipgw.errors import OperatorError
+from sipgw.config.errors import OperatorError
 from sipgw.gate.rules import Dial, Refused
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sipgw.numbers import NumberError, e164, is_plain
+from sipgw.config.numbers import NumberError, e164, is_plain
 
 MOST = 20_000_000
 """Numbers of one file."""

@@ -5,16 +5,15 @@ Each rule is a function from a `Case` to None or a `Refused` that says in plain 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from sipgw.gate.windows import Hours, WindowOptions, check_holidays, zone_of
-from sipgw.numbers import NumberError, check_country, e164
-from sipgw.trunks.trunks import TrunkOptions
+from sipgw.config.gate import GateOptions, Purpose
+from sipgw.config.numbers import NumberError, e164
+from sipgw.config.trunks import TrunkOptions
+from sipgw.gate.windows import Hours, zone_of
 
-Purpose = Literal["call", "callback", "campaign", "transfer"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 WORLD = "001"
 """The region of numbers that belong to no country: satellites, international premium rate, networks in ships."""
@@ -25,9 +24,6 @@ COSTLY = {
     "PAGER": "pager",
 }
 """Kinds of number, by `phonenumbers`, that the caller pays extra for: they are never dialled."""
-
-_PREFIX = re.compile(r"\+[1-9]\d{0,14}")
-_EXTENSION = re.compile(r"[0-9?]{1,8}|[A-Za-z][A-Za-z0-9._-]{0,31}")
 
 
 class Dial(NamedTuple):
@@ -65,84 +61,6 @@ class Refused(NamedTuple):
     """Whether only the gate is to blame, which could not do its work."""
 
 
-@dataclass(frozen=True)
-class IndiaOptions:
-    """Registration of promotional calls to India on a DLT platform (TRAI's TCCCPR 2018)."""
-
-    entity_id: str = ""
-    """The registered principal entity (PE)."""
-    header_id: str = ""
-    """The registered voice header."""
-    template_id: str = ""
-    """The registered template of what is said."""
-
-
-@dataclass(frozen=True)
-class GateOptions:
-    """What may be dialled. An agent's file may change it for its own calls."""
-
-    countries: tuple[str, ...] = ()
-    """Two letters each: whose numbers may be dialled. Empty: those of the trunk's own `country`."""
-    prefixes: tuple[str, ...] = ()
-    """Further numbers that may be dialled, by their beginning: ``"+4420"``. Premium rate stays refused."""
-    never: tuple[str, ...] = ()
-    """Beginnings of numbers that are never dialled."""
-    extensions: tuple[str, ...] = ()
-    """Extensions and names of a PBX that may be dialled through `as_dialled` trunks: ``"1???"``, ``"anna"``; ``?`` is
-    any digit. No other rule asks about them."""
-    dnc_files: tuple[str, ...] = ()
-    """Files of numbers that must not be called: one a line, or the first column of a CSV; read again when changed.
-    The files of all agents hold for all of them."""
-    dnc_country: str = ""
-    """Where numbers without ``+`` in these files are dialled from; empty: they begin with the country code."""
-    hook: str = ""
-    """Python file, next to the configuration, with ``def may_call(dial)``: True lets the call out; False or a text, the
-    reason, does not; nor does an error or a late answer. It may be async."""
-    hook_limit: float = 2.0
-    """How long the hook may take."""
-    windows: tuple[WindowOptions, ...] = (WindowOptions(), WindowOptions("10:00-20:00", countries=("IN",)))
-    """When people may be called, by their own clock."""
-    holidays: tuple[str, ...] = ()
-    """Days without calls: ``"2026-11-26"``, each year ``"12-25"``, in one country ``"US:07-04"``."""
-    consent: Literal["never", "promotional", "always"] = "promotional"
-    """Which calls are made only to people who have agreed to be called."""
-    consent_campaigns: tuple[str, ...] = ()
-    """Campaigns that need consent in any case; ``*`` stands for anything."""
-    promotional: tuple[Purpose, ...] = ("campaign",)
-    """What counts as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
-    per_number_per_day: int = 3
-    """Calls to one number within 24 hours."""
-    per_number_per_week: int = 7
-    """Calls to one number within 7 days."""
-    per_day: int = 1000
-    """Calls to all numbers within 24 hours."""
-    audit: str = ""
-    """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
-    database with ``.gate`` behind it."""
-    stop_key: str = ""
-    """Key by which callers put themselves on the do-not-call list: ``"*"`` or a digit; empty: none."""
-    india: IndiaOptions = field(default_factory=IndiaOptions)
-    """For promotional calls to India."""
-
-    def __post_init__(self) -> None:
-        for country in (*self.countries, self.dnc_country, *(c for window in self.windows for c in window.countries)):
-            check_country(country)
-            if country != country.upper():
-                raise ValueError(f"countries are written in capitals: {country.upper()!r}")
-        for prefix in (*self.prefixes, *self.never):
-            if not _PREFIX.fullmatch(prefix):
-                raise ValueError(f'prefix {prefix!r} must be + and digits, like "+4420"')
-        for pattern in self.extensions:
-            if not _EXTENSION.fullmatch(pattern):
-                raise ValueError(f'extension {pattern!r} must be a name, or up to 8 digits and ?, like "1???"')
-        for name in ("per_number_per_day", "per_number_per_week", "per_day", "hook_limit"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0")
-        if self.stop_key not in ("", *"0123456789*"):
-            raise ValueError(f'stop_key {self.stop_key!r} must be "*" or a digit')
-        check_holidays(self.holidays)
-
-
 class Case(NamedTuple):
     """A dial whose number is understood."""
 
@@ -165,7 +83,7 @@ Rule = Callable[[Case], Refused | None]
 
 def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
     """The first rule: the number is a valid one, on a trunk that is there."""
-    import phonenumbers  # as in `sipgw.numbers`
+    import phonenumbers  # as in `sipgw.config.numbers`
 
     if trunk is None:
         return Refused("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from agent.tools import Tool, ToolError, tool
+from sipgw.config.numbers import NumberError, e164
 from sipgw.gate.dnc import OwnList
-from sipgw.numbers import NumberError, e164
 
 NAME = "stop_calling"
 DONE = "I have put your number on our list. We will not call you again."

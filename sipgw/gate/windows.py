@@ -1,77 +1,15 @@
 """When people may be called: by the clock on their wall, in every time zone that their number may be in. Sans-IO."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
-from typing import Literal, get_args
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = get_args(Day)
+from sipgw.config.gate import WindowOptions
+
 LOOK_AHEAD = 8
 """Days in which the next opening is looked for."""
-_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
-_HOLIDAY = re.compile(r"(?:([A-Z]{2}):)?(?:(\d{4})-)?(\d{2})-(\d{2})")
-
-
-@dataclass(frozen=True)
-class WindowOptions:
-    """Hours of the week in which people may be called, by their own clock."""
-
-    hours: str = "09:00-20:00"
-    """From and to, as ``"09:00-20:00"``; ``"22:00-02:00"`` ends on the next day, ``"00:00-24:00"`` is all day."""
-    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
-    """The days on which it begins."""
-    countries: tuple[str, ...] = ()
-    """Two letters each: whose numbers it is for. Empty: those of every country that no window names."""
-
-    def __post_init__(self) -> None:
-        match = _HOURS.fullmatch(self.hours)
-        if match is None or ("24" in (match[1], match[3]) and (match[1] == "24" or match[4] != "00")):
-            raise ValueError(f'hours {self.hours!r} must be written like "09:00-20:00"')
-        if self.begins == self.ends:
-            raise ValueError(f"hours {self.hours!r} are none; all day is 00:00-24:00")
-
-    @cached_property
-    def _minutes(self) -> tuple[int, int]:
-        numbers = [int(text) for text in re.findall(r"\d+", self.hours)]
-        return numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
-
-    @property
-    def begins(self) -> int:
-        """Minutes after midnight."""
-        return self._minutes[0]
-
-    @property
-    def ends(self) -> int:
-        """Minutes after midnight; on the next day if it is not after `begins`."""
-        return self._minutes[1]
-
-    def began(self, local: datetime) -> date | None:
-        """The day on which the window began that is open at `local`; None if it is closed."""
-        minute, today = local.hour * 60 + local.minute, local.date()
-        if self.begins < self.ends:
-            begun = today if self.begins <= minute < self.ends else None
-        elif minute >= self.begins:
-            begun = today
-        else:
-            begun = today - timedelta(days=1) if minute < self.ends else None
-        return begun if begun is not None and DAYS[begun.weekday()] in self.days else None
-
-    def __str__(self) -> str:
-        return f"{self.hours} on {', '.join(self.days)}"
-
-
-def check_holidays(holidays: Sequence[str]) -> None:
-    """Raises `ValueError` for what is no holiday: ``"2026-11-26"``, ``"12-25"`` (each year), ``"US:2026-11-26"``."""
-    for text in holidays:
-        match = _HOLIDAY.fullmatch(text)
-        try:
-            date(int(match[2] or 2024), int(match[3]), int(match[4])) if match else date.fromisoformat("none")
-        except ValueError:
-            raise ValueError(f'holiday {text!r} must be written like "2026-11-26", "12-25" or "US:07-04"') from None
 
 
 def _is_holiday(day: date, country: str, holidays: Sequence[str]) -> bool:

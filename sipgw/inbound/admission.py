@@ -5,22 +5,21 @@ Whoever is turned away learns nothing: strangers get no answer at all, unknown u
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 
-from sipgw.inbound.accounts import AccountOptions
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.networks import Networks, plain, site
+from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.refusals import Refusals, Refused
 from sipgw.inbound.room import Room
-from sipgw.networks import Networks, plain, site
 from sipgw.sip.buckets import Bucket, Buckets
 from sipgw.sip.challenge import Challenger, Proof
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 from sipgw.sip.uri import is_address
-from sipgw.trunks.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
+from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
 
 log = structlog.get_logger()
 
@@ -37,40 +36,6 @@ REMEMBERED = 1000
 """Sources of accounts, and addresses that we sent requests to, that are remembered as known."""
 ACCOUNTS_TRUNK = TrunkOptions(name="accounts", mode="peer", proof="digest", trust_identity=False)
 """The trunk of accounts that name none."""
-
-
-@dataclass(frozen=True)
-class AdmissionOptions:
-    """Limits on what comes in."""
-
-    realm: str = "sipgw"
-    """The realm of our challenges; phones show it beside the question for the password."""
-    algorithms: tuple[Literal["SHA-256", "MD5"], ...] = ("SHA-256", "MD5")
-    """Digests that phones may choose from (RFC 8760), the strongest first. Set it to ``["MD5"]`` for old phones that
-    give up when they see another one."""
-    max_calls: int = 500
-    """Calls at the same time on all trunks; one more is answered 503."""
-    delay_limit: float = 0.1
-    """Seconds by which sound may be late on its way through this machine, for about a second; then it has more calls
-    than it can serve, and one more is answered 503 until 5 s after."""
-    calls_per_second: float = 200
-    """New calls from one known address, four times as many at once; what is more is answered 503."""
-    strangers_per_second: float = 200
-    """Messages from all unknown addresses together; what is more is not even read."""
-    stranger_per_second: float = 20
-    """Messages from one unknown address, five times as many at once; what is more is not even read."""
-    failures_per_minute: float = 10
-    """Wrong passwords from one address; after as many at once it gets no answer for a while."""
-
-    def __post_init__(self) -> None:
-        if not self.algorithms:
-            raise ValueError("algorithms must name at least one")
-        if not self.realm.isascii() or not self.realm.isprintable() or set(self.realm) & set('"\\'):
-            raise ValueError("realm must be plain printable text without quotes")
-        for name in ("max_calls", "delay_limit", "calls_per_second", "strangers_per_second", "stranger_per_second",
-                     "failures_per_minute"):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0")
 
 
 class Admission:

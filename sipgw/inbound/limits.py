@@ -6,73 +6,16 @@ about the calls that it let in.
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sipgw.bounds import FULL
-from sipgw.networks import Networks, check_networks, site
+from sipgw.config.inbound import Answer, LimitOptions
+from sipgw.config.networks import Networks, site
 
-Answer = Literal["busy", "overload", "decline", "spoken"]
-"""486, 503 with Retry-After (carriers then try their next destination), 603, or a sentence that is spoken."""
 WITHHELD = "withheld"
 REMEMBERED = 20_000
 """Callers and networks whose calls are counted; the longest silent are forgotten first."""
-
-
-@dataclass(frozen=True)
-class PersonOptions:
-    """A dialled number behind which there is one person, or a few."""
-
-    number: str
-    """As it is dialled; ``*`` stands for anything."""
-    at_once: int = 1
-    """Calls at the same time."""
-    answer: Answer = "busy"
-    """For one more."""
-
-
-@dataclass(frozen=True)
-class LimitOptions:
-    """Limits on calls that come in; 0 is none."""
-
-    window: float = 3600
-    """Seconds in which calls are counted."""
-    per_number: int = 0
-    """Calls from one number within `window`. Those who withhold theirs are not counted."""
-    per_network: int = 0
-    """Calls from one IPv4 address, or IPv6 network of 64 bits, within `window`: for phones rather than carriers."""
-    at_once_per_number: int = 0
-    """Calls from one number at the same time."""
-    minutes_per_day: float = 0
-    """Minutes of all calls, in and out, from midnight to midnight by this machine's clock."""
-    money_per_day: float = 0
-    """What all calls may cost in a day, in the currency of the prices."""
-    people: tuple[PersonOptions, ...] = ()
-    """Numbers that are busy when somebody speaks there."""
-    blocked: tuple[str, ...] = ()
-    """Callers that are turned away: ``"+1900*"``, ``"withheld"``."""
-    blocked_networks: tuple[str, ...] = ()
-    """Networks that are turned away, even if a trunk or account names them."""
-    answer_blocked: Answer = "decline"
-    answer_too_often: Answer = "decline"
-    """For `per_number`, `per_network` and `at_once_per_number`."""
-    answer_spent: Answer = "overload"
-    """For `minutes_per_day` and `money_per_day`."""
-    retry_after: float = 60
-    """Seconds after which it is worth trying again, told with 503."""
-    sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
-    """What is said for ``"spoken"``."""
-
-    def __post_init__(self) -> None:
-        check_networks(self.blocked_networks)
-        if self.window <= 0 or self.retry_after < 1:
-            raise ValueError("window must be more than 0, retry_after at least 1 s")
-        for name in ("per_number", "per_network", "at_once_per_number", "minutes_per_day", "money_per_day"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be less than 0")
-        if any(person.at_once < 1 for person in self.people):
-            raise ValueError("at_once must be at least 1")
 
 
 class Declined(NamedTuple):

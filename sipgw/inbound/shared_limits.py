@@ -6,8 +6,8 @@ import contextlib
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
+from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.limits import Caller, Declined, Limits, Rule
-from sipgw.trunks.trunks import TrunkOptions
 
 HELD = 10.0
 """Seconds after which the calls of a gateway that was killed do not count any more."""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from sipgw.agents.providers import choose
 from sipgw.cli.console import err, one_line_errors, out, print_table, result_file
-from sipgw.config import ConfigError, load
+from sipgw.config.config import ConfigError, load
 from sipgw.load.plan import Level, Step
 from sipgw.load.report import as_dict, held, html, rows
 from sipgw.load.run import LoadError, Outcome, Plan, check_target, run

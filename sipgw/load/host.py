@@ -21,12 +21,12 @@ from sipgw import log
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers
 from sipgw.cli.console import one_line_errors
-from sipgw.config import Config, load
+from sipgw.config.config import Config, load
+from sipgw.config.log import LogOptions
 from sipgw.garbage import when_quiet
 from sipgw.gateway import Gateway
 from sipgw.load.parrot import parrot
 from sipgw.load.process import open_files
-from sipgw.log import LogOptions
 from sipgw.trial import EMBEDDED, trial
 
 

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.load.plan import SETTLING, Level, Step, ramp, shared
 from sipgw.load.process import Usage, usage
 from sipgw.load.tally import milliseconds
 from sipgw.load.worker import Job, Window
-from sipgw.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.names import Names
 from sipgw.sip.uri import Uri

@@ -16,10 +16,10 @@ from importlib.resources import as_file, files
 from media.g711 import FRAME
 from sipgw import log
 from sipgw.caller import Call, placed
+from sipgw.config.log import LogOptions
 from sipgw.load.process import open_files
 from sipgw.load.stream import Stream, Tally
 from sipgw.load.tally import Spread
-from sipgw.log import LogOptions
 from sipgw.records.wav import read_ulaw
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions

@@ -15,8 +15,9 @@ from media.engine import MediaEngine
 from sipgw.calls.call import Call, Host, Talk, sorting
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.config.gate import Purpose
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
-from sipgw.gate.rules import Purpose
 from sipgw.outbound.dial import NotPermitted, Outbound, ending_of
 from sipgw.outbound.routes import Attempt, NotDialled
 from sipgw.records.recordings import Tape
@@ -24,7 +25,6 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import LocalMedia
 from sipgw.transfer.transfer import closing
-from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 

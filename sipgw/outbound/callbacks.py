@@ -5,7 +5,7 @@ from typing import Any, Protocol, Self
 
 import structlog
 
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs

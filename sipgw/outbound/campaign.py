@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sipgw.agents.agents import VariableError, checked
-from sipgw.config import AgentOptions
-from sipgw.numbers import NumberError, e164, shaped
-from sipgw.trunks.trunks import TrunkOptions
+from sipgw.config.agent import AgentOptions
+from sipgw.config.numbers import NumberError, e164, shaped
+from sipgw.config.trunks import TrunkOptions
 
 NUMBER = "number"
 """The column of the telephone numbers."""

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.places import Bound, Full, Held
 from sipgw.cluster.shared import Unreachable
+from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.shared_limits import HELD, room_of
 from sipgw.outbound.routes import LONGEST_WAIT, NotDialled
-from sipgw.trunks.trunks import TrunkOptions
 
 
 class TrunkPlaces:

@@ -10,8 +10,10 @@ from typing import Protocol
 import structlog
 
 from sipgw.calls.negotiation import usable
+from sipgw.config.gate import Purpose
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
-from sipgw.gate.rules import Dial, Permit, Purpose, Refused
+from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.causes import kind_of
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
@@ -21,7 +23,6 @@ from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 

@@ -13,11 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
 from sipgw.calls.live import STOPPED
+from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.outcomes import Outcomes
-from sipgw.outbound.retries import NOT_TRIED, RetryOptions
+from sipgw.outbound.retries import NOT_TRIED, next_step
 from sipgw.outbound.routes import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -200,7 +201,7 @@ class Dialler:
         if job.id in self._reached and ending.kind in NOT_TRIED:
             settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice for our stopping
         else:
-            settled = self._pace.retry.settled(ending, job.attempts, self._now())
+            settled = next_step(self._pace.retry, ending, job.attempts, self._now())
         log.info("job", job=job.id, campaign=job.campaign, state=settled.state, reason=settled.reason)
         return settled
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from agent.records import AgentSays, CallerSaid
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,

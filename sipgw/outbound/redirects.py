@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from sipgw.networks import Networks
-from sipgw.numbers import NumberError
+from sipgw.config.networks import Networks
+from sipgw.config.numbers import NumberError
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.uri import Uri, is_address
-from sipgw.trunks.trunks import TrunkOptions
 
 MAX_TRIES = 5
 """Places that one call is sent to on one trunk, the first one included."""

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sipgw.numbers import NumberError
+from sipgw.config.numbers import NumberError
+from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.causes import elsewhere
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
 
 LONGEST_WAIT = 5.0
 """Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""

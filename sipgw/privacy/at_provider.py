@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from sipgw.config import Config
-from sipgw.privacy.redaction import Kind
+from sipgw.config.config import Config
+from sipgw.config.records import Kind
 
 ASSEMBLYAI: dict[Kind, str] = {
     "cards": "credit_card_number",

@@ -6,25 +6,20 @@ by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay what
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import phonenumbers
 from stdnum import iban, luhn, verhoeff
 from stdnum.us import ssn
 
+from sipgw.config.records import Kind, PrivacyOptions, Sink, english_models
 from sipgw.privacy.digits import Run, enough, runs
 
-Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
-Sink = Literal["records", "logs", "webhooks", "exports"]
 Redact = Callable[[str], str]
 
 SMALL = 10**6
 """Below this a number is nothing private."""
-NAMES_NEED = "pip install 'sipgw[names]' && python -m spacy download en_core_web_sm"
 LONGEST = 20_000
 """Characters that are looked at; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
@@ -42,32 +37,6 @@ _IBAN = re.compile(r"\b[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]){11,30}\b")
 _LETTERS = re.compile(r"\b([A-Za-z])[\s.\-]{0,3}([A-Za-z])[\s.\-]{0,3}$")
 
 
-@dataclass(frozen=True)
-class PrivacyOptions:
-    """What is taken out of texts, and where. The agent itself hears everything: it needs it for its work."""
-
-    redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
-    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
-    where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
-    """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
-    country: str = ""
-    """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
-    bleep: bool = True
-    """Whether a tone covers in the recording what is taken out of the transcript."""
-    at_provider: bool = False
-    """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
-
-    def __post_init__(self) -> None:
-        if "names" in self.redact and (find_spec("presidio_analyzer") is None or not _english()):
-            raise ValueError(f"redact 'names' needs Presidio and an English model of spaCy: {NAMES_NEED}")
-        if self.country and self.country not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError(f"country {self.country!r} is not two letters like 'US'")
-
-    def of(self, sink: Sink) -> Redact:
-        """What takes private things out of the texts for `sink`."""
-        return redactor(self.redact, self.country) if sink in self.where else str
-
-
 class Found(NamedTuple):
     """Something private in a text."""
 
@@ -75,6 +44,11 @@ class Found(NamedTuple):
     end: int
     shown: str
     """What stands in its place."""
+
+
+def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
+    """The function that removes private words from texts for `sink`, as `policy` says."""
+    return redactor(policy.redact, policy.country) if sink in policy.where else str
 
 
 def redactor(kinds: tuple[Kind, ...], country: str = "") -> Redact:
@@ -220,13 +194,6 @@ def _names(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
         yield Found(one.start, one.end, "[name]")
 
 
-def _english() -> list[str]:
-    """The English models of spaCy that are installed, the largest first: ``lg``, ``md``, ``sm``, ``trf``."""
-    order = ("lg", "md", "sm")
-    names = [one.name for one in entry_points(group="spacy_models") if one.name.startswith("en_core_web_")]
-    return sorted(names, key=lambda name: next((at for at, size in enumerate(order) if f"_{size}" in name), len(order)))
-
-
 @cache
 def _analyzer() -> Any:
     """Presidio with a model that is installed; loaded by the first text, and it takes seconds.
@@ -236,7 +203,7 @@ def _analyzer() -> Any:
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NlpEngineProvider
 
-    models = [{"lang_code": "en", "model_name": _english()[0]}]
+    models = [{"lang_code": "en", "model_name": english_models()[0]}]
     provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
     return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
 

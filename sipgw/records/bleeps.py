@@ -17,8 +17,9 @@ import structlog
 
 from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.bleep import Span
+from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
-from sipgw.privacy.redaction import Found, PrivacyOptions, find
+from sipgw.privacy.redaction import Found, find
 from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import Unfinished
 from sipgw.sip.boundaries import bounded, contained

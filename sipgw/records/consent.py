@@ -6,7 +6,8 @@ from typing import Any, Literal
 import phonenumbers
 
 from agent.tools import Tool, tool
-from sipgw.records.recordings import Consent, RecordingOptions, Tape
+from sipgw.config.records import RecordingOptions
+from sipgw.records.recordings import Consent, Tape
 from sipgw.sip.identity import Identity
 
 _GDPR = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"

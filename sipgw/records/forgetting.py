@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import delete
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.numbers import spellings
 from sipgw.gate import audit
 from sipgw.gate.dnc import Entry, OwnList
 from sipgw.gate.shared_counts import Dialled
-from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
 from sipgw.store.retention import Removed, forget, forget_elsewhere

@@ -2,13 +2,8 @@
 
 import asyncio
 import contextlib
-import re
-import string
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -18,10 +13,6 @@ from sipgw.records.unfinished import Unfinished
 
 log = structlog.get_logger()
 
-PLACES = ("call", "began", "trunk", "caller")
-"""What may stand in braces in the name of a file."""
-LONGEST = 120
-"""Characters of a file's name without its ending."""
 AGREE = "1"
 """The key of who agrees to being recorded."""
 KEYS_PAUSE = 4.0
@@ -29,52 +20,6 @@ KEYS_PAUSE = 4.0
 Consent = Literal["off", "announce", "key"]
 NOT_AGREED = "the caller did not agree to be recorded"
 NOT_YET = "the caller has not agreed yet"
-_UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
-
-
-@dataclass(frozen=True)
-class RecordingOptions:
-    """Whether calls are recorded. Ask your callers first: in many places the law wants that."""
-
-    folder: str = ""
-    """Where recordings are kept, made when it does not exist; empty: no call is recorded."""
-    name: str = "{began}-{call}"
-    """Name of a file; {call} is its Call-ID, {began} its start in UTC, {trunk} and {caller} as in its record."""
-    format: Literal["wav", "opus"] = "wav"
-    """`wav` is G.711 as it was, 58 MB per hour; `opus` is 14 MB and costs 10 ms of CPU per second (pip install av)."""
-
-    consent: Literal["off", "announce", "key", "country"] = "off"
-    """`announce` says so first; `key` records only after the caller has pressed 1; `country` announces where the law of
-    the other side's number wants it, and where that cannot be told."""
-    announcement: str = "This call is recorded."
-    """Said for `announce`."""
-    question: str = "If this call may be recorded, please press 1."
-    """Said for `key`."""
-
-    def __post_init__(self) -> None:
-        if self.format == "opus" and find_spec("av") is None:
-            raise ValueError("format 'opus' needs PyAV: pip install 'sipgw[opus]'")
-        try:
-            places = [place for _, place, _, _ in string.Formatter().parse(self.name) if place is not None]
-        except ValueError as error:
-            raise ValueError(f"name {self.name!r} cannot be read: {error}") from None
-        if unknown := [place for place in places if place not in PLACES]:
-            raise ValueError(f"name has {{{unknown[0]}}}; known: {', '.join(PLACES)}")
-        if "call" not in places:
-            raise ValueError("name needs {call}, or one call would take the file of another")
-
-    def path(self, call: str, began: datetime, trunk: str, caller: str) -> str:
-        """The file of a call, always inside the folder whatever the other side chose as Call-ID; "" for none."""
-        if not self.folder:
-            return ""
-        start = began.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-        name = self.name.format(call=call, began=start, trunk=trunk, caller=caller)
-        return str(Path(self.folder).resolve() / f"{_UNSAFE.sub('_', name)[:LONGEST]}.{self.format}")
-
-    def prepare(self) -> None:
-        """Make the folder, readable by us alone. Raises OSError."""
-        if self.folder:
-            Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 class Tape:

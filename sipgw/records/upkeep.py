@@ -12,24 +12,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.pool import Pool
+from sipgw.config.numbers import spellings
+from sipgw.config.records import RetentionOptions
 from sipgw.gate import audit
-from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
 from sipgw.store.files import KEEPING
 from sipgw.store.removal import undeleted
-from sipgw.store.retention import (
-    Removed,
-    RetentionOptions,
-    close_lost,
-    expire_webhooks,
-    forget,
-    forgotten,
-    mark,
-    purge,
-    seen,
-    to_forget,
-)  # fmt: skip
+from sipgw.store.retention import Removed, close_lost, expire_webhooks, forget, forgotten, mark, purge, seen, to_forget
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from media.tap import Tapped, packed, read
-from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.config.records import PrivacyOptions
 from sipgw.replay.check import check
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story

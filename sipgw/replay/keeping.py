@@ -13,12 +13,13 @@ import structlog
 from media.engine import MediaEngine
 from media.tap import HEADER, Tapped
 from sipgw import __version__
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.options import secrets_of
+from sipgw.config.records import CaptureOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
-from sipgw.evidence.capture import CaptureOptions, Ladder
+from sipgw.evidence.capture import Ladder
 from sipgw.evidence.timeline import ladder_as_dict
 from sipgw.evidence.timelines import private
-from sipgw.options import secrets_of
 from sipgw.replay.bundle import PROVIDERS, Bundle
 from sipgw.replay.redacting import clean
 from sipgw.replay.setting import Setting

@@ -17,8 +17,9 @@ from agent.vad import LOUD_ENOUGH
 from media.g711 import ALAW_TO_ULAW, FRAME, ULAW_TO_ALAW
 from media.rtp import build, parse
 from media.tap import Tapped
+from sipgw.config.records import PrivacyOptions
 from sipgw.privacy.digits import runs
-from sipgw.privacy.redaction import PrivacyOptions, Redact, find
+from sipgw.privacy.redaction import Redact, find, redactor_for
 from sipgw.replay.bundle import Bundle
 from sipgw.replay.setting import Setting
 from sipgw.replay.story import Story
@@ -42,7 +43,9 @@ def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bu
     numbers = _numbers(bundle.frames, privacy) if "exports" in privacy.where else frozenset[str]()
     said = _said(bundle.frames)
     pressed = any("[pressed" in frame["text"] and _has(frame["text"], numbers) for frame in said)
-    change = _changing(numbers, privacy.of("exports"), sorted(secrets, key=len, reverse=True), pressed=pressed)
+    change = _changing(
+        numbers, redactor_for(privacy, "exports"), sorted(secrets, key=len, reverse=True), pressed=pressed
+    )
     ranges = [
         (since["t"], words["t"]) for since, words in pairwise([{"t": 0.0}, *said]) if _has(words["text"], numbers)
     ]

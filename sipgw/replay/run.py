@@ -17,7 +17,7 @@ from sipgw.calls.call import NOT_HUMAN, Talk
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.outbound.screening import Screened, Screening
 from sipgw.outbound.who_answered import Who
-from sipgw.privacy.redaction import in_json
+from sipgw.privacy.redaction import in_json, redactor_for
 from sipgw.replay.booth import Booth
 from sipgw.replay.bundle import Bundle, privacy_of
 from sipgw.replay.clock import VirtualLoop, until
@@ -89,7 +89,7 @@ class Stage:
         self._bundle = bundle
         self._ours = _own(bundle.frames)
         privacy = privacy_of(bundle.about)
-        self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=privacy.of("exports")))
+        self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=redactor_for(privacy, "exports")))
         self._descriptions = Descriptions(bundle.sip)
         self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
         self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)

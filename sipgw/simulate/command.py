@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from sipgw import log
 from sipgw.cli.console import err, one_line_errors, out, result_file
-from sipgw.config import load
-from sipgw.log import LogOptions
+from sipgw.config.config import load
+from sipgw.config.log import LogOptions
 from sipgw.records.wav import write_stereo
 from sipgw.simulate.run import seeded, simulate
 from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, ScenarioError, read

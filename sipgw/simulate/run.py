@@ -19,7 +19,7 @@ from sipgw.agents.agents import DEFAULT
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers, opened
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway import Gateway
 from sipgw.records.wav import WavError, read_ulaw

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from agent.turns import TurnOptions
-from sipgw.agents.languages import LanguageOptions
-from sipgw.config import AgentOptions, read_as
+from sipgw.config.agent import AgentOptions, LanguageOptions
+from sipgw.config.config import read_as
 
 
 class ScenarioError(Exception):

@@ -1,7 +1,8 @@
 """The database of a gateway: SQLite by a path, PostgreSQL by a URL."""
 
+from sipgw.config.records import StoreOptions
 from sipgw.store.calls import CallFilter, Page
-from sipgw.store.engine import StoreError, StoreOptions
+from sipgw.store.engine import StoreError
 from sipgw.store.store import Store
 from sipgw.store.tables import Base, CallRecord, EventRecord, Moment, Order, ToolCallRecord, TurnRecord
 

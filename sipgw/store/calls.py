@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.numbers import spellings
+from sipgw.config.numbers import spellings
 from sipgw.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
 
 PAGE = 1000

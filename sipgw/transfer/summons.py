@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
+from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.admission import Admission
 from sipgw.outbound.dial import Made, Outbound
 from sipgw.sip.dialog import peer_of
@@ -15,7 +16,6 @@ from sipgw.sip.leg import Ended
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person
-from sipgw.trunks.trunks import TrunkOptions
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import structlog
 
 from sipgw.cluster.leases import Leases
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.boundaries import bounded
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.probe import Probe, ProbeOptions, Reach
 from sipgw.sip.registration import Registration, RegistrationOptions, RegistrationState
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions, Trunks
+from sipgw.trunks.trunks import Trunks
 
 log = structlog.get_logger()
 

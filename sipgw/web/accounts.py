@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.pool import Pool
-from sipgw.errors import OperatorError
+from sipgw.config.errors import OperatorError
 from sipgw.store import Store
 from sipgw.web.sessions import Session
 from sipgw.web.tables import ApiKey, Deed, KeptSession, User

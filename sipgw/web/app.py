@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from agent.pool import PoolFullError
 from sipgw import __version__
 from sipgw.browser.phone import BrowserPhone
+from sipgw.config.web import WebOptions
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
     api,
@@ -34,7 +35,6 @@ from sipgw.web.entrance import Entrance
 from sipgw.web.fared import Fared
 from sipgw.web.feed import Feed
 from sipgw.web.guard import NO_DATABASE, Guard
-from sipgw.web.options import WebOptions
 from sipgw.web.state import FOLDER, App, House, Page, page, templates
 
 log = structlog.get_logger()

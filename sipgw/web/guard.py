@@ -10,8 +10,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sipgw.config.web import is_loopback
 from sipgw.web.entrance import Entrance
-from sipgw.web.hosts import is_loopback, is_ours, same_origin
+from sipgw.web.hosts import is_ours, same_origin
 from sipgw.web.who import NOBODY, Who
 
 POLICY = (

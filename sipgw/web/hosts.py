@@ -10,16 +10,6 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def is_ours(header: str, names: Collection[str]) -> bool:
     """Whether a Host header (RFC 9110 §7.2) names us: an address, ``localhost``, this machine, or one of `names`."""
     try:

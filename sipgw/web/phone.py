@@ -46,7 +46,7 @@ async def phone(request: Request, app: Here, calls: Phone, who: Viewer) -> Respo
 
 @router.get("/api/phone/ice")
 async def ice(app: Here, who: Operator) -> Response:
-    """What the page makes its connection with; see `sipgw.browser.options.BrowserOptions.turn`."""
+    """What the page makes its connection with; see `sipgw.config.browser.BrowserOptions.turn`."""
     servers = app.house.config.browser.ice_servers(who.name, datetime.now(UTC).timestamp())
     return JSONResponse({"iceServers": servers}, headers={"Cache-Control": "no-store"})
 

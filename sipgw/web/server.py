@@ -10,7 +10,8 @@ from typing import Self
 import structlog
 import uvicorn
 
-from sipgw.errors import OperatorError
+from sipgw.config.errors import OperatorError
+from sipgw.config.web import PORT, WebOptions
 from sipgw.sip.uri import format_host_port
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
@@ -18,7 +19,6 @@ from sipgw.web.entrance import Entrance
 from sipgw.web.feed import Feed
 from sipgw.web.guard import BODY
 from sipgw.web.local_key import key_file, published
-from sipgw.web.options import PORT, WebOptions
 from sipgw.web.state import House
 
 log = structlog.get_logger()

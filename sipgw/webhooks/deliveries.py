@@ -22,11 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from sipgw.bounds import FULL
+from sipgw.config.records import WebhookOptions
 from sipgw.privacy.redaction import Redact, in_json
 from sipgw.store import Store
 from sipgw.store.spool import Entry
 from sipgw.store.tables import DeliveryRecord
-from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, post, signature
+from sipgw.webhooks.webhooks import PostFailed, post, signature
 
 log = structlog.get_logger()
 

@@ -11,49 +11,14 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import urlsplit
 
 import httpx2
 
 from agent.pool import Pool, PoolFullError
-
-Told = Literal["initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed"]
+from sipgw.config.records import WebhookOptions
 
 ANSWER = 16 << 10
 """Bytes of an answer that are read; what is in it matters to nobody."""
-
-
-@dataclass(frozen=True)
-class WebhookOptions:
-    """A server that is told what happens in calls."""
-
-    name: str
-    """What deliveries are kept under; it stays when the URL changes."""
-    url: str
-    """``https://…``, or ``http://…`` inside a network of yours."""
-    secret: str = field(repr=False)
-    """Signs what is sent."""
-    events: tuple[Told, ...] = ("initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed")
-    """What is told."""
-    agents: tuple[str, ...] = ()
-    """Whose calls; empty for all."""
-    timeout: float = 10.0
-    """Time for one try, all in all (s)."""
-    concurrency: int = 8
-    """Tries at the same time, each for another call."""
-    private_networks: bool = False
-    """Whether the server may be at a private or loopback address."""
-
-    def __post_init__(self) -> None:
-        url = urlsplit(self.url)
-        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
-            raise ValueError("url is like https://example.com/calls, without a user or a fragment")
-        if len(self.secret) < 16:
-            raise ValueError("secret has at least 16 characters")
-        if not 1 <= self.concurrency <= 100 or not 0 < self.timeout <= 60:
-            raise ValueError("concurrency is 1 to 100, timeout at most 60 s")
 
 
 class PostFailed(Exception):  # noqa: N818  it says what has happened

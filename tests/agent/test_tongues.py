@@ -12,7 +12,8 @@ from agent.stock import STOCK
 from agent.tongues import NAMES, Tongues
 from agent.tools import tool
 from agent.turns import TurnOptions
-from sipgw.agents.languages import LanguageOptions, translations
+from sipgw.agents.languages import translations
+from sipgw.config.agent import LanguageOptions
 from tests.agent.holding import Held, Setting, hold
 from tests.fakes.line import calls, says
 

@@ -17,10 +17,12 @@ from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.providers import choose
 from sipgw.calls.live import LiveCall
-from sipgw.config import AgentOptions, Config, ConfigError, parse
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config, ConfigError, parse
+from sipgw.config.outbound import CallbackOptions
 from sipgw.gate.stop_calling import stop_tools
 from sipgw.hosting import Hosting
-from sipgw.outbound.promises import CallbackOptions, callback_tool
+from sipgw.outbound.promises import callback_tool
 from sipgw.records.consent import recording_tools
 from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity

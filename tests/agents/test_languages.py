@@ -8,7 +8,7 @@ import pytest
 from sipgw.agents.agents import Agents, parse_agent
 from sipgw.agents.orders import GREETINGS, persona
 from sipgw.agents.providers import choose, opened
-from sipgw.config import Config, ConfigError, parse
+from sipgw.config.config import Config, ConfigError, parse
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """

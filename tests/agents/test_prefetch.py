@@ -9,8 +9,8 @@ from typing import Any
 
 from agent.mcp_options import McpOptions
 from agent.records import Report, ToolDone
-from sipgw.agents.prefetch_options import PrefetchOptions
-from sipgw.config import Config
+from sipgw.config.agent import PrefetchOptions
+from sipgw.config.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply

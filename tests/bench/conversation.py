@@ -17,7 +17,7 @@ import structlog
 
 from agent.providers.deepgram_listen import DeepgramOptions
 from media.rtp import signed
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.garbage import when_quiet
 from tests.bench.gate import Gate, percentile
 from tests.cloud import cloud

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from agent.turn_table import State
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate

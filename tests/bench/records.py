@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.records import ToolRun
+from sipgw.config.records import PrivacyOptions
 from sipgw.events import Watchers
-from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.privacy.redaction import redactor_for
 from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
 from tests.bench.gate import Gate, percentile
@@ -47,7 +48,7 @@ async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
     waits, walls = list[float](), list[float]()
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,
-        Ledger(store, watchers, lambda agent: policy.of("records")) as ledger,
+        Ledger(store, watchers, lambda agent: redactor_for(policy, "records")) as ledger,
     ):
         began = time.perf_counter()
         for number in range(CALLS):

@@ -12,12 +12,13 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import Used
 from sipgw.agents.agents import Agents
 from sipgw.billing.cost import Bill, Expenses, FurtherLeg
-from sipgw.billing.prices import CostOptions, PriceOptions, PriceTable, bound, packaged
+from sipgw.billing.prices import PriceTable, bound, packaged
 from sipgw.billing.products import prices_of
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.cost import CostOptions, PriceOptions
+from sipgw.config.options import OptionError, build
+from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.limits import Spent
-from sipgw.options import OptionError, build
-from sipgw.trunks.trunks import TrunkOptions
 
 NOON = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 OWN = (

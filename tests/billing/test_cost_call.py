@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.records import Used
-from sipgw.billing.prices import CostOptions, PriceOptions
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.cost import CostOptions, PriceOptions
+from sipgw.config.inbound import LimitOptions
 from sipgw.events import CallEnded, CallReported, Event
-from sipgw.inbound.limits import LimitOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of

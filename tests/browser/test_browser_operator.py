@@ -13,10 +13,10 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from agent.steering import CannotSteer
-from sipgw.browser.options import BrowserOptions
 from sipgw.browser.phone import BrowserPhone, NoCall
 from sipgw.calls.live import GIVEN_BACK, LiveCall
-from sipgw.transfer.people import PersonOptions
+from sipgw.config.browser import BrowserOptions
+from sipgw.config.people import PersonOptions
 from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
 from tests.calls.test_live_control import ANSWER, answered

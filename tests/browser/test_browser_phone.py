@@ -17,9 +17,9 @@ from aioice.stun import Class, Message, Method, parse_message
 from agent.conversation import Conversation
 from media.browsers import Way
 from sipgw.browser.call import BrowserCall
-from sipgw.browser.options import BrowserOptions
 from sipgw.browser.phone import BrowserPhone, NoCall
-from sipgw.config import Config
+from sipgw.config.browser import BrowserOptions
+from sipgw.config.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable
 from tests.calls.test_cloud_call import ANSWER, GREETING, LENT, ORDER, every_code, records

@@ -12,8 +12,8 @@ import pytest
 from agent import tools
 from agent.records import ProviderFailed, TurnEnded
 from media.engine import MediaOptions
+from sipgw.config.networks import Networks
 from sipgw.events import CallAnswered
-from sipgw.networks import Networks
 from sipgw.sip.uri import Uri
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Faults, Said

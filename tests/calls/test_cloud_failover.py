@@ -11,7 +11,8 @@ from agent.providers.failover import FailoverOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import ProviderFailed
 from media.engine import MediaOptions
-from sipgw.config import AgentOptions, Config
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri

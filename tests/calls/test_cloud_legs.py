@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent.persona import Persona
-from sipgw.billing.prices import PriceOptions
-from sipgw.gate.rules import GateOptions
+from sipgw.config.cost import PriceOptions
+from sipgw.config.gate import GateOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import ANSWER, every_code, records
 from tests.cloud import cloud

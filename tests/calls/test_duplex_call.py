@@ -11,8 +11,8 @@ import pytest
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from sipgw.agents.agents import parse_agent
-from sipgw.agents.languages import LanguageOptions
-from sipgw.config import Config
+from sipgw.config.agent import LanguageOptions
+from sipgw.config.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.duplex import Faults, Say

@@ -11,8 +11,8 @@ from agent.steering import CannotSteer
 from media.g711 import FRAME
 from sipgw.calls.audience import KEPT, MOST, Audience, Full
 from sipgw.calls.live import GIVEN_BACK, LiveCall
+from sipgw.config.people import PersonOptions
 from sipgw.sip.leg import Ended
-from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import GREETING, records
 from tests.cloud import Cloud, cloud

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sipgw.calls.live import MOST_REPLACED, LiveCall
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.identity import Identity
-from sipgw.trunks.trunks import LOCAL_TRUNK, TrunkOptions
+from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.calls.test_cloud_call import records
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud

@@ -10,7 +10,7 @@ from typing import Any
 
 from sipgw.calls.going import REMEMBERED, Going
 from sipgw.calls.live import LiveCall
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.evidence.capture import SipCapture
 from sipgw.load.host import ParrotGateway

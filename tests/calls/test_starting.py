@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.events import CallEnded
 from sipgw.load.host import ParrotGateway
 from sipgw.sip.dialog import Peer

@@ -14,7 +14,8 @@ import pytest
 
 from media import rtp
 from media.g711 import FRAME
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.records import WebhookOptions
 from sipgw.events import Event
 from sipgw.load.host import ParrotGateway
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -24,7 +25,6 @@ from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
 from sipgw.trial import EMBEDDED, trial
 from sipgw.webhooks import deliveries
-from sipgw.webhooks.webhooks import WebhookOptions
 from tests.waiting import HANG, until
 
 BAD = "6666"

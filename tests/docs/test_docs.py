@@ -21,7 +21,7 @@ from agent.turn_table import TABLE
 from media import source
 from sipgw.cli.init import RECIPES
 from sipgw.cli.main import app
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from tests.interop.chromium import browsing, needed
 from tests.interop.served import GATE

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from media.pulse import BEAT, PATIENCE
 from sipgw.cli.main import app
-from sipgw.config import Config, parse
-from sipgw.drain import GOODBYE, DrainOptions
+from sipgw.config.config import Config, parse
+from sipgw.config.drain import DrainOptions
+from sipgw.config.web import PORT
+from sipgw.drain import GOODBYE
 from sipgw.outbound.jobs import LEASE
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.web.options import PORT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()

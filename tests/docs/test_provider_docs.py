@@ -7,7 +7,7 @@ import pytest
 
 from sipgw.agents.providers import _DUPLEXES, _EARS, _MODELS, _VOICES
 from sipgw.billing.prices import packaged
-from sipgw.config import Config
+from sipgw.config.config import Config
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "providers"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sipgw.agents.agents import Agents, load_agents
 from sipgw.cli.main import app
-from sipgw.config import parse
+from sipgw.config.config import parse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -65,7 +65,7 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
 
 def test_every_environment_name_is_read_somewhere() -> None:
     names = set(re.findall(r"^#? ?([A-Z_]{6,})=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    code = (ROOT / "sipgw" / "config.py").read_text()
+    code = (ROOT / "sipgw" / "config" / "config.py").read_text()
     recipes = "".join(path.read_text() for path in (ROOT / "sipgw" / "recipes").glob("*.toml"))
     assert names
     for name in names:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.sip import flow, health, hunt, streams
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from agent import briefing
 from agent.briefing_phrases import BriefingPhrases
-from sipgw.config import parse
-from sipgw.transfer.people import TransferOptions
+from sipgw.config.config import parse
+from sipgw.config.people import TransferOptions
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "transfers.md").read_text()

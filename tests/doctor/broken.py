@@ -13,14 +13,14 @@ from typing import Any
 from media import rtcp, rtp
 from media.engine import MediaOptions
 from media.srtp import Keys, Srtp
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor.asking import Patience
 from sipgw.doctor.finding import Finding
 from sipgw.doctor.run import Wanted, examine
 from sipgw.sip import sdes
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Headers, Request, Response, response_to
-from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier, Fields
 from tests.waiting import HANG, NAMES, patient
 

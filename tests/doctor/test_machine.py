@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from media.engine import MediaOptions
 from sipgw.cli.main import app
-from sipgw.config import Config, parse
+from sipgw.config.config import Config, parse
+from sipgw.config.options import secrets_of
 from sipgw.doctor import machine, run
 from sipgw.doctor.audio import signal, tonality
 from sipgw.doctor.catalogue import CATALOGUE
 from sipgw.doctor.finding import bad, masked
-from sipgw.options import secrets_of
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
 from tests.doctor.broken import PASSWORD, SHORT, SIP, Faults, broken, ids, on_loop, peer

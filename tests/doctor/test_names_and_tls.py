@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import trustme
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor.finding import Finding
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.tls import TlsOptions
-from sipgw.trunks.trunks import TrunkOptions
 from tests.doctor.broken import SHORT, SOME, Faults, broken, diagnosed, ids, on_loop, peer, trunk
 from tests.fakes.dns import DnsServer
 

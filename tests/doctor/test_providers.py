@@ -13,7 +13,8 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.realtime_session import RealtimeOptions
 from agent.ulaw import to_linear
-from sipgw.config import AgentOptions, Config
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
 from sipgw.doctor import providers
 from sipgw.records.wav import read_ulaw
 from tests.doctor.broken import on_loop

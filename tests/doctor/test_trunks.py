@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from media.engine import MediaOptions
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.doctor import echoes, run
 from sipgw.doctor.asking import Exchange
 from sipgw.doctor.calling import out_of_reach

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sipgw.config import ConfigError, parse
+from sipgw.config.config import ConfigError, parse
 from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.evidence.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture
 from sipgw.sip.dialog import Peer

@@ -9,12 +9,12 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from agent.records import Outcome
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.inbound import AccountOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.evidence.explain import RULES, STATUSES, explain, findings
-from sipgw.inbound.accounts import AccountOptions
 from sipgw.inbound.admission import LOCKED_OUT
 from sipgw.records.ledger import INTERRUPTED
-from sipgw.trunks.trunks import TrunkOptions
 
 CASES = [
     ("caller_hung_up", "caller: BYE", "The caller hung up."),

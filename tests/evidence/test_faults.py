@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from sipgw.agents.agents import Agents
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.records import CaptureOptions
 from sipgw.events import CallEnded, Ending
-from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.evidence import Evidence
 from sipgw.evidence.pcap import SNAP, Pcap
 from sipgw.sip.trace import redacted

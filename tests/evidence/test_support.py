@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config import Config, parse
+from sipgw.config.config import Config, parse
 from sipgw.evidence.support import bundle, secrets_of
 
 VARIABLES = {name: f"s3cret-{name.lower()}-42" for name in ("TRUNK", "PHONE", "AAI", "OPENAI", "ELEVEN", "WEB", "ODD")}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.gate.windows import DAYS, Hours, WindowOptions, check_holidays, zone_of
+from sipgw.config.gate import DAYS, WindowOptions, check_holidays
+from sipgw.gate.windows import Hours, zone_of
 
 NEW_YORK, LOS_ANGELES, BERLIN = (
     ZoneInfo(name) for name in ("America/New_York", "America/Los_Angeles", "Europe/Berlin")

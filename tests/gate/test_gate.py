@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.gate import IndiaOptions
+from sipgw.config.options import OptionError, build
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import Gate, GateOptions, Permit, Refused
 from sipgw.gate.hook import HookError
-from sipgw.gate.rules import IndiaOptions
-from sipgw.options import OptionError, build
 from sipgw.store import Store, StoreOptions
 from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run
 

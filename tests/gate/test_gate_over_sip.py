@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sipgw.config import Config
-from sipgw.gate.rules import GateOptions, IndiaOptions
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.outbound.call_out import Errand
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting

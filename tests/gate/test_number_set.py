@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sipgw.config.numbers import NumberError, e164
 from sipgw.gate.number_set import NumberSet, parse
-from sipgw.numbers import NumberError, e164
 
 
 def read(text: str, country: str = "") -> NumberSet:

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import ACCOUNTS_TRUNK, Admission, AdmissionOptions
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.inbound.admission import ACCOUNTS_TRUNK, Admission
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials, authorize, choose
 from sipgw.sip.message import Request
 from sipgw.sip.parse import ParseError, parse_message
-from sipgw.trunks.trunks import LOCAL_TRUNK, TrunkOptions
+from sipgw.trunks.trunks import LOCAL_TRUNK
 
 CARRIER, PHONE, PBX, STRANGER = "198.51.100.1", "192.168.1.20", "10.0.0.5", "203.0.113.66"
 TRUNK = TrunkOptions("carrier", "peer", networks=("198.51.100.0/24",), max_calls=3)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
-from sipgw.inbound.accounts import AccountOptions
+from sipgw.config.config import Config
+from sipgw.config.inbound import AccountOptions
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.sip.dialog import Peer
 from sipgw.sip.digest import Credentials

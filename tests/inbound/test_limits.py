@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.inbound.limits import Caller, Declined, LimitOptions, Limits, PersonOptions, Spent
-from sipgw.options import OptionError, build
+from sipgw.config.inbound import LimitOptions, PersonOptions
+from sipgw.config.options import OptionError, build
+from sipgw.inbound.limits import Caller, Declined, Limits, Spent
 
 ANN = Caller("+14155550100", "+14155550199", "192.0.2.1")
 BOB = Caller("+14155550101", "+14155550199", "192.0.2.1")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sipgw.billing.prices import PriceOptions
-from sipgw.config import Config
-from sipgw.inbound.limits import LimitOptions
+from sipgw.config.config import Config
+from sipgw.config.cost import PriceOptions
+from sipgw.config.inbound import LimitOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint import CallFailed
-from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import Cloud, cloud
 from tests.fakes.elevenlabs import sound_of
 from tests.phone import Phone, calling

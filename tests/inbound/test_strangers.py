@@ -5,14 +5,14 @@ import gc
 import random
 import sys
 
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.evidence.capture import SipCapture
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import Admission, AdmissionOptions
+from sipgw.inbound.admission import Admission
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.registrar import Registrar
-from sipgw.trunks.trunks import TrunkOptions
 from tests.sip.test_torture import DATA
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("10.9.0.0/16",))

@@ -12,13 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import Admission, AdmissionOptions
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.inbound.admission import Admission
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia
-from sipgw.trunks.trunks import TrunkOptions
 from tests.interop.autoanswer import describe
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway import Gateway
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import AdmissionOptions
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Binding
-from sipgw.trunks.trunks import TrunkOptions
 from tests.cloud import cloud
 from tests.fakes.carriers.pbx import Pbx
 from tests.interop.phones import baresip, linphone

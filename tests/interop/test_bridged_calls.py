@@ -14,9 +14,8 @@ import pytest
 
 from agent.briefing_phrases import BriefingPhrases
 from media.g711 import FRAME, RATE, from_linear, to_linear
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import AdmissionOptions
-from sipgw.transfer.people import PersonOptions
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.people import PersonOptions
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.openai import Reply

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from sipgw.records.recordings import RecordingOptions
-from sipgw.web.options import WebOptions
+from sipgw.config.records import RecordingOptions
+from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_cloud_call import ANSWER, ORDER, every_code
 from tests.cloud import cloud

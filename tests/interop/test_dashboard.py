@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from agent.records import AgentSays, TurnEnded
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event
 from sipgw.gateway import Gateway
 from sipgw.sip.uri import Uri

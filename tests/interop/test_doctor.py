@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.trunks.trunks import TrunkOptions
 from tests.doctor.broken import QUICK, diagnosed, ids
 from tests.fakes.dns import DnsServer
 from tests.interop.kamailio import kamailio

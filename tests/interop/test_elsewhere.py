@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.config.web import WebOptions
 from sipgw.outbound import elsewhere
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.elsewhere import found
@@ -26,7 +27,6 @@ from sipgw.sip.leg import Leg
 from sipgw.store import StoreOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.local_key import key_file
-from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee, carrier_lines
 from tests.interop.served import GATE, served

@@ -7,7 +7,7 @@ import pytest
 
 from agent.ulaw import level
 from sipgw.calls.live import GIVEN_BACK
-from sipgw.web.options import WebOptions
+from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_live_control import ANSWER, answered
 from tests.cloud import cloud

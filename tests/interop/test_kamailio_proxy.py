@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
-from sipgw.gate.rules import GateOptions
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
 from tests.interop.test_sipp_uas import listening

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from media.tap import Keep
-from sipgw.evidence.capture import CaptureOptions
+from sipgw.config.records import CaptureOptions
 from sipgw.evidence.pcap import Pcap
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud

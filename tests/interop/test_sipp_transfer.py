@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.records import Outcome
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.transfer.people import Person
-from sipgw.trunks.trunks import TrunkOptions
 from tests.calling import OPEN, TRUNK, World, busy
 from tests.interop.scenario import (
     answered,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sipgw.browser.options import BrowserOptions
-from sipgw.web.options import WebOptions
+from sipgw.config.browser import BrowserOptions
+from sipgw.config.web import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud

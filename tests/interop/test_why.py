@@ -12,17 +12,17 @@ from urllib.parse import quote
 import pytest
 
 from agent.records import TurnEnded
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.inbound import AccountOptions
+from sipgw.config.records import RecordingOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.config.web import WebOptions
 from sipgw.events import CallMeasured
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.records.recordings import RecordingOptions
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import DROP, CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
-from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import Cloud, cloud

@@ -13,7 +13,7 @@ from agent.records import AgentSays, CallerSaid, Outcome
 from media.channel import Finished, Frames, Started
 from media.playout import Playout
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.events import AnsweredBy, CallReported
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.screening import Screened, Screening

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import VariableError
-from sipgw.billing.prices import CostOptions, PriceOptions
 from sipgw.calls.live import Placed
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.cost import CostOptions, PriceOptions
+from sipgw.config.gate import GateOptions
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
-from sipgw.gate.rules import Dial, GateOptions, Refused
+from sipgw.gate.rules import Dial, Refused
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.routes import NotDialled
 from sipgw.sip.auth import Authenticator

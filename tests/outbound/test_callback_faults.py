@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.outbound import callbacks
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler

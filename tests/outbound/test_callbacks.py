@@ -13,14 +13,16 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sipgw.config import Config
-from sipgw.gate.rules import Dial, GateOptions, Permit, Refused
-from sipgw.inbound.limits import LimitOptions
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
+from sipgw.config.inbound import LimitOptions
+from sipgw.config.outbound import RetryOptions
+from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
-from sipgw.outbound.retries import SOON, RetryOptions
+from sipgw.outbound.retries import SOON
 from sipgw.outbound.routes import NoRoom
 from sipgw.sip.leg import Leg
 from tests.callee import Callee, callee, carrier_lines, rejecting

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipgw.config import AgentOptions
+from sipgw.config.agent import AgentOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.campaign import Broken, FileError, Row, read, unused
 from sipgw.outbound.dialler import Dialler
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
-from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, carrier_lines
 from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_call_out import calling_out

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sipgw.config.outbound import RetryOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.dial import ending_of
-from sipgw.outbound.retries import RetryOptions
+from sipgw.outbound.retries import next_step
 from sipgw.outbound.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
 from sipgw.sip.events import Ended
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.reason import cause_of
-from sipgw.trunks.trunks import TrunkOptions
 
 NUMBER = "+14155550100"
 
@@ -84,7 +85,7 @@ def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: boo
     assert order(dialling, 1.0) == ["one", "two"], "a trunk that brings bad news need not rest"
     ending = ending_of(refused(status, cause))
     assert ending.kind == kind
-    retried = RetryOptions().settled(ending, 1, datetime(2026, 11, 22, tzinfo=UTC)).state == "planned"
+    retried = next_step(RetryOptions(), ending, 1, datetime(2026, 11, 22, tzinfo=UTC)).state == "planned"
     assert retried is (kind not in ("declined", "wrong_number"))
 
 

@@ -11,14 +11,15 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import event
 
+from sipgw.config.numbers import spellings
+from sipgw.config.outbound import RetryOptions
+from sipgw.config.records import RetentionOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
-from sipgw.numbers import spellings
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
-from sipgw.outbound.retries import SOON, RetryOptions
+from sipgw.outbound.retries import SOON, next_step
 from sipgw.records.upkeep import delete_old
 from sipgw.store import Store, StoreOptions
-from sipgw.store.retention import RetentionOptions
-from sipgw.trunks.trunks import TrunkOptions
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -161,7 +162,7 @@ RULE = RetryOptions(attempts=3, busy=300, no_answer=1800, machine=0, failed=600)
     ],
 )
 def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait: float) -> None:
-    settled = RULE.settled(Ending(kind, "because"), attempts, NOW)
+    settled = next_step(RULE, Ending(kind, "because"), attempts, NOW)
     assert settled.state == state
     assert settled.reason == f"{kind.replace('_', ' ')}: because"
     assert settled.due == (NOW.timestamp() + wait if wait else 0)
@@ -169,7 +170,7 @@ def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait:
 
 def test_the_next_window_is_not_an_attempt() -> None:
     opens = NOW + timedelta(hours=20)
-    settled = RULE.settled(Ending("not_permitted", "it is night there", opens), 3, NOW)
+    settled = next_step(RULE, Ending("not_permitted", "it is night there", opens), 3, NOW)
     assert settled == Settled("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
 
 

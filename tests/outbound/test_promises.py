@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent.tools import Toolbox
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.outbound import CallbackOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.jobs import Job, Jobs, Settled
-from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.store import Store
-from sipgw.trunks.trunks import TrunkOptions
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
@@ -17,7 +18,6 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
 from tests.waiting import HANG

@@ -2,10 +2,10 @@
 
 import pytest
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.target import Target
 from sipgw.sip.uri import Uri
-from sipgw.trunks.trunks import TrunkOptions
 
 pytestmark = pytest.mark.faults("C6")
 

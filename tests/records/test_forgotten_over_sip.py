@@ -12,11 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config import Config
-from sipgw.evidence.capture import CaptureOptions
+from sipgw.config.config import Config
+from sipgw.config.records import CaptureOptions, RecordingOptions, WebhookOptions
 from sipgw.records import bleeps
-from sipgw.records.recordings import RecordingOptions
-from sipgw.webhooks.webhooks import WebhookOptions
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

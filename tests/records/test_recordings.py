@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from media.wav import HEADER
-from sipgw.config import ConfigError, parse
-from sipgw.records.recordings import RecordingOptions
+from sipgw.config.config import ConfigError, parse
+from sipgw.config.records import RecordingOptions
 from tests.calls.test_cloud_call import LENT, every_code, records
 from tests.cloud import cloud
 from tests.fakes.elevenlabs import sound_of
@@ -44,7 +44,7 @@ def test_opus_without_its_library_is_told_at_start(monkeypatch):
     assert (
         parse('[recording]\nfolder = "x"\nformat = "opus"', "x", {}).recording.path("1", BEGAN, "", "")[-6:] == "1.opus"
     )
-    monkeypatch.setattr("sipgw.records.recordings.find_spec", lambda name: None)
+    monkeypatch.setattr("sipgw.config.records.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install"):
         parse('[recording]\nformat = "opus"', "sipgw.toml", {})
 

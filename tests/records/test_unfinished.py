@@ -17,9 +17,9 @@ from agent.records import AgentSays
 from media.bleep import TONE, Span
 from media.channel import Dead
 from sipgw.calls.call import sorting
+from sipgw.config.records import PrivacyOptions
 from sipgw.desk import Desk
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
-from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import bleeps, unfinished
 from sipgw.records.bleeps import Bleeps
 from sipgw.records.finishing import Finishing, finish

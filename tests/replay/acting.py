@@ -20,9 +20,10 @@ from media.dtmf import KEYS
 from media.g711 import ULAW_TO_ALAW
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.live import LiveCall
-from sipgw.config import Config
-from sipgw.evidence.capture import CaptureOptions
-from sipgw.gate.rules import GateOptions
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
+from sipgw.config.people import PersonOptions
+from sipgw.config.records import CaptureOptions
 from sipgw.gateway import Gateway
 from sipgw.outbound.call_out import Errand
 from sipgw.replay.bundle import Bundle, read_bundle
@@ -31,7 +32,6 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import PersonOptions
 from sipgw.trial import EMBEDDED, trial
 from tests.callee import Callee, callee
 from tests.fakes.line import FakeEars, FakeModel, FakeVoice

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.errors import ProviderError
 from agent.turn_table import State
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
 from tests.callee import Callee

@@ -16,11 +16,10 @@ from media.g711 import ULAW_TO_ALAW
 from media.rtp import build, parse
 from media.tap import Tapped
 from sipgw.agents.agents import Agents
-from sipgw.config import Config, ConfigError
-from sipgw.config import parse as parse_config
+from sipgw.config.config import Config, ConfigError
+from sipgw.config.config import parse as parse_config
+from sipgw.config.records import CaptureOptions, PrivacyOptions
 from sipgw.events import CallBegan, CallEnded, CallReported, Ending
-from sipgw.evidence.capture import CaptureOptions
-from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.replay.bundle import Bundle, read_bundle
 from sipgw.replay.keeping import Bundles, NotKept
 from sipgw.replay.redacting import TONE, clean, covered

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from sipgw.caller import Call
 from sipgw.cli.main import app
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.people import PersonOptions
 from sipgw.evaluation.conversing import Happened, unexpected
 from sipgw.evaluation.eval_set import CallOptions
 from sipgw.simulate import command
@@ -20,7 +21,6 @@ from sipgw.simulate.relay import NetworkRelay
 from sipgw.simulate.run import simulate
 from sipgw.simulate.scenario import NetworkOptions, ProviderOptions, Scenario, Step
 from sipgw.simulate.verdict import Turn, Verdict
-from sipgw.transfer.people import PersonOptions
 from sipgw.trial import EMBEDDED
 from tests.cloud import cloud
 from tests.doctor.broken import on_loop

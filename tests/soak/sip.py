@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sipgw import log
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.log import LogOptions
 from sipgw.load.host import ParrotGateway
-from sipgw.log import LogOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.trial import EMBEDDED, trial
 from tests.interop.test_calls import SCENARIOS, speech, wav

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sipgw.config import Config
+from sipgw.config.config import Config
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import CallFilter

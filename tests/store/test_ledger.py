@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
+from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
-from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.privacy.redaction import redactor_for
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import CallFilter, Store, StoreError, StoreOptions
@@ -336,7 +337,7 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
         watchers = Watchers()
         async with (
             Store(store) as database,
-            Ledger(database, watchers, lambda agent: PrivacyOptions().of("records")) as kept,
+            Ledger(database, watchers, lambda agent: redactor_for(PrivacyOptions(), "records")) as kept,
         ):
             card = "four one one one " + "1" * 12
             run = ToolRun(

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from agent.tools import Toolbox
 from sipgw.agents.orders import order_tools
-from sipgw.config import AgentOptions
+from sipgw.config.agent import AgentOptions
 from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
 from tests.keeping import START, add_call
 

@@ -15,11 +15,11 @@ import pytest
 
 from agent.persona import Persona
 from media.g711 import FRAME
-from sipgw.billing.prices import PriceOptions
+from sipgw.config.cost import PriceOptions
+from sipgw.config.people import PersonOptions, TransferOptions
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallTransferred, Event
 from sipgw.sip.leg import Ended
-from sipgw.transfer.people import PersonOptions, TransferOptions
-from sipgw.trunks.trunks import TrunkOptions
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
 from tests.cloud import Cloud, cloud

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from media.g711 import RATE, level
-from sipgw.config import ConfigError, parse
-from sipgw.inbound.admission import Admission, AdmissionOptions
+from sipgw.config.config import ConfigError, parse
+from sipgw.config.hours import Span, on_duty
+from sipgw.config.inbound import AdmissionOptions
+from sipgw.config.people import PersonOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.inbound.admission import Admission
 from sipgw.records.wav import read_ulaw, write_mono
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.transfer.hours import Span, on_duty
 from sipgw.transfer.music import hold_music, tune
-from sipgw.transfer.people import People, Person, PersonOptions
+from sipgw.transfer.people import People, Person
 from sipgw.transfer.summons import Summons
-from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.0/24",), refer_to="sip:{e164}@sip.carrier.example")
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sipgw.calls.negotiation import OurSide
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.dialog import Peer
 from sipgw.sip.uri import Uri
 from sipgw.transfer.transfer import dialling
-from sipgw.trunks.trunks import TrunkOptions
 
 PEER: dict[str, Any] = {"name": "pbx", "mode": "peer", "networks": ("10.0.0.0/8",)}
 REGISTERED: dict[str, Any] = {"name": "telnyx", "mode": "register", "registrar": "sip.telnyx.com", "user": "u"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.briefing_phrases import BriefingPhrases, briefing_in
-from sipgw.agents.languages import LanguageOptions
+from sipgw.config.agent import LanguageOptions
+from sipgw.config.people import PersonOptions
 from sipgw.sip.leg import Leg
-from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud

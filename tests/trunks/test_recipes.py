@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
-from sipgw.trunks.trunks import TrunkOptions
 from tests.fakes.carriers.carrier import Carrier
 from tests.fakes.carriers.pbx import Pbx
 from tests.fakes.carriers.plivo import Plivo

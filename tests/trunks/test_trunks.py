@@ -2,7 +2,8 @@
 
 import pytest
 
-from sipgw.trunks.trunks import LOCAL_TRUNK, TrunkOptions, Trunks
+from sipgw.config.trunks import TrunkOptions
+from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.probe import Reach
 from sipgw.sip.registration import RegistrationState
-from sipgw.trunks.trunks import TrunkOptions, Trunks
+from sipgw.trunks.trunks import Trunks
 from sipgw.trunks.watch import TrunkWatch
 from tests.virtual import run
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
 from agent.turn_table import State
 from sipgw.billing.cost import Cost
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.events import CallBegan, CallReported
 from sipgw.inbound.refusals import Refused
 from sipgw.outbound.jobs import Job, Jobs

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.people import PersonOptions
+from sipgw.config.web import WebOptions
 from sipgw.sip.leg import Leg
-from sipgw.transfer.people import PersonOptions
 from sipgw.web.accounts import Accounts
-from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of

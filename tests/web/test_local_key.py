@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config import Config
+from sipgw.config.config import Config
+from sipgw.config.web import WebOptions
 from sipgw.outbound.elsewhere import found
 from sipgw.store import Store, StoreOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.entrance import COMMANDS, Entrance
 from sipgw.web.local_key import LocalKey, found_at, key_file, published
-from sipgw.web.options import WebOptions
 from sipgw.web.who import NOBODY
 from tests.ports import free_ports
 

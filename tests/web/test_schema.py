@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard

@@ -12,10 +12,10 @@ import structlog
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config import parse
+from sipgw.config.config import parse
+from sipgw.config.web import WebOptions
 from sipgw.store import Store, StoreOptions
 from sipgw.web import entrance
-from sipgw.web.options import WebOptions
 from sipgw.web.server import Dashboard, WebError, listen
 from tests.waiting import HANG
 from tests.web.house import Standing, live_call

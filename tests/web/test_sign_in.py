@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.config.web import WebOptions
 from sipgw.web import entrance
 from sipgw.web.accounts import AccountError
 from sipgw.web.guard import COOKIE
-from sipgw.web.options import WebOptions
 from sipgw.web.sessions import Sessions
 from sipgw.web.sign_in import _inside
 from tests.web.house import Visit, live_call, visit

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sipgw.calls.audience import MOST
-from sipgw.config import parse
+from sipgw.config.config import parse
 from sipgw.store import Store, StoreOptions
 from sipgw.web import steer
 from sipgw.web.accounts import Accounts

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.config.records import WebhookOptions
 from sipgw.webhooks.deliveries import Deliveries
-from sipgw.webhooks.webhooks import WebhookOptions
 from tests.keeping import a_call
 from tests.waiting import until
 from tests.webhooks.test_webhooks import TURNS, WHOLE, World, impatient, telling

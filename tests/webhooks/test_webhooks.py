@@ -14,9 +14,10 @@ import httpx2
 import pytest
 
 from agent.records import ToolRun
-from sipgw.config import ConfigError, parse
+from sipgw.config.config import ConfigError, parse
+from sipgw.config.records import PrivacyOptions, WebhookOptions
 from sipgw.events import CallAnswered, CallTransferred, Watchers
-from sipgw.privacy.redaction import PrivacyOptions
+from sipgw.privacy.redaction import redactor_for
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.store import Store, StoreOptions
@@ -24,7 +25,7 @@ from sipgw.store.retention import expire_webhooks
 from sipgw.store.tables import DeliveryRecord
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
-from sipgw.webhooks.webhooks import PostFailed, WebhookOptions, genuine, post, signature
+from sipgw.webhooks.webhooks import PostFailed, genuine, post, signature
 from tests.fakes.http import Exchange, HttpServer
 from tests.keeping import START, a_call, at, turn
 from tests.waiting import until
@@ -247,7 +248,7 @@ def test_who_was_told_of_a_call_is_told_that_it_was_interrupted(tmp_path: Path) 
 def test_what_is_private_is_told_to_nobody(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         policy = PrivacyOptions(where=("webhooks",))
-        async with telling(tmp_path, world, redactor=lambda agent: policy.of("webhooks")) as watchers:
+        async with telling(tmp_path, world, redactor=lambda agent: redactor_for(policy, "webhooks")) as watchers:
             for event in a_call("c", [turn("four" + " one" * 15, "Thanks.")]):
                 watchers.tell(event)
             await until(lambda: "turn" in world.of("c"))
@@ -262,7 +263,7 @@ def test_who_speaks_with_whom_is_told_as_it_is_whatever_their_numbers_look_like(
     call = "a84b@pc33.atlanta.com"
 
     async def scenario(world: World) -> None:
-        async with telling(tmp_path, world, redactor=lambda agent: policy.of("webhooks")) as watchers:
+        async with telling(tmp_path, world, redactor=lambda agent: redactor_for(policy, "webhooks")) as watchers:
             began, *rest = a_call(call, [turn("write to ann@example.com", "Thanks.")])
             began = began._replace(caller=caller, identity={"number": caller, "sip_call_id": call})
             for event in [began, *rest]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from sipgw import gateway
+from sipgw.config.records import WebhookOptions
 from sipgw.outbound.call_out import Errand
 from sipgw.records.minutes import Minutes
 from sipgw.webhooks.deliveries import Deliveries
-from sipgw.webhooks.webhooks import WebhookOptions, genuine
+from sipgw.webhooks.webhooks import genuine
 from tests.callee import callee, rejecting
 from tests.calls.test_cloud_call import ANSWER, ORDER, every_code
 from tests.cloud import cloud

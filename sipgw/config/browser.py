@@ -1,4 +1,4 @@
-"""The browser phone's options."""
+"""Options of the browser phone."""
 
 import base64
 import hmac

@@ -1,10 +1,19 @@
-"""Where the dashboard listens and who may use it."""
+"""Options of the dashboard and the REST interface."""
 
+import ipaddress
 from dataclasses import dataclass, field
 
-from sipgw.web.hosts import is_loopback
-
 PORT = 8080
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

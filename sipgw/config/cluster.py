@@ -1,4 +1,4 @@
-"""What gateways share, and where."""
+"""Options that gateways of one cluster share, and where their Redis is."""
 
 import re
 import socket

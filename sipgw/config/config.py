@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from dotenv import dotenv_values
 
@@ -30,105 +30,25 @@ from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
 from agent.turns import TurnOptions
 from media.engine import MediaOptions
-from sipgw.agents.languages import LanguageOptions
-from sipgw.agents.prefetch_options import PrefetchOptions
-from sipgw.billing.prices import CostOptions, PriceOptions
-from sipgw.browser.options import BrowserOptions
-from sipgw.cluster.options import ClusterOptions
-from sipgw.drain import DrainOptions
-from sipgw.errors import OperatorError
-from sipgw.evidence.capture import CaptureOptions
-from sipgw.gate.rules import GateOptions
-from sipgw.inbound.accounts import AccountOptions
-from sipgw.inbound.admission import AdmissionOptions
-from sipgw.inbound.limits import LimitOptions
-from sipgw.log import LogOptions
-from sipgw.options import DEFAULT_FILE, OptionError, build, unset
-from sipgw.outbound.promises import CallbackOptions
-from sipgw.privacy.redaction import PrivacyOptions
-from sipgw.records.recordings import RecordingOptions
+from sipgw.config.agent import AgentOptions, LanguageOptions, PrefetchOptions, RouteOptions
+from sipgw.config.browser import BrowserOptions
+from sipgw.config.cluster import ClusterOptions
+from sipgw.config.cost import CostOptions, PriceOptions
+from sipgw.config.drain import DrainOptions
+from sipgw.config.errors import OperatorError
+from sipgw.config.gate import GateOptions
+from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
+from sipgw.config.log import LogOptions
+from sipgw.config.options import DEFAULT_FILE, OptionError, build, unset
+from sipgw.config.outbound import CallbackOptions
+from sipgw.config.people import PersonOptions, TransferOptions
+from sipgw.config.records import CaptureOptions, PrivacyOptions, RecordingOptions, RetentionOptions, WebhookOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions
-from sipgw.store.retention import RetentionOptions
-from sipgw.transfer.people import PersonOptions, TransferOptions
-from sipgw.trunks.trunks import TrunkOptions
-from sipgw.web.options import WebOptions
-from sipgw.webhooks.webhooks import WebhookOptions
-
-EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
-ModelName = Literal["openai", "openai_backup", "local"]
-VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
-DuplexName = Literal["assemblyai", "openai"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class AgentOptions:
-    """Who answers, and with which providers."""
-
-    business: str = "Acme Store"
-    """The name that the agent answers with."""
-    greeting: str = ""
-    """First sentence; empty for one made of `business`."""
-    outbound_greeting: str = ""
-    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
-    """
-    answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
-    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
-    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
-    voicemail: str = ""
-    """What is left after the beep; empty for a sentence made of `business`."""
-    variables: tuple[str, ...] = ()
-    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
-    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
-    notice: str = ""
-    """Said before the greeting, and not to be interrupted: "This call is recorded." """
-    prompt: str = ""
-    """System prompt; empty for the one of the order desk."""
-    ears: Literal["auto", EarsName] = "auto"
-    """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
-    model: Literal["auto", ModelName] = "auto"
-    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
-    voice: Literal["auto", VoiceName] = "auto"
-    """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
-    duplex: Literal["", DuplexName] = ""
-    """Speech to speech: one provider that hears, thinks and speaks, in the place of `ears`, `model` and `voice`. These
-    then only brief colleagues and leave messages on answering machines."""
-    duplex_backup: tuple[DuplexName, ...] = ()
-    """Who goes on when `duplex` fails, in this order."""
-    ears_backup: tuple[EarsName, ...] = ()
-    """Who goes on hearing when `ears` fail, in this order."""
-    model_backup: tuple[ModelName, ...] = ()
-    """Who goes on thinking when `model` fails, in this order."""
-    voice_backup: tuple[VoiceName, ...] = ()
-    """Who goes on speaking when `voice` fails, in this order."""
-    tools: str = ""
-    """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
-    apology: str = ""
-    """Said when a provider fails; empty for a sentence in the caller's language."""
-    collect_digits: bool = False
-    """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
-    about: str = ""
-    """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
-    hand_over: tuple[str, ...] = ()
-    """Names of the agents that it may hand a call over to, with all that was said; empty: none."""
-    opening: str = ""
-    """Said when another agent has handed a call over to this one; empty: it goes on without a word about that."""
-
-
-@dataclass(frozen=True)
-class RouteOptions:
-    """Which calls an agent of `agents/` answers: those that fit everything that is given."""
-
-    agent: str
-    """Its name, which is that of its file; ``agent`` is the one of this file."""
-    called: tuple[str, ...] = ()
-    """Dialled numbers; ``*`` stands for any digits, as in ``+1555*``."""
-    trunk: str = ""
-    """Name of the trunk."""
-    header: str = ""
-    """A header of the INVITE and its value: ``X-Department: sales``."""
 
 
 @dataclass(frozen=True)

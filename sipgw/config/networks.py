@@ -6,7 +6,6 @@ from typing import Generic, TypeVar
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
-
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 """Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
 REMEMBERED = 4096

@@ -1,0 +1,139 @@
+"""Options of an agent: greeting, prompt, providers, languages, routes to it, and the lookup at the start of a call."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.phrases import PHRASES
+from agent.stock import STOCK
+
+EarsName = Literal["assemblyai", "deepgram", "cartesia", "local"]
+ModelName = Literal["openai", "openai_backup", "local"]
+VoiceName = Literal["elevenlabs", "cartesia", "deepgram", "assemblyai", "openai", "polly", "local"]
+DuplexName = Literal["assemblyai", "openai"]
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """A language that an agent speaks; it begins in the first."""
+
+    code: str
+    """ISO 639-1: en, es, fr, de, hi, pt or it."""
+    voice_id: str = ""
+    """The voice for it, as its provider calls it; empty for the agent's own, which then has to know the language."""
+    voice: str = ""
+    """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
+    filler: str = ""
+    """Said when a tool takes long; this and all below have a default in every language."""
+    reprompt: str = ""
+    """Asks whether somebody is there."""
+    again: str = ""
+    """Asks the caller to say something once more."""
+    goodbye: str = ""
+    """Said when the model hangs up without a word."""
+    goodbye_silence: str = ""
+    """Said to nobody before hanging up."""
+    goodbye_overtime: str = ""
+    """Said when the call has lasted long enough."""
+    apology: str = ""
+    """Said when a provider fails, before the call ends."""
+    connecting: str = ""
+    """Said instead when there is somebody to transfer the caller to."""
+    not_connected: str = ""
+    """Said when a transfer failed."""
+    not_done: str = ""
+    """Said when what a key stands for failed."""
+
+    def __post_init__(self) -> None:
+        if self.code not in PHRASES:
+            raise ValueError(f"code: {self.code!r} is not one of {', '.join(sorted(PHRASES))}")
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """The stock sentences, as far as they are not changed here."""
+        return {name: getattr(self, name) or text for name, text in STOCK[self.code].items()}
+
+
+@dataclass(frozen=True)
+class PrefetchOptions:
+    """The tool that is run with the number of the other side; its result stands in the prompt."""
+
+    tool: str = ""
+    """Its name: of the file of tools or of an MCP server, and not one that changes something. Empty: none."""
+    argument: str = "number"
+    """The tool's parameter that takes the number, as in ``+15551234567``."""
+    limit: float = 3.0
+    """Seconds after which the call goes on without it."""
+    verified: bool = False
+    """Whether it is done only for numbers that the telephone company vouches for: others can be forged."""
+
+    def __post_init__(self) -> None:
+        if self.limit <= 0:
+            raise ValueError("limit must be positive")
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """Who answers, and with which providers."""
+
+    business: str = "Acme Store"
+    """The name that the agent answers with."""
+    greeting: str = ""
+    """First sentence; empty for one made of `business`."""
+    outbound_greeting: str = ""
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
+    """
+    answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
+    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
+    voicemail: str = ""
+    """What is left after the beep; empty for a sentence made of `business`."""
+    variables: tuple[str, ...] = ()
+    """Names of the values that whoever places a call out gives along (``--var name=Ann``, columns of a campaign), for
+    ``{{name}}`` in prompt and greeting. In calls that come in they are empty."""
+    notice: str = ""
+    """Said before the greeting, and not to be interrupted: "This call is recorded." """
+    prompt: str = ""
+    """System prompt; empty for the one of the order desk."""
+    ears: Literal["auto", EarsName] = "auto"
+    """Speech to text; `auto` is the first of these that there is a key for, otherwise the embedded models."""
+    model: Literal["auto", ModelName] = "auto"
+    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo brain."""
+    voice: Literal["auto", VoiceName] = "auto"
+    """Text to speech; `auto` is the first of the first three that there is a key for, otherwise the embedded voice."""
+    duplex: Literal["", DuplexName] = ""
+    """Speech to speech: one provider that hears, thinks and speaks, in the place of `ears`, `model` and `voice`. These
+    then only brief colleagues and leave messages on answering machines."""
+    duplex_backup: tuple[DuplexName, ...] = ()
+    """Who goes on when `duplex` fails, in this order."""
+    ears_backup: tuple[EarsName, ...] = ()
+    """Who goes on hearing when `ears` fail, in this order."""
+    model_backup: tuple[ModelName, ...] = ()
+    """Who goes on thinking when `model` fails, in this order."""
+    voice_backup: tuple[VoiceName, ...] = ()
+    """Who goes on speaking when `voice` fails, in this order."""
+    tools: str = ""
+    """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
+    apology: str = ""
+    """Said when a provider fails; empty for a sentence in the caller's language."""
+    collect_digits: bool = False
+    """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
+    about: str = ""
+    """What this agent is there for, in a few words; other agents that may hand calls over to it are told."""
+    hand_over: tuple[str, ...] = ()
+    """Names of the agents that it may hand a call over to, with all that was said; empty: none."""
+    opening: str = ""
+    """Said when another agent has handed a call over to this one; empty: it goes on without a word about that."""
+
+
+@dataclass(frozen=True)
+class RouteOptions:
+    """Which calls an agent of `agents/` answers: those that fit everything that is given."""
+
+    agent: str
+    """Its name, which is that of its file; ``agent`` is the one of this file."""
+    called: tuple[str, ...] = ()
+    """Dialled numbers; ``*`` stands for any digits, as in ``+1555*``."""
+    trunk: str = ""
+    """Name of the trunk."""
+    header: str = ""
+    """A header of the INVITE and its value: ``X-Department: sales``."""

@@ -1,0 +1,156 @@
+"""Options of the gate: allowed destinations, calling hours, consent, caps and lists."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Literal, get_args
+
+from sipgw.config.numbers import check_country
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
+_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
+Purpose = Literal["call", "callback", "campaign", "transfer"]
+_PREFIX = re.compile(r"\+[1-9]\d{0,14}")
+_EXTENSION = re.compile(r"[0-9?]{1,8}|[A-Za-z][A-Za-z0-9._-]{0,31}")
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """Hours of the week in which people may be called, by their own clock."""
+
+    hours: str = "09:00-20:00"
+    """From and to, as ``"09:00-20:00"``; ``"22:00-02:00"`` ends on the next day, ``"00:00-24:00"`` is all day."""
+    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
+    """The days on which it begins."""
+    countries: tuple[str, ...] = ()
+    """Two letters each: whose numbers it is for. Empty: those of every country that no window names."""
+
+    def __post_init__(self) -> None:
+        match = _HOURS.fullmatch(self.hours)
+        if match is None or ("24" in (match[1], match[3]) and (match[1] == "24" or match[4] != "00")):
+            raise ValueError(f'hours {self.hours!r} must be written like "09:00-20:00"')
+        if self.begins == self.ends:
+            raise ValueError(f"hours {self.hours!r} are none; all day is 00:00-24:00")
+
+    @cached_property
+    def _minutes(self) -> tuple[int, int]:
+        numbers = [int(text) for text in re.findall(r"\d+", self.hours)]
+        return numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
+
+    @property
+    def begins(self) -> int:
+        """Minutes after midnight."""
+        return self._minutes[0]
+
+    @property
+    def ends(self) -> int:
+        """Minutes after midnight; on the next day if it is not after `begins`."""
+        return self._minutes[1]
+
+    def began(self, local: datetime) -> date | None:
+        """The day on which the window began that is open at `local`; None if it is closed."""
+        minute, today = local.hour * 60 + local.minute, local.date()
+        if self.begins < self.ends:
+            begun = today if self.begins <= minute < self.ends else None
+        elif minute >= self.begins:
+            begun = today
+        else:
+            begun = today - timedelta(days=1) if minute < self.ends else None
+        return begun if begun is not None and DAYS[begun.weekday()] in self.days else None
+
+    def __str__(self) -> str:
+        return f"{self.hours} on {', '.join(self.days)}"
+
+
+@dataclass(frozen=True)
+class IndiaOptions:
+    """Registration of promotional calls to India on a DLT platform (TRAI's TCCCPR 2018)."""
+
+    entity_id: str = ""
+    """The registered principal entity (PE)."""
+    header_id: str = ""
+    """The registered voice header."""
+    template_id: str = ""
+    """The registered template of what is said."""
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What may be dialled. An agent's file may change it for its own calls."""
+
+    countries: tuple[str, ...] = ()
+    """Two letters each: whose numbers may be dialled. Empty: those of the trunk's own `country`."""
+    prefixes: tuple[str, ...] = ()
+    """Further numbers that may be dialled, by their beginning: ``"+4420"``. Premium rate stays refused."""
+    never: tuple[str, ...] = ()
+    """Beginnings of numbers that are never dialled."""
+    extensions: tuple[str, ...] = ()
+    """Extensions and names of a PBX that may be dialled through `as_dialled` trunks: ``"1???"``, ``"anna"``; ``?`` is
+    any digit. No other rule asks about them."""
+    dnc_files: tuple[str, ...] = ()
+    """Files of numbers that must not be called: one a line, or the first column of a CSV; read again when changed.
+    The files of all agents hold for all of them."""
+    dnc_country: str = ""
+    """Where numbers without ``+`` in these files are dialled from; empty: they begin with the country code."""
+    hook: str = ""
+    """Python file, next to the configuration, with ``def may_call(dial)``: True lets the call out; False or a text, the
+    reason, does not; nor does an error or a late answer. It may be async."""
+    hook_limit: float = 2.0
+    """How long the hook may take."""
+    windows: tuple[WindowOptions, ...] = (WindowOptions(), WindowOptions("10:00-20:00", countries=("IN",)))
+    """When people may be called, by their own clock."""
+    holidays: tuple[str, ...] = ()
+    """Days without calls: ``"2026-11-26"``, each year ``"12-25"``, in one country ``"US:07-04"``."""
+    consent: Literal["never", "promotional", "always"] = "promotional"
+    """Which calls are made only to people who have agreed to be called."""
+    consent_campaigns: tuple[str, ...] = ()
+    """Campaigns that need consent in any case; ``*`` stands for anything."""
+    promotional: tuple[Purpose, ...] = ("campaign",)
+    """What counts as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
+    per_number_per_day: int = 3
+    """Calls to one number within 24 hours."""
+    per_number_per_week: int = 7
+    """Calls to one number within 7 days."""
+    per_day: int = 1000
+    """Calls to all numbers within 24 hours."""
+    audit: str = ""
+    """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
+    database with ``.gate`` behind it."""
+    stop_key: str = ""
+    """Key by which callers put themselves on the do-not-call list: ``"*"`` or a digit; empty: none."""
+    india: IndiaOptions = field(default_factory=IndiaOptions)
+    """For promotional calls to India."""
+
+    def __post_init__(self) -> None:
+        for country in (*self.countries, self.dnc_country, *(c for window in self.windows for c in window.countries)):
+            check_country(country)
+            if country != country.upper():
+                raise ValueError(f"countries are written in capitals: {country.upper()!r}")
+        for prefix in (*self.prefixes, *self.never):
+            if not _PREFIX.fullmatch(prefix):
+                raise ValueError(f'prefix {prefix!r} must be + and digits, like "+4420"')
+        for pattern in self.extensions:
+            if not _EXTENSION.fullmatch(pattern):
+                raise ValueError(f'extension {pattern!r} must be a name, or up to 8 digits and ?, like "1???"')
+        for name in ("per_number_per_day", "per_number_per_week", "per_day", "hook_limit"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0")
+        if self.stop_key not in ("", *"0123456789*"):
+            raise ValueError(f'stop_key {self.stop_key!r} must be "*" or a digit')
+        check_holidays(self.holidays)
+
+
+_HOLIDAY = re.compile(r"(?:([A-Z]{2}):)?(?:(\d{4})-)?(\d{2})-(\d{2})")
+
+
+def check_holidays(holidays: Sequence[str]) -> None:
+    """Raises `ValueError` for what is no holiday: ``"2026-11-26"``, ``"12-25"`` (each year), ``"US:2026-11-26"``."""
+    for text in holidays:
+        match = _HOLIDAY.fullmatch(text)
+        try:
+            date(int(match[2] or 2024), int(match[3]), int(match[4])) if match else date.fromisoformat("none")
+        except ValueError:
+            raise ValueError(f'holiday {text!r} must be written like "2026-11-26", "12-25" or "US:07-04"') from None

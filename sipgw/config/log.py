@@ -1,0 +1,14 @@
+"""Options of the log."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """How the gateway logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe event that is written."""
+    format: Literal["console", "json"] = "console"
+    """`console` for people, `json` (one object a line) for machines."""

@@ -1,0 +1,86 @@
+"""People to whom callers can be transferred, and options of transfers."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sipgw.config.hours import Span
+from sipgw.sip.uri import Uri
+
+Mode = Literal["refer", "attended", "bridge", "warm"]
+_NAME = re.compile(r"[a-z0-9][a-z0-9 _-]{0,39}")
+_NUMBER = re.compile(r"\+?[0-9*#][0-9*# ().-]{0,39}|[A-Za-z0-9*#_]{1,40}")
+
+
+@dataclass(frozen=True)
+class PersonOptions:
+    """Somebody whom callers can be handed over to. Several of one name are tried one after the other."""
+
+    name: str
+    """What the model calls them, in lower case: ``billing``, ``anna``."""
+    to: str
+    """A telephone number or extension, a SIP or tel URI, or ``sip:USER`` of one of the accounts."""
+    trunk: str = ""
+    """The trunk that a number is called through; empty: the first that can."""
+    mode: Mode = "bridge"
+    """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
+    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
+    `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
+    two (Refer-To with Replaces)."""
+    about: str = ""
+    """What they are there for; the model is told: "questions about invoices"."""
+    hours: tuple[str, ...] = ()
+    """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
+    time_zone: str = "UTC"
+    """Of `hours`: ``Europe/Berlin``."""
+    order: int = 0
+    """The lowest is tried first."""
+    ring_timeout: float = 25.0
+    """Seconds that it may ring."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them")
+        if not 3 <= self.ring_timeout <= 120:
+            raise ValueError("ring_timeout must be from 3 to 120 s")
+        if len(self.about) > 200:
+            raise ValueError("about must be one short sentence")
+        self.uri, self.spans, self.zone  # noqa: B018  what cannot be used is told now
+
+    @cached_property
+    def uri(self) -> Uri:
+        """Where they are: a tel URI for a number."""
+        if self.to.lower().startswith(("sip:", "sips:", "tel:")):
+            return Uri.parse(self.to)
+        if not _NUMBER.fullmatch(self.to):
+            raise ValueError(f"to: {self.to!r} is neither a number nor a sip: or tel: address")
+        return Uri("tel", re.sub("[ ().-]", "", self.to))
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Their hours."""
+        return tuple(map(Span.parse, self.hours))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """Their time zone."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"time_zone: there is no {self.time_zone!r}; write it like Europe/Berlin") from None
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """How callers are joined with people."""
+
+    music: str = ""
+    """What callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
+    longest: float = 7200.0
+    """Seconds that the two may speak through us; then they are hung up: a receiver may lie beside its phone."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.longest <= 86400:
+            raise ValueError("longest must be from 1 s to 24 hours")

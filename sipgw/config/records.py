@@ -1,0 +1,259 @@
+"""Options of everything that is kept of calls: database, retention, recordings, captures and webhooks."""
+
+import hashlib
+import re
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import phonenumbers
+from sqlalchemy import make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+)  # fmt: skip
+
+from media.tap import Keep, TapOptions
+
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
+PLACES = ("call", "began", "trunk", "caller")
+"""What may stand in braces in the name of a file."""
+LONGEST = 120
+"""Characters of a file's name without its ending."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
+Told = Literal["initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed"]
+Bundles = Literal["off", "demand", "failed", "always"]
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """What is kept in memory for the call's page and for Wireshark."""
+
+    rtp: Keep = "recent"
+    """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
+    seconds: float = 60.0
+    """Seconds of each call that `recent` keeps."""
+    rtp_megabytes: int = 64
+    """Memory for the RTP of all calls together; the call that ended first goes first."""
+    sip_megabytes: int = 16
+    """Memory for the SIP messages of all calls together; the call that ended first goes first."""
+    folder: str = ""
+    """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
+    bundles: Bundles = "off"
+    """Which calls can be played again (`sipgw replay`): `demand`, those in memory, from their page; `failed`, those
+    that ended badly are written to `bundle_folder` too; `always`, all are. Then the packets of whole calls are kept."""
+    bundle_folder: str = ""
+    """Where bundles are written, made when it does not exist."""
+    bundle_megabytes: int = 32
+    """Memory for what is seen of the providers of calls that have ended; the call that ended first goes first."""
+    traces: bool = False
+    """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
+    timelines: int = 10_000
+    """Calls whose timeline is kept for their page, the latest; 0 keeps none beyond the call."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rtp_megabytes <= 65536 or not 1 <= self.sip_megabytes <= 4096:
+            raise ValueError("rtp_megabytes must be from 1 to 65536, sip_megabytes from 1 to 4096")
+        if self.bundles in ("failed", "always") and not self.bundle_folder:
+            raise ValueError(f"bundles = {self.bundles!r} needs a bundle_folder")
+        if not 1 <= self.bundle_megabytes <= 4096:
+            raise ValueError("bundle_megabytes must be from 1 to 4096")
+        if not 0 <= self.timelines <= 1_000_000:
+            raise ValueError("timelines must be from 0 to 1000000")
+        if not 1 <= self.seconds <= 3600:
+            raise ValueError("seconds must be from 1s to 1h")
+
+    @property
+    def tap(self) -> TapOptions:
+        """For the media process."""
+        whole = self.bundles != "off"
+        return TapOptions("always" if whole else self.rtp, self.seconds, self.rtp_megabytes << 20, whole)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where files of calls are written."""
+        return tuple(filter(None, (self.folder, self.bundle_folder)))
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """Whether calls are recorded. Ask your callers first: in many places the law wants that."""
+
+    folder: str = ""
+    """Where recordings are kept, made when it does not exist; empty: no call is recorded."""
+    name: str = "{began}-{call}"
+    """Name of a file; {call} is its Call-ID, {began} its start in UTC, {trunk} and {caller} as in its record."""
+    format: Literal["wav", "opus"] = "wav"
+    """`wav` is G.711 as it was, 58 MB per hour; `opus` is 14 MB and costs 10 ms of CPU per second (pip install av)."""
+
+    consent: Literal["off", "announce", "key", "country"] = "off"
+    """`announce` says so first; `key` records only after the caller has pressed 1; `country` announces where the law of
+    the other side's number wants it, and where that cannot be told."""
+    announcement: str = "This call is recorded."
+    """Said for `announce`."""
+    question: str = "If this call may be recorded, please press 1."
+    """Said for `key`."""
+
+    def __post_init__(self) -> None:
+        if self.format == "opus" and find_spec("av") is None:
+            raise ValueError("format 'opus' needs PyAV: pip install 'sipgw[opus]'")
+        try:
+            places = [place for _, place, _, _ in string.Formatter().parse(self.name) if place is not None]
+        except ValueError as error:
+            raise ValueError(f"name {self.name!r} cannot be read: {error}") from None
+        if unknown := [place for place in places if place not in PLACES]:
+            raise ValueError(f"name has {{{unknown[0]}}}; known: {', '.join(PLACES)}")
+        if "call" not in places:
+            raise ValueError("name needs {call}, or one call would take the file of another")
+
+    def path(self, call: str, began: datetime, trunk: str, caller: str) -> str:
+        """The file of a call, always inside the folder whatever the other side chose as Call-ID; "" for none."""
+        if not self.folder:
+            return ""
+        start = began.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+        name = self.name.format(call=call, began=start, trunk=trunk, caller=caller)
+        return str(Path(self.folder).resolve() / f"{_UNSAFE.sub('_', name)[:LONGEST]}.{self.format}")
+
+    def prepare(self) -> None:
+        """Make the folder, readable by us alone. Raises OSError."""
+        if self.folder:
+            Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where records are kept."""
+
+    path: str = "sipgw.db"
+    """File of the SQLite database; made when it does not exist."""
+    url: str = field(default="", repr=False)
+    """A PostgreSQL database instead, ``postgresql://user:password@host/name``: ``pip install 'sipgw[postgresql]'``."""
+    spool: str = ""
+    """Folder where records wait for the database; empty: `path` with ``.spool`` behind it."""
+
+    def __post_init__(self) -> None:
+        if self.url and not _POSTGRESQL.match(self.url):
+            raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
+        if self.url and find_spec("asyncpg") is None:
+            raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
+        if self.url and not _readable(self.url):
+            raise ValueError(
+                "url is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /"
+            )
+
+    @property
+    def calls_folder(self) -> Path:
+        """Where the timelines of calls are kept."""
+        return Path(f"{self.path}.calls")
+
+    @property
+    def name(self) -> str:
+        """Tells databases apart, without telling a password."""
+        return hashlib.sha256((self.url or str(Path(self.path).resolve())).encode()).hexdigest()[:16]
+
+    @property
+    def handover(self) -> Path:
+        """Where the next process asks for the sockets of SIP."""
+        return Path(f"{self.path}.handover")
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where records wait for the database."""
+        return Path(self.spool or f"{self.path}.spool")
+
+
+def _readable(url: str) -> bool:
+    try:
+        port = make_url(url).port
+    except (ValueError, ArgumentError):  # whose words would tell the password
+        return False
+    return port is None or 0 < port < 65536
+
+
+@dataclass(frozen=True)
+class RetentionOptions:
+    """For how many days records are kept; 0 is for ever. Checked every hour."""
+
+    calls: int = 0
+    """All that is known of a call: with it go what was said and the recording."""
+    transcripts: int = 0
+    """What was said, what tools were asked and what they answered."""
+    recordings: int = 0
+    """Files of recordings."""
+
+    def __post_init__(self) -> None:
+        if min(self.calls, self.transcripts, self.recordings) < 0:
+            raise ValueError("days are 0 or more")
+
+
+@dataclass(frozen=True)
+class WebhookOptions:
+    """A server that is told what happens in calls."""
+
+    name: str
+    """What deliveries are kept under; it stays when the URL changes."""
+    url: str
+    """``https://…``, or ``http://…`` inside a network of yours."""
+    secret: str = field(repr=False)
+    """Signs what is sent."""
+    events: tuple[Told, ...] = ("initiated", "ringing", "answered", "turn", "tool", "transfer", "completed", "failed")
+    """What is told."""
+    agents: tuple[str, ...] = ()
+    """Whose calls; empty for all."""
+    timeout: float = 10.0
+    """Time for one try, all in all (s)."""
+    concurrency: int = 8
+    """Tries at the same time, each for another call."""
+    private_networks: bool = False
+    """Whether the server may be at a private or loopback address."""
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.url)
+        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
+            raise ValueError("url is like https://example.com/calls, without a user or a fragment")
+        if len(self.secret) < 16:
+            raise ValueError("secret has at least 16 characters")
+        if not 1 <= self.concurrency <= 100 or not 0 < self.timeout <= 60:
+            raise ValueError("concurrency is 1 to 100, timeout at most 60 s")
+
+
+Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
+
+
+Sink = Literal["records", "logs", "webhooks", "exports"]
+
+
+NAMES_NEED = "pip install 'sipgw[names]' && python -m spacy download en_core_web_sm"
+
+
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """What is taken out of texts, and where. The agent itself hears everything: it needs it for its work."""
+
+    redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
+    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
+    where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
+    """What is not taken out of `records` stands in the database, and nowhere else that is named here."""
+    country: str = ""
+    """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
+    bleep: bool = True
+    """Whether a tone covers in the recording what is taken out of the transcript."""
+    at_provider: bool = False
+    """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
+
+    def __post_init__(self) -> None:
+        if "names" in self.redact and (find_spec("presidio_analyzer") is None or not english_models()):
+            raise ValueError(f"redact 'names' needs Presidio and an English model of spaCy: {NAMES_NEED}")
+        if self.country and self.country not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError(f"country {self.country!r} is not two letters like 'US'")
+
+
+def english_models() -> list[str]:
+    """The English models of spaCy that are installed, the largest first: ``lg``, ``md``, ``sm``, ``trf``."""
+    order = ("lg", "md", "sm")
+    names = [one.name for one in entry_points(group="spacy_models") if one.name.startswith("en_core_web_")]
+    return sorted(names, key=lambda name: next((at for at, size in enumerate(order) if f"_{size}" in name), len(order)))
