@@ -17,12 +17,12 @@ from sipgw.caller import Action, Ear, Phone, Say, with_noise
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
 from sipgw.config.outbound import CallbackOptions
+from sipgw.config.records import StoreOptions
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
 from sipgw.records.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.store import StoreOptions
 
 LIMIT = 120.0
 """Seconds after which the demo is given up."""

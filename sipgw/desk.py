@@ -10,13 +10,14 @@ import structlog
 
 from agent.meter import meter
 from media.engine import MediaEngine
-from sipgw.agents.agents import DEFAULT, Agents
+from sipgw.agents.agents import Agents
 from sipgw.agents.providers import Providers
 from sipgw.agents.staff import Staff
 from sipgw.billing.budget import within_budget
 from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import (
     CallBegan,

@@ -15,7 +15,7 @@ import structlog
 from agent.providers.local.host import LocalSpeech
 from media import srtp
 from media.engine import MediaEngine
-from sipgw.agents.agents import DEFAULT, Agents, checked
+from sipgw.agents.agents import Agents, checked
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers, opened
 from sipgw.agents.staff import Staff
@@ -28,6 +28,7 @@ from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.numbers import known
 from sipgw.config.trunks import TrunkOptions
@@ -40,9 +41,7 @@ from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
 from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
-from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
 from sipgw.records.bleeps import Bleeps
 from sipgw.records.finishing import Finishing
 from sipgw.records.ledger import Ledger
@@ -60,6 +59,8 @@ from sipgw.sip.trace import Tracer
 from sipgw.store import Store
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.summons import Summons
+from sipgw.trunks.channels import TrunkPlaces
+from sipgw.trunks.routes import Dialling, NoRoom, NotDialled
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 from sipgw.webhooks.deliveries import Deliveries
 

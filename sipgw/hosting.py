@@ -23,6 +23,7 @@ from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
 from sipgw.agents.agents import call_variables
+from sipgw.agents.music import hold_music
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
 from sipgw.billing.cost import FurtherLeg
@@ -43,7 +44,6 @@ from sipgw.gate.rules import Dial, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool, zone_here
-from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.screening import Screened, Screening
 from sipgw.outbound.target import Target
 from sipgw.outbound.who_answered import Who
@@ -56,10 +56,10 @@ from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Ended, Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia
 from sipgw.sip.uri import Uri
-from sipgw.transfer.music import hold_music
 from sipgw.transfer.party import Party, called
 from sipgw.transfer.people import Person
 from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
+from sipgw.trunks.routes import NotDialled
 
 if TYPE_CHECKING:
     from sipgw.desk import Desk

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
-from sipgw.agents.agents import DEFAULT, SHARED
+from sipgw.config.agent_files import DEFAULT, SHARED
 from sipgw.config.config import Config
 
 WITHOUT_RESTART = ("routes",)

@@ -6,9 +6,9 @@ from pathlib import Path
 from media.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
+from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.store import StoreOptions
 
 LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000

@@ -12,13 +12,12 @@ from agent.providers.openai_client import OpenAIOptions
 from agent.records import Report
 from media.engine import MediaOptions
 from sipgw.config.config import Config
-from sipgw.config.records import RecordingOptions
+from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallReported, Watcher
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.store import StoreOptions
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, VoiceFaults
 from tests.fakes.openai import FakeOpenAI, Reply

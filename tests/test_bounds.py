@@ -25,7 +25,7 @@ from sipgw.calls.going import Going
 from sipgw.config.config import Config
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
-from sipgw.config.records import CaptureOptions, WebhookOptions
+from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.evidence.capture import OVERHEAD, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
@@ -35,7 +35,7 @@ from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
-from sipgw.store import Store, StoreOptions, spool
+from sipgw.store import Store, spool
 from sipgw.store.tables import DeliveryRecord
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed

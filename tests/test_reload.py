@@ -11,10 +11,10 @@ import structlog
 from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
-from sipgw.agents.agents import DEFAULT
 from sipgw.cli.console import err
 from sipgw.cli.serve import _reload
 from sipgw.config.agent import AgentOptions, RouteOptions
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.cost import CostOptions
 from sipgw.config.log import LogOptions

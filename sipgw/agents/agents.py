@@ -6,63 +6,37 @@ says, for this agent alone.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from agent.stage import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
+from sipgw.agents.music import hold_music
 from sipgw.agents.providers import choose, products
 from sipgw.billing.products import unpriced
 from sipgw.config.agent import AgentOptions, RouteOptions
-from sipgw.config.config import Config, ConfigError, all_set, line_of
-from sipgw.config.options import OptionError, build
+from sipgw.config.agent_files import DEFAULT
+from sipgw.config.config import Config, ConfigError
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
-from sipgw.transfer.music import hold_music
 
-DEFAULT = "agent"
-"""The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
-SHARED = (
-    "sip",
-    "media",
-    "browser",
-    "trunks",
-    "people",
-    "routes",
-    "store",
-    "log",
-    "capture",
-    "cluster",
-    "drain",
-    "web",
-    "webhooks",
-    "retention",
-    "limits",
-)
-"""Tables of the gateway as a whole, which an agent cannot change."""
 OURS = BUILT_IN | {"pause_recording", "resume_recording", "schedule_callback", "stop_calling"}
 """Tools of the conversation and of the gateway, made anew for each call; an agent's own must not be called so."""
-MOST = 200
-"""Files that are read."""
 VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic")
 """What ``{{name}}`` may stand for in prompt, greetings and notice. `topic` is what a call back is about."""
 MOST_VARIABLES = 50
 LONGEST_VALUE = 500
 """Characters of a value that is given along with a call."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 _OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -176,64 +150,6 @@ def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -
         return False
     name, _, wanted = route.header.partition(":")
     return not name or (request.headers.get(name.strip().lower()) or "").strip() == wanted.strip()
-
-
-def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
-    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
-    found: dict[str, Config] = {}
-    for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
-        name = path.stem.lower()
-        if not _NAME.fullmatch(name) or name == DEFAULT:
-            raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
-        if name in found or len(found) >= MOST:
-            raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-        found[name] = parse_agent(text, path, config, variables)
-    return found
-
-
-def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
-    """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
-    head, body = text, ""
-    if path.suffix == ".md":
-        front = _FRONT.match(text)
-        if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
-            raise ConfigError(
-                f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone"
-            )
-        # The lines above the head keep their numbers, for the error messages.
-        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
-    try:
-        table = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    all_set(table, variables, head, str(path))
-    try:
-        return build(Config, _as_tables(table, body), variables, base=config)
-    except OptionError as error:
-        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
-        line = line_of(head, key)
-        where = f"{path}:{line}" if line else str(path)
-        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
-
-
-def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
-    """The tables of ``sipgw.toml`` that mean the same."""
-    own = {field.name for field in fields(AgentOptions)}
-    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
-    agent = {key: value for key, value in table.items() if key not in sections}
-    if shared := next((key for key in SHARED if key in agent), None):
-        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
-    if "agent" in agent:
-        raise OptionError(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
-    if body:
-        if "prompt" in agent:
-            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
-        agent["prompt"] = body
-    return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
 
 
 def _check_variables(one: AgentDefinition) -> None:

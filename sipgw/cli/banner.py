@@ -11,9 +11,9 @@ import structlog
 from rich.markup import escape
 
 from sipgw import __version__
-from sipgw.agents.agents import DEFAULT
 from sipgw.browser.phone import missing
 from sipgw.cli.console import err, out
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions

@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw import log
-from sipgw.agents.agents import DEFAULT, VariableError
-from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.agents.agents import VariableError
+from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
@@ -21,7 +22,7 @@ from sipgw.gateway import Gateway
 from sipgw.outbound.call_out import RING_TIMEOUT, Errand
 from sipgw.outbound.dialler import Places
 from sipgw.outbound.elsewhere import found
-from sipgw.outbound.routes import NotDialled
+from sipgw.trunks.routes import NotDialled
 
 Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,

@@ -16,9 +16,9 @@ from rich.table import Table
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from sipgw import log
-from sipgw.agents.agents import DEFAULT
 from sipgw.cli.call import Alone, placing, unregistered
-from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.config.outbound import RetryOptions

@@ -3,7 +3,8 @@
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.cli.console import ConfigFile, load_all, one_line_errors, out
+from sipgw.cli.console import ConfigFile, one_line_errors, out
+from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config, ConfigError
 
 

@@ -15,10 +15,7 @@ from agent.errors import ProviderError
 from agent.tools import ToolFileError
 from media.channel import MediaDown
 from media.srtp import SrtpUnavailableError
-from sipgw.agents.agents import load_agents
-from sipgw.config.config import Config, environment, load
 from sipgw.config.errors import OperatorError
-from sipgw.config.options import DEFAULT_FILE
 from sipgw.sip.endpoint import EndpointError
 
 out = Console(highlight=False, emoji=False)
@@ -42,12 +39,6 @@ WIDE = 200
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; default: sipgw.toml.")]
 EXPECTED = (OperatorError, ToolFileError, EndpointError, ProviderError, MediaDown, SrtpUnavailableError)
 """Errors that are told in one line; anything else is a fault of ours and shows its traceback."""
-
-
-def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
-    """The configuration, and those of the agents beside it. Raises `ConfigError`."""
-    settings = load(path)
-    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
 
 
 def print_table(table: Table) -> None:

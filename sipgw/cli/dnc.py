@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from sipgw import log
-from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.config.numbers import NumberError, check_country, e164

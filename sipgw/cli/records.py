@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
 from sipgw.records.export import as_csv, as_json
 from sipgw.records.forgetting import forget_everywhere

@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from sipgw import log
 from sipgw.cli.banner import say_how_to_call
-from sipgw.cli.console import EXPECTED, ConfigFile, err, load_all, one_line_errors
+from sipgw.cli.console import EXPECTED, ConfigFile, err, one_line_errors
+from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config
 from sipgw.drain import drain
 from sipgw.garbage import when_quiet

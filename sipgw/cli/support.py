@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
+from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.config.agent_files import load_all
 from sipgw.evidence.support import CALLS, LOG_BYTES, bundle
 
 LARGEST = 16 << 20

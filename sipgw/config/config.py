@@ -42,11 +42,17 @@ from sipgw.config.log import LogOptions
 from sipgw.config.options import DEFAULT_FILE, OptionError, build, unset
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
-from sipgw.config.records import CaptureOptions, PrivacyOptions, RecordingOptions, RetentionOptions, WebhookOptions
+from sipgw.config.records import (
+    CaptureOptions,
+    PrivacyOptions,
+    RecordingOptions,
+    RetentionOptions,
+    StoreOptions,
+    WebhookOptions,
+)
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.store import StoreOptions
 
 T = TypeVar("T")
 

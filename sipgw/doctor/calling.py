@@ -10,12 +10,12 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
-from sipgw.outbound.routes import Attempt, Dialling, NotDialled
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
+from sipgw.trunks.routes import Attempt, Dialling, NotDialled
 
 
 async def call(

@@ -8,9 +8,7 @@ from sipgw.cluster.places import Bound, Held
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.limits import Caller, Declined, Limits, Rule
-
-HELD = 10.0
-"""Seconds after which the calls of a gateway that was killed do not count any more."""
+from sipgw.trunks.channels import HELD, TrunkRoom, room_of
 
 
 class SharedLimits:
@@ -28,7 +26,7 @@ class SharedLimits:
         """None to take the call: then it counts, until `over`. While Redis is gone only our own limits are asked."""
         if self._cluster is None:
             return self._own(caller)
-        rules = [*self.own.rules(caller), room_of(trunk)]
+        rules = [*self.own.rules(caller), _rule_of(room_of(trunk))]
         full = None
         with contextlib.suppress(Unreachable):
             bounds = [Bound(rule.key, rule.most, rule.window or HELD) for rule in rules]
@@ -61,7 +59,5 @@ class SharedLimits:
             await self._cluster.places.put(held)
 
 
-def room_of(trunk: TrunkOptions) -> Rule:
-    """How many calls there may be on a trunk, in and out, over all gateways."""
-    reason = f"all gateways together have {trunk.max_calls} calls of the trunk {trunk.name}, its max_calls"
-    return Rule(f"trunk:{trunk.name}", trunk.max_calls, 0, Declined("overload", "max_calls", reason))
+def _rule_of(room: TrunkRoom) -> Rule:
+    return Rule(room.key, room.most, 0, Declined("overload", "max_calls", room.reason))

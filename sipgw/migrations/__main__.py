@@ -6,7 +6,7 @@ import sys
 from alembic import command
 from sqlalchemy import create_engine
 
-from sipgw.migrations import DECLARED, config, upgrade
+from sipgw.store.schema import DECLARED, config, upgrade
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.outbound.dial import NotPermitted, Outbound, ending_of
-from sipgw.outbound.routes import Attempt, NotDialled
 from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import LocalMedia
 from sipgw.transfer.transfer import closing
+from sipgw.trunks.routes import Attempt, NotDialled
 
 log = structlog.get_logger()
 

@@ -14,15 +14,15 @@ from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.gate.rules import Dial, Permit, Refused
-from sipgw.outbound.causes import kind_of
-from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
-from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
+from sipgw.trunks.causes import kind_of
+from sipgw.trunks.channels import TrunkPlaces
+from sipgw.trunks.routes import PENALTY, Attempt, Dialling, NotDialled
 
 log = structlog.get_logger()
 

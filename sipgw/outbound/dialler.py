@@ -19,7 +19,7 @@ from sipgw.outbound.call_out import Errand
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, next_step
-from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.trunks.routes import NoRoom, NotDialled
 
 log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from sipgw.events import (
     Watchers,
 )
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.trunks.routes import NoRoom, NotDialled
 from sipgw.web.api import KEY, PREFIX
 from sipgw.web.local_key import LocalKey, found_at, key_file
 

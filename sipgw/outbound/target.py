@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from sipgw.config.numbers import EXTENSION, NumberError, shaped
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.identity import cleaned, number_of
 from sipgw.sip.uri import Uri
+from sipgw.trunks.routes import NotDialled
 
 _SEPARATORS = re.compile(r"[ ().-]")
 _NUMBER = re.compile(r"\+[0-9]{1,19}|[0-9*#]{1,32}")

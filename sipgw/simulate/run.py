@@ -15,10 +15,10 @@ from agent.line import SAMPLE_RATE
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
 from agent.ulaw import from_linear, level
-from sipgw.agents.agents import DEFAULT
 from sipgw.agents.choice import Choice
 from sipgw.agents.providers import Providers, opened
 from sipgw.caller import AUDIBLE, Call, Phone, with_noise
+from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config
 from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
 from sipgw.gateway import Gateway

@@ -1,6 +1,5 @@
 """The database of a gateway: SQLite by a path, PostgreSQL by a URL."""
 
-from sipgw.config.records import StoreOptions
 from sipgw.store.calls import CallFilter, Page
 from sipgw.store.engine import StoreError
 from sipgw.store.store import Store
@@ -16,7 +15,6 @@ __all__ = [
     "Page",
     "Store",
     "StoreError",
-    "StoreOptions",
     "ToolCallRecord",
     "TurnRecord",
 ]

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import _POSTGRESQL, StoreOptions
-from sipgw.migrations import NewerSchemaError, upgrade
+from sipgw.store.schema import NewerSchemaError, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0

@@ -1,4 +1,4 @@
-"""The tables of the database. Modules that declare more on `Base` stand in `sipgw.migrations.DECLARED`."""
+"""The tables of the database. Modules that declare more on `Base` stand in `sipgw.store.schema.DECLARED`."""
 
 from datetime import UTC, datetime
 from typing import Any

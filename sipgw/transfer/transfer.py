@@ -15,7 +15,6 @@ from media.engine import MediaEngine
 from sipgw.calls.negotiation import OurSide, agree
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
@@ -23,6 +22,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri, is_address
 from sipgw.transfer.party import Party
 from sipgw.transfer.people import People, Person
+from sipgw.trunks.routes import NotDialled
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from sipgw.agents.agents import VariableError
 from sipgw.calls.live import LiveCall, row
 from sipgw.cluster.shared import Unreachable
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.store import CallFilter
+from sipgw.trunks.routes import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sign_in import address

@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
-from sipgw.agents.agents import DEFAULT
 from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.config.agent_files import DEFAULT
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.web.sign_in import address

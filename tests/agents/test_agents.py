@@ -12,14 +12,16 @@ import pytest
 
 from agent.stage import BUILT_IN
 from agent.tools import ToolFileError
-from sipgw.agents.agents import OURS, Agents, call_variables, filled, load_agents, parse_agent
+from sipgw.agents.agents import OURS, Agents, call_variables, filled
 from sipgw.agents.choice import unspoken
 from sipgw.agents.orders import order_tools, persona
 from sipgw.agents.providers import choose
 from sipgw.calls.live import LiveCall
 from sipgw.config.agent import AgentOptions
+from sipgw.config.agent_files import load_agents, parse_agent
 from sipgw.config.config import Config, ConfigError, parse
 from sipgw.config.outbound import CallbackOptions
+from sipgw.config.records import StoreOptions
 from sipgw.gate.stop_calling import stop_tools
 from sipgw.hosting import Hosting
 from sipgw.outbound.promises import callback_tool
@@ -28,7 +30,7 @@ from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.trunks.trunks import LOCAL_TRUNK
 
 SALES = """\

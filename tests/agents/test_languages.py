@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.agents.agents import Agents, parse_agent
+from sipgw.agents.agents import Agents
 from sipgw.agents.orders import GREETINGS, persona
 from sipgw.agents.providers import choose, opened
+from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import Config, ConfigError, parse
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}

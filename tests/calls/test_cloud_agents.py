@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sipgw.agents.agents import parse_agent
 from sipgw.config.agent import LanguageOptions
+from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import Config
 from tests.calls.test_cloud_call import every_code, records
 from tests.cloud import cloud

@@ -13,10 +13,10 @@ from agent.records import ProviderFailed
 from media.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
+from sipgw.config.records import StoreOptions
 from sipgw.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
-from sipgw.store import StoreOptions
 from tests.calls.test_cloud_call import every_code, records
 from tests.cloud import reports
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said

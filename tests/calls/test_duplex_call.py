@@ -10,8 +10,8 @@ import pytest
 
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
-from sipgw.agents.agents import parse_agent
 from sipgw.config.agent import LanguageOptions
+from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import Config
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

@@ -16,8 +16,8 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.inbound.limits import Limits, Spent
 from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.outbound import routes
-from sipgw.outbound.channels import TrunkPlaces
-from sipgw.outbound.routes import NotDialled
+from sipgw.trunks.channels import TrunkPlaces
+from sipgw.trunks.routes import NotDialled
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
 
@@ -70,7 +70,7 @@ async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
         for at in range(3):
             await places[at % 2].turn(TRUNK)
         assert asked() - began > 0.9, "two in a second, the third in the next"
-        monkeypatch.setattr("sipgw.outbound.channels.LONGEST_WAIT", 0.01)
+        monkeypatch.setattr("sipgw.trunks.channels.LONGEST_WAIT", 0.01)
         with pytest.raises(NotDialled, match="more than 2 calls a second"):
             for at in range(3):
                 await places[at % 2].turn(TRUNK)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from sipgw.agents.agents import Agents, load_agents
+from sipgw.agents.agents import Agents
 from sipgw.cli.main import app
+from sipgw.config.agent_files import load_agents
 from sipgw.config.config import parse
 
 ROOT = Path(__file__).parents[2]

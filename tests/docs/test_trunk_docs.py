@@ -8,9 +8,9 @@ from sipgw.cli.init import RECIPES
 from sipgw.config.config import parse
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.causes import ELSEWHERE, PERSON, TRUNK
-from sipgw.outbound.routes import LONGEST_WAIT
 from sipgw.sip import challenge, registrar, registration
+from sipgw.trunks.causes import ELSEWHERE, PERSON, TRUNK
+from sipgw.trunks.routes import LONGEST_WAIT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "trunks.md").read_text()

@@ -8,10 +8,11 @@ import pytest
 
 from sipgw.config.gate import IndiaOptions
 from sipgw.config.options import OptionError, build
+from sipgw.config.records import StoreOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import Gate, GateOptions, Permit, Refused
 from sipgw.gate.hook import HookError
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.config.records import StoreOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import GateOptions, Permit
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.records import StoreOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import LONGEST, SOON, Dial, GateOptions, Permit, Refused
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 
 SLOW = """

@@ -12,9 +12,10 @@ from agent.records import Outcome
 from agent.tools import Toolbox
 from agent.tools import tool as as_tool
 from sipgw.cli.main import app
+from sipgw.config.records import StoreOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from tests.agent.holding import PERSONA, Setting, hold
 
 CALIFORNIA = "+14155550100"

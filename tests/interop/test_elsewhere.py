@@ -18,13 +18,13 @@ import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.outbound import elsewhere
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.elsewhere import found
-from sipgw.outbound.routes import NoRoom, NotDialled
 from sipgw.sip.leg import Leg
-from sipgw.store import StoreOptions
+from sipgw.trunks.routes import NoRoom, NotDialled
 from sipgw.web.accounts import Accounts
 from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
 from sipgw.records.ledger import INTERRUPTED, Ledger
 from sipgw.sip.uri import Uri
-from sipgw.store import CallFilter, Store, StoreError, StoreOptions
+from sipgw.store import CallFilter, Store, StoreError
 from tests.interop.postgresql import Server, postgresql, server, with_postgresql
 from tests.interop.served import served
 from tests.keeping import a_call, at

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
@@ -19,7 +20,7 @@ from sipgw.outbound.jobs import Job, Jobs
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
 from sipgw.sip.leg import Leg
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
 from tests.callee import Callee, callee

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.config import Config
-from sipgw.config.records import RetentionOptions
+from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.records.forgetting import forget_everywhere
 from sipgw.records.upkeep import Upkeep
-from sipgw.store import CallFilter, CallRecord, Store, StoreOptions
+from sipgw.store import CallFilter, CallRecord, Store
 from sipgw.store.retention import GONE, LOST
 from sipgw.store.spool import Spool
 from sipgw.store.tables import SpoolRecord

@@ -17,7 +17,6 @@ from sipgw.config.gate import GateOptions
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
 from sipgw.gate.rules import Dial, Refused
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
@@ -27,6 +26,7 @@ from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
 from sipgw.store.calls import CallFilter
 from sipgw.store.retention import forget
+from sipgw.trunks.routes import NotDialled
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone
 from tests.calls.test_cloud_call import records

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from sipgw.config.config import Config
+from sipgw.config.records import StoreOptions
 from sipgw.outbound import callbacks
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler
 from sipgw.outbound.jobs import Jobs
 from sipgw.sip.leg import Leg
-from sipgw.store import StoreOptions
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import QUICK, job, until

@@ -23,8 +23,8 @@ from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON
-from sipgw.outbound.routes import NoRoom
 from sipgw.sip.leg import Leg
+from sipgw.trunks.routes import NoRoom
 from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
@@ -293,7 +293,8 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
             return database.execute("SELECT state, attempts FROM jobs").fetchall()
 
     async def plan(port: int) -> None:
-        from sipgw.store import Store, StoreOptions
+        from sipgw.config.records import StoreOptions
+        from sipgw.store import Store
 
         async with Store(StoreOptions(str(tmp_path / "gateway.db"))) as store:
             await Jobs(store, "").add(job())

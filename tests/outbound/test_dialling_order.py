@@ -10,10 +10,10 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.dial import ending_of
 from sipgw.outbound.retries import next_step
-from sipgw.outbound.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
 from sipgw.sip.events import Ended
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.reason import cause_of
+from sipgw.trunks.routes import LONGEST_WAIT, PENALTY, Dialling, NotDialled
 
 NUMBER = "+14155550100"
 

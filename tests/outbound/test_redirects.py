@@ -9,15 +9,15 @@ import pytest
 
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gate.rules import Dial, Permit, Refused
-from sipgw.outbound.channels import TrunkPlaces
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.redirects import onward
-from sipgw.outbound.routes import Dialling
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
+from sipgw.trunks.channels import TrunkPlaces
+from sipgw.trunks.routes import Dialling
 from tests.fakes.carriers.carrier import Carrier
 from tests.recipes import OFFER
 from tests.waiting import HANG

@@ -3,9 +3,9 @@
 import pytest
 
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.routes import NotDialled
 from sipgw.outbound.target import Target
 from sipgw.sip.uri import Uri
+from sipgw.trunks.routes import NotDialled
 
 pytestmark = pytest.mark.faults("C6")
 

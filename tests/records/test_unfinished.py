@@ -17,7 +17,7 @@ from agent.records import AgentSays
 from media.bleep import TONE, Span
 from media.channel import Dead
 from sipgw.calls.call import sorting
-from sipgw.config.records import PrivacyOptions
+from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.desk import Desk
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
 from sipgw.records import bleeps, unfinished
@@ -25,7 +25,7 @@ from sipgw.records.bleeps import Bleeps
 from sipgw.records.finishing import Finishing, finish
 from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import KILLED, UNFINISHED, Unfinished, waits
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.store.retention import forget
 from sipgw.store.tables import CallRecord
 from tests.records.test_bleeps import LOUD, sides, wav

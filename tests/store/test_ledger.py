@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
-from sipgw.config.records import PrivacyOptions
+from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
 from sipgw.privacy.redaction import redactor_for
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
-from sipgw.store import CallFilter, Store, StoreError, StoreOptions
+from sipgw.store import CallFilter, Store, StoreError
 from tests.keeping import START, a_call, at, turn
 from tests.waiting import HANG, until
 

@@ -15,9 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from sipgw import migrations
+from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Jobs
-from sipgw.store import Base, CallFilter, Store, StoreError, StoreOptions
+from sipgw.store import Base, CallFilter, Store, StoreError, schema
 from sipgw.store.engine import _prepare
 from tests.waiting import HANG
 
@@ -145,19 +145,19 @@ def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
 
 def test_the_newest_schema_is_what_the_modules_declare() -> None:
     """If this fails: ``python -m sipgw.migrations what has changed`` writes the revision that is missing."""
-    for name in migrations.DECLARED:
+    for name in schema.DECLARED:
         importlib.import_module(name)
     with create_engine("sqlite://").connect() as connection:
-        migrations.upgrade(connection)
+        schema.upgrade(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
 def test_every_module_that_declares_tables_is_known() -> None:
-    root = Path(migrations.__file__).parent.parent
+    root = Path(sipgw.__file__).parent.parent
     declaring = {
         ".".join(path.relative_to(root.parent).with_suffix("").parts)
         for path in root.rglob("*.py")
         if "__tablename__ =" in path.read_text()
     }
-    assert declaring == set(migrations.DECLARED)
+    assert declaring == set(schema.DECLARED)

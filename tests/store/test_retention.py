@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import ConfigError, parse
-from sipgw.config.records import RetentionOptions
+from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.gate.dnc import OwnList
 from sipgw.gate.gate import Permit
 from sipgw.outbound.jobs import Job
-from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
+from sipgw.store import CallFilter, CallRecord, EventRecord, Store
 from sipgw.store.files import BUNDLE, ENDING, file_name
 from sipgw.store.removal import MARK, Folders, undeleted
 from sipgw.store.retention import Removed, forget, mark, purge

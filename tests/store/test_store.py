@@ -11,7 +11,8 @@ from sqlalchemy.dialects import sqlite
 from agent.tools import Toolbox
 from sipgw.agents.orders import order_tools
 from sipgw.config.agent import AgentOptions
-from sipgw.store import CallFilter, CallRecord, Store, StoreError, StoreOptions
+from sipgw.config.records import StoreOptions
+from sipgw.store import CallFilter, CallRecord, Store, StoreError
 from tests.keeping import START, add_call
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from media.g711 import RATE, level
+from sipgw.agents.music import hold_music, tune
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.hours import Span, on_duty
 from sipgw.config.inbound import AdmissionOptions
@@ -19,7 +20,6 @@ from sipgw.inbound.admission import Admission
 from sipgw.records.wav import read_ulaw, write_mono
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.transfer.music import hold_music, tune
 from sipgw.transfer.people import People, Person
 from sipgw.transfer.summons import Summons
 

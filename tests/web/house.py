@@ -17,16 +17,16 @@ from sipgw.calls.live import LiveCall, Placed, row
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.config.config import Config, parse
 from sipgw.config.inbound import AdmissionOptions
-from sipgw.config.records import CaptureOptions
+from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.inbound.admission import Admission
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.identity import Identity
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.transfer.transfer import Summon
+from sipgw.trunks.routes import NotDialled
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.accounts import Accounts
 from sipgw.web.app import application

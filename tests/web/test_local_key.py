@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.config import Config
+from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.outbound.elsewhere import found
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.entrance import COMMANDS, Entrance
 from sipgw.web.local_key import LocalKey, found_at, key_file, published

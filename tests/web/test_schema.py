@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from sipgw.config.config import parse
-from sipgw.store import Store, StoreOptions
+from sipgw.config.records import StoreOptions
+from sipgw.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from sipgw.web.who import SCOPES

@@ -15,12 +15,12 @@ import pytest
 
 from agent.records import ToolRun
 from sipgw.config.config import ConfigError, parse
-from sipgw.config.records import PrivacyOptions, WebhookOptions
+from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallAnswered, CallTransferred, Watchers
 from sipgw.privacy.redaction import redactor_for
 from sipgw.records import ledger
 from sipgw.records.ledger import Ledger
-from sipgw.store import Store, StoreOptions
+from sipgw.store import Store
 from sipgw.store.retention import expire_webhooks
 from sipgw.store.tables import DeliveryRecord
 from sipgw.webhooks import deliveries

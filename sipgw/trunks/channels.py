@@ -8,13 +8,32 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.places import Bound, Full, Held
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.shared_limits import HELD, room_of
-from sipgw.outbound.routes import LONGEST_WAIT, NotDialled
+from sipgw.trunks.routes import LONGEST_WAIT, NotDialled
+
+HELD = 10.0
+"""Seconds after which the calls of a gateway that was killed do not count any more."""
+
+
+class TrunkRoom(NamedTuple):
+    """How many calls a trunk may have at once, in and out, over all gateways."""
+
+    key: str
+    """Name of the count that the gateways share."""
+    most: int
+    reason: str
+    """Why one more call is refused."""
+
+
+def room_of(trunk: TrunkOptions) -> TrunkRoom:
+    """The room that `max_calls` of a trunk gives."""
+    reason = f"all gateways together have {trunk.max_calls} calls of the trunk {trunk.name}, its max_calls"
+    return TrunkRoom(f"trunk:{trunk.name}", trunk.max_calls, reason)
 
 
 class TrunkPlaces:
@@ -34,7 +53,7 @@ class TrunkPlaces:
         """A call out counts on its trunk until the block ends. Raises `NotDialled` if all gateways have too many."""
         call, room = f"out {secrets.token_hex(8)}", room_of(trunk)
         if await self._take(call, Bound(room.key, room.most, HELD)):
-            raise NotDialled(room.declined.reason)
+            raise NotDialled(room.reason)
         self.calls[trunk.name] += 1
         self._held[call] = room.key
         try:

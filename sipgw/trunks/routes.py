@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from sipgw.config.numbers import NumberError
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.causes import elsewhere
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.uri import Uri
+from sipgw.trunks.causes import elsewhere
 
 LONGEST_WAIT = 5.0
 """Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""

@@ -1,0 +1,109 @@
+"""The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config, ConfigError, all_set, environment, line_of, load
+from sipgw.config.options import DEFAULT_FILE, OptionError, build
+
+DEFAULT = "agent"
+"""The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""
+
+
+SHARED = (
+    "sip",
+    "media",
+    "browser",
+    "trunks",
+    "people",
+    "routes",
+    "store",
+    "log",
+    "capture",
+    "cluster",
+    "drain",
+    "web",
+    "webhooks",
+    "retention",
+    "limits",
+)
+"""Tables of the gateway as a whole, which an agent cannot change."""
+
+
+MOST = 200
+"""Files that are read."""
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+_FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+
+
+def load_agents(folder: Path, config: Config, variables: Mapping[str, str]) -> dict[str, Config]:
+    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    found: dict[str, Config] = {}
+    for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
+        name = path.stem.lower()
+        if not _NAME.fullmatch(name) or name == DEFAULT:
+            raise ConfigError(f"{path}: an agent's name is lower case letters, digits, - and _, and not {DEFAULT!r}")
+        if name in found or len(found) >= MOST:
+            raise ConfigError(f"{path}: {'there is another file of that name' if name in found else 'too many agents'}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        found[name] = parse_agent(text, path, config, variables)
+    return found
+
+
+def parse_agent(text: str, path: Path, config: Config, variables: Mapping[str, str]) -> Config:
+    """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
+    head, body = text, ""
+    if path.suffix == ".md":
+        front = _FRONT.match(text)
+        if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
+            raise ConfigError(
+                f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone"
+            )
+        # The lines above the head keep their numbers, for the error messages.
+        head, body = ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
+    try:
+        table = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    all_set(table, variables, head, str(path))
+    try:
+        return build(Config, _as_tables(table, body), variables, base=config)
+    except OptionError as error:
+        key = error.path[1:] if error.path[:1] == ("agent",) else error.path
+        line = line_of(head, key)
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigError(f"{where}: {'.'.join(map(str, key))}: {error.problem}") from None
+
+
+def _as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
+    """The tables of ``sipgw.toml`` that mean the same."""
+    own = {field.name for field in fields(AgentOptions)}
+    sections = {field.name for field in fields(Config)}.difference(SHARED, own, {"agent"})
+    agent = {key: value for key, value in table.items() if key not in sections}
+    if shared := next((key for key in SHARED if key in agent), None):
+        raise OptionError((shared,), "concerns the whole gateway and belongs into sipgw.toml")
+    if "agent" in agent:
+        raise OptionError(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
+    if body:
+        if "prompt" in agent:
+            raise OptionError(("prompt",), "the text below the head is the prompt; leave one of them out")
+        agent["prompt"] = body
+    return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+
+
+def load_all(path: Path | None) -> tuple[Config, dict[str, Config]]:
+    """The configuration, and those of the agents beside it. Raises `ConfigError`."""
+    settings = load(path)
+    return settings, load_agents((path or DEFAULT_FILE).parent / "agents", settings, environment())
