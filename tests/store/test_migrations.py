@@ -154,7 +154,7 @@ def test_the_newest_schema_is_what_the_modules_declare() -> None:
 
 
 def test_every_module_that_declares_tables_is_known() -> None:
-    root = Path(sipgw.__file__).parent.parent
+    root = Path(schema.__file__).parents[2]
     declaring = {
         ".".join(path.relative_to(root.parent).with_suffix("").parts)
         for path in root.rglob("*.py")
