@@ -8,8 +8,8 @@ from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
 from agent.line import Finished, Gone, Line
 from agent.mouth import Mouth
+from agent.recorded import WORDS, recorded
 from agent.records import Outcome
-from agent.sounds import WORDS, recorded
 from agent.voice import Voice
 
 log = structlog.get_logger()

@@ -19,9 +19,9 @@ from agent.floor import Floor, Listening
 from agent.limits import boundary
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.phrases import phrases_of
+from agent.recorded import WORDS, recorded
 from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnEnded, tell
 from agent.reply import Agent, Reply
-from agent.sounds import WORDS, recorded
 from agent.stage import Stage
 from agent.steering import Steering
 from agent.tasks import Tasks

@@ -9,7 +9,7 @@ from agent.errors import ProviderError
 from agent.history import Sentence
 from agent.limits import FIRST_SOUND, within
 from agent.line import SAMPLE_RATE, Heard, Line
-from agent.sounds import moment
+from agent.recorded import moment
 from agent.speakable import speakable
 from agent.ulaw import audible
 from agent.utterances import Utterances

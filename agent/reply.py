@@ -11,8 +11,8 @@ from agent.ahead import Spawn
 from agent.consent import Consent, Judge
 from agent.history import History, Said, Sentence
 from agent.model import ToolCall
+from agent.recorded import moment
 from agent.records import AgentSays, Outcome, Report, ToolDone, ToolRun, ToolStarted, Turn
-from agent.sounds import moment
 from agent.tools import Tool, Toolbox, result_text, tool
 from agent.utterances import Utterances
 

@@ -13,8 +13,6 @@ from media.engine import MediaEngine
 from sipgw.agents.agents import Agents
 from sipgw.agents.providers import Providers
 from sipgw.agents.staff import Staff
-from sipgw.billing.budget import within_budget
-from sipgw.billing.cost import Bill, Expenses
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
 from sipgw.config.agent_files import DEFAULT
@@ -26,21 +24,23 @@ from sipgw.events import (
     Event,
     Watchers,
 )
-from sipgw.gate.dnc import OwnList
 from sipgw.hosting import Hosting, Placing
-from sipgw.inbound.limits import Caller as CallerIn
-from sipgw.inbound.limits import Declined
-from sipgw.inbound.shared_limits import SharedLimits
-from sipgw.inbound.turned_away import Announcing, Rejection
 from sipgw.outbound.call_out import CallOut, Errand
 from sipgw.outbound.dial import Outbound
-from sipgw.records.consent import wanted
-from sipgw.records.recordings import Tape
+from sipgw.policy.cost.budget import within_budget
+from sipgw.policy.cost.cost import Bill, Expenses
+from sipgw.policy.gate.dnc import OwnList
+from sipgw.policy.inbound.limits import Caller as CallerIn
+from sipgw.policy.inbound.limits import Declined
+from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.policy.inbound.turned_away import Announcing, Rejection
+from sipgw.records.artifacts.consent import wanted
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.store import Store
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
-from sipgw.store import Store
 from sipgw.transfer.people import People
 from sipgw.transfer.summons import Summons
 from sipgw.transfer.transfer import Ways

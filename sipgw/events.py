@@ -124,7 +124,7 @@ class CallEnded(NamedTuple):
     replaced_by: tuple[dict[str, Any], ...] = ()
     """Who took the caller's place, one after the other."""
     cost: dict[str, Any] | None = None
-    """See `sipgw.billing.cost.Cost.as_dict`."""
+    """See `sipgw.policy.cost.cost.Cost.as_dict`."""
 
 
 Event = (

@@ -26,7 +26,6 @@ from sipgw.agents.agents import call_variables
 from sipgw.agents.music import hold_music
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
-from sipgw.billing.cost import FurtherLeg
 from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
 from sipgw.calls.negotiation import OurSide
@@ -40,16 +39,17 @@ from sipgw.events import (
     CallRinging,
     CallTransferred,
 )
-from sipgw.gate.rules import Dial, Refused
-from sipgw.gate.stop_calling import stop_keys, stop_tools
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool, zone_here
 from sipgw.outbound.screening import Screened, Screening
 from sipgw.outbound.target import Target
 from sipgw.outbound.who_answered import Who
-from sipgw.records.consent import notice_of, recording_tools
-from sipgw.records.recordings import Tape
-from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
+from sipgw.policy.cost.cost import FurtherLeg
+from sipgw.policy.gate.rules import Dial, Refused
+from sipgw.policy.gate.stop_calling import stop_keys, stop_tools
+from sipgw.records.artifacts.consent import notice_of, recording_tools
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.bundles.setting import seen_transfer, tell_screening, tell_setting
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.identity import is_number

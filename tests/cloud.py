@@ -15,7 +15,7 @@ from sipgw.config.config import Config
 from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallReported, Watcher
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said

@@ -11,9 +11,9 @@ from typing import Any
 from sipgw.config.gate import DAYS, WindowOptions
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.gate.dnc import OwnList
-from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
-from sipgw.store import Store
+from sipgw.policy.gate.dnc import OwnList
+from sipgw.policy.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.records.store import Store
 
 CALIFORNIA = "+14155550100"
 NOON = datetime(2026, 11, 19, 20, 0, tzinfo=UTC)

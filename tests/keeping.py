@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.records import AgentSays, CallerSaid, Times, ToolDone, ToolRun, Turn, TurnEnded
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
-from sipgw.store import CallRecord, Store, ToolCallRecord, TurnRecord
+from sipgw.records.store import CallRecord, Store, ToolCallRecord, TurnRecord
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -18,7 +18,6 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.agents.agents import Agents
-from sipgw.bounds import FULL, WHAT
 from sipgw.browser import phone
 from sipgw.calls.audience import Audience, Full
 from sipgw.calls.going import Going
@@ -27,26 +26,27 @@ from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallBegan, CallEnded, Ending
-from sipgw.evidence.capture import OVERHEAD, SipCapture
-from sipgw.evidence.evidence import WRITERS, Evidence
-from sipgw.inbound.limits import Caller, Limits
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.records.captures.capture import OVERHEAD, SipCapture
+from sipgw.records.evidence import WRITERS, Evidence
+from sipgw.records.store import Store, spool
+from sipgw.records.store.tables import DeliveryRecord
+from sipgw.records.webhooks import deliveries
+from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
-from sipgw.store import Store, spool
-from sipgw.store.tables import DeliveryRecord
+from sipgw.telemetry.bounds import FULL, WHAT
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
 from sipgw.web.entrance import TRIES, Entrance, TooManyTries
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
-from sipgw.webhooks import deliveries
-from sipgw.webhooks.deliveries import Deliveries
-from tests.evidence.test_capture import message
 from tests.outbound.test_jobs import NOW, US
+from tests.records.captures.test_capture import message
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
 
 TESTS = Path(__file__).parent
@@ -239,19 +239,19 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
-    Bound("sipgw.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
-    Bound("sipgw.store.spool:WAITING", "records", records),
+    Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
+    Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.audience:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
-    Bound("sipgw.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
+    Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
     Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
-    Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
-    Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
+    Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
+    Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
     Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[

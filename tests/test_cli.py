@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from agent.providers.local import models
 from sipgw.cli.banner import phones_may_call
-from sipgw.cli.console import err, out
 from sipgw.cli.init import RECIPES
-from sipgw.cli.main import COMMANDS, app, every
+from sipgw.cli.main import app, commands, every
 from sipgw.config.config import Config
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.records.wav import read_ulaw
+from sipgw.console import err, out
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: str) 
 
 
 def test_the_demo_voice_is_complete() -> None:
-    from sipgw.demo import SCRIPT
+    from sipgw.tools.demo.conversation import SCRIPT
 
     for cue in SCRIPT:
         assert len(read_ulaw(Path(__file__).parent.parent / "sipgw" / "demo_voice" / cue.file)) > 4000
@@ -148,7 +148,7 @@ def test_a_check_imports_no_provider_that_is_not_used(tmp_path: Path) -> None:
 @pytest.mark.faults("H20")
 def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
     group = every()
-    for name, (_, sentence) in COMMANDS.items():
+    for name, (_, sentence) in commands().items():
         assert (group.commands[name].help or "").strip().splitlines()[0] == sentence
 
 

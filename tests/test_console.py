@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
+from sipgw import console
 from sipgw.agents.agents import Agents
 from sipgw.cli import banner as told_at_start
-from sipgw.cli import console
 from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
-from sipgw.demo import waterfall
+from sipgw.tools.demo.conversation import waterfall
 
 NARROW = {"COLUMNS": "80", "TERM": "dumb"}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sipgw.drain import GOODBYE, LINGER, drain
+from sipgw.gateway.drain import GOODBYE, LINGER, drain
 from tests.virtual import run
 
 

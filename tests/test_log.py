@@ -3,8 +3,8 @@
 import pytest
 
 from sipgw.config.records import PrivacyOptions
-from sipgw.log import masking, redact
-from sipgw.privacy.redaction import redactor_for
+from sipgw.records.privacy.redaction import redactor_for
+from sipgw.telemetry.log import masking, redact
 
 
 @pytest.mark.parametrize(

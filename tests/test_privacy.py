@@ -16,9 +16,9 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from sipgw.config.config import Config, ConfigError, parse
 from sipgw.config.records import NAMES_NEED, PrivacyOptions, english_models
-from sipgw.privacy.at_provider import at_providers
-from sipgw.privacy.digits import enough, runs
-from sipgw.privacy.redaction import redacted, redactor_for
+from sipgw.records.privacy.at_provider import at_providers
+from sipgw.records.privacy.digits import enough, runs
+from sipgw.records.privacy.redaction import redacted, redactor_for
 from tests.cloud import cloud
 from tests.phone import calling
 

@@ -11,7 +11,6 @@ import structlog
 from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
-from sipgw.cli.console import err
 from sipgw.cli.serve import _reload
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
@@ -19,8 +18,9 @@ from sipgw.config.config import Config, ConfigError
 from sipgw.config.cost import CostOptions
 from sipgw.config.log import LogOptions
 from sipgw.config.records import PrivacyOptions, RecordingOptions
+from sipgw.console import err
 from sipgw.events import CallEnded
-from sipgw.reload import changes
+from sipgw.gateway.reload import changes
 from sipgw.sip.endpoint_options import EndpointOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sipgw.config.config import parse
-from sipgw.trial import SOMEBODY, trial
+from sipgw.tools.trial import SOMEBODY, trial
 
 CONFIGURED = """
 [agent]

@@ -18,7 +18,9 @@ FILES = {
     if path.relative_to(ROOT).parts[1] not in OTHERS
     and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
 }
-VIRTUAL = ("sipgw.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.duplex_holding", "tests.sip.wire")
+VIRTUAL = (
+    "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.duplex_holding", "tests.sip.wire",
+)  # fmt: skip
 """Who imports one of these runs on virtual time."""
 LIMITED = ("timeout", "wait_for", "run", "communicate", "wait", "over", "check_output", "check_call", "urlopen", "join")
 """What takes a time limit: the only value of `timeout` and `over`, the second one of `wait_for`, or `timeout=`."""
@@ -32,9 +34,9 @@ ASLEEP = Counter(
         "tests/media/test_engine.py": 1,  # the gateway stands still
         "tests/media/test_soak.py": 1,  # a process stands still
         "tests/outbound/test_campaign.py": 1,  # nothing happens meanwhile
-        "tests/replay/acting.py": 2,  # how people speak and press keys
-        "tests/replay/scenes.py": 17,
-        "tests/replay/tools.py": 3,
+        "tests/tools/replay/acting.py": 2,  # how people speak and press keys
+        "tests/tools/replay/scenes.py": 17,
+        "tests/tools/replay/tools.py": 3,
         "tests/transfer/test_bridged_transfer.py": 1,  # nothing comes meanwhile
     }
 )

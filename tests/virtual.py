@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from sipgw.replay.clock import VirtualLoop
+from sipgw.tools.replay.clock import VirtualLoop
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from agent.stage import CascadeRole
 from agent.tools import load_tools
 from sipgw.agents.agents import call_variables
 from sipgw.agents.orders import persona
-from sipgw.caller import Call, HangUp, Press, Say, Span
-from sipgw.simulate.expect import remembered
-from sipgw.simulate.run import Scene
-from sipgw.simulate.scenario import Scenario
-from sipgw.simulate.verdict import Verdict
 from sipgw.sip.identity import Identity
+from sipgw.tools.caller import Call, HangUp, Press, Say, Span
+from sipgw.tools.simulate.expect import remembered
+from sipgw.tools.simulate.run import Scene
+from sipgw.tools.simulate.scenario import Scenario
+from sipgw.tools.simulate.verdict import Verdict
 from tests.fakes.line import FakeLine
 from tests.virtual import run
 

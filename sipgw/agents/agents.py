@@ -19,13 +19,13 @@ from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
 from sipgw.agents.music import hold_music
+from sipgw.agents.products import unpriced
 from sipgw.agents.providers import choose, products
-from sipgw.billing.products import unpriced
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.records import PrivacyOptions, Sink
-from sipgw.privacy.redaction import Redact, redactor_for
+from sipgw.records.privacy.redaction import Redact, redactor_for
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
 
@@ -113,7 +113,7 @@ class Agents:
         return [f"agent {one.name}: {why}" for one in self.all.values() for why in unspoken(one.config, one.choice)]
 
     def unpriced(self) -> list[str]:
-        """See `sipgw.billing.products.unpriced`."""
+        """See `sipgw.agents.products.unpriced`."""
         used = {name: (one.config, products(one.config, one.choice)) for name, one in self.all.items()}
         return unpriced(self.all[DEFAULT].config, used)
 

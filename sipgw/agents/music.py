@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from media.g711 import RATE, from_linear
-from sipgw.records.wav import WavError, read_ulaw, write_mono
+from sipgw.records.artifacts.wav import WavError, read_ulaw, write_mono
 
 BAR = 2.4
 """Seconds of a chord."""

@@ -11,8 +11,8 @@ from sipgw.agents.agents import filled
 from sipgw.agents.languages import translations
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
+from sipgw.records.store import Store
 from sipgw.sip.identity import Identity, is_number
-from sipgw.store import Store
 
 PROMPT = """\
 You are the phone agent of {{business}}. You speak with a caller on the telephone.

@@ -41,10 +41,10 @@ from agent.providers.voices import (
 )
 from agent.voice import Voice
 from sipgw.agents.choice import Choice
-from sipgw.billing.products import Product, product
+from sipgw.agents.products import Product, product
 from sipgw.config.config import Config, ConfigError
-from sipgw.privacy.at_provider import at_providers
-from sipgw.replay.witness import WitnessedModel, seen_ears, seen_voice
+from sipgw.records.bundles.witness import WitnessedModel, seen_ears, seen_voice
+from sipgw.records.privacy.at_provider import at_providers
 
 if TYPE_CHECKING:
     from agent.mcp_tools import McpServer

@@ -18,7 +18,7 @@ from sipgw.calls.audience import Audience
 from sipgw.calls.call import Host, Talk, sorting
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
-from sipgw.records.recordings import Tape
+from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
 from sipgw.transfer.transfer import Summon, Transfers, Ways, closing

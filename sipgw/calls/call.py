@@ -19,7 +19,7 @@ from sipgw.calls.audience import Audience
 from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.events import Ending, Sound
-from sipgw.records.recordings import Tape
+from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested

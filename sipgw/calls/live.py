@@ -9,11 +9,11 @@ from typing import Any, Literal, Protocol
 
 from agent.dialogue import Dialogue
 from agent.steering import CannotSteer, Steering
-from sipgw.billing.cost import Bill, Cost
 from sipgw.calls.audience import Audience
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending, Sound
-from sipgw.records.recordings import Tape
+from sipgw.policy.cost.cost import Bill, Cost
+from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.transfer.transfer import Summon
 

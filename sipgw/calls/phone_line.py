@@ -13,7 +13,7 @@ from media.session import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way
-from sipgw.replay.witness import WITNESS
+from sipgw.records.bundles.witness import WITNESS
 from sipgw.sip.offer_answer import Negotiated
 
 log = structlog.get_logger()

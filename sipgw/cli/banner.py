@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from sipgw import __version__
 from sipgw.browser.phone import missing
-from sipgw.cli.console import err, out
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config
-from sipgw.gateway import Gateway
+from sipgw.console import err, out
+from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import format_host_port
 from sipgw.web.server import Dashboard

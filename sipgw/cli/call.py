@@ -11,17 +11,17 @@ import typer
 from rich.markup import escape
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
-from sipgw import log
 from sipgw.agents.agents import VariableError
-from sipgw.cli.console import ConfigFile, err, one_line_errors, out
+from sipgw.cli.elsewhere import found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
+from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
 from sipgw.outbound.call_out import RING_TIMEOUT, Errand
 from sipgw.outbound.dialler import Places
-from sipgw.outbound.elsewhere import found
+from sipgw.telemetry import log
 from sipgw.trunks.routes import NotDialled
 
 Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]

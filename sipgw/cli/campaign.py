@@ -15,17 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from sipgw import log
 from sipgw.cli.call import Alone, placing, unregistered
-from sipgw.cli.console import ConfigFile, err, one_line_errors, out
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.config.outbound import RetryOptions
+from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
 from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
 from sipgw.outbound.jobs import Job, Jobs, State
-from sipgw.store import Store
+from sipgw.records.store import Store
+from sipgw.telemetry import log
 
 CALLBACKS = "callbacks"
 """The name under which the callbacks are shown."""

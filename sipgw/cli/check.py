@@ -3,9 +3,9 @@
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.cli.console import ConfigFile, one_line_errors, out
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config, ConfigError
+from sipgw.console import ConfigFile, one_line_errors, out
 
 
 def check(config: ConfigFile = None) -> None:

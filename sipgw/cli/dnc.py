@@ -10,17 +10,17 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
-from sipgw import log
-from sipgw.cli.console import ConfigFile, err, one_line_errors, out
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
 from sipgw.config.numbers import NumberError, check_country, e164
-from sipgw.gate.dnc import LINE, OwnList, opened
-from sipgw.gate.gate import Dial, Refused, gate_of
-from sipgw.gate.number_set import TOLD, numbers_of
+from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.outbound.promises import zone_of
-from sipgw.store import Store
+from sipgw.policy.gate.dnc import LINE, OwnList, opened
+from sipgw.policy.gate.gate import Dial, Refused, gate_of
+from sipgw.policy.gate.number_set import TOLD, numbers_of
+from sipgw.records.store import Store
+from sipgw.telemetry import log
 from sipgw.trunks.trunks import Trunks
 
 T = TypeVar("T")

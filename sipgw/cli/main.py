@@ -1,7 +1,9 @@
 """The command line: which commands there are. Each is imported when it is used, so that none pays for the others."""
 
 import sys
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
@@ -9,12 +11,16 @@ from typer.core import TyperCommand, TyperGroup
 
 from sipgw import __version__
 
-COMMANDS = {
-    "serve": ("sipgw.cli.serve:serve", "Answer calls until Ctrl-C."),
-    "check": ("sipgw.cli.check:check", "Validate the configuration and say which providers will be used."),
-    "demo": (
-        "sipgw.cli.demo:demo",
-        "Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP.",
+GROUP = "sipgw.commands"
+"""Entry point group: each entry is a table like `OWN`."""
+OWN = {
+    "serve": (
+        "sipgw.cli.serve:serve",
+        "Answer calls until Ctrl-C.",
+    ),
+    "check": (
+        "sipgw.cli.check:check",
+        "Validate the configuration and say which providers will be used.",
     ),
     "init": (
         "sipgw.cli.init:init",
@@ -24,58 +30,62 @@ COMMANDS = {
         "sipgw.cli.call:call",
         "Call somebody and let the agent talk with them: by the gateway that runs on this machine, or without one.",
     ),
-    "campaign": ("sipgw.cli.campaign:campaigns", "Call everybody in a CSV file."),
-    "records": ("sipgw.cli.records:records", "What is kept of calls: export it, forget a caller, delete what is old."),
-    "dnc": ("sipgw.cli.dnc:dnc", "The do-not-call list."),
-    "web": ("sipgw.cli.web:web", "Passwords of the dashboard, keys of the REST interface."),
-    "doctor": (
-        "sipgw.doctor.command:doctor",
-        "Find out why a trunk or a provider does not work. Exit status 1 if something fails, 2 for bad input.",
+    "campaign": (
+        "sipgw.cli.campaign:campaigns",
+        "Call everybody in a CSV file.",
+    ),
+    "records": (
+        "sipgw.cli.records:records",
+        "What is kept of calls: export it, forget a caller, delete what is old.",
+    ),
+    "dnc": (
+        "sipgw.cli.dnc:dnc",
+        "The do-not-call list.",
+    ),
+    "web": (
+        "sipgw.cli.web:web",
+        "Passwords of the dashboard, keys of the REST interface.",
     ),
     "support": (
         "sipgw.cli.support:support",
         "Write a file for whoever helps you: configuration, versions, log and the latest calls, secrets masked.",
     ),
-    "simulate": (
-        "sipgw.simulate.command:simulate_command",
-        "Hold a scripted call over a bad network with bad providers. Exit status 1 if turns broke, 2 for bad input.",
-    ),
-    "replay": (
-        "sipgw.replay.command:replay_command",
-        "Play kept calls again, to the code as it is now. Exit status 1 if one is different, 2 if a bundle is broken.",
-    ),
-    "load": (
-        "sipgw.load.command:load_command",
-        "Let many callers speak at once. Exit status 1 if the service level broke, 2 for bad input.",
-    ),
-    "eval": (
-        "sipgw.evaluation.command:eval_command",
-        "Find out how good an agent and its providers are. Exit status 1 if a goal was missed, 2 for bad input.",
-    ),
 }
-"""Name, where it is (a function or a group of commands), and the first sentence of its help."""
+"""The commands of this package by name: their place (a function or a group of commands), and a sentence of help."""
+ORDER = ("serve", "check", "demo", "init", "call", "campaign", "records", "dnc", "web", "doctor", "support")
+"""The order of the help; other commands follow."""
+
+
+@cache
+def commands() -> dict[str, tuple[str, str]]:
+    """All commands by name: those of this package, and those of the entry points in `GROUP`."""
+    found = dict(OWN)
+    for entry in entry_points(group=GROUP):
+        found |= entry.load()
+    return dict(sorted(found.items(), key=lambda one: ORDER.index(one[0]) if one[0] in ORDER else len(ORDER)))
+
 
 LOOK: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "rich_markup_mode": None}
 """Of the help: plain text, in which brackets are no markup."""
 
 
 class Commands(TyperGroup):
-    """The commands of `COMMANDS`. Until one is used it is known by its name and sentence alone."""
+    """All commands. Until one is used only its name and its sentence are known."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        for name, (_, sentence) in COMMANDS.items():
+        for name, (_, sentence) in commands().items():
             self.add_command(TyperCommand(name, help=sentence))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is used."""
-        if args and args[0] in COMMANDS:
+        if args and args[0] in commands():
             self.load(args[0])
         return super().resolve_command(ctx, args)
 
     def load(self, name: str) -> None:
         """Import a command, with its options."""
-        module, _, attribute = COMMANDS[name][0].partition(":")
+        module, _, attribute = commands()[name][0].partition(":")
         found = getattr(import_module(module), attribute)
         alone = typer.Typer(**LOOK, add_completion=False)
         alone.callback()(lambda: None)
@@ -110,7 +120,7 @@ def every() -> TyperGroup:
     group = typer.main.get_command(app)
     if not isinstance(group, Commands):
         raise TypeError("the app has other commands")
-    for name in COMMANDS:
+    for name in commands():
         group.load(name)
     return group
 

@@ -11,15 +11,15 @@ import typer
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
-from sipgw.cli.console import ConfigFile, err, one_line_errors, out
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
-from sipgw.records.export import as_csv, as_json
-from sipgw.records.forgetting import forget_everywhere
-from sipgw.records.upkeep import delete_old
-from sipgw.store import CallFilter, Store
-from sipgw.store.removal import undeleted
-from sipgw.store.retention import Removed
+from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.gateway.upkeep import delete_old
+from sipgw.records.artifacts.removal import undeleted
+from sipgw.records.artifacts.retention import Removed
+from sipgw.records.cdr.export import as_csv, as_json
+from sipgw.records.store import CallFilter, Store
+from sipgw.web.forgetting import forget_everywhere
 
 SHOWN = 20
 """Files that could not be deleted, by name."""

@@ -10,17 +10,17 @@ import structlog
 import typer
 from rich.markup import escape
 
-from sipgw import log
 from sipgw.cli.banner import say_how_to_call
-from sipgw.cli.console import EXPECTED, ConfigFile, err, one_line_errors
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import Config
-from sipgw.drain import drain
-from sipgw.garbage import when_quiet
-from sipgw.gateway import Gateway
+from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors
+from sipgw.gateway.drain import drain
+from sipgw.gateway.garbage import when_quiet
+from sipgw.gateway.gateway import Gateway
 from sipgw.outbound.callbacks import Callbacks
-from sipgw.privacy.redaction import redactor_for
+from sipgw.records.privacy.redaction import redactor_for
 from sipgw.sip.handover import Offer
+from sipgw.telemetry import log
 from sipgw.web.server import Dashboard
 
 

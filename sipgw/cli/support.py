@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sipgw.cli.console import ConfigFile, err, one_line_errors, out
 from sipgw.config.agent_files import load_all
-from sipgw.evidence.support import CALLS, LOG_BYTES, bundle
+from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.records.captures.support import CALLS, LOG_BYTES, bundle
 
 LARGEST = 16 << 20
 

@@ -7,11 +7,11 @@ from typing import Annotated, TypeVar, cast
 
 import typer
 
-from sipgw import log
-from sipgw.cli.console import ConfigFile, one_line_errors
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
-from sipgw.store import Store
+from sipgw.console import ConfigFile, one_line_errors
+from sipgw.records.store import Store
+from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
 from sipgw.web.who import SCOPES, Role
 

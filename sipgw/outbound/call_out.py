@@ -19,7 +19,7 @@ from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.outbound.dial import NotPermitted, Outbound, ending_of
-from sipgw.records.recordings import Tape
+from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import LocalMedia

@@ -9,7 +9,7 @@ from sipgw.config.config import Config
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs
-from sipgw.store import Store
+from sipgw.records.store import Store
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from sipgw.calls.negotiation import usable
 from sipgw.config.gate import Purpose
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
-from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
+from sipgw.policy.gate.rules import Dial, Permit, Refused
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
@@ -42,7 +42,7 @@ class Made:
 
 
 class Judge(Protocol):
-    """Asked before every call to a telephone number: `sipgw.gate.gate.Gate`."""
+    """Asked before every call to a telephone number: `sipgw.policy.gate.gate.Gate`."""
 
     async def permit(self, dial: Dial) -> Permit | Refused:
         """Whether the call may be made."""

@@ -48,7 +48,7 @@ class Pace:
 
 
 class Made(Protocol):
-    """A call that is made: a `sipgw.calls.live.Placed`, or one of `sipgw.outbound.elsewhere`."""
+    """A call that is made: a `sipgw.calls.live.Placed`, or one of `sipgw.cli.elsewhere`."""
 
     @property
     def id(self) -> str:
@@ -64,12 +64,12 @@ class Made(Protocol):
 
 
 class Places(Protocol):
-    """What makes calls: a `sipgw.gateway.Gateway`, or a `sipgw.outbound.elsewhere.Elsewhere`."""
+    """What makes calls: a `sipgw.gateway.gateway.Gateway`, or a `sipgw.cli.elsewhere.Elsewhere`."""
 
     watchers: Watchers[Event]
 
     def place(self, errand: Errand) -> Made:
-        """See `sipgw.gateway.Gateway.place`."""
+        """See `sipgw.gateway.gateway.Gateway.place`."""
 
 
 class Dialler:

@@ -31,9 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sipgw.bounds import FULL
-from sipgw.store import Base
-from sipgw.store.engine import Database
+from sipgw.records.store import Base
+from sipgw.records.store.engine import Database
+from sipgw.telemetry.bounds import FULL
 
 LEASE = 60.0
 """Seconds after which a job is free again if its process does not renew the lease."""

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.outbound.jobs import Jobs, Outcome
-from sipgw.store.engine import refused
+from sipgw.records.store.engine import refused
 
 log = structlog.get_logger()
 

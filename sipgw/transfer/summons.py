@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.admission import Admission
 from sipgw.outbound.dial import Made, Outbound
+from sipgw.policy.inbound.admission import Admission
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.identity import is_number, number_of

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web.sessions import Session
 from sipgw.web.tables import ApiKey, Deed, KeptSession, User
 from sipgw.web.who import ROLES, SCOPES, Role

@@ -13,7 +13,7 @@ from sipgw.agents.agents import VariableError
 from sipgw.calls.live import LiveCall, row
 from sipgw.cluster.shared import Unreachable
 from sipgw.outbound.call_out import Errand
-from sipgw.store import CallFilter
+from sipgw.records.store import CallFilter
 from sipgw.trunks.routes import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls

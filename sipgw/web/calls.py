@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.store import CallFilter, Page
+from sipgw.records.store import CallFilter, Page
 from sipgw.web.state import Here, page
 from sipgw.web.who import Viewer
 

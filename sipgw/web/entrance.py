@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.bounds import FULL
 from sipgw.config.networks import site
 from sipgw.config.web import WebOptions
 from sipgw.sip.buckets import Bucket, Buckets
+from sipgw.telemetry.bounds import FULL
 from sipgw.web.accounts import ADMIN, Accounts, Key
 from sipgw.web.sessions import Sessions
 from sipgw.web.who import ALL, NOBODY, Role, Who

@@ -7,12 +7,12 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from sipgw.calls.live import LiveCall
-from sipgw.evidence.explain import explain, findings, median_wait
-from sipgw.records.recordings import NOT_YET
-from sipgw.records.unfinished import waits
-from sipgw.records.waveform import waveform
-from sipgw.replay.keeping import NotKept
-from sipgw.store.files import BUNDLE, file_name
+from sipgw.records.artifacts.files import BUNDLE, file_name
+from sipgw.records.artifacts.recordings import NOT_YET
+from sipgw.records.artifacts.unfinished import waits
+from sipgw.records.artifacts.waveform import waveform
+from sipgw.records.bundles.keeping import NotKept
+from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page, people
 from sipgw.web.who import Viewer

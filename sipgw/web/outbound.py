@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.gate.audit import latest
 from sipgw.outbound.jobs import Job, Jobs
+from sipgw.policy.gate.audit import latest
 from sipgw.web.state import READING, Here, page
 from sipgw.web.who import Viewer
 

@@ -17,10 +17,10 @@ from sipgw.browser import phone as browser_phone
 from sipgw.calls.live import LiveCall, Placed
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
-from sipgw.evidence.evidence import Evidence
-from sipgw.inbound.admission import Admission
 from sipgw.outbound.call_out import Errand
-from sipgw.store import Store
+from sipgw.policy.inbound.admission import Admission
+from sipgw.records.evidence import Evidence
+from sipgw.records.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.entrance import Entrance
@@ -34,7 +34,7 @@ READING = Pool("pages", workers=4, waiting=64)
 
 
 class House(browser_phone.House, Protocol):
-    """The gateway, as far as pages look at it. `sipgw.gateway.Gateway` is one; so may a test be."""
+    """The gateway, as far as pages look at it. `sipgw.gateway.gateway.Gateway` is one; so may a test be."""
 
     watchers: Watchers[Event]
     admission: Admission

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.inbound.admission import ACCOUNTS_TRUNK
-from sipgw.inbound.refusals import Refused
-from sipgw.store import CallFilter
+from sipgw.policy.inbound.admission import ACCOUNTS_TRUNK
+from sipgw.policy.inbound.refusals import Refused
+from sipgw.records.store import CallFilter
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.state import App, Here, page
 from sipgw.web.who import Viewer

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.sounds import WORDS, moment, recorded
+from agent.recorded import WORDS, moment, recorded
 from agent.ulaw import level
 from tests.agent.duplex_holding import gone
 from tests.agent.duplex_holding import hold as hold_duplex

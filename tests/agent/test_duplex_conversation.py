@@ -9,8 +9,8 @@ from agent.duplex import Reopened
 from agent.duplex_conversation import AGAIN, GO_ON, DuplexConversation
 from agent.errors import ProviderError
 from agent.line import Digit
+from agent.recorded import WORDS, recorded
 from agent.records import AgentSays, Interrupted, Outcome, ProviderFailed
-from agent.sounds import WORDS, recorded
 from agent.tools import tool
 from agent.turn_table import State
 from tests.agent.duplex_holding import gone, hold

@@ -3,8 +3,8 @@
 import asyncio
 
 from agent.duplex_reply import MOST_CALLS
+from agent.recorded import WORDS, recorded
 from agent.reply import CALLS
-from agent.sounds import WORDS, recorded
 from tests.agent.duplex_holding import gone, hold
 from tests.agent.holding import PERSONA
 from tests.fakes.line import LETTER, now, sound_of

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from agent.recorded import WORDS, recorded
 from agent.records import Outcome, ProviderFailed
-from agent.sounds import WORDS, recorded
 from agent.turns import TurnOptions
 from tests.agent.holding import DOWN, PERSONA, Held, Setting, hold
 from tests.fakes.line import calls, now, says

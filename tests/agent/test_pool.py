@@ -11,8 +11,8 @@ import pytest
 
 from agent.pool import POOLS, Pool, PoolFullError
 from agent.tools import NOT_BEGUN, TOOLS, Toolbox, tool
-from sipgw.gate.hook import HOOKS, Hook
-from sipgw.gate.rules import Dial
+from sipgw.policy.gate.hook import HOOKS, Hook
+from sipgw.policy.gate.rules import Dial
 from sipgw.web.accounts import SIGN_IN
 from tests.waiting import until
 

@@ -9,8 +9,8 @@ from agent.caller_sound import FORGOTTEN, UNHEARD_AFTER
 from agent.turn_table import Decision, Event, State
 from agent.turns import TurnOptions, Turns
 from agent.vad import HANGOVER, ONSET
-from sipgw.records.wav import read_ulaw
-from sipgw.simulate.run import rustling
+from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.tools.simulate.run import rustling
 from tests.agent.holding import PERSONA, Setting, hold
 from tests.fakes.line import FakeCaller, FakeEars, FakeLine
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.ulaw import from_linear, level, to_linear
 from agent.vad import VoiceActivity
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
 FILES = ["ask_order.wav", "order_number.wav", "phone_number.wav", "interrupt.wav", "goodbye.wav"]

@@ -22,15 +22,15 @@ from sipgw.config.agent_files import load_agents, parse_agent
 from sipgw.config.config import Config, ConfigError, parse
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
-from sipgw.gate.stop_calling import stop_tools
 from sipgw.hosting import Hosting
 from sipgw.outbound.promises import callback_tool
-from sipgw.records.consent import recording_tools
-from sipgw.records.recordings import Tape
+from sipgw.policy.gate.stop_calling import stop_tools
+from sipgw.records.artifacts.consent import recording_tools
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.store import Store
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
-from sipgw.store import Store
 from sipgw.trunks.trunks import LOCAL_TRUNK
 
 SALES = """\

@@ -16,7 +16,7 @@ import numpy as np
 
 from media.g711 import from_linear, to_linear
 from sipgw.outbound.who_answered import Who, WhoAnswered
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 HERE = Path(__file__).parent.parent
 VOICES = ("kal", "awb", "rms", "slt")

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.turn_table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate
 from tests.web.house import Held, Standing, Talking, live_call

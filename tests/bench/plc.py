@@ -18,7 +18,7 @@ import numpy as np
 
 from media.g711 import FRAME, RATE, SILENCE, from_linear, to_linear
 from media.plc import MEMORY, Concealment, bridge
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.bench.gate import Gate
 
 AREA = "media"

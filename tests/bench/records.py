@@ -9,9 +9,9 @@ from pathlib import Path
 from agent.records import ToolRun
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import Watchers
-from sipgw.privacy.redaction import redactor_for
-from sipgw.records.ledger import Ledger
-from sipgw.store import Store
+from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.privacy.redaction import redactor_for
+from sipgw.records.store import Store
 from tests.bench.gate import Gate, percentile
 from tests.keeping import a_call, turn
 

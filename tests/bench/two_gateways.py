@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sipgw.load.plan import Level
-from sipgw.load.run import Plan, run
+from sipgw.tools.load.plan import Level
+from sipgw.tools.load.run import Plan, run
 from tests.bench.gate import Gate
 from tests.interop.kamailio_edge import Edge
 from tests.interop.rolling import PARROT

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from media.g711 import FRAME, RATE, from_linear, to_linear
-from sipgw.evaluation.words import wrong_words
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.tools.evaluation.words import wrong_words
 from tests.bench.gate import Gate
 from tests.bench.plc import PROMPTS, SPEECH, Condition, Fill, pattern, repeated, silent, two_sided
 

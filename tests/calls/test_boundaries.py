@@ -15,12 +15,12 @@ import structlog
 from media.channel import Frames
 from sipgw.calls.audience import Audience
 from sipgw.events import CallAnswered, CallBegan, CallEnded, Event
-from sipgw.load.parrot import ParrotEars, ParrotModel
+from sipgw.records.store.writing import Writer
 from sipgw.sip import parse
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.transports import _Datagrams
-from sipgw.store.writing import Writer
+from sipgw.tools.load.parrot import ParrotEars, ParrotModel
 from tests.calls.twenty import BAD, BEAT, Bug, Far, House, bug, housed, options
 from tests.waiting import HANG, until
 

@@ -14,7 +14,7 @@ from media.engine import MediaOptions
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri
 from tests.calls.test_cloud_call import every_code, records

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from media.wav import HEADER
-from sipgw.caller import Ear, Phone, Press
 from sipgw.config.config import Config
 from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event
+from sipgw.tools.caller import Ear, Phone, Press
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said

@@ -8,10 +8,10 @@ import pytest
 
 from sipgw import desk
 from sipgw.events import CallBegan, CallEnded, Event
-from sipgw.load.host import ParrotGateway
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.leg import Confirmed, Ended
 from sipgw.sip.offer_answer import LocalMedia, make_offer
+from sipgw.tools.load.host import ParrotGateway
 from tests.calls.test_same_call_id import Caller, world
 from tests.waiting import HANG
 

@@ -12,8 +12,7 @@ from sipgw.calls.going import REMEMBERED, Going
 from sipgw.calls.live import LiveCall
 from sipgw.config.config import Config
 from sipgw.events import CallBegan, CallEnded, Ending
-from sipgw.evidence.capture import SipCapture
-from sipgw.load.host import ParrotGateway
+from sipgw.records.captures.capture import SipCapture
 from sipgw.sip.client import InviteClient
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import DROP, Endpoint
@@ -22,9 +21,10 @@ from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Confirmed, Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.trial import EMBEDDED, trial
+from sipgw.tools.load.host import ParrotGateway
+from sipgw.tools.trial import EMBEDDED, trial
 from sipgw.trunks.trunks import LOCAL_TRUNK
-from tests.evidence.test_capture import message
+from tests.records.captures.test_capture import message
 from tests.waiting import HANG
 
 SAME = "chosen@by-who-calls"

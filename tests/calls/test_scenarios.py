@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.caller import Phone
-from sipgw.simulate.run import Scene, dialled, started
-from sipgw.simulate.scenario import read
-from sipgw.simulate.verdict import Verdict
 from sipgw.sip.uri import Uri
+from sipgw.tools.caller import Phone
+from sipgw.tools.simulate.run import Scene, dialled, started
+from sipgw.tools.simulate.scenario import read
+from sipgw.tools.simulate.verdict import Verdict
 from tests.virtual_calls import play
 from tests.waiting import HANG
 

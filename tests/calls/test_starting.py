@@ -9,13 +9,13 @@ import pytest
 
 from sipgw.config.config import Config
 from sipgw.events import CallEnded
-from sipgw.load.host import ParrotGateway
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.parse import parsed
-from sipgw.trial import EMBEDDED, trial
+from sipgw.tools.load.host import ParrotGateway
+from sipgw.tools.trial import EMBEDDED, trial
 from tests.waiting import HANG
 
 

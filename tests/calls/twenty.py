@@ -17,14 +17,14 @@ from media.g711 import FRAME
 from sipgw.config.config import Config
 from sipgw.config.records import WebhookOptions
 from sipgw.events import Event
-from sipgw.load.host import ParrotGateway
+from sipgw.records.webhooks import deliveries
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, make_offer
 from sipgw.sip.uri import Uri
-from sipgw.trial import EMBEDDED, trial
-from sipgw.webhooks import deliveries
+from sipgw.tools.load.host import ParrotGateway
+from sipgw.tools.trial import EMBEDDED, trial
 from tests.waiting import HANG, until
 
 BAD = "6666"

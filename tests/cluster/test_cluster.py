@@ -16,8 +16,8 @@ from sipgw.config.cluster import ClusterOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.limits import Caller, Limits
-from sipgw.inbound.shared_limits import SharedLimits
+from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.policy.inbound.shared_limits import SharedLimits
 from tests.interop.redis import Server
 from tests.waiting import HANG, until
 

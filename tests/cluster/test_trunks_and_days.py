@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sipgw.billing.cost import NOTHING, Bill, Expenses
-from sipgw.billing.day import SharedSpent
-from sipgw.billing.prices import PriceTable
 from sipgw.cluster.cluster import Cluster
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.limits import Limits, Spent
-from sipgw.inbound.shared_limits import SharedLimits
 from sipgw.outbound import routes
+from sipgw.policy.cost.cost import NOTHING, Bill, Expenses
+from sipgw.policy.cost.day import SharedSpent
+from sipgw.policy.cost.prices import PriceTable
+from sipgw.policy.inbound.limits import Limits, Spent
+from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.trunks.channels import TrunkPlaces
 from sipgw.trunks.routes import NotDialled
 from tests.cluster.test_cluster import ANN, back, joined, still

@@ -165,7 +165,7 @@ def test_what_needs_no_carrier_and_no_conversation_runs_as_it_is_written(
     monkeypatch.chdir(tmp_path)
     trunk = '[[trunks]]\nname = "pbx"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]\ndomain = "10.0.0.5"\n'
     (tmp_path / "sipgw.toml").write_text(trunk + GATE + "[retention]\ncalls = 30\n")
-    (tmp_path / "sipgw.log").write_text("")
+    (tmp_path / "sipgw.telemetry.log").write_text("")
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     ran = set()
     for command in dict.fromkeys(command.strip() for _, command in commands()):

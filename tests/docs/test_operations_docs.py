@@ -13,7 +13,7 @@ from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
 from sipgw.config.drain import DrainOptions
 from sipgw.config.web import PORT
-from sipgw.drain import GOODBYE
+from sipgw.gateway.drain import GOODBYE
 from sipgw.outbound.jobs import LEASE
 from sipgw.sip.endpoint_options import EndpointOptions
 

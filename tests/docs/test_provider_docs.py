@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.providers import _DUPLEXES, _EARS, _MODELS, _VOICES
-from sipgw.billing.prices import packaged
 from sipgw.config.config import Config
+from sipgw.policy.cost.prices import packaged
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "providers"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.records import StoreOptions
+from sipgw.records.store import CallFilter, Store
 from sipgw.sip.uri import Uri
-from sipgw.store import CallFilter, Store
 from tests.images.composed import Composed, composed, volume
 from tests.images.engine import missing, podman
 from tests.interop.baresip import Baresip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.ulaw import to_linear
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.interop.served import Served
 
 PROGRAM = shutil.which("chromium") or ""

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sipgw.records.ledger import INTERRUPTED
+from sipgw.records.cdr.ledger import INTERRUPTED
+from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
-from sipgw.store import CallFilter
 from tests.callee import Callee
 from tests.interop.frozen import freeze, thaw
 from tests.interop.kamailio_edge import LIMIT

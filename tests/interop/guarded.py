@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.admission import Admission
+from sipgw.policy.inbound.admission import Admission
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg

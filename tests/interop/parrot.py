@@ -2,7 +2,7 @@
 
 from sipgw.cli import serve
 from sipgw.cli.main import main
-from sipgw.load.host import ParrotGateway
+from sipgw.tools.load.host import ParrotGateway
 
 if __name__ == "__main__":
     serve.Gateway = ParrotGateway  # type: ignore[misc]

@@ -15,12 +15,12 @@ from typing import Any
 
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Job, Jobs
+from sipgw.records.store import CallFilter, Store
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer
-from sipgw.store import CallFilter, Store
 from tests.callee import Callee
 from tests.interop import postgresql as database
 from tests.interop import redis as memory

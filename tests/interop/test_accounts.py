@@ -11,7 +11,7 @@ import pytest
 from sipgw.config.config import Config
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Binding

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.ulaw import to_linear
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
 from tests.interop.served import Served, served

@@ -8,9 +8,9 @@ import httpx
 from agent.records import AgentSays, TurnEnded
 from sipgw.config.config import parse
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
+from sipgw.records.store import Store
 from sipgw.sip.uri import Uri
-from sipgw.store import Store
 from sipgw.web.server import Dashboard
 from tests.calling import Phone
 

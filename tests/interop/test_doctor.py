@@ -8,12 +8,12 @@ import pytest
 
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.endpoint_options import EndpointOptions
-from tests.doctor.broken import QUICK, diagnosed, ids
 from tests.fakes.dns import DnsServer
 from tests.interop.kamailio import kamailio
 from tests.interop.test_kamailio import DOMAIN, SERVICE, ZONE
 from tests.ports import free_ports
 from tests.sip.certificates import Authority
+from tests.tools.doctor.broken import QUICK, diagnosed, ids
 
 BRISK = replace(QUICK, answer=2.0)
 """For the server that is gone."""

@@ -18,11 +18,11 @@ import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.cli import elsewhere
+from sipgw.cli.elsewhere import found
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.outbound import elsewhere
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.elsewhere import found
 from sipgw.sip.leg import Leg
 from sipgw.trunks.routes import NoRoom, NotDialled
 from sipgw.web.accounts import Accounts

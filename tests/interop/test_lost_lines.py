@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.calls import phone_line
-from sipgw.evidence.explain import explain
 from sipgw.outbound.call_out import Errand
+from sipgw.records.captures.explain import explain
 from sipgw.sip import endpoint_options, session_timer
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer

@@ -9,7 +9,7 @@ import pytest
 
 from media.tap import Keep
 from sipgw.config.records import CaptureOptions
-from sipgw.evidence.pcap import Pcap
+from sipgw.records.captures.pcap import Pcap
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud
 from tests.interop.pcap import tshark

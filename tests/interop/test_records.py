@@ -7,15 +7,15 @@ import pytest
 
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
-from sipgw.records.ledger import INTERRUPTED, Ledger
+from sipgw.records.cdr.ledger import INTERRUPTED, Ledger
+from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.sip.uri import Uri
-from sipgw.store import CallFilter, Store, StoreError
 from tests.interop.postgresql import Server, postgresql, server, with_postgresql
 from tests.interop.served import served
 from tests.keeping import a_call, at
 from tests.phone import calling
-from tests.store.test_ledger import TURNS
-from tests.store.test_store import ten_calls
+from tests.records.store.test_ledger import TURNS
+from tests.records.store.test_store import ten_calls
 
 __all__ = ["server"]
 

@@ -13,22 +13,22 @@ from sqlalchemy import text
 
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
-from sipgw.gate.dnc import OwnList
-from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import Job, Jobs
-from sipgw.records import ledger
-from sipgw.records.ledger import Ledger
+from sipgw.policy.gate.dnc import OwnList
+from sipgw.policy.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.records.cdr import ledger
+from sipgw.records.cdr.ledger import Ledger
+from sipgw.records.store import Store
+from sipgw.records.webhooks import deliveries
+from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.leg import Leg
-from sipgw.store import Store
-from sipgw.webhooks import deliveries
-from sipgw.webhooks.deliveries import Deliveries
 from tests.callee import Callee, callee
 from tests.gating import ALWAYS, CALIFORNIA, NOON, TRUNKS
 from tests.interop.postgresql import Server, server, with_postgresql
 from tests.keeping import a_call
 from tests.outbound.test_call_out import calling_out
-from tests.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
+from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
 
 __all__ = ["server"]
 pytestmark = with_postgresql

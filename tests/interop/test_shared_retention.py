@@ -10,12 +10,12 @@ import pytest
 
 from sipgw.config.config import Config
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.records.forgetting import forget_everywhere
-from sipgw.records.upkeep import Upkeep
-from sipgw.store import CallFilter, CallRecord, Store
-from sipgw.store.retention import GONE, LOST
-from sipgw.store.spool import Spool
-from sipgw.store.tables import SpoolRecord
+from sipgw.gateway.upkeep import Upkeep
+from sipgw.records.artifacts.retention import GONE, LOST
+from sipgw.records.store import CallFilter, CallRecord, Store
+from sipgw.records.store.spool import Spool
+from sipgw.records.store.tables import SpoolRecord
+from sipgw.web.forgetting import forget_everywhere
 from tests.interop.postgresql import Server, server, with_postgresql
 from tests.interop.test_shared_database import emptied
 from tests.keeping import add_call

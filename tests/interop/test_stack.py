@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 
 import pytest
 
+from sipgw.records.store import CallFilter
 from sipgw.sip.leg import Leg
-from sipgw.store import CallFilter
 from tests.callee import Callee
 from tests.interop import redis as memory
 from tests.interop.frozen import family

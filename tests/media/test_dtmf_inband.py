@@ -14,7 +14,7 @@ from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import HIGH, LOW, PAD
 from media.g711 import RATE, from_linear
 from media.session import Format, Session
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")
 SPEECH = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from media.g711 import FRAME, RATE, SILENCE, from_linear, level, to_linear
 from media.plc import REACH, Concealment, bridge
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech"
 

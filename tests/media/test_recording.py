@@ -18,7 +18,7 @@ from media.g711 import FRAME, RATE, SILENCE, to_linear
 from media.recorder import BACKLOG, Recorder, Written
 from media.recording import HELD, Recording
 from media.wav import HEADER, header
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 LOUD = bytes([0x10, 0x90]) * (FRAME // 2)
 QUIET = bytes([0xFE]) * FRAME

@@ -15,8 +15,10 @@ from sipgw.config.config import Config
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.gate import GateOptions
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Ending, Event
-from sipgw.gate.rules import Dial, Refused
 from sipgw.outbound.call_out import Errand
+from sipgw.policy.gate.rules import Dial, Refused
+from sipgw.records.artifacts.retention import forget
+from sipgw.records.store.calls import CallFilter
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
@@ -24,8 +26,6 @@ from sipgw.sip.hunt import LARGEST_DATAGRAM
 from sipgw.sip.identity import Identity
 from sipgw.sip.message import Headers, Response
 from sipgw.sip.replaces import Replaces
-from sipgw.store.calls import CallFilter
-from sipgw.store.retention import forget
 from sipgw.trunks.routes import NotDialled
 from tests.callee import SILENCE, Callee, callee, rejecting
 from tests.calling import Phone

@@ -17,12 +17,12 @@ from sipgw.config.config import Config
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
-from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.call_out import Errand
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON
+from sipgw.policy.gate.rules import Dial, Permit, Refused
 from sipgw.sip.leg import Leg
 from sipgw.trunks.routes import NoRoom
 from tests.callee import Callee, callee, carrier_lines, rejecting
@@ -294,7 +294,7 @@ def test_a_promise_survives_kill_9(tmp_path: Path) -> None:
 
     async def plan(port: int) -> None:
         from sipgw.config.records import StoreOptions
-        from sipgw.store import Store
+        from sipgw.records.store import Store
 
         async with Store(StoreOptions(str(tmp_path / "gateway.db"))) as store:
             await Jobs(store, "").add(job())

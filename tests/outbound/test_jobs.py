@@ -16,10 +16,10 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
+from sipgw.gateway.upkeep import delete_old
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.retries import SOON, next_step
-from sipgw.records.upkeep import delete_old
-from sipgw.store import Store
+from sipgw.records.store import Store
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

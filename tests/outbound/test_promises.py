@@ -13,7 +13,7 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.jobs import Job, Jobs, Settled
 from sipgw.outbound.promises import Asking, callback_tool
-from sipgw.store import Store
+from sipgw.records.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sipgw.config.trunks import TrunkOptions
-from sipgw.gate.rules import Dial, Permit, Refused
 from sipgw.outbound.dial import Outbound
 from sipgw.outbound.redirects import onward
+from sipgw.policy.gate.rules import Dial, Permit, Refused
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request

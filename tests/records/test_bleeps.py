@@ -15,10 +15,10 @@ from media.bleep import TONE, Span, bleep
 from media.wav import HEADER, header
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallAnswered, CallReported, Watchers
-from sipgw.records import bleeps, recordings
-from sipgw.records.bleeps import Bleeps
-from sipgw.records.consent import must_know, notice_of, recording_tools, wanted
-from sipgw.records.recordings import AGREE, NOT_AGREED, Tape
+from sipgw.records.artifacts import bleeps, recordings
+from sipgw.records.artifacts.bleeps import Bleeps
+from sipgw.records.artifacts.consent import must_know, notice_of, recording_tools, wanted
+from sipgw.records.artifacts.recordings import AGREE, NOT_AGREED, Tape
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from sipgw.cli.main import app
 from sipgw.config.config import Config
 from sipgw.config.records import CaptureOptions, RecordingOptions, WebhookOptions
-from sipgw.records import bleeps
+from sipgw.records.artifacts import bleeps
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
 from tests.phone import calling
-from tests.webhooks.test_webhooks import SECRET, Target, ok
+from tests.records.webhooks.test_webhooks import SECRET, Target, ok
 
 NUMBER = "+14155550123"
 CARD = "four" + " one" * 15

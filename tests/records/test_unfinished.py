@@ -20,14 +20,14 @@ from sipgw.calls.call import sorting
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.desk import Desk
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
-from sipgw.records import bleeps, unfinished
-from sipgw.records.bleeps import Bleeps
-from sipgw.records.finishing import Finishing, finish
-from sipgw.records.recordings import Tape
-from sipgw.records.unfinished import KILLED, UNFINISHED, Unfinished, waits
-from sipgw.store import Store
-from sipgw.store.retention import forget
-from sipgw.store.tables import CallRecord
+from sipgw.records.artifacts import bleeps, unfinished
+from sipgw.records.artifacts.bleeps import Bleeps
+from sipgw.records.artifacts.finishing import Finishing, finish
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.retention import forget
+from sipgw.records.artifacts.unfinished import KILLED, UNFINISHED, Unfinished, waits
+from sipgw.records.store import Store
+from sipgw.records.store.tables import CallRecord
 from tests.records.test_bleeps import LOUD, sides, wav
 from tests.waiting import until
 
@@ -37,7 +37,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KILLED_GATEWAY = """
 import os, signal, sys
 from media.bleep import Span
-from sipgw.records.unfinished import Unfinished
+from sipgw.records.artifacts.unfinished import Unfinished
 note = Unfinished.begin(sys.argv[1], "a@1")
 first = note.want([Span("R", 0.5, 1.0)])
 note.covered(first, done=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.records.wav import WavError, read_ulaw, write_stereo
+from sipgw.records.artifacts.wav import WavError, read_ulaw, write_stereo
 
 
 def test_a_stereo_recording_opens_elsewhere(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sipgw import log
 from sipgw.config.config import Config
 from sipgw.config.log import LogOptions
-from sipgw.load.host import ParrotGateway
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.trial import EMBEDDED, trial
+from sipgw.telemetry import log
+from sipgw.tools.load.host import ParrotGateway
+from sipgw.tools.trial import EMBEDDED, trial
 from tests.interop.test_calls import SCENARIOS, speech, wav
 
 INTERVAL = 90

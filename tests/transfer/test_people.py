@@ -16,8 +16,8 @@ from sipgw.config.hours import Span, on_duty
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.people import PersonOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.inbound.admission import Admission
-from sipgw.records.wav import read_ulaw, write_mono
+from sipgw.policy.inbound.admission import Admission
+from sipgw.records.artifacts.wav import read_ulaw, write_mono
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.transfer.people import People, Person

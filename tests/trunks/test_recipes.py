@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sipgw.config.trunks import TrunkOptions
-from sipgw.gateway import Gateway
+from sipgw.gateway.gateway import Gateway
 from sipgw.sip.endpoint import CallFailed
 from tests.fakes.carriers.carrier import Carrier
 from tests.fakes.carriers.pbx import Pbx

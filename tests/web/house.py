@@ -20,11 +20,11 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending, Watchers
-from sipgw.evidence.evidence import Evidence
-from sipgw.inbound.admission import Admission
 from sipgw.outbound.call_out import Errand
+from sipgw.policy.inbound.admission import Admission
+from sipgw.records.evidence import Evidence
+from sipgw.records.store import Store
 from sipgw.sip.identity import Identity
-from sipgw.store import Store
 from sipgw.transfer.transfer import Summon
 from sipgw.trunks.routes import NotDialled
 from sipgw.trunks.watch import TrunkStatus

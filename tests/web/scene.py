@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from agent.records import ProviderFailed, Times, Turn, TurnEnded
 from agent.turn_table import State
-from sipgw.billing.cost import Cost
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallBegan, CallReported
-from sipgw.inbound.refusals import Refused
 from sipgw.outbound.jobs import Job, Jobs
-from sipgw.store import CallRecord, Store
+from sipgw.policy.cost.cost import Cost
+from sipgw.policy.inbound.refusals import Refused
+from sipgw.records.store import CallRecord, Store
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.server import Dashboard
 from tests.web.house import Held, Standing, Talking, live_call

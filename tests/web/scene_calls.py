@@ -9,7 +9,7 @@ from agent.records import ProviderFailed, Times, ToolRun, Turn, TurnEnded
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from tests.web.house import Standing

@@ -11,9 +11,9 @@ import pytest
 from phonenumbers import is_valid_number, parse
 from sqlalchemy import select
 
+from sipgw.cli import elsewhere
 from sipgw.events import Ending
-from sipgw.outbound import elsewhere
-from sipgw.store import CallRecord
+from sipgw.records.store import CallRecord
 from sipgw.web import placed
 from sipgw.web.accounts import Accounts
 from sipgw.web.placed import PlacedCalls

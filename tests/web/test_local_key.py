@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.cli.elsewhere import found
 from sipgw.config.config import Config
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.outbound.elsewhere import found
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.entrance import COMMANDS, Entrance
 from sipgw.web.local_key import LocalKey, found_at, key_file, published

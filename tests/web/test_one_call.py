@@ -15,12 +15,12 @@ from media.bleep import Span
 from media.channel import Quality
 from media.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
-from sipgw.evidence.explain import median_wait
-from sipgw.records.recordings import Tape
-from sipgw.records.unfinished import Unfinished
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.unfinished import Unfinished
+from sipgw.records.captures.explain import median_wait
+from sipgw.records.store.tables import CallRecord, TurnRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
-from sipgw.store.tables import CallRecord, TurnRecord
 from sipgw.web import entrance
 from tests.web.house import Visit, live_call, visit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.outbound.jobs import Job
-from sipgw.store import CallRecord
+from sipgw.records.store import CallRecord
 from sipgw.web.app import PAGES
 from sipgw.web.calls import ROWS
 from sipgw.web.guard import BODY

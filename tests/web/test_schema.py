@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from sipgw.web.who import SCOPES

@@ -15,7 +15,7 @@ from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web import entrance
 from sipgw.web.server import Dashboard, WebError, listen
 from tests.waiting import HANG

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from sipgw.calls.audience import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.store import Store
+from sipgw.records.store import Store
 from sipgw.web import steer
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard

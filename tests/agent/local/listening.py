@@ -12,7 +12,7 @@ from agent.providers.local.listener import Listener
 from agent.providers.local.silero import Silero
 from agent.providers.local.whisper import Whisper
 from agent.ulaw import from_linear, to_linear
-from sipgw.records.wav import read_ulaw
+from sipgw.records.artifacts.wav import read_ulaw
 
 SPEECH = Path(__file__).parent.parent.parent / "data" / "speech"
 SILENCE = b"\xff"

@@ -1,0 +1,74 @@
+"""What is paid for: provider and model of each part of a conversation, as the price table names them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from sipgw.config.config import Config
+from sipgw.config.cost import Part, Unit
+from sipgw.policy.cost.prices import PriceTable, bound, free
+
+Product = tuple[Part, str]
+UNITS: dict[Part, tuple[Unit, ...]] = {
+    "ears": ("seconds",),
+    "model": ("tokens_in", "tokens_out"),
+    "voice": ("characters",),
+    "duplex": ("seconds",),
+}
+"""In what each part is charged."""
+TOKENS: tuple[Unit, ...] = ("tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out")
+"""In what speech to speech of OpenAI is, too."""
+
+
+def product(config: Config, part: str, name: str) -> str:
+    """The product behind a provider of the configuration, as ``"openai/gpt-4.1-mini"``; ``local`` is not paid for."""
+    models = {
+        ("duplex", "assemblyai"): "voice-agent",
+        ("duplex", "openai"): config.openai_realtime.model,
+        ("ears", "assemblyai"): config.assemblyai.model,
+        ("ears", "deepgram"): config.deepgram.model,
+        ("ears", "cartesia"): config.cartesia.model,
+        ("model", "openai"): config.openai.model,
+        ("model", "openai_backup"): config.openai_backup.model,
+        ("voice", "assemblyai"): config.assemblyai_voice.model,
+        ("voice", "cartesia"): config.cartesia_voice.model,
+        ("voice", "deepgram"): config.deepgram_voice.model,
+        ("voice", "elevenlabs"): config.elevenlabs.model_id,
+        ("voice", "openai"): config.openai_voice.model,
+        ("voice", "polly"): config.polly.engine,
+    }
+    model = models.get((part, name), "")
+    return f"{name.removesuffix('_backup')}/{model}" if model else name
+
+
+def prices_of(config: Config) -> PriceTable:
+    """The prices that hold for a gateway."""
+    return PriceTable((*config.prices, *free(trunk.name for trunk in config.trunks)))
+
+
+def unpriced(config: Config, agents: Mapping[str, tuple[Config, Iterable[Product]]]) -> list[str]:
+    """What money caps are set for and there is no price of, one sentence for each; empty without caps.
+
+    `agents` are their configurations and the products that they use.
+    """
+    table, now, found = prices_of(config), datetime.now(UTC), dict[str, None]()
+    capped = {name: one for name, one in agents.items() if config.limits.money_per_day or one[0].cost.per_call}
+    for part, name, unit in ((*one, unit) for _, used in capped.values() for one in used for unit in _units(*one)):
+        if name != "local" and not table.knows(part, name, unit, now):
+            found[_told(part, name, unit)] = None
+    for trunk in config.trunks if capped else ():
+        for direction in ("in", "out") if trunk.domain_uri is not None else ("in",):
+            if not table.knows("trunk", trunk.name, "seconds", now, direction):
+                found[_told("trunk", trunk.name, "seconds", f", calls {direction},")] = None
+    return list(found)
+
+
+def _units(part: Part, name: str) -> tuple[Unit, ...]:
+    return (*UNITS[part], *TOKENS) if part == "duplex" and name.startswith("openai/") else UNITS[part]
+
+
+def _told(part: Part, name: str, unit: Unit, of: str = "") -> str:
+    most = bound(part, unit)
+    return (
+        f"no price of {part} {name}{of} for {unit}: caps count {most.price:g} for {most.per:g} of them; "
+        "give it one in [[prices]]"
+    )

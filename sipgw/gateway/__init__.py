@@ -1,0 +1,1 @@
+"""The gateway: its life cycle, and the composition of all its parts."""

@@ -1,0 +1,1 @@
+"""Who may call in and out, how often, when, and at what cost."""

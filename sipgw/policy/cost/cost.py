@@ -1,0 +1,224 @@
+"""The cost of calls, live: the bill of each, and what the day has taken."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from agent.records import Used
+from sipgw.config.cost import Part
+from sipgw.policy.cost.prices import PriceTable, bound
+from sipgw.policy.inbound.limits import Spent
+from sipgw.records.store import CallRecord, Store
+
+NOTHING = Spent()
+FRESH = 1.0
+"""Seconds for which the sum of a day is used again."""
+FREE = ("local", "embedded")
+"""Beginnings of the names of what runs on this machine."""
+
+
+@dataclass
+class FurtherLeg:
+    """A leg out beside the one that the call began with: to a person whom the caller was handed over to, or to whom a
+    REFER sent us."""
+
+    trunk: str
+    number: str
+    answered: datetime
+    ended: datetime | None = None
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has lasted."""
+        return max(0.0, ((self.ended or now) - self.answered).total_seconds())
+
+
+@dataclass
+class Bill:
+    """What one call has used."""
+
+    prices: PriceTable
+    direction: str
+    number: str
+    """Of the person at the other end."""
+    began: datetime
+    trunk: str = ""
+    answered: datetime | None = None
+    ended: datetime | None = None
+    left: datetime | None = None
+    """When the leg that the call began with was over, because another has taken its place (REFER)."""
+    further: list[FurtherLeg] = field(default_factory=list)
+    _own: FurtherLeg | None = None
+    """The leg that the call has, once it is another than at its beginning."""
+    _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+
+    def used(self, report: Used) -> None:
+        """Something of a provider was used."""
+        self._amounts[(report.part, report.name, report.unit)] += report.amount
+
+    def leg(self, trunk: str, number: str, now: datetime) -> FurtherLeg:
+        """Another leg was answered, by `number` through `trunk`."""
+        made = FurtherLeg(trunk, number, now)
+        self.further.append(made)
+        return made
+
+    def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
+        """The call goes on with `leg`, and the one that it had until now is over."""
+        if self._own is None:
+            self.left = now
+        else:
+            self._own.ended = now
+        self._own, leg.ended = leg, None
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has lasted since it was answered."""
+        return max(0.0, ((self.ended or now) - self.answered).total_seconds()) if self.answered else 0.0
+
+    def cost(self, now: datetime) -> "Cost":
+        """What it has cost until now."""
+        parts: dict[Part, float] = {"trunk": 0.0, "ears": 0.0, "model": 0.0, "voice": 0.0}
+        unknown, estimated, guessed = [], [], 0.0
+        for trunk, direction, number, seconds in self._legs(now):
+            price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)
+            if price is None:
+                unknown.append(f"trunk {trunk} {direction}")
+                guessed += bound("trunk", "seconds").cost(seconds)
+            else:
+                estimated += [f"trunk {trunk} {direction}"] * price.estimate
+                parts["trunk"] += price.cost(seconds)
+        used: Any
+        for used, amount in self._amounts.items():
+            part, name, unit = used
+            if name.startswith(FREE):
+                continue
+            price = self.prices.of(part, name, unit, self.began)
+            if price is None:
+                unknown.append(f"{part} {name} {unit}")
+                guessed += bound(part, unit).cost(amount)
+            else:
+                estimated += [f"{part} {name} {unit}"] * price.estimate
+                parts[part] = parts.get(part, 0.0) + price.cost(amount)
+        total = sum(parts.values())
+        return Cost(total, parts, tuple(unknown), tuple(estimated), self._used(now), total + guessed)
+
+    def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
+        """Trunk, direction, number and seconds of each leg that a carrier charges."""
+        if self.answered:
+            yield (
+                self.trunk,
+                self.direction,
+                self.number,
+                max(0.0, ((self.left or self.ended or now) - self.answered).total_seconds()),
+            )
+        for leg in self.further:
+            yield leg.trunk, "out", leg.number, leg.seconds(self.ended or now)
+
+    def _used(self, now: datetime) -> dict[str, float]:
+        used: dict[str, float] = defaultdict(float)
+        for number, (trunk, _, _, seconds) in enumerate(self._legs(now)):
+            used[f"trunk {trunk} {'further ' if number else ''}seconds"] += seconds
+        for (part, name, unit), amount in self._amounts.items():
+            used[f"{part} {name} {unit}"] += amount
+        return {name: round(amount, 2) for name, amount in used.items()}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call costs, in the currency of the prices."""
+
+    total: float
+    """Of what there is a price for."""
+    parts: dict[Part, float]
+    unpriced: tuple[str, ...] = ()
+    """What was used without there being a price."""
+    estimated: tuple[str, ...] = ()
+    """What was used at a price that nobody has checked."""
+    used: dict[str, float] = field(default_factory=dict)
+    most: float = 0.0
+    """What it costs at most: what has no price counts its upper bound (`sipgw.policy.cost.prices.BOUNDS`). Caps go by
+    it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        parts: dict[str, Any] = {name: round(amount, 6) for name, amount in self.parts.items()}
+        named = {"unpriced": list(self.unpriced), "estimated": list(self.estimated), "most": round(self.most, 6)}
+        return {"total": round(self.total, 6), **parts, **named, "used": self.used}
+
+
+class Expenses:
+    """The bills of all calls, and what the day has taken; `now` is in local time, whose midnight begins a day."""
+
+    def __init__(self, prices: PriceTable, now: Callable[[], datetime], earlier: Spent = NOTHING) -> None:
+        self.prices = prices
+        self._now = now
+        self._closed = self._earlier = earlier
+        self._day: date = now().date()
+        self._open: dict[str, Bill] = {}
+        self._spent: tuple[datetime, Spent] | None = None
+
+    def open(self, call: str, bill: Bill) -> Bill:
+        """A call has begun."""
+        self._open[call] = bill
+        return bill
+
+    def close(self, call: str) -> Cost | None:
+        """A call is over: returns what it has cost; None if there is no bill of it."""
+        bill, now = self._open.pop(call, None), self._now()
+        if bill is None:
+            return None
+        self._turn_page(now)
+        bill.ended = bill.ended or now
+        cost, self._spent = bill.cost(now), None
+        self._closed = Spent(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
+        return cost
+
+    def spent(self) -> Spent:
+        """What the calls of today have taken, those that go on included; up to a second old."""
+        now = self._now()
+        if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
+            self._spent = (now, self._spent_at(now))
+        return self._spent[1]
+
+    def since_start(self) -> Spent:
+        """The same without what was taken before this process began."""
+        spent = self.spent()
+        return Spent(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
+
+    @property
+    def day(self) -> str:
+        """The day that `spent` was last asked for."""
+        return self._day.isoformat()
+
+    def _spent_at(self, now: datetime) -> Spent:
+        self._turn_page(now)
+        going = self._of(self._open.values(), now)
+        return Spent(self._closed.minutes + going.minutes, self._closed.money + going.money)
+
+    def _turn_page(self, now: datetime) -> None:
+        if now.date() != self._day:
+            self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
+
+    @staticmethod
+    def _of(bills: Iterable[Bill], now: datetime) -> Spent:
+        minutes = money = 0.0
+        for bill in bills:
+            minutes += bill.seconds(now) / 60
+            money += bill.cost(now).most
+        return Spent(minutes, money)
+
+
+async def spent_since_midnight(store: Store, now: datetime) -> Spent:
+    """What the calls that have ended today took, by their records."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
+    query = select(*columns).where(CallRecord.began >= midnight)
+    minutes = money = 0.0
+    async with store.read() as session:
+        for answered, ended, cost, costs in await session.execute(query):
+            money += float((costs or {}).get("most", cost or 0.0))
+            if answered and ended:
+                minutes += (ended - answered).total_seconds() / 60
+    return Spent(minutes, money)

@@ -1,0 +1,85 @@
+"""What things cost: a table of dated prices, and what a carrier makes of the seconds of a call. Sans-IO."""
+
+import tomllib
+from collections.abc import Iterable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from importlib.resources import files
+
+from sipgw.config.cost import Part, PriceOptions, Unit
+from sipgw.config.options import build
+
+BOUNDS = {
+    ("trunk", "seconds"): (1.00, 60),
+    ("ears", "seconds"): (0.05, 60),
+    ("model", "tokens_in"): (30, 1_000_000),
+    ("model", "tokens_out"): (180, 1_000_000),
+    ("voice", "characters"): (0.30, 1000),
+    ("duplex", "seconds"): (0.60, 60),
+    ("duplex", "tokens_in"): (30, 1_000_000),
+    ("duplex", "tokens_out"): (180, 1_000_000),
+    ("duplex", "audio_tokens_in"): (100, 1_000_000),
+    ("duplex", "audio_tokens_out"): (200, 1_000_000),
+}
+"""What caps count for what has no price, in US dollars for so many units: above the dearest list prices known in
+November 2026."""
+_UNHEARD_OF = (1.0, 1)
+
+
+def free(taken: Iterable[str]) -> tuple[PriceOptions, ...]:
+    """Lines for the ways in that no carrier charges, unless a trunk of the configuration has `taken` the name: phones
+    of our own networks and accounts, and the browser."""
+    names = ("local", "accounts", "browser")
+    return tuple(PriceOptions("trunk", name, "seconds", 0) for name in names if name not in taken)
+
+
+def bound(part: Part, unit: Unit) -> PriceOptions:
+    """The price that caps count for what has none."""
+    price, per = BOUNDS.get((part, unit), _UNHEARD_OF)
+    return PriceOptions(part, "*", unit, price, per)
+
+
+def packaged() -> tuple[PriceOptions, ...]:
+    """The prices that come with the package: list prices, each with its source and date."""
+    table = tomllib.loads((files("sipgw.policy.cost") / "prices.toml").read_text(encoding="utf-8"))
+    return tuple(build(PriceOptions, line, {}) for line in table["prices"])
+
+
+class PriceTable:
+    """Prices by part, name, unit and day."""
+
+    def __init__(self, own: Iterable[PriceOptions]) -> None:
+        self._lines = [(True, line) for line in own] + [(False, line) for line in packaged()]
+        self._found: dict[tuple[str, ...], PriceOptions | None] = {}
+
+    def of(
+        self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "", number: str = ""
+    ) -> PriceOptions | None:
+        """The price that holds; None if there is none."""
+        key = (part, name, unit, f"{at:%Y-%m-%d}", direction, number)
+        if key not in self._found:
+            if len(self._found) > 1000:
+                self._found.clear()
+            self._found[key] = self._look_up(key)
+        return self._found[key]
+
+    def knows(self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "") -> bool:
+        """Whether there is a price, for whatever number."""
+        return any(
+            (line.part, line.unit) == (part, unit) and fnmatchcase(name, line.name)
+            and line.since <= f"{at:%Y-%m-%d}" and line.direction in ("", direction)
+            for _, line in self._lines
+        )  # fmt: skip
+
+    def _look_up(self, key: tuple[str, ...]) -> PriceOptions | None:
+        part, name, unit, day, direction, number = key
+        fitting = [
+            ((own, len(line.prefix), len(line.name.replace("*", "")), line.since), line)
+            for own, line in self._lines
+            if (line.part, line.unit) == (part, unit)
+            and fnmatchcase(name, line.name)
+            and line.since <= day
+            and line.direction in ("", direction)
+            and number.startswith(line.prefix)
+        ]
+        return max(fitting, key=lambda found: found[0])[1] if fitting else None

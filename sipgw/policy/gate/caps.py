@@ -1,0 +1,71 @@
+"""How often people are called: counts of the calls that were let out within the last day and week. Sans-IO."""
+
+from collections import deque
+from datetime import datetime, timedelta
+
+from sipgw.config.gate import GateOptions
+from sipgw.policy.gate.rules import Refused
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+SLACK = timedelta(minutes=5)
+"""How far the clock may be set back, as time servers do, before it is not believed any more."""
+
+
+class Caps:
+    """The calls of the last week."""
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[datetime, str]] = deque()
+        self._today: deque[datetime] = deque()
+        self._numbers: dict[str, deque[datetime]] = {}
+        self._latest: datetime | None = None
+
+    def note(self, number: str, at: datetime) -> None:
+        """A call was let out."""
+        self._calls.append((at, number))
+        self._today.append(at)
+        self._numbers.setdefault(number, deque()).append(at)
+        self.seen(at)
+
+    def seen(self, at: datetime) -> None:
+        """A decision was made: it is not earlier than that."""
+        if self._latest is None or at > self._latest:
+            self._latest = at
+
+    def refusal(self, number: str, options: GateOptions, now: datetime) -> Refused | None:
+        """Why `number` must not be called once more, or None."""
+        if self._latest is not None and now < self._latest - SLACK:
+            return Refused(
+                "clock", f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last decision was made at "
+                f"{self._latest:%Y-%m-%d %H:%M}: nobody is called until the clock is right", self._latest
+            )  # fmt: skip
+        self._forget(now)
+        calls = self._numbers.get(number, deque())
+        for most, span, name in (
+            (options.per_number_per_day, DAY, "24 hours"),
+            (options.per_number_per_week, WEEK, "7 days"),
+        ):
+            made = [at for at in calls if at > now - span]
+            if len(made) >= most:
+                key = "per_number_per_day" if span is DAY else "per_number_per_week"
+                return Refused(
+                    "cap_number", f"{number} was called {len(made)} times within {name}, and [gate] {key} is {most}",
+                    made[-most] + span,
+                )  # fmt: skip
+        if len(self._today) >= options.per_day:
+            return Refused(
+                "cap_day", f"{len(self._today)} calls were made within 24 hours; [gate] per_day is {options.per_day}",
+                self._today[-options.per_day] + DAY,
+            )  # fmt: skip
+        return None
+
+    def _forget(self, now: datetime) -> None:
+        while self._today and self._today[0] <= now - DAY:
+            self._today.popleft()
+        while self._calls and self._calls[0][0] <= now - WEEK:
+            _, number = self._calls.popleft()
+            calls = self._numbers[number]
+            calls.popleft()
+            if not calls:
+                del self._numbers[number]

@@ -1,0 +1,225 @@
+"""Do-not-call lists: our own in the database, and files that others publish."""
+
+import asyncio
+import codecs
+import io
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+from urllib.parse import quote
+
+import structlog
+from sqlalchemy import String, delete, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from agent.pool import Pool
+from sipgw.policy.gate import number_set
+from sipgw.policy.gate.number_set import NumberSet, TooManyError
+from sipgw.policy.gate.rules import Refused
+from sipgw.records.store import Base, Moment, Store
+
+log = structlog.get_logger()
+
+Source = Literal["caller", "key", "cli", "import", "api"]
+CHUNK = 500
+"""Numbers that are written in one statement."""
+LISTS = Pool("do-not-call files", workers=2, waiting=64)
+LINE = 1000
+"""Characters of a line that are read."""
+
+
+class DoNotCall(Base):
+    """A number that is not called any more."""
+
+    __tablename__ = "do_not_call"
+    number: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """E.164."""
+    since: Mapped[datetime] = mapped_column(Moment)
+    source: Mapped[str] = mapped_column(String(16))
+    """Who put it there: see `Source`."""
+    call: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    """The call in which it was asked for."""
+    note: Mapped[str] = mapped_column(String(200), default="", server_default="")
+
+
+class Entry(NamedTuple):
+    """A number on our own list."""
+
+    number: str
+    since: datetime
+    source: str
+    call: str
+    note: str
+
+    def __str__(self) -> str:
+        who = {"caller": "they asked for it in a call", "key": "they asked for it by a key", "import": "imported"}
+        note = f" ({self.note})" if self.note else ""
+        return f"since {self.since:%Y-%m-%d}, {who.get(self.source, f'by {self.source}')}{note}"
+
+
+_TABLE = DoNotCall.__table__
+_FIND = select(_TABLE)
+_IN_FILE = "SELECT number, since, source, call, note FROM do_not_call WHERE number = ?"
+
+
+class OwnList:
+    """Our own list. What is written is there for every process at once."""
+
+    def __init__(self, store: Store, path: str = "") -> None:
+        """`path` is the file of a SQLite store: a number is found there without a detour through a thread."""
+        self._store = store
+        self._path = path
+        self._file: sqlite3.Connection | None = None
+        self._opened = (0, 0)
+        """Which file that is."""
+
+    async def find(self, number: str) -> Entry | None:
+        """The entry of an E.164 number, or None. Raises what the database raises."""
+        if self._path:
+            return self._in_file(number)
+        async with self._store.read() as session:
+            row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
+            return None if row is None else Entry(*row)
+
+    def _in_file(self, number: str) -> Entry | None:
+        there = Path(self._path).stat()
+        if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a file that was taken away
+            self.close()
+            uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
+            self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
+            self._opened = (there.st_dev, there.st_ino)
+        assert self._file is not None  # noqa: S101  it was opened when `_opened` was set
+        row = self._file.execute(_IN_FILE, (number,)).fetchone()
+        return None if row is None else Entry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file, self._opened = None, (0, 0)
+
+    async def add(self, number: str, source: Source, call: str = "", note: str = "") -> bool:
+        """Put an E.164 number on the list; returns whether it was not there yet."""
+        return await self.add_all([number], source, call, note) == 1
+
+    async def add_all(self, numbers: Sequence[str], source: Source, call: str = "", note: str = "") -> int:
+        """Put many on the list, all or none; returns how many were not there yet. Earlier entries stay as they are."""
+        added, now = 0, datetime.now(UTC)
+        async with self._store.write() as session:
+            for start in range(0, len(numbers), CHUNK):
+                chunk = dict.fromkeys(numbers[start : start + CHUNK])
+                there = set(await session.scalars(select(DoNotCall.number).where(DoNotCall.number.in_(chunk))))
+                new = [
+                    DoNotCall(number=one, since=now, source=source, call=call[:255], note=note[:200])
+                    for one in chunk
+                    if one not in there
+                ]
+                session.add_all(new)
+                await session.flush()
+                session.expunge_all()
+                added += len(new)
+        return added
+
+    async def remove(self, number: str) -> bool:
+        """Take a number from the list; returns whether it was there."""
+        async with self._store.write() as session:
+            done: Any = await session.execute(delete(DoNotCall).where(DoNotCall.number == number))
+            return bool(done.rowcount)
+
+    async def entries(self, limit: int = 100, after: str = "") -> list[Entry]:
+        """Up to `limit` entries behind the number `after`, by number."""
+        query = _FIND.where(_TABLE.c.number > after).order_by(_TABLE.c.number).limit(limit)
+        async with self._store.read() as session:
+            return [Entry(*row) for row in await session.execute(query)]
+
+    async def count(self) -> int:
+        """How many there are."""
+        async with self._store.read() as session:
+            return await session.scalar(select(func.count()).select_from(DoNotCall)) or 0
+
+
+def opened(path: Path) -> TextIO:
+    """A file of numbers as text: UTF-8, or the UTF-16 that Excel calls Unicode, by its first mark."""
+    file = path.open("rb")
+    utf16 = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.TextIOWrapper(file, encoding="utf-16" if utf16 else "utf-8", errors="replace")
+
+
+class _File:
+    """One file of numbers, read again when it has changed."""
+
+    def __init__(self, path: Path, country: str) -> None:
+        self.path = path
+        self.country = country
+        """Where its numbers without ``+`` are dialled from."""
+        self.numbers = NumberSet()
+        self.problem = "it was not read yet"
+        self.stamp: tuple[int, int] | None = None
+
+    def now(self) -> tuple[int, int]:
+        """What changes when the file does; zeros if it is not there."""
+        try:
+            seen = self.path.stat()
+        except OSError:
+            return (0, 0)
+        return (seen.st_mtime_ns, seen.st_size)
+
+    def read(self) -> tuple[NumberSet, str]:
+        """Its numbers, or what is wrong."""
+        try:
+            with opened(self.path) as file:
+                found = number_set.parse(iter(lambda: file.readline(LINE), ""), self.country)
+        except OSError as error:
+            return NumberSet(), error.strerror or str(error)
+        except TooManyError as error:
+            return NumberSet(), str(error)
+        if 2 * found.unread > found.lines:  # whoever stands in those lines would be called
+            return found, f"{found.unread} of {found.lines} lines are not understood, as {found.broken[0]}"
+        return found, ""
+
+
+class FileLists:
+    """Files of numbers that must not be called. One that cannot be read stands for all numbers."""
+
+    def __init__(self, wanted: Iterable[tuple[str, str]]) -> None:
+        self._files: list[_File] = []
+        self._reading = asyncio.Lock()
+        self.become(wanted)
+
+    def become(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Let these files count: each by its path, and where its numbers without ``+`` are dialled from."""
+        held = {(file.path, file.country): file for file in self._files}
+        names = dict.fromkeys((Path(path), country) for path, country in wanted)
+        self._files = [held.get(name) or _File(*name) for name in names]
+
+    async def fresh(self) -> None:
+        """Read what has changed since; nobody is judged by an old list."""
+        if all(file.stamp == file.now() for file in self._files):
+            return
+        async with self._reading:
+            for file in self._files:
+                stamp = file.now()
+                if file.stamp == stamp:
+                    continue
+                file.numbers, file.problem = await LISTS.run(file.read)
+                file.stamp = stamp
+                log.info("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
+                for line in file.numbers.broken:
+                    log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
+
+    def refusal(self, number: str) -> Refused | None:
+        """Why the E.164 `number` must not be called; None if no file names it."""
+        for file in self._files:
+            if file.problem:
+                why = f"the do-not-call file {file.path} cannot be used ({file.problem})"
+                return Refused("do_not_call_file", f"{why}, and without it nobody is called", unable=True)
+            if number in file.numbers:
+                return Refused("do_not_call_file", f"{number} is on the do-not-call list {file.path}")
+        return None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The files and how many numbers each has."""
+        return {str(file.path): len(file.numbers) for file in self._files}

@@ -1,0 +1,251 @@
+"""The gate in front of every call out: it judges each dial by the rules, fails closed, and writes down why."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.config.config import Config
+from sipgw.config.gate import GateOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.gate.audit import Audit, AuditError
+from sipgw.policy.gate.caps import Caps
+from sipgw.policy.gate.dnc import FileLists, OwnList
+from sipgw.policy.gate.hook import Hook
+from sipgw.policy.gate.rules import AFTER_LISTS, BEFORE_LISTS, Case, Dial, Permit, Refused, refusal, understood
+from sipgw.policy.gate.shared_counts import SharedCounts
+from sipgw.records.store import Store
+
+log = structlog.get_logger()
+
+__all__ = ["Dial", "Gate", "GateOptions", "Permit", "Refused"]
+
+SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
+"""After how long a gate that could not do its work is asked again: at first, and when that has lasted."""
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gate:
+    """Judges every dial. Use it as an async context manager.
+
+    `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
+    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
+    for a hook that cannot be used.
+    """
+
+    def __init__(
+        self,
+        options: Callable[[], Mapping[str, GateOptions]],
+        trunks: Callable[[str], TrunkOptions | None],
+        own: OwnList,
+        audit: Path,
+        now: Callable[[], datetime] = _utc,
+        shared: Store | None = None,
+    ) -> None:
+        """`shared` is a PostgreSQL database, by which all its gateways count together."""
+        self.own = own
+        self._options = options
+        self._trunks = trunks
+        self._now = now
+        now_held = options()
+        default = now_held[""]
+        self._files = FileLists(_files(now_held))
+        self._hooks: dict[tuple[str, float], Hook] = {}
+        for one in now_held.values():
+            self._hook(one)
+        self._caps = Caps()
+        self._database = SharedCounts(shared, self._caps.note) if shared else None
+        self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
+        self._unable: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        """From when to when which rule could not do its work, for the agent named first."""
+
+    async def __aenter__(self) -> Self:
+        """Read lists and audit. Raises `audit.AuditError`."""
+        self._audit.open(self._now())
+        await self._files.fresh()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._audit.close()
+        self.own.close()
+
+    async def permit(self, dial: Dial) -> Permit | Refused:
+        """Judge a dial, write the decision down, and count the call if it may be made. To be asked before each try.
+
+        Also before it is tried on another trunk, as a dial that was `counted`.
+        """
+        now = self._now()
+        judged = await self._judged(dial, now)
+        if isinstance(judged, Refused):
+            judged = self._dated(dial, judged, now)
+        try:
+            async with self._counting(judged, now) as count, self._audit.turn(now) as write:
+                verdict = judged if isinstance(judged, Refused) else self._counted(judged)
+                line = _line(dial, verdict, judged, now)
+                if line["counts"]:
+                    count(line["number"])
+                write(line)
+        except AuditError as error:  # a call that is not written down is not made
+            verdict = self._dated(dial, Refused("audit", str(error), unable=True), now)
+        except (SQLAlchemyError, OSError) as error:  # nor one that other gateways do not count
+            verdict = self._dated(dial, _uncounted(error), now)
+            with contextlib.suppress(AuditError):
+                async with self._audit.turn(now) as write:
+                    write(_line(dial, verdict, judged, now))
+        allowed = isinstance(verdict, Permit)
+        if allowed:
+            self._unable = {who: when for who, when in self._unable.items() if who[0] != dial.agent}
+        log.info(
+            "call permitted" if allowed else "call refused by the gate",
+            rule="" if isinstance(verdict, Permit) else verdict.rule,
+            reason="" if isinstance(verdict, Permit) else verdict.reason,
+            agent=dial.agent,
+            trunk=dial.trunk,
+        )
+        return verdict
+
+    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+        """What `permit` would say now; nothing is counted or written down, and hooks are not asked.
+
+        With `later` only what no waiting changes is a no.
+        """
+        now = self._now()
+        judged = await self._judged(dial, now, ask=False, later=later)
+        if isinstance(judged, Refused):
+            return Permit(dial.number) if later and judged.unable else judged
+        if later:
+            return Permit(judged.number)
+        try:
+            async with self._counting(judged, now):
+                return self._counted(judged)
+        except (SQLAlchemyError, OSError) as error:
+            return _uncounted(error)
+
+    def _dated(self, dial: Dial, refused: Refused, now: datetime) -> Refused:
+        """`refused`; with a moment to ask again, the later the longer it lasts, if the gate could not do its work."""
+        if not refused.unable:
+            return refused
+        key = (dial.agent, refused.rule)
+        since, last = self._unable.get(key, (now, now))
+        since = since if now - last <= 2 * LONGEST else now
+        self._unable[key] = (since, now)
+        return refused._replace(again=now + min(max(now - since, SOON), LONGEST))
+
+    async def _judged(self, dial: Dial, now: datetime, *, ask: bool = True, later: bool = False) -> Case | Refused:
+        """Everything but the caps."""
+        try:
+            held = self._options()
+            options = held.get(dial.agent, held[""])
+            case = understood(dial, options, self._trunks(dial.trunk), now)
+            if isinstance(case, Refused) or case.parsed is None:
+                return case
+            if (found := refusal(case, BEFORE_LISTS)) is not None:
+                return found
+            if dial.purpose == "transfer":  # to somebody of ours
+                return case
+            found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS, later=later)
+            if found is None and ask and (hook := self._hook(options)) is not None:
+                found = await hook.refusal(dial._replace(number=case.number))
+        except Exception as error:  # the gate fails closed, whatever is wrong
+            log.exception("the gate failed")
+            why = f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
+            return Refused("failed", why, unable=True)
+        return found or case
+
+    def _hook(self, options: GateOptions) -> Hook | None:
+        key = (options.hook, options.hook_limit)
+        if options.hook and key not in self._hooks:
+            self._hooks[key] = Hook(Path(options.hook), options.hook_limit)
+        return self._hooks.get(key)
+
+    async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> Refused | None:
+        try:
+            entry = await self.own.find(number)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            log.warning("the do-not-call list cannot be read", error=str(error))
+            why = f"the database does not answer ({type(error).__name__})"
+            return Refused(
+                "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
+            )
+        if entry is not None:
+            return Refused(
+                "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
+            )
+        self._files.become(_files(held))
+        await self._files.fresh()
+        return self._files.refusal(number)
+
+    def _counting(self, judged: Case | Refused, now: datetime) -> AbstractAsyncContextManager[Callable[[str], None]]:
+        """The turn in which a call is counted; where only this machine counts, the audit does."""
+        if self._database is None or isinstance(judged, Refused) or judged.parsed is None:
+            return contextlib.nullcontext(lambda number: None)
+        return self._database.turn(now)
+
+    def _counted(self, case: Case) -> Permit | Refused:
+        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted:
+            return Permit(case.number)
+        return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        at = datetime.fromisoformat(line["at"])
+        if line["permitted"] and line["counts"] and self._database is None:
+            self._caps.note(str(line["number"]), at)
+        else:
+            self._caps.seen(at)
+
+
+def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:
+    """The do-not-call files of everybody, each with the country of whoever names it."""
+    return ((path, one.dnc_country) for one in held.values() for path in one.dnc_files)
+
+
+def _uncounted(error: Exception) -> Refused:
+    why = f"the database that counts calls out does not answer ({type(error).__name__})"
+    return Refused("failed", why, unable=True)
+
+
+def _line(dial: Dial, verdict: Permit | Refused, judged: Case | Refused, now: datetime) -> dict[str, Any]:
+    permitted = isinstance(verdict, Permit)
+    fresh = permitted and dial.purpose != "transfer" and not dial.counted
+    number = judged.number if isinstance(judged, Case) else dial.number[:64]
+    line = {
+        "at": now.isoformat(),
+        "number": number,
+        "permitted": permitted,
+        "counts": fresh and isinstance(judged, Case) and judged.parsed is not None,
+        "rule": "" if isinstance(verdict, Permit) else verdict.rule,
+        "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
+        "agent": dial.agent,
+        "trunk": dial.trunk,
+        "purpose": dial.purpose,
+        "campaign": dial.campaign,
+        "consent": dial.consent,
+    }
+    if isinstance(verdict, Refused) and verdict.again is not None:
+        line["again"] = verdict.again.isoformat()
+    return line
+
+
+def gate_of(
+    config: Config,
+    agents: Callable[[], Mapping[str, Config]],
+    store: Store,
+    trunks: Callable[[str], TrunkOptions | None],
+) -> Gate:
+    """The gate of a configuration and of those of its agents, by name, as they are at each dial."""
+    own = OwnList(store, "" if config.store.url else config.store.path)
+
+    def options() -> dict[str, GateOptions]:
+        return {"": config.gate} | {name: one.gate for name, one in agents().items()}
+
+    shared = store if config.store.url else None
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared)

@@ -1,0 +1,223 @@
+"""The rules in front of every call out: what may be dialled, whom and when. Sans-IO; every rule fails closed.
+
+Each rule is a function from a `Case` to None or a `Refused` that says in plain words why, and what to change.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, get_args
+
+from sipgw.config.gate import GateOptions, Purpose
+from sipgw.config.numbers import NumberError, e164
+from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.gate.windows import Hours, zone_of
+
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+WORLD = "001"
+"""The region of numbers that belong to no country: satellites, international premium rate, networks in ships."""
+COSTLY = {
+    "PREMIUM_RATE": "premium rate number",
+    "SHARED_COST": "shared cost number",
+    "PERSONAL_NUMBER": "personal number",
+    "PAGER": "pager",
+}
+"""Kinds of number, by `phonenumbers`, that the caller pays extra for: they are never dialled."""
+
+
+class Dial(NamedTuple):
+    """A wish to call somebody."""
+
+    number: str
+    trunk: str
+    """The name of the trunk that is tried."""
+    agent: str = ""
+    purpose: Purpose = "call"
+    consent: bool | None = None
+    """Whether the person has agreed to be called; None if nobody knows."""
+    campaign: str = ""
+    caller_id: str = ""
+    """The number that it wishes to show; the trunk has the last word."""
+    counted: bool = False
+    """Whether it was let out on another trunk already, which has failed: the caps have it."""
+
+
+class Permit(NamedTuple):
+    """The call may be made, once and now, to `number` as it stands here."""
+
+    number: str
+
+
+class Refused(NamedTuple):
+    """The call must not be made."""
+
+    rule: str
+    reason: str
+    """In plain words: why, and what to change."""
+    again: datetime | None = None
+    """When it is worth asking again; None: not before somebody changes something."""
+    unable: bool = False
+    """Whether only the gate is to blame, which could not do its work."""
+
+
+class Case(NamedTuple):
+    """A dial whose number is understood."""
+
+    dial: Dial
+    options: GateOptions
+    number: str
+    """E.164, or the extension."""
+    country: str
+    parsed: Any
+    """By `phonenumbers`; None for an extension."""
+    home: str
+    """The trunk's country; empty if it has none."""
+    caller_id: str
+    """What the person called will see."""
+    now: datetime
+
+
+Rule = Callable[[Case], Refused | None]
+
+
+def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
+    """The first rule: the number is a valid one, on a trunk that is there."""
+    import phonenumbers  # as in `sipgw.config.numbers`
+
+    if trunk is None:
+        return Refused("trunk", f"there is no trunk {dial.trunk[:64]!r}; name one of [[trunks]]")
+    if dial.purpose not in PURPOSES:
+        return Refused("purpose", f"{str(dial.purpose)[:40]!r} is no purpose; there are {', '.join(PURPOSES)}")
+    home, shown = trunk.country.upper(), trunk.shows(dial.caller_id)
+    if trunk.number_format == "as_dialled" and any(_is(dial.number, pattern) for pattern in options.extensions):
+        return Case(dial, options, dial.number, "", None, home, shown, now)
+    # A PBX reads digits without + in its own way, so what is judged would not be what is dialled.
+    untouched = trunk.number_format == "as_dialled"
+    try:
+        number = e164(dial.number, "" if untouched else trunk.country)
+    except NumberError as error:
+        hint = "; extensions of a PBX stand in [gate] extensions" if trunk.number_format == "as_dialled" else ""
+        return Refused("number", f"{error}{hint}")
+    parsed = phonenumbers.parse(number)
+    if not phonenumbers.is_valid_number(parsed):
+        return Refused("number", f"{number} is not in use: no numbers like it are given out; correct it")
+    country = str(phonenumbers.region_code_for_number(parsed) or WORLD)
+    return Case(dial, options, number, country, parsed, home, shown, now)
+
+
+def _is(number: str, pattern: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\?", "[0-9]"), number) is not None
+
+
+def destination(case: Case) -> Refused | None:
+    """Countries and prefixes that may be dialled; what costs the caller extra never."""
+    import phonenumbers
+
+    options, number = case.options, case.number
+    kind = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(case.parsed))
+    if kind in COSTLY:
+        return Refused("premium", f"{number} is a {COSTLY[kind]}: never dialled")
+    if case.country == WORLD:
+        return Refused("premium", f"{number} is a satellite or international service number: never dialled")
+    if prefix := next((one for one in options.never if number.startswith(one)), ""):
+        return Refused("never", f"{number} begins with {prefix}, which [gate] never forbids")
+    if any(number.startswith(one) for one in options.prefixes):
+        return None
+    allowed = options.countries or ((case.home,) if case.home else ())
+    if not allowed:
+        return Refused(
+            "country",
+            f"no country may be dialled through {case.dial.trunk!r}: give it a 'country', or set [gate] countries",
+        )
+    if case.country in allowed:
+        return None
+    return Refused(
+        "country",
+        f"{number} is in {case.country}, and only {', '.join(allowed)} may be dialled; to allow it add "
+        f"{case.country!r} to [gate] countries",
+    )
+
+
+def window(case: Case) -> Refused | None:
+    """The hours in which the person may be called, in every zone that the number may be in."""
+    from phonenumbers import timezone
+
+    names = timezone.time_zones_for_number(case.parsed)
+    zones = [zone_of(name) for name in names]
+    known = [zone for zone in zones if zone is not None]
+    if not known or len(known) < len(zones) or "Etc/Unknown" in names:
+        return Refused("window", f"nobody knows what time it is where {case.number} is, so it is not called")
+    options = case.options
+    hours = Hours.of(options.windows, options.holidays, case.country)
+    closed = hours.closed(case.now, known)
+    if not closed:
+        return None
+    when = "; ".join(map(str, hours.windows)) or f"never: no [[gate.windows]] is for {case.country}"
+    zones_text = f", which may be in {len(known)} time zones" if len(known) > 1 else ""
+    return Refused(
+        "window",
+        f"{case.number}{zones_text}: {closed}; people there may be called {when} ([[gate.windows]])",
+        hours.opens(case.now, known),
+    )
+
+
+def consent(case: Case) -> Refused | None:
+    """Calls that need the person's agreement."""
+    dial, options = case.dial, case.options
+    if dial.consent is True:
+        return None
+    why = ""
+    if options.consent == "always":
+        why = "every call needs it ([gate] consent)"
+    elif options.consent == "promotional" and dial.purpose in options.promotional:
+        why = f"a {dial.purpose} is promotion, which needs it ([gate] consent)"
+    elif dial.campaign and any(fnmatchcase(dial.campaign, pattern) for pattern in options.consent_campaigns):
+        why = f"the campaign {dial.campaign!r} needs it ([gate] consent_campaigns)"
+    if not why:
+        return None
+    knows = "has not agreed" if dial.consent is False else "is not known to have agreed"
+    return Refused("consent", f"the person at {case.number} {knows} to be called, and {why}")
+
+
+def india(case: Case) -> Refused | None:
+    """Promotional calls to India: registered, and shown as the 140 series; other calls never as that series.
+
+    TRAI's Telecom Commercial Communications Customer Preference Regulations, 2018; the 1600 series is for service and
+    transactional calls of banks, insurers and the government (DoT's memorandum of 28 May 2024).
+    """
+    if case.country != "IN":
+        return None
+    shown = case.caller_id.removeprefix("+91").removeprefix("0")
+    if case.dial.purpose not in case.options.promotional:
+        if shown.startswith("140"):
+            return Refused(
+                "india",
+                f"the caller ID {case.caller_id} is of the 140 series, for promotion only",
+            )
+        return None
+    registered = case.options.india
+    names = ("entity_id", "header_id", "template_id")
+    if missing := [name for name in names if not getattr(registered, name)]:
+        return Refused(
+            "india",
+            f"{case.number} is in India, where promotional calls are registered (DLT): set {', '.join(missing)} in "
+            "[gate.india]",
+        )
+    if not shown.startswith("140"):
+        return Refused(
+            "india",
+            f"promotional calls to India must show a number of the 140 series, not {case.caller_id or 'none'}: set the "
+            "trunk's caller_id",
+        )
+    return None
+
+
+BEFORE_LISTS: tuple[Rule, ...] = (destination,)
+AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
+
+
+def refusal(case: Case, rules: tuple[Rule, ...], *, later: bool = False) -> Refused | None:
+    """What the first of `rules` that refuses says; with `later` of those that will still do so after any wait."""
+    said = (found for rule in rules if (found := rule(case)) is not None)
+    return next((found for found in said if not (later and found.again)), None)

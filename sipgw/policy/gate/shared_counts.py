@@ -1,0 +1,59 @@
+"""Counts of calls out for all gateways that share a PostgreSQL database; those of one machine share the audit."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Float, String, delete, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sipgw.policy.gate.caps import WEEK
+from sipgw.records.store import Base, Store
+
+LIMIT = 2.0
+"""Seconds that a decision may wait for the database and for other gateways."""
+LOCK = 0x51B6D1A
+"""Number of the lock that lets one gateway at a time decide."""
+TIDY = timedelta(hours=1)
+"""Between two deletions of what no cap looks at any more."""
+
+
+class Dialled(Base):
+    """A call that was let out."""
+
+    __tablename__ = "dials"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    """In the order of the decisions."""
+    number: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[float] = mapped_column(Float, index=True)
+    """Seconds since 1970."""
+
+
+class SharedCounts:
+    """What other gateways let out is told to `take`, and what this one does is told to them."""
+
+    def __init__(self, store: Store, take: Callable[[str, datetime], None]) -> None:
+        self._store = store
+        self._take = take
+        self._seen = 0
+        self._tidied: datetime | None = None
+
+    @contextlib.asynccontextmanager
+    async def turn(self, now: datetime) -> AsyncIterator[Callable[[str], None]]:
+        """Decide while no other gateway does: every call so far has been taken in. Yields what counts a number.
+
+        It counts once the turn is over without an error. Raises `SQLAlchemyError`, `OSError` or `TimeoutError`.
+        """
+        counted: list[str] = []
+        async with asyncio.timeout(LIMIT), self._store.write() as session:
+            await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
+            if self._tidied is None or now - self._tidied >= TIDY:
+                await session.execute(delete(Dialled).where(Dialled.at <= (now - WEEK).timestamp()))
+                self._tidied = now
+            rows = select(Dialled).where(Dialled.id > self._seen).order_by(Dialled.id)
+            for row in await session.scalars(rows):
+                self._take(row.number, datetime.fromtimestamp(row.at, UTC))
+                self._seen = row.id
+            yield counted.append
+            session.add_all(Dialled(number=number, at=now.timestamp()) for number in counted)

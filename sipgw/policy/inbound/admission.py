@@ -1,0 +1,224 @@
+"""Who may come in: by network, by password, or both; how often; and how many at once. Sans-IO.
+
+Whoever is turned away learns nothing: strangers get no answer at all, unknown users the same answer as wrong passwords.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+
+import structlog
+
+from sipgw.config.inbound import AccountOptions, AdmissionOptions
+from sipgw.config.networks import Networks, plain, site
+from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.inbound.refusals import Refusals, Refused
+from sipgw.policy.inbound.room import Room
+from sipgw.sip.buckets import Bucket, Buckets
+from sipgw.sip.challenge import Challenger, Proof
+from sipgw.sip.checks import Refusal
+from sipgw.sip.dialog import Peer
+from sipgw.sip.message import Request
+from sipgw.sip.uri import is_address
+from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
+
+log = structlog.get_logger()
+
+DROP = Refusal(0)
+"""Turn away without an answer."""
+BUSY = Refusal(503, headers=(("Retry-After", "5"),))
+"""503, not 486: carriers then try their next destination."""
+LOCKED_OUT = (
+    "too many wrong passwords from this address: it gets no answer for a while ([admission] failures_per_minute)"
+)
+STRANGERS_TOLD = 100
+"""Strangers that are told of in the log, once each."""
+REMEMBERED = 1000
+"""Sources of accounts, and addresses that we sent requests to, that are remembered as known."""
+ACCOUNTS_TRUNK = TrunkOptions(name="accounts", mode="peer", proof="digest", trust_identity=False)
+"""The trunk of accounts that name none."""
+
+
+class Admission:
+    """Judges what comes from outside any call."""
+
+    def __init__(
+        self,
+        options: AdmissionOptions,
+        trunks: Sequence[TrunkOptions],
+        accounts: Sequence[AccountOptions],
+        key: bytes,
+        token: Callable[[], str],
+    ) -> None:
+        self.options = options
+        self.trunks = Trunks(tuple(trunks) or (() if accounts else (LOCAL_TRUNK,)))
+        self.room = Room(options.max_calls, options.delay_limit)
+        self._accounts = {account.user: account for account in accounts}
+        self._at_home = {account.user: Networks((net, True) for net in account.networks) for account in accounts}
+        self._phones = Networks((network, True) for account in accounts for network in account.networks)
+        passwords = {account.user: account.password for account in accounts}
+        self._challenger = Challenger(options.realm, passwords, key, token, options.algorithms)
+        self._limits = _Limits(options, key)
+        self._proven: OrderedDict[str, None] = OrderedDict()
+        self._met: OrderedDict[str, None] = OrderedDict()
+        self._told = _Told()
+
+    def screen(self, host: str, now: float) -> bool:
+        """Whether a message from `host` is to be read at all; a flood of strangers is not."""
+        return self.known(host) or self._limits.stranger(site(host), now)
+
+    @property
+    def refusals(self) -> Refusals:
+        """Who was turned away lately."""
+        return self._told.refusals
+
+    @property
+    def users(self) -> Collection[str]:
+        """The names of the accounts."""
+        return self._accounts.keys()
+
+    def known(self, host: str) -> bool:
+        """Whether `host` belongs to a trunk, an account has proven itself from there, or we have asked it something."""
+        if self.trunks.match(host) is not None:
+            return True
+        address = str(plain(host))
+        return address in self._proven or address in self._met
+
+    def met(self, host: str) -> None:
+        """We have sent a request to `host`: it answers, and has its say in the call, whatever strangers do."""
+        if is_address(host):
+            _remember(self._met, host)
+
+    def judge(self, request: Request, source: Peer, now: float) -> Refusal | None:
+        """None to let a request outside a dialog in."""
+        trunk = self.trunks.match(source.host)
+        by_network = trunk is not None and trunk.proof == "network"
+        if not by_network or (request.method == "REGISTER" and self._accounts):
+            refusal = self._challenge(request, source, trunk, now)
+            if refusal is not None:
+                return refusal
+            trunk = self.trunk_of(request, source)
+        if request.method == "INVITE" and trunk is not None and request.headers.get("replaces") is None:
+            return self._room(trunk, request, source, now)
+        return BUSY if self.room.draining and request.method == "OPTIONS" else None
+
+    def user(self, request: Request) -> str:
+        """The account that an admitted request comes from; empty if it was admitted by network."""
+        return self._challenger.user(request)
+
+    def trunk_of(self, request: Request, source: Peer) -> TrunkOptions | None:
+        """The trunk of an admitted request."""
+        trunk = self.trunks.match(source.host)
+        if trunk is not None and trunk.proof == "network":
+            return trunk
+        account = self._accounts.get(self._challenger.user(request))
+        return (self.trunks.named(account.trunk) or ACCOUNTS_TRUNK) if account else None
+
+    def _room(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
+        if full := self.room.full(now):
+            why = full
+        elif self.room.calls[trunk.name] >= trunk.max_calls:
+            why = f"the trunk has {trunk.max_calls} calls, its max_calls"
+        elif not self._limits.call(site(source.host), now):
+            why = f"more than {self.options.calls_per_second:g} calls per second from this address"
+        else:
+            return None
+        self.refusals.note(trunk.name, Refused.of(request, source, now, BUSY.status, why))
+        if self._limits.lines.take(now):
+            log.warning("call sent elsewhere", call=request.call_id, trunk=trunk.name, status=BUSY.status, why=why)
+        return BUSY
+
+    def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:
+        if not self._phones.match(source.host):
+            if trunk is None:
+                self._told.stranger(request, source, now)
+                return DROP
+            if trunk.proof == "network":
+                why = "it may call, but there are no accounts to register for"
+                self.refusals.note(trunk.name, Refused.of(request, source, now, 403, why))
+                return Refusal(403)  # it may call, but there is nothing here that it could register
+        if request.method == "CANCEL":  # RFC 3261 §22.1: it cannot be answered with credentials
+            return DROP
+        user = self._challenger.user(request)
+        # Behind one address there may be many phones: one with an old password must not lock out the others.
+        who = f"{site(source.host)} {user if str(plain(source.host)) in self._proven else ''}"
+        name = trunk.name if trunk else self._trunk_name(user)
+        if self._limits.locked_out(who, now):
+            self.refusals.note(name, Refused.of(request, source, now, DROP.status, LOCKED_OUT))
+            return DROP
+        proof = self._challenger.prove(request, source.host, now)
+        if proof is Proof.GIVEN and self._belongs(user, source, trunk):
+            _remember(self._proven, source.host)
+            return None
+        if proof in (Proof.WRONG, Proof.GIVEN):
+            self._limits.failed(who, now)
+            if self._limits.lines.take(now):
+                log.warning("wrong credentials", address=source.host, method=request.method)
+                why = f"wrong password of the account {user!r}" if user in self._accounts else "an unknown account"
+                if proof is Proof.GIVEN:
+                    why = f"the account {user!r} must not come from there: see its networks"
+                self.refusals.note(name, Refused.of(request, source, now, 401, why))
+        stale = proof is Proof.STALE
+        return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
+
+    def _belongs(self, user: str, source: Peer, trunk: TrunkOptions | None) -> bool:
+        """Whether a user may come from there: from its own networks, or from those of its trunk."""
+        at_home = self._at_home[user].match(source.host) is not None
+        return at_home or (trunk is not None and trunk.name == self._accounts[user].trunk)
+
+    def _trunk_name(self, user: str) -> str:
+        account = self._accounts.get(user)
+        return (account.trunk if account else "") or ACCOUNTS_TRUNK.name
+
+
+def _remember(hosts: OrderedDict[str, None], host: str) -> None:
+    address = str(plain(host))
+    hosts[address] = None
+    hosts.move_to_end(address)
+    if len(hosts) > REMEMBERED:
+        hosts.popitem(last=False)
+
+
+class _Told:
+    """What was told of those who were turned away; a stranger is told of once, however often it comes."""
+
+    def __init__(self) -> None:
+        self.refusals = Refusals()
+        self._strangers: set[str] = set()
+
+    def stranger(self, request: Request, source: Peer, now: float) -> None:
+        """Tell of an unknown address."""
+        if source.host in self._strangers or len(self._strangers) >= STRANGERS_TOLD:
+            return
+        self._strangers.add(source.host)
+        log.warning("stranger ignored", address=source.host, method=request.method,
+                    advice="if this is your carrier, add its network to [[trunks]] networks")  # fmt: skip
+        why = "its address belongs to no trunk or account"
+        self.refusals.note("", Refused.of(request, source, now, 0, why))
+
+
+class _Limits:
+    """The buckets. Strangers have theirs apart, so that no flood of theirs empties those of the known."""
+
+    def __init__(self, options: AdmissionOptions, key: bytes) -> None:
+        self.lines = Bucket(1.0, 20.0)  # a log is memory too
+        one, per_call = options.stranger_per_second, options.calls_per_second
+        self._strangers = Bucket(options.strangers_per_second, options.strangers_per_second)
+        self._stranger = Buckets(one, 5 * one, key)
+        self._calls = Buckets(per_call, 4 * per_call, key)
+        self._failures = Buckets(options.failures_per_minute / 60, options.failures_per_minute, key)
+
+    def stranger(self, who: str, now: float) -> bool:
+        """Whether another message of a stranger is to be read."""
+        return self._stranger.take(who, now) and self._strangers.take(now)
+
+    def call(self, who: str, now: float) -> bool:
+        """Whether another call may begin."""
+        return self._calls.take(who, now)
+
+    def failed(self, who: str, now: float) -> None:
+        """Note a wrong password."""
+        self._failures.take(who, now)
+
+    def locked_out(self, who: str, now: float) -> bool:
+        """Whether there were too many of them."""
+        return self._failures.empty(who, now)

@@ -1,0 +1,145 @@
+"""How much of us one caller, one network or one day may take: who is turned away, and with which words. Sans-IO.
+
+`sipgw.policy.inbound.admission` decides which requests are accepted at all, how fast, and how many calls a trunk and
+the gateway hold at once. These limits apply to the calls that it accepted.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from sipgw.config.inbound import Answer, LimitOptions
+from sipgw.config.networks import Networks, site
+from sipgw.telemetry.bounds import FULL
+
+WITHHELD = "withheld"
+REMEMBERED = 20_000
+"""Callers and networks whose calls are counted; the longest silent are forgotten first."""
+
+
+class Declined(NamedTuple):
+    """Why a call is turned away, and how."""
+
+    answer: Answer
+    rule: str
+    reason: str
+    """In plain words."""
+
+    @property
+    def status(self) -> int:
+        """The SIP answer; 200 for one that is spoken."""
+        return {"busy": 486, "overload": 503, "decline": 603, "spoken": 200}[self.answer]
+
+
+class Rule(NamedTuple):
+    """How many calls of one kind there may be."""
+
+    key: str
+    """What is counted."""
+    most: int
+    window: float
+    """Seconds for which a call counts; 0: as long as it lasts."""
+    declined: Declined
+    """What becomes of one more."""
+
+
+class Spent(NamedTuple):
+    """What the calls of a day have taken so far."""
+
+    minutes: float = 0.0
+    money: float = 0.0
+
+
+class Caller(NamedTuple):
+    """Who calls whom, and from where."""
+
+    number: str
+    """Empty if it is withheld."""
+    dialled: str
+    host: str
+    """The address that the call comes from."""
+
+
+class Limits:
+    """Judges the calls that come in; `spent` tells what the day has taken."""
+
+    def __init__(self, options: LimitOptions, spent: Callable[[], Spent] = Spent) -> None:
+        self._options = options
+        self._spent = spent
+        self._blocked = Networks((network, True) for network in options.blocked_networks)
+        self._recent: OrderedDict[str, deque[float]] = OrderedDict()
+        self._going: Counter[str] = Counter()
+
+    def admit(self, caller: Caller, now: float) -> Declined | None:
+        """None to take the call: then it counts, until `over`. `now` is in seconds."""
+        declined = self._refusal(caller, now)
+        if declined is None:
+            for rule in self.rules(caller):
+                if not rule.window:
+                    self._going[rule.key] += 1
+                    continue
+                self._recent.setdefault(rule.key, deque()).append(now)
+                self._recent.move_to_end(rule.key)
+            while len(self._recent) > REMEMBERED:
+                self._recent.popitem(last=False)
+                FULL["callers whose calls are counted"] += 1
+        return declined
+
+    def over(self, caller: Caller) -> None:
+        """A call that was admitted is over."""
+        for rule in self.rules(caller):
+            if not rule.window:
+                self._going[rule.key] -= 1
+                if not self._going[rule.key]:
+                    del self._going[rule.key]
+
+    def _refusal(self, caller: Caller, now: float) -> Declined | None:
+        options, number = self._options, caller.number or WITHHELD
+        if self._blocked.match(caller.host) is not None:
+            why = f"calls from {caller.host} are blocked ([limits] blocked_networks)"
+            return Declined(options.answer_blocked, "blocked", why)
+        names = (number, number.removeprefix("+"))  # some carriers tell it without
+        if pattern := next((one for one in options.blocked if any(fnmatchcase(name, one) for name in names)), ""):
+            return Declined(options.answer_blocked, "blocked", f"calls from {pattern} are blocked ([limits] blocked)")
+        full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
+        return next(full, None) or self.budget()
+
+    def _count(self, rule: Rule, now: float) -> int:
+        if not rule.window:
+            return self._going[rule.key]
+        calls = self._recent.get(rule.key, deque())
+        while calls and calls[0] <= now - rule.window:
+            calls.popleft()
+        return len(calls)
+
+    def rules(self, caller: Caller) -> list[Rule]:
+        """How many calls like this one there may be, at the same time and within the window."""
+        options, number, found = self._options, caller.number, []
+        person = next((one for one in options.people if fnmatchcase(caller.dialled, one.number)), None)
+        if person is not None:
+            reason = f"{person.at_once} at once speak at {person.number} already ([[limits.people]])"
+            found.append(Rule(f"person:{person.number}", person.at_once, 0, Declined(person.answer, "busy", reason)))
+        if number and options.at_once_per_number:
+            name, most = "at_once_per_number", options.at_once_per_number
+            reason = f"{number} has {most} calls at the same time ([limits] {name})"
+            found.append(Rule(f"{name}:{number}", most, 0, Declined(options.answer_too_often, name, reason)))
+        for who, name in ((number, "per_number"), (site(caller.host), "per_network")):
+            most, window = getattr(options, name), options.window
+            if who and most:
+                reason = f"{who} has called {most} times within {window:.0f} s ([limits] {name})"
+                found.append(Rule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
+        return found
+
+    def budget(self) -> Declined | None:
+        """Why nobody is let in any more today, or None."""
+        options = self._options
+        if not (options.minutes_per_day or options.money_per_day):
+            return None  # the sum over all calls is not for nothing
+        spent = self._spent()
+        for name, used in (("minutes_per_day", spent.minutes), ("money_per_day", spent.money)):
+            if 0 < getattr(options, name) <= used:
+                return Declined(
+                    options.answer_spent, name, f"the calls of today have taken {used:.2f} ([limits] {name})"
+                )
+        return None

@@ -1,0 +1,1 @@
+"""Files that are kept of calls, from their consent to their removal."""

@@ -1,0 +1,233 @@
+"""Bleeps: what is private in what was said is covered by a tone in the recording, too, soon after it was said.
+
+Of the caller's words those are covered that are private, where the ears tell where each word stands (AssemblyAI,
+Deepgram Nova); where they do not, the whole of what the caller said. Of the agent's it is from the sentence to the end
+of the turn.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol, Self
+
+import structlog
+
+from agent.records import AgentSays, CallerSaid, TurnEnded
+from media.bleep import Span
+from sipgw.config.records import PrivacyOptions
+from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
+from sipgw.records.artifacts.recordings import Tape
+from sipgw.records.artifacts.unfinished import Unfinished
+from sipgw.records.privacy.redaction import Found, find
+from sipgw.sip.boundaries import bounded, contained
+
+log = structlog.get_logger()
+
+AFTER = 4.0
+"""Seconds until what was said is in the file: the recorder holds back one, and writes by the second."""
+MARGIN = timedelta(seconds=0.5)
+"""What is covered before and behind: the clocks of speech, events and recording are not the same."""
+WORD_MARGIN = timedelta(seconds=0.25)
+"""The same for a word whose place is known."""
+TOGETHER = 3
+"""Times that the caller may speak to say one number."""
+WAITING = 1000
+LIMIT = 60.0
+"""Seconds for one file."""
+
+
+class RecordedCall(Protocol):
+    """A call that goes on."""
+
+    @property
+    def agent(self) -> str:
+        """Name of the agent whose rules hold now."""
+        ...
+
+    @property
+    def tape(self) -> Tape | None:
+        """The recording of the call."""
+        ...
+
+
+class _Piece(NamedTuple):
+    """Something that was said: a word, or all that lies between two moments."""
+
+    text: str
+    since: datetime
+    until: datetime
+
+
+@dataclass
+class _Words:
+    """What is known of the turn that goes on, and what the caller said last."""
+
+    since: datetime
+    first_private: datetime | None = None
+    before: tuple[list[_Piece], ...] = ()
+
+
+class _Job(NamedTuple):
+    due: float
+    path: str
+    spans: list[Span]
+    note: Unfinished
+    number: int
+    """In the note."""
+
+
+class Bleeps:
+    """Covers what is private in recordings as long as it is entered. An async context manager."""
+
+    def __init__(
+        self,
+        watchers: Watchers[Event],
+        live: Callable[[str], RecordedCall | None],
+        policy: Callable[[str], PrivacyOptions],
+    ) -> None:
+        """`live` finds a call, `policy` what holds for an agent's name."""
+        self._watchers = watchers
+        self._live = live
+        self._policy = policy
+        self._words: dict[str, _Words] = {}
+        self._withheld: set[str] = set()
+        """Calls whose captured sound is given to nobody: no tone can be laid over packets."""
+        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue(WAITING)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(self._work())
+        self._stack.push_async_callback(self._jobs.put, None)  # the rest is done before we leave
+        self._stack.callback(self._watchers.add(self._note))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CallAnswered):
+            self._words[event.call] = _Words(event.at)
+        elif isinstance(event, CallEnded):
+            words = self._words.pop(event.call, None)
+            if words and words.first_private is not None:
+                self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+            self._withheld.discard(event.call)
+        elif isinstance(event, CallReported) and (words := self._words.get(event.call)):
+            match event.report:
+                case CallerSaid(_, True):
+                    self._caller_said(event.call, event.at, event.report, words)
+                case AgentSays(text) if words.first_private is None and self._private(event.call, text):
+                    words.first_private = event.at
+                case TurnEnded():
+                    if words.first_private is not None:
+                        self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+                    words.since, words.first_private = event.at, None
+                    self._judged(event.call, "R", event.at)
+
+    def _caller_said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
+        placed = [
+            _Piece(one.text, at - timedelta(seconds=one.began) - WORD_MARGIN,
+                   at - timedelta(seconds=one.ended) + WORD_MARGIN)
+            for one in said.words
+        ]  # fmt: skip
+        if not placed or (self._private(call, said.text) and not self._private(call, _text(placed))):
+            placed = [_Piece(said.text, words.since - MARGIN, at + MARGIN)]
+        words.since, words.before = at, (*words.before[1 - TOGETHER :], placed)
+        for count in range(1, len(words.before) + 1):
+            earlier = [piece for some in words.before[-count:-1] for piece in some]
+            if private := self._private_pieces(call, earlier, placed):
+                self._cover(call, [("L", piece.since, piece.until) for piece in private])
+                break
+        self._judged(call, "L", at)
+
+    def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
+        """What is private in these together, if it reaches into the latest."""
+        pieces = [*earlier, *latest]
+        known = len(_text(earlier))
+        found = [one for one in self._found(call, _text(pieces)) if one.end > known]
+        private, start = [], 0
+        for piece in pieces:
+            end = start + len(piece.text)
+            if any(one.start < end and start < one.end for one in found):
+                private.append(piece)
+            start = end + 1
+        return private
+
+    def _found(self, call: str, text: str) -> list[Found]:
+        live = self._live(call)
+        policy = self._policy(live.agent if live else "")
+        return find(text, policy.redact, policy.country) if policy.bleep else []
+
+    def _private(self, call: str, text: str) -> bool:
+        return bool(self._found(call, text))
+
+    def _judged(self, call: str, side: str, until: datetime) -> None:
+        """Of what was said until then it is known what is private: after a kill the rest is covered."""
+        live = self._live(call)
+        if live and (tape := live.tape) and tape.note and tape.began:
+            tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
+
+    def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
+        if call not in self._withheld:
+            self._withheld.add(call)
+            self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
+        live = self._live(call)
+        tape = live.tape if live else None
+        if tape is None or tape.began is None or tape.note is None:
+            return
+        zero = tape.began
+        places = [
+            Span(side, (since - zero).total_seconds(), (until - zero).total_seconds()) for side, since, until in spans
+        ]
+        if not tape.path.endswith(".wav"):
+            log.error("recording not bleeped", file=tape.path, cause="only WAV can be")
+            return
+        if not (ahead := [span for span in places if span.end > 0]):
+            return
+        number = tape.note.want(ahead)  # first of all: until it is done nobody may hear the recording
+        try:
+            due = asyncio.get_running_loop().time() + AFTER
+            self._jobs.put_nowait(_Job(due, tape.path, ahead, tape.note, number))
+        except asyncio.QueueFull:
+            tape.note.covered(number, done=False)
+            log.error("recording not bleeped", file=tape.path, cause="too many wait")  # noqa: TRY400
+
+    async def _work(self) -> None:
+        now = asyncio.get_running_loop().time
+        while job := await self._jobs.get():
+            await asyncio.sleep(max(0.0, job.due - now()))
+            with contained("recording not bleeped"):
+                problem = await cover(job.path, job.spans)
+                job.note.covered(job.number, done=not problem)
+                if problem:
+                    log.error("recording not bleeped", file=job.path, cause=problem)
+
+
+def _text(pieces: list[_Piece]) -> str:
+    return " ".join(piece.text for piece in pieces)
+
+
+async def cover(path: str, spans: list[Span]) -> str:
+    """Cover parts of a recording; returns what went wrong. It takes `LIMIT` at most, and never raises."""
+    return await bounded(_run(path, spans), "a fault that stands in the log", "bleeping failed")
+
+
+async def _run(path: str, spans: list[Span]) -> str:
+    """Do it in a process of its own; returns what went wrong."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "media.bleep", path, *map(str, spans), stderr=asyncio.subprocess.PIPE
+            )
+            _, told = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        return f"not done within {LIMIT:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    lines = told.decode("utf-8", "replace").splitlines()
+    return "" if process.returncode == 0 else lines[-1][:300] if lines else f"status {process.returncode}"

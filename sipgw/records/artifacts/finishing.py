@@ -1,0 +1,101 @@
+"""Finishing recordings that a killed gateway left: what is private in them is covered, and their records say so."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Self
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.records.artifacts import bleeps
+from sipgw.records.artifacts.files import KEEPING
+from sipgw.records.artifacts.unfinished import KILLED, UNFINISHED, taken_up
+from sipgw.records.store import Store
+from sipgw.records.store.tables import CallRecord
+
+log = structlog.get_logger()
+
+EVERY = 3600.0
+
+
+class Finishing:
+    """Looks through the folders of recordings as long as it is entered. An async context manager."""
+
+    def __init__(self, store: Store, folders: Collection[str]) -> None:
+        self._store = store
+        self._folders = [Path(folder) for folder in folders if folder]
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        task = group.create_task(self._keep_on())
+        self._stack.callback(task.cancel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(bleeps.AFTER)  # the recorder of a gateway that was killed still writes what it has
+            for folder in self._folders:
+                try:
+                    for note in await KEEPING.run(_notes, folder):
+                        await self._finish(note)
+                except Exception:  # the observer boundary: calls go on
+                    log.exception("recordings not looked through", folder=str(folder))
+            await asyncio.sleep(EVERY)
+
+    async def _finish(self, note: Path) -> None:
+        try:
+            await finish(self._store, note)
+        except (OSError, ValueError, SQLAlchemyError) as error:
+            log.error("recording not finished", note=str(note), cause=str(error)[:300])  # noqa: TRY400
+        except Exception:  # the observer boundary: calls go on
+            log.exception("recording not finished", note=str(note))
+
+
+def _notes(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{UNFINISHED}"))
+
+
+async def finish(store: Store, note: Path) -> bool:
+    """Finish the recording of `note` unless it goes on or is of another database; returns whether that is done.
+
+    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone, because
+    its time was over or the caller is forgotten, the recording goes, too.
+
+    Raises OSError, ValueError if the note cannot be read, and what the database raises: then its sound stays closed if
+    anything is to be covered.
+    """
+    recording = Path(str(note).removesuffix(UNFINISHED))
+    with taken_up(note) as noted:
+        if noted is None:
+            return False
+        if noted.database not in ("", store.options.name):
+            return False
+        if await KEEPING.run(recording.is_file):
+            if not await _mark(store, noted.call, str(recording)):
+                await KEEPING.run(recording.unlink)
+                log.warning("recording of a call that is gone was deleted", file=str(recording), call=noted.call)
+            elif noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
+                raise OSError(problem)
+            log.warning("recording was not finished", file=str(recording), call=noted.call, bleeped=len(noted.spans))
+        await KEEPING.run(note.unlink)
+    return True
+
+
+async def _mark(store: Store, call: str, recording: str) -> bool:
+    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one."""
+    async with store.write() as session:
+        row = await session.get(CallRecord, call)
+        if row is None:
+            return False
+        if "recording" in (row.media or {}):
+            return True
+        media = (row.media or {}) | {"recording": {"file": recording, "problem": KILLED}}
+        await session.execute(update(CallRecord).where(CallRecord.id == call).values(recording=recording, media=media))
+    return True

@@ -1,0 +1,149 @@
+"""Files of calls are deleted for certain: one that cannot be is noted in the database and tried again.
+
+A file that is not there counts as deleted only where its folder is the one that it was kept in. Where a disk is not
+mounted the folder is empty or absent, and the file comes back with the disk. So the folders have a `MARK` with a random
+id, which is written once and known to this machine: where it is not, or another, the folder is another. Where two
+folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was
+away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
+"""
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.records.store.tables import UndeletedRecord
+
+log = structlog.get_logger()
+
+MARK = ".sipgw"
+"""Name of the file that tells that a folder is the one in which files of calls are kept."""
+SEVERAL = "several"
+"""In place of an id: more than one folder was seen there."""
+ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
+
+
+class Doomed(NamedTuple):
+    """A file that is to be deleted."""
+
+    path: Path
+    gateway: str = ""
+    """Which gateway has it, where several share a database."""
+    there: bool = True
+    """Whether it must be there: False for files that few calls have, in folders beside the database, and for those of a
+    machine that does not come back."""
+
+
+class Folders:
+    """Which folders were marked, remembered in a file of this machine."""
+
+    def __init__(self, known: Path) -> None:
+        """`known` is that file; its folder is made when it does not exist."""
+        self._known = known
+
+    def mark(self, folders: Iterable[str | Path]) -> None:
+        """Mark those that never were; one whose mark is missing or another is told. Never raises."""
+        for folder in {Path(one).absolute() for one in folders if str(one)}:
+            try:
+                self._mark(folder)
+            except OSError as error:
+                cause = error.strerror or str(error)
+                log.error("folder not marked", folder=str(folder), cause=cause)  # noqa: TRY400
+
+    def _mark(self, folder: Path) -> None:
+        known = self._read()
+        if not folder.is_dir():
+            return
+        here, wanted = _id(folder), known.get(str(folder))
+        if wanted is None:
+            if not here:
+                here = secrets.token_hex(8)
+                (folder / MARK).write_text(f"{here}\n", "ascii")
+            self._know(known | {str(folder): here})  # another gateway may have marked it
+        elif here != wanted:
+            log.error("folder without its mark", folder=str(folder), cause=ABSENT)
+            if here or any(folder.iterdir()):
+                self._know(known | {str(folder): SEVERAL})
+
+    def certain(self, folder: Path) -> bool:
+        """Whether what is not in this folder is nowhere. Never raises."""
+        folder = folder.absolute()
+        try:
+            here, wanted = _id(folder), self._read().get(str(folder))
+            if wanted is None:  # not marked by us: what has files in it is no empty mount point
+                return here is not None or any(folder.iterdir())
+        except OSError:
+            return False
+        return here == wanted
+
+    def _know(self, known: dict[str, str]) -> None:
+        self._known.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = self._known.with_name(f"{self._known.name}.new")
+        new.write_text(
+            "".join(f"{mark} {folder}\n" for folder, mark in sorted(known.items())), "utf-8", "surrogateescape"
+        )
+        new.replace(self._known)
+
+    def _read(self) -> dict[str, str]:
+        """The id of each folder. Raises OSError."""
+        try:
+            lines = self._known.read_text("utf-8", "surrogateescape").splitlines()
+        except FileNotFoundError:
+            return {}
+        pairs = (line.partition(" ") for line in lines)
+        return {folder: mark for mark, _, folder in pairs if folder}
+
+
+def _id(folder: Path) -> str | None:
+    """What is in the mark of a folder; None without one. Raises OSError."""
+    try:
+        return (folder / MARK).read_text("ascii", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[Doomed, str]]]:
+    """Delete files; returns how many there were, and of which it is not certain that they are gone, and why."""
+    count, left = 0, []
+    for file in files:
+        try:
+            file.path.unlink()
+            count += 1
+        except (FileNotFoundError, NotADirectoryError):
+            if file.there and not folders.certain(file.path.parent):
+                left.append((file, ABSENT))
+        except OSError as error:
+            left.append((file, error.strerror or str(error)))
+    return count, left
+
+
+async def note(session: AsyncSession, left: Iterable[tuple[Doomed, str]], now: datetime) -> None:
+    """Remember what could not be deleted."""
+    for file, cause in left:
+        path = str(file.path)
+        if await session.get(UndeletedRecord, (path, file.gateway)) is None:
+            session.add(UndeletedRecord(path=path, gateway=file.gateway, since=now, tries=1, cause=cause))
+            await session.flush()
+
+
+async def tried(session: AsyncSession, files: Iterable[Doomed], left: Iterable[tuple[Doomed, str]]) -> None:
+    """Forget those of `files` that are gone, and count a try of those that are `left`."""
+    causes = dict(left)
+    for file in files:
+        row = UndeletedRecord.path == str(file.path), UndeletedRecord.gateway == file.gateway
+        if cause := causes.get(file):
+            counted = update(UndeletedRecord).where(*row).values(tries=UndeletedRecord.tries + 1, cause=cause)
+            await session.execute(counted)
+        else:
+            await session.execute(delete(UndeletedRecord).where(*row))
+
+
+async def undeleted(session: AsyncSession, most: int, *which: object) -> list[UndeletedRecord]:
+    """What could not be deleted, `most` at most, that first which was tried least."""
+    query = select(UndeletedRecord).where(*which).order_by(UndeletedRecord.tries, UndeletedRecord.since).limit(most)  # type: ignore[arg-type]
+    return list(await session.scalars(query))

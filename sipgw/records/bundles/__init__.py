@@ -1,0 +1,1 @@
+"""Bundles: everything of a call that `sipgw replay` needs to hold it again."""

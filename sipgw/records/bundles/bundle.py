@@ -1,0 +1,139 @@
+"""One call as a file: a zip of JSON, JSON Lines and sound. The format is described in docs/replay.md."""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from media.tap import Tapped, packed, read
+from sipgw.config.records import PrivacyOptions
+from sipgw.records.bundles.check import check
+from sipgw.records.bundles.setting import Setting
+from sipgw.records.bundles.story import Story
+from sipgw.records.bundles.witness import LIMIT, Frame
+
+FORMAT, VERSION = "sipgw bundle", 1
+LARGEST = 96 << 20
+"""Bytes of a bundle, unpacked."""
+PARTS = ("bundle.json", "story.json", "frames.jsonl", "sip.jsonl", "rtp.bin", "voice.ulaw")
+PROVIDERS = ("ears", "model", "voice")
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+class BundleError(Exception):
+    """A file is no bundle that can be used; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A call that was kept."""
+
+    about: dict[str, Any]
+    """Of the call: ``call``, ``began``, ``direction``, ``trunk``, ``agent``, ``caller``, ``called``, ``sipgw``,
+    ``parts`` (how many providers stand in for each other) and ``privacy`` (what was taken out)."""
+    setting: Setting
+    story: Story
+    frames: list[Frame]
+    sip: list[dict[str, Any]]
+    packets: Sequence[Tapped]
+    """Their times are seconds since the call began; of what went out only the headers are kept."""
+    sound: bytes
+    """Of the voices."""
+
+    def write(self) -> bytes:
+        """The file; the same call makes the same bytes."""
+        head = {"format": FORMAT, "version": VERSION} | self.about | {"setting": self.setting.as_dict()}
+        contents = (
+            _json(head).encode(),
+            _json(self.story.as_dict()).encode(),
+            _lines(self.frames),
+            _lines(self.sip),
+            packed(self.packets),
+            self.sound,
+        )
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as file:
+            for name, content in zip(PARTS, contents, strict=True):
+                file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, 9)
+        return made.getvalue()
+
+    def retold(self, story: Story) -> "Bundle":
+        """The same with another story."""
+        return replace(self, story=story)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle. Raises `BundleError`."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            sizes = {one.filename: one.file_size for one in file.infolist()}
+            if missing := [name for name in PARTS if name not in sizes]:
+                raise BundleError(f"{path}: no bundle of a call: {missing[0]} is missing")
+            if sum(sizes.values()) > LARGEST:
+                raise BundleError(f"{path}: more than {LARGEST >> 20} MB unpacked")
+            parts = {name: file.read(name) for name in PARTS}
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(f"{path}: {getattr(error, 'strerror', None) or error or 'no zip file'}") from None
+    try:
+        return _parsed(path, parts)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        told = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BundleError(f"{path}: {' '.join(told.split())[:300]}") from None
+
+
+def _parsed(path: Path, parts: dict[str, bytes]) -> Bundle:
+    head = json.loads(parts["bundle.json"])
+    if head.pop("format") != FORMAT:
+        raise BundleError(f"{path}: no bundle of a call")
+    if (version := head.pop("version")) != VERSION:
+        raise BundleError(f"{path}: format {version}; this sipgw reads format {VERSION}")
+    setting, story = Setting.of(head.pop("setting")), Story.read(json.loads(parts["story.json"]))
+    frames, sip = _of_lines(parts["frames.jsonl"]), _of_lines(parts["sip.jsonl"])
+    check(frames)
+    _check_head(head)
+    if not all(
+        isinstance(one.get("text"), str) and isinstance(one.get("t"), float | int) and "out" in one for one in sip
+    ):
+        raise ValueError("sip.jsonl: a message has no 't', 'out' or 'text'")
+    if len(parts["voice.ulaw"]) > LIMIT:
+        raise ValueError("voice.ulaw is too long")
+    packets = list(read(parts["rtp.bin"]))
+    if any(not 0 <= packet.at < 10**6 for packet in packets):
+        raise ValueError("rtp.bin: a packet has no time")
+    return Bundle(head, setting, story, frames, sip, packets, parts["voice.ulaw"])
+
+
+def _check_head(head: dict[str, Any]) -> None:
+    if not all(isinstance(head[name], str) for name in ("call", "direction", "agent")):
+        raise ValueError("bundle.json: call, direction or agent is no text")
+    if not all(isinstance(head["parts"][part], int) and 0 < head["parts"][part] < 10 for part in PROVIDERS):
+        raise ValueError("bundle.json: parts are not how many providers there are")
+    privacy_of(head)
+
+
+def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
+    """What was taken out of a bundle. Raises `TypeError` or `ValueError`."""
+    found: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in about["privacy"].items()
+    }
+    return PrivacyOptions(**found)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+
+
+def _lines(values: Sequence[Any]) -> bytes:
+    lines = (json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str) for value in values)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _of_lines(text: bytes) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in text.decode().splitlines() if line.strip()]
+    if not all(isinstance(one, dict) for one in found):
+        raise ValueError("a line is no JSON object")
+    return found

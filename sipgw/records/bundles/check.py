@@ -1,0 +1,82 @@
+"""What a frame must hold so that it can be played: the rest of it is for people. Sans-IO."""
+
+from typing import Any
+
+from sipgw.records.bundles.witness import Frame
+
+_NUMBER = (int, float)
+_STREAM = {"session": int, "waited": _NUMBER}
+_FIELDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("ears", "made"): {"session": int, "name": str, "patient": bool},
+    ("ears", "opened"): _STREAM,
+    ("ears", "piece"): _STREAM | {"after": int, "delay": _NUMBER},
+    ("ears", "ended"): _STREAM,
+    ("model", "asked"): {"session": int, "name": str, "messages": list, "before": int},
+    ("model", "piece"): _STREAM,
+    ("model", "ended"): _STREAM,
+    ("voice", "made"): {"session": int, "name": str},
+    ("voice", "opened"): _STREAM,
+    ("voice", "asked"): {"session": int, "name": str, "text": str},
+    ("voice", "piece"): _STREAM | {"sound": list},
+    ("voice", "ended"): _STREAM,
+    ("tool", "started"): {"name": str, "arguments": object},
+    ("tool", "done"): {"name": str, "arguments": object, "result": object, "error": str, "seconds": _NUMBER},
+    ("transfer", "asked"): {"to": str},
+    ("transfer", "ended"): {"connected": bool},
+    ("line", "exchange"): {"channel": int, "format": dict, "remote": list, "direction": str},
+    ("line", "key"): {"channel": int, "key": str},
+    ("line", "end"): {"channel": int, "cause": str},
+    ("ended", ""): {"kind": str},
+}
+_WORDS = {"text": str, "final": bool, "stable": bool, "end": _NUMBER}
+_FORMAT = {"encoding": str, "payload_type": int, "dtmf_payload_type": (int, type(None)), "inband_keys": bool}
+_FAULT = {"provider": str, "problem": str, "advice": str, "temporary": bool, "retry_after": _NUMBER}
+LONGEST = 10**6
+"""Seconds."""
+
+
+def check(frames: list[Frame]) -> None:
+    """Raises `ValueError` for the first frame that cannot be played, and for a call without a line or an end."""
+    kinds = {(frame.get("of"), frame.get("do", "")) for frame in frames}
+    for wanted in (("line", "exchange"), ("ended", "")):
+        if wanted not in kinds:
+            raise ValueError(f"frames.jsonl: there is no frame of {' '.join(wanted).strip()!r}")
+    for number, frame in enumerate(frames, 1):
+        problem = _problem(frame)
+        if problem:
+            raise ValueError(f"frames.jsonl: line {number}: {problem}")
+
+
+def _problem(frame: Frame) -> str:
+    if not isinstance(frame.get("of"), str) or not isinstance(frame.get("do", ""), str):
+        return "'of' is missing, or no text"
+    if not 0 <= (frame["t"] if isinstance(frame.get("t"), _NUMBER) else -1) < LONGEST:
+        return "'t' is missing, or no time"
+    kind = frame["of"], frame.get("do", "")
+    found = _missing(frame, _FIELDS.get(kind, {}))
+    if found:
+        return found
+    match kind:
+        case "ears", "piece" if "onset" not in frame:
+            return _missing(frame, _WORDS)
+        case "model", "piece":
+            return "" if {"text", "call", "usage"} & set(frame) else "neither 'text' nor 'call' nor 'usage'"
+        case "voice", "piece":
+            whole = len(frame["sound"]) == 2 and all(isinstance(one, int) and one >= 0 for one in frame["sound"])
+            return "" if whole else "'sound' is not where and how long"
+        case "line", "exchange":
+            if len(frame["remote"]) != 2 or not isinstance(frame["remote"][1], int):
+                return "'remote' is not a host and a port"
+            return _missing(frame["format"], _FORMAT)
+        case (("ears" | "voice" | "model"), ("opened" | "ended")) if "fault" in frame:
+            return _missing(frame["fault"], _FAULT) if isinstance(frame["fault"], dict) else "'fault' is no object"
+    return ""
+
+
+def _missing(frame: Frame, fields: dict[str, Any]) -> str:
+    for name, kind in fields.items():
+        if name not in frame:
+            return f"{name!r} is missing"
+        if not isinstance(frame[name], kind):
+            return f"{name!r} is {frame[name]!r:.40}"
+    return ""

@@ -1,0 +1,198 @@
+"""Keeps calls as bundles: in memory while there is room, and in a folder if the configuration wants that."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from media.engine import MediaEngine
+from media.tap import HEADER, Tapped
+from sipgw import __version__
+from sipgw.config.config import Config
+from sipgw.config.options import secrets_of
+from sipgw.config.records import CaptureOptions
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, Sound
+from sipgw.records.artifacts.files import BUNDLE, KEEPING, file_name
+from sipgw.records.bundles.bundle import PROVIDERS, Bundle
+from sipgw.records.bundles.redacting import clean
+from sipgw.records.bundles.setting import Setting
+from sipgw.records.bundles.story import Story
+from sipgw.records.bundles.witness import WITNESS, Witness
+from sipgw.records.captures.capture import Ladder
+from sipgw.records.captures.timeline import ladder_as_dict
+from sipgw.records.captures.timelines import private
+
+log = structlog.get_logger()
+
+GOOD = (
+    "caller_hung_up", "callee_hung_up", "agent_hung_up", "transferred", "silence", "max_duration", "ended_here",
+    "over_budget", "machine", "message_left", "fax", "cancelled", "gateway_stopped",
+)  # fmt: skip
+"""Endings of calls that did not end badly, unless a part of the agent failed in them."""
+FIRST = 1.0
+"""Seconds after the beginning of the line in which the first packet leaves."""
+SETTLE = 1.0
+"""Seconds after the end of a call in which its last messages and packets come."""
+
+
+class NotKept(Exception):  # noqa: N818  a state of affairs, not a fault
+    """There is no bundle of a call; the message says why."""
+
+
+class KeptAgent(Protocol):
+    """An agent as far as a bundle tells of it."""
+
+    @property
+    def config(self) -> Config:
+        """Its configuration: privacy rules and secrets."""
+        ...
+
+    @property
+    def providers(self) -> Mapping[str, tuple[str, ...]]:
+        """The chosen provider of each part and its backups."""
+        ...
+
+
+class _Seen:
+    """A call of which there is a witness."""
+
+    def __init__(self, began: CallBegan) -> None:
+        self.began = began
+        self.witness = Witness()
+        self.sound: Sound | None = None
+
+
+class Bundles:
+    """What is seen of calls. `watch` is to be told everything, in the tasks of the calls."""
+
+    def __init__(
+        self, options: CaptureOptions, agent: Callable[[str], KeptAgent], ladder: Callable[[str], Ladder | None]
+    ) -> None:
+        """`agent` finds an agent by its name, `ladder` the SIP messages of a call."""
+        self._options = options
+        self._agent = agent
+        self._ladder = ladder
+        self._live: dict[str, _Seen] = {}
+        self._ended: dict[str, _Seen] = {}
+
+    def watch(self, event: Event) -> bool:
+        """Follow the calls; returns whether this ended one whose bundle is to be written."""
+        if isinstance(event, CallBegan):
+            WITNESS.set(None)
+            if self._options.bundles != "off":
+                self._live[event.call] = _Seen(event)
+                WITNESS.set(self._live[event.call].witness)
+        seen = self._live.get(event.call)
+        if seen is None:
+            return False
+        match event:
+            case CallAnswered(sound=sound):
+                seen.sound = sound
+                seen.witness.note("answered")
+            case AnsweredBy(who=who, why=why):
+                seen.witness.note("answered_by", who=who, why=why)
+            case CallReported(report=report):
+                seen.witness.report(report)
+            case CallEnded(ending=ending):
+                seen.witness.note("ended", kind=ending.kind, cause=ending.cause)
+                self._end(event.call, seen)
+                failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.witness.frames)
+                wanted = self._options.bundles
+                return wanted == "always" or (wanted == "failed" and failed)
+        return False
+
+    def _end(self, call: str, seen: _Seen) -> None:
+        del self._live[call]
+        self._ended[call] = seen
+        size = sum(one.witness.size for one in self._ended.values())
+        while size > self._options.bundle_megabytes << 20:
+            size -= self._ended.pop(next(iter(self._ended))).witness.size
+
+    async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
+        """The bundle of a call that is over: as it was written, else as it is in memory. Raises `NotKept`."""
+        if self._options.bundle_folder:
+            with contextlib.suppress(OSError):
+                return await KEEPING.run(self._file(call).read_bytes)
+        return await self._made(call, engine)
+
+    def _file(self, call: str) -> Path:
+        return Path(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
+
+    async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
+        seen = self._ended.get(call)
+        if seen is None:
+            raise NotKept("the call goes on" if call in self._live else "nothing of this call is in memory")
+        witness, sound = seen.witness, seen.sound
+        if not witness.whole:
+            raise NotKept("there was more of this call than is kept")
+        if not witness.setting or sound is None or engine is None:
+            raise NotKept("no conversation with ears, model and voice was held in this call")
+        packets = [_kept(packet, witness.zero) async for packet in engine.packets(sound.channel)]
+        if (why := _unfit(packets, witness)) != "":
+            raise NotKept(why)
+        return await KEEPING.run(self._written, seen, packets)
+
+    def _written(self, seen: _Seen, packets: list[Tapped]) -> bytes:
+        began, witness = seen.began, seen.witness
+        agent = self._agent(began.agent)
+        config = agent.config
+        names = {
+            part: {one["name"] for one in witness.frames if one["of"] == part and "name" in one} for part in PROVIDERS
+        }
+        about = {
+            "call": began.call,
+            "began": began.at.isoformat(),
+            "direction": began.direction,
+            "trunk": began.trunk,
+            "agent": began.agent,
+            "caller": began.caller,
+            "called": began.called,
+            "sipgw": __version__,
+            "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
+            "privacy": json.loads(json.dumps(asdict(config.privacy))),
+        }
+        sip = ladder_as_dict(self._ladder(began.call), witness.zero)["messages"]
+        setting, story = Setting.of(json.loads(json.dumps(witness.setting))), Story.of(witness.frames)
+        made = Bundle(about, setting, story, witness.frames, sip, packets, bytes(witness.sound))
+        return clean(made, config.privacy, secrets_of(config)).write()
+
+    async def keep(self, call: str, engine: MediaEngine | None) -> None:
+        """Write the bundle of a call that has just ended into the folder, readable by us alone."""
+        await asyncio.sleep(SETTLE)
+        try:
+            content = await self._made(call, engine)
+            await KEEPING.run(_write, self._file(call), content)
+        except NotKept as reason:
+            log.warning("no bundle kept", cause=str(reason))
+        except OSError as error:
+            log.warning("bundle not written", cause=error.strerror)
+        except Exception:  # the observer boundary
+            log.exception("bundle not made")
+
+
+def _kept(packet: Tapped, zero: float) -> Tapped:
+    """With the time since the call began; of what went out only the header, for its sound is that of the voices."""
+    data = packet.data[:HEADER] if packet.out and not packet.control else packet.data
+    return packet._replace(at=round(packet.at - zero, 6), data=data)
+
+
+def _unfit(packets: list[Tapped], witness: Witness) -> str:
+    """Why the packets are no call that can be played again; empty if they are."""
+    began = next((frame["t"] for frame in witness.frames if frame["of"] == "line"), 0.0)
+    if not packets or packets[0].at > began + FIRST:
+        return "its first packets are not in memory any more"
+    if any(len(packet.data) < packet.size for packet in packets if not packet.out):
+        return "some of its sound was not to be kept"
+    if any(not packet.at >= 0 for packet in packets):
+        return "its packets came before it"
+    return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    with private(path) as file:
+        file.write(content)

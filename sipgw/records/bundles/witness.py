@@ -1,0 +1,290 @@
+"""What is seen of one call while it goes on: what its providers answered and when, and what its line was told.
+
+The witness of a call stands in a context variable, which every task of the call inherits. It looks at single providers,
+below what lets them stand in for each other, so that this too can be tried again. How long an answer was waited for is
+kept, and for ears how much sound they had been given: an answer belongs to its question, not to a moment of the clock.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import asdict
+from itertools import count
+from typing import Any, TypeVar
+
+from agent.ears import Ears, EarsEvent, Onset
+from agent.errors import ProviderError
+from agent.model import Message, Model, Piece, Text, ToolCall, ToolSchema
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, ToolDone, ToolStarted, TurnEnded
+from agent.voice import Voice
+
+LIMIT = 8 << 20
+"""Bytes of one call, sound of the voices included; a call of which there is more is not kept."""
+TAIL = 4
+"""Messages of a question to the model that are kept, the latest: the rest stands in the questions before it."""
+T = TypeVar("T")
+
+Frame = dict[str, Any]
+"""``t``: seconds since the call began; ``of``: what it is about; further values as the docs list them."""
+
+
+class Witness:
+    """Everything that was seen of one call."""
+
+    def __init__(self) -> None:
+        self.zero = asyncio.get_running_loop().time()
+        """When the call began, on the clock of the loop."""
+        self.frames: list[Frame] = []
+        self.sound = bytearray()
+        """What the voices gave, one piece after the other."""
+        self.setting: dict[str, Any] = {}
+        """What the conversation was made of: see `sipgw.records.bundles.setting`."""
+        self.numbers = count(1)
+        self.size = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the call began."""
+        return asyncio.get_running_loop().time() - self.zero
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing had to be left out."""
+        return self.size <= LIMIT
+
+    def note(self, of: str, **values: Any) -> None:
+        """Keep that something happened now."""
+        self.size += 100 + sum(len(str(value)) for value in values.values())
+        if self.whole:
+            self.frames.append({"t": round(self.now, 5), "of": of, **values})
+
+    def report(self, report: Report) -> None:
+        """Keep what the conversation reports."""
+        match report:
+            case CallerSaid(text, final=True):
+                self.note("said", text=text)
+            case AgentSays(text):
+                self.note("says", text=text)
+            case ToolStarted(name, arguments):
+                self.note("tool", do="started", name=name, arguments=arguments)
+            case ToolDone(run):
+                self.note("tool", do="done", **json.loads(json.dumps(asdict(run), default=str)))
+            case Interrupted(heard):
+                self.note("interrupted", heard=heard)
+            case TurnEnded(turn):
+                self.note("turn", **json.loads(json.dumps(turn.as_dict(), default=str)))
+            case ProviderFailed(part, cause):
+                self.note("failed", part=part, cause=cause)
+
+    def keep(self, sound: bytes) -> list[int]:
+        """Keep sound; returns where it is: from which byte, and how many."""
+        self.size += len(sound)
+        if not self.whole:
+            return [0, 0]
+        self.sound += sound
+        return [len(self.sound) - len(sound), len(sound)]
+
+
+WITNESS: ContextVar[Witness | None] = ContextVar("witness", default=None)
+
+
+def note(of: str, **values: Any) -> None:
+    """Tell the witness of the call that we are in, if it has one."""
+    witness = WITNESS.get()
+    if witness is not None:
+        witness.note(of, **values)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def fault(error: ProviderError) -> dict[str, Any]:
+    """An error of a provider, so that the same can be raised again."""
+    return {
+        "provider": error.provider, "problem": error.problem, "advice": error.advice,
+        "temporary": error.temporary, "retry_after": error.retry_after,
+    }  # fmt: skip
+
+
+async def _opened(witness: Witness, of: str, session: int, opening: Awaitable[None]) -> None:
+    began = _now()
+    outcome: dict[str, Any] = {"broken_off": True}
+    try:
+        await opening
+        outcome = {}
+    except ProviderError as error:
+        outcome = {"fault": fault(error)}
+        raise
+    finally:
+        witness.note(of, do="opened", session=session, waited=round(_now() - began, 5), **outcome)
+
+
+async def _seen(
+    witness: Witness, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
+) -> AsyncGenerator[T, None]:
+    """Pass `stream` on and keep each piece, how long it was waited for, and how the stream ended."""
+    outcome: dict[str, Any] = {"broken_off": True}
+    began = _now()
+    try:
+        while True:
+            began = _now()
+            try:
+                piece = await anext(stream)
+            except StopAsyncIteration:
+                outcome = {}
+                return
+            witness.note(of, do="piece", session=session, waited=round(_now() - began, 5), **shown(piece))
+            yield piece
+    except ProviderError as error:
+        outcome = {"fault": fault(error)}
+        raise
+    finally:
+        witness.note(of, do="ended", session=session, waited=round(_now() - began, 5), **outcome)
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+class WitnessedEars:
+    """Ears that are looked at."""
+
+    def __init__(self, ears: Ears, witness: Witness) -> None:
+        self.patient = ears.patient
+        self._ears = ears
+        self._witness = witness
+        self._session = next(witness.numbers)
+        self._samples = 0
+        self._heard_at = 0.0
+        witness.note("ears", do="made", session=self._session, name=ears.name, patient=ears.patient)
+
+    @property
+    def name(self) -> str:
+        """See `Ears.name`."""
+        return self._ears.name
+
+    async def open(self) -> None:
+        """See `Ears.open`."""
+        await _opened(self._witness, "ears", self._session, self._ears.open())
+
+    def hear(self, ulaw: bytes) -> None:
+        """See `Ears.hear`."""
+        self._samples += len(ulaw)
+        self._heard_at = _now()
+        self._ears.hear(ulaw)
+
+    def attend(self, language: str) -> None:
+        """See `Ears.attend`."""
+        self._ears.attend(language)
+
+    def expect(self, said: str) -> None:
+        """See `Ears.expect`."""
+        self._ears.expect(said)
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        """See `Ears.events`."""
+        stream = _seen(self._witness, "ears", self._session, self._ears.events(), self._shown)
+        async with aclosing(stream) as events:
+            async for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """See `Ears.close`."""
+        await self._ears.close()
+
+    def _shown(self, event: EarsEvent) -> dict[str, Any]:
+        """`after` is how much sound they had been given, `delay` how long ago the last of it was."""
+        since = {"after": self._samples, "delay": round(_now() - self._heard_at, 5) if self._samples else 0.0}
+        if isinstance(event, Onset):
+            return since | {"onset": event.at}
+        return since | {"text": event.text, "final": event.final, "stable": event.stable, "end": event.end}
+
+
+def question(messages: Sequence[Message]) -> dict[str, Any]:
+    """What a model is asked: the latest messages, and how many stand before them; the prompt is in the setting."""
+    asked = [message for message in messages if message.get("role") != "system"]
+    return {"messages": asked[-TAIL:], "before": max(0, len(asked) - TAIL)}
+
+
+class WitnessedModel:
+    """A model that is looked at, by the witness of whichever call asks it."""
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self._model = model
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """See `Model.reply`."""
+        witness, stream = WITNESS.get(), self._model.reply(messages, tools)
+        if witness is not None:
+            session = next(witness.numbers)
+            asked = question(messages)
+            witness.note("model", do="asked", session=session, name=self.name, **asked)
+            witness.size += len(str(asked))
+            stream = _seen(witness, "model", session, stream, _shown_piece)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def close(self) -> None:
+        """See `Model.close`."""
+        await self._model.close()
+
+
+def _shown_piece(piece: Piece) -> dict[str, Any]:
+    if isinstance(piece, Text):
+        return {"text": piece.delta}
+    return {"call" if isinstance(piece, ToolCall) else "usage": list(piece)}
+
+
+class WitnessedVoice:
+    """A voice that is looked at."""
+
+    def __init__(self, voice: Voice, witness: Witness) -> None:
+        self._voice = voice
+        self._witness = witness
+        self._session = next(witness.numbers)
+        witness.note("voice", do="made", session=self._session, name=voice.name)
+
+    @property
+    def name(self) -> str:
+        """See `Voice.name`."""
+        return self._voice.name
+
+    async def open(self) -> None:
+        """See `Voice.open`."""
+        await _opened(self._witness, "voice", self._session, self._voice.open())
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """See `Voice.speak`."""
+        witness, session = self._witness, next(self._witness.numbers)
+        witness.note("voice", do="asked", session=session, name=self.name, text=text)
+        stream = _seen(witness, "voice", session, self._voice.speak(text), lambda sound: {"sound": witness.keep(sound)})
+        async with aclosing(stream) as sounds:
+            async for sound in sounds:
+                yield sound
+
+    async def close(self) -> None:
+        """See `Voice.close`."""
+        await self._voice.close()
+
+
+def seen_ears(make: Callable[[], Ears]) -> Callable[[], Ears]:
+    """Makes ears that the witness of the call sees, if it has one."""
+
+    def made() -> Ears:
+        witness = WITNESS.get()
+        return make() if witness is None else WitnessedEars(make(), witness)
+
+    return made
+
+
+def seen_voice(make: Callable[[], Voice]) -> Callable[[], Voice]:
+    """Makes a voice that the witness of the call sees, if it has one."""
+
+    def made() -> Voice:
+        witness = WITNESS.get()
+        return make() if witness is None else WitnessedVoice(make(), witness)
+
+    return made

@@ -1,0 +1,244 @@
+"""Why a call ended, was slow, silent or refused: a plain sentence, what shows it, and what to change. Sans-IO."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from statistics import median
+from typing import Any, NamedTuple
+
+from sipgw.config.networks import PRIVATE_NETWORKS, Networks
+
+
+class Explained(NamedTuple):
+    """Something that happened, in plain words."""
+
+    what: str
+    evidence: tuple[str, ...]
+    fix: str
+    """What to change; empty if nothing is wrong."""
+    bad: bool = True
+    """Whether it is a problem."""
+
+
+class Rule(NamedTuple):
+    """What an ending means: the first rule counts whose kind is the ending's and whose pattern is in its cause."""
+
+    kind: str
+    what: str
+    fix: str = ""
+    pattern: str = ""
+
+
+KEYS = "Check its key, balance and limits at the provider; name another as ears_backup, model_backup or voice_backup."
+_TABLE = tomllib.loads((files("sipgw.records.captures") / "endings.toml").read_text("utf-8"))
+RULES = tuple(Rule(**entry) for entry in _TABLE["ending"])
+"""Endings of calls that were let in or made."""
+HUNG_UP = ("caller_hung_up", "callee_hung_up")
+"""Kinds that the first releases gave to lost lines, too: in their records the cause alone tells."""
+STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in _TABLE["status"]}
+"""Final statuses of SIP: what they mean here, and what helps."""
+BLOCKED = (
+    "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
+    "machine is behind NAT."
+)
+NO_SOUND = "no sound arrived"
+"""In the cause of a call that was given up because of that."""
+SLOW = 1.5
+"""Seconds of a typical answer above which people talk over the agent."""
+PARTS = {
+    "hearing": (
+        "the recogniser to notice that the caller had finished",
+        "Choose [agent] ears that know the end of a turn.",
+    ),
+    "thinking": (
+        "the language model's first word",
+        "Choose a smaller or nearer [agent] model; a shorter prompt and fewer tools help too.",
+    ),
+    "phrasing": ("the model's first sentence to be complete", "Ask for short first sentences in [agent] prompt."),
+    "voicing": ("the first sound of the voice", "Choose a faster [agent] voice, or a region nearer to this machine."),
+    "sending": ("the sound to leave", "The machine is overloaded: see the media metrics."),
+    "tools": ("a tool", "Make what it asks faster, or let the agent say first that it is looking."),
+}  # fmt: skip
+PRIVATE = Networks((network, True) for network in PRIVATE_NETWORKS)
+NOT_ANSWERED = Explained(
+    "We did not answer: the call came from an address that belongs to no trunk or account.",
+    (),
+    "If it is your carrier's, add its network to [[trunks]] networks; if it is a phone's, to [[accounts]] networks.",
+)
+
+
+def explain(ending: Mapping[str, Any] | None, messages: Iterable[Mapping[str, Any]] = ()) -> Explained:
+    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call."""
+    messages = list(messages)
+    status = _final_status(messages)
+    shown = (f"Last answer to the INVITE: {status[1]}",) if status else ()
+    if ending is None:
+        return _by_status(status) if status else _not_answered(messages)
+    kind, cause = str(ending.get("kind", "")), str(ending.get("cause", ""))
+    where = _awaited(messages) if NO_SOUND in cause else ()
+    evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *where, *shown)
+    for rule in RULES:
+        of_old = rule.kind == "line_lost" and rule.pattern and kind in HUNG_UP
+        if (rule.kind == kind or of_old) and re.search(rule.pattern, cause, re.IGNORECASE):
+            return Explained(rule.what, evidence, rule.fix, bad=bool(rule.fix))
+    number = re.search(r"\b([3-6]\d\d)\b", cause)
+    meaning = STATUSES.get(int(number[1])) if number else None
+    what, fix = meaning or (f"The call ended: {kind or 'nobody knows how'}.", "See the events and the ladder below.")
+    return Explained(what, evidence, fix)
+
+
+def _not_answered(messages: Sequence[Mapping[str, Any]]) -> Explained:
+    if not messages or any(message.get("out") for message in messages):
+        return Explained("The call is going on.", (), "", bad=False)
+    return NOT_ANSWERED._replace(evidence=(f"It came from {messages[0].get('peer')}; nothing was sent back.",))
+
+
+def _by_status(status: tuple[int, str, bool]) -> Explained:
+    number, line, ours = status
+    who = "We refused the call" if ours else "The other side refused the call"
+    if number < 300:
+        return Explained("The call was answered.", (f"Last answer to the INVITE: {line}",), "", bad=False)
+    what, fix = STATUSES.get(number, ("", "See the ladder below."))
+    return Explained(f"{who}: {number}. {what}".strip(), (f"Last answer to the INVITE: {line}",), fix)
+
+
+def _final_status(messages: list[Mapping[str, Any]]) -> tuple[int, str, bool] | None:
+    """The last final answer to an INVITE: status, line, whether we sent it."""
+    found = None
+    for message in messages:
+        match = re.match(r"SIP/2\.0 ([2-6]\d\d)", str(message.get("start", "")))
+        if match and re.search(r"(?im)^cseq\s*:\s*\d+\s+INVITE\s*$", str(message.get("text", ""))):
+            found = int(match[1]), str(message["start"]).removeprefix("SIP/2.0 "), bool(message.get("out"))
+    return found
+
+
+def _awaited(messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Where we had asked for sound: our last session description."""
+    for message in reversed(list(messages)):
+        text = str(message.get("text", ""))
+        address, port = re.search(r"(?m)^c=IN IP[46] (\S+)", text), re.search(r"(?m)^m=audio (\d+)", text)
+        if message.get("out") and address and port:
+            far = str(message.get("peer", "")).rpartition(":")[0]
+            told = f"We had asked for it at {address[1]}, UDP port {port[1]}."
+            if _private(address[1]) and not _private(far):
+                told += f" That is a private address, and nobody at {far} can reach it."
+            return (told,)
+    return ()
+
+
+def _private(host: str) -> bool:
+    try:
+        return PRIVATE.match(host.strip("[]")) is not None
+    except ValueError:
+        return False
+
+
+def findings(timeline: Mapping[str, Any]) -> list[Explained]:
+    """What else was wrong with a call, silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
+    turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
+    found = [*_silent(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
+    failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
+    if failures:
+        evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
+        found.append(Explained("A provider failed during the call.", evidence, KEYS))
+    return found
+
+
+def _silent(timeline: Mapping[str, Any]) -> Iterable[Explained]:
+    quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
+    if timeline.get("answered") is None:
+        return
+    given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
+    if quality and not given_up and not any(entry[1] for entry in quality):
+        yield Explained(
+            "Nothing was received from the other side: the agent could not hear the caller.",
+            (
+                f"Not one packet of sound came in {5 * len(quality)} s.",
+                *_awaited(timeline.get("sip", {}).get("messages", ())),
+            ),
+            BLOCKED,
+        )
+    elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
+        yield Explained(
+            "Sound arrived, but no word was recognised in it.",
+            (f"{len(turns)} turns without a word of the caller.",),
+            "Listen to the recording: is it speech, and in the language of [agent] ears?",
+        )
+
+
+def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
+    unheard = [turn for turn in turns if turn.get("said") and not turn.get("heard") and not turn.get("interrupted")]
+    if unheard:
+        yield Explained(
+            "Something that the agent meant to say was never heard.",
+            tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
+            "The voice failed or the call ended before; see the events.",
+        )
+
+
+def median_wait(turns: Iterable[Mapping[str, Any]]) -> float | None:
+    """The median of what callers waited for answers, in milliseconds, for the whole page; None if nothing was timed."""
+    waits = [turn["latency_ms"]["total"] for turn in turns if turn.get("latency_ms", {}).get("total")]
+    return median(waits) if waits else None
+
+
+def _slow(turns: Iterable[Mapping[str, Any]]) -> Iterable[Explained]:
+    waits = [_shares(turn) for turn in turns if turn.get("latency_ms", {}).get("total")]
+    if not waits:
+        return
+    typical = median(wait["total"] for wait in waits)
+    late = [wait for wait in waits if wait["total"] > 2 * SLOW]
+    if typical > SLOW:
+        told, of = f"the median of {len(waits)} turns" if len(waits) > 1 else "in the one turn that was timed", waits
+    elif late:
+        typical, of = median(wait["total"] for wait in late), late
+        told = f"in {len(late)} of {len(waits)} turns"
+    else:
+        return
+    shares = {part: median(wait[part] for wait in of) for part in PARTS}
+    worst = max(shares, key=shares.__getitem__)
+    waited, fix = PARTS[worst]
+    share = f"{shares[worst]:.1f} of {typical:.1f} s from the caller's last word to the answer, {told}"
+    evidence = [f"{share}; above {SLOW} s people talk over the agent."]
+    if covered := [wait["covered"] for wait in of if wait["covered"]]:
+        evidence.append(
+            f"In {len(covered)} of these turns the caller heard a filler first: the model's own words came after "
+            f"{max(covered):.1f} s only."
+        )
+    yield Explained(f"The agent answered slowly, mostly waiting for {waited}.", tuple(evidence), fix)
+
+
+def _shares(turn: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds that each of `PARTS` took of a turn's total; what tools took is not the model's."""
+    total = turn["latency_ms"]["total"] / 1000
+    parts, left = {"total": total}, total
+    for part in PARTS:
+        parts[part] = min(left, turn["latency_ms"].get(part, 0) / 1000)
+        left -= parts[part]
+    ran = sum(float(run.get("seconds", 0)) for run in turn.get("tools", ()))
+    for part in ("thinking", "phrasing"):
+        took = min(ran, parts[part])
+        parts |= {part: parts[part] - took, "tools": parts["tools"] + took}
+        ran -= took
+    marks = turn.get("marks") or 6 * [None]
+    stopped, token, sentence = marks[0], marks[2], marks[3]
+    if stopped is None or token is None or sentence is None or token <= sentence:
+        return parts | {"covered": 0.0}
+    return parts | {"covered": token - stopped}  # a sentence before the first token is a filler
+
+
+def _lossy(quality: Iterable[Iterable[float]]) -> Iterable[Explained]:
+    entries = [tuple(entry) for entry in quality]
+    heard = [entry for entry in entries if entry[1]]
+    bad = [entry for entry in heard if entry[2] > 0.03 or entry[1] < 3.6]
+    if bad:
+        worst = max(bad, key=lambda entry: entry[2])
+        yield Explained(
+            "The caller's sound was damaged on its way to us.",
+            (
+                f"{len(bad)} of {len(heard)} measurements are bad.",
+                f"The worst, at {worst[0]:.0f} s: {worst[2]:.1%} loss, {worst[3]:.3f} s jitter, MOS {worst[1]:.1f}.",
+            ),
+            "Look at the network between the caller and here: Wi-Fi, an overloaded line, a missing QoS mark.",
+        )

@@ -1,0 +1,201 @@
+"""The support bundle: what somebody needs who is to help, and nothing that is private or secret.
+
+Inside are the configuration, versions, trunks, the log, and of the latest calls how they ended, their SIP ladder,
+latency and quality. What was said is left out; passwords and keys are masked wherever they stand, and so are telephone
+numbers but for their last three digits, and names.
+"""
+
+import io
+import json
+import platform
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from typing import Any
+
+from sipgw import __version__
+from sipgw.config.options import secrets_of
+from sipgw.records.captures.explain import explain, findings
+from sipgw.records.captures.timeline import changed
+from sipgw.sip.trace import redacted
+from sipgw.telemetry.log import redact
+
+MASK = "***"
+CALLS = 50
+"""Calls at most, the latest."""
+LOG_BYTES = 2 << 20
+"""Of the log at most, the end of it."""
+_USER = re.compile(r"(?i)\b(sips?:)([^@;>\s\"'<]+)(?=@)")
+_TEL = re.compile(r"(?i)\b((?:sips?|tel):)(\+?[0-9][0-9.()*#-]*[0-9])(?=[@;>\s,\"']|$)")
+_NUMBER = re.compile(
+    r"\+[ .(/-]{0,2}[0-9](?:(?: (?![0-9]{1,3}(?:\.[0-9]{1,3}){3})|[.()/-]){0,3}[0-9]){6,14}"
+    r"|(?<![\w.])[0-9]{7,15}(?!\w|\.[0-9])"
+    r"|(?<![\w.:-])\(?[0-9]{1,5}\)?(?:[ -]\(?[0-9]{2,8}\)?){1,5}(?!\w|[:.-][0-9])"
+    r"|(?<![\w.])[0-9]{3}\.[0-9]{3}\.[0-9]{4}(?![\w.])"
+    r"|(?<!\w)\([0-9]{2,5}\)[ ./-]?[0-9]{2,8}(?:[ ./-][0-9]{2,8})*(?!\w|[:.-][0-9])"
+    r"|(?<![\w./])(?:[0-9]{3}/[0-9]{3}/[0-9]{4}|0[0-9]{1,5}/[0-9]{4,9})(?![\w./])"
+)
+"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks so too."""
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+SHORTEST = 3
+"""Letters of what is taken for a name: "e" stands in every word."""
+FEWEST = 7
+"""Digits of what is taken for a telephone number."""
+_FIELD = re.compile(
+    r"(?i)\b((?:caller|called|callee|name|display_name|who|from|to|target|dialled|referred_by)=)"
+    r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+(?-i:(?: [^\W\d_a-z][\w'’.-]*(?!\S*=))*))"
+)
+"""Fields of log lines that tell who took part in a call."""
+_TOLD = re.compile(
+    r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
+    r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
+)
+"""The same in a sentence or in JSON."""
+_NAMED = "from|to|f|t|contact|m|referred-by|b|p-asserted-identity|p-preferred-identity|remote-party-id|diversion"
+_NAME = re.compile(rf'(?im)^((?:{_NAMED})[ \t]*:[ \t]*)(?:"(?:[^"\\\r\n]|\\.)*"|[^<\r\n"]*)(?=[ \t]*<)')
+_SPOKEN = ("caller", "said", "heard", "tools")
+
+
+def configuration(options: Any) -> dict[str, Any]:
+    """Options as a dict, secrets masked: those that their dataclass hides from its repr."""
+    return {one.name: _shown(getattr(options, one.name), hidden=not one.repr) for one in fields(options)}
+
+
+def bundle(
+    configs: Mapping[str, Any],
+    calls: Iterable[Mapping[str, Any]],
+    *,
+    trunks: Iterable[Any] = (),
+    log: str = "",
+    metrics: str = "",
+) -> bytes:
+    """A zip file. `configs` are those of the gateway and its agents by name, `calls` as `evidence.timeline` makes them.
+
+    `trunks` are `sipgw.gateway.gateway.TrunkStatus`, where a gateway runs; `metrics` is what Prometheus would read.
+    """
+    calls = list(calls)[:CALLS]
+    secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
+    nameless = _nameless({str(call.get("name") or "").strip() for call in calls})
+
+    def impersonal(text: str) -> str:
+        return redact(nameless(_private(text)))
+
+    files = {
+        "versions.json": _json(versions()),
+        "trunks.json": _json(
+            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), _private) for trunk in trunks]
+        ),
+        "log.txt": impersonal(_FIELD.sub(_masked_field, log[-LOG_BYTES:])),
+        "metrics.txt": metrics,
+    }
+    for name, config in configs.items():
+        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), _private))
+    for number, call in enumerate(calls):
+        files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), impersonal))
+        files[f"calls/{number:02}.sip.txt"] = impersonal(_ladder(call))
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in files.items():
+            file.writestr(re.sub(r"[^\w./-]", "_", name), _without(text, secrets))
+    return made.getvalue()
+
+
+def versions() -> dict[str, Any]:
+    """Of everything that takes part."""
+    return {
+        "sipgw": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {one.metadata["Name"]: one.version for one in sorted(distributions(), key=lambda one: one.name)},
+    }
+
+
+def _shown(value: Any, *, hidden: bool = False) -> Any:
+    if is_dataclass(value):
+        return configuration(value)
+    if isinstance(value, tuple | list):
+        return [_shown(item, hidden=hidden) for item in value]
+    return MASK if hidden and value else value
+
+
+def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call without what was said in it and by whom."""
+    kept = {name: value for name, value in call.items() if name not in ("sip", "name", "media", "call")}
+    kept["turns"] = [_silent(turn) for turn in call.get("turns", ())]
+    kept["events"] = [event for event in call.get("events", ()) if event.get("kind") != "tool"]
+    kept["media"] = {name: value for name, value in call.get("media", {}).items() if isinstance(value, int | float)}
+    messages = call.get("sip", {}).get("messages", ())
+    ending = call.get("ending")
+    explained = [explain(ending, messages)] if ending or "began" not in call else []
+    return kept | {"explained": [one._asdict() for one in [*explained, *findings(call)]]}
+
+
+def _silent(turn: Mapping[str, Any]) -> dict[str, Any]:
+    lengths = {f"{name}_length": len(turn.get(name) or ()) for name in _SPOKEN}
+    return {name: value for name, value in turn.items() if name not in _SPOKEN} | lengths
+
+
+def _ladder(call: Mapping[str, Any]) -> str:
+    lines = []
+    for message in call.get("sip", {}).get("messages", ()):
+        way = "->" if message.get("out") else "<-"
+        lines.append(f"{message.get('t')} {way} {message.get('transport')} {message.get('peer')}")
+        lines.append(redacted(str(message.get("text", "")).encode("utf-8", "replace")).decode("utf-8", "replace"))
+    return "\n".join(lines)
+
+
+def _impersonal(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without whom callers are handed over to."""
+    people = [person | {"name": MASK, "about": MASK} for person in config.get("people", ())]
+    return config | ({"people": people} if people else {})
+
+
+def _private(text: str) -> str:
+    """`text` without names and telephone numbers."""
+    text = _NAME.sub(rf"\1{MASK}", text)
+    text = _TOLD.sub(rf"\1{MASK}", text)
+    text = _USER.sub(lambda found: found[1] + _user(found[2]), text)
+    text = _TEL.sub(lambda found: found[1] + _ending(found[2]), text)
+    return _NUMBER.sub(_number, text)
+
+
+def _nameless(names: Iterable[str]) -> Callable[[str], str]:
+    """What masks whole words that are one of `names`."""
+    told = sorted((name for name in names if sum(map(str.isalpha, name)) >= SHORTEST), key=len, reverse=True)
+    if not told:
+        return lambda text: text
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, told))})(?!\w)")
+    return lambda text: pattern.sub(MASK, text)
+
+
+def _user(user: str) -> str:
+    return MASK if any(one.isalpha() for one in user) else _ending(user)
+
+
+def _number(found: re.Match[str]) -> str:
+    digits = sum(one.isdigit() for one in found[0])
+    return found[0] if digits < FEWEST or _DATE.fullmatch(found[0]) else _ending(found[0])
+
+
+def _masked_field(found: re.Match[str]) -> str:
+    return found[1] + _ending(found[0])
+
+
+def _ending(number: str) -> str:
+    """The last three digits of a number of more, which tell apart who is meant."""
+    digits = [one for one in number if one.isdigit()]
+    return MASK + "".join(digits[-3:]) if len(digits) > 3 else number if digits and number.isdigit() else MASK
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
+    return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)

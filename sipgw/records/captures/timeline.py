@@ -1,0 +1,213 @@
+"""What happened in one call, moment by moment, for its page. Sans-IO; everything in it is bounded.
+
+All times are seconds since the call began, to the millisecond.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agent.records import (
+    AgentSays,
+    CallerSaid,
+    HandedOver,
+    Interrupted,
+    LanguageChanged,
+    ProviderFailed,
+    Report,
+    ToolDone,
+    ToolStarted,
+    Turn,
+    TurnEnded,
+)
+from agent.tongues import NAMES
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CallRinging,
+    CallTransferred,
+    Event,
+    SoundWithheld,
+)
+from sipgw.records.captures.capture import Ladder
+
+TURNS = 1000
+EVENTS = 1000
+MEASURED = 1440
+"""Entries of each kind at most. Beyond that turns and events are counted, and every second measurement is left out."""
+TEXT = 4000
+"""Characters of one thing that was said."""
+VALUE = 2000
+"""Characters of what a tool was given or returned."""
+MESSAGES = 400
+MESSAGE = 8192
+"""SIP messages at most, and the bytes of each that are shown."""
+MARKS = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet")
+
+
+@dataclass
+class Timeline:
+    """What happened in one call. `now` and `zero` are seconds of the event loop's clock."""
+
+    began: CallBegan
+    zero: float
+    answered: float | None = None
+    ended: CallEnded | None = None
+    length: float | None = None
+    version: int = 0
+    """Changes whenever there is something new."""
+    left_out: int = 0
+    redact: Callable[[str], str] = str
+    """Takes out of what was said what must not be kept."""
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    measured: list[list[float]] = field(default_factory=list)
+    going: list[dict[str, Any]] = field(default_factory=list)
+    """Turns in progress, as in `turns`: the one that is answered, and what the caller says meanwhile."""
+
+    def tell(self, event: Event, now: float) -> None:
+        """Take an event of this call."""
+        self.version += 1
+        match event:
+            case CallRinging():
+                self._note(now, "ringing", "It rings.")
+            case CallAnswered():
+                self.answered = self._at(now)
+                self._note(now, "answered", "Answered: sound flows.")
+            case CallMeasured(quality=quality):
+                values = quality.mos, quality.loss, quality.jitter, quality.buffer, quality.far_delay
+                self.measured.append([self._at(now), *(round(value, 5) for value in values)])
+                if len(self.measured) > MEASURED:
+                    del self.measured[1::2]
+            case CallReported(report=report):
+                self._reported(report, now)
+            case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
+                done = "connected" if accepted else "not connected"
+                self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
+            case SoundWithheld():
+                self._note(now, "private", "Something private was said: captured packets are given out without sound.")
+            case CallEnded(cost=cost):
+                if cost and cost["unpriced"]:
+                    missing = ", ".join(cost["unpriced"])
+                    self._note(
+                        now, "cost", f"It cost {cost['total']:.4f}, at most {cost['most']:.4f}: no price of {missing}"
+                    )
+                self.ended, self.length = event, self._at(now)
+                self.going.clear()
+                self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
+
+    def as_dict(self, ladder: Ladder | None) -> dict[str, Any]:
+        """For JSON."""
+        began, ended = self.began, self.ended
+        return {
+            "call": began.call,
+            "began": began.at.isoformat(),
+            "direction": began.direction,
+            "trunk": began.trunk,
+            "agent": began.agent,
+            "caller": began.caller[:TEXT],
+            "called": began.called[:TEXT],
+            "name": str(began.identity.get("name") or "")[:TEXT],
+            "answered": self.answered,
+            "ended": self.length,
+            "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
+            "media": _bounded(ended.media) if ended else {},
+            "turns": self.turns,
+            "going": self.going,
+            "events": self.events,
+            "quality": self.measured,
+            "sip": ladder_as_dict(ladder, self.zero),
+            "left_out": self.left_out,
+        }
+
+    def _reported(self, report: Report, now: float) -> None:
+        match report:
+            case CallerSaid(text, final):
+                if final:
+                    self._going(now, "caller", text, -1)
+            case AgentSays(text):
+                self._going(now, "said", text, 0)
+            case TurnEnded(turn):
+                if self.going and (turn.caller or self.going[0]["said"]):
+                    del self.going[0]
+                marks = [getattr(turn.times, name) for name in MARKS]
+                said = turn.as_dict()
+                said["tools"] = [_bounded(changed(run, self.redact)) for run in said["tools"][:50]]
+                said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
+                said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
+                self._keep(self.turns, TURNS, said)
+            case Interrupted():
+                self._note(now, "interrupted", "The caller talked over the agent.")
+            case ToolStarted(name, _):
+                self._note(now, "tool", f"{name} is run.")
+            case ToolDone(run):
+                told = f"failed: {run.error}" if run.error else "returned"
+                self._note(now, "tool", f"{run.name} {told} after {run.seconds:.2f} s.")
+            case ProviderFailed(part, cause):
+                self._note(now, "failure", f"The {part} failed: {cause}")
+            case LanguageChanged(language, why):
+                self._note(now, "language", f"The agent speaks {NAMES.get(language, language)} now ({why}).")
+            case HandedOver(agent, before, reason):
+                self._note(now, "hand_over", f"{before} handed over to {agent}: {self.redact(reason)}")
+
+    def _going(self, now: float, part: str, text: str, which: int) -> None:
+        """Put what was said into a turn in progress. The agent says it in the first; what the caller says after that is
+        the next one, which begins when the first has ended."""
+        if not self.going or (part == "caller" and self.going[which]["said"]):
+            times = {"t": self._at(now), "marks": [None] * len(MARKS), "latency_ms": {}}
+            self.going.append(changed(asdict(Turn()), str) | times)
+        turn = self.going[which]
+        turn[part] = f"{turn[part]} {self.redact(text)}".strip()[:TEXT]
+
+    def _note(self, now: float, kind: str, text: str) -> None:
+        self._keep(self.events, EVENTS, {"t": self._at(now), "kind": kind, "text": text[:TEXT]})
+
+    def _keep(self, entries: list[dict[str, Any]], most: int, entry: dict[str, Any]) -> None:
+        if len(entries) >= most:
+            del entries[most // 2]  # how it began and what came last tell the most
+            self.left_out += 1
+        entries.append(entry)
+
+    def _at(self, now: float) -> float:
+        return round(now - self.zero, 3)
+
+
+def ladder_as_dict(ladder: Ladder | None, zero: float) -> dict[str, Any]:
+    """The SIP messages of a call; `zero` is the moment from which their times count."""
+    messages = ladder.messages if ladder else []
+    skipped = max(0, len(messages) - MESSAGES)
+    kept = messages[: MESSAGES // 2] + messages[-MESSAGES // 2 :] if skipped else messages
+    shown = []
+    for message in kept:
+        text = message.data[:MESSAGE].decode("utf-8", "replace")
+        peer = f"{message.peer.host}:{message.peer.port}"
+        shown.append(
+            {
+                "t": round(message.at - zero, 3),
+                "out": message.direction == "out",
+                "peer": peer,
+                "transport": message.peer.transport,
+                "start": text.partition("\r\n")[0][:200],
+                "text": text,
+            }
+        )
+    return {"messages": shown, "left_out": skipped + (ladder.left_out if ladder else 0)}
+
+
+def changed(value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: changed(inner, change) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [changed(inner, change) for inner in value]
+    return value
+
+
+def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without anything that is huge."""
+    return {name: value if len(str(value)) <= VALUE else f"{str(value)[:VALUE]}…" for name, value in values.items()}

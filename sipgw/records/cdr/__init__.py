@@ -1,0 +1,1 @@
+"""Call detail records: encoded from events, written in order, exported."""

@@ -1,0 +1,72 @@
+"""Calls as JSON or CSV, call by call, without what the privacy policy keeps back."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+from sipgw.records.privacy.redaction import Redact, in_json
+from sipgw.records.store import CallFilter, Store
+
+FIELDS = (
+    "id", "direction", "trunk", "agent", "caller", "called", "began", "answered", "ended", "seconds", "ending", "cause",
+    "cost", "recording", "turns", "transcript",
+)  # fmt: skip
+AT_ONCE = 200
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[\d ]*$)")
+
+
+async def as_json(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[str]:
+    """A JSON array with everything that is known of each call, newest first."""
+    separator = "["
+    async for call in _calls(store, wanted, redactor):
+        yield separator + "\n" + json.dumps(call, ensure_ascii=False, default=_text)
+        separator = ","
+    yield "\n]\n" if separator == "," else "[]\n"
+
+
+async def as_csv(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[str]:
+    """A line for each call, newest first; RFC 4180."""
+    yield _line(FIELDS)
+    async for call in _calls(store, wanted, redactor):
+        answered, ended = call["answered"], call["ended"]
+        said = [(who, turn[name]) for turn in call["turns"] for who, name in (("caller", "caller"), ("agent", "heard"))]
+        more = {
+            "seconds": round((ended - answered).total_seconds(), 1) if answered and ended else 0,
+            "turns": len(call["turns"]),
+            "transcript": "\n".join(f"{who}: {words}" for who, words in said if words),
+        }
+        yield _line([_cell((call | more)[name]) for name in FIELDS])
+
+
+async def _calls(store: Store, wanted: CallFilter, redactor: Callable[[str], Redact]) -> AsyncIterator[dict[str, Any]]:
+    after = ""
+    while True:
+        page = await store.page(wanted, AT_ONCE, after)
+        for row in page.calls:
+            call = await store.call(row["id"])
+            if call is not None:
+                redact = redactor(call["agent"])
+                yield call | {name: in_json(call[name], redact) for name in ("cause", "turns", "events")}
+        after = page.next
+        if not after:
+            return
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _cell(value: Any) -> str:
+    """A value for a spreadsheet, which would take some of what callers say for a formula."""
+    written = "" if value is None else _text(value)
+    return f"'{written}" if _FORMULA.match(written) else written
+
+
+def _line(cells: Any) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,249 @@
+"""The ledger: a watcher that keeps the record of every call without any call waiting for it.
+
+What happens goes to the spool at once and from there to the database, in order and once. While the database is locked,
+full or gone the spool grows; after a kill the next start takes it up and closes the calls that were cut off.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.pool import Pool
+from sipgw.events import Event, Watchers
+from sipgw.records.cdr.minutes import ABOUT, Minutes, ended_entry
+from sipgw.records.privacy.redaction import Redact
+from sipgw.records.store import Store, StoreError
+from sipgw.records.store.engine import refused
+from sipgw.records.store.spool import BATCH, Entry, Place, Spool
+from sipgw.records.store.writing import Writer, last_seen
+from sipgw.records.webhooks.deliveries import Deliveries
+
+log = structlog.get_logger()
+
+GATHER = 0.05
+"""Seconds in which entries come together for one transaction."""
+REST = 0.25
+"""Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
+SPOOL = Pool("the spool", workers=1, waiting=8)
+SYNC = 1.0
+"""Seconds between two moments at which the spool is safe from a power cut."""
+RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds until a database that failed is tried again; the last goes on."""
+GOODBYE = 5.0
+"""Seconds for what is left when the gateway stops; the rest is written at the next start."""
+MOMENT = (SQLAlchemyError, StoreError, OSError)
+"""What may be different the next time; anything else that an entry raises is its own: another version wrote it, a disk
+spoiled it, or the fault is ours."""
+INTERRUPTED = "the gateway was killed or lost its power"
+
+
+class Ledger:
+    """The records of one gateway. Use it as an async context manager, inside its store."""
+
+    def __init__(
+        self,
+        store: Store,
+        watchers: Watchers[Event],
+        redactor: Callable[[str], Redact] = lambda _: str,
+        deliveries: Deliveries | None = None,
+    ) -> None:
+        """`redactor` tells for an agent's name what takes private things out of its texts."""
+        self.rejected = 0
+        """Entries that the database does not take."""
+        self._store = store
+        self._watchers = watchers
+        self._deliveries = deliveries
+        self._minutes = Minutes(redactor)
+        self._spool: Spool
+        self._writer: Writer
+        self._wake = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                self._spool, *others = Spool.claim(self._store.options.spool_folder)
+            except OSError as error:
+                folder = self._store.options.spool_folder.resolve()
+                raise StoreError(f"cannot keep records in {folder}: {error.strerror}; set [store] spool") from None
+            stack.callback(self._spool.close)
+            for spool in others:
+                with contextlib.closing(spool):
+                    await self._take_up(spool)
+            self._writer = await self._take_up(self._spool)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            tasks = [group.create_task(self._write()), group.create_task(self._sync())]
+            stack.push_async_callback(self._finish, tasks)
+            stack.callback(self._watchers.add(self._note))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is not in the database yet."""
+        return self._spool.behind
+
+    async def written(self) -> None:
+        """Wait until all that has happened is in the database."""
+        while self._spool.behind:  # noqa: ASYNC110  what it waits for is a file
+            await asyncio.sleep(GATHER)
+
+    def _note(self, event: Event) -> None:
+        entry = self._minutes.entry(event)
+        if entry is not None:
+            self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        before, lost = self._spool.problem, self._spool.dropped
+        self._spool.append(entry)
+        if self._spool.problem != before and self._spool.problem:
+            log.error("records wait in memory", cause=self._spool.problem)
+        if self._spool.dropped == lost + 1 and lost % 1000 == 0:
+            log.error("records are lost", lost=self._spool.dropped, cause=self._spool.problem)
+        self._wake.set()
+
+    async def _take_up(self, spool: Spool) -> Writer:
+        """Write what an earlier run left, and close the calls that it could not close."""
+        writer = Writer(spool.gateway)
+        try:
+            async with self._store.read() as session:
+                spool.resume(await writer.place(session))
+            while await self._step(spool, writer):
+                pass
+            async with self._store.write() as session:
+                calls = await writer.open_calls(session)
+                ended = [
+                    ended_entry(
+                        call, await writer.about(session, call, ABOUT), await last_seen(session, call),
+                        "interrupted", INTERRUPTED,
+                    )
+                    for call in calls
+                ]  # fmt: skip
+                await self._apply(session, writer, ended, None)
+            if self._deliveries:
+                self._deliveries.added()
+        except SQLAlchemyError as error:
+            raise StoreError(f"cannot take up the records of the last run: {_cause(error)}") from None
+        with contextlib.suppress(OSError):
+            spool.tidy()
+        if calls:
+            log.warning("calls were interrupted", calls=len(calls))
+        return writer
+
+    async def _write(self) -> None:
+        now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0
+        while True:
+            if not self._spool.behind:
+                self._wake.clear()
+                await self._wake.wait()
+            rest = GATHER if self._spool.waits >= BATCH else max(GATHER, wrote + REST - now())
+            await asyncio.sleep(RETRY[min(failures, len(RETRY)) - 1] if failures else rest)
+            wrote = now()
+            cause = await self._try()
+            if cause and failures in (0, 10, 100):
+                log.warning("records wait in the spool", cause=cause, tries=failures + 1)
+            if failures and not cause:
+                log.info("records are written again", tries=failures)
+            failures = failures + 1 if cause else 0
+
+    async def _try(self) -> str:
+        """Write the next entries; returns why that was not possible."""
+        try:
+            self._spool.flush()
+            await self._store.revive()
+            await self._step(self._spool, self._writer)
+        except (SQLAlchemyError, StoreError, OSError) as error:
+            return _cause(error)
+        except Exception as error:  # the observer boundary: calls go on, whatever becomes of their records
+            log.exception("the ledger failed")
+            return type(error).__name__
+        return self._spool.problem
+
+    async def _step(self, spool: Spool, writer: Writer) -> bool:
+        """Write the next entries; returns whether there were any."""
+        entries, place = spool.read()
+        if place == spool.place:
+            return False
+        sure, writer.sure = writer.sure, False
+        try:
+            async with self._store.write() as session:
+                there = spool.place if sure else await writer.place(session)
+                if there > spool.place:  # it was committed, though we were not told
+                    place = there
+                else:
+                    await self._apply(session, writer, entries, place)
+        except Exception as error:
+            if not _refused(error):
+                raise
+            await self._one_by_one(writer, entries, place)
+        writer.sure = True
+        spool.done(place)
+        if self._deliveries:
+            self._deliveries.added()
+        return True
+
+    async def _one_by_one(self, writer: Writer, entries: list[Entry], place: Place) -> None:
+        """Among these is one that the database does not take: the others are written without it."""
+        async with self._store.write() as session:
+            for entry in entries:
+                try:
+                    async with session.begin_nested():
+                        await self._apply(session, writer, [entry], None)
+                except Exception as error:  # the boundary of one entry: a fault of ours with it keeps no other waiting
+                    if not _refused(error):
+                        raise
+                    self.rejected += 1
+                    log.warning("a record was not taken", call=entry.get("call"), cause=_cause(error))
+            await self._apply(session, writer, [], place)
+
+    async def _apply(self, session: AsyncSession, writer: Writer, entries: list[Entry], place: Place | None) -> None:
+        await writer.apply(session, entries, place)
+        if self._deliveries:
+            await self._deliveries.add(session, entries)
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC)
+            try:
+                file = self._spool.descriptor()
+                if file is not None:
+                    await SPOOL.run(_sync, file)
+                self._spool.tidy()
+            except OSError as error:
+                log.warning("the spool is not safe from a power cut", cause=error.strerror)
+            except Exception:  # the observer boundary: see `_try`
+                log.exception("the spool is not safe from a power cut")
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self.written()
+        if self._spool.behind:
+            log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
+        for task in tasks:
+            task.cancel()
+
+
+def _sync(file: int) -> None:
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether it is the values that cannot be taken, not the moment."""
+    return refused(error) if isinstance(error, SQLAlchemyError) else not isinstance(error, MOMENT)
+
+
+def _cause(error: Exception) -> str:
+    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]

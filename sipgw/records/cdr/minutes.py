@@ -1,0 +1,209 @@
+"""Minutes: what is to be kept of what happens in calls, as entries of the spool. Sans-IO."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from agent.records import (
+    AgentSays,
+    CallerSaid,
+    HandedOver,
+    Interrupted,
+    LanguageChanged,
+    ProviderFailed,
+    Report,
+    ToolDone,
+    ToolRun,
+    ToolStarted,
+    TurnEnded,
+)
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Event
+from sipgw.records.privacy.redaction import Redact, in_number
+from sipgw.records.store.spool import Entry
+from sipgw.records.store.tables import CAUSE, ID, PARTY
+
+WORDS = 20_000
+"""Characters of one text that are kept."""
+LARGEST = 50_000
+"""Characters of one JSON value that are kept."""
+DEEPEST = 12
+"""Levels of one JSON value that are kept."""
+ABOUT = ("direction", "trunk", "agent", "caller", "called")
+"""What webhooks are told of the call with everything."""
+FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
+"""Endings of calls that went wrong though they were answered."""
+TOLD = {"CallRinging": "ringing", "CallAnswered": "answered", "CallTransferred": "transfer"}
+"""What webhooks call these events."""
+
+
+@dataclass
+class Going:
+    """A call that goes on."""
+
+    identity: dict[str, Any]
+    redact: Redact
+    about: dict[str, Any] = field(default_factory=dict)
+    """Who called whom, for webhooks."""
+    answered: bool = False
+    turn: int = 0
+    caller: list[str] = field(default_factory=list)
+    """What was said in the turn that goes on; the turn itself is told when it is over."""
+    said: list[str] = field(default_factory=list)
+
+
+class Minutes:
+    """Turns the events of calls into entries."""
+
+    def __init__(self, redactor: Callable[[str], Redact]) -> None:
+        """`redactor` tells for an agent's name what takes private things out of its texts."""
+        self._redactor = redactor
+        self._going: dict[str, Going] = {}
+
+    def entry(self, event: Event) -> Entry | None:
+        """What is to be kept of `event`; None if nothing is."""
+        if isinstance(event, CallMeasured):
+            return None  # the timeline keeps it, and the record its sum
+        at = event.at.isoformat()
+        if isinstance(event, CallBegan):
+            going = self._going[event.call] = Going(event.identity, self._redactor(event.agent))
+            return self._began(event, at, going) | {"told": "initiated"}
+        going = self._going.get(event.call) or Going({}, self._redactor(""))
+        if isinstance(event, CallReported):
+            kept = self._reported(event.report, at, going)
+        elif isinstance(event, CallEnded):
+            self._going.pop(event.call, None)
+            kept = _ended(event, at, going)
+            kept["told"] = "completed" if going.answered and event.ending.kind not in FAILED else "failed"
+        else:
+            kept = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), going.redact)}}
+            if isinstance(event, CallAnswered):
+                kept["set"], going.answered = {"answered": at}, True
+            if told := TOLD.get(type(event).__name__):
+                kept["told"] = told
+            if trunk := getattr(event, "trunk", ""):
+                kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
+        if kept is None:
+            return None
+        return {"call": text(event.call, ID), **kept} | ({"about": going.about} if "told" in kept else {})
+
+    def _began(self, event: CallBegan, at: str, going: Going) -> Entry:
+        new = {
+            "direction": event.direction, "trunk": text(event.trunk, 64), "agent": text(event.agent, 64),
+            "caller": text(event.caller, PARTY), "called": text(event.called, PARTY), "began": at,
+            "identity": kept_json(going.identity),
+        }  # fmt: skip
+        going.about = {name: new[name] for name in ABOUT}
+        return {"call": text(event.call, ID), "new": new, "about": going.about}
+
+    def _reported(self, report: Report, at: str, going: Going) -> Entry | None:
+        match report:
+            case CallerSaid(words, True):
+                going.caller.append(words)
+                return self._turn(at, going)
+            case AgentSays(words):
+                going.said.append(words)
+                return self._turn(at, going)
+            case ToolDone(run):
+                return {"tool": _tool(run, going) | {"at": at}, "told": "tool"}
+            case TurnEnded(turn):
+                told = {name: text(going.redact(getattr(turn, name))) for name in ("caller", "said", "heard")}
+                rest = {
+                    "agent": text(turn.agent, 64), "language": text(turn.language, 16),
+                    "interrupted": turn.interrupted, "discarded": turn.discarded,
+                    "latency_ms": kept_json(turn.times.parts_ms()),
+                }  # fmt: skip
+                number, going.turn = going.turn, going.turn + 1
+                going.caller.clear()
+                going.said.clear()
+                return {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
+            case CallerSaid() | ToolStarted():
+                return None
+            case HandedOver(agent):
+                going.redact = self._redactor(agent)
+                return {"event": {"kind": _kind(report), "at": at, "about": kept_json(report._asdict(), going.redact)}}
+            case Interrupted() | ProviderFailed() | LanguageChanged():
+                about = kept_json(report._asdict(), going.redact)
+                return {"event": {"kind": _kind(report), "at": at, "about": about}}
+        return None
+
+    def _turn(self, at: str, going: Going) -> Entry:
+        """The turn as far as it has come."""
+        caller, said = (text(going.redact(" ".join(words))) for words in (going.caller[-100:], going.said[-100:]))
+        return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
+
+
+def ended_entry(call: str, about: dict[str, Any], at: datetime, kind: str, cause: str) -> Entry:
+    """The ending of a call, of which its row tells `about`, that could not tell it itself."""
+    ended = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+    return {"call": call, "set": ended, "told": "failed", "about": about}
+
+
+def _ended(event: CallEnded, at: str, going: Going) -> Entry:
+    media = kept_json(event.media)
+    changed = {
+        "ended": at,
+        "ending": text(event.ending.kind, 64),
+        "cause": text(event.ending.cause, CAUSE),
+        "media": media if isinstance(media, dict) else {},
+    }
+    if isinstance(recording := event.media.get("recording"), dict):
+        changed["recording"] = text(recording.get("file", ""), 1000)
+    if event.ending.again is not None:
+        changed["again"] = event.ending.again.isoformat()
+    if event.cost is not None:
+        changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
+    if event.replaced_by:
+        changed["identity"] = kept_json(going.identity | {"replaced_by": list(event.replaced_by)})
+        if going.about.get("direction") == "in":
+            changed["caller"] = text(str(event.replaced_by[-1].get("number") or "withheld"), PARTY)
+    return {"set": changed}
+
+
+def _tool(run: ToolRun, going: Going) -> dict[str, Any]:
+    return {
+        "turn": going.turn,
+        "name": text(run.name, PARTY),
+        "arguments": kept_json(run.arguments, going.redact),
+        "result": kept_json(run.result, going.redact),
+        "error": text(going.redact(run.error)),
+        "seconds": round(run.seconds, 4),
+    }
+
+
+def text(value: object, most: int = WORDS) -> str:
+    """`value` as text that any database takes: cut, without NUL and without halves of characters."""
+    return str(value)[:most].replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def kept_json(value: Any, redact: Redact = str) -> Any:
+    """`value` as JSON that any database takes; what is too large is told as the beginning of its text."""
+    plain = _plain(value, redact, DEEPEST)
+    written = json.dumps(plain, ensure_ascii=False)
+    return plain if len(written) <= LARGEST else {"cut": written[:LARGEST]}
+
+
+def _plain(value: Any, redact: Redact, levels: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return in_number(value, redact) if abs(value) < 1 << 63 else text(redact(str(value)[:PARTY]))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if levels and isinstance(value, dict):
+        return {text(redact(str(key)), PARTY): _plain(item, redact, levels - 1) for key, item in value.items()}
+    if levels and isinstance(value, list | tuple):
+        return [_plain(item, redact, levels - 1) for item in value]
+    return text(redact(str(value)))
+
+
+def _kind(event: Event | Report) -> str:
+    """``call_transferred`` and the like become ``transferred``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower().removeprefix("call_")[:32]
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event._asdict().items() if name not in ("call", "at")}

@@ -1,0 +1,182 @@
+"""What is kept of each call so that one can see what happened in it: SIP messages, packets, and their capture file."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import structlog
+
+from media.engine import MediaEngine
+from media.tap import HEADER
+from sipgw.config.records import CaptureOptions, Sink
+from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
+from sipgw.records.artifacts.files import KEEPING, file_name
+from sipgw.records.bundles.keeping import Bundles, KeptAgent
+from sipgw.records.captures.capture import SipCapture
+from sipgw.records.captures.pcap import Pcap
+from sipgw.records.captures.timelines import Timelines, private
+from sipgw.records.privacy.redaction import Redact
+from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.trace import Traced, Tracer
+from sipgw.telemetry.bounds import FULL
+from sipgw.telemetry.tracing import tracing
+
+log = structlog.get_logger()
+
+CALLS = 2000
+"""Calls of which it is remembered where their packets are."""
+AT_ONCE = 64 * 1024
+"""Bytes of a capture file that are handed out at a time."""
+WRITERS = 64
+"""Capture files that may be waiting to be written; beyond that, none is for the call that ends."""
+
+
+def _whose() -> str:
+    """The call on whose behalf something is done: see `structlog.contextvars`."""
+    return str(structlog.contextvars.get_contextvars().get("call", ""))
+
+
+class KeptAgents(Protocol):
+    """The agents of a gateway, as far as their privacy rules go."""
+
+    def redact(self, sink: Sink) -> Callable[[str], Redact]:
+        """For an agent's name: the function that removes private words from texts for `sink`."""
+        ...
+
+    def known(self, name: str) -> KeptAgent:
+        """The agent of that name, also after a reload has removed it."""
+        ...
+
+
+class Evidence:
+    """What is kept of all calls. Use it as an async context manager, inside that of the media engine."""
+
+    def __init__(
+        self,
+        options: CaptureOptions,
+        agents: KeptAgents,
+        also: Tracer | None = None,
+    ) -> None:
+        """`agents` know which words must not be kept; `also` gets every SIP message too."""
+        self.options = options
+        self.sip = SipCapture(options.sip_megabytes << 20, _whose)
+        self.tracers = Watchers[Traced](self.sip.trace, *([also] if also else []))
+        """All are told every SIP message."""
+        self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
+        self.bundles = Bundles(options, agents.known, self.sip.of)
+        self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
+        self._sounds: dict[str, Sound] = {}
+        self._withheld: set[str] = set()
+        """Calls in which something private was said: of their packets the headers alone are handed out."""
+        self._engine: MediaEngine | None = None
+        self._endpoint: Endpoint | None = None
+        self._group = asyncio.TaskGroup()
+        self._writing = 0
+
+    @contextlib.asynccontextmanager
+    async def gathering(self, engine: MediaEngine, endpoint: Endpoint, folder: Path) -> AsyncIterator[Self]:
+        """Until the block ends, gather; `folder` is for timelines."""
+        self._engine, self._endpoint = engine, endpoint
+        if self.options.traces and (traced := tracing()):
+            self._watchers.add(traced)
+        for one in self.options.folders:
+            await KEEPING.run(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
+        async with self.timelines.kept_in(folder), self._group:
+            yield self
+
+    @property
+    def engine(self) -> MediaEngine | None:
+        """The media process, while there is one."""
+        return self._engine
+
+    def dropped(self) -> Mapping[str, int]:
+        """How many SIP messages were dropped or turned away, by what was wrong with them."""
+        return self._endpoint.counts if self._endpoint else {}
+
+    def trace(self, traced: Traced) -> None:
+        """Take a SIP message, credentials masked already."""
+        self.tracers.tell(traced)
+
+    def watch(self, event: Event) -> None:
+        """Follow the calls."""
+        self._watchers.tell(event)
+
+    def _follow(self, event: Event) -> None:
+        """Follow where its packets are, and write its files when it is over."""
+        if isinstance(event, CallAnswered) and event.sound:
+            self._sounds[event.call] = event.sound
+            while len(self._sounds) > CALLS:
+                gone = next(iter(self._sounds))
+                del self._sounds[gone]
+                self._withheld.discard(gone)
+        elif isinstance(event, SoundWithheld):
+            self._withheld.add(event.call)
+        elif isinstance(event, CallEnded) and self.options.folder:
+            self._spawn(self._write(event.call))
+        if self.bundles.watch(event):
+            self._spawn(self.bundles.keep(event.call, self._engine))
+
+    def _spawn(self, writing: Coroutine[Any, Any, None]) -> None:
+        if self._writing >= WRITERS:
+            FULL["capture files"] += 1
+            writing.close()
+            return
+        self._writing += 1
+        self._group.create_task(writing).add_done_callback(self._written)
+
+    def _written(self, _: object) -> None:
+        self._writing -= 1
+
+    async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
+        """The capture file of a call, in pieces; nothing if nothing of it is kept."""
+        ladder = self.sip.of(call)
+        sound = self._sounds.get(call)
+        if ladder is None and sound is None:
+            return
+        offset = datetime.now(UTC).timestamp() - asyncio.get_running_loop().time()
+        file, messages = Pcap(), list(ladder.messages if ladder else ())
+        piece = bytearray(file.header())
+        if sound and self._engine:
+            async for packet in self._engine.packets(sound.channel):
+                while messages and messages[0].at <= packet.at:
+                    piece += self._message(file, messages.pop(0), offset)
+                ours = sound.host, sound.port + packet.control
+                source, target = (ours, packet.remote) if packet.out else (packet.remote, ours)
+                whole = packet.control or call not in self._withheld
+                data = packet.data if whole else packet.data[:HEADER]
+                piece += file.udp(packet.at + offset, source, target, data, packet.size)
+                if len(piece) >= AT_ONCE:
+                    yield bytes(piece)
+                    piece.clear()
+        for message in messages:
+            piece += self._message(file, message, offset)
+        yield bytes(piece)
+
+    async def bundle(self, call: str) -> bytes:
+        """The bundle of a call that is over, for `sipgw replay`. Raises `sipgw.records.bundles.keeping.NotKept`."""
+        return await self.bundles.bundle(call, self._engine)
+
+    def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
+        here = self._endpoint
+        ours = (here.contact_host(message.peer), here.port) if here else ("", 0)
+        theirs = message.peer.host, message.peer.port
+        source, target = (theirs, ours) if message.direction == "in" else (ours, theirs)
+        return file.sip(message.at + offset, message.peer.transport, source, target, message.data)
+
+    async def _write(self, call: str) -> None:
+        """Write the capture file of a call that has ended, readable by us alone."""
+        path = Path(self.options.folder) / f"{file_name(call)}.pcap"
+        try:
+            file = await KEEPING.run(private, path)
+            try:
+                async for piece in self.pcap(call):
+                    await KEEPING.run(file.write, piece)
+            finally:
+                await KEEPING.run(file.close)
+        except OSError as error:
+            log.warning("capture not written", file=str(path), cause=error.strerror)
+        except Exception:  # the observer boundary
+            log.exception("capture not made", file=str(path))

@@ -1,0 +1,1 @@
+"""Alembic revisions of the database. See `sipgw.records.store.schema`."""

@@ -1,0 +1,22 @@
+"""What Alembic runs: on the connection that it is given, in that connection's transaction."""
+
+from typing import Any, Literal
+
+from alembic import context
+
+from sipgw.records.store.tables import Base, Moment
+
+
+def render(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
+    """A revision stays what it is when our own types change."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, Moment) else False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite changes a table by making another
+    render_item=render,
+    transaction_per_migration=False,
+)
+context.run_migrations()

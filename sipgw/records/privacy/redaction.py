@@ -1,0 +1,224 @@
+"""Privacy: what is taken out of texts before they are kept, told or shown. Sans-IO.
+
+What is taken out keeps its shape: ``[card ••1111]``. A number is only taken for one if its check digits say so (cards
+by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay what they are.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import phonenumbers
+from stdnum import iban, luhn, verhoeff
+from stdnum.us import ssn
+
+from sipgw.config.records import Kind, PrivacyOptions, Sink, english_models
+from sipgw.records.privacy.digits import Run, enough, runs
+
+Redact = Callable[[str], str]
+
+SMALL = 10**6
+"""Below this a number is nothing private."""
+LONGEST = 20_000
+"""Characters that are looked at; the rest of a text is cut off."""
+# Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
+_CARD = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|6[0-9]\d{14}|62\d{14,17}|8[12]\d{14}|508\d{13}|5[06-8]\d{14,17}"
+)
+_EMAIL = re.compile(r"[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
+_SPOKEN_EMAIL = re.compile(
+    r"\b[\w.+-]{1,64}(?: (?:dot|punkt|punto|point) [\w-]{1,64}){0,3} (?:at|ät|arroba|arobase) "
+    r"[\w-]{1,63}(?: (?:dot|punkt|punto|point) [\w-]{2,63}){1,4}\b",
+    re.IGNORECASE,
+)
+_IBAN = re.compile(r"\b[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]){11,30}\b")
+_LETTERS = re.compile(r"\b([A-Za-z])[\s.\-]{0,3}([A-Za-z])[\s.\-]{0,3}$")
+
+
+class Found(NamedTuple):
+    """Something private in a text."""
+
+    start: int
+    end: int
+    shown: str
+    """What stands in its place."""
+
+
+def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
+    """The function that removes private words from texts for `sink`, as `policy` says."""
+    return redactor(policy.redact, policy.country) if sink in policy.where else str
+
+
+def redactor(kinds: tuple[Kind, ...], country: str = "") -> Redact:
+    """What takes `kinds` out of a text."""
+    return lambda text: redacted(text, kinds, country) if kinds else text
+
+
+def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
+    """`text` without what is private in it."""
+    text = text[:LONGEST]
+    parts, behind = [], 0
+    for found in find(text, kinds, country):
+        parts += [text[behind : found.start], found.shown]
+        behind = found.end
+    return "".join([*parts, text[behind:]]) if parts else text
+
+
+def in_json(value: Any, redact: Redact) -> Any:
+    """`value` without what is private in its texts, keys and numbers."""
+    if isinstance(value, dict):
+        return {redact(str(key)): in_json(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(item, redact) for item in value]
+    if isinstance(value, str):
+        return redact(value)
+    return in_number(value, redact) if isinstance(value, int) else value
+
+
+def in_number(value: int, redact: Redact) -> int | str:
+    """`value`, or what is shown in its place: a model may write a card's number as one."""
+    if -SMALL < value < SMALL:
+        return value
+    shown = redact(str(value))
+    return value if shown == str(value) else shown
+
+
+def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
+    """All that is private in `text`, in order and apart from each other; what is found first counts."""
+    taken: list[Found] = []
+    said = runs(text) if enough(text) else []
+    for kind, look in _LOOKS.items():
+        for found in look(text, said, country) if kind in kinds else ():
+            if all(found.end <= other.start or found.start >= other.end for other in taken):
+                taken.append(found)
+    return sorted(taken)
+
+
+def _emails(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
+    for pattern in (_EMAIL, _SPOKEN_EMAIL):
+        for match in pattern.finditer(text):
+            yield Found(match.start(), match.end(), "[email]")
+
+
+def _windows(said: list[Run], longest: int, shortest: int) -> Iterator[tuple[Run, int, int]]:
+    return ((run, start, end) for run in said for start, end in run.windows(longest, shortest))
+
+
+def _cards(_text: str, said: list[Run], _country: str) -> Iterator[Found]:
+    for run, start, end in _windows(said, 19, 13):
+        number = run.digits[start:end]
+        if _CARD.fullmatch(number) and luhn.is_valid(number) and len(set(number)) > 1:
+            yield _of(run, start, end, f"[card ••{number[-4:]}]")
+
+
+def _aadhaar(_text: str, said: list[Run], _country: str) -> Iterator[Found]:
+    for run, start, end in _windows(said, 12, 12):
+        number = run.digits[start:end]
+        if number[0] in "23456789" and verhoeff.is_valid(number) and number != number[::-1]:
+            yield _of(run, start, end, f"[aadhaar ••{number[-4:]}]")
+
+
+def _ssn(text: str, said: list[Run], _country: str) -> Iterator[Found]:
+    """Nothing checks an SSN: it is one if it is written in its groups, or if it is called so."""
+    for run, start, end in _windows(said, 9, 9):
+        number = run.digits[start:end]
+        first, last = run.spans[start][0], run.spans[end - 1][1]
+        written = re.fullmatch(r"\d{3}[- ]\d{2}[- ]\d{4}", text[first:last])
+        called = re.search(r"(?i)\bsocial|\bssn\b", text[max(0, first - 80) : first])
+        if (written or called) and ssn.is_valid(f"{number[:3]}-{number[3:5]}-{number[5:]}"):
+            yield _of(run, start, end, "[ssn]")
+
+
+def _ibans(text: str, said: list[Run], _country: str) -> Iterator[Found]:
+    yield from _written_ibans(text)
+    yield from _spoken_ibans(text, said)
+
+
+def _written_ibans(text: str) -> Iterator[Found]:
+    for match in _IBAN.finditer(text):
+        end = match.end()
+        while end - match.start() >= 15:  # words behind it may look like a part of it
+            number = re.sub(r"[ -]", "", text[match.start() : end])
+            if text[end - 1].isalnum() and iban.is_valid(number, check_country=False):
+                yield Found(match.start(), end, f"[iban {number[:2].upper()}••{number[-2:]}]")
+                break
+            end -= 1
+
+
+def _spoken_ibans(text: str, said: list[Run]) -> Iterator[Found]:
+    for run in said:
+        letters = _LETTERS.search(text[: run.spans[0][0]])
+        if letters is None or len(run.digits) < 13:
+            continue
+        country = (letters[1] + letters[2]).upper()
+        for start, end in run.windows(30, 13):
+            number = country + run.digits[start:end]
+            if start == 0 and iban.is_valid(number, check_country=False):
+                yield Found(letters.start(), run.spans[end - 1][1], f"[iban {country}••{number[-2:]}]")
+                break
+
+
+def _phones(text: str, said: list[Run], country: str) -> Iterator[Found]:
+    if any(len(run.digits) >= 7 for run in said):
+        yield from _written_phones(text, country)
+        yield from _spoken_phones(text, said, country)
+
+
+def _written_phones(text: str, country: str) -> Iterator[Found]:
+    for match in phonenumbers.PhoneNumberMatcher(text, country or None):
+        yield Found(match.start, match.end, f"[phone ••{str(match.number.national_number)[-2:]}]")
+
+
+def _spoken_phones(text: str, said: list[Run], country: str) -> Iterator[Found]:
+    for run in said:
+        plus = re.search(r"(?i)(?:\+|\bplus)\s*$", text[: run.spans[0][0]])
+        for start, end in run.windows(15, 7) if run.spoken or plus else ():
+            number = ("+" if plus and start == 0 else "") + run.digits[start:end]
+            if (number[0] == "+" or country) and _is_phone(number, country):
+                found = _of(run, start, end, f"[phone ••{number[-2:]}]")
+                yield found._replace(start=plus.start()) if plus and start == 0 else found
+                break
+
+
+def _is_phone(number: str, country: str) -> bool:
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, country or None)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _names(text: str, _said: list[Run], _country: str) -> Iterator[Found]:
+    for one in _analyzer().analyze(text=text, entities=["PERSON"], language="en"):
+        yield Found(one.start, one.end, "[name]")
+
+
+@cache
+def _analyzer() -> Any:
+    """Presidio with a model that is installed; loaded by the first text, and it takes seconds.
+
+    Without a name of one Presidio would fetch its favourite from the network, in the middle of a call.
+    """
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+
+    models = [{"lang_code": "en", "model_name": english_models()[0]}]
+    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
+    return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+
+
+def _of(run: Run, start: int, end: int, shown: str) -> Found:
+    return Found(run.spans[start][0], run.spans[end - 1][1], shown)
+
+
+_LOOKS: dict[Kind, Callable[[str, list[Run], str], Iterator[Found]]] = {
+    "emails": _emails,
+    "iban": _ibans,
+    "cards": _cards,
+    "aadhaar": _aadhaar,
+    "ssn": _ssn,
+    "phones": _phones,
+    "names": _names,
+}
+"""In this order: what is found first is not looked at again."""

@@ -1,0 +1,146 @@
+"""Finding calls: filters, pages, and everything that is known of one call."""
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.config.numbers import spellings
+from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
+
+PAGE = 1000
+"""Calls on a page at most."""
+
+
+@dataclass(frozen=True)
+class CallFilter:
+    """Which calls are wanted: those that fit everything that is given."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    """Calls that began at or after `since` and before `until`."""
+    number: str = ""
+    """Who called or was called; a ``*`` at the end stands for any rest."""
+    trunk: str = ""
+    agent: str = ""
+    direction: str = ""
+    ending: str = ""
+    words: str = ""
+    """Something that was said in the call, by anybody."""
+    ended: bool | None = None
+    """Only those that are over, or only those that are not."""
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """The filter for SQL."""
+        call = CallRecord
+        same = {
+            call.trunk: self.trunk,
+            call.agent: self.agent,
+            call.direction: self.direction,
+            call.ending: self.ending,
+        }
+        found: list[ColumnElement[bool]] = [column == value for column, value in same.items() if value]
+        if self.since:
+            found.append(call.began >= self.since)
+        if self.until:
+            found.append(call.began < self.until)
+        if self.number:
+            found.append(or_(_number(call.caller, self.number), _number(call.called, self.number)))
+        if self.words:
+            said = [column.icontains(self.words, autoescape=True) for column in (TurnRecord.caller, TurnRecord.said)]
+            found.append(select(TurnRecord.call).where(TurnRecord.call == call.id, or_(*said)).exists())
+        if self.ended is not None:
+            found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
+        return found
+
+
+def _number(column: Any, wanted: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool]
+    if wanted.endswith("*"):
+        low = wanted[:-1]
+        found = and_(column >= low, column < low + "\uffff")  # a range, so that the index is used
+    else:
+        found = column.in_(spellings(wanted))
+    return found
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the calls, newest first."""
+
+    calls: Sequence[dict[str, Any]]
+    """Columns of `CallRecord`."""
+    next: str
+    """Give this as `after` for the next page; empty behind the last."""
+
+
+async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: str) -> Page:
+    """Up to `limit` of the wanted calls, newest first. Raises `ValueError` if `after` is not from a `Page`."""
+    limit = max(1, min(limit, PAGE))
+    query = select(CallRecord).where(*wanted.clauses())
+    if after:
+        began, last = _place(after)
+        query = query.where(or_(CallRecord.began < began, and_(CallRecord.began == began, CallRecord.id < last)))
+    query = query.order_by(CallRecord.began.desc(), CallRecord.id.desc()).limit(limit + 1)
+    rows = list(await session.scalars(query))
+    more = rows[limit - 1] if len(rows) > limit else None
+    return Page([columns(row) for row in rows[:limit]], _cursor(more) if more else "")
+
+
+def _cursor(row: CallRecord) -> str:
+    return base64.urlsafe_b64encode(json.dumps([row.began.isoformat(), row.id]).encode()).decode()
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    try:
+        began, call = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        return datetime.fromisoformat(began).astimezone(UTC), str(call)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise ValueError(f"there is no page behind {cursor[:40]!r}") from None
+
+
+async def whole(session: AsyncSession, query: Select[CallRecord]) -> list[dict[str, Any]]:
+    """The calls of `query` with their turns and the tools of each turn."""
+    found = [columns(row) | {"turns": []} for row in await session.scalars(query)]
+    for some in _chunks(found, 500):
+        ids = [call["id"] for call in some]
+        turns, tools = (
+            defaultdict[str, list[TurnRecord]](list),
+            defaultdict[tuple[str, int], list[ToolCallRecord]](list),
+        )
+        for turn in await session.scalars(
+            select(TurnRecord).where(TurnRecord.call.in_(ids)).order_by(TurnRecord.number)
+        ):
+            turns[turn.call].append(turn)
+        runs = select(ToolCallRecord).where(ToolCallRecord.call.in_(ids)).order_by(ToolCallRecord.id)
+        for run in await session.scalars(runs):
+            tools[run.call, run.turn].append(run)
+        for call in some:
+            call["turns"] = [_turn(turn, tools[turn.call, turn.number]) for turn in turns[call["id"]]]
+    return found
+
+
+async def events_of(session: AsyncSession, call: str) -> list[dict[str, Any]]:
+    """What else happened in a call, in order."""
+    query = select(EventRecord).where(EventRecord.call == call).order_by(EventRecord.id)
+    return [_without(columns(row), "id", "call") for row in await session.scalars(query)]
+
+
+def _turn(turn: TurnRecord, tools: Iterable[ToolCallRecord]) -> dict[str, Any]:
+    return _without(columns(turn), "call", "number") | {
+        "tools": [_without(columns(run), "id", "call", "turn") for run in tools]
+    }
+
+
+def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _chunks(rows: list[dict[str, Any]], size: int) -> Iterable[list[dict[str, Any]]]:
+    return (rows[at : at + size] for at in range(0, len(rows), size))

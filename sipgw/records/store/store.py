@@ -1,0 +1,56 @@
+"""The store: sample orders and the record of every call, in one database (SQLAlchemy 2)."""
+
+import contextlib
+from typing import Any, Self
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from sipgw.records.store.calls import CallFilter, Page, events_of, page_of, whole
+from sipgw.records.store.engine import Database
+from sipgw.records.store.tables import CallRecord, Order, columns
+
+SAMPLE_ORDERS = (
+    Order(number="7346", item="a blue raincoat", status="out for delivery", expected="today before six p.m."),
+    Order(number="1234", item="a coffee grinder", status="being packed", expected="on Friday"),
+    Order(number="8005", item="two desk lamps", status="delivered", expected="delivered yesterday at noon"),
+    Order(number="30865", item="a pair of hiking boots", status="delayed at the warehouse", expected="next Tuesday"),
+)
+
+
+class Store(Database):
+    """The database of one gateway. Use it as an async context manager."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        with contextlib.suppress(IntegrityError):  # another gateway that starts at the same time has added them
+            async with self.write() as session:
+                if not await session.scalar(select(func.count()).select_from(Order)):
+                    session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)
+        return self
+
+    async def order(self, number: str) -> dict[str, Any] | None:
+        """The order with that number, or None."""
+        async with self.read() as session:
+            found = await session.get(Order, number)
+            return None if found is None else columns(found)
+
+    async def calls(self, wanted: CallFilter | None = None) -> list[dict[str, Any]]:
+        """All wanted calls with their turns and tools, oldest first; without a wish those that have ended."""
+        query = select(CallRecord).where(*(wanted or CallFilter(ended=True)).clauses()).order_by(CallRecord.began)
+        async with self.read() as session:
+            return await whole(session, query)
+
+    async def page(self, wanted: CallFilter, limit: int = 50, after: str = "") -> Page:
+        """Up to `limit` of the wanted calls, newest first, without what was said in them.
+
+        Raises `ValueError` if `after` is not what a page gave as `next`.
+        """
+        async with self.read() as session:
+            return await page_of(session, wanted, limit, after)
+
+    async def call(self, call: str) -> dict[str, Any] | None:
+        """Everything that is known of a call, also while it goes on; None if there is none of that identity."""
+        async with self.read() as session:
+            found = await whole(session, select(CallRecord).where(CallRecord.id == call))
+            return found[0] | {"events": await events_of(session, call)} if found else None

@@ -1,0 +1,200 @@
+"""The tables of the database. Modules that declare more on `Base` stand in `sipgw.records.store.schema.DECLARED`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, false
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+ID = 255
+"""Characters of a call's identity, its Call-ID, that are kept."""
+PARTY = 200
+"""Characters of a number or name that are kept."""
+CAUSE = 500
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: kept in UTC, and UTC again when read, also from SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+def columns(row: Base) -> dict[str, Any]:
+    """A row as a dict."""
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+class Order(Base):
+    """A customer's order."""
+
+    __tablename__ = "orders"
+    number: Mapped[str] = mapped_column(String(32), primary_key=True)
+    item: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(200))
+    expected: Mapped[str] = mapped_column(String(100))
+
+
+class CallRecord(Base):
+    """A call, from its INVITE to the reason why it ended."""
+
+    __tablename__ = "calls"
+    id: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    direction: Mapped[str] = mapped_column(String(3), default="in", server_default="in")
+    """``in`` or ``out``."""
+    trunk: Mapped[str] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    caller: Mapped[str] = mapped_column(String(PARTY))
+    called: Mapped[str] = mapped_column(String(PARTY))
+    began: Mapped[datetime] = mapped_column(Moment)
+    answered: Mapped[datetime | None] = mapped_column(Moment)
+    """When sound began to flow; None for a call that nobody answered."""
+    ended: Mapped[datetime | None] = mapped_column(Moment)
+    """None while the call goes on."""
+    ending: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """A word for statistics: see `sipgw.events.Ending`."""
+    cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
+    """A sentence for people."""
+    again: Mapped[datetime | None] = mapped_column(Moment)
+    """When it may be tried again, if the gate did not let it out now."""
+    cost: Mapped[float | None]
+    """What it cost in all, in the currency of the price table."""
+    costs: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """The parts of the cost."""
+    media: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    """Counts and quality of the sound."""
+    recording: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    """File of the recording; empty for none."""
+    identity: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Who called whom, as the other side told it: see `sipgw.sip.identity.Identity`."""
+    gateway: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    """Which gateway keeps the record: see `sipgw.records.store.spool`."""
+    # Each list is newest first within what it is filtered by.
+    __table_args__ = (
+        Index("calls_by_time", "began", "id"),
+        Index("calls_by_caller", "caller", "began"),
+        Index("calls_by_called", "called", "began"),
+        Index("calls_by_trunk", "trunk", "began"),
+        Index("calls_by_agent", "agent", "began"),
+        Index("calls_by_ending", "ending", "began"),
+    )
+
+
+class TurnRecord(Base):
+    """One exchange: what the caller said and what the agent answered."""
+
+    __tablename__ = "turns"
+    call: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0."""
+    at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was over."""
+    caller: Mapped[str] = mapped_column(Text, default="", server_default="")
+    said: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """What the agent meant to say."""
+    heard: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """What of it the caller heard."""
+    agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """Who spoke; others may have taken the call over."""
+    language: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    """ISO 639-1."""
+    interrupted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    discarded: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Replies that were prepared or begun, and thrown away before anything of them was heard."""
+    latency_ms: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+
+
+class ToolCallRecord(Base):
+    """One run of a tool."""
+
+    __tablename__ = "tool_calls"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call: Mapped[str] = mapped_column(String(ID), index=True)
+    turn: Mapped[int]
+    """The number of the turn it was run in."""
+    at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it returned."""
+    name: Mapped[str] = mapped_column(String(PARTY))
+    arguments: Mapped[Any] = mapped_column(JSON)
+    result: Mapped[Any] = mapped_column(JSON)
+    error: Mapped[str] = mapped_column(Text, default="", server_default="")
+    seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+
+
+class EventRecord(Base):
+    """Whatever else happened in a call: it rang, was answered, transferred; somebody was interrupted; a part failed."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call: Mapped[str] = mapped_column(String(ID), index=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+    kind: Mapped[str] = mapped_column(String(32))
+    about: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+
+
+class SpoolRecord(Base):
+    """How far the database has got in a gateway's spool; written with what was read from there, so it counts once."""
+
+    __tablename__ = "spools"
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    segment: Mapped[int]
+    position: Mapped[int]
+    """Bytes of the segment that are in the database."""
+    seen: Mapped[datetime | None] = mapped_column(Moment)
+    """When the gateway was heard of for the last time."""
+
+
+class ForgetRecord(Base):
+    """Somebody whom a gateway still has to forget: what is left of them are files of its own."""
+
+    __tablename__ = "forgotten"
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[str] = mapped_column(String(PARTY), primary_key=True)
+
+
+class UndeletedRecord(Base):
+    """A file of a call that was to be deleted and may still be there."""
+
+    __tablename__ = "undeleted"
+    path: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Which has it; empty where the database is that of one alone."""
+    since: Mapped[datetime] = mapped_column(Moment)
+    tries: Mapped[int]
+    cause: Mapped[str] = mapped_column(String(200))
+    """Of the last try."""
+
+
+class DeliveryRecord(Base):
+    """Something that a webhook is still to be told; rows that were taken are deleted."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    """Their order."""
+    identity: Mapped[str] = mapped_column(String(32))
+    """What the target tells repeats apart by."""
+    target: Mapped[str] = mapped_column(String(64))
+    call: Mapped[str] = mapped_column(String(ID))
+    kind: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text)
+    made: Mapped[datetime] = mapped_column(Moment)
+    due: Mapped[datetime] = mapped_column(Moment)
+    """When it is tried next."""
+    tries: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str] = mapped_column(String(CAUSE), default="")
+    """Why the last try failed."""
+    given_up: Mapped[datetime | None] = mapped_column(Moment)
+    __table_args__ = (Index("deliveries_by_call", "target", "call", "id"), Index("deliveries_by_due", "target", "due"))

@@ -1,0 +1,159 @@
+"""Entries of the spool become rows. Each batch is one transaction, and one statement for each kind of row in it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.records.store.spool import Entry, Place
+from sipgw.records.store.tables import ID, Base, CallRecord, EventRecord, SpoolRecord, ToolCallRecord, TurnRecord
+
+MOMENTS = ("at", "began", "answered", "ended", "again")
+
+
+class Rows:
+    """What a batch of entries comes to.
+
+    An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
+    there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one).
+    """
+
+    def __init__(self) -> None:
+        self.new: dict[str, dict[str, Any]] = {}
+        self.set: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.turns: dict[tuple[str, int], dict[str, Any]] = {}
+        self.tools: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+
+    def add(self, entry: Entry, call: str) -> None:
+        """Take an entry that belongs to the row `call`."""
+        if new := entry.get("new"):
+            self.new.setdefault(call, {"id": call, **_moments(new)})
+        if changed := entry.get("set"):
+            self.set[call].update(_moments(changed))
+        if turn := entry.get("turn"):
+            key = (call, turn["number"])
+            self.turns[key] = self.turns.get(key, {}) | _moments(turn) | {"call": call}
+        if tool := entry.get("tool"):
+            self.tools.append({"call": call, **_moments(tool)})
+        if event := entry.get("event"):
+            self.events.append({"call": call, **_moments(event)})
+
+
+class Writer:
+    """Writes the entries of one gateway."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        self.sure = False
+        """Whether it is known how far the spool was read: not at the start, nor after a batch without an answer."""
+        self._rows_of: dict[str, str] = {}
+        """Rows of calls whose identity an earlier call had; whoever calls chooses it."""
+
+    async def place(self, session: AsyncSession) -> Place:
+        """How far the spool was read."""
+        found = await session.get(SpoolRecord, self.gateway)
+        return Place(found.segment, found.position) if found else Place(0, 0)
+
+    async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: Place | None) -> None:
+        """Write entries, and that all before `place` is written."""
+        rows = Rows()
+        taken = await self._taken(session, entries)
+        for entry in entries:
+            call = str(entry.get("call", ""))[:ID]
+            if "new" in entry:
+                self._name(call, entry["new"]["began"], taken)
+            rows.add(entry, self._rows_of.get(call, call))
+            if (entry.get("set") or {}).get("ended"):
+                self._rows_of.pop(call, None)
+        if rows.new:
+            new = [{**_DEFAULTS, "gateway": self.gateway, **row} for row in rows.new.values()]
+            await session.execute(insert(_table(CallRecord)), new)
+        await _update(session, rows.set)
+        await self._upsert(session, TurnRecord, ("call", "number"), rows.turns.values())
+        if rows.tools:
+            await session.execute(insert(_table(ToolCallRecord)), rows.tools)
+        if rows.events:
+            await session.execute(insert(_table(EventRecord)), rows.events)
+        if place is not None:
+            mark = {
+                "gateway": self.gateway, "segment": place.segment, "position": place.position,
+                "seen": datetime.now(UTC),
+            }  # fmt: skip
+            await self._upsert(session, SpoolRecord, ("gateway",), [mark])
+
+    async def open_calls(self, session: AsyncSession) -> list[str]:
+        """The calls of this gateway that have not ended."""
+        query = select(CallRecord.id).where(CallRecord.gateway == self.gateway, CallRecord.ended.is_(None))
+        return list(await session.scalars(query))
+
+    async def about(self, session: AsyncSession, call: str, names: Sequence[str]) -> dict[str, Any]:
+        """What the row of a call says under `names`."""
+        row = await session.get_one(CallRecord, call)
+        return {name: getattr(row, name) for name in names}
+
+    async def _taken(self, session: AsyncSession, entries: Sequence[Entry]) -> set[str]:
+        """Identities of new calls that earlier ones had."""
+        new = [str(entry["call"])[:ID] for entry in entries if "new" in entry]
+        return set(await session.scalars(select(CallRecord.id).where(CallRecord.id.in_(new)))) if new else set()
+
+    def _name(self, call: str, began: str, taken: set[str]) -> None:
+        """Find a row for a new call: an identity that was there before gets its time, too."""
+        self._rows_of.pop(call, None)
+        if call in taken:
+            suffix = f" {began}"
+            self._rows_of[call] = call[: ID - len(suffix)] + suffix
+        taken.add(call)
+
+    async def _upsert(
+        self, session: AsyncSession, table: type[Base], key: tuple[str, ...], rows: Iterable[dict[str, Any]]
+    ) -> None:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            alike[frozenset(row)].append(row)
+        for names, some in alike.items():
+            statement = dialect.insert(_table(table))
+            changed = {name: statement.excluded[name] for name in names if name not in key}
+            await session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), some)
+
+
+async def last_seen(session: AsyncSession, call: str) -> datetime:
+    """When something was heard of a call for the last time."""
+    found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
+    for table in (EventRecord, TurnRecord, ToolCallRecord):
+        found += await session.scalars(select(table.at).where(table.call == call))
+    return max((at for at in found if at is not None), default=datetime.now(UTC))
+
+
+_DEFAULTS: dict[str, Any] = {"media": {}, "identity": None}
+
+
+async def _update(session: AsyncSession, changes: dict[str, dict[str, Any]]) -> None:
+    into = _table(CallRecord)
+    alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+    for call, change in changes.items():
+        alike[frozenset(change)].append({"row": call, **{f"new_{name}": value for name, value in change.items()}})
+    connection = await session.connection()
+    for names, some in alike.items():
+        values = {name: bindparam(f"new_{name}", type_=into.c[name].type) for name in names}
+        await connection.execute(update(into).where(into.c.id == bindparam("row")).values(values), some)
+
+
+def _table(of: type[Base]) -> Table:
+    """Where its rows are; by way of the class itself each statement would cost three times as much."""
+    table = of.__table__
+    assert isinstance(table, Table)  # noqa: S101  it is declared as one
+    return table
+
+
+def _moments(row: dict[str, Any]) -> dict[str, Any]:
+    """Times stand in the spool as text."""
+    return {
+        name: datetime.fromisoformat(value) if name in MOMENTS and isinstance(value, str) else value
+        for name, value in row.items()
+    }

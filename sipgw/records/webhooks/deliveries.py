@@ -1,0 +1,272 @@
+"""Deliveries: webhooks wait in the database until they are taken, in order for each call.
+
+They are put there in the same transaction as the records that they tell of, so none is lost and none is invented. A
+target that is down costs nothing but rows: each call's next delivery is tried again later and later, for three days.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import httpx2
+import structlog
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from sipgw.config.records import WebhookOptions
+from sipgw.records.privacy.redaction import Redact, in_json
+from sipgw.records.store import Store
+from sipgw.records.store.spool import Entry
+from sipgw.records.store.tables import DeliveryRecord
+from sipgw.records.webhooks.webhooks import PostFailed, post, signature
+from sipgw.telemetry.bounds import FULL
+
+log = structlog.get_logger()
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 600.0
+"""Seconds until the second try, doubled each time, and at most."""
+GIVE_UP = timedelta(days=3)
+"""After this the target is not told of that event, but of those behind it."""
+LONGEST_PAUSE = 60.0
+"""Seconds until a target that takes nothing is tried with another call."""
+MOST_WAITING = 100_000
+"""What waits for one target: a day of 10,000 calls. More is not told to it, so that it does not fill the disk."""
+LEASE = 120.0
+"""Seconds in which no other gateway tries what this one tries."""
+LOOK = 30.0
+"""Seconds between looks at what another gateway may have left."""
+GOODBYE = 3.0
+PARTIES = ("caller", "called", "identity")
+"""Who speaks with whom, which is told as it is."""
+
+Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
+
+
+class Deliveries:
+    """The webhooks of one gateway. Use it as an async context manager, around its ledger."""
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Sequence[WebhookOptions],
+        redactor: Callable[[str], Redact] = lambda _: str,
+        *,
+        send: Post | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`redactor` tells for an agent's name what takes private things out of what is told."""
+        self._store = store
+        self._targets = targets
+        self._redactor = redactor
+        self._send = send
+        self._now = now
+        self._sleep = sleep
+        self._news = {target.name: asyncio.Event() for target in targets}
+        self._idle = {target.name: False for target in targets}
+        self._room: Counter[str] = Counter()
+        """For how much more each target has room, at least; counted anew when that is used up."""
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            if self._send is None:
+                limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+                client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False)
+                await stack.enter_async_context(client)
+                self._send = lambda target, body, headers: post(client, target, body, headers)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            tasks = [group.create_task(self._deliver(target)) for target in self._targets]
+            stack.push_async_callback(self._finish, tasks)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def add(self, session: AsyncSession, entries: Sequence[Entry]) -> None:
+        """Queue what the targets are to be told of `entries`."""
+        rows = [row for entry in entries if "told" in entry for row in self._rows(entry)]
+        wanted = Counter(row["target"] for row in rows)
+        full = {name for name, number in wanted.items() if not await self._takes(session, name, number)}
+        rows = [row for row in rows if row["target"] not in full]
+        if rows:
+            await session.execute(insert(DeliveryRecord), rows)
+
+    async def _takes(self, session: AsyncSession, target: str, number: int) -> bool:
+        """Whether so many more may wait for `target`; then they count."""
+        if self._room[target] < number:
+            row = DeliveryRecord
+            waiting = select(row.id).where(row.target == target, row.given_up.is_(None)).limit(MOST_WAITING).subquery()
+            self._room[target] = MOST_WAITING - (await session.scalar(select(func.count()).select_from(waiting)) or 0)
+        if self._room[target] < number:
+            FULL["webhooks"] += number
+            log.warning("a webhook is not told: too much waits for it", target=target, events=number)
+            return False
+        self._room[target] -= number
+        return True
+
+    def added(self) -> None:
+        """What was added is in the database."""
+        for name, news in self._news.items():
+            self._idle[name] = False
+            news.set()
+
+    def _rows(self, entry: Entry) -> list[dict[str, Any]]:
+        agent = entry.get("about", {}).get("agent", "")
+        targets = [
+            target
+            for target in self._targets
+            if entry["told"] in target.events and (not target.agents or agent in target.agents)
+        ]
+        if not targets:
+            return []
+        made, identity = self._now(), secrets.token_hex(16)
+        told, redact = _body(entry, identity), self._redactor(agent)
+        parties = () if "turn" in entry else PARTIES  # the `caller` of a turn is what they said
+        told["data"] = {
+            name: value if name in parties else in_json(value, redact) for name, value in told["data"].items()
+        }
+        body = json.dumps(told, ensure_ascii=False)
+        row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
+        return [row | {"target": target.name, "due": made, "tries": 0, "problem": ""} for target in targets]
+
+    async def _deliver(self, target: WebhookOptions) -> None:
+        """Deliver for ever."""
+        news, failures = self._news[target.name], 0
+        while True:
+            news.clear()
+            try:
+                tried, taken = await self._round(target)
+                wait = 0.0 if tried else await self._until_due(target)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("webhooks wait for the database", cause=str(error).splitlines()[0][:200])
+                tried, taken, wait = 0, 0, FIRST_RETRY
+            except Exception:  # the observer boundary: calls go on, whatever becomes of their webhooks
+                log.exception("webhooks failed")
+                tried, taken, wait = 0, 0, LONGEST_PAUSE
+            failures = 0 if taken else failures + bool(tried)
+            self._idle[target.name] = wait == LOOK or failures > 0
+            if tried and not taken:  # one that takes nothing is not asked for one call after the other
+                await self._sleep(min(LONGEST_PAUSE, _pause(failures - 1)))
+            elif wait:
+                await self._wait(wait, news)
+
+    async def _wait(self, seconds: float, news: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            waits = [tasks.create_task(_until(self._sleep(seconds))), tasks.create_task(_until(news.wait()))]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _round(self, target: WebhookOptions) -> tuple[int, int]:
+        """Try the next delivery of some calls; returns how many were tried and how many were taken."""
+        rows = await self._claim(target)
+        problems: dict[int, str] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for row in rows:
+                tasks.create_task(self._try(target, row, problems))
+        if rows:
+            await self._settle(target, rows, problems)
+        return len(rows), len(rows) - len(problems)
+
+    async def _until_due(self, target: WebhookOptions) -> float:
+        """Seconds until something may be tried."""
+        row = DeliveryRecord
+        query = select(func.min(row.due)).where(row.target == target.name, row.given_up.is_(None))
+        async with self._store.read() as session:
+            due = await session.scalar(query.where(row.due > self._now()))
+        return LOOK if due is None else min(LOOK, max(0.0, (due - self._now()).total_seconds()) + 0.001)
+
+    async def _claim(self, target: WebhookOptions) -> list[DeliveryRecord]:
+        """The first delivery of each call, as far as they are due; nobody else gets them for a while."""
+        row, earlier = DeliveryRecord, aliased(DeliveryRecord)
+        first = ~exists().where(
+            earlier.target == row.target, earlier.call == row.call, earlier.id < row.id, earlier.given_up.is_(None)
+        )
+        query = select(row).where(row.target == target.name, row.due <= self._now(), row.given_up.is_(None), first)
+        async with self._store.write() as session:
+            query = query.order_by(row.id).limit(target.concurrency).with_for_update(skip_locked=True)
+            rows = list(await session.scalars(query))
+            session.expunge_all()
+            if rows:
+                until = self._now() + timedelta(seconds=LEASE)
+                await session.execute(update(row).where(row.id.in_([one.id for one in rows])).values(due=until))
+        return rows
+
+    async def _try(self, target: WebhookOptions, row: DeliveryRecord, problems: dict[int, str]) -> None:
+        assert self._send  # noqa: S101  set when entered
+        body = row.body.encode()
+        seconds = int(self._now().timestamp())
+        headers = {"Sipgw-Signature": signature(target.secret, seconds, body), "Sipgw-Delivery": row.identity}
+        try:
+            await self._send(target, body, headers)
+        except PostFailed as error:
+            problems[row.id] = str(error)
+        except Exception as error:  # the fault of one must not keep the others waiting
+            log.exception("webhook not sent", target=target.name)
+            problems[row.id] = type(error).__name__
+
+    async def _settle(self, target: WebhookOptions, rows: list[DeliveryRecord], problems: dict[int, str]) -> None:
+        """Write down what came of the tries."""
+        table, now = DeliveryRecord, self._now()
+        async with self._store.write() as session:
+            taken = [row.id for row in rows if row.id not in problems]
+            if taken:
+                await session.execute(delete(table).where(table.id.in_(taken)))
+                if any(row.tries for row in rows):  # it is up again: what waits for a later try need not
+                    waiting = table.target == target.name, table.due > now, table.tries > 0, table.id.not_in(problems)
+                    await session.execute(update(table).where(*waiting).values(due=now))
+            for row in rows:
+                if problem := problems.get(row.id):
+                    gone = now - row.made > GIVE_UP
+                    values: dict[str, Any] = {"tries": row.tries + 1, "problem": problem[:200]}
+                    due = now + timedelta(seconds=_pause(row.tries))
+                    values |= {"given_up": now, "body": ""} if gone else {"due": due}
+                    await session.execute(update(table).where(table.id == row.id).values(**values))
+                    if gone or not row.tries:
+                        word = "webhook given up" if gone else "webhook not delivered"
+                        log.warning(word, target=target.name, call=row.call, kind=row.kind, cause=problem)
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                while not all(self._idle.values()):  # noqa: ASYNC110  what they wait for is elsewhere
+                    await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+
+
+def _body(entry: Entry, identity: str) -> dict[str, Any]:
+    for part in ("new", "turn", "tool", "event", "set"):
+        if part in entry:
+            data = entry[part].get("about", entry[part])
+            at = next(entry[part][name] for name in ("began", "at", "ended", "answered") if name in entry[part])
+            break
+    data = {name: value for name, value in data.items() if name not in ("at", "began")}
+    return {
+        "id": identity,
+        "event": entry["told"],
+        "call": entry["call"],
+        "at": at,
+        "about": entry.get("about", {}),
+        "data": data,
+    }
+
+
+def _pause(tries: int) -> float:
+    """Seconds until the next try; spread, so that calls do not all come back at once."""
+    return float(min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(tries, 20)) * random.uniform(0.8, 1.2))
+
+
+async def _until(done: Awaitable[object]) -> None:
+    await done

@@ -1,0 +1,34 @@
+"""``sipgw demo``: a built-in caller talks with the embedded agent."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sipgw.config.log import LogOptions
+from sipgw.console import err, one_line_errors, out
+from sipgw.telemetry import log
+from sipgw.tools.demo.conversation import hold_demo
+
+
+def demo(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the turns to this file.")] = None,
+    wav_file: Annotated[
+        Path | None, typer.Option("--wav", help="Write the call as stereo WAV: left the caller, right the agent.")
+    ] = None,
+) -> None:
+    """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
+    with one_line_errors():
+        log.configure(LogOptions(level="warning"))
+        result = asyncio.run(hold_demo(out))
+    if json_file:
+        json_file.write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")
+        out.print(f"turns written to {json_file}")
+    if wav_file:
+        result.write_wav(wav_file)
+        out.print(f"call written to {wav_file}")
+    if not result.succeeded:
+        err.print(f"[red]the demo failed:[/] {result.verdict}")
+        raise typer.Exit(1)

@@ -1,0 +1,203 @@
+"""The built-in caller: a recorded human voice calls a gateway of its own over real SIP and RTP, and shows the call."""
+
+import re
+import tempfile
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone, TurnEnded
+from media.engine import MediaOptions
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
+from sipgw.config.outbound import CallbackOptions
+from sipgw.config.records import StoreOptions
+from sipgw.events import CallReported, Event
+from sipgw.gateway.gateway import Gateway
+from sipgw.records.artifacts.wav import read_ulaw, write_stereo
+from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.uri import Uri
+from sipgw.tools.caller import Action, Ear, Phone, Say, with_noise
+
+LIMIT = 120.0
+"""Seconds after which the demo is given up."""
+INTERRUPT_AFTER = 2.5
+"""Seconds that the agent has been speaking when the caller interrupts it."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What the caller says when the agent has said something that holds `hears`."""
+
+    hears: str
+    file: str
+    interrupts: bool = False
+    """Said while the agent is still speaking."""
+    confirms: str = ""
+    """Digits that the agent has to have read back; if it misheard them the caller says them again instead."""
+
+
+PHONE_NUMBER = "4155550123"
+"""What ``phone_number.wav`` says."""
+AGAIN = 2
+"""How often the caller says the number again."""
+SCRIPT = (
+    Cue("how can i help", "ask_order.wav"),
+    Cue("order number", "order_number.wav"),
+    Cue("raincoat", "interrupt.wav", interrupts=True),
+    Cue("number", "phone_number.wav"),
+    Cue("right?", "yes.wav", confirms=PHONE_NUMBER),
+    Cue("correct?", "yes.wav", confirms=PHONE_NUMBER),
+    Cue("anything else", "goodbye.wav"),
+)
+
+
+@dataclass
+class Result:
+    """The call as it was."""
+
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    caller: bytes = b""
+    agent: bytes = b""
+    ending: str = ""
+    verdict: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the tool was called and its answer was spoken."""
+        return not self.verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"succeeded": self.succeeded, "verdict": self.verdict, "turns": self.turns}
+
+    def write_wav(self, path: Path) -> None:
+        """Left the caller, right the agent."""
+        write_stereo(path, self.caller, self.agent)
+
+    def judge(self) -> None:
+        """Find out whether the conversation did what it should."""
+        runs = [run for turn in self.turns for run in turn["tools"] if not run["error"]]
+        looked_up = [run for run in runs if run["name"] == "get_order_status"]
+        if not looked_up:
+            self.verdict = f"the order was never looked up ({self.ending})"
+            return
+        item = str(looked_up[0]["result"]["item"]).split()[-1]
+        if not any(item in turn["heard"] or (turn["interrupted"] and item in turn["said"]) for turn in self.turns):
+            self.verdict = f"the caller never heard of the {item}"
+        elif not any(run["name"] == "schedule_callback" for run in runs):
+            self.verdict = "no call back was arranged"
+
+
+async def hold_demo(out: Console) -> Result:
+    """Run the gateway and the caller on loopback. Raises what the gateway raises when it cannot start."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(
+            agent=AgentOptions(ears="local", model="local", voice="local"),
+            callbacks=CallbackOptions(dial=False),  # promised as everywhere, but nobody's telephone rings
+            sip=EndpointOptions(host="127.0.0.1", port=0),
+            media=MediaOptions(bind_host="127.0.0.1"),
+            store=StoreOptions(path=str(Path(folder) / "demo.db")),
+        )
+        show = Show(out)
+        out.print("loading the embedded models ...", style="dim")
+        gateway = Gateway(config)
+        gateway.watchers.add(show.watch)
+        async with gateway, Phone() as phone:
+            target = Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port)
+            call = await phone.call(target, Cues(show), LIMIT)
+        show.result.caller, show.result.agent = call.said, call.ear.sound
+        show.result.ending = call.ending
+        show.result.judge()
+        show.summary()
+        return show.result
+
+
+class Show:
+    """Prints the call as it goes on, and keeps it."""
+
+    def __init__(self, out: Console) -> None:
+        self.result = Result()
+        self.heard_of = ""
+        """What the agent has said since the caller last spoke."""
+        self._out = out
+
+    def watch(self, event: Event) -> None:
+        """Take what happens in the call."""
+        if not isinstance(event, CallReported):
+            return
+        match event.report:
+            case CallerSaid(text, final=True):
+                self._out.print(f"[cyan]caller[/]  {escape(text)}")
+            case AgentSays(text):
+                self.heard_of += f" {text}"
+                self._out.print(f"[green]agent [/]  {escape(text)}")
+            case ToolDone(run):
+                came = run.error or run.result
+                self._out.print(f"[magenta]tool  [/]  {run.name} {escape(f'{run.arguments} → {came}')}", style="dim")
+            case Interrupted(heard):
+                self._out.print(f"[yellow]        interrupted; heard: {escape(heard)}[/]")
+            case ProviderFailed(part, cause):
+                self._out.print(f"[red]failed[/]  {part}: {escape(cause)}")
+            case TurnEnded(turn):
+                self.result.turns.append(turn.as_dict())
+                parts = turn.times.parts_ms()
+                if "total" in parts:
+                    bars = waterfall(parts, self._out.width - 8).splitlines()
+                    self._out.print(*(f"        {bar}" for bar in bars), sep="\n", style="dim")
+
+    def summary(self) -> None:
+        """Print what the turns took."""
+        totals = sorted(turn["latency_ms"]["total"] for turn in self.result.turns if "total" in turn["latency_ms"])
+        if totals:
+            figures = f"median {median(totals):.0f} ms, longest {totals[-1]} ms, {len(totals)} turns"
+            self._out.print(f"\ncaller stops → agent starts: {figures}")
+
+
+def waterfall(parts: dict[str, int], width: int) -> str:
+    """Bars in one line: what each part of a turn's latency took; one block is 50 ms.
+
+    Where that is wider than `width` each part has a line of its own, and a block is what fits.
+    """
+    shown = {name: took for name, took in parts.items() if name != "total"}
+    bars = [f"{name} {'▇' * max(1, round(took / 50))} {took}" for name, took in shown.items()]
+    line = f"{parts['total']} ms = " + "  ".join(bars)
+    if len(line) <= width:
+        return line
+    names, most = max(map(len, shown)), max(shown.values())
+    room = max(1, width - names - len(f"  {most}"))
+    scaled = [f"{name:<{names}} {'▇' * max(1, round(took * room / most))} {took}" for name, took in shown.items()]
+    return "\n".join([f"{parts['total']} ms =", *scaled])
+
+
+class Cues:
+    """The caller's script: each cue once, when the agent has said what it waits for."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._todo = list(SCRIPT)
+        self._again = 0
+
+    def next(self, now: float, ear: Ear) -> Action | None:
+        """See `sipgw.tools.caller.Script.next`."""
+        heard = self._show.heard_of.lower()
+        cue = next((cue for cue in self._todo if cue.hears in heard), None)
+        if cue is None or now < ear.spoken_until or not ear.answered:
+            return None
+        speaking = ear.speaking(now)
+        if not ((speaking and now - ear.began_at > INTERRUPT_AFTER) if cue.interrupts else not speaking):
+            return None
+        name = cue.file
+        if cue.confirms not in re.sub(r"\D", "", heard) and self._again < AGAIN:
+            self._again, name = self._again + 1, "phone_number.wav"
+        else:
+            self._todo.remove(cue)
+        self._show.heard_of = ""
+        with as_file(files("sipgw") / "demo_voice" / name) as path:
+            return Say(with_noise(read_ulaw(path)))

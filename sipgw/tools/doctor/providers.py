@@ -1,0 +1,215 @@
+"""One small real request to each provider of the configuration: is the key right, the answer fast, the sound mu-law?"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from importlib.resources import as_file, files
+from itertools import pairwise
+
+from agent.duplex import Brief, Duplex, ReplyEnded, Speech
+from agent.ears import Ears, Transcript
+from agent.errors import ProviderError
+from agent.model import Model, Text
+from agent.ulaw import to_linear
+from agent.voice import Voice
+from sipgw.agents.providers import choose, made
+from sipgw.config.config import Config, ConfigError
+from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.tools.doctor.finding import Finding, bad, good
+
+SENTENCE = "Hello, this is a test of the telephone line."
+MOST_SOUND = 5 * 8000
+"""Bytes of speech that are asked for at most."""
+CHUNK = 800
+"""Bytes of sound given to the ears at a time: 100 ms."""
+AFTER = 2.0
+"""Seconds of silence after the test sentence, which end its turn."""
+LIMIT = 20.0
+"""Seconds that one request may take."""
+_SECTIONS = {"assemblyai": "[assemblyai_agent]", "openai": "[openai_realtime]"}
+SLOW = {"ears": 2.0, "model": 1.5, "voice": 1.0, "duplex": 2.0}
+"""Seconds until the first answer (of ears: after the sentence) from which on a caller notices."""
+SPEECH_LIKE = 0.35
+"""Correlation of neighbouring samples that 8 kHz speech exceeds and misread formats do not (measured, see tests)."""
+HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
+"""How containers and other codecs begin."""
+
+
+async def examine(config: Config) -> AsyncIterator[Finding]:
+    """A finding for each provider that is configured; the embedded ones need no check."""
+    try:
+        choice = choose(config)
+    except ConfigError as error:
+        yield bad("provider.missing", "providers", str(error), section=error)
+        return
+    for part in choice.parts:
+        for name in getattr(choice, part):
+            if name != "local":
+                yield await _examined(config, part, name)
+
+
+async def _examined(config: Config, part: str, name: str) -> Finding:
+    about, section = f"{name} ({part})", f"[{name}]"
+    provider = made(config, part, name)
+    if part == "duplex":
+        section = _SECTIONS[name]
+        provider = provider(Brief("You are tested. Answer in one short sentence.", SENTENCE))
+    try:
+        async with asyncio.timeout(LIMIT):
+            match part:
+                case "ears":
+                    return await _ears(provider, about, section)
+                case "duplex":
+                    return await _duplex(provider, about, section)
+                case "model":
+                    return await _model(provider, about, section)
+                case _:
+                    return await _voice(provider, about, section)
+    except TimeoutError:
+        return bad("provider.unreachable", about, f"no answer within {LIMIT:g} s", section=section)
+    except ProviderError as error:
+        return bad(_of_error(error), about, error.problem, section=section)
+    except ExceptionGroup as group:  # they listen in a task
+        for refused in group.exceptions:
+            if isinstance(refused, ProviderError):
+                return bad(_of_error(refused), about, refused.problem, section=section)
+        raise
+    finally:
+        with contextlib.suppress(ProviderError, OSError, TimeoutError):
+            async with asyncio.timeout(2.0):
+                await provider.close()
+
+
+REFUSALS = (
+    ("provider.key", r"key|http 40[13]|unauthori[sz]ed|authentication|credentials?|does not permit|token|signature"),
+    ("provider.payment", r"payment|http 402|quota|balance|credits?"),
+    ("provider.limit", r"rate|http 429|concurren\w+|capacity|too many"),
+    ("provider.name", r"does not know|http 404"),
+)
+"""Whole words of a problem (those of `agent.providers.faults` among them), for an address may hold any digits."""
+
+
+def _of_error(error: ProviderError) -> str:
+    """Which finding a provider's refusal is."""
+    for id_, words in REFUSALS:
+        if re.search(rf"\b({words})\b", error.problem, re.IGNORECASE):
+            return id_
+    return "provider.unreachable" if error.temporary else "provider.refused"
+
+
+def _timed(part: str, about: str, section: str, seconds: float, evidence: str) -> Finding:
+    if seconds > SLOW[part]:
+        return bad("provider.slow", about, evidence, section=section)
+    return good("provider.ok", about, evidence)
+
+
+async def _voice(voice: Voice, about: str, section: str) -> Finding:
+    loop = asyncio.get_running_loop()
+    await voice.open()
+    start, first, sound = loop.time(), 0.0, b""
+    stream = voice.speak(SENTENCE)
+    async for piece in stream:
+        first = first or loop.time() - start
+        sound += piece
+        if len(sound) >= MOST_SOUND:
+            break
+    await stream.aclose()
+    return _spoken("voice", about, section, first, sound)
+
+
+async def _duplex(duplex: Duplex, about: str, section: str) -> Finding:
+    """It says a sentence as a greeting."""
+    loop = asyncio.get_running_loop()
+    start, first, sound = loop.time(), 0.0, b""
+    await duplex.open()
+    async for event in duplex.events():
+        if isinstance(event, Speech):
+            first = first or loop.time() - start
+            sound += event.ulaw
+        if isinstance(event, ReplyEnded) or len(sound) >= MOST_SOUND:
+            break
+    return _spoken("duplex", about, section, first, sound)
+
+
+def _spoken(part: str, about: str, section: str, first: float, sound: bytes) -> Finding:
+    if not sound:
+        return bad("provider.silent", about, "no sound came", section=section)
+    fault = misread(sound)
+    evidence = f"first sound after {first * 1000:.0f} ms, {len(sound) / 8000:.1f} s of it"
+    if fault:
+        return bad("provider.format", about, f"{evidence}; {fault}", section=section)
+    return _timed(part, about, section, first, evidence)
+
+
+def misread(ulaw: bytes) -> str:
+    """Why `ulaw` is not mu-law speech at 8 kHz, or an empty string. Sans-IO."""
+    head = next((head for head in HEADS if ulaw.startswith(head)), None)
+    if head is not None:
+        return f"it begins with {head!r}"
+    loudest = [ulaw[at : at + 1600] for at in range(0, len(ulaw), 1600)]
+    values = [memoryview(to_linear(piece)).cast("h").tolist() for piece in loudest]
+    powers = [sum(value * value for value in piece) for piece in values]
+    voiced = [piece for piece, power in zip(values, powers, strict=True) if power >= max(powers) / 4 and power]
+    if not voiced:
+        return "it is silence"
+    near = sum(one * two for piece in voiced for one, two in pairwise(piece))
+    own = sum(value * value for piece in voiced for value in piece)
+    return "" if near / own > SPEECH_LIKE else f"neighbouring samples correlate {near / own:.2f}: noise, not speech"
+
+
+async def _model(model: Model, about: str, section: str) -> Finding:
+    loop = asyncio.get_running_loop()
+    start, first, text = loop.time(), 0.0, ""
+    messages = [{"role": "user", "content": "Reply with the single word OK."}]
+    stream = model.reply(messages, [])
+    async for piece in stream:
+        if isinstance(piece, Text):
+            first = first or loop.time() - start
+            text += piece.delta
+        if len(text) > 100:
+            break
+    await stream.aclose()
+    if not text:
+        return bad("provider.silent", about, "no words came", section=section)
+    return _timed("model", about, section, first, f"first words after {first * 1000:.0f} ms")
+
+
+async def _ears(ears: Ears, about: str, section: str) -> Finding:
+    loop = asyncio.get_running_loop()
+    with as_file(files("sipgw") / "demo_voice" / "ask_order.wav") as path:
+        sound = read_ulaw(path)
+    await ears.open()
+    words, spoken_at, heard_at = "", 0.0, 0.0
+    async with asyncio.TaskGroup() as group:
+
+        async def speak() -> None:
+            nonlocal spoken_at
+            start, padded = loop.time(), sound + b"\xff" * int(AFTER * 8000)
+            for at in range(0, len(padded), CHUNK):
+                await asyncio.sleep(max(0.0, start + at / 8000 - loop.time()))  # faster is refused by some
+                ears.hear(padded[at : at + CHUNK])
+                if at <= len(sound):
+                    spoken_at = loop.time()
+
+        speaking = group.create_task(speak())
+        listening = group.create_task(_first_words(ears))
+        await asyncio.wait((speaking,), timeout=LIMIT)
+        done, _ = await asyncio.wait((listening,), timeout=3.0)
+        if done:
+            words, heard_at = listening.result()
+        listening.cancel()
+        speaking.cancel()
+    if not words:
+        return bad("provider.deaf", about, f"{len(sound) / 8000:.1f} s of speech, no words", section=section)
+    late = max(0.0, heard_at - spoken_at)
+    return _timed(
+        "ears", about, section, late, f"heard {words[:60]!r}, final {late * 1000:.0f} ms after the last sound"
+    )
+
+
+async def _first_words(ears: Ears) -> tuple[str, float]:
+    async for event in ears.events():
+        if isinstance(event, Transcript) and event.final and event.text.strip():
+            return event.text, asyncio.get_running_loop().time()
+    return "", 0.0

@@ -1,0 +1,60 @@
+"""Is there anybody at the trunk's addresses?"""
+
+import asyncio
+from collections.abc import Sequence
+
+from sipgw.sip.dialog import Peer
+from sipgw.tools.doctor.asking import Exchange, Patience, connects, refuses_udp
+from sipgw.tools.doctor.finding import Finding, bad, good
+
+CONNECTING = 2.0
+"""Seconds that a connection which is only looked at may take."""
+
+
+async def transports(hop: Peer, about: str, patience: Patience) -> Finding:
+    """Which connections the machine at `hop` takes beside the one that is configured, for whoever wants to change."""
+    ports = {"tcp": 5060, "tls": 5061}
+    ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
+    ports |= {"tcp": hop.port} if hop.transport == "udp" else {}
+    limit = min(patience.answer, CONNECTING)
+    async with asyncio.TaskGroup() as group:
+        tried = {kind: group.create_task(connects(hop.host, port, limit)) for kind, port in ports.items()}
+    shown = [f"{kind} {ports[kind]}: {one.result() or 'connects'}" for kind, one in tried.items()]
+    return good("reach.transports", about, f"{hop.host}: {', '.join(shown)} ({hop.transport} {hop.port} is configured)")
+
+
+def backups(others: Sequence[tuple[Peer, Exchange]], about: str) -> Finding | None:
+    """Whether the servers behind the first one answer too; None if there are none."""
+    if not others:
+        return None
+    shown = ", ".join(f"{hop.transport} {hop.host}:{hop.port}: {exchange.shown}" for hop, exchange in others)
+    if all(exchange.response for _, exchange in others):
+        return good("reach.backups", about, shown)
+    return bad("reach.backup", about, shown)
+
+
+async def connect(hop: Peer, about: str, key: str, patience: Patience) -> Finding:
+    """Open a connection to an address that is spoken to over TCP or TLS."""
+    where = f"{hop.transport.upper()} {hop.host}:{hop.port}"
+    match await connects(hop.host, hop.port, patience.answer):
+        case "":
+            return good("reach.ok", about, f"{where} connects")
+        case "refused":
+            return bad("reach.closed", about, f"{where}: connection refused", key=key)
+        case "timeout":
+            return bad("reach.filtered", about, f"{where}: no answer", transport=hop.transport, port=hop.port)
+        case cause:
+            return bad("reach.unreachable", about, f"{where}: {cause}", key=key)
+
+
+async def of_silence(exchange: Exchange, hop: Peer, about: str, key: str, patience: Patience) -> Finding:
+    """Why nothing came back to a request over UDP."""
+    where = f"UDP {hop.host}:{hop.port}"
+    if exchange.failure and exchange.failure != "no answer":
+        return bad("reach.unreachable", about, f"{where}: {exchange.failure}", key=key)
+    if await refuses_udp(hop.host, hop.port, min(patience.answer, 1.0)):
+        return bad("reach.closed", about, f"{where}: the machine says that the port is closed (ICMP)", key=key)
+    if not await connects(hop.host, hop.port, min(patience.answer, 2.0)):
+        return bad("reach.udp-silent", about, f"{where}: {exchange.shown}; TCP connects", key=key)
+    evidence = f"{where}: {exchange.shown}; TCP does not connect either"
+    return bad("reach.filtered", about, evidence, transport="udp", port=hop.port)

@@ -1,0 +1,84 @@
+"""Does the trunk's name lead anywhere (RFC 3263)?"""
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Mapping
+
+from sipgw.sip.dialog import Peer
+from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.locate import Naptr, Question, Records, Srv, locate
+from sipgw.sip.names import Names
+from sipgw.sip.surroundings import as_it_stands
+from sipgw.sip.uri import is_address
+from sipgw.tools.doctor.asking import Patience
+from sipgw.tools.doctor.finding import Finding, bad, good
+
+
+async def resolve(
+    target: Peer, about: str, key: str, options: EndpointOptions, patience: Patience
+) -> tuple[tuple[Peer, ...], Finding]:
+    """The addresses of `target` that can be reached from here, best first, and what was found; `key` named it."""
+    if is_address(target.host):
+        hops: list[Peer] = []
+        as_it_stands(target, lambda found, now: hops.extend(found), 0.0)
+        return _of_our_family(tuple(hops), about, options, f"{target.host} is an address")
+    answers, troubles, found = await _ask(target, options, patience)
+    shown = "; ".join(_shown(question, records) for question, records in answers.items() if records)
+    if found:
+        return _of_our_family(found, about, options, shown)
+    services = [record for records in answers.values() for record in records if isinstance(record, Srv)]
+    evidence = f"{target.host}: {shown or 'no NAPTR, SRV, A or AAAA record'}"
+    if any(not service.target for service in services):
+        return (), bad("resolve.no-service", about, evidence, key=key)
+    if services:
+        return (), bad("resolve.dangling", about, evidence, key=key)
+    if troubles:
+        return (), bad("resolve.dns-silent", about, f"{target.host}: {troubles[0]}")
+    return (), bad("resolve.no-name", about, evidence, key=key)
+
+
+async def _ask(
+    target: Peer, options: EndpointOptions, patience: Patience
+) -> tuple[Mapping[Question, Records], list[str], tuple[Peer, ...]]:
+    names = Names(options.dns, lambda address: True, lambda work: work.close(), lambda *_: None)
+    troubles: list[str] = []
+    answers: dict[Question, Records] = {}
+    steps = locate(target, ("A", "AAAA"), random.random)
+    questions = next(steps)
+    try:
+        async with asyncio.timeout(patience.answer):
+            while True:
+                for question in questions:
+                    answers[question] = await names.ask(question, troubles)
+                questions = steps.send({question: answers[question] for question in questions})
+    except StopIteration as end:
+        return answers, troubles, end.value
+    except TimeoutError:
+        return answers, [*troubles, "timeout"], ()
+
+
+def _of_our_family(
+    hops: tuple[Peer, ...], about: str, options: EndpointOptions, shown: str
+) -> tuple[tuple[Peer, ...], Finding]:
+    ours = {4, 6} if options.host == "::" else {ipaddress.ip_address(options.host).version}
+    usable = tuple(hop for hop in hops if ipaddress.ip_address(hop.host).version in ours)
+    if not usable:
+        places = ", ".join(hop.host for hop in hops)
+        return (), bad("resolve.family", about, f"we listen on {options.host}; the trunk is at {places}")
+    first = usable[0]
+    places = ", ".join(dict.fromkeys(f"{hop.transport} {hop.host}:{hop.port}" for hop in usable))
+    return usable, good("resolve.ok", about, f"{shown}; tried in this order: {places}" if first.name else places)
+
+
+def _shown(question: Question, records: Records) -> str:
+    texts = []
+    for record in records:
+        match record:
+            case Naptr():
+                texts.append(f"{record.service} {record.replacement}")
+            case Srv():
+                texts.append(f"{record.target or '.'}:{record.port} (priority {record.priority})")
+            case _:
+                texts.append(str(record))
+    return f"{question.kind} {question.name} = {', '.join(texts)}"

@@ -1,0 +1,155 @@
+"""One trunk from its name to the sound of a call. What a later step cannot do without ends the examination."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sipgw.config.config import Config
+from sipgw.config.trunks import TrunkOptions
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.message import Response
+from sipgw.sip.sdp import Sdp, SdpError
+from sipgw.tools.doctor import calling, certificates, echoes, reaching, registering, resolving
+from sipgw.tools.doctor.asking import Asker, Exchange, Patience, connects
+from sipgw.tools.doctor.finding import Finding, bad, good
+
+MOST_BACKUPS = 3
+"""Servers beside the one that is spoken to that are asked at most."""
+
+
+class Way(NamedTuple):
+    """How a trunk is reached."""
+
+    hop: Peer
+    """The address that is spoken to."""
+    key: str
+    """The option that names it."""
+
+
+async def examine(
+    asker: Asker, config: Config, trunk: TrunkOptions, number: str, patience: Patience
+) -> AsyncIterator[Finding]:
+    """Findings as they are made; `number` is called if it is not empty."""
+    key = "outbound_proxy" if trunk.outbound_proxy else "domain" if trunk.domain else "registrar"
+    target = trunk.domain_uri
+    if target is None:
+        yield good("trunk.inbound", trunk.name, f"only takes calls from {', '.join(trunk.networks)}; nothing to ask")
+        return
+    peer = peer_of(trunk.proxy_uri or target)
+    hops, finding = await resolving.resolve(peer, trunk.name, key, config.sip, patience)
+    yield finding
+    if not hops:
+        return
+    hop, others = await _standing(asker, trunk, hops, patience)
+    yield await reaching.transports(hop, trunk.name, patience)
+    async for finding in _way(hop, trunk, key, config, patience):
+        yield finding
+        if finding.verdict == "fail":
+            return
+    silent = False
+    async for finding in _answers(asker, config, trunk, Way(hop, key), number, patience):
+        yield finding
+        silent = silent or finding.id in ("options.silent", "reach.filtered", "reach.udp-silent")
+    if silent:  # to ask the others in the same way would tell nothing
+        return
+    known = {hop, *(one for one, _ in others)}
+    for one in [one for one in hops if one not in known][: MOST_BACKUPS - len(others)]:
+        others.append((one, await _options(asker, trunk, one, patience)))
+    if backups := reaching.backups(others, trunk.name):
+        yield backups
+
+
+async def _standing(
+    asker: Asker, trunk: TrunkOptions, hops: Sequence[Peer], patience: Patience
+) -> tuple[Peer, list[tuple[Peer, Exchange]]]:
+    """The first of `hops` that is there, where calls would go to, or the very first; and those asked in vain."""
+    asked: list[tuple[Peer, Exchange]] = []
+    for hop in hops[: MOST_BACKUPS + 1] if len(hops) > 1 else ():
+        if hop.transport == "udp":
+            exchange = await _options(asker, trunk, hop, patience)
+            if exchange.response:
+                return hop, asked
+            asked.append((hop, exchange))
+        elif not await connects(hop.host, hop.port, patience.answer):
+            return hop, asked
+    return hops[0], []
+
+
+async def _way(hop: Peer, trunk: TrunkOptions, key: str, config: Config, patience: Patience) -> AsyncIterator[Finding]:
+    """The connection, where there is one."""
+    if hop.transport in ("tcp", "tls"):
+        yield await reaching.connect(hop, trunk.name, key, patience)
+    if hop.transport == "tls":
+        yield await certificates.examine(hop, trunk.name, key, config.sip.tls, patience)
+
+
+async def _answers(
+    asker: Asker, config: Config, trunk: TrunkOptions, way: Way, number: str, patience: Patience
+) -> AsyncIterator[Finding]:
+    """What the other side says to OPTIONS, REGISTER and a call."""
+    exchange = await _options(asker, trunk, way.hop, patience)
+    for finding in _of_options(exchange, way.hop, config, trunk):
+        yield finding
+    answered = exchange.response is not None or bool(exchange.strays)
+    if trunk.mode == "register":
+        assert trunk.registrar_uri is not None  # noqa: S101  the options looked
+        elsewhere = way.key == "domain"  # calls go to one host, REGISTER to another
+        at = peer_of(trunk.registrar_uri) if elsewhere else way.hop
+        exchanges, found = await registering.register(asker, trunk, at, patience)
+        if not answered:  # who does not answer OPTIONS may answer REGISTER
+            found = [*_echoes(exchanges[0], config, trunk), *found]
+        answered = answered or any(one.response or one.strays for one in exchanges)
+        for finding in found if answered else ():
+            yield finding
+    if not answered:
+        yield await reaching.of_silence(exchange, way.hop, trunk.name, way.key, patience)
+    elif number:
+        for finding in await calling.call(asker, trunk, number, config.media, patience):
+            yield finding
+
+
+async def _options(asker: Asker, trunk: TrunkOptions, peer: Peer, patience: Patience) -> Exchange:
+    assert trunk.domain_uri is not None  # noqa: S101  the caller looked
+    route = ((("Route", f"<{trunk.proxy_uri};lr>"),) if trunk.proxy_uri else ()) + (("Accept", "application/sdp"),)
+    return await asker.ask(
+        asker.request("OPTIONS", trunk.domain_uri, trunk.user or "sipgw", route), peer, patience.answer
+    )
+
+
+def _of_options(exchange: Exchange, hop: Peer, config: Config, trunk: TrunkOptions) -> Iterator[Finding]:
+    response, evidence = exchange.response, f"OPTIONS to {hop.transport} {hop.host}:{hop.port}: {exchange.shown}"
+    if response is None:
+        if exchange.strays:
+            evidence = "answers come back, but for a branch that was never sent"
+        elif trunk.mode == "register":
+            yield bad("options.silent", trunk.name, evidence)
+    elif response.status == 403:
+        yield bad("options.forbidden", trunk.name, evidence)
+    elif response.status in (503, 500):
+        yield bad("options.down", trunk.name, evidence)
+    else:
+        software = response.headers.get("server") or response.headers.get("user-agent")
+        yield good("options.ok", trunk.name, evidence + (f"; it is {software}" if software else ""))
+        yield from _codecs(response, trunk.name)
+    yield from _echoes(exchange, config, trunk)
+
+
+def _codecs(response: Response, about: str) -> Iterator[Finding]:
+    """What it would speak, if it says so: an answer to OPTIONS may hold a description (RFC 3261 §11.2)."""
+    try:
+        media = [one for one in Sdp.parse(response.body).media if one.kind == "audio"] if response.body else []
+    except SdpError:
+        return
+    spoken = list(dict.fromkeys(name for one in media for name, _ in one.encodings.values()))
+    if not spoken:
+        return
+    evidence = f"OPTIONS: it takes {', '.join(spoken)}"
+    if {"PCMU", "PCMA"} & set(spoken):
+        yield good("options.codecs", about, evidence)
+    else:
+        yield bad("options.codec", about, evidence)
+
+
+def _echoes(exchange: Exchange, config: Config, trunk: TrunkOptions) -> list[Finding]:
+    fixed, listens = config.sip.public_address, trunk.mode == "peer"
+    return list(echoes.read(exchange, trunk.name, fixed=fixed, listens=listens, clock=datetime.now(UTC)))

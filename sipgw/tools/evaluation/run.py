@@ -1,0 +1,161 @@
+"""Runs a set with one or several configurations, on the same sound."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from agent.records import Used
+from sipgw.agents.products import product
+from sipgw.agents.providers import choose, opened
+from sipgw.config.config import Config
+from sipgw.policy.cost.cost import Bill
+from sipgw.policy.cost.prices import PriceTable
+from sipgw.tools.evaluation.conversing import Conversed, Judge, converse
+from sipgw.tools.evaluation.eval_set import EvalError, EvalSet
+from sipgw.tools.evaluation.hearing import Hearing, hear_all
+from sipgw.tools.simulate.run import spoken
+from sipgw.tools.simulate.scenario import ScenarioError
+from sipgw.tools.trial import EMBEDDED
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A configuration that is evaluated."""
+
+    name: str
+    config: Config
+
+
+@dataclass
+class Result:
+    """What became of a contestant."""
+
+    name: str
+    parts: str
+    """Its ears, model and voice, in words."""
+    ears_per_minute: float | None
+    """What its ears cost; None if there is no price."""
+    hearings: list[Hearing] = field(default_factory=list)
+    calls: list[Conversed] = field(default_factory=list)
+
+    @property
+    def words(self) -> float:
+        """Part of the words that are wrong, over all utterances."""
+        return _part(sum(one.heard.wrong for one in self.hearings), sum(one.heard.words for one in self.hearings))
+
+    @property
+    def entities(self) -> float:
+        """Part of the entities that are wrong."""
+        missed = sum(len(one.heard.missed) for one in self.hearings)
+        return _part(missed, sum(len(one.utterance.entities) for one in self.hearings))
+
+    @property
+    def understood(self) -> float | None:
+        """Median seconds from the last sound to the last words."""
+        return _median([one.seconds for one in self.hearings if one.seconds is not None])
+
+    @property
+    def answered(self) -> float | None:
+        """Median seconds that callers waited for an answer."""
+        return _median([wait for call in self.calls for wait in call.waits])
+
+    @property
+    def failed(self) -> float:
+        """Part of the calls that were not as expected."""
+        return _part(sum(bool(call.faults) for call in self.calls), len(self.calls))
+
+    @property
+    def call_per_minute(self) -> float | None:
+        """What a minute of the calls cost without the line; None if something in them has no price."""
+        seconds = sum(one.call.ended - one.call.answered for one in self.calls)
+        costs = [one.happened.cost for one in self.calls]
+        unknown = [what for cost in costs for what in cost.get("unpriced", [""]) if not what.startswith("trunk")]
+        return None if unknown or not seconds else 60 * sum(float(cost["total"]) for cost in costs) / seconds
+
+    def short_of(self, wanted: EvalSet) -> list[str]:
+        """The goals of the set that were missed."""
+        goals = wanted.goals
+        found = []
+        for what, reached, most in (
+            ("words wrong", self.words, goals.words),
+            ("entities wrong", self.entities, goals.entities),
+            ("calls not as expected", self.failed, goals.calls),
+        ):
+            if reached > most:
+                found.append(f"{what}: {reached:.1%}, goal at most {most:.1%}")
+        found += [f"{one.utterance.wav or one.utterance.text!r}: {one.fault}" for one in self.hearings if one.fault]
+        return found
+
+
+def _part(some: int, whole: int) -> float:
+    return some / whole if whole else 0.0
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
+
+
+Progress = Callable[[str, int, int], None]
+"""Takes a contestant's name, and how many of how many utterances and calls it has behind it."""
+
+
+async def evaluate(
+    wanted: EvalSet, folder: Path, contestants: Sequence[Contestant], at_once: int, judge: Judge | None, tell: Progress
+) -> tuple[list[Result], list[bytes]]:
+    """Evaluate each contestant on the same sounds, which are given too.
+
+    Raises `EvalError`, `ConfigError`, `ProviderError`, and what `simulate` raises.
+    """
+    try:
+        lines = [("" if one.wav else one.text, one.wav) for one in wanted.utterances]
+        sounds = await spoken(lines, folder) if lines else []
+    except ScenarioError as error:
+        raise EvalError(str(error)) from None
+    return [await _one(wanted, folder, sounds, one, at_once, judge, tell) for one in contestants], sounds
+
+
+async def _one(
+    wanted: EvalSet,
+    folder: Path,
+    sounds: Sequence[bytes],
+    contestant: Contestant,
+    at_once: int,
+    judge: Judge | None,
+    tell: Progress,
+) -> Result:
+    config, choice = contestant.config, choose(contestant.config)
+    parts = f"ears {choice.of('ears')}; model {choice.of('model')}; voice {choice.of('voice')}"
+    result = Result(contestant.name, parts, None)
+    whole = len(wanted.utterances) + len(wanted.calls)
+
+    def heard(one: Hearing) -> None:
+        result.hearings.append(one)
+        tell(contestant.name, len(result.hearings), whole)
+
+    if sounds:
+        async with opened(config, choice) as providers:
+            if providers.speech:
+                providers.speech.require()
+            result.ears_per_minute = _minute(config, choice.ears[0])
+            spoken_lines = list(zip(wanted.utterances, sounds, strict=True))
+            result.hearings = await hear_all(providers.ears, spoken_lines, at_once, heard)
+    for options in wanted.calls:
+        result.calls.append(await converse(options, folder, config, wanted.forbidden, judge))
+        tell(contestant.name, len(result.hearings) + len(result.calls), whole)
+    return result
+
+
+def _minute(config: Config, ears: str) -> float | None:
+    """What a minute of these ears costs."""
+    now = datetime.now(UTC)
+    bill = Bill(PriceTable(config.prices), "in", "", now)
+    bill.used(Used("ears", product(config, "ears", ears), "seconds", 60))
+    cost = bill.cost(now)
+    return None if cost.unpriced else cost.total
+
+
+def embedded() -> Contestant:
+    """What there is without any key."""
+    return Contestant("embedded", Config(agent=EMBEDDED))

@@ -1,0 +1,74 @@
+"""What of an utterance was heard: words wrong, entities wrong. Sans-IO."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agent.phrases import words_of
+from agent.providers.local.brain.numbers import runs
+from sipgw.tools.evaluation.eval_set import EntityOptions
+
+_DIGIT = re.compile(r"(\d)")
+_DOLLARS = re.compile(r"\$\s?([\d,]*\d(?:\.\d+)?)")
+_ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+
+class Heard(NamedTuple):
+    """One utterance as ears heard it."""
+
+    text: str
+    wrong: int
+    """Words to put in, take out or exchange."""
+    words: int
+    """Words that were said."""
+    missed: tuple[EntityOptions, ...]
+    """Entities that were not heard right."""
+
+
+def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> Heard:
+    """Lay what was heard beside what was said. Case, punctuation and how digits are written do not count."""
+    wanted, got = plain(said), plain(heard)
+    missed = tuple(entity for entity in entities if not any(contains(heard, form) for form in entity.value))
+    return Heard(heard, wrong_words(got, wanted), len(wanted), missed)
+
+
+def plain(text: str) -> list[str]:
+    """The words of `text`, numbers as single digits: "Seven 34, please." is ``7 3 4 please``, "3rd" is 3."""
+    lower = _ORDINAL.sub(r"\1", _DOLLARS.sub(r"\1 dollars", text.lower()))
+    at, pieces = 0, list[str]()
+    for run in runs(lower):
+        pieces += [lower[at : run.start], " ".join(run.digits.lstrip("+"))]
+        at = run.end
+    words = [
+        str(_ORDINALS.index(word) + 1) if word in _ORDINALS else word
+        for word in words_of(" ".join([*pieces, lower[at:]]))
+    ]
+    return [one for word in words for one in _DIGIT.sub(r" \1 ", word).split()]
+
+
+def contains(heard: str, form: str) -> bool:
+    """Whether `form` was heard: whole words and numbers, however their letters and digits are parted."""
+    words, wanted = plain(heard), "".join(plain(form))
+    for first in range(len(words)):
+        if first and words[first - 1].isdigit() and words[first].isdigit():
+            continue  # in the middle of a number
+        joined = ""
+        for last in range(first, len(words)):
+            joined += words[last]
+            if len(joined) >= len(wanted):
+                break
+        after = words[last + 1 : last + 2]
+        if joined == wanted and not (after and after[0].isdigit() and words[last].isdigit()):
+            return True
+    return False
+
+
+def wrong_words(heard: Sequence[str], said: Sequence[str]) -> int:
+    """Words to put in, take out or exchange (Levenshtein)."""
+    row = list(range(len(said) + 1))
+    for at, word in enumerate(heard, start=1):
+        before, row[0] = row[0], at
+        for place, other in enumerate(said, start=1):
+            before, row[place] = row[place], min(before + (word != other), row[place] + 1, row[place - 1] + 1)
+    return row[-1]

@@ -1,0 +1,103 @@
+"""The cheapest agent there is: it notices that the caller has stopped, and answers with the same recorded words.
+
+With it a load test measures signalling, sound and the conversation, without any speech service.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from importlib.resources import as_file, files
+
+from agent.ears import EarsEvent, Transcript
+from agent.model import Message, Piece, Text, ToolSchema
+from agent.ulaw import level
+from sipgw.agents.providers import Providers
+from sipgw.records.artifacts.wav import read_ulaw
+
+LOUD = 100.0
+"""Root mean square above which the caller speaks."""
+ENDS_AFTER = 0.4
+"""Seconds of quiet that end a turn, part of every turn latency measured with it; the gateway's own ear takes 0.3."""
+REPLY = "confirm.wav"
+
+
+def parrot() -> Providers:
+    """Ears, model and voice of the parrot."""
+    with as_file(files("sipgw") / "demo_voice" / REPLY) as path:
+        sound = read_ulaw(path)
+    return Providers(ParrotEars, ParrotModel(), lambda _: ParrotVoice(sound), None)
+
+
+class ParrotEars:
+    """Hears that somebody spoke, not what."""
+
+    name = "parrot"
+    patient = False
+
+    def __init__(self) -> None:
+        self._turns: asyncio.Queue[Transcript | None] = asyncio.Queue(16)
+        self._taken = 0
+        self._spoke_until = 0
+        self._pending = False
+
+    async def open(self) -> None:
+        """Nothing to wait for."""
+
+    def hear(self, ulaw: bytes) -> None:
+        """See `agent.ears.Ears`."""
+        self._taken += len(ulaw)
+        if level(ulaw) > LOUD:
+            self._spoke_until, self._pending = self._taken, True
+        elif self._pending and self._taken - self._spoke_until >= ENDS_AFTER * 8000:
+            self._pending = False
+            if not self._turns.full():
+                self._turns.put_nowait(Transcript("Where is my order?", True, False, self._spoke_until / 8000))
+
+    def expect(self, said: str) -> None:
+        """It expects nothing."""
+
+    def attend(self, language: str) -> None:
+        """It understands nothing anyway."""
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        """See `agent.ears.Ears`."""
+        while (turn := await self._turns.get()) is not None:
+            yield turn
+
+    async def close(self) -> None:
+        """See `agent.ears.Ears`."""
+        if not self._turns.full():
+            self._turns.put_nowait(None)
+
+
+class ParrotModel:
+    """Always the same words."""
+
+    name = "parrot"
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """See `agent.model.Model`."""
+        del messages, tools
+        yield Text("Yes, that is right.")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class ParrotVoice:
+    """Always the same sound."""
+
+    name = "parrot"
+
+    def __init__(self, sound: bytes) -> None:
+        self._sound = sound
+
+    async def open(self) -> None:
+        """Nothing to wait for."""
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """See `agent.voice.Voice`."""
+        del text
+        yield self._sound
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,123 @@
+"""How many calls at which moment, and when the service is no longer good. Sans-IO."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sipgw.tools.load.tally import Spread, percentile
+from sipgw.tools.load.worker import Window
+
+FIRST = 10
+"""Calls of the first step of a ramp."""
+GROWTH = 2
+"""Each step of a ramp has so many times the calls of the one before, until something breaks."""
+NEAR = 0.15
+"""A ramp ends when what broke is by no more than this part above what was held."""
+SETTLING = 3
+"""Seconds of a step that are not judged: calls are still being set up."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The level of service that must hold. Times are in seconds."""
+
+    turn: float = 1.5
+    """From the caller's last sound to the agent's first, 95 of 100 turns."""
+    setup: float = 1.0
+    """From INVITE to the answer, 95 of 100 calls."""
+    loss: float = 0.01
+    """Part of the packets that did not arrive."""
+    gap: float = 0.5
+    """The longest silence of the wire within a call."""
+
+    def broken(self, step: "Step") -> list[str]:
+        """What `step` did not keep, in words."""
+        faults = []
+        if (turn := percentile(step.latencies, 0.95) or 0.0) > self.turn:
+            faults.append(f"turn latency p95 {turn * 1000:.0f} ms > {self.turn * 1000:.0f} ms")
+        if (setup := percentile(step.setups, 0.95) or 0.0) > self.setup:
+            faults.append(f"set-up p95 {setup * 1000:.0f} ms > {self.setup * 1000:.0f} ms")
+        if step.received and step.loss > self.loss:
+            faults.append(f"{step.loss:.1%} of the packets lost > {self.loss:.1%}")
+        if step.gap > self.gap:
+            faults.append(f"silence of {step.gap * 1000:.0f} ms on the wire > {self.gap * 1000:.0f} ms")
+        if step.unanswered > 0.01 * max(1, len(step.latencies) + step.unanswered):
+            faults.append(f"{step.unanswered} turns without an answer")
+        if step.failures:
+            faults.append(f"{len(step.failures)} calls failed: {step.failures[0]}")
+        return faults or self._missing(step)
+
+    def _missing(self, step: "Step") -> list[str]:
+        if step.held < 0.98 * step.wanted:
+            return [f"only {step.held} of {step.wanted} calls were up"]
+        if not step.received:
+            return ["no sound came"]
+        return [] if step.latencies else ["no turn was answered; callers may need more --seconds for one"]
+
+
+@dataclass
+class Step:
+    """What was measured with one number of calls."""
+
+    wanted: int
+    held: int = 0
+    seconds: float = 0.0
+    setups: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    unanswered: int = 0
+    received: int = 0
+    lost: int = 0
+    gap: float = 0.0
+    errors: Spread = field(default_factory=Spread)
+    cpu: float | None = None
+    """Of the gateway and its children, in cores."""
+    media: float | None = None
+    """The part of its media processes."""
+    memory: int | None = None
+    """Of the gateway and its children, bytes."""
+    media_memory: int | None = None
+    generator: float = 0.0
+    """CPU of the callers, in cores."""
+    broken: list[str] = field(default_factory=list)
+    """What broke, in words."""
+
+    @property
+    def loss(self) -> float:
+        """Part of the packets that did not arrive."""
+        return self.lost / max(1, self.lost + self.received)
+
+    def add(self, window: Window, *, settled: bool) -> None:
+        """Take a second of one worker; before all calls are up only set-up and failures count."""
+        self.setups += window.setups
+        self.failures += window.failures
+        if settled:
+            self.latencies += window.latencies
+            self.unanswered += window.unanswered
+            self.received += window.received
+            self.lost += window.lost
+            self.gap = max(self.gap, window.gap)
+            self.errors.add(window.errors)
+
+
+def ramp(most: int, steps: "list[Step]") -> Iterator[int]:
+    """Numbers of calls to try, up to `most`, by what became of the `steps` before: the last of them has been judged.
+
+    They grow until something breaks; then each is halfway between the most that held and the fewest that broke.
+    """
+    calls, held = min(FIRST, most), 0
+    yield calls
+    while not steps[-1].broken:
+        if calls == most:
+            return
+        calls, held = min(GROWTH * calls, most), calls
+        yield calls
+    broke = calls
+    while held and broke - held > NEAR * held:
+        calls = (held + broke) // 2
+        yield calls
+        held, broke = (held, calls) if steps[-1].broken else (calls, broke)
+
+
+def shared(calls: int, workers: int) -> list[int]:
+    """`calls` over `workers`, as evenly as may be."""
+    return [calls // workers + (number < calls % workers) for number in range(workers)]

@@ -1,0 +1,265 @@
+"""A load test: starts the callers and, if asked, the gateway; leads them through the steps; measures both."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sipgw.config.networks import PRIVATE_NETWORKS, Networks
+from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.names import Names
+from sipgw.sip.uri import Uri
+from sipgw.tools.load.plan import SETTLING, Level, Step, ramp, shared
+from sipgw.tools.load.process import Usage, usage
+from sipgw.tools.load.tally import milliseconds
+from sipgw.tools.load.worker import Job, Window
+
+START_LIMIT = 60.0
+"""Seconds that a process has to start."""
+RECOVERY = 10.0
+"""Seconds between a step that broke and the next."""
+ANSWER_LIMIT = 30.0
+"""Seconds that a process of callers may be silent; it should speak every second."""
+LINE_LIMIT = 1 << 24
+"""Bytes of a line that a worker may print."""
+
+
+class LoadError(Exception):
+    """The test cannot be made; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done."""
+
+    steps: tuple[int, ...] = ()
+    """Calls of each step, as far as nothing breaks; empty for a ramp to `most`."""
+    seconds: float = 20.0
+    """How long each step is held after its calls are up."""
+    target: str = ""
+    """A SIP URI; empty for a gateway that is started here."""
+    config: Path | None = None
+    """Of the gateway that is started here; without it the agent is the parrot."""
+    rate: float = 20.0
+    """New calls a second."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    level: Level = field(default_factory=Level)
+    seed: int = 1
+    ca: str = ""
+    media: int = 0
+    """Media processes of a gateway that is started here; 0 for as many as are configured."""
+    most: int = 0
+    """Where a ramp ends."""
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    steps: list[Step] = field(default_factory=list)
+    before: Usage | None = None
+    """What the gateway had used before the first call."""
+    seconds: list[dict[str, Any]] = field(default_factory=list)
+    """The course of the test, a point a second."""
+
+    @property
+    def held(self) -> int:
+        """The most calls with which nothing broke."""
+        return max((step.wanted for step in self.steps if not step.broken), default=0)
+
+    @property
+    def broken(self) -> list[str]:
+        """What broke with the fewest calls with which something did."""
+        return min((step for step in self.steps if step.broken), key=lambda step: step.wanted, default=Step(0)).broken
+
+    @property
+    def per_core(self) -> float | None:
+        """Calls held for each core that the gateway took; None if it was not started here or none were held."""
+        held = [step for step in self.steps if step.wanted == self.held]
+        return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
+
+
+Progress = Callable[[Step, float], None]
+
+
+def check_target(target: str, *, own: bool) -> str:
+    """The local address to call `target` from. Raises `LoadError` for public addresses that are not `own`."""
+    uri = Uri.parse(target)
+    if uri.scheme not in ("sip", "sips"):
+        raise LoadError(f"{target} is not a SIP address")
+    hops = asyncio.run(_located(uri))
+    if not hops:
+        raise LoadError(f"{uri.host}: no address was found")
+    private = Networks[bool]()
+    for network in PRIVATE_NETWORKS:
+        private.add(network, True)
+    for hop in hops:
+        if not own and not private.match(hop.host):
+            raise LoadError(f"{hop.host} is a public address; with --i-own-this-host it is called all the same")
+    with socket.socket(socket.AF_INET6 if ":" in hops[0].host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((hops[0].host, hops[0].port))
+        return str(probe.getsockname()[0])
+
+
+async def _located(uri: Uri) -> tuple[Peer, ...]:
+    """Every address that calls to `uri` may go to, as the callers will find them (RFC 3263)."""
+    async with asyncio.TaskGroup() as group:
+
+        def spawn(work: Coroutine[Any, Any, None]) -> None:
+            group.create_task(work)
+
+        names = Names((), lambda address: True, spawn, lambda located, hops: located(hops, 0.0))
+        return await names.find(peer_of(uri))
+
+
+async def run(plan: Plan, host: str, progress: Progress) -> Outcome:
+    """Carry out `plan`, calling from the local address `host`. Raises `LoadError`."""
+    async with contextlib.AsyncExitStack() as stack:
+        target, gateway = plan.target, None
+        if not target:
+            gateway, port = await stack.enter_async_context(_gateway(plan))
+            target = f"sip:agent@127.0.0.1:{port}"
+        workers = [
+            await stack.enter_async_context(
+                _process(
+                    "sipgw.tools.load.worker",
+                    json.dumps(asdict(Job(target, host, plan.rate / plan.workers, seed, plan.ca))),
+                )
+            )
+            for seed in range(plan.seed, plan.seed + plan.workers)
+        ]
+        for worker in workers:
+            await _window(worker, START_LIMIT)
+        outcome = Outcome(before=usage(gateway.pid) if gateway else None)
+        for calls in plan.steps or ramp(plan.most, outcome.steps):
+            if outcome.broken:
+                if plan.steps:
+                    break
+                await _recover(workers, outcome)
+            outcome.steps.append(step := Step(calls))
+            try:
+                await _step(step, plan, workers, gateway, outcome, progress)
+            except LoadError as error:
+                if len(outcome.steps) == 1:
+                    raise
+                step.broken = [str(error)]  # what was held before is worth knowing
+                break
+            if plan.target and not any(one.setups for one in outcome.steps):
+                why = step.failures[0] if step.failures else f"no answer within {plan.seconds:g} s"
+                raise LoadError(f"{plan.target}: no call was answered: {why}")
+            step.broken = plan.level.broken(step)
+    return outcome
+
+
+async def _recover(workers: list[asyncio.subprocess.Process], outcome: Outcome) -> None:
+    """Go back to what was held until the gateway has worked off what the last step was too much of."""
+    _want(outcome.held, workers)
+    until = asyncio.get_running_loop().time() + RECOVERY
+    while asyncio.get_running_loop().time() < until:
+        for worker in workers:
+            await _window(worker)
+
+
+def _want(calls: int, workers: list[asyncio.subprocess.Process]) -> None:
+    for worker, part in zip(workers, shared(calls, len(workers)), strict=True):
+        assert worker.stdin is not None  # noqa: S101  it was asked for
+        worker.stdin.write(f"{part}\n".encode())
+
+
+async def _step(
+    step: Step,
+    plan: Plan,
+    workers: list[asyncio.subprocess.Process],
+    gateway: asyncio.subprocess.Process | None,
+    outcome: Outcome,
+    progress: Progress,
+) -> None:
+    loop, calls = asyncio.get_running_loop(), step.wanted
+    up = max((one.wanted for one in outcome.steps[:-1] if not one.broken), default=0)
+    _want(calls, workers)
+    settle = loop.time() + SETTLING + max(0, calls - up) / plan.rate
+    end, began = settle + plan.seconds, None
+    while (now := loop.time()) < end:
+        windows = [await _window(worker) for worker in workers]
+        settled = now >= settle
+        for window in windows:
+            step.add(window, settled=settled)
+        step.held = sum(window.held for window in windows)
+        used = usage(gateway.pid) if gateway else None
+        spent = sum(window.cpu for window in windows)
+        if settled and began is None:
+            began = (loop.time(), used, spent)
+        elif began is not None:
+            step.seconds = loop.time() - began[0]
+            step.generator = (spent - began[2]) / step.seconds
+            if used and began[1]:
+                step.cpu, step.memory = (used.cpu - began[1].cpu) / step.seconds, used.memory
+                step.media, step.media_memory = (used.media_cpu - began[1].media_cpu) / step.seconds, used.media_memory
+        outcome.seconds.append(_point(step, windows))
+        progress(step, max(0.0, end - loop.time()))
+        if step.failures and not any(one.setups for one in outcome.steps):
+            break
+
+
+def _point(step: Step, windows: list[Window]) -> dict[str, Any]:
+    return {
+        "held": step.held,
+        "turn": milliseconds([value for window in windows for value in window.latencies], 0.95),
+        "setup": milliseconds([value for window in windows for value in window.setups], 0.95),
+        "cpu": step.cpu,
+        "generator": step.generator,
+        "lost": sum(window.lost for window in windows),
+    }
+
+
+async def _window(worker: asyncio.subprocess.Process, limit: float = ANSWER_LIMIT) -> Window:
+    assert worker.stdout is not None  # noqa: S101  it was asked for
+    try:
+        async with asyncio.timeout(limit):
+            line = await worker.stdout.readline()
+    except TimeoutError:
+        raise LoadError("a process of callers does not answer: this machine is overloaded") from None
+    if not line:
+        raise LoadError("a process of callers has ended; its last words stand above")
+    return Window(**json.loads(line))
+
+
+@contextlib.asynccontextmanager
+async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LINE_LIMIT
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None  # noqa: S101  it was asked for
+        process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _gateway(plan: Plan) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    async with _process(
+        "sipgw.tools.load.host", str(plan.media), *([str(plan.config)] if plan.config else [])
+    ) as process:
+        assert process.stdout is not None  # noqa: S101  it was asked for
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            raise LoadError("the gateway did not start") from None
+        if not line:
+            raise LoadError("the gateway could not be started; its words stand above")
+        yield process, int(json.loads(line)["port"])

@@ -1,0 +1,246 @@
+"""Plays a bundle again: its packets and the answers of its providers to the code as it is now, on a virtual clock."""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from agent.conversation import Conversation
+from agent.records import Outcome, Report
+from agent.stage import CascadeRole
+from media import channel as media
+from sipgw.agents.providers import Providers, assembled
+from sipgw.calls.call import NOT_HUMAN, Talk
+from sipgw.calls.phone_line import PhoneLine
+from sipgw.outbound.screening import Screened, Screening
+from sipgw.outbound.who_answered import Who
+from sipgw.records.bundles.bundle import Bundle, privacy_of
+from sipgw.records.bundles.setting import seen_transfer
+from sipgw.records.bundles.story import Story
+from sipgw.records.bundles.witness import WITNESS, Frame, Witness
+from sipgw.records.privacy.redaction import in_json, redactor_for
+from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.tools.replay.booth import Booth
+from sipgw.tools.replay.clock import VirtualLoop, until
+from sipgw.tools.replay.props import tools_of, transfer_of
+from sipgw.tools.replay.script import RecordedEars, RecordedModel, RecordedVoice, Script
+from sipgw.tools.replay.signalling import Descriptions
+
+LONGER = 20.0
+"""Seconds for which a call may go on beyond the end that it had."""
+SIGNALS, STEPS = ("exchange", "key", "end"), ("step_aside", "step_back")
+FROM_OUTSIDE = ("gateway_stopped", "ended_here", "cancelled", "over_budget")
+"""Endings that nothing in the bundle brings about: the call ends as it did, when it did."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A call as it is with the code as it is now."""
+
+    story: Story
+    frames: list[Frame]
+    left: str
+    """Where the code left the recording, or failed, in words; empty if it did not."""
+    seconds: float
+    """Length of the call."""
+    took: float
+    """How long it took to play it."""
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than the call was."""
+        return self.seconds / self.took if self.took else 0.0
+
+
+def replay(bundle: Bundle) -> Replayed:
+    """Play it again."""
+    began = time.perf_counter()
+    with asyncio.Runner(loop_factory=partial(VirtualLoop, alone=True)) as runner:
+        stage = runner.run(_play(bundle))
+    frames = stage.witness.frames
+    seconds = frames[-1]["t"] if frames else 0.0
+    return Replayed(Story.of(frames), frames, stage.left, seconds, time.perf_counter() - began)
+
+
+async def _play(bundle: Bundle) -> "Stage":
+    stage = Stage(bundle)
+    try:
+        await stage.run()
+    except Exception as error:  # noqa: BLE001  the call boundary: the gateway would have ended the call
+        stage.left = f"{stage.witness.now:.1f} s: {_failure(error)}"
+    return stage
+
+
+def _failure(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"the code failed: {type(error).__name__}: {error}"
+
+
+class Stage:
+    """One call while it is played again."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.witness = Witness()
+        self.left = ""
+        self._bundle = bundle
+        self._ours = _own(bundle.frames)
+        privacy = privacy_of(bundle.about)
+        self._script = Script(bundle.frames, bundle.sound, partial(in_json, redact=redactor_for(privacy, "exports")))
+        self._descriptions = Descriptions(bundle.sip)
+        self._line = PhoneLine(inband_keys=any(one.get("format", {}).get("inband_keys") for one in self._ours))
+        self._booth = Booth(bundle.packets, self.witness.zero, self._on_media)
+        self._line.attach(self._booth.channel)
+        self._screened: Screened | None = None
+        self._gone: Frame | None = None
+
+    async def run(self) -> None:
+        """Play the call from its beginning to its end."""
+        self._booth.start(contextvars.copy_context())  # what comes from the media process is no word of the signalling
+        WITNESS.set(self.witness)
+        talk = self._talk()
+        async with asyncio.TaskGroup() as group:
+            signalling, talking = group.create_task(self._signal()), group.create_task(self._hold(talk))
+            await asyncio.wait(_all(talking, self._script.left), return_when=asyncio.FIRST_COMPLETED)
+            if self._script.left.done() and not talking.done():
+                self.left = f"{self.witness.now:.1f} s: {self._script.left.result()}"
+            signalling.cancel()
+            talking.cancel()
+        self._booth.stop()
+
+    async def _hold(self, talk: Talk) -> None:
+        """Talk from the answer to the end."""
+        frames = self._bundle.frames
+        ended = next((one for one in frames if one["of"] == "ended"), {"t": frames[-1]["t"], "kind": ""})
+        fixed = ended["kind"] in FROM_OUTSIDE
+        kind = ended["kind"] if fixed else "goes on"
+        try:
+            async with asyncio.timeout_at(self.witness.zero + ended["t"] + (0.0 if fixed else LONGER)):
+                await until(self.witness.zero + next((one["t"] for one in self._ours), 0.0))
+                await talk.open()
+                answered = next((one["t"] for one in frames if one["of"] == "answered"), 0.0)
+                await until(self.witness.zero + answered)
+                self.witness.note("answered")
+                kind = self._ending(await talk.run())
+        except TimeoutError:
+            pass
+        self.witness.note("ended", kind=kind)
+
+    def _ending(self, outcome: Outcome) -> str:
+        """What the call's ending is called: as `sipgw.calls.call.Call` does."""
+        transfers = [
+            frame["connected"] for frame in self.witness.frames if frame["of"] == "transfer" and frame["do"] == "ended"
+        ]
+        if transfers and transfers[-1]:
+            return "transferred"
+        kind = outcome.kind
+        if self._gone and kind not in NOT_HUMAN:
+            kind = "line_lost" if _lost(self._gone) else "caller_hung_up"
+        if kind == "caller_hung_up" and self._bundle.about["direction"] == "out":
+            return "callee_hung_up"
+        return "transfer_failed" if transfers and kind == "failed" else kind
+
+    async def _signal(self) -> None:
+        """Tell the line what the signalling told it."""
+        for frame in self._ours:
+            await until(self.witness.zero + frame["t"])
+            self._tell(frame)
+
+    def _tell(self, frame: Frame) -> None:
+        match frame["do"]:
+            case "exchange":
+                self._exchange(frame)
+            case "key":
+                self._line.press(frame["key"], "info", self.witness.zero + frame["t"])
+            case "step_aside":
+                self._line.step_aside()
+            case "step_back":
+                self._line.step_back()
+            case "end":
+                self._gone = frame
+                self._line.end(frame["cause"], lost=_lost(frame))
+
+    def _exchange(self, frame: Frame) -> None:
+        try:
+            self._line.exchange(self._descriptions.agreed(frame))
+        except NotAcceptable as error:
+            self._script.leave(f"what was agreed on cannot be used: {error}")
+
+    def _talk(self) -> Talk:
+        setting, script, providers = self._bundle.setting, self._script, self._providers()
+        tools, languages = tools_of(setting.tools, script), setting.languages
+        role = CascadeRole(
+            persona=setting.persona, model=providers.model, voice=providers.voice, tools=tools, languages=languages
+        )
+        conversation = Conversation(
+            self._line,
+            providers.ears(),
+            role,
+            options=setting.turns,
+            transfer=seen_transfer(transfer_of(script, self._tell)) if setting.can_transfer else None,
+            people=setting.people,
+            observer=self._report,
+            call=self._bundle.about["call"],
+        )
+        if setting.voicemail is None:
+            return conversation
+        screening = Screening(
+            self._line, lambda: providers.voice(""), setting.voicemail, self._report, self._answered_by
+        )
+        self._screened = Screened(conversation, screening)
+        return self._screened
+
+    def _providers(self) -> Providers:
+        script, parts = self._script, self._bundle.about["parts"]
+
+        def made(part: str, make: Callable[[Script, str], Any]) -> list[Callable[[], Any]]:
+            names = script.names(part)
+            names += [f"another {part}"] * (parts[part] - len(names))
+            return [partial(make, script, name) for name in names]
+
+        models = [make() for make in made("model", RecordedModel)]
+        return assembled(
+            made("ears", RecordedEars),
+            models,
+            made("voice", RecordedVoice),
+            self._bundle.setting.failover,
+            again=script.again("ears"),
+        )
+
+    def _on_media(self, event: media.MediaEvent) -> None:
+        if isinstance(event, media.Frames) and self._screened is not None:
+            self._screened.hear(event.ulaw)
+        if not isinstance(event, media.Quality):
+            self._line.on_media(event)
+
+    def _report(self, report: Report) -> None:
+        self.witness.report(report)
+        if self._screened is not None:
+            self._screened.understand(report)
+
+    def _answered_by(self, who: Who, why: str) -> None:
+        self.witness.note("answered_by", who=who.value, why=why)
+
+
+def _own(frames: Iterable[Frame]) -> list[Frame]:
+    """What the caller's own line was told: a colleague's has another channel. A transfer tells its part itself."""
+    found: list[Frame] = []
+    connecting = False
+    for frame in frames:
+        if frame["of"] == "transfer":
+            connecting = frame["do"] == "asked"
+        elif frame["of"] == "line" and frame["channel"] == (found or [frame])[0]["channel"]:
+            found += [frame] if frame["do"] in SIGNALS or (frame["do"] in STEPS and not connecting) else []
+    return found
+
+
+def _lost(end: Frame) -> bool:
+    """Whether nobody had hung up; bundles of the first releases do not tell, and call it hung up."""
+    return bool(end.get("lost"))
+
+
+def _all(*futures: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
+    return list(futures)

@@ -1,0 +1,244 @@
+"""The recorded providers: each answers what it is asked as it did, after as long as it took.
+
+What is asked and was never answered is where the code leaves the recording. A question that is taken back at once is
+none: what was begun a moment before an interruption may be begun a moment after it.
+"""
+
+import asyncio
+import json
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from agent.ears import EarsEvent, Onset, Transcript
+from agent.errors import ProviderError
+from agent.model import Message, Piece, Text, ToolCall, ToolSchema, Usage
+from sipgw.records.bundles.witness import Frame, question
+from sipgw.tools.replay.clock import now, until
+
+GRACE = 0.5
+"""Seconds after which a question without an answer counts."""
+
+
+@dataclass
+class Answer:
+    """One stream of a provider as it was seen: how it was asked for, its pieces, its end."""
+
+    asked: Frame
+    opened: Frame = field(default_factory=dict)
+    pieces: list[Frame] = field(default_factory=list)
+    ended: Frame = field(default_factory=lambda: {"broken_off": True, "waited": 0.0})
+    used: bool = False
+
+
+class Script:
+    """All that the providers of a call answered."""
+
+    def __init__(self, frames: Iterable[Frame], sound: bytes, redact: Callable[[Any], Any]) -> None:
+        """`redact` takes out of questions what was taken out of the recording."""
+        self.left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why the code left the recording, once it has."""
+        self.redact = redact
+        self.sound = sound
+        self._answers: dict[str, list[Answer]] = {"ears": [], "model": [], "voice": [], "tool": [], "transfer": []}
+        by_number: dict[int, Answer] = {}
+        for frame in frames:
+            match frame:
+                case {"of": "ears" | "model" | "voice" as part, "do": "made" | "asked", "session": number}:
+                    self._answers[part].append(by_number.setdefault(number, Answer(frame)))
+                case {"of": "ears" | "voice", "do": "opened", "session": number} if number in by_number:
+                    by_number[number].opened = frame
+                case {"of": "ears" | "model" | "voice", "do": "piece", "session": number} if number in by_number:
+                    by_number[number].pieces.append(frame)
+                case {"of": "ears" | "model" | "voice", "do": "ended", "session": number} if number in by_number:
+                    by_number[number].ended = frame
+                case {"of": "tool", "do": "started"} | {"of": "transfer", "do": "asked"}:
+                    self._answers[frame["of"]].append(Answer(frame))
+                case {"of": "tool", "do": "done", "name": name}:
+                    runs = (one for one in self._answers["tool"] if one.asked["name"] == name)
+                    if begun := next((one for one in runs if one.asked["do"] == "started"), None):
+                        begun.asked = frame
+                case {"of": "line", "do": "step_aside" | "step_back"} if self.connecting:
+                    self._answers["transfer"][-1].pieces.append(frame)
+                case {"of": "transfer", "do": "ended"} if self.connecting:
+                    self._answers["transfer"][-1].ended = frame
+
+    @property
+    def connecting(self) -> bool:
+        """Whether the last transfer has not ended."""
+        return bool(self._answers["transfer"]) and "connected" not in self._answers["transfer"][-1].ended
+
+    def names(self, part: str) -> list[str]:
+        """The providers of a part, in the order in which they were first asked."""
+        return list(dict.fromkeys(answer.asked["name"] for answer in self._answers[part]))
+
+    def again(self, part: str) -> bool:
+        """Whether a provider of that part was asked more than once."""
+        return len(self._answers[part]) > len(self.names(part))
+
+    def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> Answer | None:
+        """The first answer to a question that `fits` by the first, else by the next of these; each is given once.
+
+        With `again` one that was given before may be given once more if there is no other.
+        """
+        for fit in fits:
+            for answer in self._answers[part]:
+                if not answer.used and fit(answer.asked):
+                    answer.used = True
+                    return answer
+        found = (answer for answer in self._answers[part] if again and fits[0](answer.asked))
+        return next((answer for answer in found if "broken_off" not in answer.ended), None)
+
+    async def unanswered(self, what: str) -> NoReturn:
+        """There is no answer: if the question stands for a moment the code has left the recording. Never returns."""
+        await asyncio.sleep(GRACE)
+        self.leave(what)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def leave(self, what: str) -> None:
+        """The code has left the recording."""
+        if not self.left.done():
+            self.left.set_result(what)
+
+    async def end(self, answer: Answer, what: str) -> None:
+        """Let a stream end as it did. Raises `ProviderError` if it did."""
+        ended = answer.ended
+        await asyncio.sleep(ended["waited"])
+        if "fault" in ended:
+            raise ProviderError(**ended["fault"])
+        if "broken_off" in ended:
+            await self.unanswered(what)
+
+
+async def _opened(script: Script, answer: Answer | None, what: str) -> None:
+    if answer is None or not answer.opened:
+        await script.unanswered(f"{what} were opened, which they were not")
+    else:
+        await script.end(Answer({}, ended=answer.opened), f"opening {what} was given up")
+
+
+class RecordedEars:
+    """Ears that say what was heard, when they have been given as much sound as then."""
+
+    def __init__(self, script: Script, name: str) -> None:
+        self.name = name
+        self._script = script
+        self._answer = script.find("ears", lambda asked: asked["do"] == "made" and asked["name"] == name)
+        self.patient = bool(self._answer and self._answer.asked["patient"])
+        self._given: list[tuple[int, float]] = [(0, now())]
+        self._more = asyncio.Event()
+
+    async def open(self) -> None:
+        """See `agent.ears.Ears`."""
+        await _opened(self._script, self._answer, f"the ears {self.name!r}")
+
+    def hear(self, ulaw: bytes) -> None:
+        """See `agent.ears.Ears`."""
+        self._given.append((self._given[-1][0] + len(ulaw), now()))
+        self._more.set()
+
+    def attend(self, language: str) -> None:
+        """It says what was heard, in whatever language."""
+
+    def expect(self, said: str) -> None:
+        """See `agent.ears.Ears`."""
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        """See `agent.ears.Ears`."""
+        if self._answer is None:
+            return
+        for piece in self._answer.pieces:
+            await until(await self._given_at(piece["after"]) + piece["delay"])
+            if "onset" in piece:
+                yield Onset(piece["onset"])
+            else:
+                yield Transcript(piece["text"], piece["final"], piece["stable"], piece["end"])
+        if "broken_off" in self._answer.ended:
+            await asyncio.Event().wait()  # they were closed by us, and would have said no more
+        await self._script.end(self._answer, "")
+
+    async def _given_at(self, samples: int) -> float:
+        """When they had been given so much sound."""
+        while self._given[-1][0] < samples:
+            self._more.clear()
+            await self._more.wait()
+        return self._given[bisect_left(self._given, (samples, 0.0))][1]
+
+    async def close(self) -> None:
+        """See `agent.ears.Ears`."""
+
+
+class RecordedModel:
+    """A model that answers as it did."""
+
+    def __init__(self, script: Script, name: str) -> None:
+        self.name = name
+        self._script = script
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """See `agent.model.Model`."""
+        script = self._script
+        asked = json.loads(json.dumps(script.redact(question(messages))))
+        last = asked["messages"][-1:]
+
+        def same(one: Frame) -> bool:
+            return bool(one["name"] == self.name and {name: one[name] for name in asked} == asked)
+
+        def alike(one: Frame) -> bool:  # what was heard of earlier replies may differ by a word
+            return one["name"] == self.name and bool(one["messages"][-1:] == last)
+
+        answer = script.find("model", same, alike)
+        what = f"the model was asked {_words(last)}"
+        if answer is None:
+            await script.unanswered(f"{what}, which it was not")
+        for piece in answer.pieces:
+            await asyncio.sleep(piece["waited"])
+            yield _piece(piece)
+        await script.end(answer, f"{what}, and its answer was broken off here")
+
+    async def close(self) -> None:
+        """See `agent.model.Model`."""
+
+
+def _piece(frame: Frame) -> Piece:
+    if "text" in frame:
+        return Text(frame["text"])
+    return ToolCall(*frame["call"]) if "call" in frame else Usage(*frame["usage"])
+
+
+def _words(messages: Sequence[Message]) -> str:
+    return " ".join(f"{str(message.get('content'))[:200]!r} ({message.get('role')})" for message in messages)
+
+
+class RecordedVoice:
+    """A voice that speaks as it did."""
+
+    def __init__(self, script: Script, name: str) -> None:
+        self.name = name
+        self._script = script
+        self._answer = script.find("voice", lambda asked: asked["do"] == "made" and asked["name"] == name)
+
+    async def open(self) -> None:
+        """See `agent.voice.Voice`."""
+        await _opened(self._script, self._answer, f"the voice {self.name!r}")
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """See `agent.voice.Voice`."""
+        script, wanted = self._script, self._script.redact(text)
+
+        def same(one: Frame) -> bool:
+            return bool(one["do"] == "asked" and one["name"] == self.name and one["text"] == wanted)
+
+        answer = script.find("voice", same, again=True)
+        if answer is None:
+            await script.unanswered(f"the voice was given {wanted[:200]!r}, which it was not")
+        for piece in answer.pieces:
+            await asyncio.sleep(piece["waited"])
+            start, length = piece["sound"]
+            yield script.sound[start : start + length]
+        await script.end(answer, f"the voice was given {wanted[:200]!r}, and was broken off here")
+
+    async def close(self) -> None:
+        """See `agent.voice.Voice`."""

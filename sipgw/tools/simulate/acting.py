@@ -1,0 +1,158 @@
+"""Providers that act by the scenario: the ears know what the caller says, the model answers as is written there.
+
+No network, no models, no chance: what a scenario expects can be asserted to the word.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from agent.ears import EarsEvent, Onset, Transcript
+from agent.history import SAMPLES_PER_CHARACTER
+from agent.line import SAMPLE_RATE
+from agent.model import Message, Piece, Text, ToolCall, ToolSchema
+from agent.vad import VoiceActivity
+from sipgw.agents.providers import Providers
+from sipgw.tools.simulate.scenario import ReplyOptions
+
+FINAL = 0.307
+THINKS = 0.3
+VOICES = 0.15
+"""Seconds: what providers publish as their medians for the final transcript, the first token, the first sound."""
+LETTER = bytes([0x90, 0x10, 0x91, 0x11]) * (SAMPLES_PER_CHARACTER // 4)
+"""The sound of any letter."""
+
+
+@dataclass
+class Room:
+    """What the caller is saying, as the ears of one call have to know it."""
+
+    spoken: deque[tuple[str, float]] = field(default_factory=deque)
+    """Words and their seconds of sound, those that are still to be heard; no words for a noise."""
+
+
+class ActingEars:
+    """Notices speech in the sound that really arrives, and knows which words it is."""
+
+    name, patient = "acting", False
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._events: asyncio.Queue[EarsEvent | None] = asyncio.Queue()
+        self._activity = VoiceActivity()
+        self._heard = 0
+        self._now: tuple[str, int, int] | None = None
+        """Words, and the samples at which they begin and end."""
+        self._told = 0
+
+    async def open(self) -> None:
+        """See `agent.ears.Ears`."""
+
+    def hear(self, ulaw: bytes) -> None:
+        """See `agent.ears.Ears`."""
+        for at in range(0, len(ulaw), 160):
+            self._take(ulaw[at : at + 160])
+
+    def _take(self, ulaw: bytes) -> None:
+        self._heard += len(ulaw)
+        began = any(change.onset for change in self._activity.feed(ulaw))
+        if self._now is None and began and self._room.spoken:
+            text, seconds = self._room.spoken.popleft()
+            self._now, self._told = (text, self._heard, self._heard + round(seconds * SAMPLE_RATE)), 0
+            if text:
+                self._events.put_nowait(Onset(self._heard / SAMPLE_RATE))
+        if self._now is not None:
+            self._tell(*self._now)
+
+    def _tell(self, text: str, begin: int, end: int) -> None:
+        words = text.split()
+        known = min(len(words), int(len(words) * (self._heard - begin) / max(1, end - begin)))
+        if self._told < known < len(words):
+            self._told = known
+            self._put(" ".join(words[:known]), self._heard, final=False)
+        if self._heard >= end + FINAL * SAMPLE_RATE:
+            self._now = None
+            if text:
+                self._put(text, end, final=True)
+
+    def _put(self, text: str, end: int, *, final: bool) -> None:
+        self._events.put_nowait(Transcript(text, final, False, end / SAMPLE_RATE))
+
+    def expect(self, said: str) -> None:
+        """See `agent.ears.Ears`."""
+
+    def attend(self, language: str) -> None:
+        """See `agent.ears.Ears`."""
+
+    async def events(self) -> AsyncIterator[EarsEvent]:
+        """See `agent.ears.Ears`."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def close(self) -> None:
+        """See `agent.ears.Ears`."""
+        self._events.put_nowait(None)
+
+
+class ActingModel:
+    """Gives the first reply of the scenario that fits."""
+
+    name = "acting"
+
+    def __init__(self, replies: Sequence[ReplyOptions]) -> None:
+        self._replies = replies
+        self._calls = 0
+
+    async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
+        """See `agent.model.Model`."""
+        await asyncio.sleep(THINKS)
+        found = next((one for one in self._replies if _fits(one, messages)), None)
+        if found is None:
+            yield Text("I do not know.")
+            return
+        await asyncio.sleep(found.delay)
+        for word in found.says.split(" "):
+            yield Text(f"{word} ")
+        if found.calls:
+            self._calls += 1
+            yield ToolCall(f"call_{self._calls}", found.calls, found.arguments)
+
+    async def close(self) -> None:
+        """See `agent.model.Model`."""
+
+
+def _fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
+    last = messages[-1]
+    if last["role"] != "tool":
+        return not reply.after and reply.to.lower() in str(last.get("content") or "").lower()
+    called = next(
+        call["function"]["name"]
+        for message in reversed(messages)
+        for call in message.get("tool_calls", ())
+        if call["id"] == last["tool_call_id"]
+    )
+    return reply.after == called and reply.to.lower() in str(last["content"]).lower()
+
+
+class ActingVoice:
+    """Speaks every letter in 65 ms."""
+
+    name = "acting"
+
+    async def open(self) -> None:
+        """See `agent.voice.Voice`."""
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """See `agent.voice.Voice`."""
+        await asyncio.sleep(VOICES)
+        for word in text.split(" "):
+            yield LETTER * (len(word) + 1)
+
+    async def close(self) -> None:
+        """See `agent.voice.Voice`."""
+
+
+def acting(replies: Sequence[ReplyOptions], room: Room) -> Providers:
+    """The providers of one scenario."""
+    return Providers(lambda: ActingEars(room), ActingModel(replies), lambda language: ActingVoice(), None)

@@ -1,0 +1,277 @@
+"""One simulation: a gateway with faulty providers, or somebody else's; a caller behind a bad network; the verdict."""
+
+import asyncio
+import contextlib
+import random
+import tempfile
+from array import array
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from agent.line import SAMPLE_RATE
+from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
+from agent.ulaw import from_linear, level
+from sipgw.agents.choice import Choice
+from sipgw.agents.providers import Providers, opened
+from sipgw.config.agent_files import DEFAULT
+from sipgw.config.config import Config
+from sipgw.events import CallBegan, CallEnded, CallReported, Event, Watcher
+from sipgw.gateway.gateway import Gateway
+from sipgw.records.artifacts.wav import WavError, read_ulaw
+from sipgw.sip.uri import Uri
+from sipgw.tools.caller import AUDIBLE, Call, Phone, with_noise
+from sipgw.tools.simulate.acting import LETTER, Room, acting
+from sipgw.tools.simulate.expect import differs, missed, remembered
+from sipgw.tools.simulate.faults import wrapped
+from sipgw.tools.simulate.follow import Steps
+from sipgw.tools.simulate.relay import NetworkRelay
+from sipgw.tools.simulate.scenario import ProviderOptions, Scenario, ScenarioError, Step
+from sipgw.tools.simulate.verdict import Verdict, judge
+from sipgw.tools.trial import trial
+
+SLACK = 3.0
+"""How many times as long an answer may take as a scenario wants: on a busy machine the whole call is late."""
+OVER = 10.0
+"""Seconds after the caller's end in which the gateway has ended the call, too."""
+LOUD = 8000
+"""The highest sample of a sound without words."""
+WORDS = 2
+"""How many words more or fewer may be heard where the agent was cut off: packets are on their way."""
+
+Tell = Callable[[str, str], None]
+"""Takes who (``caller``, ``agent``, ``fault``) and what was said."""
+
+
+@dataclass
+class Scene:
+    """A scenario while it is played, on whatever line."""
+
+    scenario: Scenario
+    folder: Path
+    steps: Steps
+    room: Room
+    memory: list[str] = field(default_factory=list)
+    """What the agent remembers in the end."""
+    ending: str = ""
+    """How the conversation ended."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the gateway knows that it has."""
+
+    @classmethod
+    async def of(cls, scenario: Scenario, folder: Path) -> "Scene":
+        """One that has not begun; the files of the scenario stand in `folder`. Raises `ScenarioError`."""
+        room = Room()
+
+        def speaks(step: Step, seconds: float) -> None:
+            room.spoken.append((step.say or step.words, seconds))
+
+        return cls(scenario, folder, Steps(scenario.steps, await sounds(scenario, folder), speaks), room)
+
+    @property
+    def config(self) -> Config:
+        """Who answers, if the scenario has replies."""
+        agent, tools = self.scenario.agent, self.scenario.agent.tools
+        agent = replace(agent, tools=str(self.folder / tools) if tools else "", ears="local", model="local")
+        agent = replace(agent, voice="local")
+        return Config(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
+
+    def providers(self) -> Providers:
+        """Those that act by the scenario, with what is wrong with them."""
+        return wrapped(acting(self.scenario.replies, self.room), self.scenario.providers, self.scenario.seed)
+
+    def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> Verdict:
+        """How it was; waits may be `slack` times as long, and cuts `words` off what was expected."""
+        verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
+        faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
+        if wanted.memory and (fault := differs(wanted.memory, self.memory, words)):
+            faults.append(fault)
+        if wanted.ending and wanted.ending != self.ending:
+            faults.append(f"the conversation ended with {self.ending!r}, not {wanted.ending!r}")
+        return replace(verdict, missed=tuple(faults))
+
+
+class SimulatedGateway(Gateway):
+    """A gateway whose agents are those of scenes, by name, with providers that fail as the scenarios say."""
+
+    def __init__(self, config: Config, scenes: Mapping[str, Scene], tell: Tell) -> None:
+        others = {
+            name: replace(config, agent=one.config.agent, turns=one.config.turns, languages=one.config.languages)
+            for name, one in scenes.items()
+            if name != DEFAULT
+        }
+        super().__init__(config, others)
+        self._scenes = scenes
+        self._tell = tell
+        self._agents: dict[str, str] = {}
+        """Who took each call."""
+        self.watchers.add(self._note)
+
+    def open_providers(
+        self, config: Config, choice: Choice, speech: LocalSpeech | None
+    ) -> AbstractAsyncContextManager[Providers]:
+        """See `Gateway.open_providers`."""
+        name = next(name for name, one in self.agents.all.items() if one.config is config)
+        scene = self._scenes.get(name) or next(iter(self._scenes.values()))
+
+        @contextlib.asynccontextmanager
+        async def faulty() -> AsyncIterator[Providers]:
+            if scene.scenario.replies:
+                yield scene.providers()
+                return
+            async with opened(config, choice, speech) as providers:
+                yield wrapped(providers, scene.scenario.providers, scene.scenario.seed)
+
+        return faulty()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CallBegan):
+            self._agents[event.call] = event.agent
+        scene = self._scenes.get(self._agents.get(event.call, ""))
+        if scene is None:
+            return
+        if isinstance(event, CallReported):
+            scene.steps.tell(event.report, asyncio.get_running_loop().time())
+            _show(event.report, self._tell)
+        elif isinstance(event, CallEnded):
+            live = self.calls.get(event.call)
+            talk = live.conversation if live else None
+            scene.memory, scene.ending = remembered(talk.steering.messages if talk else ()), event.ending.kind
+            scene.over.set()
+
+
+def _show(report: Report, tell: Tell) -> None:
+    match report:
+        case CallerSaid(text, final=True):
+            tell("caller", text)
+        case AgentSays(text):
+            tell("agent", text)
+        case Interrupted(heard):
+            tell("fault", f"interrupted; heard: {heard}")
+        case ProviderFailed(part, cause):
+            tell("fault", f"{part}: {cause}")
+
+
+async def simulate(
+    scenario: Scenario,
+    folder: Path,
+    tell: Tell,
+    *,
+    config: Config | None = None,
+    target: Uri | None = None,
+    watch: Watcher | None = None,
+) -> tuple[Verdict, Call]:
+    """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
+
+    `watch` is told what happens in that gateway.
+
+    Raises `ScenarioError`, and what the gateway and the call raise.
+    """
+    if config and config.agent.duplex and not scenario.replies and scenario.providers != ProviderOptions():
+        raise ScenarioError("[agent] duplex takes the place of ears, model and voice: none of these can fail")
+    scene = await Scene.of(scenario, folder)
+    async with contextlib.AsyncExitStack() as stack:
+        host, own = "0.0.0.0", target is None
+        if target is None:
+            config = scene.config if scenario.replies else config
+            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch))
+            target, host = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port), "127.0.0.1"
+        phone = await stack.enter_async_context(Phone(host))
+        call = await dialled(phone, target, scene, host)
+        if own:
+            async with asyncio.timeout(OVER):
+                await scene.over.wait()
+    return scene.judged(call, SLACK, WORDS), call
+
+
+@contextlib.asynccontextmanager
+async def started(
+    config: Config | None, scenes: Mapping[str, Scene], tell: Tell, watch: Watcher | None = None
+) -> AsyncIterator[SimulatedGateway]:
+    """A gateway for `scenes`, of which the agent of `config` has the one that is called like it."""
+    with tempfile.TemporaryDirectory() as store:
+        gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
+        if watch:
+            gateway.watchers.add(watch)
+        async with gateway:
+            yield gateway
+
+
+async def dialled(phone: Phone, target: Uri, scene: Scene, host: str = "127.0.0.1") -> Call:
+    """Play a scene in a call to `target`."""
+    wanted = scene.scenario
+    async with NetworkRelay(wanted.network, wanted.seed, host) as relay:
+        return await phone.call(target, scene.steps, wanted.limit, relay=relay)
+
+
+def trimmed(ulaw: bytes) -> bytes:
+    """`ulaw` without what nobody hears at both ends."""
+    frames = range(0, len(ulaw), 160)
+    loud = [at for at in frames if level(ulaw[at : at + 160]) > AUDIBLE]
+    return ulaw[loud[0] : loud[-1] + 160] if loud else ulaw
+
+
+def rustling(seconds: float) -> bytes:
+    """A cough or a slammed door: as loud as speech, and nothing in it comes again. The same every time."""
+    source = random.Random(8000)
+    linear = array("h", (source.randint(-LOUD, LOUD) for _ in range(round(seconds * SAMPLE_RATE))))
+    return from_linear(linear.tobytes())
+
+
+def _sound(step: Step, folder: Path) -> bytes:
+    """What a step sounds like to ears that know its words anyway."""
+    if step.wav:
+        return _recorded(step.wav, folder)
+    if step.noise:
+        return rustling(step.noise)
+    return with_noise(LETTER * len(step.say))
+
+
+async def sounds(scenario: Scenario, folder: Path) -> list[bytes]:
+    """What the steps sound like; nothing for those that make no sound. Raises `ScenarioError`."""
+    if scenario.replies:
+        return [trimmed(_sound(step, folder)) for step in scenario.steps]
+    heard = await spoken([(step.say, step.wav) for step in scenario.steps], folder)
+    # What a recording has after its last sound is the caller's silence: the agent may answer in it.
+    return [
+        _sound(step, folder) if step.noise else trimmed(sound)
+        for step, sound in zip(scenario.steps, heard, strict=True)
+    ]
+
+
+async def spoken(lines: Sequence[tuple[str, str]], folder: Path) -> list[bytes]:
+    """The sound of each line: a sentence, which the embedded voice speaks, or a file. Raises `ScenarioError`."""
+    made: dict[str, bytes] = {}
+    sentences = [sentence for sentence, _ in lines if sentence]
+    if sentences:
+        async with LocalSpeech(LocalSpeechOptions()) as speech:
+            speech.require()
+            voice = speech.voice()
+            await voice.open()
+            for sentence in dict.fromkeys(sentences):
+                made[sentence] = with_noise(b"".join([piece async for piece in voice.speak(sentence)]))
+            await voice.close()
+    return [made[sentence] if sentence else _recorded(name, folder) for sentence, name in lines]
+
+
+def _recorded(name: str, folder: Path) -> bytes:
+    if not name:
+        return b""
+    own = folder / name
+    try:
+        if own.exists():
+            return with_noise(read_ulaw(own))
+        with as_file(files("sipgw") / "demo_voice" / Path(name).name) as path:
+            return with_noise(read_ulaw(path))
+    except (OSError, WavError) as error:
+        raise ScenarioError(f"wav = {name!r}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def seeded(scenario: Scenario, seed: int | None) -> Scenario:
+    """`scenario` with another seed; 0 draws one."""
+    if seed is None:
+        return scenario
+    return replace(scenario, seed=seed or random.SystemRandom().randrange(1, 10**6))

@@ -1,0 +1,133 @@
+"""What the caller heard: how long each answer took, where the agent's speech had gaps, which turns broke. Sans-IO."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from sipgw.tools.caller import Call, Ear, Span
+from sipgw.tools.simulate.follow import Done
+
+GAP = 0.6
+"""Seconds of silence within a reply from which on it is a gap; pauses between sentences are shorter."""
+REPLY = 3.0
+"""Seconds of silence after which sound is another reply."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One thing that the caller did, and the answer."""
+
+    did: str
+    at: float
+    """Seconds into the call."""
+    waited: float | None
+    """Seconds from the end of the caller's words to the agent's first sound at the caller's ear; None for none."""
+    silenced: float | None
+    """Seconds for which the agent went on when it was interrupted; None if it was not."""
+    broken: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The call as the caller would tell it."""
+
+    setup: float
+    """Seconds from dialling to the answer."""
+    greeting: float | None
+    """Seconds from the answer to the first sound."""
+    turns: tuple[Turn, ...]
+    gaps: tuple[tuple[float, float], ...]
+    """Silences within replies: seconds into the call, and length."""
+    lost: int
+    """Packets that did not come, or came too late to be played."""
+    received: int
+    left: int
+    """Steps that were not reached."""
+    ending: str
+    missed: tuple[str, ...] = ()
+    """What the scenario expects and did not happen."""
+
+    @property
+    def broken(self) -> list[str]:
+        """Every reason why this call was not a good one."""
+        faults = [f"{turn.did}: {turn.broken}" for turn in self.turns if turn.broken]
+        faults += self.missed
+        if self.left:
+            faults.append(f"{self.left} steps were not reached: {self.ending}")
+        return faults
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"broken": self.broken}
+
+
+def judge(call: Call, done: Sequence[Done], left: int) -> Verdict:
+    """Judge a call and what was done in it."""
+    speech, turns = call.ear.speech, []
+    spoken = list(call.utterances)
+    for number, one in enumerate(done):
+        until = done[number + 1].at if number + 1 < len(done) else call.ended or float("inf")
+        voiced = bool(one.step.say or one.step.wav or one.step.noise)
+        span = spoken.pop(0) if voiced and spoken else Span(one.at, one.at)
+        broken = done[number + 1].broken if number + 1 < len(done) else _unanswered(one, span, call, left)
+        waited = None if one.step.hang_up else _waited(speech, span, until)
+        silenced = _silenced(speech, span) if one.interrupted else None
+        turns.append(Turn(_did(one), _rounded(one.at - call.answered), waited, silenced, broken))
+    first = done[0].broken if done else ""
+    if first:
+        turns.insert(0, Turn("the greeting", 0.0, None, None, first))
+    # The first packet may overtake the 200, or be taken before it; then the greeting was there at the answer.
+    greeting = _rounded(max(0.0, speech[0].begin - call.answered)) if speech else None
+    lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
+    received = call.stats.get("received", 0)
+    acts = [*call.utterances, *(Span(one.at, one.at) for one in done)]
+    gaps = _gaps(speech, acts, call.answered)
+    return Verdict(
+        _rounded(call.answered - call.dialled), greeting, tuple(turns), gaps, lost, received, left, call.ending
+    )
+
+
+def _unanswered(last: Done, said: Span, call: Call, left: int) -> str:
+    """Whether the agent said nothing at all after the caller's last words or keys."""
+    if left or not (last.step.say or last.step.wav or last.step.press):
+        return ""
+    heard = any(span.end > said.end + Ear.PARTING for span in call.ear.speech)
+    return "" if heard else "the agent did not answer"
+
+
+def _did(done: Done) -> str:
+    step = done.step
+    if step.press:
+        return f"pressed {step.press}"
+    if step.silent:
+        return f"was silent for {step.silent:g} s"
+    if step.noise:
+        return "made a noise"
+    what = "hung up" if step.hang_up else f"said {step.say or step.wav!r}"
+    return f"{what} over the agent" if done.interrupted and not step.hang_up else what
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def _waited(speech: Sequence[Span], said: Span, until: float) -> float | None:
+    begins = [span.begin for span in speech if said.end <= span.begin < until]
+    return _rounded(begins[0] - said.end) if begins else None
+
+
+def _silenced(speech: Sequence[Span], said: Span) -> float | None:
+    """From the first word of an interruption to the agent's last sound."""
+    over = [span for span in speech if span.begin < said.begin < span.end]
+    return _rounded(over[0].end - said.begin) if over else 0.0
+
+
+def _gaps(speech: Sequence[Span], said: Sequence[Span], answered: float) -> tuple[tuple[float, float], ...]:
+    found = []
+    for before, after in pairwise(speech):
+        silence = after.begin - before.end
+        spoke = any(one.begin < after.begin and one.end > before.end - 0.5 for one in said)
+        if GAP <= silence < REPLY and not spoke:
+            found.append((_rounded(before.end - answered), _rounded(silence)))
+    return tuple(found)

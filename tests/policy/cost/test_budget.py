@@ -1,0 +1,86 @@
+"""What a call costs is looked at while it lasts, also while no agent speaks in it. On virtual time."""
+
+import asyncio
+import contextlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.steering import CannotSteer
+from sipgw.calls.live import LiveCall
+from sipgw.events import Ending
+from sipgw.policy.cost.budget import GOODBYE, LOOK, within_budget
+from sipgw.sip.identity import Identity
+from sipgw.trunks.trunks import LOCAL_TRUNK
+from tests.virtual import run
+
+pytestmark = pytest.mark.faults("C1")
+
+HOUR = 3600.0
+
+
+class Told:
+    """The steering of a conversation: it is asked to say goodbye."""
+
+    def __init__(self, leaves: asyncio.Event, *, polite: bool = True, over: bool = False) -> None:
+        self.said: list[str] = []
+        self._leaves, self._polite, self._over = leaves, polite, over
+
+    def dismiss(self, text: str, outcome: Any) -> None:
+        if self._over:
+            raise CannotSteer("it has ended")
+        self.said.append(f"{text} {outcome.kind}: {outcome.text}")
+        if self._polite:
+            self._leaves.set()
+
+
+def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Ending, float, list[str]]:
+    """A call that lasts for an hour if nobody ends it: its ending, its length, what the agent was told."""
+
+    async def scene() -> tuple[Ending, float, list[str]]:
+        loop = asyncio.get_running_loop()
+        begun, leaves = loop.time(), asyncio.Event()
+        live: Any = LiveCall("a", LOCAL_TRUNK, Identity())
+        live.answered, live.call = live.began, SimpleNamespace(instead=instead)
+        steering = Told(leaves, **steered)
+        live.conversation = SimpleNamespace(steering=steering)
+
+        async def talk() -> Ending:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HOUR):
+                    await leaves.wait()
+            return Ending("over_budget" if leaves.is_set() else "caller_hung_up", "")
+
+        def why() -> str:
+            return "too dear" if loop.time() - begun >= dear_at else ""
+
+        ending = await within_budget(live, why, lambda: "Goodbye.", talk())
+        return ending, loop.time() - begun, steering.said
+
+    return run(scene())
+
+
+def test_the_agent_says_goodbye_when_the_time_that_passes_has_become_too_dear() -> None:
+    ending, seconds, said = held(dear_at=100)
+    assert (ending.kind, said) == ("over_budget", ["Goodbye. over_budget: too dear"])
+    assert 100 <= seconds <= 100 + LOOK
+
+
+def test_a_caller_who_speaks_with_somebody_else_is_hung_up() -> None:
+    ending, seconds, said = held(dear_at=100, instead="anna")
+    assert (ending, said) == (Ending("over_budget", "too dear"), [])
+    assert 100 <= seconds <= 100 + LOOK
+
+
+def test_a_conversation_that_has_ended_or_does_not_end_is_hung_up() -> None:
+    assert held(dear_at=50, over=True)[0].kind == "over_budget"
+    ending, seconds, _ = held(dear_at=50, polite=False)
+    assert ending == Ending("over_budget", "too dear")
+    assert 50 + GOODBYE <= seconds <= 50 + GOODBYE + LOOK
+
+
+def test_a_call_that_stays_cheap_ends_by_itself() -> None:
+    ending, seconds, said = held(dear_at=5000)
+    assert (ending.kind, said) == ("caller_hung_up", [])
+    assert seconds == HOUR

@@ -1,0 +1,143 @@
+"""Nobody is called more often than is agreed, whoever asks and whatever crashes; and nothing goes unwritten."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sipgw.policy.gate.gate import Dial, Permit, Refused
+from tests.gating import ALWAYS, CALIFORNIA, NOON, World, run
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_number_is_called_so_often_in_a_day_and_in_a_week(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_number_per_day=2, per_number_per_week=3, windows=ALWAYS):
+            first = world.now
+            assert await world.dial() == Permit(CALIFORNIA)
+            world.now += timedelta(hours=3)
+            assert await world.dial() == Permit(CALIFORNIA)
+            assert await world.dial() == Refused(
+                "cap_number",
+                f"{CALIFORNIA} was called 2 times within 24 hours, and [gate] per_number_per_day is 2",
+                first + timedelta(days=1),
+            )
+            assert isinstance(await world.dial("+12125550100"), Permit)
+            world.now = first + timedelta(days=1)
+            assert await world.dial() == Permit(CALIFORNIA)
+            world.now += timedelta(days=2)
+            _, reason = await world.refused()
+            assert "was called 3 times within 7 days, and [gate] per_number_per_week is 3" in reason
+            world.now = first + timedelta(days=7)
+            assert await world.dial() == Permit(CALIFORNIA)
+
+    run(scene())
+
+
+def test_all_calls_of_a_day_together(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_day=2):
+            await world.dial("+14155550101")
+            await world.dial("+14155550102")
+            assert await world.refused() == ("cap_day", "2 calls were made within 24 hours; [gate] per_day is 2")
+
+    run(scene())
+
+
+def test_a_restart_forgets_no_call_and_another_process_counts_too(world: World) -> None:
+    async def scene() -> None:
+        other = World(world.folder)
+        async with world.up(per_number_per_day=2), other.up(per_number_per_day=2):
+            assert await world.dial() == Permit(CALIFORNIA)
+            assert await other.dial() == Permit(CALIFORNIA)
+            assert (await world.refused())[0] == "cap_number"
+        world.now += timedelta(hours=1)
+        async with world.up(per_number_per_day=2):
+            assert (await world.refused())[0] == "cap_number"
+
+    run(scene())
+
+
+def test_a_week_that_began_in_the_month_before_counts(world: World) -> None:
+    async def scene() -> None:
+        world.now = datetime(2026, 12, 31, 20, 0, tzinfo=UTC)
+        async with world.up(per_number_per_week=1):
+            assert await world.dial() == Permit(CALIFORNIA)
+            world.now += timedelta(days=2)
+            assert (await world.refused())[0] == "cap_number"
+        async with world.up(per_number_per_week=1):
+            assert (await world.refused())[0] == "cap_number"
+        assert sorted(file.name for file in (world.folder / "audit").iterdir()) == [
+            "gate-2026-12.jsonl", "gate-2027-01.jsonl",
+        ]  # fmt: skip
+
+    run(scene())
+
+
+def test_many_who_ask_at_once_do_not_get_more_than_the_cap(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_number_per_day=3), asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(world.dial()) for _ in range(20)]
+        assert sum(isinstance(task.result(), Permit) for task in asked) == 3
+        assert len(world.lines) == 20
+
+    run(scene())
+
+
+def test_a_clock_that_was_set_back_calls_nobody(world: World) -> None:
+    async def scene() -> None:
+        async with world.up():
+            await world.dial()
+            world.now -= timedelta(hours=2)
+            rule, reason = await world.refused("+14155550101")
+            assert rule == "clock"
+            assert "this machine's clock says 2026-11-19 18:00 UTC, but the last decision was made at" in reason
+            world.now = NOON - timedelta(minutes=2)  # what a time server corrects
+            assert isinstance(await world.dial("+14155550101"), Permit)
+
+    run(scene())
+
+
+def test_to_judge_neither_counts_nor_writes(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_number_per_day=1):
+            for _ in range(3):
+                assert await world.gate.judge(Dial(CALIFORNIA, "us")) == Permit(CALIFORNIA)
+            assert not world.lines
+
+    run(scene())
+
+
+def test_no_call_without_its_line_in_the_audit(world: World) -> None:
+    async def scene() -> None:
+        async with world.up():
+            world.now = datetime(2026, 12, 1, 20, tzinfo=UTC)
+            (world.folder / "audit" / "gate-2026-12.jsonl").mkdir()
+            found = await world.dial()
+            assert isinstance(found, Refused)
+            assert found.rule == "audit"
+            assert "cannot be written: Is a directory" in found.reason
+
+    run(scene())
+
+
+def test_a_line_that_was_cut_off_by_a_crash_costs_only_itself(world: World) -> None:
+    async def scene() -> None:
+        async with world.up(per_number_per_day=1):
+            await world.dial()
+        (file,) = (world.folder / "audit").iterdir()
+        file.write_text(file.read_text() + '{"at": "2026-11-19T2')
+        async with world.up(per_number_per_day=1):
+            assert (await world.dial("+14155550101")) == Permit("+14155550101")
+            assert (await world.dial())[0] == "cap_number"
+        lines = file.read_text().splitlines()
+        assert len(lines) == 4
+        assert json.loads(lines[2])["number"] == "+14155550101"
+
+    run(scene())

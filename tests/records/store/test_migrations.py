@@ -1,0 +1,163 @@
+"""The schema's history: any earlier database becomes today's, and nothing that was in it is lost."""
+
+import asyncio
+import contextlib
+import importlib
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from sipgw.config.records import StoreOptions
+from sipgw.outbound.jobs import Jobs
+from sipgw.records.store import Base, CallFilter, Store, StoreError, schema
+from sipgw.records.store.engine import _prepare
+from tests.waiting import HANG
+
+FIRST = Path(__file__).parents[2] / "data" / "store" / "first-release.db"
+"""Made by the code of the first release: two calls, two turns, one tool, one promised callback."""
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return Path(shutil.copy(FIRST, tmp_path / "sipgw.db"))
+
+
+def look(path: Path):
+    async def run():
+        async with Store(StoreOptions(str(path))) as store:
+            return await store.calls(), await Jobs(store, "").all(""), await store.order("7346")
+
+    return asyncio.run(run())
+
+
+def revision(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def test_a_database_of_the_first_release_keeps_all_that_was_in_it(first: Path) -> None:
+    (one, two), (callback,), order = look(first)
+    assert (one["id"], one["direction"], one["caller"], one["ending"]) == (
+        "call-1",
+        "in",
+        "+14155550123",
+        "caller_hung_up",
+    )
+    assert one["began"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert one["recording"] == "/var/calls/1.wav"
+    assert one["media"]["packets_received"] == 3000
+    assert one["identity"] == {"number": "+14155550123"}
+    assert [(turn["caller"], turn["heard"], turn["interrupted"]) for turn in one["turns"]] == [
+        ("", "Hello, this is Acme Store.", False),
+        ("Where is my order 7346?", "It is out", True),
+    ]
+    assert one["turns"][1]["latency_ms"] == {"total": 812}
+    (run,) = one["turns"][1]["tools"]
+    assert (run["name"], run["arguments"], run["result"]) == (
+        "get_order_status",
+        {"order_number": "7346"},
+        {"item": "a blue raincoat"},
+    )
+    assert (two["id"], two["ending"], two["turns"], two["recording"]) == ("call-2", "refused", [], "")
+    assert (callback.number, callback.variables, callback.state) == ("4155550123", {"topic": "order 7346"}, "failed")
+    assert callback.reason == "promised by an earlier release for 'tomorrow at five': call by hand"
+    assert order and order["item"] == "a blue raincoat"
+
+
+def test_a_promise_whose_moment_is_beyond_doubt_is_dialled_by_this_release(first: Path) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE callbacks SET due = '2026-12-01T17:00:00+01:00'")
+        database.commit()
+    _, (callback,), _ = look(first)
+    moment = datetime(2026, 12, 1, 16, tzinfo=UTC)
+    assert (callback.state, callback.due, callback.agent) == ("planned", moment.timestamp(), "agent")
+
+
+def test_it_is_migrated_once(first: Path) -> None:
+    assert look(first)[0] == look(first)[0]
+    assert len(look(first)[1]) == 1
+    assert len(look(first)[0]) == 2
+
+
+def test_a_database_from_before_the_first_release_lacks_a_column(first: Path) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("ALTER TABLE calls DROP COLUMN identity")
+    assert [call["identity"] for call in look(first)[0]] == [None, None]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE calls SET turns = '[1]'")  # no turn
+        database.commit()
+    with pytest.raises(AttributeError):
+        look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert tables == {"orders", "callbacks", "calls"}
+        database.execute("UPDATE calls SET turns = '[]'")
+        database.commit()
+    assert len(look(first)[0]) == 2
+
+
+def test_a_database_of_a_newer_release_is_told_in_one_line(first: Path) -> None:
+    look(first)
+    with contextlib.closing(sqlite3.connect(first)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    with pytest.raises(StoreError, match=r"of a newer release \(schema 9999\); run that"):
+        look(first)
+
+
+def test_two_gateways_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+    async def run():
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as tasks:
+            for _ in range(4):
+                tasks.create_task(opened())
+
+    async def opened():
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            assert await store.calls(CallFilter()) == []
+
+    asyncio.run(run())
+
+
+def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
+    """SQLite refuses some of them at once; without another try one of sixteen gateways did not start."""
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(100):
+            path, together = str(tmp_path / f"{number}.db"), Barrier(4)
+
+            def make(path: str = path, together: Barrier = together) -> None:
+                together.wait(HANG)
+                _prepare(path)
+
+            for made in [threads.submit(make) for _ in range(4)]:
+                made.result(20)
+
+
+def test_the_newest_schema_is_what_the_modules_declare() -> None:
+    """If this fails: ``python -m sipgw.records.migrations what has changed`` writes the revision that is missing."""
+    for name in schema.DECLARED:
+        importlib.import_module(name)
+    with create_engine("sqlite://").connect() as connection:
+        schema.upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_module_that_declares_tables_is_known() -> None:
+    root = Path(schema.__file__).parents[2]
+    declaring = {
+        ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        for path in root.rglob("*.py")
+        if "__tablename__ =" in path.read_text()
+    }
+    assert declaring == set(schema.DECLARED)

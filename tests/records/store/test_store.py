@@ -1,0 +1,169 @@
+"""Orders and records in a real SQLite file."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.dialects import sqlite
+
+from agent.tools import Toolbox
+from sipgw.agents.orders import order_tools
+from sipgw.config.agent import AgentOptions
+from sipgw.config.records import StoreOptions
+from sipgw.records.store import CallFilter, CallRecord, Store, StoreError
+from tests.keeping import START, add_call
+
+
+def with_store(path: Path, work):
+    async def run():
+        async with Store(StoreOptions(str(path))) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+def test_sample_orders_are_there_once(tmp_path: Path) -> None:
+    async def look(store: Store):
+        return await store.order("7346"), await store.order("nope")
+
+    path = tmp_path / "x.db"
+    found, nothing = with_store(path, look)
+    assert found == {
+        "number": "7346",
+        "item": "a blue raincoat",
+        "status": "out for delivery",
+        "expected": "today before six p.m.",
+    }
+    assert nothing is None
+    assert with_store(path, look)[0] == found
+
+
+def test_records_survive(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    async def keep(store: Store):
+        fields = {"id": "c", "trunk": "t", "caller": "a", "called": "b", "ending": "failed", "cause": "x", "media": {}}
+        await add_call(store, CallRecord(began=now, ended=now, **fields), [{"caller": "ü", "tools": []}])
+
+    async def read(store: Store):
+        return await store.calls()
+
+    with_store(tmp_path / "x.db", keep)
+    (row,) = with_store(tmp_path / "x.db", read)
+    assert (row["ending"], row["turns"][0]["caller"]) == ("failed", "ü")
+
+
+@pytest.mark.parametrize("place", ["h:54x/db", "h:/db", "h:99999/db", "[::1/db"])
+def test_a_url_that_cannot_be_read_is_told_without_its_password(place: str) -> None:
+    pytest.importorskip("asyncpg")
+    with pytest.raises(ValueError, match="url is postgresql://user:password@host:port/name") as told:
+        StoreOptions(url=f"postgresql://sipgw:s3cret@{place}")
+    assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder/x.db", "."])
+def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path, where: str) -> None:
+    with pytest.raises(StoreError, match=r"cannot open the database .* set \[store\] path"):
+        with_store(tmp_path / where, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ('{"order_number": "7 3 4-6"}', ""),
+        ('{"order_number": "99"}', "there is no order 99"),
+        ('{"order_number": 7346}', "wrong arguments"),
+        ('{"order_number": "1' + "0" * 50 + '"}', "wrong arguments"),
+    ],
+)
+def test_orders_are_found_however_the_number_is_written(tmp_path: Path, arguments: str, error: str) -> None:
+    async def ask(store: Store):
+        return await Toolbox(order_tools(AgentOptions(), store)).run("get_order_status", arguments)
+
+    run = with_store(tmp_path / "x.db", ask)
+    assert run.error.startswith(error) if error else run.result["item"] == "a blue raincoat"
+
+
+async def ten_calls(store: Store) -> None:
+    """Calls 0 to 9, a minute apart; the last two at the same moment."""
+    for number in range(10):
+        record = CallRecord(
+            id=f"call-{number}",
+            trunk="telnyx" if number % 2 else "pbx",
+            agent="sales" if number < 3 else "agent",
+            direction="out" if number == 4 else "in",
+            caller=f"+1415555{number:04}",
+            called="+4930100",
+            began=START + timedelta(minutes=min(number, 8)),
+            ended=START + timedelta(minutes=9),
+            ending="failed" if number == 7 else "caller_hung_up",
+        )
+        await add_call(store, record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (CallFilter(), "9876543210"),
+        (CallFilter(trunk="telnyx"), "97531"),
+        (CallFilter(agent="sales"), "210"),
+        (CallFilter(direction="out"), "4"),
+        (CallFilter(ending="failed", trunk="telnyx"), "7"),
+        (CallFilter(number="+14155550003"), "3"),
+        (CallFilter(number="+1415555000*", agent="sales"), "210"),
+        (CallFilter(number="+4930100", since=START + timedelta(minutes=7)), "987"),
+        (CallFilter(until=START + timedelta(minutes=2)), "10"),
+        (CallFilter(words="NUMBER 6, 50% off_"), "6"),
+        (CallFilter(words="50_ off"), ""),
+        (CallFilter(ended=False), ""),
+    ],
+)
+def test_calls_are_found_newest_first_and_page_by_page(tmp_path: Path, wanted: CallFilter, found: str) -> None:
+    async def look(store: Store):
+        await ten_calls(store)
+        pages = [await store.page(wanted, 3)]
+        while pages[-1].next:
+            pages.append(await store.page(wanted, 3, pages[-1].next))
+        return pages
+
+    pages = with_store(tmp_path / "x.db", look)
+    assert "".join(call["id"][-1] for page in pages for call in page.calls) == found
+    assert all(len(page.calls) == 3 for page in pages[:-1])
+
+
+@pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000])
+def test_a_page_that_is_none_is_told(tmp_path: Path, after: str) -> None:
+    async def look(store: Store):
+        return await store.page(CallFilter(), 3, after)
+
+    if after:
+        with pytest.raises(ValueError, match="there is no page behind"):
+            with_store(tmp_path / "x.db", look)
+    else:
+        assert with_store(tmp_path / "x.db", look).calls == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        CallFilter(since=START),
+        CallFilter(number="+14155550003"),
+        CallFilter(number="+1415555*"),
+        CallFilter(trunk="pbx"),
+        CallFilter(agent="sales"),
+        CallFilter(ending="failed"),
+    ],
+)
+def test_lists_are_read_from_an_index(tmp_path: Path, wanted: CallFilter) -> None:
+    async def explain(store: Store):
+        query = select(CallRecord.id).where(*wanted.clauses()).order_by(CallRecord.began.desc()).limit(50)
+        async with store.read() as session:
+            compiled = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+            plan = await session.execute(text(f"EXPLAIN QUERY PLAN {compiled}".replace(":", r"\:")))
+            return [row[3] for row in plan]
+
+    plan = with_store(tmp_path / "x.db", explain)
+    assert any("USING" in step and "INDEX calls_by_" in step for step in plan), plan
+    assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), plan

@@ -1,0 +1,178 @@
+"""Providers with a wrong key, a wrong format, nothing to say: the strict fakes and one request to each."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from agent.errors import ProviderError
+from agent.providers.assemblyai_session import AssemblyAIOptions
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.openai_client import OpenAIOptions
+from agent.providers.realtime_session import RealtimeOptions
+from agent.ulaw import to_linear
+from sipgw.config.agent import AgentOptions
+from sipgw.config.config import Config
+from sipgw.records.artifacts.wav import read_ulaw
+from sipgw.tools.doctor import providers
+from tests.fakes.assemblyai import FakeAssemblyAI, Said
+from tests.fakes.elevenlabs import FakeElevenLabs
+from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.realtime import FakeRealtime
+from tests.tools.doctor.broken import on_loop
+
+VOICES = Path("sipgw/demo_voice")
+SOUND = read_ulaw(VOICES / "ask_order.wav")
+
+
+async def examined(config: Config) -> dict[str, str]:
+    return {one.about.split()[0]: one.id async for one in providers.examine(config)}
+
+
+@on_loop
+async def test_a_sound_cascade_and_wrong_keys() -> None:
+    async with (
+        FakeAssemblyAI([Said("where is my order", 200, 2000)], key="aai") as ears,
+        FakeOpenAI([Reply(("OK",))] * 3, key="sk") as model,
+        FakeElevenLabs(key="xi", sound=lambda text: SOUND) as voice,
+        FakeElevenLabs(key="xi", sound=lambda text: to_linear(SOUND)) as noise,
+    ):
+        good = Config(
+            assemblyai=AssemblyAIOptions(api_key="aai", url=ears.url),
+            openai=OpenAIOptions(api_key="sk", base_url=model.base_url),
+            elevenlabs=ElevenLabsOptions(api_key="xi", base_url=voice.url),
+        )
+        found = await examined(good)
+        assert found["assemblyai"] == "provider.ok"
+        assert found["openai"] == "provider.ok"
+        assert found["elevenlabs"] == "provider.ok"
+        other = replace(good.elevenlabs, base_url=noise.url)
+        spoken = replace(good, elevenlabs=other, agent=AgentOptions(ears="local", model="local"))
+        assert await examined(spoken) == {"elevenlabs": "provider.format"}
+        wrong = replace(
+            good,
+            assemblyai=replace(good.assemblyai, api_key="no"),
+            openai=replace(good.openai, api_key="no"),
+            elevenlabs=replace(good.elevenlabs, api_key="no"),
+        )
+        found = await examined(wrong)
+        assert found == dict.fromkeys(("assemblyai", "openai", "elevenlabs"), "provider.key")
+    assert set((await examined(good)).values()) == {"provider.unreachable"}, "the servers are gone"
+
+
+@on_loop
+async def test_the_embedded_providers_are_not_asked() -> None:
+    assert not await examined(Config(agent=AgentOptions(ears="local", model="local", voice="local")))
+
+
+@on_loop
+async def test_speech_to_speech_says_a_sentence() -> None:
+    async with FakeRealtime(key="k") as fake:
+        config = Config(agent=AgentOptions(duplex="openai"), openai_realtime=RealtimeOptions(api_key="k", url=fake.url))
+        with patch("tests.fakes.duplex.sound_of", lambda text: SOUND):
+            assert await examined(config) == {"openai": "provider.ok"}
+        assert await examined(config) == {"openai": "provider.format"}, "the fake's own sound is no speech"
+        wrong = replace(config, openai_realtime=RealtimeOptions(api_key="no", url=fake.url))
+        assert await examined(wrong) == {"openai": "provider.key"}
+        assert await examined(Config(agent=AgentOptions(duplex="openai"))) == {"providers": "provider.missing"}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in VOICES.glob("*.wav")))
+def test_speech_in_mu_law_is_known_as_such(name: str) -> None:
+    assert not providers.misread(read_ulaw(VOICES / name))
+
+
+@pytest.mark.parametrize(
+    ("what", "sound"),
+    [
+        ("16-bit linear", to_linear(SOUND)),
+        ("a WAV file", b"RIFF" + SOUND),
+        ("MP3", b"ID3" + SOUND),
+        ("silence", b"\xff" * 8000),
+        ("an error in JSON", b'{"detail":'),
+        ("bits in the wrong order", SOUND.translate(bytes(int(f"{n:08b}"[::-1], 2) for n in range(256)))),
+    ],
+)
+def test_other_formats_are_known_as_wrong(what: str, sound: bytes) -> None:
+    assert providers.misread(sound), what
+
+
+@pytest.mark.parametrize(
+    ("problem", "id_"),
+    [
+        ("refused the API key", "provider.key"),
+        ("wants payment", "provider.payment"),
+        ("limits the rate", "provider.limit"),
+        ("does not know this address, model or voice", "provider.name"),
+        ("answered HTTP 402", "provider.payment"),
+        ("cannot connect to 127.0.0.1:44029", "provider.refused"),
+    ],
+)
+def test_refusals_are_told_apart(problem: str, id_: str) -> None:
+    assert providers._of_error(ProviderError("x", problem, temporary=False)) == id_
+
+
+class Dull:
+    """Ears, model and voice that answer without content."""
+
+    name = "dull"
+    sound = b""
+
+    async def open(self) -> None: ...
+    def hear(self, ulaw: bytes) -> None: ...
+
+    async def events(self) -> Any:
+        return
+        yield
+
+    async def reply(self, messages: Any, tools: Any) -> Any:
+        return
+        yield
+
+    async def speak(self, text: str) -> Any:
+        if self.sound:
+            yield self.sound
+
+
+@on_loop
+async def test_providers_that_have_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "AFTER", 0.0)
+    monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
+    dull: Any = Dull()
+    assert (await providers._voice(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._model(dull, "x", "[x]")).id == "provider.silent"
+    assert (await providers._ears(dull, "x", "[x]")).id == "provider.deaf"
+
+
+class Fickle(Dull):
+    """It takes the connection, and refuses what comes."""
+
+    async def events(self) -> Any:
+        raise ProviderError("x", "refused the API key", temporary=False)
+        yield
+
+    async def close(self) -> None:
+        pass
+
+
+@on_loop
+async def test_ears_that_refuse_in_the_session_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "AFTER", 0.0)
+    monkeypatch.setattr(providers, "read_ulaw", lambda path: b"\xff" * 800)
+    monkeypatch.setattr(providers, "made", lambda config, part, name: Fickle())
+    assert (await providers._examined(Config(), "ears", "assemblyai")).id == "provider.key"
+
+
+def test_what_takes_too_long_is_told() -> None:
+    assert providers._timed("voice", "x", "[x]", 1.1, "").id == "provider.slow"
+    assert providers._timed("voice", "x", "[x]", 0.9, "").id == "provider.ok"
+    assert providers._of_error(ProviderError("x", "refused the request", temporary=False)) == "provider.refused"
+
+
+@on_loop
+async def test_a_provider_without_a_key_is_a_finding() -> None:
+    found = [one async for one in providers.examine(Config(agent=AgentOptions(voice="cartesia")))]
+    assert [one.id for one in found] == ["provider.missing"]
+    assert "CARTESIA_API_KEY" in found[0].fix
