@@ -26,7 +26,8 @@ from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
 from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.outbound import jobs
-from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.callback_options import CallbackOptions
+from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.records import unfinished
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
