@@ -43,6 +43,7 @@ from sipgw.web.sessions import Sessions
 from sipgw.webhooks import deliveries
 from sipgw.webhooks.deliveries import Deliveries
 from sipgw.webhooks.webhooks import WebhookOptions
+from tests import remembered
 from tests.evidence.test_capture import message
 from tests.outbound.test_jobs import NOW, US
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
@@ -258,6 +259,14 @@ BOUNDS = [
     Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
     Bound("sipgw.records.unfinished:MOST_NOTES", "notes of recordings", notes),
+    Bound("sipgw.inbound.admission:REMEMBERED", "addresses that were let in", remembered.addresses),
+    Bound("sipgw.inbound.admission:STRANGERS_TOLD", "strangers that are told of", remembered.strangers),
+    Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", remembered.nonces),
+    Bound("sipgw.networks:REMEMBERED", "networks of addresses", remembered.networks),
+    Bound("sipgw.web.entrance:KEYS_KNOWN", "keys that were good", remembered.good_keys),
+    Bound("sipgw.sip.outside:MAX_KEPT", "sip: observer not kept", remembered.observers),
+    Bound("sipgw.sip.names:MAX_NAMES", "sip: name forgotten", remembered.found_names),
+    Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", remembered.failures),
     Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[

@@ -174,7 +174,8 @@ class Endpoint:
     @property
     def counts(self) -> Counter[str]:
         """What was dropped, turned away or had no place, by what was wrong with it."""
-        return self.agent.counts + self._transports.counts + self._names.counts
+        failures = Counter({"failure forgotten": self.agent.clients.health.forgotten})
+        return self.agent.counts + self._transports.counts + self._names.counts + failures
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
