@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from sipgw.bounds import FULL
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
@@ -46,6 +48,7 @@ class Networks(Generic[T]):
         address = plain(host)
         found = next((what for network, what in self._entries if address in network), None)
         if len(self._found) >= REMEMBERED:
+            FULL["networks of addresses"] += 1
             self._found.clear()
         self._found[host] = found
         return found

@@ -112,6 +112,7 @@ class Names:
         self._known.pop(peer, None)
         if hops:
             if len(self._known) >= MAX_NAMES:
+                self.counts["name forgotten"] += 1
                 del self._known[next(iter(self._known))]
             until = asyncio.get_running_loop().time() + TROUBLE_KEPT if troubles else 0.0
             self._known[peer] = _Known(hops, until)
