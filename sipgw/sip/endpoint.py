@@ -309,7 +309,7 @@ class Endpoint:
             leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush, self.locate)
+        return Leg(usage, source, self._now, self._flush, self._names.addresses)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))

@@ -1,18 +1,18 @@
 """Host names in `c=` lines (RFC 8866 §5.7): the other side's descriptions with addresses in their place."""
 
-import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 
-from sipgw.sip.dialog import Peer
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import is_address
 
-Locate = Callable[[Uri], Awaitable[tuple[Peer, ...]]]
-"""The addresses of a URI, within a time limit; see `sipgw.sip.endpoint.Endpoint.locate`."""
+Locate = Callable[[str, int], Awaitable[tuple[str, ...]]]
+"""The addresses of a name in version 4 or 6 of IP, within a time limit; see `sipgw.sip.names.Names.addresses`."""
 
-MAX_NAMES = 4
-"""Names of one description that are looked up: a call has one stream here."""
+MAX_NAMES = 2
+"""Names of one description that are looked up: that of the session, and that of our stream."""
 _CONNECTION = re.compile(rb"(?m)^c=IN IP([46]) ([A-Za-z0-9._-]{1,253})(?=[/ \r\n]|$)")
+_SECTION = re.compile(rb"(?m)^(?=m=)")
+_SOUND = re.compile(rb"(?i)m=audio [1-9]")
 
 _Named = tuple[int, str]
 """A host name, and the version of IP in which its address is told."""
@@ -34,9 +34,7 @@ class MediaNames:
         can be agreed on (488)."""
         found: dict[_Named, str] = {}
         for version, name in _names(description):
-            hops = await self._locate(Uri("sip", host=name, port=1))  # with a port it has A and AAAA records only
-            addresses = (hop.host for hop in hops if ipaddress.ip_address(hop.host).version == version)
-            found[version, name] = next(addresses, name)
+            found[version, name] = next(iter(await self._locate(name, version)), name)
         if found:
             self._found = found
         return self.known(description)
@@ -55,5 +53,7 @@ def _named(line: re.Match[bytes]) -> _Named:
 
 
 def _names(description: bytes | None) -> list[_Named]:
-    lines = map(_named, _CONNECTION.finditer(description or b""))
+    session, *media = _SECTION.split(description or b"")
+    ours = (section for section in media if _SOUND.match(section))
+    lines = (_named(line) for section in (session, *ours) for line in _CONNECTION.finditer(section))
     return list(dict.fromkeys(named for named in lines if not is_address(named[1])))[:MAX_NAMES]

@@ -1,20 +1,22 @@
 """Host names where a session description may have an address (RFC 8866 §5.7)."""
 
 import asyncio
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg, Offered
 from sipgw.sip.media_names import MAX_NAMES, MediaNames
+from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.uri import Uri
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
 from tests.fakes.dns import DnsServer
-from tests.waiting import HANG
+from tests.waiting import HANG, until, within
 
 ZONE = "phone 300 IN A 127.0.0.1\nsix 300 IN AAAA 2001:db8::1\n"
 
@@ -93,11 +95,11 @@ def test_a_call_with_a_name_is_answered_if_the_name_has_an_address(tmp_path: Pat
 
 @pytest.mark.faults("F8")
 def test_names_of_one_description_are_bounded() -> None:
-    asked: list[Uri] = []
+    asked: list[tuple[str, int]] = []
 
-    async def locate(uri: Uri) -> tuple[Peer, ...]:
-        asked.append(uri)
-        return (Peer("udp", "2001:db8::1", 1), Peer("udp", "192.0.2.1", 1))
+    async def locate(host: str, version: int) -> tuple[str, ...]:
+        asked.append((host, version))
+        return ("192.0.2.1",)
 
     names = MediaNames(locate)
     lines = b"".join(b"c=IN IP4 host%d.example/127\r\n" % number for number in range(100))
@@ -108,3 +110,90 @@ def test_names_of_one_description_are_bounded() -> None:
     assert found.endswith(b"c=IN IP4 host99.example/127\r\n")
     assert asyncio.run(names.find(b"c=IN IP4 192.0.2.7\r\n")) == b"c=IN IP4 192.0.2.7\r\n"
     assert len(asked) == MAX_NAMES
+
+
+@pytest.mark.faults("F8", "A3")
+def test_only_the_names_of_the_session_and_of_our_stream_are_looked_up() -> None:
+    asked: list[str] = []
+
+    async def locate(host: str, version: int) -> tuple[str, ...]:
+        asked.append(host)
+        return ()
+
+    offer = b"v=0\r\nc=IN IP4 session.example\r\n" + b"".join(
+        b"m=%s RTP/AVP 0\r\nc=IN IP4 %s.example\r\n" % (media, media.split()[0])
+        for media in (b"video 6000", b"audio 0", b"application 9", b"audio 4000")
+    ).replace(b"audio.example", b"off.example", 1)
+    asyncio.run(MediaNames(locate).find(offer))
+    assert asked == ["session.example", "audio.example"]
+
+
+@pytest.mark.faults("F8", "A3")
+def test_a_name_that_a_caller_chose_occupies_no_thread_and_no_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("the system was asked"))
+
+    async def scenario() -> None:
+        async with DnsServer(ZONE) as server:
+            names = Names((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
+            assert await names.addresses("phone.example", 4) == ("127.0.0.1",)
+            assert await names.addresses("six.example", 6) == ("2001:db8::1",)
+            for host, version in (("six.example", 4), ("none.example", 4), ("none", 4), ("x" * 64 + ".example", 6)):
+                assert await names.addresses(host, version) == ()
+            assert server.asked["none.example", "A"] == 1
+
+    asyncio.run(within(scenario()))
+    assert "not found" not in capsys.readouterr().out
+
+
+@pytest.mark.faults("A3")
+def test_names_that_the_system_does_not_answer_leave_the_threads_of_the_loop_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on, asked = threading.Event(), []
+
+    def hangs(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        go_on.wait(HANG)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+
+    async def scenario() -> None:
+        async with DnsServer(ZONE) as server, Endpoint(using(server), lambda leg: None, lambda *_: None) as endpoint:
+            async with asyncio.TaskGroup() as group:
+                dead = (Uri("sip", "x", f"dead{number}.example", 5060) for number in range(50))
+                lookups = [group.create_task(endpoint.locate(uri)) for uri in dead]
+                await until(lambda: len(asked) == 4)
+                await within(asyncio.get_running_loop().run_in_executor(None, lambda: None))
+                assert [hop.host for hop in await endpoint.locate(Uri("sip", "x", "phone.example", 5060))] == [
+                    "127.0.0.1"
+                ]
+                go_on.set()
+            assert [lookup.result() for lookup in lookups] == [()] * 50
+
+    try:
+        asyncio.run(within(scenario()))
+    finally:
+        go_on.set()
+
+
+@pytest.mark.faults("A3")
+def test_names_of_media_that_are_looked_up_at_a_time_are_bounded() -> None:
+    async def scenario() -> None:
+        async with DnsServer(ZONE) as server:
+            server.silent = True
+            names = Names((server.address,), lambda _: True, lambda work: work.close(), lambda *_: None)
+            async with asyncio.TaskGroup() as group:
+                dead = (f"dead{number}.example" for number in range(MAX_LOOKUPS))
+                lookups = [group.create_task(names.addresses(host, 4)) for host in dead]
+                await asyncio.sleep(0)
+                assert await names.addresses("one.example", 4) == ()
+                assert names.counts["lookup refused"] == 1
+                for lookup in lookups:
+                    lookup.cancel()
+            server.silent = False
+            assert await names.addresses("phone.example", 4) == ("127.0.0.1",)
+
+    asyncio.run(within(scenario()))
