@@ -56,4 +56,9 @@ def _names(description: bytes | None) -> list[_Named]:
     session, *media = _SECTION.split(description or b"")
     ours = (section for section in media if _SOUND.match(section))
     lines = (_named(line) for section in (session, *ours) for line in _CONNECTION.finditer(section))
-    return list(dict.fromkeys(named for named in lines if not is_address(named[1])))[:MAX_NAMES]
+    return list(dict.fromkeys(named for named in lines if _is_name(named[1])))[:MAX_NAMES]
+
+
+def _is_name(host: str) -> bool:
+    """What ends in a number is an address, if only a misspelt one (RFC 1123 §2.1)."""
+    return not is_address(host) and not host.removesuffix(".").rpartition(".")[2].isdigit()

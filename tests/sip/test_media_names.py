@@ -12,6 +12,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg, Offered
 from sipgw.sip.media_names import MAX_NAMES, MediaNames
 from sipgw.sip.names import MAX_LOOKUPS, Names
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
 from sipgw.sip.uri import Uri
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
@@ -145,6 +146,21 @@ def test_a_name_that_a_caller_chose_occupies_no_thread_and_no_line_of_the_log(
 
     asyncio.run(within(scenario()))
     assert "not found" not in capsys.readouterr().out
+
+
+@pytest.mark.faults("F8")
+@pytest.mark.parametrize("host", ["192.168.001.010", "203.0.113.010", "127.1", "2130706433", "host.7", "10.0.0.1."])
+def test_what_ends_in_a_number_is_no_name(host: str) -> None:
+    """RFC 1123 §2.1. Read as C reads numbers, 192.168.001.010 would be 192.168.1.8."""
+
+    async def locate(host: str, version: int) -> tuple[str, ...]:
+        pytest.fail(f"{host} was looked up")
+
+    names = MediaNames(locate)
+    assert not names.missing(named(host))
+    assert asyncio.run(names.find(named(host))) == named(host)
+    with pytest.raises(NotAcceptable, match="no IP address"):
+        answer(named(host), LocalMedia("127.0.0.1", 4000, tls=False))
 
 
 @pytest.mark.faults("A3")
