@@ -1,5 +1,6 @@
 """Host names in `c=` lines (RFC 8866 §5.7): the other side's descriptions with addresses in their place."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -25,16 +26,18 @@ class MediaNames:
         self._locate = locate
         self._found: dict[_Named, str] = {}
 
-    def missing(self, description: bytes | None) -> bool:
-        """Whether `description` has names that were not looked up."""
-        return any(named not in self._found for named in _names(description))
+    def any_in(self, description: bytes | None) -> bool:
+        """Whether `description` has names that are to be looked up."""
+        return bool(_names(description))
 
     async def find(self, description: bytes | None) -> bytes | None:
-        """`description` with addresses; each name is looked up anew. One without an address stays, and with it nothing
-        can be agreed on (488)."""
-        found: dict[_Named, str] = {}
-        for version, name in _names(description):
-            found[version, name] = next(iter(await self._locate(name, version)), name)
+        """`description` with addresses; its names are looked up anew, all at the same time. One without an address
+        stays, and with it nothing can be agreed on (488)."""
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                (version, name): group.create_task(self._locate(name, version)) for version, name in _names(description)
+            }
+        found = {(version, name): next(iter(task.result()), name) for (version, name), task in asked.items()}
         if found:
             self._found = found
         return self.known(description)

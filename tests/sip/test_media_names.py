@@ -9,7 +9,7 @@ import pytest
 
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.leg import Leg, Offered
+from sipgw.sip.leg import Ended, Leg, Offered
 from sipgw.sip.media_names import MAX_NAMES, MediaNames
 from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
@@ -17,7 +17,7 @@ from sipgw.sip.uri import Uri
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
 from tests.fakes.dns import DnsServer
-from tests.waiting import HANG, until, within
+from tests.waiting import HANG, NAMES, patient, until, within
 
 ZONE = "phone 300 IN A 127.0.0.1\nsix 300 IN AAAA 2001:db8::1\n"
 
@@ -148,6 +148,53 @@ def test_a_name_that_a_caller_chose_occupies_no_thread_and_no_line_of_the_log(
     assert "not found" not in capsys.readouterr().out
 
 
+TWO = b"v=0\r\nc=IN IP4 session.example\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP4 audio.example\r\n"
+
+
+@pytest.mark.faults("F8")
+def test_the_names_of_one_description_are_looked_up_at_the_same_time() -> None:
+    async def scenario() -> None:
+        both = asyncio.Barrier(2)
+
+        async def locate(host: str, version: int) -> tuple[str, ...]:
+            await both.wait()
+            return ("192.0.2.1",)
+
+        found = await within(MediaNames(locate).find(TWO))
+        assert found is not None
+        assert found.count(b"c=IN IP4 192.0.2.1\r\n") == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("F8")
+def test_who_hangs_up_while_names_are_looked_up_has_hung_up() -> None:
+    async def scenario() -> None:
+        taken: list[Leg] = []
+
+        def take(leg: Leg) -> None:
+            taken.append(leg)
+            leg.answer(OFFER)
+
+        async with (
+            DnsServer(ZONE) as server,
+            Endpoint(using(server), take, lambda *_: None) as agent,
+            phone("127.0.0.1") as caller,
+            asyncio.TaskGroup() as group,
+        ):
+            server.silent = True
+            leg, _ = await caller.invite(Uri("sip", "agent", "127.0.0.1", agent.port), "<sip:me@127.0.0.1>", OFFER)
+            changing = group.create_task(leg.reinvite(named("dead.example")))
+            events = group.create_task(anext(one async for one in taken[0].events() if isinstance(one, Ended)))
+            await until(lambda: server.asked["dead.example", "A"])
+            leg.hangup()
+            assert isinstance(await events, Ended)
+            changing.cancel()
+
+    with patient(NAMES):
+        asyncio.run(within(scenario()))
+
+
 @pytest.mark.faults("F8")
 @pytest.mark.parametrize("host", ["192.168.001.010", "203.0.113.010", "127.1", "2130706433", "host.7", "10.0.0.1."])
 def test_what_ends_in_a_number_is_no_name(host: str) -> None:
@@ -157,7 +204,7 @@ def test_what_ends_in_a_number_is_no_name(host: str) -> None:
         pytest.fail(f"{host} was looked up")
 
     names = MediaNames(locate)
-    assert not names.missing(named(host))
+    assert not names.any_in(named(host))
     assert asyncio.run(names.find(named(host))) == named(host)
     with pytest.raises(NotAcceptable, match="no IP address"):
         answer(named(host), LocalMedia("127.0.0.1", 4000, tls=False))
