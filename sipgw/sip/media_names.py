@@ -2,15 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from sipgw.sip.uri import is_address
 
-Locate = Callable[[str, int], Awaitable[tuple[str, ...]]]
+Locate = Callable[[str, int], Coroutine[Any, Any, tuple[str, ...]]]
 """The addresses of a name in version 4 or 6 of IP, within a time limit; see `sipgw.sip.names.Names.addresses`."""
 
 MAX_NAMES = 2
 """Names of one description that are looked up: that of the session, and that of our stream."""
+MAX_KEPT = 16
+"""Names of one call whose addresses are kept: an offer may be refused, and what was agreed on before then holds."""
 _CONNECTION = re.compile(rb"(?m)^c=IN IP([46]) ([A-Za-z0-9._-]{1,253})(?=[/ \r\n]|$)")
 _SECTION = re.compile(rb"(?m)^(?=m=)")
 _SOUND = re.compile(rb"(?i)m=audio [1-9]")
@@ -37,10 +40,17 @@ class MediaNames:
             asked = {
                 (version, name): group.create_task(self._locate(name, version)) for version, name in _names(description)
             }
-        found = {(version, name): next(iter(task.result()), name) for (version, name), task in asked.items()}
-        if found:
-            self._found = found
+        for named, task in asked.items():
+            self._keep(named, task.result())
         return self.known(description)
+
+    def _keep(self, named: _Named, addresses: tuple[str, ...]) -> None:
+        """The address stays while it is one of `named`, in whatever order, or none is told: the sound is not to move."""
+        before = self._found.pop(named, "")
+        if address := before if before in addresses else next(iter(addresses), before):
+            self._found[named] = address
+        if len(self._found) > MAX_KEPT:
+            del self._found[next(iter(self._found))]
 
     def known(self, description: bytes | None) -> bytes | None:
         """`description` with the addresses that were found last."""

@@ -10,7 +10,7 @@ import pytest
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Ended, Leg, Offered
-from sipgw.sip.media_names import MAX_NAMES, MediaNames
+from sipgw.sip.media_names import MAX_KEPT, MAX_NAMES, MediaNames
 from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
 from sipgw.sip.uri import Uri
@@ -193,6 +193,40 @@ def test_who_hangs_up_while_names_are_looked_up_has_hung_up() -> None:
 
     with patient(NAMES):
         asyncio.run(within(scenario()))
+
+
+@pytest.mark.faults("F8")
+def test_the_address_of_a_name_stays_for_as_long_as_it_is_one_of_its_addresses() -> None:
+    """Servers of the DNS turn the order round with each answer; a refresh of the session must not move the sound."""
+    zone = [["192.0.2.1", "192.0.2.2"], ["192.0.2.2", "192.0.2.1"], [], ["192.0.2.2", "192.0.2.3"]]
+
+    async def locate(host: str, version: int) -> tuple[str, ...]:
+        return tuple(zone.pop(0))
+
+    async def scenario() -> list[bytes | None]:
+        names = MediaNames(locate)
+        return [await names.find(b"c=IN IP4 phone.example\r\n") for _ in range(4)]
+
+    at = [b"c=IN IP4 192.0.2.%d\r\n" % number for number in (1, 1, 1, 2)]
+    assert asyncio.run(scenario()) == at, "moves only where the name moves; the DNS may be down for a while"
+
+
+@pytest.mark.faults("F8")
+def test_an_offer_that_is_refused_takes_no_address_from_what_was_agreed_on() -> None:
+    async def locate(host: str, version: int) -> tuple[str, ...]:
+        return () if host == "none.example" else ("192.0.2.1",)
+
+    async def scenario() -> None:
+        names, agreed = MediaNames(locate), b"c=IN IP4 phone.example\r\n"
+        await names.find(agreed)
+        for other in (b"c=IN IP4 none.example\r\n", TWO):
+            await names.find(other)
+            assert names.known(agreed) == b"c=IN IP4 192.0.2.1\r\n"
+        for number in range(1000):
+            await names.find(b"c=IN IP4 host%d.example\r\n" % number)
+        assert len(names._found) == MAX_KEPT
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.faults("F8")
