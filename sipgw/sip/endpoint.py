@@ -74,10 +74,11 @@ class _Above(NamedTuple):
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
-    `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked. `screen` says whether what comes from an address is read at all, `known` whether
-    it is one of those for whom places are kept; `met` is told the addresses that we send requests to; `register` takes
-    REGISTER requests, and `uses` says whether a phone that registered is reached by the connection of that number.
+    `on_invite` is given each new call and must not block: names in its offer are for `Leg.find`. `admit` judges every
+    request outside a dialog; `trace` sees every message, credentials masked. `screen` says whether what comes from an
+    address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
+    that we send requests to; `register` takes REGISTER requests, and `uses` says whether a phone that registered is
+    reached by the connection of that number.
     """
 
     def __init__(
@@ -291,7 +292,7 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         leg = self._leg(usage, usage.source)
-        if leg.named:
+        if leg.named and leg.replaces:  # it needs no place of its own, so nobody counts it meanwhile
             self._spawn(self._find_and_take(leg))
         else:
             self._call_in(leg)

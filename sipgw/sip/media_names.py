@@ -45,7 +45,7 @@ class MediaNames:
         return self.known(description)
 
     def _keep(self, named: _Named, addresses: tuple[str, ...]) -> None:
-        """The address stays while it is one of `named`, in whatever order, or none is told: the sound is not to move."""
+        """The address stays while it is one of `named`, or none is told: the sound is not to move."""
         before = self._found.pop(named, "")
         if address := before if before in addresses else next(iter(addresses), before):
             self._found[named] = address

@@ -14,6 +14,7 @@ from sipgw.sip.media_names import MAX_KEPT, MAX_NAMES, MediaNames
 from sipgw.sip.names import MAX_LOOKUPS, Names
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
 from sipgw.sip.uri import Uri
+from sipgw.trunks.trunks import TrunkOptions
 from tests.calls.test_cloud_legs import OFFER, phone
 from tests.cloud import cloud
 from tests.fakes.dns import DnsServer
@@ -47,6 +48,7 @@ def test_the_offer_of_an_invite_and_of_a_change_is_told_with_addresses() -> None
             leg, _ = await caller.invite(
                 Uri("sip", "agent", "127.0.0.1", agent.port), "<sip:me@127.0.0.1>", named("phone.example")
             )
+            await taken[0].find()
             assert [one.offer for one in taken] == [OFFER]
             for host, told in (("phone.example", OFFER), ("none.example", named("none.example"))):
                 async with asyncio.TaskGroup() as group:
@@ -92,6 +94,57 @@ def test_a_call_with_a_name_is_answered_if_the_name_has_an_address(tmp_path: Pat
             return 200
 
     assert asyncio.run(asyncio.wait_for(scenario(), HANG)) == status
+
+
+@pytest.mark.faults("F8")
+def test_a_call_has_its_place_while_the_names_of_its_offer_are_looked_up(tmp_path: Path) -> None:
+    trunk = TrunkOptions("pbx", "peer", networks=("127.0.0.0/8",), max_calls=1)
+
+    async def scenario() -> None:
+        async with (
+            DnsServer(ZONE) as server,
+            cloud(tmp_path, [], [], sip=using(server), trunks=(trunk,)) as world,
+            phone("127.0.0.1") as p,
+            asyncio.TaskGroup() as group,
+        ):
+            server.silent = True
+
+            async def refused() -> int | None:
+                with pytest.raises(CallFailed) as failed:
+                    await p.invite(world.target, "<sip:me@127.0.0.1>", named("dead.example"))
+                return failed.value.ended.status
+
+            first = group.create_task(refused())
+            await until(lambda: server.asked["dead.example", "A"])
+            assert world.gateway.running() == 1
+            assert await refused() == 503, "the trunk has a call"
+            world.gateway.turn_away()
+            assert world.gateway.running() == 1
+            await world.gateway.hang_up()
+            assert await first
+            assert world.gateway.running() == 0
+
+    with patient(NAMES):
+        asyncio.run(within(scenario()))
+
+
+@pytest.mark.faults("F8")
+def test_who_gives_up_while_the_names_of_the_offer_are_looked_up_leaves_the_place(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            DnsServer(ZONE) as server,
+            cloud(tmp_path, [], [], sip=using(server)) as world,
+            phone("127.0.0.1") as p,
+            asyncio.TaskGroup() as group,
+        ):
+            server.silent = True
+            calling = group.create_task(p.invite(world.target, "<sip:me@127.0.0.1>", named("dead.example")))
+            await until(lambda: server.asked["dead.example", "A"])
+            calling.cancel()
+            await until(lambda: world.gateway.running() == 0)
+
+    with patient(NAMES):
+        asyncio.run(within(scenario()))
 
 
 @pytest.mark.faults("F8")
