@@ -184,10 +184,11 @@ class Leg:
         self._usage.hangup(self._clock(), text)
         self._flush()
 
-    def accept_offer(self, sdp: bytes) -> None:
-        """Answer the re-INVITE or UPDATE that `Offered` told of."""
-        self._usage.accept_offer(sdp, self._clock())
+    def accept_offer(self, sdp: bytes) -> bool:
+        """Answer the re-INVITE or UPDATE that `Offered` told of; returns whether it still waited for an answer."""
+        accepted = self._usage.accept_offer(sdp, self._clock())
         self._flush()
+        return accepted
 
     def reject_offer(self, status: int) -> None:
         """Refuse it; the session stays as it was."""
