@@ -188,6 +188,39 @@ def test_a_branch_that_has_begun_is_waited_for_though_an_older_one_is_refused(re
 
 
 @pytest.mark.faults("B3")
+@pytest.mark.parametrize("newest", [503, None])
+def test_a_branch_that_has_begun_late_is_waited_for_though_the_newest_fails(newest: int | None) -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(FIRST, 100)
+    if newest is None:
+        call.wire.run(TIMEOUT)
+    else:
+        call.says(SECOND, newest)
+    call.wire.run(2 * PATIENCE)
+    assert THIRD not in call.sent("INVITE")
+    assert call.events == []
+    call.says(FIRST, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
+@pytest.mark.parametrize("newest", [503, 482, None])
+def test_the_next_address_is_tried_when_the_branch_that_had_the_call_fails_last(newest: int | None) -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(FIRST, 100)
+    if newest is None:
+        call.wire.run(TIMEOUT)
+    else:
+        call.says(SECOND, newest)
+    call.says(FIRST, 503)
+    assert THIRD in call.sent("INVITE")
+    call.says(THIRD, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
 def test_what_was_merged_is_tried_elsewhere_when_the_branch_that_has_it_stays_silent() -> None:
     call = Shared(THREE)
     call.wire.run(PATIENCE + 0.1)
