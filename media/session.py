@@ -191,9 +191,12 @@ class Session:
         left: int | None = None
         if keys is None:
             self._srtp = None
-        elif self._srtp is None:
+        elif self._srtp is None and self.remote is None:
             self._srtp = Srtp(keys)
-        elif self._srtp.rekey(keys, now):
+        elif self._srtp is None or self._srtp.rekey(keys, now):
+            # Keys of before may come back after a time without any. Their packets are counted from 0 again, and under
+            # the SSRC of before they would be encrypted with what has encrypted others (RFC 3711 §9.1).
+            self._srtp = self._srtp or Srtp(keys)
             left = self._outbound.ssrc
             self._outbound.restart()
         inband = form.inband_keys and form.dtmf_payload_type is None

@@ -35,6 +35,7 @@ from sipgw.outbound.dial import Outbound
 from sipgw.records.consent import wanted
 from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
@@ -80,7 +81,9 @@ class Desk:
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
         try:
-            await self._serve(leg, live)
+            await leg.find()
+            if leg.phase is not Phase.ENDED:
+                await self._serve(leg, live)
         finally:  # whatever went wrong before the call was held
             leg.reject(500)
             leg.hangup()

@@ -321,7 +321,8 @@ class Gateway:
             if identity is live.identity:  # its number is in our form already
                 return
             identity = replace(identity, number=live.trunk.told(identity.number))
-            if (identity.number, identity.withheld) != (live.identity.number, live.identity.withheld):
+            before = live.identity
+            if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):
                 live.spoken_by(identity)
 
         if live.trunk.trust_identity and live.direction == "in":

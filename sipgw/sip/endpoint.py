@@ -75,10 +75,11 @@ class _Above(NamedTuple):
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
-    `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked. `screen` says whether what comes from an address is read at all, `known` whether
-    it is one of those for whom places are kept; `met` is told the addresses that we send requests to; `register` takes
-    REGISTER requests, and `bound` says by which connections phones that registered are reached at a time.
+    `on_invite` is given each new call and must not block: names in its offer are for `Leg.find`. `admit` judges every
+    request outside a dialog; `trace` sees every message, credentials masked. `screen` says whether what comes from an
+    address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
+    that we send requests to; `register` takes REGISTER requests, and `bound` says by which connections phones that
+    registered are reached at a time.
     """
 
     def __init__(
@@ -293,7 +294,7 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         leg = self._leg(usage, usage.source)
-        if leg.named:
+        if leg.named and leg.replaces:  # it needs no place of its own, so nobody counts it meanwhile
             self._spawn(self._find_and_take(leg))
         else:
             self._call_in(leg)
@@ -311,7 +312,7 @@ class Endpoint:
             leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush, self.locate)
+        return Leg(usage, source, self._now, self._flush, self._names.addresses)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))
