@@ -16,7 +16,7 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Confirmed, Ended, KeyPressed, Leg, Offered
 from sipgw.sip.message import Request
-from sipgw.sip.offer_answer import LocalMedia
+from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
 from tests.interop.autoanswer import describe
 
 MEDIA = LocalMedia("127.0.0.1", 4000, tls=False)
@@ -29,7 +29,10 @@ def told(leg: Leg, **event: object) -> None:
 async def follow(leg: Leg) -> None:
     async for event in leg.events():
         if isinstance(event, Offered):
-            leg.accept_offer(describe(event.sdp, replace(MEDIA, session=leg.local)))
+            try:
+                leg.accept_offer(describe(event.sdp, replace(MEDIA, session=leg.local)))
+            except NotAcceptable:
+                leg.reject_offer(488)
         elif isinstance(event, Confirmed):
             told(leg, event="confirmed")
             if leg.request.uri.user == "leaves":
