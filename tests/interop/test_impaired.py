@@ -1,6 +1,5 @@
 """200 calls of SIPp to a gateway as a user runs it, over a network that loses or doubles what both of them send."""
 
-import contextlib
 import time
 import urllib.request
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -25,31 +26,19 @@ def phone(port: int) -> Iterator[Phone]:
         assert one.wait(200, "OPTIONS"), "it is alive"
 
 
-def taken(phone: Phone, invite: str, ack: str, bye: str) -> None:
-    """The call is answered with what the caller has written in Via, From and Call-ID, and goes its way."""
-    phone.send(invite)
-    answer = phone.wait(200, "INVITE")
-    for text in (ack, bye):
-        phone.send(text.replace("TAG", answer.tag))
-    phone.wait(200, "BYE")
-
-
-def call(phone: Phone, *changes: tuple[str, str], body: str | None = None) -> None:
-    """A call whose messages are written in another way."""
+def call(phone: Phone, *changes: tuple[str, str]) -> None:
+    """A call whose messages are written in another way is answered, and goes its way."""
     dialog = phone.dialog()
-    texts = [dialog.invite(body=body)]
-    texts += [dialog.answered(NOBODY).request(method, number) for method, number in (("ACK", 1), ("BYE", 2))]
+    later = replace(dialog, tag="TAG")
+    texts = [dialog.invite(), later.ack(), later.request("BYE", 2)]
     for old, new in changes:
         assert old in texts[0], old
         texts = [text.replace(old, new) for text in texts]
-    taken(phone, *texts)
-
-
-class _Tagged:
-    tag = "TAG"
-
-
-NOBODY = _Tagged()  # type: ignore[assignment]
+    phone.send(texts[0])
+    answer = phone.wait(200, "INVITE")
+    for text in texts[1:]:
+        phone.send(text.replace("TAG", answer.tag))
+    phone.wait(200, "BYE")
 
 
 def test_options_tells_what_we_can(phone: Phone) -> None:
@@ -76,26 +65,18 @@ COMPACT = (("Via:", "v:"), ("From:", "f:"), ("To:", "t:"), ("Call-ID:", "i:"), (
     [
         pytest.param((*COMPACT, ("Content-Length:", "l:")), id="compact names"),
         pytest.param((("Via:", "vIA  :"), ("CSeq:", "cseq:"), ("Call-ID:", "CALL-ID :")), id="case and blanks"),
-        pytest.param((("Max-Forwards: ", f"Subject: one{CRLF}  two{CRLF}\tthree{CRLF}Max-Forwards:{CRLF} "),), id="folded"),
-        pytest.param((("From: <sip:probe@127.0.0.1", "From: sip:probe@127.0.0.1"), (">;tag=f", ";tag=f")), id="no brackets"),
+        pytest.param((("Max-Forwards: ", f"Subject: a{CRLF}  b{CRLF}\tc{CRLF}Max-Forwards:{CRLF} "),), id="folded"),
+        pytest.param((("From: <sip:", "From: sip:"), (">;tag=f", ";tag=f")), id="no brackets"),
         pytest.param((("z9hG4bK", "z9hG4bK+8a2f%1~!*'`_.-"),), id="odd branch"),
         pytest.param((("tag=f", "tag=+1.2!%*_`'~f"),), id="odd tag"),
         pytest.param((("Call-ID: ", "Call-ID: {<(w[\"o]r)>d}:@?/"),), id="odd Call-ID"),
         pytest.param((("Max-Forwards", f"X-Long: {'x' * 5000}{CRLF}Max-Forwards"),), id="5 kB of header"),
         pytest.param((("sip:agent@", "sip:agent;x=1@"),), id="parameters of the user"),
-        pytest.param((("Content-Length: 0", "X: y"),), id="no Content-Length"),
+        pytest.param((("Content-Length", "X-Length"),), id="no Content-Length"),
     ],
 )  # fmt: skip
 def test_a_call_however_it_is_written(phone: Phone, changes: tuple[tuple[str, str], ...]) -> None:
-    if changes[0][1] == "X: y":  # UDP: the datagram ends the body
-        length = f"Content-Length: {len(sdp())}"
-        dialog = phone.dialog()
-        after = [dialog.answered(NOBODY).request(method, number) for method, number in (("ACK", 1), ("BYE", 2))]
-        taken(phone, dialog.invite().replace(length, "X: y"), *after)
-        return
-    compact = changes[:5] == COMPACT
-    body = "" if compact or "Content-Length" in changes[-1][0] else None
-    call(phone, *changes, body=body)
+    call(phone, *changes)
 
 
 @pytest.mark.faults("B2", "F5")
@@ -194,6 +175,7 @@ def test_what_cannot_be_kept_is_not_agreed(phone: Phone, fields: tuple[str, ...]
         refused(phone, dialog.invite(*fields, body=sdp(more=more)), status)
 
 
+@pytest.mark.faults("F8")
 def test_a_host_without_an_address_gets_no_silent_call(phone: Phone) -> None:
     refused(phone, phone.dialog().invite(body=sdp(host="no-such-host.invalid")), 488)
 
