@@ -155,8 +155,9 @@ class Consent:
         """Without a `judge` only plain answers count, to what names one of the arguments at least."""
         self.phrases = phrases_of(("en",))
         """The small words of the languages that the caller may speak."""
+        self.judge = judge
+        """Who judges answers; None for nobody."""
         self._history = history
-        self._judge = judge
         self._asked: dict[str, Question] = {}
 
     def ask(self, what: str) -> None:
@@ -182,11 +183,11 @@ class Consent:
         if len(answer) > LONGEST or answers_nothing(answer, self.phrases):
             return False
         plain = plain_answer(answer, self.phrases)
-        if self._judge is None:
+        if self.judge is None:
             return plain is True and exchange.direct and names_one(arguments, exchange.before)
         if plain is False:
             return False
         # Who says more while it is judged has not been judged.
         wanted = f"{action} {json.dumps(arguments, ensure_ascii=False)}"
-        agreed = await self._judge(wanted, exchange.before, answer)
+        agreed = await self.judge(wanted, exchange.before, answer)
         return agreed and self._history.exchange_since(question.place) == exchange
