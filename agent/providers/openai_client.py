@@ -19,7 +19,11 @@ from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
 if TYPE_CHECKING:
-    import openai  # takes seconds on a small machine, so only who has a client imports it
+    import openai  # only who has a client imports it
+
+SDK = ("openai", "openai.resources.chat.chat", "openai.resources.responses.responses", "httpcore2")
+"""The modules that a client uses; to import them takes seconds on a small machine, so whoever can does so beforehand.
+"""
 
 MAX_TEXT = 20_000
 """Characters of one reply; nobody listens to more than 20 minutes."""
