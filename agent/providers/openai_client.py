@@ -198,7 +198,7 @@ class OpenAIClient:
             raise
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
-                raise ProviderError(self.name, "connection failed") from None
+                raise ProviderError(self.name, "connection failed", refused=True) from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
@@ -206,7 +206,7 @@ class OpenAIClient:
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
         except (openai.APIConnectionError, httpx2.TransportError):
-            raise ProviderError(self.name, "connection failed") from None
+            raise ProviderError(self.name, "connection failed", refused=True) from None
         except openai.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
         except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through

@@ -43,6 +43,7 @@ url = "ws://127.0.0.1:9"
 transport = "http"
 base_url = "http://127.0.0.1:9"
 """
+FIRST = '[agent]\nears = "deepgram"\nmodel = "openai"\nvoice = "elevenlabs"\n'
 BACKUP = '[agent]\nears = "deepgram"\nmodel = "local"\nmodel_backup = ["openai_backup"]\nvoice = "deepgram"\n'
 OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice = "elevenlabs"\n'
 
@@ -51,8 +52,8 @@ OF_A_LANGUAGE = '[[languages]]\ncode = "en"\n[[languages]]\ncode = "es"\nvoice =
 @pytest.mark.parametrize(
     "config",
     [
-        '[agent]\nears = "deepgram"\nmodel = "openai"\nvoice = "elevenlabs"\n' + NOWHERE,
-        '[agent]\nears = "deepgram"\nmodel = "openai"\nvoice = "elevenlabs"\n' + NOWHERE.replace("[openai]", '[openai]\napi = "responses"'),
+        FIRST + NOWHERE,
+        FIRST + NOWHERE.replace("[openai]", '[openai]\napi = "responses"'),
         BACKUP + NOWHERE + OF_A_LANGUAGE,
     ],
     ids=["chat", "responses", "backup"],
