@@ -1,5 +1,6 @@
 """A yes counts for what the caller has heard, and for nothing else that they were asked."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from agent.consent import Consent, names_one
 from agent.history import History, Sentence
 from agent.providers.local.brain import LocalModel
-from tests.agent.holding import spoken_seconds
-from tests.agent.test_consent import QUESTION, judged, later, ran_after, verdict, with_verdict
+from tests.agent.holding import Setting, hold, spoken_seconds
+from tests.agent.test_consent import QUESTION, QUIET, cancelling, judged, later, ran_after, verdict, with_verdict
+from tests.fakes.line import calls, says
 from tests.virtual import run as on_virtual_time
 
 LONG = "Just to be sure, I cancel order 7346, is that right?"
@@ -85,3 +87,28 @@ def test_the_embedded_brain_takes_no_yes_to_what_was_not_heard_or_not_named(befo
 )
 def test_whether_an_argument_was_named(arguments: Any, said: str, named: bool) -> None:
     assert names_one(arguments, said) is named
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_to_what_a_tool_asks_is_none() -> None:
+    """The model has the caller key something in, in the place of asking them."""
+
+    def keying(messages):
+        last = messages[-1]
+        if last["role"] == "tool" and "Not done" in last["content"]:
+            return [calls("collect_digits", question="Your number, please.")]
+        return [calls("cancel_order", number="7346")] if last["role"] == "user" else says("Well.")
+
+    script, ran = with_verdict(keying, verdict("yes")), list[str]()
+
+    async def plan(caller, line, ears):
+        await asyncio.sleep(3)
+        await caller.say("cancel order 7346")
+        await asyncio.sleep(4)
+        await caller.say("yes do it")
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=script, tools=[cancelling(ran)], options=QUIET, collects=True))
+    assert "Your number, please." in held.voice.spoken
+    assert (ran, script.seen) == ([], [])

@@ -85,3 +85,27 @@ def test_the_model_of_the_agent_that_has_taken_over_judges() -> None:
 
     hold(plan, colleagues={"billing": "orders"}, cast=cast)
     assert (ran, judged) == (["7346"], ["Well, I suppose so."])
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_to_what_a_tool_asks_is_none() -> None:
+    ran: list[str] = []
+
+    async def judge(action: str, before: str, answer: str) -> bool:
+        return True
+
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Cancel order 7346.")
+        session.call("cancel_order", "c1", number="7346")
+        await asyncio.sleep(0.1)
+        session.call("collect_digits", "c2", question="Your number, please.")
+        await asyncio.sleep(4)
+        assert "Your number, please." in str(session.did)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c3", number="7346")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    hold(plan, tools=[cancelling(ran)], judge=judge, collects=True)
+    assert ran == []
