@@ -164,18 +164,22 @@ class Consent:
         """The agent has to ask about `what` from now on."""
         self._asked[what] = Question(self._history.place)
 
-    async def given(self, what: str, action: str, arguments: Any) -> bool:
-        """Whether the caller has said yes to it since the agent has to ask; that yes is spent then.
+    async def given(self, what: str, action: str, arguments: Any) -> Question | None:
+        """The question to which the caller has said yes since the agent has to ask; that yes is spent then.
 
         The `action` with its `arguments` is what they are to have agreed to.
         """
         question = self._asked.get(what)
         if question is None:
-            return False
+            return None
         if not await self._agreed(question, action, arguments) or self._asked.get(what) is not question:
-            return False
+            return None
         del self._asked[what]  # in the same step as it is found good: nothing else runs by it
-        return True
+        return question
+
+    def give_back(self, what: str, question: Question) -> None:
+        """The yes to this question is not spent after all: nothing was begun by it."""
+        self._asked.setdefault(what, question)
 
     async def _agreed(self, question: Question, action: str, arguments: Any) -> bool:
         exchange = self._history.exchange_since(question.place)
