@@ -135,9 +135,10 @@ def _sayable(arguments: Any) -> Iterator[str]:
 
 
 def _stands(value: str, said: str) -> bool:
-    """Numbers are read back in groups ("73 46"), but not as a part of others."""
+    """Numbers are read back in groups ("73 46"), but not as a part of others; words may have an ending ("teas")."""
     spoken = r"[\W_]*".join(value)
-    return len(value) <= len(said) and re.search(rf"(?<!\w){spoken}(?!\w)", said) is not None
+    ends = r"(?!\w)" if value[-1].isdigit() else ""
+    return len(value) <= len(said) and re.search(rf"(?<!\w){spoken}{ends}", said) is not None
 
 
 @dataclass(eq=False)

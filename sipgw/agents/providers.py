@@ -249,7 +249,8 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
-        for prepare in (tls, *_preparations(config, choice)):
+        preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
+        for prepare in preparations:
             with contextlib.suppress(ImportError):  # a call will tell
                 await LOADING.run(prepare)
         thinking = await _models(config, choice.model)

@@ -82,7 +82,8 @@ def test_the_embedded_brain_takes_no_yes_to_what_was_not_heard_or_not_named(befo
         ({"to": {"name": "Ann-Marie"}}, "for ann marie?", True),
         ({"sure": True, "note": None, "items": []}, "anything", True),
         ({"items": ["tea", "milk"]}, "Milk and so on?", True),
-        ({"items": ["tea"]}, "A team?", False),
+        ({"items": ["tea"]}, "Teas and steak?", True),
+        ({"items": ["tea"]}, "A steak?", False),
     ],
 )
 def test_whether_an_argument_was_named(arguments: Any, said: str, named: bool) -> None:
