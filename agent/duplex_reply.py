@@ -252,6 +252,7 @@ class SessionReply(Reply):
     async def _ask(self, text: str) -> None:
         """Have the session say it while a tool runs, to its end. Raises `ProviderError`."""
         self._begun.clear()
+        self._asides += 1
         self._session.prompt(exactly(text), aside=True)
         try:
             async with asyncio.timeout(MUTE):

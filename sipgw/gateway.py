@@ -173,8 +173,8 @@ class Gateway:
         self.desk.providers.clear()
         self.desk.providers.update(hired)
         self.agents.become(agents)
-        for note in agents.unpriced():
-            log.warning("a cap of money counts a guess", cause=note)
+        for note in (*agents.unpriced(), *agents.unspoken()):
+            log.warning("reloaded in spite of this", cause=note)
         return found
 
     async def _hire(self, staff: Staff, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:

@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
+from agent.consent import judged
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
@@ -112,9 +114,11 @@ class Hosting:
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
+        model = ChargedModel(part.model, self.report)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            model=ChargedModel(part.model, self.report),
+            model=model,
+            judge=partial(judged, model) if part.distant else None,  # the embedded brain knows English only
             voice=lambda language: self._voice(name, language),
             name=name,
             tools=[

@@ -74,7 +74,10 @@ def cancelling(ran: list[str]) -> Tool:
 
 
 def eager(messages):
-    """Calls it whatever the caller says."""
+    """Calls it whatever the caller says, and finds that they agree if they say nothing but that."""
+    if "You judge" in messages[0]["content"]:
+        answer = json.loads(messages[-1]["content"])["caller_answered"]
+        return [verdict("yes" if plain_answer(answer, phrases_of(("en",))) else "unclear")]
     last = messages[-1]
     if last["role"] == "user":
         return [calls("cancel_order", number="7346")]
@@ -146,16 +149,16 @@ def verdict(word: str) -> ToolCall:
 
 
 @pytest.mark.faults("D9")
-@pytest.mark.parametrize("answer", ["Sounds good.", "Yup", "That works", "perfect thanks"])
-def test_what_means_nothing_but_yes_needs_nobody_to_judge_it(answer: str) -> None:
-    script = judging(verdict("no"))
-    assert ran_after((6, answer), script=script) == ["7346"]
+@pytest.mark.parametrize("answer", ["No.", "No, thanks", "Don't"])
+def test_what_means_nothing_but_no_needs_nobody_to_judge_it(answer: str) -> None:
+    script = judging(verdict("yes"))
+    assert ran_after((6, answer), script=script) == []
     assert script.seen == []
 
 
 @pytest.mark.faults("D9")
-@pytest.mark.parametrize("answer", ["Yeah go on then mate", "por mí, encantado", "well I suppose so"])
-def test_what_is_no_plain_answer_is_judged_by_the_model(answer: str) -> None:
+@pytest.mark.parametrize("answer", ["Yeah go on then mate", "por mí, encantado", "well I suppose so", "Yup", "Yes."])
+def test_what_is_no_plain_no_is_judged_by_the_model(answer: str) -> None:
     script = judging(verdict("yes"))
     assert ran_after((6, answer), script=script) == ["7346"]
     assert json.loads(script.seen[0]) == {
