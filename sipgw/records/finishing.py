@@ -63,10 +63,11 @@ def _notes(folder: Path) -> list[Path]:
 
 
 async def finish(store: Store, note: Path) -> bool:
-    """Finish the recording of `note` unless it goes on or is of another database; returns whether that is done.
+    """Finish the recording of `note` unless it goes on; returns whether that is done.
 
-    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone, because
-    its time was over or the caller is forgotten, the recording goes, too.
+    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone from the
+    database of the note, because its time was over or the caller is forgotten, the recording goes, too. If another
+    database has the call the recording is left.
 
     Raises OSError, ValueError if the note cannot be read, and what the database raises: then its sound stays closed if
     anything is to be covered.
@@ -75,10 +76,13 @@ async def finish(store: Store, note: Path) -> bool:
     with taken_up(note) as noted:
         if noted is None:
             return False
-        if noted.database not in ("", store.options.name):
-            return False
         if await KEEPING.run(recording.is_file):
-            if not await _mark(store, noted.call, str(recording)):
+            ours = noted.database in ("", store.name)
+            if not await _mark(store, noted.call, recording, ours=ours):
+                if not ours:
+                    word = "recording of a call that is not in this database is left"
+                    log.warning(word, file=str(recording), call=noted.call)
+                    return False
                 await KEEPING.run(recording.unlink)
                 log.warning("recording of a call that is gone was deleted", file=str(recording), call=noted.call)
             elif noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
@@ -88,14 +92,18 @@ async def finish(store: Store, note: Path) -> bool:
     return True
 
 
-async def _mark(store: Store, call: str, recording: str) -> bool:
-    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one."""
+async def _mark(store: Store, call: str, recording: Path, *, ours: bool) -> bool:
+    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one.
+
+    A record that names another recording is that of another call, unless the note is `ours`: then its folder was moved.
+    """
     async with store.write() as session:
         row = await session.get(CallRecord, call)
-        if row is None:
+        if row is None or not (ours or row.ended):
             return False
         if "recording" in (row.media or {}):
-            return True
-        media = (row.media or {}) | {"recording": {"file": recording, "problem": KILLED}}
-        await session.execute(update(CallRecord).where(CallRecord.id == call).values(recording=recording, media=media))
+            return ours or Path(row.recording).name == recording.name
+        media = (row.media or {}) | {"recording": {"file": str(recording), "problem": KILLED}}
+        named = {"recording": str(recording), "media": media}
+        await session.execute(update(CallRecord).where(CallRecord.id == call).values(**named))
     return True

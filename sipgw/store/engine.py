@@ -1,7 +1,6 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
 import contextlib
-import hashlib
 import re
 import sqlite3
 import time
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, event, make_url, select
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -26,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.errors import OperatorError
 from sipgw.migrations import NewerSchemaError, upgrade
+from sipgw.store.tables import NameRecord
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
@@ -60,11 +60,6 @@ class StoreOptions:
         return Path(f"{self.path}.calls")
 
     @property
-    def name(self) -> str:
-        """Tells databases apart, without telling a password."""
-        return hashlib.sha256((self.url or str(Path(self.path).resolve())).encode()).hexdigest()[:16]
-
-    @property
     def handover(self) -> Path:
         """Where the next process asks for the sockets of SIP."""
         return Path(f"{self.path}.handover")
@@ -92,6 +87,8 @@ class Database:
 
     def __init__(self, options: StoreOptions) -> None:
         self.options = options
+        self.name = ""
+        """Tells databases apart, wherever they are: a random name that was made with this one."""
         self._engine = _engine(options)
         self._file: tuple[int, int] | None = None
         self.read = async_sessionmaker(self._engine, expire_on_commit=False)
@@ -130,6 +127,7 @@ class Database:
                 await OPENING.run(_prepare, self.options.path)
             async with self._engine.execution_options(sipgw_write=True).begin() as connection:
                 await connection.run_sync(upgrade)
+                self.name = await connection.scalar(select(NameRecord.name)) or ""
             self._file = self._identity()
         except NewerSchemaError as error:
             await self._engine.dispose()

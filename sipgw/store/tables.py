@@ -157,6 +157,13 @@ class SpoolRecord(Base):
     """When the gateway was heard of for the last time."""
 
 
+class NameRecord(Base):
+    """The name of this database, in one row: made with it, and the same wherever it is moved."""
+
+    __tablename__ = "names"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class ForgetRecord(Base):
     """Somebody whom a gateway still has to forget: what is left of them are files of its own."""
 
