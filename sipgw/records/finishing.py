@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -19,13 +20,17 @@ from sipgw.store.tables import CallRecord
 log = structlog.get_logger()
 
 EVERY = 3600.0
+CERTAIN = 86400.0
+"""Seconds after which a call that is not in its database is not waited for any more."""
 
 
 class Finishing:
     """Looks through the folders of recordings as long as it is entered. An async context manager."""
 
-    def __init__(self, store: Store, folders: Collection[str]) -> None:
+    def __init__(self, store: Store, folders: Collection[str], behind: Callable[[], bool] = lambda: False) -> None:
+        """`behind` tells whether records wait for the database."""
         self._store = store
+        self._behind = behind
         self._folders = [Path(folder) for folder in folders if folder]
         self._stack = contextlib.AsyncExitStack()
 
@@ -51,7 +56,7 @@ class Finishing:
 
     async def _finish(self, note: Path) -> None:
         try:
-            await finish(self._store, note)
+            await finish(self._store, note, self._behind)
         except (OSError, ValueError, SQLAlchemyError) as error:
             log.error("recording not finished", note=str(note), cause=str(error)[:300])  # noqa: TRY400
         except Exception:  # the observer boundary: calls go on
@@ -62,12 +67,18 @@ def _notes(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{UNFINISHED}"))
 
 
-async def finish(store: Store, note: Path) -> bool:
+def _idle(note: Path) -> float:
+    """Seconds since something was written into the note."""
+    return datetime.now(UTC).timestamp() - note.stat().st_mtime
+
+
+async def finish(store: Store, note: Path, behind: Callable[[], bool] = lambda: False) -> bool:
     """Finish the recording of `note` unless it goes on; returns whether that is done.
 
     Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone from the
-    database of the note, because its time was over or the caller is forgotten, the recording goes, too. If another
-    database has the call the recording is left.
+    database of the note, because its time was over or the caller is forgotten, the recording goes, too. It is left if
+    that is not certain: another database has the call, or its record may come yet because `CERTAIN` is not over or this
+    gateway is `behind` with its records.
 
     Raises OSError, ValueError if the note cannot be read, and what the database raises: then its sound stays closed if
     anything is to be covered.
@@ -77,9 +88,10 @@ async def finish(store: Store, note: Path) -> bool:
         if noted is None:
             return False
         if await KEEPING.run(recording.is_file):
+            late = behind()  # asked first: what it waits for may be written meanwhile
             ours = noted.database in ("", store.name)
             if not await _mark(store, noted.call, recording, ours=ours):
-                if not ours:
+                if late or noted.database != store.name or await KEEPING.run(_idle, note) < CERTAIN:
                     word = "recording of a call that is not in this database is left"
                     log.warning(word, file=str(recording), call=noted.call)
                     return False

@@ -94,3 +94,38 @@ def test_a_call_of_the_same_name_in_another_database_does_not_take_its_recording
         assert not asyncio.run(run())
     assert path.exists() and note.exists()
     assert [one["log_level"] for one in told] == ["warning"]
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("doubt", ["an earlier release", "the note is of today", "records wait for the database"])
+def test_a_recording_is_deleted_only_when_its_record_is_gone_for_certain(tmp_path: Path, doubt: str) -> None:
+    """The record may come yet, or the database may be one that was made again in the place of a lost one."""
+    path = wav(tmp_path / "x.wav", 1)
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            note = noted_in(path, "" if doubt == "an earlier release" else store.name)
+            if doubt == "the note is of today":
+                os.utime(note)
+            return await finish(store, note, behind=lambda: doubt == "records wait for the database")
+
+    with capture_logs() as told:
+        assert not asyncio.run(run())
+    assert path.exists() and Path(f"{path}{UNFINISHED}").exists()
+    assert [one["event"] for one in told] == ["recording of a call that is not in this database is left"]
+
+
+@pytest.mark.faults("C3")
+def test_a_database_that_is_made_again_deletes_no_recording_of_the_lost_one(tmp_path: Path) -> None:
+    path = wav(tmp_path / "x.wav", 1)
+
+    async def run() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            note = noted_in(path, store.name)
+            for one in tmp_path.glob("x.db*"):
+                one.unlink()
+            await store.revive()
+            return await finish(store, note)
+
+    assert not asyncio.run(run())
+    assert path.exists()
