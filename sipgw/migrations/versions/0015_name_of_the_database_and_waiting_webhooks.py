@@ -1,4 +1,4 @@
-"""A name of the database itself, by which notes beside recordings tell it from others."""
+"""A name of the database itself, by which notes beside recordings tell it from others; an index of waiting webhooks."""
 
 import secrets
 
@@ -13,3 +13,7 @@ def upgrade() -> None:
     """To this revision."""
     names = op.create_table("names", sa.Column("name", sa.String(32), primary_key=True))
     op.bulk_insert(names, [{"name": secrets.token_hex(8)}])
+    waits = sa.text("given_up IS NULL")
+    op.create_index(
+        "deliveries_waiting", "deliveries", ["target", "given_up"], sqlite_where=waits, postgresql_where=waits
+    )
