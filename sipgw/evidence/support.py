@@ -78,21 +78,27 @@ def bundle(
     """
     calls = list(calls)[:CALLS]
     secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
-    nameless = _nameless({str(call.get("name") or "").strip() for call in calls})
+    names = {str(call.get("name") or "").strip() for call in calls}
+    # What holds a number is masked before numbers are, or its rest would stay. Other names are masked afterwards: a
+    # caller may be called "sip" or "From", by which addresses and names are found.
+    numbered, nameless = _nameless(name for name in names if _private(name) != name), _nameless(names)
+
+    def private(text: str) -> str:
+        return _private(_without(text, secrets))
 
     def impersonal(text: str) -> str:
-        return redact(nameless(_private(text)))
+        return redact(nameless(_private(numbered(_without(text, secrets)))))
 
     files = {
         "versions.json": _json(versions()),
         "trunks.json": _json(
-            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), _private) for trunk in trunks]
+            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), private) for trunk in trunks]
         ),
         "log.txt": impersonal(_FIELD.sub(_masked_field, log[-LOG_BYTES:])),
         "metrics.txt": metrics,
     }
     for name, config in configs.items():
-        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), _private))
+        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), private))
     for number, call in enumerate(calls):
         files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), impersonal))
         files[f"calls/{number:02}.sip.txt"] = impersonal(_ladder(call))

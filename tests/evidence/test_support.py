@@ -169,6 +169,22 @@ def test_names_without_quotes_and_what_trunks_tell_are_masked() -> None:
     assert json.loads(made["trunks.json"])[0]["up"] is True
 
 
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize("name", ["Alice Smith 4930123456", "+49 30 123456 Alice Smith", "sip", "From", "caller"])
+def test_a_name_with_a_number_in_it_is_masked_whole_and_one_that_is_a_word_of_sip_unmasks_nobody(name: str) -> None:
+    log = f"call began {name}\nsip:john.smith@x\nFrom: Alice Smith <sip:1@x>\ncaller: Alice Smith"
+    text = inside(bundle({}, [CALL | {"name": name}], log=log))["log.txt"]
+    for private in ("Alice", "Smith", "smith", "493012", "49 30"):
+        assert private not in text
+
+
+@pytest.mark.faults("C8")
+def test_a_secret_with_a_number_in_it_is_masked_whole() -> None:
+    config = parse(TOML, "x", VARIABLES | {"WEB": "hunter/+4930123456"})
+    text = inside(bundle({"sipgw": config}, [], log="wrong: hunter/+4930123456"))["log.txt"]
+    assert text == "wrong: ***"
+
+
 def test_what_helps_is_inside() -> None:
     files = everything()
     assert json.loads(files["config/sipgw.json"])["trunks"][0]["registrar"] == "sip:sip.example.com"
