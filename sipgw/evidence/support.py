@@ -131,7 +131,7 @@ def _shown(value: Any, *, hidden: bool = False) -> Any:
 def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:
     """A call without what was said in it and by whom."""
     kept = {name: value for name, value in call.items() if name not in ("sip", "name", "media", "call")}
-    kept["turns"] = [_silent(turn) for turn in call.get("turns", ())]
+    kept |= {name: [_silent(turn) for turn in call.get(name, ())] for name in ("turns", "going")}
     kept["events"] = [event for event in call.get("events", ()) if event.get("kind") != "tool"]
     kept["media"] = {name: value for name, value in call.get("media", {}).items() if isinstance(value, int | float)}
     messages = call.get("sip", {}).get("messages", ())

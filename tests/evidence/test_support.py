@@ -185,6 +185,14 @@ def test_a_secret_with_a_number_in_it_is_masked_whole() -> None:
     assert text == "wrong: ***"
 
 
+@pytest.mark.faults("C8")
+def test_what_is_said_in_a_call_that_goes_on_is_not_inside() -> None:
+    made = inside(bundle({}, [CALL | {"going": [TURN | {"t": 9.0}]}]))
+    assert SECRET_WORDS not in "".join(made.values())
+    (going,) = json.loads(made["calls/00.json"])["going"]
+    assert going["t"] == 9.0 and going["said_length"] == len(SECRET_WORDS)
+
+
 def test_what_helps_is_inside() -> None:
     files = everything()
     assert json.loads(files["config/sipgw.json"])["trunks"][0]["registrar"] == "sip:sip.example.com"
