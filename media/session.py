@@ -9,6 +9,7 @@ from media.control import Control
 from media.dtmf import DigitReceiver
 from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import DigitSender, Stage
+from media.format import Format
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
 from media.outbound import Outbound
@@ -28,21 +29,6 @@ CONCEALED = True
 """Whether lost sound is concealed (`media.plc`), for the rating: G.113 rates a codec better that does."""
 CATCH_UP = 2
 """Frames sent back to back at most after the process was late; more would overflow the far buffer."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What offer and answer agreed on."""
-
-    encoding: str
-    """``PCMU`` or ``PCMA``."""
-    payload_type: int
-    dtmf_payload_type: int | None = None
-    """Payload type of the telephone events that are sent (RFC 4733), if agreed."""
-    inband_keys: bool = False
-    """Whether keys are listened for in the sound when no telephone events were agreed."""
-    dtmf_received: int | None = None
-    """Payload type of those that come, where it is another (RFC 3264 §5.1); they may come under either."""
 
 
 class Digit(NamedTuple):

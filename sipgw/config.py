@@ -44,12 +44,12 @@ from sipgw.inbound.admission import AdmissionOptions
 from sipgw.inbound.limits import LimitOptions
 from sipgw.log import LogOptions
 from sipgw.options import DEFAULT_FILE, OptionError, build, unset
-from sipgw.outbound.promises import CallbackOptions
+from sipgw.outbound.callback_options import CallbackOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records.recordings import RecordingOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.store import StoreOptions
-from sipgw.store.retention import RetentionOptions
+from sipgw.store.options import RetentionOptions
 from sipgw.transfer.people import PersonOptions, TransferOptions
 from sipgw.trunks.trunks import TrunkOptions
 from sipgw.web.options import WebOptions

@@ -17,7 +17,7 @@ from sipgw.caller import Action, Ear, Phone, Say, with_noise
 from sipgw.config import AgentOptions, Config
 from sipgw.events import CallReported, Event
 from sipgw.gateway import Gateway
-from sipgw.outbound.promises import CallbackOptions
+from sipgw.outbound.callback_options import CallbackOptions
 from sipgw.records.wav import read_ulaw, write_stereo
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.uri import Uri

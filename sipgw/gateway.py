@@ -294,7 +294,7 @@ class Gateway:
             met=admission.met,
             register=register if self.config.accounts else None,
             known=admission.known,
-            uses=self.registrar.uses,
+            bound=self.registrar.bound,
         )
 
     def _on_invite(self, leg: Leg) -> None:

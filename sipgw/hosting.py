@@ -59,6 +59,7 @@ from sipgw.transfer.music import hold_music
 from sipgw.transfer.party import Party, called
 from sipgw.transfer.people import Person
 from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
+from sipgw.transfer.tune import TUNE
 from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Hosting:
             sent=self._sent,
             summon=self._summoned,
             brief=self.brief,
-            music=hold_music(options.music),
+            music=hold_music(options.music) or TUNE,
             longest=options.longest,
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             tell=self._transferred,

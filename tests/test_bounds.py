@@ -26,7 +26,9 @@ from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
 from sipgw.inbound.limits import Caller, LimitOptions, Limits
 from sipgw.outbound import jobs
-from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.callback_options import CallbackOptions
+from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.records import unfinished
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
@@ -210,6 +212,13 @@ async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert evidence._writing == WRITERS
 
 
+async def notes(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Of recordings that go on."""
+    patch.setattr(unfinished, "MOST_NOTES", 0)
+    with pytest.raises(OSError, match="recordings are not finished"):
+        unfinished.Unfinished(str(folder / "x.wav")).begin().result()
+
+
 async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     found: list[object] = []
     known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
@@ -250,6 +259,7 @@ BOUNDS = [
     Bound("sipgw.evidence.capture:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),
+    Bound("sipgw.records.unfinished:MOST_NOTES", "notes of recordings", notes),
     Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
@@ -291,6 +301,12 @@ BOUNDS = [
                 "media: streams_given_up",
                 "media/test_srtp_streams.py",
                 "of_however_many_streams_two_are_kept",
+            ),
+            (
+                "sipgw.records.unfinished:MOST_LINES",
+                "notes of recordings",
+                "records/test_unfinished_disk.py",
+                "of_a_note_that_missed_too_much_the_whole_recording_is_covered",
             ),
             ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),
         )

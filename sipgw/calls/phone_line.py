@@ -9,7 +9,7 @@ import structlog
 
 from agent import line as agent_line
 from media import channel as media
-from media.session import Format
+from media.format import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way

@@ -22,8 +22,9 @@ from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
 from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
-from sipgw.outbound.jobs import Job, Jobs, State
+from sipgw.outbound.jobs import Job, Jobs
 from sipgw.outbound.retries import RetryOptions
+from sipgw.outbound.settled import State
 from sipgw.store import Store
 
 CALLBACKS = "callbacks"

@@ -16,8 +16,9 @@ from sipgw.records.export import as_csv, as_json
 from sipgw.records.forgetting import forget_everywhere
 from sipgw.records.upkeep import delete_old
 from sipgw.store import CallFilter, Store
+from sipgw.store.options import RetentionOptions
 from sipgw.store.removal import undeleted
-from sipgw.store.retention import Removed, RetentionOptions
+from sipgw.store.retention import Removed
 
 SHOWN = 20
 """Files that could not be deleted, by name."""

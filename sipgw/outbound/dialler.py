@@ -15,10 +15,11 @@ from sipgw.agents.agents import VariableError
 from sipgw.calls.live import STOPPED
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, RetryOptions
 from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.outbound.settled import Settled
 
 log = structlog.get_logger()
 

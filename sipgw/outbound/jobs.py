@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -32,6 +32,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
+from sipgw.outbound.settled import Settled, State
 from sipgw.store import Base
 from sipgw.store.engine import Database
 
@@ -45,7 +46,6 @@ FORGOTTEN = 86400.0
 """Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
-State = Literal["planned", "by_hand", "dialling", "done", "failed"]
 OPEN = text("state IN ('planned', 'dialling')")
 """Jobs that are dialled and not over; as text, for a database uses the index only where the condition stands word for
 word."""
@@ -83,18 +83,6 @@ class Job(Base):
     """The identity of the last call, as in the records."""
     holder: Mapped[str] = mapped_column(String(40), default="")
     lease: Mapped[float] = mapped_column(Float, default=0.0)
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What becomes of a job after an attempt."""
-
-    state: State
-    reason: str
-    due: float = 0.0
-    """When it is tried again, if it is ``planned``."""
-    counted: bool = True
-    """Whether the attempt counts."""
 
 
 @dataclass(frozen=True)

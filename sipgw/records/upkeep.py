@@ -17,10 +17,10 @@ from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.store import Store
 from sipgw.store.files import KEEPING
+from sipgw.store.options import RetentionOptions
 from sipgw.store.removal import undeleted
 from sipgw.store.retention import (
     Removed,
-    RetentionOptions,
     close_lost,
     expire_webhooks,
     forget,

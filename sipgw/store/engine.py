@@ -1,18 +1,14 @@
 """Opening the database: SQLite by a path, PostgreSQL by a URL, brought to the newest schema."""
 
 import contextlib
-import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, event, make_url, select
+from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import (
-    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -25,57 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.errors import OperatorError
 from sipgw.migrations import NewerSchemaError, upgrade
+from sipgw.store.options import POSTGRESQL, StoreOptions
 from sipgw.store.tables import NameRecord
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
 WAIT = 5.0
 """Seconds that the database may take to let us in."""
-_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
-
-
-@dataclass(frozen=True)
-class StoreOptions:
-    """Where records are kept."""
-
-    path: str = "sipgw.db"
-    """File of the SQLite database; made when it does not exist."""
-    url: str = field(default="", repr=False)
-    """A PostgreSQL database instead, ``postgresql://user:password@host/name``: ``pip install 'sipgw[postgresql]'``."""
-    spool: str = ""
-    """Folder where records wait for the database; empty: `path` with ``.spool`` behind it."""
-
-    def __post_init__(self) -> None:
-        if self.url and not _POSTGRESQL.match(self.url):
-            raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
-        if self.url and find_spec("asyncpg") is None:
-            raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
-        if self.url and not _readable(self.url):
-            raise ValueError(
-                "url is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /"
-            )
-
-    @property
-    def calls_folder(self) -> Path:
-        """Where the timelines of calls are kept."""
-        return Path(f"{self.path}.calls")
-
-    @property
-    def handover(self) -> Path:
-        """Where the next process asks for the sockets of SIP."""
-        return Path(f"{self.path}.handover")
-
-    @property
-    def spool_folder(self) -> Path:
-        """Where records wait for the database."""
-        return Path(self.spool or f"{self.path}.spool")
-
-
-def _readable(url: str) -> bool:
-    try:
-        port = make_url(url).port
-    except (ValueError, ArgumentError):  # whose words would tell the password
-        return False
-    return port is None or 0 < port < 65536
 
 
 class StoreError(OperatorError):
@@ -175,7 +126,7 @@ def refused(error: SQLAlchemyError) -> bool:
 
 def _engine(options: StoreOptions) -> AsyncEngine:
     if options.url:
-        url = _POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
+        url = POSTGRESQL.sub("postgresql+asyncpg://", options.url, count=1)
         limits = {"timeout": WAIT, "command_timeout": 30.0, "async_creator_fn": _connected}
         return create_async_engine(url, pool_pre_ping=True, pool_timeout=WAIT, connect_args=limits)
     engine = create_async_engine(f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT})

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sipgw.numbers import spellings
 from sipgw.records.unfinished import UNFINISHED
 from sipgw.store.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
+from sipgw.store.options import RetentionOptions
 from sipgw.store.removal import Doomed, Folders, note, remove, tried, undeleted
 from sipgw.store.spool import identities
 from sipgw.store.store import Store
@@ -42,22 +43,6 @@ TOLD_WITHIN = timedelta(days=4)
 GIVEN_UP_KEPT = timedelta(days=30)
 """How long it stays known, without its text, that a webhook was given up."""
 LOST = "its gateway did not come back"
-
-
-@dataclass(frozen=True)
-class RetentionOptions:
-    """For how many days records are kept; 0 is for ever. Checked every hour."""
-
-    calls: int = 0
-    """All that is known of a call: with it go what was said and the recording."""
-    transcripts: int = 0
-    """What was said, what tools were asked and what they answered."""
-    recordings: int = 0
-    """Files of recordings."""
-
-    def __post_init__(self) -> None:
-        if min(self.calls, self.transcripts, self.recordings) < 0:
-            raise ValueError("days are 0 or more")
 
 
 @dataclass

@@ -298,6 +298,39 @@ def test_a_yes_to_a_fixed_sentence_of_a_session_is_none() -> None:
     assert "Not done" in str(results[0])
 
 
+@pytest.mark.faults("D9")
+def test_a_yes_to_the_filler_of_a_session_is_none_and_the_question_after_it_counts() -> None:
+    ran: list[str] = []
+
+    @tool(filler="Let me look that up.")
+    async def look() -> str:
+        """Take long."""
+        await asyncio.sleep(8)
+        return "found"
+
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Cancel order 7346.")
+        session.call("cancel_order", "c1", number="7346")
+        await asyncio.sleep(0.1)
+        session.call("look", "c2")
+        await asyncio.sleep(4)
+        assert "Let me look that up." in str(session.did)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c3", number="7346")
+        await asyncio.sleep(0.5)
+        assert ran == [], "that answers no question"
+        session.say(QUESTION)
+        await asyncio.sleep(5)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c4", number="7346")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    hold_duplex(plan, tools=[cancelling(ran), look])
+    assert ran == ["7346"]
+
+
 def test_a_session_waits_for_the_words_of_the_answer() -> None:
     """They are written down by another model, and may come after the call of the tool."""
     ran: list[str] = []

@@ -20,7 +20,8 @@ from sipgw.calls.live import LiveCall
 from sipgw.config import AgentOptions, Config, ConfigError, parse
 from sipgw.gate.stop_calling import stop_tools
 from sipgw.hosting import Hosting
-from sipgw.outbound.promises import CallbackOptions, callback_tool
+from sipgw.outbound.callback_options import CallbackOptions
+from sipgw.outbound.promises import callback_tool
 from sipgw.records.consent import recording_tools
 from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity

@@ -12,7 +12,8 @@ from sipgw.config import Config
 from sipgw.records.forgetting import forget_everywhere
 from sipgw.records.upkeep import Upkeep
 from sipgw.store import CallFilter, CallRecord, Store, StoreOptions
-from sipgw.store.retention import GONE, LOST, RetentionOptions
+from sipgw.store.options import RetentionOptions
+from sipgw.store.retention import GONE, LOST
 from sipgw.store.spool import Spool
 from sipgw.store.tables import SpoolRecord
 from tests.interop.postgresql import Server, server, with_postgresql

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import rtcp, rtp
+from media.format import Format
 from media.g711 import FRAME
 from media.rtp import MAX_PACKET
-from media.session import Format, Session
+from media.session import Session
 from media.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
 
 SDP = ("192.0.2.1", 4000)

@@ -13,11 +13,12 @@ from sqlalchemy import event
 
 from sipgw.events import Ending
 from sipgw.numbers import spellings
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
 from sipgw.outbound.retries import SOON, RetryOptions
+from sipgw.outbound.settled import Settled
 from sipgw.records.upkeep import delete_old
 from sipgw.store import Store, StoreOptions
-from sipgw.store.retention import RetentionOptions
+from sipgw.store.options import RetentionOptions
 from sipgw.trunks.trunks import TrunkOptions
 
 T = TypeVar("T")

@@ -9,9 +9,11 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.config import Config
+from sipgw.outbound.callback_options import CallbackOptions
 from sipgw.outbound.callbacks import Callbacks
-from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs, Settled
-from sipgw.outbound.promises import Asking, CallbackOptions, callback_tool
+from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
+from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.settled import Settled
 from sipgw.store import Store
 from sipgw.trunks.trunks import TrunkOptions
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store

@@ -20,6 +20,7 @@ from sipgw.records import bleeps, recordings
 from sipgw.records.bleeps import Bleeps
 from sipgw.records.consent import must_know, notice_of, recording_tools, wanted
 from sipgw.records.recordings import AGREE, NOT_AGREED, RecordingOptions, Tape
+from sipgw.records.unfinished import settled
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
@@ -249,6 +250,7 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
         pause, resume = recording_tools(tape)
         tape.attach(channel)
         tape.begin()
+        await until(lambda: tape.began)
         tape.pressed("4")
         tape.pressed("1")
         await asyncio.sleep(0.05)
@@ -271,7 +273,10 @@ def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Pa
         tape.begin()
         for key in keys:
             tape.pressed(key, asked=True)
+        if tape.path and tape.agreed:
+            await until(lambda: tape.began)
         tape.end()
+        await settled()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:

@@ -10,16 +10,16 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from sipgw.records.finishing import finish
-from sipgw.records.unfinished import UNFINISHED, Unfinished
+from sipgw.records.unfinished import UNFINISHED
 from sipgw.store import Store, StoreOptions
 from sipgw.store.tables import CallRecord
 from tests.records.test_bleeps import wav
-from tests.records.test_unfinished import closed
+from tests.records.test_unfinished import begun, closed, leave
 
 
 def noted_in(path: Path, database: str) -> Path:
     """Leave a note as a gateway does that is killed; returns where it is. It is two days old."""
-    os.close(Unfinished.begin(str(path), "a@1", database=database)._file)
+    leave(begun(path, database=database))
     note = Path(f"{path}{UNFINISHED}")
     old = (datetime.now(UTC) - timedelta(days=2)).timestamp()
     os.utime(note, (old, old))

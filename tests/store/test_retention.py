@@ -19,8 +19,9 @@ from sipgw.gate.gate import Permit
 from sipgw.outbound.jobs import Job
 from sipgw.store import CallFilter, CallRecord, EventRecord, Store, StoreOptions
 from sipgw.store.files import BUNDLE, ENDING, file_name
+from sipgw.store.options import RetentionOptions
 from sipgw.store.removal import MARK, Folders, undeleted
-from sipgw.store.retention import Removed, RetentionOptions, forget, mark, purge
+from sipgw.store.retention import Removed, forget, mark, purge
 from sipgw.web.accounts import Accounts
 from tests.gating import CALIFORNIA, World
 from tests.keeping import START, add_call

@@ -16,9 +16,10 @@ from sipgw.records.wav import read_ulaw, write_mono
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.transfer.hours import Span, on_duty
-from sipgw.transfer.music import hold_music, tune
+from sipgw.transfer.music import hold_music
 from sipgw.transfer.people import People, Person, PersonOptions
 from sipgw.transfer.summons import Summons
+from sipgw.transfer.tune import TUNE
 from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("192.0.2.0/24",), refer_to="sip:{e164}@sip.carrier.example")
@@ -153,10 +154,9 @@ def test_people_who_cannot_be_are_told_at_the_start(text: str, problem: str) -> 
 
 
 def test_the_tune_is_quiet_and_its_end_fits_its_beginning() -> None:
-    ulaw = tune()
-    assert 15 * RATE < len(ulaw) < 30 * RATE
-    assert all(100 < level(ulaw[start : start + RATE]) < 4000 for start in range(0, len(ulaw) - RATE, RATE))
-    assert abs(level(ulaw[-800:]) - level(ulaw[:800])) < 1500
+    assert 15 * RATE < len(TUNE) < 30 * RATE
+    assert all(100 < level(TUNE[start : start + RATE]) < 4000 for start in range(0, len(TUNE) - RATE, RATE))
+    assert abs(level(TUNE[-800:]) - level(TUNE[:800])) < 1500
 
 
 def test_music_of_ones_own(tmp_path: Path) -> None:
