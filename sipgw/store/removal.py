@@ -7,6 +7,9 @@ folders with files were seen in one place, one of them is perhaps the mount poin
 away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
 """
 
+import contextlib
+import errno
+import os
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -61,10 +64,7 @@ class Folders:
             return
         here, wanted = _id(folder), known.get(str(folder))
         if wanted is None:
-            if not here:
-                here = secrets.token_hex(8)
-                (folder / MARK).write_text(f"{here}\n", "ascii")
-            self._know(known | {str(folder): here})  # another gateway may have marked it
+            self._know(known | {str(folder): here or _marked(folder)})  # another gateway may have marked it
         elif here != wanted:
             log.error("folder without its mark", folder=str(folder), cause=ABSENT)
             if here or any(folder.iterdir()):
@@ -105,6 +105,28 @@ def _id(folder: Path) -> str | None:
         return (folder / MARK).read_text("ascii", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _marked(folder: Path) -> str:
+    """Mark a folder, whole or not at all; returns the mark that it has: another gateway may have been faster.
+
+    Raises OSError.
+    """
+    mine = secrets.token_hex(8)
+    new = folder / f"{MARK}.{mine}"
+    try:
+        new.write_text(f"{mine}\n", "ascii")
+        os.link(new, folder / MARK)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links, as FAT and some shares
+        with contextlib.suppress(FileExistsError), (folder / MARK).open("x", encoding="ascii") as file:
+            file.write(f"{mine}\n")
+    finally:
+        new.unlink(missing_ok=True)
+    if here := _id(folder):
+        return here
+    raise OSError(errno.EINVAL, f"its file {MARK} is empty: delete it")
 
 
 def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[Doomed, str]]]:
