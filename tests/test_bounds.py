@@ -308,6 +308,12 @@ BOUNDS = [
                 "records/test_unfinished_disk.py",
                 "of_a_note_that_missed_too_much_the_whole_recording_is_covered",
             ),
+            (
+                "sipgw.store.removal:MOST_UNDELETED",
+                "files to delete",
+                "store/test_removal.py",
+                "what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted",
+            ),
             ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),
         )
     ],

@@ -11,21 +11,25 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import FULL
+from sipgw.store.engine import StoreError
 from sipgw.store.tables import UndeletedRecord
 
 log = structlog.get_logger()
 
 MARK = ".sipgw"
 """Name of the file that tells that a folder is the one in which files of calls are kept."""
+MOST_UNDELETED = 100_000
+"""Files that wait to be deleted; what comes on top are those of one transaction. Beyond it no call is deleted."""
 SEVERAL = "several"
 """In place of an id: more than one folder was seen there."""
 ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
@@ -144,8 +148,14 @@ def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[D
     return count, left
 
 
-async def note(session: AsyncSession, left: Iterable[tuple[Doomed, str]], now: datetime) -> None:
-    """Remember what could not be deleted."""
+async def note(session: AsyncSession, left: Sequence[tuple[Doomed, str]], now: datetime) -> None:
+    """Remember what could not be deleted.
+
+    Raises `StoreError` if too much waits already: then the records of its calls have to stay, for they name it.
+    """
+    if left and (await session.scalar(select(func.count()).select_from(UndeletedRecord)) or 0) >= MOST_UNDELETED:
+        FULL["files to delete"] += len(left)
+        raise StoreError(f"{MOST_UNDELETED} files of calls wait to be deleted, e.g. {left[0][0].path}: {left[0][1]}")
     for file, cause in left:
         path = str(file.path)
         if await session.get(UndeletedRecord, (path, file.gateway)) is None:
