@@ -184,7 +184,7 @@ class Desk:
         policy = self.agents.privacy(name)
         bleeped = policy.bleep and bool(policy.redact)
         path = options.path(live.id, live.began, live.trunk.name, live.caller)
-        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.options.name)
+        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.name)
         return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:

@@ -113,8 +113,9 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
-            await enter(Ledger(store, self.watchers, redact("records"), deliveries))
-            await enter(Finishing(store, {one.config.recording.folder for one in self.agents.all.values()}))
+            ledger = await enter(Ledger(store, self.watchers, redact("records"), deliveries))
+            recordings = {one.config.recording.folder for one in self.agents.all.values()}
+            await enter(Finishing(store, recordings, lambda: ledger.behind))
             staff = await enter(Staff(self.open_providers))
             providers = await self._hire(staff, self.agents)
             folders = config.capture.folders, config.audit_folder, self._recording_folders

@@ -9,7 +9,7 @@ import contextlib
 import importlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,7 +93,8 @@ async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deliveries, "MOST_WAITING", 10)
     target = WebhookOptions("crm", "https://crm.example/calls", "a secret of the two of us")
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        queue = Deliveries(store, [target])
+        clock = [NOW]
+        queue = Deliveries(store, [target], now=lambda: clock[0])
         for number in range(30):
             entry = {"told": "completed", "call": f"c{number}", "set": {"ended": NOW.isoformat()}}
             async with store.write() as session:
@@ -102,6 +103,7 @@ async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
             waiting = list(await session.scalars(deliveries.select(DeliveryRecord)))
             assert len(waiting) == 10
             await session.delete(waiting[0])
+            clock[0] += timedelta(seconds=deliveries.COUNT_AGAIN)
             await queue.add(session, [entry])
         async with store.read() as session:
             assert len(list(await session.scalars(deliveries.select(DeliveryRecord)))) == 10, "a place is taken again"
@@ -314,6 +316,12 @@ BOUNDS = [
                 "notes of recordings",
                 "records/test_unfinished_disk.py",
                 "of_a_note_that_missed_too_much_the_whole_recording_is_covered",
+            ),
+            (
+                "sipgw.store.removal:MOST_UNDELETED",
+                "files to delete",
+                "store/test_removal.py",
+                "what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted",
             ),
             ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),
         )

@@ -125,9 +125,12 @@ class Tape:
         self._answered = True
         self._start()
 
-    def pressed(self, key: str) -> None:
-        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording."""
-        if not self.agreed and key == AGREE:
+    def pressed(self, key: str, *, asked: bool = False) -> None:
+        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording.
+
+        Only a key that the agent `asked` for is consent: others with whom they speak ask for keys, too.
+        """
+        if not self.agreed and asked and key == AGREE:
             self.agreed = True
             self._tell()
             self._start()

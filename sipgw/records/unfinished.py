@@ -51,7 +51,7 @@ class Noted(NamedTuple):
 
     call: str
     database: str
-    """In which the call is, see `sipgw.store.StoreOptions.name`; empty in notes of an earlier release."""
+    """In which the call is, see `sipgw.store.Store.name`; empty in notes of an earlier release."""
     spans: list[Span]
     """What is to be covered yet."""
 
@@ -62,7 +62,7 @@ class Unfinished:
     def __init__(self, path: str, call: str = "", *, bleeped: bool = False, database: str = "") -> None:
         """Of the recording at `path`, of which what is private is covered if it is to be `bleeped`.
 
-        `database` is the `sipgw.store.StoreOptions.name` of where the record of the call is.
+        `database` is the `sipgw.store.Store.name` of where the record of the call is.
         """
         self.path = path
         """Of the recording."""

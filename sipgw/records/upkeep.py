@@ -15,7 +15,7 @@ from agent.pool import Pool
 from sipgw.gate import audit
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import Jobs
-from sipgw.store import Store
+from sipgw.store import Store, StoreError
 from sipgw.store.files import KEEPING
 from sipgw.store.options import RetentionOptions
 from sipgw.store.removal import undeleted
@@ -92,7 +92,7 @@ class Upkeep:
         while True:
             try:
                 await self._once(datetime.now(UTC))
-            except (SQLAlchemyError, OSError, audit.AuditError) as error:
+            except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
                 log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
             except Exception:  # the observer boundary: calls go on
                 log.exception("old records not deleted")

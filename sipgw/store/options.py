@@ -1,6 +1,5 @@
 """What is configured of the database and of how long it keeps what. Who reads the configuration loads no database."""
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -34,11 +33,6 @@ class StoreOptions:
     def calls_folder(self) -> Path:
         """Where the timelines of calls are kept."""
         return Path(f"{self.path}.calls")
-
-    @property
-    def name(self) -> str:
-        """Tells databases apart, without telling a password."""
-        return hashlib.sha256((self.url or str(Path(self.path).resolve())).encode()).hexdigest()[:16]
 
     @property
     def handover(self) -> Path:

@@ -25,6 +25,7 @@ from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallR
 from sipgw.evidence.capture import SipCapture
 from sipgw.evidence.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
 from sipgw.evidence.timelines import Timelines
+from sipgw.privacy.redaction import PrivacyOptions, redactor
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.store.files import file_name
@@ -90,6 +91,16 @@ def test_what_is_being_said_stands_in_it_before_the_turn_has_ended() -> None:
     assert len(told(CallerSaid("x" * 2 * TEXT, True))[0][0]) == TEXT
     timeline.tell(ENDED, 200.0)
     assert timeline.as_dict(None)["going"] == []
+
+
+@pytest.mark.faults("C8")
+def test_a_number_that_is_said_in_pieces_is_never_shown_whole() -> None:
+    timeline = Timeline(BEGAN, 100.0, redact=redactor(PrivacyOptions().redact))
+    for said in (CallerSaid, AgentSays):
+        for text in ("My card is 4111 1111", "1111 1111, thanks."):
+            timeline.tell(report(said(text, True) if said is CallerSaid else said(text)), 101.0)
+    (going,) = timeline.as_dict(None)["going"]
+    assert going["caller"] == going["said"] == "My card is [card ••1111], thanks."
 
 
 def test_a_huge_call_stays_small() -> None:

@@ -309,22 +309,3 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
     assert seen == [True]
     assert not waits(Path(tape.path)) and not Path(f"{tape.path}{UNFINISHED}").exists()
     assert TONE in sides(Path(tape.path))[1]
-
-
-def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its_own_database_alone(
-    tmp_path: Path,
-) -> None:
-    """The caller was forgotten before the disk of the recording was there again."""
-    path = wav(tmp_path / "x.wav", 1)
-    options = StoreOptions(str(tmp_path / "x.db"))
-    leave(begun(path, database=options.name))
-    note = Path(f"{path}{UNFINISHED}")
-
-    async def run(options: StoreOptions) -> bool:
-        async with Store(options) as store:
-            return await finish(store, note)
-
-    assert not asyncio.run(run(StoreOptions(str(tmp_path / "other.db"))))
-    assert path.exists() and note.exists()
-    assert asyncio.run(run(options))
-    assert not path.exists() and not note.exists()
