@@ -224,25 +224,42 @@ class Briefing:
         try:
             with boundary(self._ears.name):
                 async for event in self._ears.events():
-                    if isinstance(event, Transcript) and (event.final or event.stable):
-                        found = verdict_of(self._theirs(event), self._phrases)
-                        if found is not None:
-                            self._decide(found)
+                    if isinstance(event, Transcript):
+                        self._listening.note(event)
+                        if event.final and self._accepts(event.text):
+                            self._decide(Verdict.ACCEPTED)
+                        elif (event.final or event.stable) and self._declines(event.text):
+                            self._decide(Verdict.DECLINED)
         except ProviderError as error:
             log.warning("briefing goes on without ears", cause=str(error))
 
-    def _theirs(self, heard: Transcript) -> str:
-        """What the person said: the words that are not our own, coming back from their loudspeaker."""
-        self._listening.note(heard)
-        end, words = self._listening.stopped_at(), words_of(heard.text)
-        times = [end - (len(words) - 1 - at) * A_WORD for at in range(len(words))]
-        return without_echo(list(zip(words, times, strict=True)), self._ours(), self._phrases)
+    def _declines(self, text: str) -> bool:
+        """Whether the person has said no: that counts as soon as it is likely."""
+        theirs = without_echo(self._timed(text), self._ours(list(self._began)[-2:]), self._phrases)
+        return verdict_of(theirs, self._phrases) is Verdict.DECLINED
 
-    def _ours(self) -> list[tuple[str, float]]:
-        """Our words of late, each with the time at which the person heard its end."""
+    def _accepts(self, text: str) -> bool:
+        """Whether the person has said yes to the question, once it is sure that these were their words.
+
+        Of our words only the question may stand before it, coming back: "okay, about an invoice" asks something.
+        """
+        asked = [one for one in self._began if self._mouth.sentences[one].text == self._said.question]
+        if not asked or self._listening.stopped_at() < self._began[asked[0]] or "?" in text:
+            return False
+        theirs = without_echo(self._timed(text), self._ours(asked[-1:]), self._phrases)
+        last = " ".join(words_of(text)[-len(words_of(theirs)) :])
+        return theirs == last and verdict_of(theirs, self._phrases) is Verdict.ACCEPTED
+
+    def _timed(self, text: str) -> list[tuple[str, float]]:
+        """The words that were just heard, each with the time of its end."""
+        end, words = self._listening.stopped_at(), words_of(text)
+        return [(word, end - (len(words) - 1 - at) * A_WORD) for at, word in enumerate(words)]
+
+    def _ours(self, utterances: Sequence[int]) -> list[tuple[str, float]]:
+        """The words of these utterances of ours, each with the time at which the person heard its end."""
         found: list[tuple[str, float]] = []
-        for utterance, began in list(self._began.items())[-2:]:
-            sentence = self._mouth.sentences[utterance]
+        for utterance in utterances:
+            sentence, began = self._mouth.sentences[utterance], self._began[utterance]
             words = words_of(sentence.text)
             letters = list(accumulate(len(word) + 1 for word in words))
             seconds = max(sentence.samples, SAMPLES_PER_CHARACTER * len(sentence.text)) / SAMPLE_RATE

@@ -171,7 +171,7 @@ class CascadeReply(Reply):
         await self._agent.mouth.speak(self._begin(said, text, aside=aside), on_sound)
 
     async def _say_to_end(self, said: Said, text: str) -> None:
-        await self._say(said, text)
+        await self._say(said, text, aside=True)
         await self._agent.mouth.silent()
 
     async def _run_tools(self, said: Said) -> None:

@@ -130,6 +130,7 @@ class DuplexConversation(Dialogue):
     def _recast(self) -> None:
         super()._recast()
         self._mouth.language = self._stage.tongues.now
+        self._agent.toolbox.consent.judge = self._stage.role.judge
         before, self._playing = self._playing, (self._stage.role.name, self._stage.tongues.now)
         if self._playing[0] != before[0]:
             self._handed_over = True

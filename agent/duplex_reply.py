@@ -1,6 +1,7 @@
 """A reply of a speech-to-speech session: sound for the line, words for the memory, calls of tools."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -81,7 +82,8 @@ class SessionReply(Reply):
         self._session = session
         self._mouth = mouth
         self._patience = cover
-        self._aside = aside
+        self._asides = math.inf if aside else 0
+        """How many of the next replies are fixed sentences, which ask the caller nothing."""
         self._said = Said()
         self._open: dict[str, tuple[Sentence, SentenceCutter]] = {}
         self._running = 0
@@ -162,6 +164,7 @@ class SessionReply(Reply):
         for reply in list(self._open):
             self._end(reply)
         self._due = owed
+        self._asides = self._asides if math.isinf(self._asides) else 0
         self._changed.set()
 
     def _part(self, reply: str) -> tuple[Sentence, SentenceCutter]:
@@ -173,7 +176,8 @@ class SessionReply(Reply):
             if self._said.calls or not self._said.sentences:
                 self._said = self._agent.history.say()
             self._open[reply] = (self._mouth.reply(reply), SentenceCutter())
-            self._open[reply][0].aside = self._aside
+            self._open[reply][0].aside = self._asides > 0
+            self._asides = max(0, self._asides - 1)
             self._said.sentences.append(self._open[reply][0])
         return self._open[reply]
 
@@ -242,11 +246,13 @@ class SessionReply(Reply):
             return
         filler = (found.filler if found else "") or self._agent.filler
         if filler and not self._mouth.speaking:
+            self._asides += 1
             self._session.prompt(exactly(filler), aside=True)
 
     async def _ask(self, text: str) -> None:
         """Have the session say it while a tool runs, to its end. Raises `ProviderError`."""
         self._begun.clear()
+        self._asides += 1
         self._session.prompt(exactly(text), aside=True)
         try:
             async with asyncio.timeout(MUTE):

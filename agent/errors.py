@@ -18,6 +18,9 @@ class ProviderError(Exception):
         Seconds that the provider asked to be left alone; 0 if it did not say.
     of_request
         True when it is this one request that went wrong: the same would again, another may go well.
+    refused
+        True when the provider has taken no work: it said no, or could not be reached. Whoever counts what is to be paid
+        counts everything else.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class ProviderError(Exception):
         temporary: bool = True,
         retry_after: float = 0.0,
         of_request: bool = False,
+        refused: bool = False,
     ) -> None:
         super().__init__(f"{provider}: {problem}" + (f" ({advice})" if advice else ""))
         self.provider = provider
@@ -37,3 +41,4 @@ class ProviderError(Exception):
         self.temporary = temporary
         self.retry_after = retry_after
         self.of_request = of_request
+        self.refused = refused

@@ -81,7 +81,8 @@ class Exchange(NamedTuple):
     answer: str
     """The caller's last words, if they have heard words of the model before; empty for none."""
     direct: bool
-    """Whether these are their first words since, and no fixed sentence stands between: they answer nothing else."""
+    """Whether these are their first words since, the model's were heard to their end, and no fixed sentence stands
+    between."""
 
 
 class History:
@@ -121,9 +122,11 @@ class History:
                 lines.append(f"Caller: {entry.text}")
                 continue
             for sentence in entry.sentences:
-                if sentence.counted:
-                    direct = direct and not (asked and sentence.aside)
-                    asked = asked or not sentence.aside
+                if sentence.aside:
+                    direct = direct and not (asked and sentence.counted)
+                else:
+                    direct = direct and sentence.counted == sentence.text
+                    asked = asked or bool(sentence.counted)
             if heard := heard_text(entry.sentences):
                 lines.append(f"Agent: {heard}")
         last = entries[-1]

@@ -91,7 +91,7 @@ class MeteredEars:
 class MeteredModel:
     """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it.
 
-    One that refuses or cannot be reached uses nothing.
+    One that refuses or cannot be reached uses nothing; one that takes too long may be at work.
     """
 
     def __init__(self, model: Model, report: Report | None = None, by: str = "") -> None:
@@ -113,8 +113,8 @@ class MeteredModel:
                     else:
                         said += len(piece.delta if isinstance(piece, Text) else piece.arguments)
                     yield piece
-        except ProviderError:
-            refused = not begun
+        except ProviderError as error:
+            refused = error.refused and not begun
             raise
         finally:
             if usage is None and not refused:
@@ -155,7 +155,11 @@ def _length(message: Message) -> int:
 
 
 class MeteredVoice:
-    """A voice whose characters are counted from its first sound on, as those of the product `by`."""
+    """A voice whose characters are counted, as those of the product `by`, whether anybody hears them or not.
+
+    They count from the first sound on, and at the latest when nobody waits for it any more: the provider makes all of a
+    sentence that it has taken. One that refuses or cannot be reached uses nothing.
+    """
 
     def __init__(self, voice: Voice, report: Report, by: str = "") -> None:
         self._voice = voice
@@ -173,13 +177,20 @@ class MeteredVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `Voice.speak`."""
-        told = False
-        async with aclosing(self._voice.speak(text)) as sounds:
-            async for sound in sounds:
-                if not told:
-                    self._report(Used("voice", self._by, "characters", len(text)))
-                    told = True
-                yield sound
+        counts = True
+        try:
+            async with aclosing(self._voice.speak(text)) as sounds:
+                async for sound in sounds:
+                    if counts:
+                        counts = False
+                        self._report(Used("voice", self._by, "characters", len(text)))
+                    yield sound
+        except ProviderError as error:
+            counts = counts and not error.refused
+            raise
+        finally:
+            if counts:
+                self._report(Used("voice", self._by, "characters", len(text)))
 
     async def close(self) -> None:
         """See `Voice.close`."""

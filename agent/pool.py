@@ -53,11 +53,10 @@ class Pool:
         """Pieces of work that wait."""
         return len(self._queue)
 
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have `function` called in a thread, with the context variables of now. Raises `PoolFullError`.
 
-        Who is cancelled no longer waits for it: what has not begun never does, and the cancellation has `NotBegun` as
-        its cause (see `not_begun`); what has begun runs on, and occupies its thread.
+        Work begins in the order in which it is given: where there is one thread, all is done in that order.
         """
         work: Future[T] = Future()
         call = partial(contextvars.copy_context().run, function, *args, **kwargs)
@@ -73,6 +72,15 @@ class Pool:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self.name} {self._threads}", daemon=True).start()
             self._changed.notify()
+        return work
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
+
+        Who is cancelled no longer waits for it: what has not begun never does, and the cancellation has `NotBegun` as
+        its cause (see `not_begun`); what has begun runs on, and occupies its thread.
+        """
+        work = self.submit(function, *args, **kwargs)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError as cancelled:

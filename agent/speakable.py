@@ -130,6 +130,10 @@ def _sums(match: re.Match[str]) -> str:
     sign, first, scale, last, last_scale, before_percent = match.groups()
     behind = " to " if before_percent else ""
     scale, last_scale = (one and f" {_SCALES.get(one.lower(), one)}" for one in (scale, last_scale))
+    if scale and last and not last_scale:  # "$5m-10 people", "$2k-$500": the two amounts are not of one kind
+        other = match[0][match.end(3) - match.start() :]
+        signed = re.search(_SIGN, other)
+        return f"{first}{scale} {_CURRENCY[sign][0]}s{f' to {other[signed.start() :]}' if signed else other}"
     if scale or last_scale:
         if last:
             own = scale if scale and scale != last_scale else ""

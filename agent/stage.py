@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
+from agent.consent import Judge
 from agent.ears import Transcript
 from agent.model import Model
 from agent.persona import Persona
@@ -32,6 +33,8 @@ class Role:
     """The agents that it may hand the call over to, and what each is there for."""
     collects: bool = False
     """Whether it may have the caller key in digits."""
+    judge: Judge | None = None
+    """Who judges whether the caller has agreed, where no model of its own does; with None only a plain yes counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -258,16 +258,19 @@ class Toolbox:
             given = {one: self.vault.resolve(getattr(values, one)) for one in type(values).model_fields}
         except KeyError:
             return ToolRun(name, dumped, error="nothing has been keyed in under that reference; use collect_digits")
-        agreed = not found.confirm or key in self._done or await self.consent.given(key, name, dumped)
-        # Another call of it may have been agreed to while this answer was judged: that is the same run.
-        if not agreed and key not in self._done:
-            self.consent.ask(key)
-            return ToolRun(name, dumped, result={"status": CONFIRM})
+        question = None
+        if found.confirm and key not in self._done:
+            question = await self.consent.given(key, name, dumped)
+            # Another call of it may have been agreed to while this answer was judged: that is the same run.
+            if question is None and key not in self._done:
+                self.consent.ask(key)
+                return ToolRun(name, dumped, result={"status": CONFIRM})
         if KEY in inspect.signature(found.function).parameters:
             given[KEY] = key
-        if found.shared:
-            return await self._once(found, key, given, dumped)
-        return await _carry_out(found, given, dumped)
+        run = await (self._once(found, key, given, dumped) if found.shared else _carry_out(found, given, dumped))
+        if question is not None and run.error == NOT_BEGUN:
+            self.consent.give_back(key, question)
+        return run
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
         """The run of this call: a new one, the one under way, or, of an order, the one that may have been done."""

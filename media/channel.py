@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from media import far, wire
 from media.dtmf_send import PAUSE, TONE, check
+from media.format import Format
 from media.playout import Heard
 from media.position import Position
 from media.schedule import FRAME_SECONDS
-from media.session import Format
 from media.srtp import Keys
 from media.wire import Kind, Message
 

@@ -6,8 +6,6 @@ from functools import cache
 from math import ceil
 from typing import NamedTuple
 
-import numpy as np
-
 from media.dtmf import KEYS
 from media.g711 import FRAME, RATE, from_linear
 from media.schedule import FRAME_SECONDS
@@ -115,6 +113,8 @@ def check(keys: str, tone: float, pause: float) -> None:
 @cache
 def tone(key: str) -> bytes:
     """One second of a key, which can be repeated seamlessly: its frequencies are whole numbers. -7 and -9 dBm0."""
+    import numpy as np  # not where keys are only ordered
+
     row = next(at for at, keys in enumerate(PAD) if key in keys)
     times = np.arange(RATE) / RATE
     # Full scale of G.711 is a sine of +3.14 dBm0 and 32124 (ITU-T G.711, table 5).

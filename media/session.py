@@ -9,6 +9,7 @@ from media.control import Control
 from media.dtmf import DigitReceiver
 from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import DigitSender, Stage
+from media.format import Format
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.jitter import JitterBuffer
 from media.outbound import Outbound
@@ -28,21 +29,6 @@ CONCEALED = True
 """Whether lost sound is concealed (`media.plc`), for the rating: G.113 rates a codec better that does."""
 CATCH_UP = 2
 """Frames sent back to back at most after the process was late; more would overflow the far buffer."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What offer and answer agreed on."""
-
-    encoding: str
-    """``PCMU`` or ``PCMA``."""
-    payload_type: int
-    dtmf_payload_type: int | None = None
-    """Payload type of the telephone events that are sent (RFC 4733), if agreed."""
-    inband_keys: bool = False
-    """Whether keys are listened for in the sound when no telephone events were agreed."""
-    dtmf_received: int | None = None
-    """Payload type of those that come, where it is another (RFC 3264 §5.1); they may come under either."""
 
 
 class Digit(NamedTuple):
@@ -205,9 +191,12 @@ class Session:
         left: int | None = None
         if keys is None:
             self._srtp = None
-        elif self._srtp is None:
+        elif self._srtp is None and self.remote is None:
             self._srtp = Srtp(keys)
-        elif self._srtp.rekey(keys, now):
+        elif self._srtp is None or self._srtp.rekey(keys, now):
+            # Keys of before may come back after a time without any. Their packets are counted from 0 again, and under
+            # the SSRC of before they would be encrypted with what has encrypted others (RFC 3711 §9.1).
+            self._srtp = self._srtp or Srtp(keys)
             left = self._outbound.ssrc
             self._outbound.restart()
         inband = form.inband_keys and form.dtmf_payload_type is None

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from media import relay, wire
+from media.format import Format
 from media.g711 import FRAME, RATE
 from media.ports import PortPair
 from media.recording import BLOCK, HELD, Recording
-from media.session import Format, Session
+from media.session import Session
 from media.srtp import Keys
 from media.tap import Tap
 from media.wire import Kind

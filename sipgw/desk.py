@@ -38,6 +38,7 @@ from sipgw.records.artifacts.consent import wanted
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.store import Store
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
@@ -81,7 +82,9 @@ class Desk:
     async def serve(self, leg: Leg, live: LiveCall) -> None:
         """Let the agent that is meant talk with the caller."""
         try:
-            await self._serve(leg, live)
+            await leg.find()
+            if leg.phase is not Phase.ENDED:
+                await self._serve(leg, live)
         finally:  # whatever went wrong before the call was held
             leg.reject(500)
             leg.hangup()
@@ -182,7 +185,7 @@ class Desk:
         policy = self.agents.privacy(name)
         bleeped = policy.bleep and bool(policy.redact)
         path = options.path(live.id, live.began, live.trunk.name, live.caller)
-        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.options.name)
+        live.tape = tape = Tape(path, consent, live.id, bleeped=bleeped, database=self.store.name)
         return tape
 
     def _call(self, leg: Leg, live: LiveCall, host: Host, tape: Tape, ways: Ways | None = None) -> Call:

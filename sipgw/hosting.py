@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from agent.briefing import Briefing, Verdict, summary_of
 from agent.briefing_phrases import briefing_in
+from agent.consent import judged
 from agent.conversation import Conversation
 from agent.duplex_conversation import DuplexConversation
 from agent.errors import ProviderError
@@ -26,6 +28,7 @@ from sipgw.agents.agents import call_variables
 from sipgw.agents.music import hold_music
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
 from sipgw.agents.prefetch import Prefetched
+from sipgw.agents.tune import TUNE
 from sipgw.calls.call import Call, Connect, Talk
 from sipgw.calls.live import LiveCall
 from sipgw.calls.negotiation import OurSide
@@ -111,9 +114,11 @@ class Hosting:
         about = about_call_out(live.identity, values) if calling else about_call(live.identity)
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, tape.consent, spoken.notice)
+        model = ChargedModel(part.model, self.report)
         return CascadeRole(
             persona=replace(spoken, notice=notice, keys=stop_keys(agent.config.gate.stop_key)),
-            model=ChargedModel(part.model, self.report),
+            model=model,
+            judge=partial(judged, model) if part.distant else None,  # the embedded brain knows English only
             voice=lambda language: self._voice(name, language),
             name=name,
             tools=[
@@ -152,7 +157,7 @@ class Hosting:
             sent=self._sent,
             summon=self._summoned,
             brief=self.brief,
-            music=hold_music(options.music),
+            music=hold_music(options.music) or TUNE,
             longest=options.longest,
             operator=lambda name: desk.summons.operator(name, desk.people(live.trunk)),
             tell=self._transferred,

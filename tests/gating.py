@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sipgw.config.gate import DAYS, WindowOptions
+from sipgw.config.gate import DAYS, GateOptions, WindowOptions
 from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.policy.gate.gate import Dial, Gate, Permit, Refused
 from sipgw.records.store import Store
 
 CALIFORNIA = "+14155550100"

@@ -9,7 +9,7 @@ import contextlib
 import importlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 
 from agent.tools import Toolbox
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL, WHAT
 from sipgw.browser import phone
 from sipgw.calls.audience import Audience, Full
 from sipgw.calls.going import Going
@@ -29,6 +30,7 @@ from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.policy.inbound.limits import Caller, Limits
+from sipgw.records import unfinished
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, Evidence
 from sipgw.records.store import Store, spool
@@ -38,13 +40,13 @@ from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip import names, streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
-from sipgw.telemetry.bounds import FULL, WHAT
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
 from sipgw.web.entrance import TRIES, Entrance, TooManyTries
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sessions import Sessions
+from tests import remembered
 from tests.outbound.test_jobs import NOW, US
 from tests.records.captures.test_capture import message
 from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
@@ -94,7 +96,8 @@ async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deliveries, "MOST_WAITING", 10)
     target = WebhookOptions("crm", "https://crm.example/calls", "a secret of the two of us")
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        queue = Deliveries(store, [target])
+        clock = [NOW]
+        queue = Deliveries(store, [target], now=lambda: clock[0])
         for number in range(30):
             entry = {"told": "completed", "call": f"c{number}", "set": {"ended": NOW.isoformat()}}
             async with store.write() as session:
@@ -103,6 +106,7 @@ async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
             waiting = list(await session.scalars(deliveries.select(DeliveryRecord)))
             assert len(waiting) == 10
             await session.delete(waiting[0])
+            clock[0] += timedelta(seconds=deliveries.COUNT_AGAIN)
             await queue.add(session, [entry])
         async with store.read() as session:
             assert len(list(await session.scalars(deliveries.select(DeliveryRecord)))) == 10, "a place is taken again"
@@ -212,6 +216,13 @@ async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert evidence._writing == WRITERS
 
 
+async def notes(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Of recordings that go on."""
+    patch.setattr(unfinished, "MOST_NOTES", 0)
+    with pytest.raises(OSError, match="recordings are not finished"):
+        unfinished.Unfinished(str(folder / "x.wav")).begin().result()
+
+
 async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     found: list[object] = []
     known = names.Names((), lambda _: True, lambda work: work.close(), lambda *_: None)
@@ -249,9 +260,18 @@ BOUNDS = [
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
-    Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
+    Bound("sipgw.records.captures.capture:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
+    Bound("sipgw.records.artifacts.unfinished:MOST_NOTES", "notes of recordings", notes),
+    Bound("sipgw.policy.inbound.admission:REMEMBERED", "addresses that were let in", remembered.addresses),
+    Bound("sipgw.policy.inbound.admission:STRANGERS_TOLD", "strangers that are told of", remembered.strangers),
+    Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", remembered.nonces),
+    Bound("sipgw.config.networks:REMEMBERED", "networks of addresses", remembered.networks),
+    Bound("sipgw.web.entrance:KEYS_KNOWN", "keys that were good", remembered.good_keys),
+    Bound("sipgw.sip.outside:MAX_KEPT", "sip: observer not kept", remembered.observers),
+    Bound("sipgw.sip.names:MAX_NAMES", "sip: name forgotten", remembered.found_names),
+    Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", remembered.failures),
     Bound("sipgw.sip.names:MAX_LOOKUPS", "sip: lookup refused", lookups),
     Bound("sipgw.sip.streams:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
@@ -293,6 +313,18 @@ BOUNDS = [
                 "media: streams_given_up",
                 "media/test_srtp_streams.py",
                 "of_however_many_streams_two_are_kept",
+            ),
+            (
+                "sipgw.records.artifacts.unfinished:MOST_LINES",
+                "notes of recordings",
+                "records/test_unfinished_disk.py",
+                "of_a_note_that_missed_too_much_the_whole_recording_is_covered",
+            ),
+            (
+                "sipgw.records.artifacts.removal:MOST_UNDELETED",
+                "files to delete",
+                "store/test_removal.py",
+                "what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted",
             ),
             ("agent.pool:POOLS", "pool: refused", "agent/test_pool.py", "a_full_pool_says_so_and_counts_it"),
         )

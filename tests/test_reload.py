@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.cli.serve import _reload
-from sipgw.config.agent import AgentOptions, RouteOptions
+from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import Config, ConfigError
 from sipgw.config.cost import CostOptions
@@ -131,8 +131,25 @@ def test_what_a_cap_counts_without_a_price_is_told_on_reload(tmp_path: Path) -> 
             capped = replace(config, cost=CostOptions(per_call=1), openai=replace(config.openai, model="gpt-new"))
             with capture_logs() as logs:
                 await world.gateway.reload(capped, {})
-            told = [line["cause"] for line in logs if line["event"] == "a cap of money counts a guess"]
+            told = [line["cause"] for line in logs if line["event"] == "reloaded in spite of this"]
             assert told and told == world.gateway.agents.unpriced()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("H16")
+def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], []) as world:
+            config = world.gateway.config
+            changed = replace(
+                config, agent=replace(config.agent, voice="deepgram"), languages=(LanguageOptions("es"),),
+                deepgram_voice=replace(config.deepgram_voice, api_key="k"),
+            )  # fmt: skip
+            with capture_logs() as logs:
+                await world.gateway.reload(changed, {})
+            told = [line["cause"] for line in logs if line["event"] == "reloaded in spite of this"]
+            assert told and told == world.gateway.agents.unspoken()
 
     asyncio.run(scenario())
 

@@ -59,7 +59,8 @@ class Dialect:
         """
         wanted = _WANTED.search(words)
         if wanted and _EFFORT not in self._without and spoken.get(_EFFORT) != wanted[1]:
-            self._only[_EFFORT] = wanted[1]
+            if self._only.setdefault(_EFFORT, wanted[1]) != wanted[1]:
+                self._without.add(_EFFORT)  # it has wanted another before: it would go on so for ever
             return True
         if is_too_long(words) or not _UNKNOWN.search(words):
             return False

@@ -15,6 +15,9 @@ from agent.providers.faults import quoted, wait_of
 CHUNK = 160
 """Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
 
+SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.text_to_speech.client", "httpcore")
+"""The modules of the SDK that a voice uses; to import them takes about a second, so whoever can does so beforehand."""
+
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
 
@@ -68,7 +71,7 @@ class ElevenLabsHttpVoice:
                 except Exception as error:  # noqa: BLE001  the SDK lets errors of transport and parsing through
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)
                     _log.warning("voice_failed", provider=NAME, problem=problem)
-                    raise ProviderError(NAME, f"connection failed: {problem}") from None
+                    raise ProviderError(NAME, f"connection failed: {problem}", refused=True) from None
                 if not ulaw:
                     break
                 sounded = True
@@ -91,7 +94,7 @@ class ElevenLabsHttpVoice:
         from elevenlabs.types import VoiceSettings
 
         if self._speech is None:
-            raise ProviderError(NAME, "not open", temporary=False)
+            raise ProviderError(NAME, "not open", temporary=False, refused=True)
         options = self._options
         settings = VoiceSettings.model_validate(options.voice_settings) if options.voice_settings else None
         extra = {"language_code": options.language_code} if options.language_code else {}

@@ -46,13 +46,16 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
         retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
     one = status in (400, 413, 422)
-    return ProviderError(provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one)
+    return ProviderError(
+        provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one, refused=True
+    )
 
 
 def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:
     """The error for a provider's own code, of which is known what it is, what to do, and whether it may pass."""
     problem, advice, temporary = known
-    return ProviderError(provider, f"{problem}: {words}" if words else problem, advice=advice, temporary=temporary)
+    problem = f"{problem}: {words}" if words else problem
+    return ProviderError(provider, problem, advice=advice, temporary=temporary, refused=True)
 
 
 _STATUS = {

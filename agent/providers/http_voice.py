@@ -101,7 +101,7 @@ class HttpVoice:
                 if not sounded:
                     raise ProviderError(self.name, "sent no sound for a sentence")
             except ConnectionError as error:
-                problem = ProviderError(self.name, f"connection failed: {error}")
+                problem = ProviderError(self.name, f"connection failed: {error}", refused=True)
                 if sounded or attempt == 2:
                     raise problem from None
                 _log.warning("voice_lost", provider=self.name, problem=problem.problem)
@@ -131,7 +131,7 @@ class HttpVoice:
 
     async def _sound(self, text: str) -> AsyncGenerator[bytes, None]:
         if self._http is None:
-            raise ProviderError(self.name, "not open", temporary=False)
+            raise ProviderError(self.name, "not open", temporary=False, refused=True)
         url, headers, body = self._speech.request(" ".join(text.split()))
         decoder = self._speech.decoder()
         async with self._http.stream("POST", url, headers=headers, content=body) as response:

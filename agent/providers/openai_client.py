@@ -19,7 +19,11 @@ from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
 if TYPE_CHECKING:
-    import openai  # takes seconds on a small machine, so only who has a client imports it
+    import openai  # only who has a client imports it
+
+SDK = ("openai", "openai.resources.chat.chat", "openai.resources.responses.responses", "httpcore2")
+"""The modules that a client uses; to import them takes seconds on a small machine, so whoever can does so beforehand.
+"""
 
 MAX_TEXT = 20_000
 """Characters of one reply; nobody listens to more than 20 minutes."""
@@ -194,7 +198,7 @@ class OpenAIClient:
             raise
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
-                raise ProviderError(self.name, "connection failed") from None
+                raise ProviderError(self.name, "connection failed", refused=True) from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except openai.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
@@ -202,7 +206,7 @@ class OpenAIClient:
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
         except (openai.APIConnectionError, httpx2.TransportError):
-            raise ProviderError(self.name, "connection failed") from None
+            raise ProviderError(self.name, "connection failed", refused=True) from None
         except openai.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
         except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through

@@ -81,7 +81,7 @@ class PollySpeech(HttpSpeech):
             signer, unsigned, known = signing()
         except ImportError:
             raise ProviderError(
-                self.name, "botocore is missing", advice="pip install 'sipgw[aws]'", temporary=False
+                self.name, "botocore is missing", advice="pip install 'sipgw[aws]'", temporary=False, refused=True
             ) from None
         options = self._options
         request = unsigned("POST", url, {"Content-Type": "application/json"}, body)
@@ -100,7 +100,9 @@ class PollySpeech(HttpSpeech):
             words = quoted(words, secret)
         if status == 403:  # AWS has no 401
             advice = "check the access key, its secret, the region and the clock of this machine"
-            return ProviderError(self.name, f"refused the API key: {words}", advice=advice, temporary=False)
+            return ProviderError(
+                self.name, f"refused the API key: {words}", advice=advice, temporary=False, refused=True
+            )
         kind = fields.get("x-amzn-errortype", "").partition(":")[0]
         return http_fault(self.name, _PASSING.get(kind, status), words, wait_of(fields))
 

@@ -128,7 +128,7 @@ class SocketVoice:
     async def close(self) -> None:
         """End the connection."""
         socket, self._socket = self._socket, None
-        self._forget(ProviderError(self.name, "closed", temporary=False))
+        self._forget(ProviderError(self.name, "closed", temporary=False, refused=True))
         await self._renewal.close()
         if socket is not None:
             for message in self._session.goodbye:
@@ -232,11 +232,11 @@ class SocketVoice:
                 if self._session.begins:
                     await self._begun.wait()
         except TimeoutError:
-            late = ProviderError(self.name, f"no answer within {limit:g} s")
+            late = ProviderError(self.name, f"no answer within {limit:g} s", refused=True)
             self._abort(late)
             raise late from None
         except ConnectError as error:
-            self._fault = ProviderError(self.name, quoted(error.problem, key))
+            self._fault = ProviderError(self.name, quoted(error.problem, key), refused=True)
             if error.status is not None:
                 self._fault = http_fault(self.name, error.status, quoted(error.words, key), error.retry_after)
             raise self._fault from None

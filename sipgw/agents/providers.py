@@ -18,6 +18,7 @@ from agent.providers.assemblyai import AssemblyAIEars
 from agent.providers.cartesia import CartesiaEars
 from agent.providers.connections import tls
 from agent.providers.deepgram import DeepgramEars
+from agent.providers.elevenlabs_http import SDK as ELEVENLABS_SDK
 from agent.providers.elevenlabs_http import ElevenLabsHttpVoice
 from agent.providers.failover import FailoverModel, FailoverOptions, FailoverVoice
 from agent.providers.failover_duplex import Duplexes
@@ -27,6 +28,7 @@ from agent.providers.local import models
 from agent.providers.local.brain import LocalModel
 from agent.providers.local.host import LocalSpeech
 from agent.providers.openai_chat import OpenAIModel
+from agent.providers.openai_client import SDK as OPENAI_SDK
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_responses import ResponsesModel
 from agent.providers.socket_duplex import AssemblyAIVoiceAgent, OpenAIRealtime
@@ -247,10 +249,10 @@ async def opened(config: Config, choice: Choice, speech: LocalSpeech | None = No
         voices = {code: _Speaking(config, code, choice.voice, local.voice) for code in config.codes}
         first = voices[config.codes[0]]
         # What takes long the first time is not left to the first call; in a thread, since others may go on.
-        await LOADING.run(tls)
-        if "polly" in (*choice.voice, *(one.voice for one in config.languages)):
+        preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
+        for prepare in preparations:
             with contextlib.suppress(ImportError):  # a call will tell
-                await LOADING.run(polly.signing)
+                await LOADING.run(prepare)
         thinking = await _models(config, choice.model)
         again = choice.ears != ("local",)
         asked = zip(thinking, choice.model, strict=True)
@@ -355,6 +357,19 @@ def _hearing(config: Config) -> Config:
 
 def _maker(offers: Mapping[str, _Offer], name: str, config: Config, local: Callable[[], Any]) -> Callable[[], Any]:
     return local if name == "local" else lambda: offers[name].make(config)
+
+
+def _preparations(config: Config, choice: Choice) -> Iterator[Callable[[], object]]:
+    """What loads the packages that the chosen providers use; each takes up to seconds."""
+    voices = {*choice.voice, *(one.voice for one in config.languages)}
+    if "polly" in voices:
+        yield polly.signing
+    modules: list[str] = []
+    if "elevenlabs" in voices and config.elevenlabs.transport == "http":
+        modules += ELEVENLABS_SDK
+    if not {"openai", "openai_backup"}.isdisjoint(choice.model):
+        modules += OPENAI_SDK
+    yield from (partial(import_module, one) for one in modules)
 
 
 async def _models(config: Config, names: Sequence[str]) -> list[Model]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL
 from sipgw.browser.call import BrowserCall
 from sipgw.browser.party import on_page
 from sipgw.calls.live import LiveCall
@@ -21,7 +22,6 @@ from sipgw.policy.inbound.admission import Admission
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
-from sipgw.telemetry.bounds import FULL
 from sipgw.transfer.transfer import Summon
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))

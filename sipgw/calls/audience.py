@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from sipgw.telemetry.bounds import FULL
+from sipgw.bounds import FULL
 
 KEPT = 50
 """Blocks of 100 ms that wait for a slow listener."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from agent.records import Outcome
 from agent.steering import CannotSteer
+from sipgw.bounds import FULL
 from sipgw.calls.live import STOPPED, LiveCall
 from sipgw.events import Ending
 from sipgw.records.captures.capture import CALL_ID
-from sipgw.telemetry.bounds import FULL
 
 REMEMBERED = 10_000
 """Call-IDs of which it is remembered how many calls had them, the latest."""

@@ -60,7 +60,7 @@ def describe(leg: Leg, local: LocalMedia, sdp: bytes | None) -> tuple[bytes, Neg
 def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | None:
     """Answer an offer on `leg`, where None asks for ours; what cannot be used is refused, and all stays as it was.
 
-    Returns what was agreed on, if that is known already.
+    Returns what was agreed on, if that is known already; nothing is when the answer comes too late for the offer.
     """
     try:
         description, negotiated = describe(leg, local, sdp)
@@ -68,8 +68,7 @@ def renegotiate(leg: Leg, local: LocalMedia, sdp: bytes | None) -> Negotiated | 
         log.warning("offer refused", reason=str(error))
         leg.reject_offer(488)
         return None
-    leg.accept_offer(description)
-    return negotiated
+    return negotiated if leg.accept_offer(description) else None
 
 
 def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:

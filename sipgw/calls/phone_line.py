@@ -9,7 +9,7 @@ import structlog
 
 from agent import line as agent_line
 from media import channel as media
-from media.session import Format
+from media.format import Format
 from media.srtp import Keys as SrtpKeys
 from sipgw.calls.audience import Audience
 from sipgw.calls.keys import Keys, Way
@@ -29,8 +29,8 @@ SILENCE = b"\xff"
 class Keeper(Protocol):
     """What records a call."""
 
-    def pressed(self, key: str) -> None:
-        """The caller presses a key."""
+    def pressed(self, key: str, *, asked: bool = False) -> None:
+        """The caller presses a key; `asked`, if it is for the agent, who asked for it, and for nobody else."""
 
     def seclude(self, on: bool) -> None:
         """Keep nothing of what follows, or go on."""
@@ -154,7 +154,7 @@ class PhoneLine:
         if self.joined is not None and way == "info":  # the media process has pressed what came as sound
             self.joined.send_digits(key)
         if self.keeper is not None and not self._apart.secluded:
-            self.keeper.pressed(key)
+            self.keeper.pressed(key, asked=not self._apart.aside)
         if self._apart.aside:
             return
         if self._events.qsize() < EVENTS_KEPT:

@@ -23,7 +23,8 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.outbound.campaign import Broken, FileError, Row, columns, read, unused
 from sipgw.outbound.dialler import LOOK, Dialler, Pace, new_holder
-from sipgw.outbound.jobs import Job, Jobs, State
+from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.settled import State
 from sipgw.records.store import Store
 from sipgw.telemetry import log
 

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from sipgw.bounds import FULL
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
@@ -45,6 +47,7 @@ class Networks(Generic[T]):
         address = plain(host)
         found = next((what for network, what in self._entries if address in network), None)
         if len(self._found) >= REMEMBERED:
+            FULL["networks of addresses"] += 1
             self._found.clear()
         self._found[host] = found
         return found

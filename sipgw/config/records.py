@@ -1,6 +1,5 @@
 """Options of everything that is kept of calls: database, retention, recordings, captures and webhooks."""
 
-import hashlib
 import re
 import string
 from dataclasses import dataclass, field
@@ -12,14 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import phonenumbers
-from sqlalchemy import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-)  # fmt: skip
 
 from media.tap import Keep, TapOptions
 
-_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
+POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
 PLACES = ("call", "began", "trunk", "caller")
 """What may stand in braces in the name of a file."""
 LONGEST = 120
@@ -136,7 +131,7 @@ class StoreOptions:
     """Folder where records wait for the database; empty: `path` with ``.spool`` behind it."""
 
     def __post_init__(self) -> None:
-        if self.url and not _POSTGRESQL.match(self.url):
+        if self.url and not POSTGRESQL.match(self.url):
             raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
         if self.url and find_spec("asyncpg") is None:
             raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
@@ -151,11 +146,6 @@ class StoreOptions:
         return Path(f"{self.path}.calls")
 
     @property
-    def name(self) -> str:
-        """Tells databases apart, without telling a password."""
-        return hashlib.sha256((self.url or str(Path(self.path).resolve())).encode()).hexdigest()[:16]
-
-    @property
     def handover(self) -> Path:
         """Where the next process asks for the sockets of SIP."""
         return Path(f"{self.path}.handover")
@@ -167,6 +157,9 @@ class StoreOptions:
 
 
 def _readable(url: str) -> bool:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         port = make_url(url).port
     except (ValueError, ArgumentError):  # whose words would tell the password

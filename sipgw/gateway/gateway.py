@@ -114,8 +114,9 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, config.webhooks, redact("webhooks")))
             await enter(Bleeps(self.watchers, self._calls.get, self.agents.privacy))
-            await enter(Ledger(store, self.watchers, redact("records"), deliveries))
-            await enter(Finishing(store, {one.config.recording.folder for one in self.agents.all.values()}))
+            ledger = await enter(Ledger(store, self.watchers, redact("records"), deliveries))
+            recordings = {one.config.recording.folder for one in self.agents.all.values()}
+            await enter(Finishing(store, recordings, lambda: ledger.behind))
             staff = await enter(Staff(self.open_providers))
             providers = await self._hire(staff, self.agents)
             folders = config.capture.folders, config.audit_folder, self._recording_folders
@@ -174,8 +175,8 @@ class Gateway:
         self.desk.providers.clear()
         self.desk.providers.update(hired)
         self.agents.become(agents)
-        for note in agents.unpriced():
-            log.warning("a cap of money counts a guess", cause=note)
+        for note in (*agents.unpriced(), *agents.unspoken()):
+            log.warning("reloaded in spite of this", cause=note)
         return found
 
     async def _hire(self, staff: Staff, agents: Agents, unchanged: Collection[str] = ()) -> dict[str, Providers]:
@@ -294,7 +295,7 @@ class Gateway:
             met=admission.met,
             register=register if self.config.accounts else None,
             known=admission.known,
-            uses=self.registrar.uses,
+            bound=self.registrar.bound,
         )
 
     def _on_invite(self, leg: Leg) -> None:
@@ -322,7 +323,8 @@ class Gateway:
             if identity is live.identity:  # its number is in our form already
                 return
             identity = replace(identity, number=live.trunk.told(identity.number))
-            if (identity.number, identity.withheld) != (live.identity.number, live.identity.withheld):
+            before = live.identity
+            if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):
                 live.spoken_by(identity)
 
         if live.trunk.trust_identity and live.direction == "in":

@@ -29,7 +29,7 @@ from sipgw.records.artifacts.retention import (
     seen,
     to_forget,
 )
-from sipgw.records.store import Store
+from sipgw.records.store import Store, StoreError
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Upkeep:
         while True:
             try:
                 await self._once(datetime.now(UTC))
-            except (SQLAlchemyError, OSError, audit.AuditError) as error:
+            except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
                 log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
             except Exception:  # the observer boundary: calls go on
                 log.exception("old records not deleted")

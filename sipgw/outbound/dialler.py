@@ -16,9 +16,10 @@ from sipgw.calls.live import STOPPED
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Ending, Event, Watchers
 from sipgw.outbound.call_out import Errand
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, next_step
+from sipgw.outbound.settled import Settled
 from sipgw.trunks.routes import NoRoom, NotDialled
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -31,9 +31,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from sipgw.bounds import FULL
+from sipgw.outbound.settled import Settled, State
 from sipgw.records.store import Base
 from sipgw.records.store.engine import Database
-from sipgw.telemetry.bounds import FULL
 
 LEASE = 60.0
 """Seconds after which a job is free again if its process does not renew the lease."""
@@ -42,8 +43,9 @@ MOST_CALLBACKS = 5000
 MOST_OF_ONE = 3
 """Of these, to one number, and promised in one call: nobody can have us ring all day."""
 FORGOTTEN = 86400.0
-"""Seconds after which a callback that nobody has made counts no more."""
-State = Literal["planned", "by_hand", "dialling", "done", "failed"]
+"""Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
+LOCK = 0x51B6A7F
+"""Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
 OPEN = text("state IN ('planned', 'dialling')")
 """Jobs that are dialled and not over; as text, for a database uses the index only where the condition stands word for
 word."""
@@ -84,18 +86,6 @@ class Job(Base):
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What becomes of a job after an attempt."""
-
-    state: State
-    reason: str
-    due: float = 0.0
-    """When it is tried again, if it is ``planned``."""
-    counted: bool = True
-    """Whether the attempt counts."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What became of an attempt, as it is put down: maybe later, and by another process."""
 
@@ -128,30 +118,32 @@ class Jobs:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
-    async def room(self, job: Job, now: datetime) -> bool:
-        """Whether another callback may wait; one that is moved takes no further place."""
-        mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
-        open_ = or_(OPEN, Job.state == "by_hand")
-        waiting = Job.campaign == "", open_, Job.key != job.key, Job.due > now.timestamp() - FORGOTTEN
-        async with self._store.read() as session:
-            all_of_them = await session.scalar(select(func.count()).where(*waiting)) or 0
-            of_one = await session.scalar(select(func.count()).where(*waiting, mine)) or 0
-        if room := all_of_them < MOST_CALLBACKS and of_one < MOST_OF_ONE:
-            return room
-        FULL["callbacks"] += 1
-        return False
+    async def promise(self, job: Job, now: datetime) -> tuple[int, bool] | None:
+        """Plan a callback, or plan it anew for when it is due if it was promised before; None if too many wait already.
 
-    async def move(self, job: int, new: Job) -> bool:
-        """Plan a job anew as `new`, in its state and for when it is due; returns whether that is another time.
-
-        Whoever dials for it at this moment loses it.
+        Returns its id, and whether it was planned for another time before. One that is planned anew takes no further
+        place, and whoever dials for it at this moment loses it.
         """
-        values: dict[str, Any] = {"state": new.state or "planned", "due": new.due, "variables": new.variables}
-        values |= {"attempts": 0, "reason": new.reason or "", "holder": "", "lease": 0.0}
-        moved = update(Job).where(Job.id == job, Job.due != new.due).values(**values)
-        async with self._store.write() as session:
+        mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
+        by_hand = and_(Job.state == "by_hand", Job.due > now.timestamp() - FORGOTTEN)
+        waiting = select(func.count()).where(Job.campaign == "", or_(OPEN, by_hand), Job.key != job.key)
+        values: dict[str, Any] = {"state": job.state or "planned", "due": job.due, "variables": job.variables}
+        values |= {"attempts": 0, "reason": job.reason or "", "holder": "", "lease": 0.0}
+        async with self._store.write() as session:  # who counts at the same moment waits, or both would find room
+            if self._store.options.url:
+                await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
+            all_of_them, of_one = await session.scalar(waiting) or 0, await session.scalar(waiting.where(mine)) or 0
+            if all_of_them >= MOST_CALLBACKS or of_one >= MOST_OF_ONE:
+                FULL["callbacks"] += 1
+                return None
+            there = await session.scalar(select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key))
+            if there is None:
+                session.add(job)
+                await session.flush()
+                return job.id, False
+            moved = update(Job).where(Job.id == there, Job.due != job.due).values(**values)
             done: Any = await session.execute(moved.execution_options(synchronize_session=False))
-            return bool(done.rowcount)
+            return there, bool(done.rowcount)
 
     async def add_all(self, campaign: str, jobs: Sequence[Job]) -> int:
         """Plan those of `jobs` that are not planned yet, all or none; returns how many they were.

@@ -127,11 +127,11 @@ def callback_tool(
             variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=asking.call,
             state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
-        if not await jobs.room(job, now()):
+        promised = await jobs.promise(job, now())
+        if promised is None:
             log.warning("no call back is promised", reason="as many wait as may")
             raise ToolError("too many calls back are promised already: say so, and promise nothing")
-        planned, new = await jobs.add(job)
-        moved = not new and await jobs.move(planned, job)
+        planned, moved = promised
         status = "moved: only this time counts" if moved else "promised"
         if not options.dial:
             log.info("a call back was promised that a person has to make", job=planned)

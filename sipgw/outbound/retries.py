@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import Ending
-from sipgw.outbound.jobs import Settled
+from sipgw.outbound.settled import Settled
 
 SOON = 30.0
 """Seconds until a job is tried again that could not be tried at all."""

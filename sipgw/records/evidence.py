@@ -11,6 +11,7 @@ import structlog
 
 from media.engine import MediaEngine
 from media.tap import HEADER
+from sipgw.bounds import FULL
 from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, Sound, SoundWithheld, Watchers
 from sipgw.records.artifacts.files import KEEPING, file_name
@@ -21,7 +22,6 @@ from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.trace import Traced, Tracer
-from sipgw.telemetry.bounds import FULL
 from sipgw.telemetry.tracing import tracing
 
 log = structlog.get_logger()

@@ -23,6 +23,8 @@ class Authenticator:
         self._answered: dict[tuple[int, str], tuple[str, Challenge]] = {}
         self._tried: set[tuple[int, str, str]] = set()
         self._counts: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        """The counts of nonces that may be given to us again: who checks them takes a smaller one for a replay."""
 
     def retry(self, request: Request, response: Response, server: str = "") -> Request | None:
         """`request` again with the answer to the challenge in `response`, or None when there is none.
@@ -52,7 +54,8 @@ class Authenticator:
             return request
         headers = request.headers.without("authorization", "proxy-authorization")
         for name, challenge in self._answered.values():
-            count = self._counts[challenge.nonce] = self._counts.get(challenge.nonce, 0) + 1
+            used = self._counts.get(challenge.nonce, self._before.get(challenge.nonce, 0))
+            count = self._counts[challenge.nonce] = used + 1  # RFC 7616 §3.4: it never repeats for one nonce
             value = authorize(
                 challenge,
                 self._credentials,
@@ -66,7 +69,10 @@ class Authenticator:
         return replace(request, headers=headers)
 
     def forget_attempts(self) -> None:
-        """Let a later request answer a fresh challenge again, keeping nothing of the old ones."""
+        """Let a later request answer a fresh challenge again, keeping nothing of the old ones but how often the last
+        nonces were used."""
+        if self._answered:
+            self._before = {one.nonce: self._counts.get(one.nonce, 0) for _, one in self._answered.values()}
         self._answered.clear()
         self._tried.clear()
         self._counts.clear()

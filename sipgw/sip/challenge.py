@@ -50,12 +50,15 @@ class Challenger:
         key: bytes,
         token: Callable[[], str],
         algorithms: Sequence[str] = ALGORITHMS,
+        forgot: Callable[[], None] = lambda: None,
     ) -> None:
+        """`forgot` is told when the count of a nonce takes the place of another."""
         self.realm = realm
         self.algorithms = algorithms
         self._passwords = passwords
         self._key = key
         self._token = token
+        self._forgot = forgot
         self._nobody = hmac.digest(key, b"nobody", "sha256").hex()
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._floor = -1.0
@@ -143,6 +146,7 @@ class Challenger:
         if len(self._counts) > COUNTS_KEPT:
             # What is forgotten must not be good for a replay: nonces as old as it are stale from now on.
             forgotten, _ = self._counts.popitem(last=False)
+            self._forgot()
             self._floor = max(self._floor, _issued(forgotten))
 
     def _mac(self, issued: str, source: str) -> str:

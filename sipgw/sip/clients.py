@@ -134,9 +134,10 @@ class Clients:
         """Whether there is a transaction that `response` is for."""
         return (response.via.branch, response.cseq.method) in self._running
 
-    def waits_for(self, peer: Peer) -> bool:
-        """Whether an answer of `peer` is still to come."""
-        return any(hop[:3] == peer[:3] and transaction.running for transaction, hop in self._running.values())
+    @property
+    def waits_for(self) -> set[Peer]:
+        """The peers of whom an answer is still to come."""
+        return {hop for transaction, hop in self._running.values() if transaction.running}
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
         """The transport cannot reach `peer`: what waits there is told at once (RFC 3261 §17.1.4)."""

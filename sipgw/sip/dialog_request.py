@@ -49,7 +49,9 @@ class DialogRequest:
         if isinstance(response, Request):
             return
         if response is not None and response.status < 200:
-            self._provisional = response if self._request.method == "INVITE" else None
+            theirs = response.status > 100 or not self._dialog.routes  # a 100 is of the next hop (RFC 3261 §16.2)
+            if theirs and self._request.method == "INVITE":
+                self._provisional = response
             return
         if response is not None and response.status < 300 and self._request.method == "INVITE":
             self._acknowledge(response, now)
@@ -61,7 +63,7 @@ class DialogRequest:
         self._dialog.local_number += 1
         number = CSeq(self._dialog.local_number, self._request.method)
         headers = retry.headers.without("cseq", "via").with_(("CSeq", str(number)))
-        self._request = replace(retry, headers=headers)
+        self._request, self._provisional = replace(retry, headers=headers), None
         self.send(now)
 
     def _acknowledge(self, response: Response, now: float) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import random
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, Self
 
 import structlog
@@ -23,6 +23,7 @@ from sipgw.sip.leg import CallEvent, Confirmed, Ended, Leg, Offered
 from sipgw.sip.message import Request, Response
 from sipgw.sip.names import Names
 from sipgw.sip.parse import MAX_DATAGRAM, ParseError, parsed
+from sipgw.sip.place import Needed
 from sipgw.sip.probe import Probe, ProbeOptions
 from sipgw.sip.registrar import Answer
 from sipgw.sip.registration import Registration, RegistrationOptions
@@ -68,16 +69,17 @@ class _Above(NamedTuple):
     trace: Tracer | None
     screen: Screen
     met: Callable[[str], None]
-    uses: Callable[[int, float], bool]
+    bound: Callable[[float], Iterable[int]]
 
 
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
-    `on_invite` is given each new call and must not block; `admit` judges every request outside a dialog; `trace` sees
-    every message, credentials masked. `screen` says whether what comes from an address is read at all, `known` whether
-    it is one of those for whom places are kept; `met` is told the addresses that we send requests to; `register` takes
-    REGISTER requests, and `uses` says whether a phone that registered is reached by the connection of that number.
+    `on_invite` is given each new call and must not block: names in its offer are for `Leg.find`. `admit` judges every
+    request outside a dialog; `trace` sees every message, credentials masked. `screen` says whether what comes from an
+    address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
+    that we send requests to; `register` takes REGISTER requests, and `bound` says by which connections phones that
+    registered are reached at a time.
     """
 
     def __init__(
@@ -91,11 +93,11 @@ class Endpoint:
         met: Callable[[str], None] = lambda host: None,
         register: Register | None = None,
         known: Screen = lambda host: True,
-        uses: Callable[[int, float], bool] = lambda connection, now: False,
+        bound: Callable[[float], Iterable[int]] = lambda now: (),
     ) -> None:
         self.options = options
-        self._above = _Above(on_invite, trace, screen, met, uses)
-        told = Told(self._streamed, self._unreachable, self._lost, self._spawn, known, self._used)
+        self._above = _Above(on_invite, trace, screen, met, bound)
+        told = Told(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
         self._transports = Transports(options, self.datagram, told)
         self._names = Names(options.dns, self._transports.speaks, self._spawn, self._after)
         world = Surroundings(
@@ -173,7 +175,8 @@ class Endpoint:
     @property
     def counts(self) -> Counter[str]:
         """What was dropped, turned away or had no place, by what was wrong with it."""
-        return self.agent.counts + self._transports.counts + self._names.counts
+        failures = Counter({"failure forgotten": self.agent.clients.health.forgotten})
+        return self.agent.counts + self._transports.counts + self._names.counts + failures
 
     def contact_host(self, peer: Peer) -> str:
         """The IP address under which `peer` can reach us."""
@@ -291,7 +294,7 @@ class Endpoint:
 
     def _incoming(self, usage: InviteServer, now: float) -> None:
         leg = self._leg(usage, usage.source)
-        if leg.named:
+        if leg.named and leg.replaces:  # it needs no place of its own, so nobody counts it meanwhile
             self._spawn(self._find_and_take(leg))
         else:
             self._call_in(leg)
@@ -309,7 +312,7 @@ class Endpoint:
             leg.reject(500)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._now, self._flush, self.locate)
+        return Leg(usage, source, self._now, self._flush, self._names.addresses)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))
@@ -355,9 +358,12 @@ class Endpoint:
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)
 
-    def _used(self, peer: Peer) -> bool:
-        registered = any(one.reached_over(peer) for one in self._registrations)
-        return registered or self.agent.uses(peer) or self._above.uses(peer.connection, self._now())
+    def _needed(self) -> Needed:
+        numbers, places = self.agent.needed
+        registered = (one.reached_over for one in self._registrations)
+        return Needed(
+            numbers.union(self._above.bound(self._now())), places.union(peer[:3] for peer in registered if peer)
+        )
 
     def _lost(self, peer: Peer) -> None:
         if self._open:

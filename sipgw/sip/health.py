@@ -7,6 +7,7 @@ from sipgw.sip.dialog import Peer
 AVOIDED = (60.0, 960.0)
 """Seconds that an address is tried last after it has failed; doubled with each failure in a row, up to the second."""
 MAX_KEPT = 1000
+"""Addresses; of more, the failure is forgotten that was the first."""
 
 
 class _Failure(NamedTuple):
@@ -20,6 +21,8 @@ class Health:
 
     def __init__(self) -> None:
         self._failures: dict[tuple[str, str, int], _Failure] = {}
+        self.forgotten = 0
+        """How often a failure took the place of another."""
 
     def failed(self, peer: Peer, reason: str, now: float) -> None:
         """Requests to `peer` were not answered, or with 503."""
@@ -28,6 +31,7 @@ class Health:
             before = before._replace(pause=before.pause / 2)  # it is the same failure, seen by another request
         pause = min(2 * before.pause, AVOIDED[1]) if before else AVOIDED[0]
         if len(self._failures) >= MAX_KEPT:
+            self.forgotten += 1
             del self._failures[next(iter(self._failures))]
         self._failures[_place(peer)] = _Failure(now + pause, pause, reason)
 

@@ -213,6 +213,10 @@ class Hunt:
         """Whether a branch has said that it was received, and may still bring the answer."""
         return any(branch.open and not branch.silent for branch in self._branches)
 
+    def _may_go_on(self, failed: _Branch, left: list[_Branch]) -> bool:
+        """Whether the next address is to be tried after `failed`: none is while one of those `left` has the call."""
+        return bool(self._ways) and (not left or (failed is self._branches[-1] and not self._under_way))
+
     def _be_patient(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -257,14 +261,13 @@ class Hunt:
         if self._refusal is None or response.status not in ELSEWHERE:
             self._refusal = (branch, response)
         left = [one for one in self._branches if one.open]
-        ringing = any(one.rings for one in left)
         if self._stage is Stage.GIVEN_UP or response.status in ASKED_AGAIN:
             self._conclude(now)
-        elif response.status == UNAVAILABLE and branch is self._branches[-1] and self._ways and not ringing:
+        elif response.status == UNAVAILABLE and self._may_go_on(branch, left):
             self._next(now)
         elif not left:
             self._conclude(now)
-        elif self._patience is None and not ringing:
+        elif self._patience is None and not any(one.rings for one in left):
             self._patience = self._clients.timers.at(now + PATIENCE, self._lost_patience)
 
     def _silent(self, branch: _Branch, now: float) -> None:
@@ -278,7 +281,7 @@ class Hunt:
             self._clients.health.failed(branch.hop, self.failure or NO_ANSWER, now)
         given_up = self._stage is Stage.GIVEN_UP
         left = [one for one in self._branches if (one.running if given_up else one.open)]
-        if self._ways and (not left or (newest and not any(one.rings for one in left))):
+        if self._may_go_on(branch, left):
             self._next(now)
         elif not left and not self._ways:
             self._conclude(now)

@@ -68,7 +68,7 @@ class Identity:
     """Headers that mean nothing to us, as they came."""
     mark: bytes = field(default=b"", repr=False, compare=False)
     """By which a caller who is withheld is known again and nothing else is told: a keyed hash, never written anywhere.
-    Empty if the other side told nobody."""
+    Empty if the other side told no number of at least `SAME` digits."""
 
     @classmethod
     def of(cls, invite: Request, *, trusted: bool = True) -> "Identity":
@@ -176,11 +176,11 @@ def _nobody(who: NameAddr) -> bool:
 
 
 def _mark(who: NameAddr) -> bytes:
-    number = number_of(who.uri).lower()
-    if not number or _nobody(who):
+    """Of an extension or a name there is none: the same person may be told by their whole number next time."""
+    digits = re.sub(r"\D", "", number_of(who.uri)) if is_number(number_of(who.uri)) else ""
+    if len(digits) < SAME:
         return b""
-    known = re.sub(r"\D", "", number)[-SAME:] if is_number(number) else number
-    return blake2b(known.encode(), key=_KEY, digest_size=16).digest()
+    return blake2b(digits[-SAME:].encode(), key=_KEY, digest_size=16).digest()
 
 
 def _dialled(invite: Request) -> str:

@@ -93,11 +93,20 @@ class Leg:
     @property
     def named(self) -> bool:
         """Whether the offer of the INVITE has host names that `find` has to look up."""
-        return self._names.missing(self._usage.invite.body)
+        return self._names.any_in(self._usage.invite.body)
 
     async def find(self) -> None:
         """Look up the host names in the offer of the INVITE."""
-        await self._names.find(self._usage.invite.body)
+        await self._found(self._usage.invite.body)
+
+    async def _found(self, sdp: bytes | None) -> bytes | None:
+        """`sdp` with addresses; they are looked for until the call is over, at the longest."""
+        if self._names.any_in(sdp):
+            async with asyncio.TaskGroup() as group:
+                finding = group.create_task(self._names.find(sdp))
+                await asyncio.wait((finding, self._over), return_when=asyncio.FIRST_COMPLETED)
+                finding.cancel()
+        return self._names.known(sdp)
 
     @property
     def phase(self) -> Phase:
@@ -124,13 +133,13 @@ class Leg:
             event = await self._events.get()
             match event:
                 case Offered(sdp) | Progress(_, _, sdp):
-                    event = event._replace(sdp=await self._names.find(sdp))
+                    event = event._replace(sdp=await self._found(sdp))
                 case Answered(sdp):
-                    event = Answered(await self._names.find(sdp) or b"")
+                    event = Answered(await self._found(sdp) or b"")
                 case Confirmed(sdp):
-                    event = Confirmed(await self._names.find(sdp))
+                    event = Confirmed(await self._found(sdp))
                     if not sdp:  # the answer to our INVITE
-                        await self._names.find(self._usage.session.remote)
+                        await self._found(self._usage.session.remote)
             yield event
             if isinstance(event, Ended):
                 return
@@ -175,10 +184,11 @@ class Leg:
         self._usage.hangup(self._clock(), text)
         self._flush()
 
-    def accept_offer(self, sdp: bytes) -> None:
-        """Answer the re-INVITE or UPDATE that `Offered` told of."""
-        self._usage.accept_offer(sdp, self._clock())
+    def accept_offer(self, sdp: bytes) -> bool:
+        """Answer the re-INVITE or UPDATE that `Offered` told of; returns whether it still waited for an answer."""
+        accepted = self._usage.accept_offer(sdp, self._clock())
         self._flush()
+        return accepted
 
     def reject_offer(self, status: int) -> None:
         """Refuse it; the session stays as it was."""

@@ -1,18 +1,22 @@
 """Host names in `c=` lines (RFC 8866 §5.7): the other side's descriptions with addresses in their place."""
 
-import ipaddress
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from sipgw.sip.dialog import Peer
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import is_address
 
-Locate = Callable[[Uri], Awaitable[tuple[Peer, ...]]]
-"""The addresses of a URI, within a time limit; see `sipgw.sip.endpoint.Endpoint.locate`."""
+Locate = Callable[[str, int], Coroutine[Any, Any, tuple[str, ...]]]
+"""The addresses of a name in version 4 or 6 of IP, within a time limit; see `sipgw.sip.names.Names.addresses`."""
 
-MAX_NAMES = 4
-"""Names of one description that are looked up: a call has one stream here."""
+MAX_NAMES = 2
+"""Names of one description that are looked up: that of the session, and that of our stream."""
+MAX_KEPT = 16
+"""Names of one call whose addresses are kept: an offer may be refused, and what was agreed on before then holds."""
 _CONNECTION = re.compile(rb"(?m)^c=IN IP([46]) ([A-Za-z0-9._-]{1,253})(?=[/ \r\n]|$)")
+_SECTION = re.compile(rb"(?m)^(?=m=)")
+_SOUND = re.compile(rb"(?i)m=audio [1-9]")
 
 _Named = tuple[int, str]
 """A host name, and the version of IP in which its address is told."""
@@ -25,21 +29,28 @@ class MediaNames:
         self._locate = locate
         self._found: dict[_Named, str] = {}
 
-    def missing(self, description: bytes | None) -> bool:
-        """Whether `description` has names that were not looked up."""
-        return any(named not in self._found for named in _names(description))
+    def any_in(self, description: bytes | None) -> bool:
+        """Whether `description` has names that are to be looked up."""
+        return bool(_names(description))
 
     async def find(self, description: bytes | None) -> bytes | None:
-        """`description` with addresses; each name is looked up anew. One without an address stays, and with it nothing
-        can be agreed on (488)."""
-        found: dict[_Named, str] = {}
-        for version, name in _names(description):
-            hops = await self._locate(Uri("sip", host=name, port=1))  # with a port it has A and AAAA records only
-            addresses = (hop.host for hop in hops if ipaddress.ip_address(hop.host).version == version)
-            found[version, name] = next(addresses, name)
-        if found:
-            self._found = found
+        """`description` with addresses; its names are looked up anew, all at the same time. One without an address
+        stays, and with it nothing can be agreed on (488)."""
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                (version, name): group.create_task(self._locate(name, version)) for version, name in _names(description)
+            }
+        for named, task in asked.items():
+            self._keep(named, task.result())
         return self.known(description)
+
+    def _keep(self, named: _Named, addresses: tuple[str, ...]) -> None:
+        """The address stays while it is one of `named`, or none is told: the sound is not to move."""
+        before = self._found.pop(named, "")
+        if address := before if before in addresses else next(iter(addresses), before):
+            self._found[named] = address
+        if len(self._found) > MAX_KEPT:
+            del self._found[next(iter(self._found))]
 
     def known(self, description: bytes | None) -> bytes | None:
         """`description` with the addresses that were found last."""
@@ -55,5 +66,12 @@ def _named(line: re.Match[bytes]) -> _Named:
 
 
 def _names(description: bytes | None) -> list[_Named]:
-    lines = map(_named, _CONNECTION.finditer(description or b""))
-    return list(dict.fromkeys(named for named in lines if not is_address(named[1])))[:MAX_NAMES]
+    session, *media = _SECTION.split(description or b"")
+    ours = (section for section in media if _SOUND.match(section))
+    lines = (_named(line) for section in (session, *ours) for line in _CONNECTION.finditer(section))
+    return list(dict.fromkeys(named for named in lines if _is_name(named[1])))[:MAX_NAMES]
+
+
+def _is_name(host: str) -> bool:
+    """What ends in a number is an address, if only a misspelt one (RFC 1123 §2.1)."""
+    return not is_address(host) and not host.removesuffix(".").rpartition(".")[2].isdigit()

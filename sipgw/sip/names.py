@@ -5,6 +5,7 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import dns.asyncresolver
@@ -36,6 +37,9 @@ MAX_LOOKUPS = 100
 MAX_WAITING = 1000
 """Requests that wait for one name; more are told that it has no address."""
 
+SYSTEM = ThreadPoolExecutor(4, "names of the system")
+"""Threads that ask the system for names that the DNS does not know: it cannot be stopped, and may take 10 s or more."""
+
 FAULTS = (dns.exception.DNSException, OSError, UnicodeError, EOFError)
 After = Callable[..., None]
 
@@ -62,6 +66,7 @@ class Names:
         self._after = after
         self.counts: Counter[str] = Counter()
         """Requests that were told of no address because too much is looked up at the same time."""
+        self._media = 0
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -88,6 +93,23 @@ class Names:
         self.locate(peer, lambda hops, now: None if found.done() else found.set_result(hops), 0.0)
         return await found
 
+    async def addresses(self, host: str, version: int) -> tuple[str, ...]:
+        """The IPv4 or IPv6 addresses of `host`, a name in a session description; none if there is none.
+
+        Callers choose these names: the DNS alone is asked, one question of `QUESTION_LIMIT`, and nothing is logged.
+        """
+        if self._media >= MAX_LOOKUPS:
+            self.counts["lookup refused"] += 1
+            return ()
+        self._media += 1
+        try:
+            found = await self._of_the_dns(Question(host, "A" if version == 4 else "AAAA"))
+        except FAULTS:
+            return ()
+        finally:
+            self._media -= 1
+        return tuple(map(str, found))
+
     async def _find_and_tell(self, peer: Peer) -> None:
         hops: tuple[Peer, ...] = ()
         try:
@@ -112,6 +134,7 @@ class Names:
         self._known.pop(peer, None)
         if hops:
             if len(self._known) >= MAX_NAMES:
+                self.counts["name forgotten"] += 1
                 del self._known[next(iter(self._known))]
             until = asyncio.get_running_loop().time() + TROUBLE_KEPT if troubles else 0.0
             self._known[peer] = _Known(hops, until)
@@ -134,20 +157,24 @@ class Names:
         """The records that answer `question`; what went wrong with it is added to `troubles`."""
         if "." in question.name.strip("."):
             try:
-                answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
-                return [_record(data) for data in answer.rrset or ()]
+                return await self._of_the_dns(question)
             except dns.resolver.NXDOMAIN:
                 pass
             except FAULTS as error:
                 troubles.append(str(error))
         return await _of_the_system(question) if question.kind in ("A", "AAAA") else ()
 
+    async def _of_the_dns(self, question: Question) -> list[Any]:
+        answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
+        return [_record(data) for data in answer.rrset or ()]
+
 
 async def _of_the_system(question: Question) -> list[str]:
     """What the DNS does not know may stand in ``/etc/hosts``, as ``localhost`` does."""
     family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
+        asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
+        found = await asyncio.wrap_future(asked)
     except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
         return []
     return [str(place[4][0]) for place in found]

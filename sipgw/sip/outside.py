@@ -3,6 +3,7 @@
 from sipgw.sip.dialog import Peer, hidden
 
 MAX_KEPT = 1000
+"""What observers told, each also by transport; of others on the Internet it still counts for all of it."""
 
 Seen = tuple[str, int]
 """An address and a port; port 0 where only the address is known to hold."""
@@ -14,6 +15,8 @@ class Outside:
     def __init__(self) -> None:
         self._by: dict[tuple[str, str], Seen] = {}
         self._public: dict[bool, Seen] = {}
+        self.full = 0
+        """How often an observer found no place."""
 
     def learn(self, observer: Peer | None, host: str, port: int) -> None:
         """`observer`, or a STUN server, sees us at this address; one on the Internet cannot reach a private one."""
@@ -21,11 +24,17 @@ class Outside:
             return
         # The port of a connection holds for that connection alone.
         elsewhere = (host, port if observer is None or observer.transport == "udp" else 0)
-        if observer is not None and len(self._by) < MAX_KEPT:
-            self._by["", observer.host] = elsewhere
-            self._by[observer.transport, observer.host] = (host, port)
+        if observer is not None:
+            self._keep(("", observer.host), elsewhere)
+            self._keep((observer.transport, observer.host), (host, port))
         if observer is None or not hidden(observer.host):
             self._public[":" in host] = elsewhere
+
+    def _keep(self, observer: tuple[str, str], seen: Seen) -> None:
+        if observer in self._by or len(self._by) < MAX_KEPT:
+            self._by[observer] = seen
+        else:
+            self.full += 1
 
     def address(self, peer: Peer) -> Seen | None:
         """Where `peer` sees us, as far as that is known; of a peer that is only a name, in IPv4."""

@@ -6,6 +6,19 @@ from typing import NamedTuple
 from sipgw.sip.dialog import Peer
 
 
+class Needed(NamedTuple):
+    """Which connections a call, a request, a registration or the binding of a phone needs."""
+
+    numbers: frozenset[int]
+    """Of open streams."""
+    places: frozenset[tuple[str, str, int]]
+    """Transport, host and port, by whatever connection leads there."""
+
+    def has(self, peer: Peer) -> bool:
+        """Whether the connection to `peer` is one of them."""
+        return peer.connection in self.numbers or peer[:3] in self.places
+
+
 class Place(NamedTuple):
     """What a connection leads to; the name counts where it was verified."""
 

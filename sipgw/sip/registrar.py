@@ -66,10 +66,10 @@ class Registrar:
         """Take back a binding of an earlier run."""
         self._bindings[user] = (*self._bindings.get(user, ()), binding)[-MAX_BINDINGS:]
 
-    def uses(self, connection: int, now: float) -> bool:
-        """Whether a phone is reached by the connection of that number."""
+    def bound(self, now: float) -> set[int]:
+        """The numbers of the connections that phones are reached by."""
         every = (one for bindings in self._bindings.values() for one in bindings)
-        return any(one.peer.connection == connection and one.expires > now for one in every)
+        return {one.peer.connection for one in every if one.expires > now}
 
     def seen_at(self, contact: Uri) -> Peer | None:
         """Where the phone is that registered this Contact, if there is one."""

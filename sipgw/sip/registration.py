@@ -127,9 +127,10 @@ class Registration:
             self._stop()
             self._timer = self._agent.timers.at(self._flow.renewal(now), self.register)
 
-    def reached_over(self, peer: Peer) -> bool:
-        """Whether calls come over the connection to `peer`."""
-        return self._flow.leads_to(peer)
+    @property
+    def reached_over(self) -> Peer | None:
+        """The peer over whose connection calls come."""
+        return self._flow.peer
 
     def lost(self, peer: Peer, now: float) -> None:
         """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""

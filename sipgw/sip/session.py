@@ -132,11 +132,11 @@ class Session:
         if allowed:
             self._updates = "update" in allowed
 
-    def accept(self, sdp: bytes, now: float) -> None:
-        """Answer a pending offer; the 200 to a re-INVITE is resent until its ACK."""
+    def accept(self, sdp: bytes, now: float) -> bool:
+        """Answer a pending offer; the 200 to a re-INVITE is resent until its ACK. Returns whether it still waited."""
         transaction, usage = self._taken(), self._usage
         if transaction is None:
-            return
+            return False
         request = transaction.request
         self.local, self.remote = sdp, request.body or self.remote
         fields = self._granted(request, now)
@@ -145,6 +145,7 @@ class Session:
         if request.method == "INVITE":
             self.owed = 0 if request.body else request.cseq.number
             usage.agent.resend_until_ack(usage, transaction, response, now)
+        return True
 
     def acked(self, ack: Request) -> bytes | None:
         """The ACK for our 200 to an INVITE came; if the offer was ours, it brings the answer, which is returned."""

@@ -14,7 +14,7 @@ import structlog
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import ParseError, Ping, StreamFramer
-from sipgw.sip.place import Place, network_of
+from sipgw.sip.place import Needed, Place, network_of
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
@@ -60,8 +60,8 @@ class Told(NamedTuple):
     """There is work that takes a while."""
     known: Callable[[str], bool]
     """Whether an address is one of those we know."""
-    used: Callable[[Peer], bool]
-    """Whether a call, a request, a registration or the binding of a phone needs this connection."""
+    needed: Callable[[], Needed]
+    """The connections that something needs. It looks at all calls: ask once, not for each connection."""
 
 
 class Streams:
@@ -105,8 +105,9 @@ class Streams:
 
     def _make_room(self) -> None:
         """Drop that one of ours which has not been used for the longest, if there is one that nobody needs."""
+        needed = self.told.needed()
         for stream in self._open.values():
-            if not stream.accepted and stream.up and not self.told.used(stream.peer):
+            if not stream.accepted and stream.up and not needed.has(stream.peer):
                 self.counts["made room"] += 1
                 stream.abort()
                 self.remove(stream)
@@ -361,7 +362,7 @@ class Stream(asyncio.Protocol):
 
     def _idle(self) -> None:
         """Close, unless there is something that only this connection leads to, e.g. a call, which may be long."""
-        if self._streams.told.used(self.peer):
+        if self._streams.told.needed().has(self.peer):
             self._watch()
         else:
             self.close()

@@ -57,8 +57,9 @@ class Transports:
 
     @property
     def counts(self) -> Counter[str]:
-        """How often there was no place for a connection, or for what waits for one: see `Streams.counts`."""
-        return Counter({f"connection {what}": number for what, number in self._streams.counts.items()})
+        """How often there was no place for a connection, what waits for one (`Streams.counts`), or an observer."""
+        streams = {f"connection {what}": number for what, number in self._streams.counts.items()}
+        return Counter({**streams, "observer not kept": self._outside.full})
 
     def speaks(self, address: str) -> bool:
         """Whether there is a socket of the family of `address`."""

@@ -108,9 +108,9 @@ class Usage:
         del request
         self.agent.respond(transaction, 481, now)
 
-    def accept_offer(self, sdp: bytes, now: float) -> None:
-        """Answer a pending re-INVITE or UPDATE."""
-        self.session.accept(sdp, now)
+    def accept_offer(self, sdp: bytes, now: float) -> bool:
+        """Answer a pending re-INVITE or UPDATE; returns whether it still waited."""
+        return self.session.accept(sdp, now)
 
     def reject_offer(self, status: int, now: float) -> None:
         """Refuse it; the session stays as it was."""

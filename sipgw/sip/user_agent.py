@@ -19,6 +19,7 @@ from sipgw.sip.hunt import LIMIT, Hunt
 from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parsed
+from sipgw.sip.place import Needed
 from sipgw.sip.reason import reason_text
 from sipgw.sip.replaces import Replaceable
 from sipgw.sip.server import InviteServer
@@ -112,11 +113,11 @@ class UserAgent:
         """The connections that calls came in on."""
         return frozenset(usage.dialog.source.connection for usage in self._calls.values() if usage.dialog)
 
-    def uses(self, peer: Peer) -> bool:
-        """Whether a call or a request of ours needs the connection to `peer`."""
-        sources = (usage.dialog.source for usage in self._calls.values() if usage.dialog)
-        called = any(one.connection == peer.connection or one[:3] == peer[:3] for one in sources)
-        return called or self.clients.waits_for(peer)
+    @property
+    def needed(self) -> Needed:
+        """The connections that a call or a request of ours needs."""
+        called = {usage.dialog.source for usage in self._calls.values() if usage.dialog}
+        return Needed(self.connections, frozenset(peer[:3] for peer in called | self.clients.waits_for))
 
     # What the parts ask for
 

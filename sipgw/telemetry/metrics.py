@@ -18,9 +18,9 @@ from agent.pool import POOLS
 from agent.records import Interrupted, ProviderFailed, Report, ToolDone, Turn, TurnEnded
 from media.process import ProcessState
 from sipgw import __version__
+from sipgw.bounds import FULL
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Event
 from sipgw.sip.trace import Traced
-from sipgw.telemetry.bounds import FULL
 
 SETUP = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 15, 30, 60)
 LATENCY = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10)

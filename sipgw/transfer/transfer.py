@@ -52,7 +52,7 @@ def dialling(
             described = offers(side, leg, phone)
             return await endpoint.invite(target, leg.identity, *described, peer=phone, fields=fields)
         there = trunk.registrar_uri or _place(leg.source)
-        if not target.host:  # tel: (RFC 3966) names no server
+        if not target.host or (trunk.registrar_uri is None and _is_with(target, leg)):  # tel: (RFC 3966) has no host
             target = replace(there, user=target.user)
         ours = {there.host, leg.source.host, leg.target.host}
         person = trunk.transfer_uri
@@ -72,6 +72,15 @@ def dialling(
         return new, answer
 
     return invite
+
+
+def _is_with(target: Uri, leg: Leg) -> bool:
+    """Whether it is with the peer of `leg`, which called by a stream, and leaves it to us how to get there.
+
+    By itself such a URI means UDP, where everybody on the way could read it (RFC 3263 §4.1).
+    """
+    left_to_us = target.scheme == "sip" and not target.port and target.param("transport") is None
+    return left_to_us and leg.source.transport != "udp" and target.host in (leg.source.host, leg.target.host)
 
 
 def _place(source: Peer) -> Uri:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.bounds import FULL
 from sipgw.config.networks import site
 from sipgw.config.web import WebOptions
 from sipgw.sip.buckets import Bucket, Buckets
-from sipgw.telemetry.bounds import FULL
 from sipgw.web.accounts import ADMIN, Accounts, Key
 from sipgw.web.sessions import Sessions
 from sipgw.web.who import ALL, NOBODY, Role, Who
@@ -33,6 +33,7 @@ LOOK_EVERY = 1.0
 KEY_KNOWN = 600.0
 """Seconds for which a key that was good is taken for good while the database does not answer."""
 KEYS_KNOWN = 100
+"""Of more, the one is forgotten that was not used for the longest."""
 COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
 """What commands on this machine may do by their key."""
 
@@ -116,7 +117,9 @@ class Entrance:
                 raise
             found, now = known
         if found is not None:
-            self._known = dict(list(self._known.items())[1 - KEYS_KNOWN :])
+            if len(self._known) >= KEYS_KNOWN:
+                FULL["keys that were good"] += 1
+                del self._known[next(iter(self._known))]
             self._known[hashlib.sha256(text.encode()).hexdigest()] = found, now
         return found
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
+from sipgw.bounds import FULL
 from sipgw.calls.live import LiveCall
-from sipgw.telemetry.bounds import FULL
 from sipgw.web.board import Board
 
 log = structlog.get_logger()

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
+from sipgw.bounds import FULL
 from sipgw.calls.live import row
-from sipgw.telemetry.bounds import FULL
 from sipgw.web.state import Here, page, people
 from sipgw.web.who import Viewer
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
+from sipgw.bounds import FULL
 from sipgw.records.store import Store
-from sipgw.telemetry.bounds import FULL
 from sipgw.web.tables import PlacedCall
 
 KEPT = 24 * 3600.0

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sipgw.telemetry.bounds import FULL
+from sipgw.bounds import FULL
 from sipgw.web.who import Role
 
 MOST = 1000

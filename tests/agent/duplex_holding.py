@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.consent import Judge
 from agent.duplex_conversation import DuplexConversation
 from agent.line import Gone
 from agent.records import Outcome, Report, Turn, TurnEnded
@@ -45,6 +46,7 @@ def hold(
     colleagues: Mapping[str, str] | None = None,
     cast: Callable[[str], Role] | None = None,
     languages: tuple[str, ...] = ("en",),
+    judge: Judge | None = None,
     **options: Any,
 ) -> Held:
     async def call() -> Held:
@@ -56,8 +58,9 @@ def hold(
             return transfer.pop(0) if transfer else False
 
         role = Role(
-            persona=persona, tools=tools or (), collects=collects, colleagues=colleagues or {}, languages=languages
-        )
+            persona=persona, tools=tools or (), collects=collects, colleagues=colleagues or {}, languages=languages,
+            judge=judge,
+        )  # fmt: skip
         conversation = DuplexConversation(
             line, session, role, cast=cast, observer=reports.append,
             options=TurnOptions(**{"reprompt_after": 60, **options}), transfer=connect if transfer else None,

@@ -161,6 +161,49 @@ def test_an_answer_counts_beside_the_echo(
     assert brief(loudspeaker(*heard, answers=answers))[0] is verdict
 
 
+def whoever(*said: tuple[float, str, bool]) -> Act:
+    """Each text so many seconds after the briefing begins, final or, if not, stable and taken back after that."""
+
+    async def carry_out(person: FakeCaller, line: FakeLine) -> None:
+        now = 0.0
+        for at, text, final in said:
+            await person.sound(at - now, loud=True)
+            now = at
+            person._ears.heard.put_nowait(Transcript(text, final, not final, person._given))
+            if not final:
+                person._ears.heard.put_nowait(Transcript(f"{text} who is it", False, False, person._given))
+        await asyncio.sleep(600)
+
+    return carry_out
+
+
+@pytest.mark.faults("D11")
+@pytest.mark.parametrize(
+    "said",
+    [
+        (0.3, "Yes?", True),
+        (0.3, "Yes.", True),
+        (2.5, "Okay.", True),
+        (9.0, "Yes?", True),
+        (9.0, "Right?", True),
+        (9.0, "Okay, they want their order?", True),
+        (9.0, "Okay, they want their order", True),
+        (9.0, "They want their order, okay", True),
+        (9.0, "Sure, press one to take the call", True),
+        (9.0, "Yes", False),
+    ],
+)
+def test_what_is_no_yes_to_the_question_connects_nobody(said: tuple[float, str, bool]) -> None:
+    assert brief(whoever(said))[0] is Verdict.UNDECIDED
+    assert brief(whoever(said, (12.0, "Yes, please.", True)))[0] is Verdict.ACCEPTED
+
+
+@pytest.mark.faults("D11")
+def test_a_no_counts_as_soon_as_it_is_likely_and_before_the_question() -> None:
+    assert brief(whoever((0.3, "No.", True)))[0] is Verdict.DECLINED
+    assert brief(whoever((2.0, "not now", False)))[0] is Verdict.DECLINED
+
+
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [

@@ -74,7 +74,10 @@ def cancelling(ran: list[str]) -> Tool:
 
 
 def eager(messages):
-    """Calls it whatever the caller says."""
+    """Calls it whatever the caller says, and finds that they agree if they say nothing but that."""
+    if "You judge" in messages[0]["content"]:
+        answer = json.loads(messages[-1]["content"])["caller_answered"]
+        return [verdict("yes" if plain_answer(answer, phrases_of(("en",))) else "unclear")]
     last = messages[-1]
     if last["role"] == "user":
         return [calls("cancel_order", number="7346")]
@@ -146,16 +149,16 @@ def verdict(word: str) -> ToolCall:
 
 
 @pytest.mark.faults("D9")
-@pytest.mark.parametrize("answer", ["Sounds good.", "Yup", "That works", "perfect thanks"])
-def test_what_means_nothing_but_yes_needs_nobody_to_judge_it(answer: str) -> None:
-    script = judging(verdict("no"))
-    assert ran_after((6, answer), script=script) == ["7346"]
+@pytest.mark.parametrize("answer", ["No.", "No, thanks", "Don't"])
+def test_what_means_nothing_but_no_needs_nobody_to_judge_it(answer: str) -> None:
+    script = judging(verdict("yes"))
+    assert ran_after((6, answer), script=script) == []
     assert script.seen == []
 
 
 @pytest.mark.faults("D9")
-@pytest.mark.parametrize("answer", ["Yeah go on then mate", "por mí, encantado", "well I suppose so"])
-def test_what_is_no_plain_answer_is_judged_by_the_model(answer: str) -> None:
+@pytest.mark.parametrize("answer", ["Yeah go on then mate", "por mí, encantado", "well I suppose so", "Yup", "Yes."])
+def test_what_is_no_plain_no_is_judged_by_the_model(answer: str) -> None:
     script = judging(verdict("yes"))
     assert ran_after((6, answer), script=script) == ["7346"]
     assert json.loads(script.seen[0]) == {
@@ -296,6 +299,39 @@ def test_a_yes_to_a_fixed_sentence_of_a_session_is_none() -> None:
     hold_duplex(plan, tools=[cancelling(ran)], reprompt_after=10)
     assert ran == []
     assert "Not done" in str(results[0])
+
+
+@pytest.mark.faults("D9")
+def test_a_yes_to_the_filler_of_a_session_is_none_and_the_question_after_it_counts() -> None:
+    ran: list[str] = []
+
+    @tool(filler="Let me look that up.")
+    async def look() -> str:
+        """Take long."""
+        await asyncio.sleep(8)
+        return "found"
+
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Cancel order 7346.")
+        session.call("cancel_order", "c1", number="7346")
+        await asyncio.sleep(0.1)
+        session.call("look", "c2")
+        await asyncio.sleep(4)
+        assert "Let me look that up." in str(session.did)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c3", number="7346")
+        await asyncio.sleep(0.5)
+        assert ran == [], "that answers no question"
+        session.say(QUESTION)
+        await asyncio.sleep(5)
+        await caller.say("Yes.")
+        session.call("cancel_order", "c4", number="7346")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    hold_duplex(plan, tools=[cancelling(ran), look])
+    assert ran == ["7346"]
 
 
 def test_a_session_waits_for_the_words_of_the_answer() -> None:

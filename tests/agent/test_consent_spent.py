@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agent import tools
 from agent.consent import LONGEST, Consent, judged
 from agent.history import History, Sentence
 from agent.providers.local.brain import LocalModel
@@ -49,7 +50,7 @@ def consents(answer: str) -> tuple[bool, int]:
     consent.ask("k")
     history.say().sentences.append(Sentence(1, QUESTION, samples=1, complete=True))
     history.ask(answer)
-    return on_virtual_time(consent.given("k", "cancel_order", {})), judgements
+    return on_virtual_time(consent.given("k", "cancel_order", {})) is not None, judgements
 
 
 @pytest.mark.faults("D9")
@@ -104,3 +105,30 @@ def test_two_calls_of_one_order_that_one_yes_allows_are_one_run() -> None:
 
     assert on_virtual_time(twice()) == ["cancelled", "cancelled"]
     assert ran == ["7"]
+
+
+@pytest.mark.faults("D9", "A3")
+def test_a_yes_by_which_nothing_was_begun_is_good_for_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads for tools are busy, and nobody may wait for one."""
+    ran: list[str] = []
+
+    @tool(confirm=True)
+    def pay(amount: int) -> str:
+        """Pay."""
+        ran.append("paid")
+        return "paid"
+
+    async def tries() -> list[object]:
+        box, history = Toolbox([pay]), History("")
+        box.consent = Consent(history)
+        await box.run("pay", '{"amount": 5}')
+        history.say().sentences.append(Sentence(1, "Pay 5, is that right?", samples=1, complete=True))
+        history.ask("Yes.")
+        with monkeypatch.context() as full:
+            full.setattr(tools.TOOLS, "workers", 0)
+            full.setattr(tools.TOOLS, "waiting", 0)
+            first = await box.run("pay", '{"amount": 5}')
+        return [first.error, *[(await box.run("pay", '{"amount": 5}')).result for _ in range(2)]]
+
+    assert asyncio.run(tries()) == [tools.NOT_BEGUN, "paid", "paid"]
+    assert ran == ["paid"]

@@ -7,6 +7,7 @@ import pytest
 
 from agent.announcement import Announcement
 from agent.errors import ProviderError
+from agent.limits import within
 from agent.line import Gone
 from agent.meter import MeteredEars, MeteredModel, MeteredVoice
 from agent.model import Text, Usage
@@ -57,7 +58,7 @@ def test_a_reply_that_is_broken_off_is_estimated() -> None:
 @pytest.mark.faults("C1")
 def test_who_refuses_or_cannot_be_reached_is_not_paid() -> None:
     told: list[Used] = []
-    down = ProviderError("x", "cannot be reached")
+    down = ProviderError("x", "cannot be reached", refused=True)
 
     async def scene() -> None:
         model = MeteredModel(FakeModel(lambda messages: [down]), told.append)
@@ -73,6 +74,32 @@ def test_who_refuses_or_cannot_be_reached_is_not_paid() -> None:
 
     run(scene())
     assert [one.amount for one in told] == [100, 1], "what broke off is estimated"
+
+
+@pytest.mark.faults("C1")
+def test_what_is_thrown_away_or_too_late_is_paid_all_the_same() -> None:
+    told: list[Used] = []
+    late = ProviderError("x", "nothing within 2 s")
+
+    async def scene() -> None:
+        waiting = MeteredVoice(FakeVoice(fails=lambda text: 100.0), told.append)
+        with pytest.raises(ProviderError):
+            await anext(within(waiting.speak("Hello there."), "x", 1.0, 1.0))
+        assert [one.amount for one in told] == [12], "as for another voice that is asked then"
+        task = asyncio.get_running_loop().create_task(anext(waiting.speak("Hello.")))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert [one.amount for one in told] == [12, 6], "as for a reply that was prepared in vain"
+        with pytest.raises(ProviderError):
+            await anext(MeteredVoice(FakeVoice(fails=lambda text: late), told.append).speak("Yes."))
+        assert [one.amount for one in told] == [12, 6, 4]
+        with pytest.raises(ProviderError):
+            model = MeteredModel(FakeModel(lambda messages: [late]), told.append)
+            await anext(model.reply([{"role": "user", "content": "x" * 400}], []))
+        assert [one.amount for one in told] == [12, 6, 4, 100, 0]
+
+    run(scene())
 
 
 def test_characters_count_with_the_first_sound_of_the_voice() -> None:

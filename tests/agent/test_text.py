@@ -96,6 +96,8 @@ def test_nothing_is_lost(step: int) -> None:
         ("$1M-$2M or $1M-2M", "1 to 2 million dollars or 1 to 2 million dollars"),
         ("£1k-2k", "1 to 2 thousand pounds"),
         ("$500k – $2M", "500 thousand to 2 million dollars"),
+        ("$2k – $500", "2 thousand dollars to 500 dollars"),
+        ("We have $5m-10 people.", "We have 5 million dollars-10 people."),
         ("$10-15%", "10 dollars to 15 percent"),
         ("$5x and $7 mangos", "$5x and 7 dollars mangos"),
     ],

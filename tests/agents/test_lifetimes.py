@@ -18,8 +18,8 @@ from sipgw.agents.lifetimes import _KEYS, LIFETIMES, endings, lifetime
 from sipgw.agents.providers import choose
 from sipgw.cli import banner
 from sipgw.cli.main import app
-from sipgw.config.agent import AgentOptions
-from sipgw.config.config import Config, LanguageOptions
+from sipgw.config.agent import AgentOptions, LanguageOptions
+from sipgw.config.config import Config
 from tests.web.house import visit
 
 WRITTEN = date(2026, 11, 22)

@@ -13,7 +13,7 @@ from pathlib import Path
 from media.browsers import Browsers, Way
 from media.channel import Channel
 from media.engine import MediaEngine, MediaOptions
-from media.session import Format
+from media.format import Format
 from sipgw.sip.jsep import BrowserOffer, Ends
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import busy, speak

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from media import rtp
 from media.channel import Channel
 from media.engine import MediaEngine, MediaOptions
+from media.format import Format
 from media.g711 import FRAME, RATE, SILENCE
 from media.playout import CAPACITY, Playout
 from media.quality import mos, rating
-from media.session import Format, Session
+from media.session import Session
 from tests.bench.gate import Gate, percentile
 from tests.bench.rtp_load import SO_TIMESTAMPNS, STAMP
 from tests.media.reporting import Call

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 from media import rtp
 from media.channel import Channel, MediaDown
 from media.engine import MediaEngine, MediaOptions
+from media.format import Format
 from media.g711 import FRAME, RATE
-from media.session import Format, Session
+from media.session import Session
 from media.tap import TapOptions
 from tests.bench.gate import Gate, percentile
 

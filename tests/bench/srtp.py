@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from media import rtp
 from media.engine import MediaEngine, MediaOptions
+from media.format import Format
 from media.g711 import FRAME
-from media.session import Format
 from media.srtp import PROFILES, Keys, Srtp, _session
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu

@@ -10,6 +10,7 @@ import pytest
 
 from agent.providers.realtime_session import RealtimeOptions
 from agent.providers.voice_agent_session import VoiceAgentOptions
+from agent.records import Report, Used
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import Config
@@ -17,11 +18,13 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.duplex import Faults, Say
 from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
 from tests.fakes.realtime import FakeRealtime
 from tests.fakes.voice_agent import FakeVoiceAgent
 from tests.phone import calling
 from tests.waiting import HANG
 
+TOOLS = Path(__file__).parents[1] / "scenarios" / "tools.py"
 GREETING = "Hello, this is Acme Store. How can I help you?"
 ORDER = Said("Where is my order 7346?", 3600, 4400)
 STOP = Said("Stop, please.", 7000, 7500)
@@ -193,3 +196,28 @@ def test_when_nobody_is_left_the_caller_hears_an_apology(tmp_path: Path) -> None
     assert len(heard) > 20_000
     assert record["ending"] == "failed"
     assert record["cause"].startswith("duplex failed: openai: the quota is used up")
+
+
+@pytest.mark.faults("D9")
+def test_the_model_judges_whether_the_caller_has_agreed(tmp_path: Path) -> None:
+    cancel = Say(calls=[("c1", "cancel_order", '{"number": "7346"}')])
+    said = [Said("Cancel order 7346.", 3600, 4400), Said("Well, I suppose so.", 10_000, 10_500)]
+    judged = Reply(calls=[("j1", "report_verdict", '{"verdict": "yes"}')])
+
+    def first_of(config: Config) -> Config:
+        changed = using("openai", openai=fake)(config)
+        return replace(changed, agent=replace(changed.agent, tools=str(TOOLS)))
+
+    async def scenario():
+        async with fake, cloud(tmp_path, [], [judged], change=first_of, observer=reports.append) as world:
+            async with calling(world.target, lambda frame: SILENCE) as phone:
+                await phone.hears(sound_of("Done."))
+            return world.model
+
+    reports: list[Report] = []
+    again = Say(calls=[("c2", "cancel_order", '{"number": "7346"}')])
+    fake = FakeRealtime(said, [cancel, Say("Cancel order 7346?"), again, Say("Done.")], key="k")
+    model = asyncio.run(scenario())
+    assert "cancelled" in fake.results[1]["result"]
+    assert "Well, I suppose so." in model.requests[0]["messages"][-1]["content"]
+    assert any(one.part == "model" for one in reports if isinstance(one, Used)), "which is on the bill"

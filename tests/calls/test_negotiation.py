@@ -23,9 +23,12 @@ class Leg:
     source: Peer
     local: bytes = b""
     id: str = "call"
+    waits: bool = True
 
-    def accept_offer(self, sdp: bytes) -> None:
-        self.local = sdp
+    def accept_offer(self, sdp: bytes) -> bool:
+        if self.waits:
+            self.local = sdp
+        return self.waits
 
 
 @pytest.mark.faults("G1")
@@ -84,3 +87,12 @@ def test_an_offer_of_either_family_can_pick_up_a_call(c: bytes) -> None:
     offer = THEIRS.replace(b"c=IN IP4 192.0.2.1", b"c=IN " + c)
     assert usable(offer, "off")
     assert not usable(offer.replace(b"AVP 0", b"AVP 18"), "off")
+
+
+@pytest.mark.faults("F8")
+def test_nothing_is_agreed_on_by_an_answer_that_comes_after_the_offer_was_refused() -> None:
+    """An offer that nobody answers is refused by itself (`sipgw.sip.session.ANSWER_LIMIT`)."""
+    leg = Leg(UDP, waits=False)
+    local = ours("203.0.113.7", 20000, "off", leg)  # type: ignore[arg-type]
+    assert renegotiate(leg, local, THEIRS) is None  # type: ignore[arg-type]
+    assert leg.local == b""

@@ -53,6 +53,33 @@ def test_who_is_put_through_by_an_update_is_the_caller(tmp_path: Path, *, truste
 
 
 @pytest.mark.faults("G7")
+def test_who_is_put_through_and_withheld_stays_so_when_the_one_before_was_withheld_too(tmp_path: Path) -> None:
+    trunk = TrunkOptions("pbx", "peer", networks=("127.0.0.0/8",), country="US")
+    hidden = (("Privacy", "id"),)
+
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], [Reply()], trunks=(trunk,)) as world, phone("127.0.0.1") as reception:
+            fields = (*asserting(RECEPTION), *hidden)
+            leg, _ = await reception.invite(world.target, "<sip:r@127.0.0.1>", OFFER, fields=fields)
+            (live,) = world.gateway.calls.values()
+            told: list[str] = []
+            for changed in ((*asserting(CALLER), *hidden), (*asserting(CALLER), *hidden), asserting(CALLER)):
+                leg._usage.request(
+                    "UPDATE", asyncio.get_running_loop().time(), fields=changed,
+                    tell=lambda response, now: told.append(str(response and response.status)),
+                )  # fmt: skip
+                leg._flush()
+            await until(lambda: told == ["200"] * 3)
+            assert (live.caller, live.other) == ("withheld", "")
+            leg.hangup()
+            (record,) = await records(world.gateway)
+            assert CALLER not in str(record)
+            assert len(record["identity"]["replaced_by"]) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("G7")
 def test_who_hides_then_is_withheld_and_the_receptionist_is_not_taken_for_them() -> None:
     live = LiveCall("c", LOCAL_TRUNK, Identity(RECEPTION, dialled="100"))
     live.spoken_by(Identity(withheld=True))

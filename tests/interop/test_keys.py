@@ -10,7 +10,7 @@ import pytest
 
 from media.dtmf import KEYS
 from media.engine import MediaEngine, MediaOptions
-from media.session import Format
+from media.format import Format
 from media.srtp import Keys
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import Job, Jobs
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.policy.gate.gate import Dial, Gate, Permit, Refused
 from sipgw.records.cdr import ledger
 from sipgw.records.cdr.ledger import Ledger
 from sipgw.records.store import Store

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from media import rtcp, rtp
+from media.format import Format
 from media.g711 import FRAME, RATE
 from media.rtcp import ExtendedReport
-from media.session import Format, Session
+from media.session import Session
 from tests.interop.pcap import fields, streams, write_pcap
 
 MEDIA, CONTROL = ("192.0.2.1", 4000), ("192.0.2.1", 4001)

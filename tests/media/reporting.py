@@ -3,8 +3,9 @@
 import random
 
 from media import rtcp, rtp
+from media.format import Format
 from media.g711 import FRAME
-from media.session import Format, Session
+from media.session import Session
 
 FORMAT = Format("PCMU", 0, 101)
 SPEECH = bytes(range(1, 161))

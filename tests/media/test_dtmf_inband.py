@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from media.dtmf import KEYS
 from media.dtmf_inband import ToneReceiver
 from media.dtmf_send import HIGH, LOW, PAD
+from media.format import Format
 from media.g711 import RATE, from_linear
-from media.session import Format, Session
+from media.session import Session
 from sipgw.records.artifacts.wav import read_ulaw
 
 PROMPTS = Path("/usr/share/asterisk/sounds")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from media import rtp
 from media.dtmf import KEYS, DigitReceiver
 from media.dtmf_send import ENDS, HIGH, LONGEST, LOW, PAD, SHORTEST, SHORTEST_PAUSE, WAITING, check
+from media.format import Format
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW, to_linear
-from media.session import CATCH_UP, Format, Session
+from media.session import CATCH_UP, Session
 
 SPEECH = bytes(range(1, 161))
 

@@ -14,9 +14,9 @@ import pytest
 from media import rtp
 from media.channel import Channel, Dead, Digit, Finished, Frames, Heard, MediaDown, NoRtp, PortsExhausted, Started
 from media.engine import MediaEngine, MediaOptions
+from media.format import Format
 from media.g711 import FRAME, SILENCE
 from media.pulse import PATIENCE
-from media.session import Format
 from tests.ports import free_ports
 from tests.waiting import HANG
 

@@ -5,8 +5,8 @@ import asyncio
 from media import rtp
 from media.channel import Channel, Digit, Frames
 from media.engine import MediaEngine
+from media.format import Format
 from media.g711 import FRAME, SILENCE, ULAW_TO_ALAW
-from media.session import Format
 from media.srtp import Keys, Srtp
 from tests.media.test_engine import Phone, call, with_engine
 from tests.waiting import HANG

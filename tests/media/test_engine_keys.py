@@ -8,7 +8,7 @@ import pytest
 
 from media.channel import Channel, Digit, Frames
 from media.engine import MediaEngine
-from media.session import Format
+from media.format import Format
 from media.srtp import PROFILES, Keys
 from tests.media.test_engine import SPEECH, with_engine
 from tests.waiting import HANG

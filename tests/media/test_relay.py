@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 
 from media import rtp
+from media.format import Format
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.recording import Recording
 from media.relay import Music, join, part
-from media.session import Format, Session
+from media.session import Session
 from tests.media.far_end import Arrival, Speaker
 from tests.media.hearing import Hearing, clocked, figures
 from tests.media.networks import CONDITIONS, STEP, Condition, Packet

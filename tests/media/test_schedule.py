@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
+from media.format import Format
 from media.schedule import FRAME_SECONDS, MAX_LATE, PHASES, SHARE, TICK, Lateness, Schedule, phase_of
-from media.session import Format, Session
+from media.session import Session
 
 
 def test_every_call_has_its_slot_each_twenty_milliseconds():

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import rtp
+from media.format import Format
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
-from media.session import Format, Report, Session
+from media.session import Report, Session
 from media.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 
 SDP = ("192.0.2.1", 4000)

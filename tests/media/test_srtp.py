@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import rtcp, rtp
+from media.format import Format
 from media.g711 import FRAME
 from media.rtp import MAX_PACKET
-from media.session import Format, Session
+from media.session import Session
 from media.srtp import OVERLAP, PROFILES, Keys, Srtp, SrtpUnavailableError, check
 
 SDP = ("192.0.2.1", 4000)
@@ -316,6 +317,20 @@ def test_protection_can_end_and_begin() -> None:
     call.session.connect(FORMAT, SDP, 0.2, keys=keys())
     assert not call.hear(rtp.build(0, False, 1, FRAME, 7, SPEECH))
     assert call.hear(call.sound(1))
+
+
+@pytest.mark.faults("G1")
+def test_the_same_keys_after_a_time_without_protection_encrypt_no_number_of_a_stream_twice() -> None:
+    call = Call(keys())
+    before = call.sent(range(70_000))
+    call.session.connect(FORMAT, SDP, 1400.0)
+    plain = [rtp.parse(data) for slot in range(70_000, 70_010) for data in call.session.transmit(slot)[0]]
+    assert {packet.ssrc for packet in plain if packet} == {before[0].ssrc}
+    call.session.connect(FORMAT, SDP, 1400.2, keys=keys())
+    after = call.sent(range(70_010, 70_110), Srtp(swapped(keys())))
+    assert len(after) == 100
+    assert {packet.ssrc for packet in after}.isdisjoint({packet.ssrc for packet in before})
+    assert after[0].sequence < 0x8000, "so that a receiver that begins anew begins with rollover counter 0, too"
 
 
 def test_keys_go_over_the_pipe_and_are_not_shown() -> None:

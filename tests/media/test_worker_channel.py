@@ -8,10 +8,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from media.format import Format
 from media.g711 import SILENCE
 from media.recording import Recording
 from media.rtcp import ReceiverReport
-from media.session import Format
 from media.srtp import Keys
 from media.tap import TapOptions
 from media.wire import BRIDGE, Kind, Message, pack_json

@@ -17,8 +17,9 @@ from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Ending
 from sipgw.gateway.upkeep import delete_old
-from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
+from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome
 from sipgw.outbound.retries import SOON, next_step
+from sipgw.outbound.settled import Settled
 from sipgw.records.store import Store
 
 T = TypeVar("T")

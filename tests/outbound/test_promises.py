@@ -1,5 +1,6 @@
 """What an agent promises: who is called back, when, and whether a person has to do it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,9 @@ from sipgw.config.config import Config
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.callbacks import Callbacks
-from sipgw.outbound.jobs import Job, Jobs, Settled
+from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
 from sipgw.outbound.promises import Asking, callback_tool
+from sipgw.outbound.settled import Settled
 from sipgw.records.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 
@@ -93,14 +95,42 @@ def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: P
         planned, _ = await jobs.add(job())
         mine = await dialling.claim("", NOW)
         assert mine is not None
-        assert await jobs.move(planned, job(due=NOW + 3600 * SECOND))
-        assert not await jobs.move(planned, job(due=NOW + 3600 * SECOND))
+        assert await jobs.promise(job(due=NOW + 3600 * SECOND), NOW) == (planned, True)
+        assert await jobs.promise(job(due=NOW + 3600 * SECOND), NOW) == (planned, False)
         assert await dialling.renew([planned], NOW) == set(), "it lets the phone ring no more"
         await dialling.put_down(dialling.outcome(mine, Settled("failed", "busy")))
         (kept,) = await jobs.all("")
         assert (kept.state, kept.attempts, kept.due) == ("planned", 0, (NOW + 3600 * SECOND).timestamp())
 
     with_store(tmp_path, act)
+
+
+@pytest.mark.faults("C4")
+def test_promises_that_are_made_at_the_same_moment_are_no_more_than_may_wait(tmp_path: Path) -> None:
+    async def act(store: Store) -> int:
+        made = [Job(campaign="", key=f"c{number} x", number="+14155550100", agent="a", due=0.0) for number in range(10)]
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(Jobs(store, "").promise(one, NOW)) for one in made]
+        assert len(await Jobs(store, "").all("")) == MOST_OF_ONE
+        return sum(one.result() is not None for one in asked)
+
+    assert with_store(tmp_path, act) == MOST_OF_ONE
+
+
+@pytest.mark.faults("C4")
+@pytest.mark.parametrize(("state", "counts"), [("planned", True), ("dialling", True), ("by_hand", False)])
+def test_a_callback_counts_as_long_as_it_will_be_dialled(tmp_path: Path, state: str, counts: bool) -> None:
+    """One that a person has to make is not known to be made; it counts for a day."""
+
+    async def act(store: Store) -> bool:
+        jobs = Jobs(store, "")
+        for number in range(MOST_OF_ONE):
+            old = job(str(number), due=NOW - 6 * 86400 * SECOND)
+            old.state = state
+            await jobs.add(old)
+        return await jobs.promise(job("new"), NOW) is None
+
+    assert with_store(tmp_path, act) is counts
 
 
 def test_what_the_gate_will_never_let_out_is_not_promised(tmp_path: Path) -> None:

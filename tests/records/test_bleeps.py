@@ -13,12 +13,14 @@ import pytest
 from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
 from media.bleep import TONE, Span, bleep
 from media.wav import HEADER, header
+from sipgw.calls.phone_line import PhoneLine
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallAnswered, CallReported, Watchers
 from sipgw.records.artifacts import bleeps, recordings
 from sipgw.records.artifacts.bleeps import Bleeps
 from sipgw.records.artifacts.consent import must_know, notice_of, recording_tools, wanted
 from sipgw.records.artifacts.recordings import AGREE, NOT_AGREED, Tape
+from sipgw.records.artifacts.unfinished import settled
 from sipgw.sip.identity import Identity
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
@@ -248,6 +250,7 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
         pause, resume = recording_tools(tape)
         tape.attach(channel)
         tape.begin()
+        await until(lambda: tape.began)
         tape.pressed("4")
         tape.pressed("1")
         await asyncio.sleep(0.05)
@@ -269,8 +272,11 @@ def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Pa
         tape.attach(channel)
         tape.begin()
         for key in keys:
-            tape.pressed(key)
+            tape.pressed(key, asked=True)
+        if tape.path and tape.agreed:
+            await until(lambda: tape.began)
         tape.end()
+        await settled()
         return [call[0] for call in channel.method_calls]
 
     async def scenario() -> None:
@@ -286,6 +292,30 @@ def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Pa
         assert await told(secluded, AGREE) == []
         secluded.seclude(False)
         assert secluded.keeps
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C2")
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_key_that_is_not_for_the_agent_is_no_consent(taken: bool) -> None:
+    """Whom the caller was handed over to asks for a 1, too."""
+
+    async def scenario() -> None:
+        line, tape = PhoneLine(), Tape("", "key")
+        line.attach(Mock())
+        line.keeper = tape
+        tape.begin()
+        line.step_aside()
+        if not taken:
+            other = PhoneLine()
+            other.attach(Mock())
+            line.join(other)
+        line.press(AGREE, "info", 0.0)
+        assert not tape.agreed and not tape.keeps
+        line.step_back()
+        line.press(AGREE, "info", 5.0)
+        assert tape.agreed
 
     asyncio.run(scenario())
 

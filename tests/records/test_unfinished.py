@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import fcntl
 import os
 import signal
 import subprocess
@@ -20,16 +19,16 @@ from sipgw.calls.call import sorting
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.desk import Desk
 from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
-from sipgw.records.artifacts import bleeps, unfinished
+from sipgw.records.artifacts import bleeps
 from sipgw.records.artifacts.bleeps import Bleeps
 from sipgw.records.artifacts.finishing import Finishing, finish
 from sipgw.records.artifacts.recordings import Tape
 from sipgw.records.artifacts.retention import forget
-from sipgw.records.artifacts.unfinished import KILLED, UNFINISHED, Unfinished, waits
+from sipgw.records.artifacts.unfinished import KILLED, NOTES, UNFINISHED, Unfinished, waits
 from sipgw.records.store import Store
 from sipgw.records.store.tables import CallRecord
 from tests.records.test_bleeps import LOUD, sides, wav
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.faults("C15")
 
@@ -37,13 +36,34 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KILLED_GATEWAY = """
 import os, signal, sys
 from media.bleep import Span
-from sipgw.records.artifacts.unfinished import Unfinished
-note = Unfinished.begin(sys.argv[1], "a@1")
+from sipgw.records.artifacts.unfinished import NOTES, Unfinished
+note = Unfinished(sys.argv[1], "a@1")
+note.begin().result()
 first = note.want([Span("R", 0.5, 1.0)])
 note.covered(first, done=True)
 note.want([Span("L", 1.0, 2.0), Span("L", 3.0, 3.5)])
+NOTES.submit(id, 0).result()
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def begun(path: Path, *, bleeped: bool = False, database: str = "") -> Unfinished:
+    """A note that is on the disk."""
+    note = Unfinished(str(path), "a@1", bleeped=bleeped, database=database)
+    note.begin().result(HANG)
+    return note
+
+
+def written() -> None:
+    """Wait until the disk has all that was noted so far."""
+    NOTES.submit(lambda: None).result(HANG)
+
+
+def leave(note: Unfinished) -> None:
+    """Let go of a note as a kill does."""
+    written()
+    os.close(note._file)
+    note._forget()
 
 
 def killed(path: Path) -> Path:
@@ -91,12 +111,12 @@ def test_after_a_kill_the_sound_is_closed_until_it_is_covered_and_the_record_say
 def test_what_nobody_had_judged_when_it_was_killed_is_covered(tmp_path: Path) -> None:
     """The last words had not become text yet."""
     path = wav(tmp_path / "x.wav", 4)
-    note = Unfinished.begin(str(path), "a@1", bleeped=True)
+    note = begun(path, bleeped=True)
     assert waits(path), "of nothing is known whether it is private"
     note.judged("L", 1.0)
     note.judged("R", 2.0)
     note.judged("L", 3.0)
-    os.close(note._file)  # as a kill does
+    leave(note)
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
@@ -144,7 +164,7 @@ def test_a_note_that_cannot_be_read_keeps_the_sound_closed(tmp_path: Path, spoil
 def test_the_recording_of_a_call_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     """An older gateway of this machine may still have it."""
     path = wav(tmp_path / "x.wav", 1)
-    note = Unfinished.begin(str(path), "a@1")
+    note = begun(path)
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
@@ -158,17 +178,20 @@ def test_the_recording_of_a_call_that_goes_on_is_left_alone(tmp_path: Path) -> N
     note.end()
     assert waits(path)
     note.covered(number, done=True)
-    assert not Path(f"{path}{UNFINISHED}").exists()
+    written()
+    assert not waits(path) and not Path(f"{path}{UNFINISHED}").exists()
 
 
 def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Path) -> None:
     path = wav(tmp_path / "x.wav", 1)
-    note = Unfinished.begin(str(path), "a@1")
+    note = begun(path)
     first, second = note.want([Span("L", 0.0, 0.5)]), note.want([Span("R", 0.0, 0.5)])
     note.covered(first, done=False)
     note.covered(second, done=True)
     note.end()
     assert waits(path)
+    written()
+    assert waits(path), "the disk knows it as well"
 
     async def run() -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
@@ -180,32 +203,39 @@ def test_what_could_not_be_covered_is_tried_again_at_the_next_start(tmp_path: Pa
     assert sides(path) == (TONE * 500 + LOUD * 4000, LOUD * 8000)
 
 
-def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_path: Path) -> None:
-    channel, path = Mock(), tmp_path / "x.wav"
-    tape = Tape(str(path), call="a@1")
+async def recorded(tape: Tape) -> Mock:
+    """Let a tape begin; returns its channel."""
+    channel = Mock()
     tape.attach(channel)
     tape.begin()
+    await until(lambda: tape.began or tape.problem)
+    return channel
+
+
+def test_a_call_is_recorded_only_with_its_note_and_loses_it_when_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    tape = Tape(str(path), call="a@1")
+    channel = asyncio.run(recorded(tape))
     channel.record.assert_called_once_with(str(path))
     assert Path(f"{path}{UNFINISHED}").exists()
     assert tape.as_dict() == {"recording": {"file": str(path)}}
     assert Path(f"{path}{UNFINISHED}").exists(), "who is told of the end may find something private yet"
     tape.end()
+    written()
     assert not Path(f"{path}{UNFINISHED}").exists()
 
 
 def test_a_recording_that_the_media_process_could_not_finish_says_so(tmp_path: Path) -> None:
     tape = Tape(str(tmp_path / "x.wav"), call="a@1")
-    tape.attach(Mock())
-    tape.begin()
+    asyncio.run(recorded(tape))
     sorting(Mock(), tape, Mock())(Dead("media process ended with status -9"))
     assert tape.as_dict()["recording"]["problem"] == "not finished: media process ended with status -9"
+    tape.end()
 
 
 def test_what_cannot_be_marked_is_not_recorded(tmp_path: Path) -> None:
-    channel, tape = Mock(), Tape(str(tmp_path / "no folder" / "x.wav"), call="a@1")
-    tape.attach(channel)
-    tape.begin()
-    channel.record.assert_not_called()
+    tape = Tape(str(tmp_path / "no folder" / "x.wav"), call="a@1")
+    asyncio.run(recorded(tape)).record.assert_not_called()
     assert tape.as_dict()["recording"]["problem"] == "No such file or directory"
 
 
@@ -225,52 +255,14 @@ def test_who_is_forgotten_leaves_no_note(tmp_path: Path) -> None:
 
 
 def test_a_note_is_never_shared(tmp_path: Path) -> None:
-    path = str(tmp_path / "x.wav")
-    note = Unfinished.begin(path, "a@1")
+    path = tmp_path / "x.wav"
+    note = begun(path)
     with pytest.raises(FileExistsError):
-        Unfinished.begin(path, "b@2")
-    note.end()
-    assert unfinished.waits(Path(path)) is False
-
-
-# A disk that fails
-
-
-def test_a_note_that_cannot_be_deleted_hinders_nobody_and_is_taken_up_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = wav(tmp_path / "x.wav", 1)
-    note = Unfinished.begin(str(path), "a@1")
-    file = note._file
-
-    def fails(*_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, "read-only")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Path, "unlink", fails)
-        note.end()
-    with pytest.raises(OSError):
-        os.fstat(file)
-    assert not waits(path)
-
-    async def run() -> bool:
-        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
-            await closed(store)
-            return await finish(store, Path(f"{path}{UNFINISHED}"))
-
-    assert asyncio.run(run())
-    assert not Path(f"{path}{UNFINISHED}").exists()
-
-
-def test_a_disk_that_is_full_leaves_no_half_line_in_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = wav(tmp_path / "x.wav", 1)
-    note = Unfinished.begin(str(path), "a@1")
-    before, write = Path(f"{path}{UNFINISHED}").read_bytes(), os.write
-    with monkeypatch.context() as full:
-        full.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
-        with pytest.raises(OSError, match="No space left"):
-            note._write({"cover": ["L:0-1"]})
-    assert Path(f"{path}{UNFINISHED}").read_bytes() == before
+        Unfinished(str(path), "b@2").begin().result(HANG)
+    leave(note)
+    with pytest.raises(FileExistsError):
+        Unfinished(str(path), "b@2").begin().result(HANG)
+    assert waits(path) is False
 
 
 def test_one_note_that_fails_does_not_end_the_bleeps_of_the_others(
@@ -299,8 +291,7 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
     live, watchers, desk = Mock(tape=tape, stopped=None), Watchers(), Mock()
 
     async def run() -> None:
-        tape.attach(Mock())
-        tape.begin()
+        await recorded(tape)
         assert tape.began
         at = tape.began + timedelta(seconds=5)
         watchers.tell(CallAnswered("a@1", tape.began))
@@ -318,38 +309,3 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
     assert seen == [True]
     assert not waits(Path(tape.path)) and not Path(f"{tape.path}{UNFINISHED}").exists()
     assert TONE in sides(Path(tape.path))[1]
-
-
-def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its_own_database_alone(
-    tmp_path: Path,
-) -> None:
-    """The caller was forgotten before the disk of the recording was there again."""
-    path = wav(tmp_path / "x.wav", 1)
-    options = StoreOptions(str(tmp_path / "x.db"))
-    os.close(Unfinished.begin(str(path), "a@1", database=options.name)._file)
-    note = Path(f"{path}{UNFINISHED}")
-
-    async def run(options: StoreOptions) -> bool:
-        async with Store(options) as store:
-            return await finish(store, note)
-
-    assert not asyncio.run(run(StoreOptions(str(tmp_path / "other.db"))))
-    assert path.exists() and note.exists()
-    assert asyncio.run(run(options))
-    assert not path.exists() and not note.exists()
-
-
-def test_without_locks_nothing_is_recorded_and_the_record_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", fails)
-    channel, tape = Mock(), Tape(str(tmp_path / "x.wav"), call="a@1")
-    tape.attach(channel)
-    tape.begin()
-    channel.record.assert_not_called()
-    told = "files in its folder cannot be locked (flock: No locks available)"
-    assert tape.as_dict()["recording"]["problem"] == told
-    assert not list(tmp_path.iterdir())

@@ -57,3 +57,15 @@ def test_who_calls_every_nonce_stale_is_not_asked_for_ever() -> None:
 
 def test_a_nonce_that_was_answered_is_not_stale() -> None:
     assert len(answers((challenge(401, "a"), "h"), (challenge(401, "a", stale=True), "h"))) == 1
+
+
+def test_the_count_of_a_nonce_that_is_given_again_goes_on() -> None:
+    """RFC 7616 §3.4: a count that comes twice with one nonce is a replay."""
+    auth, counts = Authenticator(Credentials("u", "p"), lambda: "c"), []
+    for nonce in ("a", "a", "a", "b", "b"):
+        auth.forget_attempts()
+        auth.forget_attempts()
+        again = auth.retry(REQUEST, challenge(401, nonce), "h")
+        assert again is not None
+        counts.append(parse_digest(str(again.headers.get("authorization")))["nc"])
+    assert [int(count, 16) for count in counts] == [1, 2, 3, 1, 2]

@@ -5,7 +5,9 @@ import pytest
 from sipgw.sip.client import InviteClient
 from sipgw.sip.clients import LOCATE_LIMIT
 from sipgw.sip.dialog import Peer
+from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Confirmed, Ended, Progress
+from sipgw.sip.fields import NameAddr
 from sipgw.sip.hunt import LARGEST_DATAGRAM, LIMIT, PATIENCE, STREAM_PATIENCE
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.registration import Registration, RegistrationOptions
@@ -188,6 +190,39 @@ def test_a_branch_that_has_begun_is_waited_for_though_an_older_one_is_refused(re
 
 
 @pytest.mark.faults("B3")
+@pytest.mark.parametrize("newest", [503, None])
+def test_a_branch_that_has_begun_late_is_waited_for_though_the_newest_fails(newest: int | None) -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(FIRST, 100)
+    if newest is None:
+        call.wire.run(TIMEOUT)
+    else:
+        call.says(SECOND, newest)
+    call.wire.run(2 * PATIENCE)
+    assert THIRD not in call.sent("INVITE")
+    assert call.events == []
+    call.says(FIRST, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
+@pytest.mark.parametrize("newest", [503, 482, None])
+def test_the_next_address_is_tried_when_the_branch_that_had_the_call_fails_last(newest: int | None) -> None:
+    call = Shared(THREE)
+    call.wire.run(PATIENCE + 0.1)
+    call.says(FIRST, 100)
+    if newest is None:
+        call.wire.run(TIMEOUT)
+    else:
+        call.says(SECOND, newest)
+    call.says(FIRST, 503)
+    assert THIRD in call.sent("INVITE")
+    call.says(THIRD, 200)
+    assert call.events == [Confirmed(ANSWER)]
+
+
+@pytest.mark.faults("B3")
 def test_what_was_merged_is_tried_elsewhere_when_the_branch_that_has_it_stays_silent() -> None:
     call = Shared(THREE)
     call.wire.run(PATIENCE + 0.1)
@@ -255,25 +290,51 @@ def test_a_lookup_that_never_ends_ends_the_request() -> None:
     assert looked, "it registers on"
 
 
+CHALLENGE = (("WWW-Authenticate", 'Digest realm="carrier", nonce="n", algorithm=MD5'),)
+
+
 @pytest.mark.faults("F6")
-def test_a_change_that_is_never_answered_is_taken_back_and_forgotten() -> None:
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [([183], 183), ([183, 100], 183), ([100], None), ([183, 401], None), ([183, 401, 100], None), ([401, 183], 183)],
+    ids=str,
+)
+def test_a_change_that_is_never_answered_by_way_of_a_proxy(says: list[int], told: int | None) -> None:
+    """Only a provisional response to the last try, of the other side and not of the proxy (100), shows that it is
+    there: without one it has lost the call (RFC 3261 §12.2.1.2)."""
+    proxied = NameAddr.parse("<sip:10.0.0.2;lr>")
+    assert never_answered(says, (proxied,)) == [told], "and nothing after it"
+
+
+@pytest.mark.faults("F6")
+@pytest.mark.parametrize(("says", "told"), [([100], 100), ([183, 401, 100], 100), ([183, 401], None)], ids=str)
+def test_a_change_that_is_never_answered_is_taken_back_and_forgotten(says: list[int], told: int | None) -> None:
+    assert never_answered(says) == [told], "and nothing after it"
+
+
+def never_answered(says: list[int], routes: tuple[NameAddr, ...] = ()) -> list[int | None]:
+    """What is told of a re-INVITE to which the other side says `says`."""
     wire = Wire()
     call = Call(wire).answered()
+    assert call.client.dialog is not None
+    call.client.credentials, call.client.dialog.routes = Credentials("me", "secret"), routes
     wire.run(40)
     agent = wire.parties[US].agent
     wire.parties["10.0.0.2"].agent.receive = lambda data, source, now: None  # type: ignore[method-assign]
     came: list[Response | None] = []
     call.client.request("INVITE", wire.now, tell=lambda response, now: came.append(response))
     wire.run(0.1)
-    invite = wire.last(US, "INVITE")
-    assert isinstance(invite, Request)
-    wire.send(response_to(invite, 100).to_bytes(), "10.0.0.2", US)
+    for status in says:
+        invite = wire.last(US, "INVITE")
+        assert isinstance(invite, Request)
+        wire.send(response_to(invite, status, headers=CHALLENGE if status == 401 else ()).to_bytes(), "10.0.0.2", US)
+        wire.run(0.1)
     wire.run(LIMIT)
-    assert [one and one.status for one in came] == [100], "and nothing after it"
-    assert len(wire.seen(US, "CANCEL")) > 0
+    assert (len(wire.seen(US, "CANCEL")) > 0) is (says[-1] < 200)
     wire.run(TIMEOUT + 1)
     assert len(agent.clients) == 0
     assert not agent.asking
+    return [one and one.status for one in came]
 
 
 BEHIND = Peer("udp", "203.0.113.9", 34567)

@@ -122,6 +122,14 @@ def test_who_is_withheld_stays_so_until_another_one_speaks(later: str, number: s
 
 
 @pytest.mark.faults("G7")
+@pytest.mark.parametrize("first", ["<sip:1001@pbx>", "<sip:anna.berg@pbx>", "<sip:+49305551001@pbx>"])
+@pytest.mark.parametrize("later", ["<sip:+49305551001@pbx>", "<sip:1001@pbx>", "<sip:anna.berg@pbx>", "<tel:5551001>"])
+def test_who_is_withheld_is_not_shown_by_an_extension_or_a_name_that_may_be_theirs(first: str, later: str) -> None:
+    who = Identity.of(invite(f"P-Asserted-Identity: {first}", "Privacy: id"))
+    assert who.spoken_by(invite(f"P-Asserted-Identity: {later}")) is who
+
+
+@pytest.mark.faults("G7")
 def test_who_told_nobody_at_all_stays_withheld() -> None:
     first = Identity.of(invite(from_="<sip:anonymous@anonymous.invalid>"))
     assert first.spoken_by(invite(ASSERTED)) is first

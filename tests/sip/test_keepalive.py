@@ -165,7 +165,7 @@ def test_a_silent_connection_that_a_call_is_on_stays_and_one_without_is_closed()
 def test_a_silent_connection_that_a_phone_is_registered_over_stays() -> None:
     async def talk() -> None:
         bound: list[int] = []
-        async with Endpoint(LOCAL, pick_up, admit_all, uses=lambda number, now: number in bound) as agent:
+        async with Endpoint(LOCAL, pick_up, admit_all, bound=lambda now: bound) as agent:
             reader, writer = await connect(agent)
             writer.write(OPTIONS)
             await reader.readuntil(b"\r\n\r\n")
@@ -185,7 +185,7 @@ def test_a_connection_is_used_as_long_as_the_binding_of_a_phone_lasts() -> None:
     registrar = Registrars()
     contact, seen = Uri.parse("sip:100@10.0.0.9;transport=tcp"), Peer("tcp", "127.0.0.1", 40000, 7)
     registrar.restore("100", Binding(contact, seen, 60.0, "x", 1))
-    assert [registrar.uses(7, 59.0), registrar.uses(8, 59.0), registrar.uses(7, 61.0)] == [True, False, False]
+    assert [registrar.bound(59.0), registrar.bound(61.0)] == [{7}, set()]
 
 
 def test_who_was_let_in_is_pinged_so_that_its_nat_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sipgw.sip import streams
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.place import Needed
 from sipgw.sip.streams import Streams
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, last, pick_up, run
 from tests.sip.test_hostile_streams import serves
@@ -94,6 +95,28 @@ def test_where_all_places_are_taken_that_one_of_ours_goes_which_was_not_used_for
 
 
 @pytest.mark.faults("A6")
+def test_who_finds_all_places_taken_has_the_calls_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talk() -> None:
+        async with AsyncExitStack() as stack, Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+            peers, table, asked = await listening(9, stack), table_of(endpoint), list[str]()
+
+            def needed() -> Needed:
+                asked.append("all calls")
+                return Needed(frozenset(), frozenset(peer[:3] for peer in peers))
+
+            table.told = table.told._replace(needed=needed)
+            for peer in peers[:8]:
+                table.send(b"BYE", peer)
+            await until(lambda: all(one.up for one in table._open.values()))
+            table.send(b"BYE", peers[8])
+            assert asked == ["all calls"]
+            assert places(endpoint) == {peer.port for peer in peers[:8]}, "each of them is needed"
+
+    monkeypatch.setattr(streams, "MAX_STREAMS", 8)
+    run(talk)
+
+
+@pytest.mark.faults("A6")
 def test_a_connection_that_cannot_be_opened_holds_no_place() -> None:
     async def talk() -> None:
         async with AsyncExitStack() as stack, Endpoint(LOCAL, pick_up, admit_all) as endpoint:
@@ -119,7 +142,7 @@ def test_a_connection_of_ours_that_a_call_is_on_stays() -> None:
             assert not stream.closing
             leg.hangup()
             await last(leg)
-            await until(lambda: not phone.agent.uses(stream.peer))
+            await until(lambda: not phone.agent.needed.has(stream.peer))
             stream._idle()
             await until(lambda: not table_of(phone)._open)
 
@@ -133,12 +156,12 @@ def test_a_connection_of_ours_that_a_registration_is_reached_over_stays() -> Non
         async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
             server, registration = await registered(endpoint, book, 10**6)
             stream = stream_of(endpoint)
-            await until(lambda: not endpoint.agent.uses(stream.peer))
+            await until(lambda: not endpoint.agent.needed.has(stream.peer))
             stream._idle()
             assert not stream.closing
             endpoint.unregister(registration)
             await until(lambda: not endpoint.agent.asking)
-            await until(lambda: not endpoint.agent.uses(stream.peer))
+            await until(lambda: not endpoint.agent.needed.has(stream.peer))
             stream._idle()
             assert stream.closing
         server.close()

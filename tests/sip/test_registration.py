@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -62,8 +63,9 @@ class StrictRegistrar:
         for value in request.headers.lines(given):
             for challenge in self.challenges():
                 if verify(value, challenge, Credentials("agent", self.password), "REGISTER"):
-                    assert (challenge.nonce, value) not in self.used, "nonce count replayed"
-                    self.used.add((challenge.nonce, value))
+                    count = re.findall(r"nc=(\w+)", value) or [value if challenge.qop else str(len(self.used))]
+                    assert (challenge.nonce, count[0]) not in self.used, "nonce count replayed"
+                    self.used.add((challenge.nonce, count[0]))
                     return self.register(request)
         if request.headers.lines(given) and self.stale_once:
             self.stale_once = False

@@ -19,9 +19,9 @@ from typing import Any
 
 from media.channel import MediaDown
 from media.engine import MediaEngine, MediaOptions
+from media.format import Format
 from media.g711 import RATE
 from media.ports import REST
-from media.session import Format
 from media.tap import TapOptions
 from tests.soak import witness
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from media.g711 import RATE, level
-from sipgw.agents.music import hold_music, tune
+from sipgw.agents.music import hold_music
+from sipgw.agents.tune import TUNE
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.hours import Span, on_duty
 from sipgw.config.inbound import AdmissionOptions
@@ -155,10 +156,9 @@ def test_people_who_cannot_be_are_told_at_the_start(text: str, problem: str) -> 
 
 
 def test_the_tune_is_quiet_and_its_end_fits_its_beginning() -> None:
-    ulaw = tune()
-    assert 15 * RATE < len(ulaw) < 30 * RATE
-    assert all(100 < level(ulaw[start : start + RATE]) < 4000 for start in range(0, len(ulaw) - RATE, RATE))
-    assert abs(level(ulaw[-800:]) - level(ulaw[:800])) < 1500
+    assert 15 * RATE < len(TUNE) < 30 * RATE
+    assert all(100 < level(TUNE[start : start + RATE]) < 4000 for start in range(0, len(TUNE) - RATE, RATE))
+    assert abs(level(TUNE[-800:]) - level(TUNE[:800])) < 1500
 
 
 def test_music_of_ones_own(tmp_path: Path) -> None:

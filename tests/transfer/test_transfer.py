@@ -52,7 +52,9 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
 
 @pytest.mark.faults("G1")
 @pytest.mark.parametrize(
-    ("target", "keys"), [("sip:201@10.0.0.5", [0]), ("sip:201@10.0.0.5;transport=tls", [4, 4, 0])], ids=["UDP", "TLS"]
+    ("target", "keys"),
+    [("sip:201@10.0.0.5;transport=udp", [0]), ("sip:201@10.0.0.5;transport=tls", [4, 4, 0])],
+    ids=["UDP", "TLS"],
 )
 def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_them(target: str, keys: list[int]) -> None:
     offered: list[int] = []
@@ -77,6 +79,8 @@ def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_the
     [
         ("tel:+14155550123", "sip:+14155550123@10.0.0.5;transport=tls", None),
         ("sip:201@evil.example", "sip:201@evil.example", "sip:10.0.0.5;transport=tls"),
+        ("sip:201@10.0.0.5", "sip:201@10.0.0.5;transport=tls", None),
+        ("sip:201@contact.example", "sip:201@10.0.0.5;transport=tls", None),
     ],
 )
 def test_a_peer_that_called_over_tls_is_called_over_its_connection(target: str, called: str, proxy: str | None) -> None:

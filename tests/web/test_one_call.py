@@ -229,7 +229,8 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
 def test_a_recording_in_which_something_private_is_to_be_covered_is_for_nobody_until_it_is(tmp_path: Path) -> None:
     file = tmp_path / "call.wav"
     file.write_bytes(header(16_000) + b"\xff" * 16_000)
-    note = Unfinished.begin(str(file), "a@1")
+    note = Unfinished(str(file), "a@1")
+    note.begin().result()
 
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", file=str(file))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
+from sipgw.bounds import FULL
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.networks import Networks, plain, site
 from sipgw.config.trunks import TrunkOptions
@@ -56,7 +57,7 @@ class Admission:
         self._at_home = {account.user: Networks((net, True) for net in account.networks) for account in accounts}
         self._phones = Networks((network, True) for account in accounts for network in account.networks)
         passwords = {account.user: account.password for account in accounts}
-        self._challenger = Challenger(options.realm, passwords, key, token, options.algorithms)
+        self._challenger = Challenger(options.realm, passwords, key, token, options.algorithms, _nonce_forgotten)
         self._limits = _Limits(options, key)
         self._proven: OrderedDict[str, None] = OrderedDict()
         self._met: OrderedDict[str, None] = OrderedDict()
@@ -170,11 +171,16 @@ class Admission:
         return (account.trunk if account else "") or ACCOUNTS_TRUNK.name
 
 
+def _nonce_forgotten() -> None:
+    FULL["nonces"] += 1
+
+
 def _remember(hosts: OrderedDict[str, None], host: str) -> None:
     address = str(plain(host))
     hosts[address] = None
     hosts.move_to_end(address)
     if len(hosts) > REMEMBERED:
+        FULL["addresses that were let in"] += 1
         hosts.popitem(last=False)
 
 
@@ -187,7 +193,10 @@ class _Told:
 
     def stranger(self, request: Request, source: Peer, now: float) -> None:
         """Tell of an unknown address."""
-        if source.host in self._strangers or len(self._strangers) >= STRANGERS_TOLD:
+        if source.host in self._strangers:
+            return
+        if len(self._strangers) >= STRANGERS_TOLD:
+            FULL["strangers that are told of"] += 1
             return
         self._strangers.add(source.host)
         log.warning("stranger ignored", address=source.host, method=request.method,

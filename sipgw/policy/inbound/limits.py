@@ -9,9 +9,9 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from sipgw.bounds import FULL
 from sipgw.config.inbound import Answer, LimitOptions
 from sipgw.config.networks import Networks, site
-from sipgw.telemetry.bounds import FULL
 
 WITHHELD = "withheld"
 REMEMBERED = 20_000

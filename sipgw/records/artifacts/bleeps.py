@@ -20,7 +20,7 @@ from media.bleep import Span
 from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.records.artifacts.recordings import Tape
-from sipgw.records.artifacts.unfinished import Unfinished
+from sipgw.records.artifacts.unfinished import Unfinished, settled
 from sipgw.records.privacy.redaction import Found, find
 from sipgw.sip.boundaries import bounded, contained
 
@@ -99,6 +99,7 @@ class Bleeps:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(settled)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._work())
         self._stack.push_async_callback(self._jobs.put, None)  # the rest is done before we leave
@@ -168,7 +169,7 @@ class Bleeps:
     def _judged(self, call: str, side: str, until: datetime) -> None:
         """Of what was said until then it is known what is private: after a kill the rest is covered."""
         live = self._live(call)
-        if live and (tape := live.tape) and tape.note and tape.began:
+        if live and (tape := live.tape) and tape.began:
             tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
@@ -177,7 +178,7 @@ class Bleeps:
             self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
         tape = live.tape if live else None
-        if tape is None or tape.began is None or tape.note is None:
+        if tape is None or tape.began is None:
             return
         zero = tape.began
         places = [

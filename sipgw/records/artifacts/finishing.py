@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -19,13 +20,17 @@ from sipgw.records.store.tables import CallRecord
 log = structlog.get_logger()
 
 EVERY = 3600.0
+CERTAIN = 86400.0
+"""Seconds after which a call that is not in its database is not waited for any more."""
 
 
 class Finishing:
     """Looks through the folders of recordings as long as it is entered. An async context manager."""
 
-    def __init__(self, store: Store, folders: Collection[str]) -> None:
+    def __init__(self, store: Store, folders: Collection[str], behind: Callable[[], bool] = lambda: False) -> None:
+        """`behind` tells whether records wait for the database."""
         self._store = store
+        self._behind = behind
         self._folders = [Path(folder) for folder in folders if folder]
         self._stack = contextlib.AsyncExitStack()
 
@@ -51,7 +56,7 @@ class Finishing:
 
     async def _finish(self, note: Path) -> None:
         try:
-            await finish(self._store, note)
+            await finish(self._store, note, self._behind)
         except (OSError, ValueError, SQLAlchemyError) as error:
             log.error("recording not finished", note=str(note), cause=str(error)[:300])  # noqa: TRY400
         except Exception:  # the observer boundary: calls go on
@@ -62,11 +67,18 @@ def _notes(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{UNFINISHED}"))
 
 
-async def finish(store: Store, note: Path) -> bool:
-    """Finish the recording of `note` unless it goes on or is of another database; returns whether that is done.
+def _idle(note: Path) -> float:
+    """Seconds since something was written into the note."""
+    return datetime.now(UTC).timestamp() - note.stat().st_mtime
 
-    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone, because
-    its time was over or the caller is forgotten, the recording goes, too.
+
+async def finish(store: Store, note: Path, behind: Callable[[], bool] = lambda: False) -> bool:
+    """Finish the recording of `note` unless it goes on; returns whether that is done.
+
+    Its record names it first, so it is deleted in time also if it cannot be covered. If the record is gone from the
+    database of the note, because its time was over or the caller is forgotten, the recording goes, too. It is left if
+    that is not certain: another database has the call, or its record may come yet because `CERTAIN` is not over or this
+    gateway is `behind` with its records.
 
     Raises OSError, ValueError if the note cannot be read, and what the database raises: then its sound stays closed if
     anything is to be covered.
@@ -75,10 +87,14 @@ async def finish(store: Store, note: Path) -> bool:
     with taken_up(note) as noted:
         if noted is None:
             return False
-        if noted.database not in ("", store.options.name):
-            return False
         if await KEEPING.run(recording.is_file):
-            if not await _mark(store, noted.call, str(recording)):
+            late = behind()  # asked first: what it waits for may be written meanwhile
+            ours = noted.database in ("", store.name)
+            if not await _mark(store, noted.call, recording, ours=ours):
+                if late or noted.database != store.name or await KEEPING.run(_idle, note) < CERTAIN:
+                    word = "recording of a call that is not in this database is left"
+                    log.warning(word, file=str(recording), call=noted.call)
+                    return False
                 await KEEPING.run(recording.unlink)
                 log.warning("recording of a call that is gone was deleted", file=str(recording), call=noted.call)
             elif noted.spans and (problem := await bleeps.cover(str(recording), noted.spans)):
@@ -88,14 +104,18 @@ async def finish(store: Store, note: Path) -> bool:
     return True
 
 
-async def _mark(store: Store, call: str, recording: str) -> bool:
-    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one."""
+async def _mark(store: Store, call: str, recording: Path, *, ours: bool) -> bool:
+    """Name the recording in the record of its call, which ended without a word of it; returns whether there is one.
+
+    A record that names another recording is that of another call, unless the note is `ours`: then its folder was moved.
+    """
     async with store.write() as session:
         row = await session.get(CallRecord, call)
-        if row is None:
+        if row is None or not (ours or row.ended):
             return False
         if "recording" in (row.media or {}):
-            return True
-        media = (row.media or {}) | {"recording": {"file": recording, "problem": KILLED}}
-        await session.execute(update(CallRecord).where(CallRecord.id == call).values(recording=recording, media=media))
+            return ours or Path(row.recording).name == recording.name
+        media = (row.media or {}) | {"recording": {"file": str(recording), "problem": KILLED}}
+        named = {"recording": str(recording), "media": media}
+        await session.execute(update(CallRecord).where(CallRecord.id == call).values(**named))
     return True

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
 import structlog
@@ -20,6 +19,7 @@ KEYS_PAUSE = 4.0
 Consent = Literal["off", "announce", "key"]
 NOT_AGREED = "the caller did not agree to be recorded"
 NOT_YET = "the caller has not agreed yet"
+NOT_NOTED = "the disk had not taken its note when the call ended"
 
 
 class Tape:
@@ -34,19 +34,19 @@ class Tape:
     ) -> None:
         """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is whose it is.
 
-        What is private in it is to be covered if it is to be `bleeped`; `database` as for `Unfinished.begin`.
+        What is private in it is to be covered if it is to be `bleeped`; `database` as for `Unfinished`.
         """
         self.path = path
-        self.note: Unfinished | None = None
+        self.note = Unfinished(path, call, bleeped=bleeped and path.endswith(".wav"), database=database)
         """Says beside the file that it is not finished, while that is so."""
         self.problem = ""
         self.consent: Consent = consent
         self.began: datetime | None = None
-        """When the file began."""
+        """When the file began: its note was on the disk."""
+        self._noting: asyncio.Future[None] | None = None
+        """The making of the note."""
         self.agreed = consent != "key"
         """Whether the caller has agreed, as far as they were to be asked."""
-        covered = bleeped and path.endswith(".wav")
-        self._begin_note = partial(Unfinished.begin, path, call, bleeped=covered, database=database)
         self._answered = False
         self._told = False
         """What the media process was told last; it begins by keeping nothing."""
@@ -70,9 +70,12 @@ class Tape:
         self._answered = True
         self._start()
 
-    def pressed(self, key: str) -> None:
-        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording."""
-        if not self.agreed and key == AGREE:
+    def pressed(self, key: str, *, asked: bool = False) -> None:
+        """The caller presses keys: that may be consent, or a number that nobody should hear in the recording.
+
+        Only a key that the agent `asked` for is consent: others with whom they speak ask for keys, too.
+        """
+        if not self.agreed and asked and key == AGREE:
             self.agreed = True
             self._tell()
             self._start()
@@ -104,15 +107,27 @@ class Tape:
                 (self._channel.resume_recording if self._told else self._channel.pause_recording)()
 
     def _start(self) -> None:
-        if self.path and self.agreed and self._channel and self._answered and self.began is None:
-            self.began = datetime.now(UTC)
+        if self.path and self.agreed and self._channel and self._answered and self._noting is None:
+            self._noting = asyncio.wrap_future(self.note.begin())
+            self._noting.add_done_callback(self._noted)
+
+    def _noted(self, noting: asyncio.Future[None]) -> None:
+        """Record, unless a kill would leave what is recorded without a mark, or the call is over."""
+        if self.problem or noting.cancelled():
+            return
+        if error := noting.exception():
+            self._fail(getattr(error, "strerror", None) or str(error))
+        elif self._channel:
             try:
-                self.note = self._begin_note()
-            except OSError as error:  # nothing is kept that a kill would leave without a mark
-                self.problem = error.strerror or str(error)
-                log.error("recording not begun", file=self.path, cause=self.problem)  # noqa: TRY400
-                return
-            self._channel.record(self.path)
+                self._channel.record(self.path)
+            except MediaDown as down:
+                self._fail(str(down))
+            else:
+                self.began = datetime.now(UTC)
+
+    def _fail(self, problem: str) -> None:
+        self.problem = problem
+        log.error("recording not begun", file=self.path, cause=problem)
 
     def _keys_done(self) -> None:
         self._timer = None
@@ -131,14 +146,15 @@ class Tape:
 
     def end(self) -> None:
         """The call is over, and everybody has been told: from now on nothing more is found that is to be covered."""
-        if self.note:
-            self.note.end()
+        self.note.end()
 
     def as_dict(self) -> dict[str, dict[str, str]]:
         """What stands in the record of the call, which is over."""
         if self._timer:
             self._timer.cancel()
-        if self.began is None:
+        if self._noting and self.began is None and not self.problem:
+            self._fail(NOT_NOTED)
+        if self._noting is None:
             return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
         agreed = {} if self.consent == "off" else {"consent": self.consent}
         return {"recording": agreed | {"file": self.path} | ({"problem": self.problem} if self.problem else {})}

@@ -7,22 +7,29 @@ folders with files were seen in one place, one of them is perhaps the mount poin
 away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
 """
 
+import contextlib
+import errno
+import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import FULL
+from sipgw.records.store.engine import StoreError
 from sipgw.records.store.tables import UndeletedRecord
 
 log = structlog.get_logger()
 
 MARK = ".sipgw"
 """Name of the file that tells that a folder is the one in which files of calls are kept."""
+MOST_UNDELETED = 100_000
+"""Files that wait to be deleted; what comes on top are those of one transaction. Beyond it no call is deleted."""
 SEVERAL = "several"
 """In place of an id: more than one folder was seen there."""
 ABSENT = f"its folder is not there, or its file {MARK} is missing or another: is its disk mounted?"
@@ -61,10 +68,7 @@ class Folders:
             return
         here, wanted = _id(folder), known.get(str(folder))
         if wanted is None:
-            if not here:
-                here = secrets.token_hex(8)
-                (folder / MARK).write_text(f"{here}\n", "ascii")
-            self._know(known | {str(folder): here})  # another gateway may have marked it
+            self._know(known | {str(folder): here or _marked(folder)})  # another gateway may have marked it
         elif here != wanted:
             log.error("folder without its mark", folder=str(folder), cause=ABSENT)
             if here or any(folder.iterdir()):
@@ -107,6 +111,28 @@ def _id(folder: Path) -> str | None:
         return None
 
 
+def _marked(folder: Path) -> str:
+    """Mark a folder, whole or not at all; returns the mark that it has: another gateway may have been faster.
+
+    Raises OSError.
+    """
+    mine = secrets.token_hex(8)
+    new = folder / f"{MARK}.{mine}"
+    try:
+        new.write_text(f"{mine}\n", "ascii")
+        os.link(new, folder / MARK)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links, as FAT and some shares
+        with contextlib.suppress(FileExistsError), (folder / MARK).open("x", encoding="ascii") as file:
+            file.write(f"{mine}\n")
+    finally:
+        new.unlink(missing_ok=True)
+    if here := _id(folder):
+        return here
+    raise OSError(errno.EINVAL, f"its file {MARK} is empty: delete it")
+
+
 def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[Doomed, str]]]:
     """Delete files; returns how many there were, and of which it is not certain that they are gone, and why."""
     count, left = 0, []
@@ -122,8 +148,14 @@ def remove(files: Iterable[Doomed], folders: Folders) -> tuple[int, list[tuple[D
     return count, left
 
 
-async def note(session: AsyncSession, left: Iterable[tuple[Doomed, str]], now: datetime) -> None:
-    """Remember what could not be deleted."""
+async def note(session: AsyncSession, left: Sequence[tuple[Doomed, str]], now: datetime) -> None:
+    """Remember what could not be deleted.
+
+    Raises `StoreError` if too much waits already: then the records of its calls have to stay, for they name it.
+    """
+    if left and (await session.scalar(select(func.count()).select_from(UndeletedRecord)) or 0) >= MOST_UNDELETED:
+        FULL["files to delete"] += len(left)
+        raise StoreError(f"{MOST_UNDELETED} files of calls wait to be deleted, e.g. {left[0][0].path}: {left[0][1]}")
     for file, cause in left:
         path = str(file.path)
         if await session.get(UndeletedRecord, (path, file.gateway)) is None:

@@ -58,8 +58,21 @@ class Removed:
 
 
 async def purge(store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str] = ()) -> Removed:
-    """Delete what is older than it may be; `captures` are the folders of captured packets and bundles."""
+    """Delete what is older than it may be; `captures` are the folders of captured packets and bundles.
+
+    Raises what the database raises, and `StoreError` if too many files wait to be deleted (`removal.note`).
+    """
     removed = Removed()
+    try:
+        await _purge(store, options, now, captures, removed)
+    finally:  # also where so much waits that nothing more is deleted
+        removed.undeleted = len(await try_again(store, now))
+    return removed
+
+
+async def _purge(
+    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
+) -> None:
     call, here = CallRecord, ours(store, now)
     if options.recordings:
         old = here, call.began < now - timedelta(days=options.recordings), call.recording != ""
@@ -83,22 +96,22 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
         while calls := await _some(store, here, call.began < now - timedelta(days=options.calls)):
             removed.recordings += await _delete(store, calls, captures, now)
             removed.calls += len(calls)
-    removed.undeleted = len(await try_again(store, now))
-    return removed
 
 
 async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
     """Delete what could not be deleted; returns what still cannot, the oldest first."""
     mine = or_(UndeletedRecord.gateway.in_(_identities(store)), UndeletedRecord.gateway.not_in(_alive(now)))
-    async with store.read() as session:
-        waiting = await undeleted(session, SOME, mine)
-    if not waiting:
-        return []
-    files = [_doomed(store, Path(one.path), one.gateway) for one in waiting]
-    _, left = await KEEPING.run(remove, files, _folders(store))
-    async with store.write() as session:
-        await tried(session, files, left)
-        return await undeleted(session, SOME, mine)
+    while True:
+        async with store.read() as session:
+            waiting = await undeleted(session, SOME, mine)
+        if not waiting:
+            return []
+        files = [_doomed(store, Path(one.path), one.gateway) for one in waiting]
+        _, left = await KEEPING.run(remove, files, _folders(store))
+        async with store.write() as session:
+            await tried(session, files, left)
+            if len(left) == len(files):  # a disk is away; if not, the others may be there, too
+                return await undeleted(session, SOME, mine)
 
 
 async def forget(store: Store, number: str, now: datetime, captures: Sequence[str] = ()) -> Removed:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sipgw.bounds import FULL
 from sipgw.events import CallBegan, CallEnded, Event
 from sipgw.sip.trace import Traced
-from sipgw.telemetry.bounds import FULL
 
 CALL_LIMIT = 512 * 1024
 """Bytes of one call; beyond that its first `FIRST` messages and its latest are kept."""

@@ -44,11 +44,14 @@ SHORTEST = 3
 """Letters of what is taken for a name: "e" stands in every word."""
 FEWEST = 7
 """Digits of what is taken for a telephone number."""
+_WHO = ("caller", "called", "callee", "name", "display_name", "who", "from", "to", "target", "dialled", "referred_by")
 _FIELD = re.compile(
-    r"(?i)\b((?:caller|called|callee|name|display_name|who|from|to|target|dialled|referred_by)=)"
+    rf"(?i)\b((?:{'|'.join(_WHO)})=)"
     r"(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s\"']+(?-i:(?: [^\W\d_a-z][\w'’.-]*(?!\S*=))*))"
 )
 """Fields of log lines that tell who took part in a call."""
+_JSON_FIELD = re.compile(rf'(?i)("(?:{"|".join(_WHO)})" *: *)"(?:[^"\\\r\n]|\\.)*(?:"|$)', re.MULTILINE)
+"""The same in lines of JSON that are cut or stand in others."""
 _TOLD = re.compile(
     r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
     r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
@@ -78,21 +81,27 @@ def bundle(
     """
     calls = list(calls)[:CALLS]
     secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
-    nameless = _nameless({str(call.get("name") or "").strip() for call in calls})
+    names = {str(call.get("name") or "").strip() for call in calls}
+    # What holds a number is masked before numbers are, or its rest would stay. Other names are masked afterwards: a
+    # caller may be called "sip" or "From", by which addresses and names are found.
+    numbered, nameless = _nameless(name for name in names if _private(name) != name), _nameless(names)
+
+    def private(text: str) -> str:
+        return _private(_without(text, secrets))
 
     def impersonal(text: str) -> str:
-        return redact(nameless(_private(text)))
+        return redact(nameless(_private(numbered(_without(text, secrets)))))
 
     files = {
         "versions.json": _json(versions()),
         "trunks.json": _json(
-            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), _private) for trunk in trunks]
+            [changed(trunk._asdict() if hasattr(trunk, "_asdict") else vars(trunk), private) for trunk in trunks]
         ),
-        "log.txt": impersonal(_FIELD.sub(_masked_field, log[-LOG_BYTES:])),
+        "log.txt": "\n".join(_log_line(line, impersonal) for line in _end(log).split("\n")),
         "metrics.txt": metrics,
     }
     for name, config in configs.items():
-        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), _private))
+        files[f"config/{name}.json"] = _json(changed(_impersonal(configuration(config)), private))
     for number, call in enumerate(calls):
         files[f"calls/{number:02}.json"] = _json(changed(_reduced(call), impersonal))
         files[f"calls/{number:02}.sip.txt"] = impersonal(_ladder(call))
@@ -125,7 +134,7 @@ def _shown(value: Any, *, hidden: bool = False) -> Any:
 def _reduced(call: Mapping[str, Any]) -> dict[str, Any]:
     """A call without what was said in it and by whom."""
     kept = {name: value for name, value in call.items() if name not in ("sip", "name", "media", "call")}
-    kept["turns"] = [_silent(turn) for turn in call.get("turns", ())]
+    kept |= {name: [_silent(turn) for turn in call.get(name, ())] for name in ("turns", "going")}
     kept["events"] = [event for event in call.get("events", ()) if event.get("kind") != "tool"]
     kept["media"] = {name: value for name, value in call.get("media", {}).items() if isinstance(value, int | float)}
     messages = call.get("sip", {}).get("messages", ())
@@ -181,6 +190,39 @@ def _number(found: re.Match[str]) -> str:
     return found[0] if digits < FEWEST or _DATE.fullmatch(found[0]) else _ending(found[0])
 
 
+def _end(log: str) -> str:
+    """The last whole lines of it."""
+    kept = log[-LOG_BYTES:]
+    return kept if len(kept) == len(log) else kept.partition("\n")[2] or kept
+
+
+def _log_line(line: str, impersonal: Callable[[str], str]) -> str:
+    """A line of the log, text or JSON, without who took part in calls."""
+
+    def plain(text: str) -> str:
+        return impersonal(_JSON_FIELD.sub(rf'\1"{MASK}"', _FIELD.sub(_masked_field, text)))
+
+    head, brace, rest = line.partition("{")  # what collects logs may write something before it
+    try:
+        told = json.loads(brace + rest)
+    except (ValueError, RecursionError):
+        return plain(line)
+    return plain(head) + json.dumps(_nobody(told, plain), ensure_ascii=False)
+
+
+def _nobody(value: Any, plain: Callable[[str], str], *, who: bool = False) -> Any:
+    """What a line of JSON says; `who`, if it tells who took part in a call."""
+    if isinstance(value, dict):
+        return {_private(name): _nobody(inner, plain, who=who or name.lower() in _WHO) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_nobody(inner, plain, who=who) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = str(value)
+    shown = _ending(text) if who else plain(text)
+    return value if shown == text else shown
+
+
 def _masked_field(found: re.Match[str]) -> str:
     return found[1] + _ending(found[0])
 
@@ -193,7 +235,8 @@ def _ending(number: str) -> str:
 
 def _without(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
-        text = text.replace(secret, MASK).replace(json.dumps(secret)[1:-1], MASK)
+        for written in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+            text = text.replace(written, MASK)
     return text
 
 

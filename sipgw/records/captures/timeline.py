@@ -49,6 +49,23 @@ MARKS = ("caller_stopped", "final", "first_token", "first_sentence", "first_soun
 
 
 @dataclass
+class Going:
+    """A turn in progress."""
+
+    shown: dict[str, Any]
+    """As a turn that has ended."""
+    spoken: dict[str, list[str]] = field(default_factory=lambda: {"caller": [], "said": []})
+    """What was said in it, piece by piece, with all that is private: a number may be spoken in several."""
+
+    def add(self, part: str, text: str, redact: Callable[[str], str]) -> None:
+        """Take what was said by one side."""
+        pieces = self.spoken[part]
+        if sum(map(len, pieces)) < 2 * TEXT:  # what is redacted may be shorter
+            pieces.append(text)
+            self.shown[part] = redact(" ".join(pieces)).strip()[:TEXT]
+
+
+@dataclass
 class Timeline:
     """What happened in one call. `now` and `zero` are seconds of the event loop's clock."""
 
@@ -65,8 +82,8 @@ class Timeline:
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     measured: list[list[float]] = field(default_factory=list)
-    going: list[dict[str, Any]] = field(default_factory=list)
-    """Turns in progress, as in `turns`: the one that is answered, and what the caller says meanwhile."""
+    going: list[Going] = field(default_factory=list)
+    """Turns in progress: the one that is answered, and what the caller says meanwhile."""
 
     def tell(self, event: Event, now: float) -> None:
         """Take an event of this call."""
@@ -116,7 +133,7 @@ class Timeline:
             "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
             "media": _bounded(ended.media) if ended else {},
             "turns": self.turns,
-            "going": self.going,
+            "going": [turn.shown for turn in self.going],
             "events": self.events,
             "quality": self.measured,
             "sip": ladder_as_dict(ladder, self.zero),
@@ -131,7 +148,7 @@ class Timeline:
             case AgentSays(text):
                 self._going(now, "said", text, 0)
             case TurnEnded(turn):
-                if self.going and (turn.caller or self.going[0]["said"]):
+                if self.going and (turn.caller or self.going[0].shown["said"]):
                     del self.going[0]
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
@@ -156,11 +173,10 @@ class Timeline:
     def _going(self, now: float, part: str, text: str, which: int) -> None:
         """Put what was said into a turn in progress. The agent says it in the first; what the caller says after that is
         the next one, which begins when the first has ended."""
-        if not self.going or (part == "caller" and self.going[which]["said"]):
+        if not self.going or (part == "caller" and self.going[which].shown["said"]):
             times = {"t": self._at(now), "marks": [None] * len(MARKS), "latency_ms": {}}
-            self.going.append(changed(asdict(Turn()), str) | times)
-        turn = self.going[which]
-        turn[part] = f"{turn[part]} {self.redact(text)}".strip()[:TEXT]
+            self.going.append(Going(changed(asdict(Turn()), str) | times))
+        self.going[which].add(part, text, self.redact)
 
     def _note(self, now: float, kind: str, text: str) -> None:
         self._keep(self.events, EVENTS, {"t": self._at(now), "kind": kind, "text": text[:TEXT]})

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sipgw.telemetry.bounds import FULL
+from sipgw.bounds import FULL
 
 PRIVATE = 0o600
 SEGMENT = 4 << 20

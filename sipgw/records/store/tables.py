@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, false
+from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -12,6 +12,8 @@ ID = 255
 PARTY = 200
 """Characters of a number or name that are kept."""
 CAUSE = 500
+WAITS = text("given_up IS NULL")
+"""Deliveries that are still to be made."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -157,6 +159,13 @@ class SpoolRecord(Base):
     """When the gateway was heard of for the last time."""
 
 
+class NameRecord(Base):
+    """The name of this database, in one row: made with it, and the same wherever it is moved."""
+
+    __tablename__ = "names"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class ForgetRecord(Base):
     """Somebody whom a gateway still has to forget: what is left of them are files of its own."""
 
@@ -197,4 +206,9 @@ class DeliveryRecord(Base):
     problem: Mapped[str] = mapped_column(String(CAUSE), default="")
     """Why the last try failed."""
     given_up: Mapped[datetime | None] = mapped_column(Moment)
-    __table_args__ = (Index("deliveries_by_call", "target", "call", "id"), Index("deliveries_by_due", "target", "due"))
+    __table_args__ = (
+        Index("deliveries_by_call", "target", "call", "id"),
+        Index("deliveries_by_due", "target", "due"),
+        # To count them: SQLite reads each row for a column that only the condition names, so both are in it.
+        Index("deliveries_waiting", "target", "given_up", sqlite_where=WAITS, postgresql_where=WAITS),
+    )

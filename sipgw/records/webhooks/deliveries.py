@@ -11,6 +11,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -21,13 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
 from sipgw.records.store import Store
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
-from sipgw.telemetry.bounds import FULL
 
 log = structlog.get_logger()
 
@@ -40,6 +41,8 @@ LONGEST_PAUSE = 60.0
 """Seconds until a target that takes nothing is tried with another call."""
 MOST_WAITING = 100_000
 """What waits for one target: a day of 10,000 calls. More is not told to it, so that it does not fill the disk."""
+COUNT_AGAIN = 30.0
+"""Seconds until what waits for a target is counted again that was full: while it is counted no records are written."""
 LEASE = 120.0
 """Seconds in which no other gateway tries what this one tries."""
 LOOK = 30.0
@@ -49,6 +52,20 @@ PARTIES = ("caller", "called", "identity")
 """Who speaks with whom, which is told as it is."""
 
 Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
+
+
+@dataclass
+class _Room:
+    """How much more may wait for a target."""
+
+    left: int = 0
+    """So much at least; counted anew when that is used up."""
+    full_at: datetime | None = None
+    """When it was counted last, if that was too little."""
+
+    def known_full(self, now: datetime) -> bool:
+        """Whether it was counted just now; the clock may have been put right since."""
+        return self.full_at is not None and abs((now - self.full_at).total_seconds()) < COUNT_AGAIN
 
 
 class Deliveries:
@@ -73,8 +90,7 @@ class Deliveries:
         self._sleep = sleep
         self._news = {target.name: asyncio.Event() for target in targets}
         self._idle = {target.name: False for target in targets}
-        self._room: Counter[str] = Counter()
-        """For how much more each target has room, at least; counted anew when that is used up."""
+        self._rooms = {target.name: _Room() for target in targets}
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -104,15 +120,18 @@ class Deliveries:
 
     async def _takes(self, session: AsyncSession, target: str, number: int) -> bool:
         """Whether so many more may wait for `target`; then they count."""
-        if self._room[target] < number:
+        room = self._rooms[target]
+        if room.left < number and not room.known_full(self._now()):
             row = DeliveryRecord
             waiting = select(row.id).where(row.target == target, row.given_up.is_(None)).limit(MOST_WAITING).subquery()
-            self._room[target] = MOST_WAITING - (await session.scalar(select(func.count()).select_from(waiting)) or 0)
-        if self._room[target] < number:
+            room.left = MOST_WAITING - (await session.scalar(select(func.count()).select_from(waiting)) or 0)
+            if room.left < number and room.full_at is None:
+                log.warning("a webhook is not told: too much waits for it", target=target)
+            room.full_at = self._now() if room.left < number else None
+        if room.left < number:
             FULL["webhooks"] += number
-            log.warning("a webhook is not told: too much waits for it", target=target, events=number)
             return False
-        self._room[target] -= number
+        room.left -= number
         return True
 
     def added(self) -> None:

@@ -269,6 +269,7 @@ def test_nobody_there():
             await anext(model.reply(ASK, ()))
         await model.close()
         assert caught.value.temporary
+        assert caught.value.refused
 
     asyncio.run(run())
 

@@ -17,6 +17,7 @@ def test_a_reply_that_does_not_begin_in_time_is_a_temporary_error(kind):
         error = kind.failure(Reply(["Hi."], stall_after=events), first_token_limit=0.1, gap_limit=NEVER)
         assert "nothing within 0.1 s" in error.problem
         assert error.temporary
+        assert not error.refused, "it may be at work, which is to be paid"
 
 
 @both

@@ -1,5 +1,7 @@
 """Models that think before they speak: what their server refuses, and what thinking costs of a reply."""
 
+import itertools
+
 import pytest
 
 from agent.model import Text, ToolCall, Usage
@@ -124,3 +126,22 @@ def test_only_the_effort_is_learnt_by_its_value_and_what_is_wanted_is_never_drop
     assert spoken == request | {"reasoning_effort": "none"}
     assert not dialect.learn(spoken, wanted), "it was sent already: nothing else is left to try"
     assert dialect.spoken(request) == spoken
+
+
+@pytest.mark.faults("E1")
+def test_a_server_that_wants_one_effort_and_then_another_gets_none() -> None:
+    dialect, request = Dialect(), {"model": "m", "reasoning_effort": "low"}
+    tries = 0
+    for wanted in itertools.islice(itertools.cycle(("none", "minimal")), 10):
+        if not dialect.learn(dialect.spoken(request), f"Unsupported: set reasoning_effort to '{wanted}'."):
+            break
+        tries += 1
+    assert tries == 2
+    assert dialect.spoken(request) == {"model": "m"}
+
+
+def test_two_requests_that_are_refused_at_the_same_time_learn_the_same() -> None:
+    dialect, request = Dialect(), {"model": "m", "reasoning_effort": "low"}
+    for _ in range(2):
+        assert dialect.learn(request, "Unsupported: set reasoning_effort to 'none'.")
+    assert dialect.spoken(request) == {"model": "m", "reasoning_effort": "none"}

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sipgw.config.gate import IndiaOptions
+from sipgw.config.gate import GateOptions, IndiaOptions
 from sipgw.config.options import OptionError, build
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import Gate, GateOptions, Permit, Refused
+from sipgw.policy.gate.gate import Gate, Permit, Refused
 from sipgw.policy.gate.hook import HookError
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, TRUNKS, World, run

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.gate import LONGEST, SOON, Dial, GateOptions, Permit, Refused
+from sipgw.policy.gate.gate import LONGEST, SOON, Dial, Permit, Refused
 from sipgw.records.store import Store
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.config import Config, parse
-from sipgw.records.captures.support import bundle, secrets_of
+from sipgw.records.captures.support import LOG_BYTES, bundle, secrets_of
 
 VARIABLES = {name: f"s3cret-{name.lower()}-42" for name in ("TRUNK", "PHONE", "AAI", "OPENAI", "ELEVEN", "WEB", "ODD")}
 VARIABLES["ODD"] = 'a"b\\c<ß>'
@@ -167,6 +167,81 @@ def test_names_without_quotes_and_what_trunks_tell_are_masked() -> None:
     assert "mos=4.2" in made["log.txt"] and "Reason=x" in made["log.txt"]
     assert "5550" not in made["trunks.json"]
     assert json.loads(made["trunks.json"])[0]["up"] is True
+
+
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize("name", ["Alice Smith 4930123456", "+49 30 123456 Alice Smith", "sip", "From", "caller"])
+def test_a_name_with_a_number_in_it_is_masked_whole_and_one_that_is_a_word_of_sip_unmasks_nobody(name: str) -> None:
+    log = f"call began {name}\nsip:john.smith@x\nFrom: Alice Smith <sip:1@x>\ncaller: Alice Smith"
+    text = inside(bundle({}, [CALL | {"name": name}], log=log))["log.txt"]
+    for private in ("Alice", "Smith", "smith", "493012", "49 30"):
+        assert private not in text
+
+
+@pytest.mark.faults("C8")
+def test_a_secret_with_a_number_in_it_is_masked_whole() -> None:
+    config = parse(TOML, "x", VARIABLES | {"WEB": "hunter/+4930123456"})
+    text = inside(bundle({"sipgw": config}, [], log="wrong: hunter/+4930123456"))["log.txt"]
+    assert text == "wrong: ***"
+
+
+@pytest.mark.faults("C8")
+def test_what_is_said_in_a_call_that_goes_on_is_not_inside() -> None:
+    made = inside(bundle({}, [CALL | {"going": [TURN | {"t": 9.0}]}]))
+    assert SECRET_WORDS not in "".join(made.values())
+    (going,) = json.loads(made["calls/00.json"])["going"]
+    assert going["t"] == 9.0 and going["said_length"] == len(SECRET_WORDS)
+
+
+LINE = {
+    "event": "call began Jürgen Möller caller=ann.smith 192.0.2.10:5060", "level": "info", "mos": 4.2,
+    "timestamp": "2026-01-02T18:22:55.123456Z", "to": "Alice Smith", "who": "bob", "target": "alice", "trunk": "pbx",
+    "called": 14155550123, "from": ["carol", {"x": "dan"}], "callee": None, "deep": {"name": "Eve", "+14155550123": 1},
+    "number": 14155550123, "packets": 1500, "up": True, "Caller": "zoë",
+    "exception": "Traceback\n  who='frank o\"hara'\nTo: Grace <sip:1@x>",
+}  # fmt: skip
+
+
+@pytest.mark.faults("C8")
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize("head", ["", "gateway-1  | "])
+def test_a_log_in_json_tells_no_name_and_no_number_and_is_still_json(head: str, escaped: bool) -> None:
+    log = f"{head}{json.dumps(LINE, ensure_ascii=escaped)}\n{head}{{}}\nplain line\n"
+    text = inside(bundle({}, [CALL | {"name": "Jürgen Möller"}], log=log))["log.txt"]
+    lines = text.split("\n")
+    assert lines[1:] == [f"{head}{{}}", "plain line", ""]
+    told = json.loads(lines[0].removeprefix(head))
+    whole = json.dumps(told, ensure_ascii=False)
+    for name in (
+        "rgen",
+        "ller ",
+        "smith",
+        "Smith",
+        "bob",
+        "lice",
+        "zo",
+        "carol",
+        "dan",
+        "Eve",
+        "4155550",
+        "hara",
+        "Grace",
+    ):
+        assert name not in whole, name
+    assert told["event"] == "call began *** caller=*** 192.0.2.10:5060"
+    assert (told["called"], told["number"], told["callee"]) == ("***123", "***123", None)
+    same = "level", "timestamp", "mos", "trunk", "packets", "up"
+    assert {name: told[name] for name in same} == {name: LINE[name] for name in same}
+
+
+@pytest.mark.faults("C8")
+def test_a_line_of_json_that_is_cut_tells_no_name_either() -> None:
+    """The log is read while it is written, and from the middle."""
+    line = json.dumps({"event": "call began", "to": "alice smith", "who": "bob jones"})
+    text = inside(bundle({}, [], log=f"{line}\n{line[:-4]}\n{line[:-2]}"))["log.txt"]
+    assert "alice" not in text and "bob" not in text
+    cut = inside(bundle({}, [], log=f"{line}\n{'x' * (LOG_BYTES - 30)}"))["log.txt"]
+    assert cut.strip("x") == "", "a line whose beginning is cut off is left out"
 
 
 def test_what_helps_is_inside() -> None:

@@ -21,11 +21,13 @@ from agent.records import (
     TurnEnded,
 )
 from media.channel import Quality
+from sipgw.config.records import PrivacyOptions
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
 from sipgw.records.artifacts.files import file_name
 from sipgw.records.captures.capture import SipCapture
 from sipgw.records.captures.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
 from sipgw.records.captures.timelines import Timelines
+from sipgw.records.privacy.redaction import redactor
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 
@@ -90,6 +92,16 @@ def test_what_is_being_said_stands_in_it_before_the_turn_has_ended() -> None:
     assert len(told(CallerSaid("x" * 2 * TEXT, True))[0][0]) == TEXT
     timeline.tell(ENDED, 200.0)
     assert timeline.as_dict(None)["going"] == []
+
+
+@pytest.mark.faults("C8")
+def test_a_number_that_is_said_in_pieces_is_never_shown_whole() -> None:
+    timeline = Timeline(BEGAN, 100.0, redact=redactor(PrivacyOptions().redact))
+    for said in (CallerSaid, AgentSays):
+        for text in ("My card is 4111 1111", "1111 1111, thanks."):
+            timeline.tell(report(said(text, True) if said is CallerSaid else said(text)), 101.0)
+    (going,) = timeline.as_dict(None)["going"]
+    assert going["caller"] == going["said"] == "My card is [card ••1111], thanks."
 
 
 def test_a_huge_call_stays_small() -> None:

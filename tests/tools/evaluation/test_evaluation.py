@@ -16,8 +16,9 @@ from agent.model import Piece, Text
 from agent.providers.local import models
 from agent.ulaw import from_linear
 from sipgw.cli.main import app
+from sipgw.config.records import Kind
 from sipgw.tools.evaluation.conversing import Happened, unexpected
-from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, Kind, UtteranceOptions, read_set
+from sipgw.tools.evaluation.eval_set import CallOptions, EntityOptions, EvalError, UtteranceOptions, read_set
 from sipgw.tools.evaluation.hearing import hear
 from sipgw.tools.evaluation.judge import judged
 from sipgw.tools.evaluation.words import compared, contains, plain

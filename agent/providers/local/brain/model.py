@@ -4,7 +4,8 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 
 from agent.briefing_phrases import is_request
-from agent.consent import REPORT, plain_answer
+from agent.consent import REPORT, names_one, plain_answer
+from agent.history import CUT_MARK
 from agent.model import Message, Piece, Text, ToolCall, ToolSchema
 from agent.phrases import phrases_of
 from agent.pool import LOADING
@@ -66,7 +67,8 @@ class LocalModel:
 def _verdict(messages: Sequence[Message]) -> str:
     """What `agent.consent.judged` asks: it understands plain answers only, and takes nothing else for a yes."""
     about = json.loads(messages[-1]["content"])
-    if "\n" in about["said_before"]:
+    before, answer = about["said_before"], about["caller_answered"]
+    arguments = json.loads(about["action"].partition(" ")[2])
+    if "\n" in before or CUT_MARK in before or not names_one(arguments, before):
         return "unclear"  # what was answered cannot be told by small words
-    answer = about["caller_answered"]
     return {True: "yes", False: "no", None: "unclear"}[plain_answer(answer, phrases_of(("en",)))]

@@ -1,0 +1,81 @@
+"""Marks of folders, and what waits to be deleted where they are not certain."""
+
+import asyncio
+import errno
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sipgw.bounds import FULL
+from sipgw.config.records import RetentionOptions, StoreOptions
+from sipgw.records.artifacts.files import PACKETS, file_name
+from sipgw.records.artifacts.removal import MARK, Folders
+from sipgw.records.artifacts.retention import mark, purge
+from sipgw.records.store import CallFilter, Store, StoreError, removal, retention
+from sipgw.records.store.tables import CallRecord
+from tests.keeping import START
+
+
+@pytest.mark.faults("C3")
+@pytest.mark.parametrize("links", [True, False], ids=["", "a file system without hard links"])
+def test_two_gateways_that_mark_a_folder_at_the_same_moment_know_it_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    one, other = (Folders(tmp_path / name / "folders") for name in ("one", "other"))
+    disk, idents = tmp_path / "disk", iter(["1" * 16, "2" * 16])
+    disk.mkdir()
+
+    def meanwhile(_: int) -> str:
+        mine = next(idents)
+        if mine == "1" * 16:
+            other.mark([disk])
+        return mine
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(removal.secrets, "token_hex", meanwhile)
+    if not links:
+        monkeypatch.setattr(os, "link", fails)
+    one.mark([disk])
+    assert one.certain(disk) and other.certain(disk)
+    assert [file.name for file in disk.iterdir()] == [MARK]
+    one.mark([disk])
+    other.mark([disk])
+    assert one.certain(disk) and other.certain(disk)
+
+
+@pytest.mark.faults("C3")
+def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would know of its files when the disk is there again; then all of it goes at once."""
+    monkeypatch.setattr(removal, "MOST_UNDELETED", 20)
+    monkeypatch.setattr(retention, "SOME", 4)
+    disk, away = tmp_path / "disk", tmp_path / "away"
+    disk.mkdir()
+
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            old, party = START - timedelta(days=9), {"trunk": "pbx", "caller": "1", "called": "2"}
+            calls = [CallRecord(id=f"c{number}", began=old, ended=old, **party) for number in range(30)]
+            async with store.write() as session:
+                session.add_all(calls)
+            for call in calls:
+                (disk / f"{file_name(call.id)}{PACKETS}").touch()
+            mark(store, [str(disk)])
+            disk.rename(away)
+            full = FULL["files to delete"]
+            with pytest.raises(StoreError, match="wait to be deleted"):
+                await purge(store, RetentionOptions(calls=5), START, [str(disk)])
+            assert FULL["files to delete"] > full
+            left = len(await store.calls(CallFilter()))
+            assert 0 < left < 30, "each has two files"
+            away.rename(disk)
+            removed = await purge(store, RetentionOptions(calls=5), START, [str(disk)])
+            assert (removed.calls, removed.undeleted) == (left, 0)
+        assert [file.name for file in disk.iterdir()] == [MARK]
+
+    asyncio.run(scenario())
