@@ -71,7 +71,7 @@ class ElevenLabsHttpVoice:
                 except Exception as error:  # noqa: BLE001  the SDK lets errors of transport and parsing through
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)
                     _log.warning("voice_failed", provider=NAME, problem=problem)
-                    raise ProviderError(NAME, f"connection failed: {problem}", refused=True) from None
+                    raise ProviderError(NAME, f"connection failed: {problem}") from None
                 if not ulaw:
                     break
                 sounded = True

@@ -46,8 +46,9 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
         retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
     one = status in (400, 413, 422)
+    refused = (status < 500 and status != 408) or status == 503  # after others work may have been done, and is billed
     return ProviderError(
-        provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one, refused=True
+        provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one, refused=refused
     )
 
 

@@ -141,6 +141,7 @@ class VoiceSession(ABC):
             return http_fault(self.name, code, words, fault.retry_after)
         known = known or (f"error {quoted(code, self.limits.api_key)}", "", True)
         error = coded_fault(self.name, known, words if code != 1006 else "")
+        error.refused = error.refused and not (isinstance(code, int) and 1000 <= code < 1008)  # it may have spoken
         error.temporary = error.temporary if fault.passes is None else fault.passes
         error.retry_after = fault.retry_after
         return error

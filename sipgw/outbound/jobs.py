@@ -44,6 +44,8 @@ MOST_OF_ONE = 3
 """Of these, to one number, and promised in one call: nobody can have us ring all day."""
 FORGOTTEN = 86400.0
 """Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
+OVERDUE = 30 * 86400.0
+"""The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
 OPEN = text("state IN ('planned', 'dialling')")
@@ -126,7 +128,8 @@ class Jobs:
         """
         mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
         by_hand = and_(Job.state == "by_hand", Job.due > now.timestamp() - FORGOTTEN)
-        waiting = select(func.count()).where(Job.campaign == "", or_(OPEN, by_hand), Job.key != job.key)
+        dialled = and_(OPEN, Job.due > now.timestamp() - OVERDUE)
+        waiting = select(func.count()).where(Job.campaign == "", or_(dialled, by_hand), Job.key != job.key)
         values: dict[str, Any] = {"state": job.state or "planned", "due": job.due, "variables": job.variables}
         values |= {"attempts": 0, "reason": job.reason or "", "holder": "", "lease": 0.0}
         async with self._store.write() as session:  # who counts at the same moment waits, or both would find room

@@ -108,7 +108,8 @@ def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: P
 @pytest.mark.faults("C4")
 def test_promises_that_are_made_at_the_same_moment_are_no_more_than_may_wait(tmp_path: Path) -> None:
     async def act(store: Store) -> int:
-        made = [Job(campaign="", key=f"c{number} x", number="+14155550100", agent="a", due=0.0) for number in range(10)]
+        due = NOW.timestamp()
+        made = [Job(campaign="", key=f"c{one} x", number="+14155550100", agent="a", due=due) for one in range(10)]
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(Jobs(store, "").promise(one, NOW)) for one in made]
         assert len(await Jobs(store, "").all("")) == MOST_OF_ONE
@@ -118,14 +119,17 @@ def test_promises_that_are_made_at_the_same_moment_are_no_more_than_may_wait(tmp
 
 
 @pytest.mark.faults("C4")
-@pytest.mark.parametrize(("state", "counts"), [("planned", True), ("dialling", True), ("by_hand", False)])
-def test_a_callback_counts_as_long_as_it_will_be_dialled(tmp_path: Path, state: str, counts: bool) -> None:
-    """One that a person has to make is not known to be made; it counts for a day."""
+@pytest.mark.parametrize(
+    ("state", "days", "counts"),
+    [("planned", 6, True), ("dialling", 6, True), ("by_hand", 6, False), ("planned", 31, False)],
+)
+def test_a_callback_counts_as_long_as_it_will_be_dialled(tmp_path: Path, state: str, days: int, counts: bool) -> None:
+    """One that a person has to make is not known to be made; it counts for a day. One that nobody dials: 30 days."""
 
     async def act(store: Store) -> bool:
         jobs = Jobs(store, "")
         for number in range(MOST_OF_ONE):
-            old = job(str(number), due=NOW - 6 * 86400 * SECOND)
+            old = job(str(number), due=NOW - days * 86400 * SECOND)
             old.state = state
             await jobs.add(old)
         return await jobs.promise(job("new"), NOW) is None

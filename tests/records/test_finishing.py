@@ -1,6 +1,7 @@
 """Whose recording it is that a killed gateway left: that of a call in this database, of another, or of none."""
 
 import asyncio
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,16 @@ def test_what_a_killed_gateway_recorded_of_a_call_that_is_gone_is_deleted_by_its
     assert path.exists() and note.exists()
     assert [one["event"] for one in told] == ["recording of a call that is not in this database is left"]
     note.unlink()
+    before = hashlib.sha256(str((tmp_path / "old.db").resolve()).encode()).hexdigest()[:16]
+    kept = wav(tmp_path / "y.wav", 1)
+    noted_in(kept, before)
+
+    async def run_old() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "old.db"))) as store:
+            return await finish(store, Path(f"{kept}{UNFINISHED}"))
+
+    assert asyncio.run(run_old()), "a note of a release in which the database had no name of its own"
+    assert not kept.exists()
     assert asyncio.run(run("x.db"))
     assert not path.exists() and not note.exists()
 

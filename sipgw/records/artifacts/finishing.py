@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,12 @@ def _notes(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{UNFINISHED}"))
 
 
+def _former_name(store: Store) -> str:
+    """What the database was called in notes before it had a name of its own (schema 0015)."""
+    where = store.options.url or str(Path(store.options.path).resolve())
+    return hashlib.sha256(where.encode()).hexdigest()[:16]
+
+
 def _idle(note: Path) -> float:
     """Seconds since something was written into the note."""
     return datetime.now(UTC).timestamp() - note.stat().st_mtime
@@ -89,9 +96,10 @@ async def finish(store: Store, note: Path, behind: Callable[[], bool] = lambda: 
             return False
         if await KEEPING.run(recording.is_file):
             late = behind()  # asked first: what it waits for may be written meanwhile
-            ours = noted.database in ("", store.name)
+            names = (store.name, _former_name(store))
+            ours = noted.database in ("", *names)
             if not await _mark(store, noted.call, recording, ours=ours):
-                if late or noted.database != store.name or await KEEPING.run(_idle, note) < CERTAIN:
+                if late or noted.database not in names or await KEEPING.run(_idle, note) < CERTAIN:
                     word = "recording of a call that is not in this database is left"
                     log.warning(word, file=str(recording), call=noted.call)
                     return False

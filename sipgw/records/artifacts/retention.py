@@ -20,6 +20,15 @@ from sipgw.records.artifacts.unfinished import UNFINISHED
 from sipgw.records.store.spool import identities
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (
+from sipgw.config.numbers import spellings
+from sipgw.records.artifacts.unfinished import UNFINISHED
+from sipgw.records.store.engine import StoreError
+from sipgw.records.artifacts.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
+from sipgw.records.store.options import RetentionOptions
+from sipgw.records.artifacts.removal import Doomed, Folders, note, remove, tried, undeleted
+from sipgw.records.store.spool import identities
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import (
     CallRecord,
     DeliveryRecord,
     EventRecord,
@@ -63,14 +72,22 @@ async def purge(store: Store, options: RetentionOptions, now: datetime, captures
     Raises what the database raises, and `StoreError` if too many files wait to be deleted (`removal.note`).
     """
     removed = Removed()
+    steps = (_purge_recordings, _purge_transcripts, _purge_calls)
+    full: StoreError | None = None
     try:
-        await _purge(store, options, now, captures, removed)
+        for step in steps:
+            try:
+                await step(store, options, now, captures, removed)
+            except StoreError as error:  # the others may have files that can be deleted
+                full = full or error
     finally:  # also where so much waits that nothing more is deleted
         removed.undeleted = len(await try_again(store, now))
+    if full is not None:
+        raise full
     return removed
 
 
-async def _purge(
+async def _purge_recordings(
     store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
 ) -> None:
     call, here = CallRecord, ours(store, now)
@@ -82,6 +99,12 @@ async def _purge(
                 await note(session, left, now)
                 await _blank(session, calls)
             removed.recordings += count
+
+
+async def _purge_transcripts(
+    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
+) -> None:
+    call, here = CallRecord, ours(store, now)
     if options.transcripts:
         old_turn = select(TurnRecord.call).where(TurnRecord.call == call.id).exists()
         old_run = select(ToolCallRecord.call).where(ToolCallRecord.call == call.id).exists()
@@ -92,6 +115,12 @@ async def _purge(
                 await note(session, left, now)
                 await _delete_words(session, calls)
             removed.transcripts += len(calls)
+
+
+async def _purge_calls(
+    store: Store, options: RetentionOptions, now: datetime, captures: Sequence[str], removed: Removed
+) -> None:
+    call, here = CallRecord, ours(store, now)
     if options.calls:
         while calls := await _some(store, here, call.began < now - timedelta(days=options.calls)):
             removed.recordings += await _delete(store, calls, captures, now)
@@ -117,11 +146,13 @@ async def try_again(store: Store, now: datetime) -> list[UndeletedRecord]:
 async def forget(store: Store, number: str, now: datetime, captures: Sequence[str] = ()) -> Removed:
     """Delete all of somebody who called or was called: records and recordings. Calls that go on are left."""
     removed = Removed()
-    while calls := await _some(store, ours(store, now), _of(number)):
-        removed.recordings += await _delete(store, calls, captures, now)
-        removed.calls += len(calls)
-    removed.undeleted = len(await try_again(store, now))
-    await store.scrub()
+    try:
+        while calls := await _some(store, ours(store, now), _of(number)):
+            removed.recordings += await _delete(store, calls, captures, now)
+            removed.calls += len(calls)
+    finally:  # also where so much waits that nothing more is deleted
+        removed.undeleted = len(await try_again(store, now))
+        await store.scrub()
     return removed
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import structlog
 
-from agent.pool import Pool
+from agent.pool import Pool, PoolFullError
 from media.bleep import Span
 from sipgw.bounds import FULL
 
@@ -203,7 +203,7 @@ async def settled() -> None:
     try:
         async with asyncio.timeout(SETTLED_LIMIT):
             await NOTES.run(lambda: None)
-    except TimeoutError:
+    except (TimeoutError, PoolFullError):
         log.error("notes of recordings not written in time", limit=SETTLED_LIMIT)  # noqa: TRY400
 
 

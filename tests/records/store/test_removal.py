@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from sipgw.bounds import FULL
 from sipgw.config.records import RetentionOptions, StoreOptions
@@ -14,7 +15,7 @@ from sipgw.records.artifacts.files import PACKETS, file_name
 from sipgw.records.artifacts.removal import MARK, Folders
 from sipgw.records.artifacts.retention import mark, purge
 from sipgw.records.store import CallFilter, Store, StoreError, removal, retention
-from sipgw.records.store.tables import CallRecord
+from sipgw.records.store.tables import CallRecord, TurnRecord
 from tests.keeping import START
 
 
@@ -77,5 +78,34 @@ def test_what_waits_to_be_deleted_has_a_bound_and_beyond_it_no_call_is_deleted(
             removed = await purge(store, RetentionOptions(calls=5), START, [str(disk)])
             assert (removed.calls, removed.undeleted) == (left, 0)
         assert [file.name for file in disk.iterdir()] == [MARK]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C3")
+def test_words_go_in_time_though_too_many_recordings_wait_to_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "MOST_UNDELETED", 1)
+    monkeypatch.setattr(retention, "SOME", 1)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            old, party = START - timedelta(days=9), {"trunk": "pbx", "caller": "1", "called": "2"}
+            heard = [
+                CallRecord(id=f"c{one}", began=old, ended=old, recording=str(disk / f"{one}.wav"), **party)
+                for one in range(3)
+            ]
+            async with store.write() as session:
+                session.add_all([*heard, CallRecord(id="words", began=old, ended=old, **party)])
+                session.add(TurnRecord(call="words", number=0, caller="my secret"))
+            mark(store, [str(disk)])
+            disk.rename(tmp_path / "away")
+            with pytest.raises(StoreError, match="wait to be deleted"):
+                await purge(store, RetentionOptions(recordings=5, transcripts=5), START)
+            async with store.read() as session:
+                assert not list(await session.scalars(select(TurnRecord)))
 
     asyncio.run(scenario())
