@@ -30,7 +30,7 @@ from sipgw.events import CallBegan, CallEnded, Ending
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import Asking, callback_tool
 from sipgw.policy.inbound.limits import Caller, Limits
-from sipgw.records import unfinished
+from sipgw.records.artifacts import unfinished
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, Evidence
 from sipgw.records.store import Store, spool

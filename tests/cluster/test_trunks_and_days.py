@@ -10,12 +10,12 @@ import pytest
 from sipgw.cluster.cluster import Cluster
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound import routes
 from sipgw.policy.cost.cost import NOTHING, Bill, Expenses
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.policy.inbound.limits import Limits, Spent
 from sipgw.policy.inbound.shared_limits import SharedLimits
+from sipgw.trunks import routes
 from sipgw.trunks.channels import TrunkPlaces
 from sipgw.trunks.routes import NotDialled
 from tests.cluster.test_cluster import ANN, back, joined, still

@@ -15,7 +15,7 @@ import pytest
 
 from media.bleep import Span
 from sipgw.config.records import StoreOptions
-from sipgw.records import unfinished
+from sipgw.records.artifacts import unfinished
 from sipgw.records.artifacts.finishing import finish
 from sipgw.records.artifacts.recordings import NOT_NOTED, Tape
 from sipgw.records.artifacts.unfinished import NOTES, UNFINISHED, settled, taken_up, waits

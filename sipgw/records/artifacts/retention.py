@@ -17,15 +17,7 @@ from sipgw.config.records import RetentionOptions
 from sipgw.records.artifacts.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
 from sipgw.records.artifacts.removal import Doomed, Folders, note, remove, tried, undeleted
 from sipgw.records.artifacts.unfinished import UNFINISHED
-from sipgw.records.store.spool import identities
-from sipgw.records.store.store import Store
-from sipgw.records.store.tables import (
-from sipgw.config.numbers import spellings
-from sipgw.records.artifacts.unfinished import UNFINISHED
 from sipgw.records.store.engine import StoreError
-from sipgw.records.artifacts.files import BUNDLE, ENDING, KEEPING, PACKETS, file_name
-from sipgw.records.store.options import RetentionOptions
-from sipgw.records.artifacts.removal import Doomed, Folders, note, remove, tried, undeleted
 from sipgw.records.store.spool import identities
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (

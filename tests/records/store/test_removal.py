@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from sipgw.bounds import FULL
 from sipgw.config.records import RetentionOptions, StoreOptions
+from sipgw.records.artifacts import removal, retention
 from sipgw.records.artifacts.files import PACKETS, file_name
 from sipgw.records.artifacts.removal import MARK, Folders
 from sipgw.records.artifacts.retention import mark, purge
-from sipgw.records.store import CallFilter, Store, StoreError, removal, retention
+from sipgw.records.store import CallFilter, Store, StoreError
 from sipgw.records.store.tables import CallRecord, TurnRecord
 from tests.keeping import START
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.records import WebhookOptions
-from sipgw.gateway.gateway import gateway
+from sipgw.gateway import gateway
 from sipgw.outbound.call_out import Errand
 from sipgw.records.cdr.minutes import Minutes
 from sipgw.records.webhooks.deliveries import Deliveries
