@@ -13,15 +13,19 @@ from media.engine import MediaEngine
 from sipgw.agents.agents import DEFAULT, Agents
 from sipgw.agents.providers import Providers
 from sipgw.agents.staff import Staff
-from sipgw.billing.budget import within_budget
 from sipgw.billing.cost import Bill, Expenses
+from sipgw.calls.budget import within_budget
 from sipgw.calls.call import Call, Host
 from sipgw.calls.live import STOPPED, Held, LiveCall
+from sipgw.calls.originator import Originator
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.calls.transfer_targets import TransferTargets
+from sipgw.calls.transfers import Ways
 from sipgw.cluster.limits import SharedLimits
 from sipgw.events import (
     CallBegan,
     CallEnded,
-    Ending,
+    Disposition,
     Event,
     Watchers,
 )
@@ -30,8 +34,7 @@ from sipgw.hosting import Hosting, Placing
 from sipgw.inbound.limits import Caller as CallerIn
 from sipgw.inbound.limits import Declined
 from sipgw.inbound.turned_away import Announcing, Rejection
-from sipgw.outbound.call_out import CallOut, Errand
-from sipgw.outbound.dial import Outbound
+from sipgw.outbound.call_out import CallOut, OriginateRequest
 from sipgw.records.consent import wanted
 from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import Endpoint
@@ -39,18 +42,15 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import media_host
 from sipgw.sip.registrar import Registrar
 from sipgw.store import Store
-from sipgw.transfer.people import People
-from sipgw.transfer.summons import Summons
-from sipgw.transfer.transfer import Ways
 from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 
-Guard = Callable[[Coroutine[Any, Any, Ending]], Coroutine[Any, Any, Ending]]
+Guard = Callable[[Coroutine[Any, Any, Disposition]], Coroutine[Any, Any, Disposition]]
 """Holds a call to its end, and may end it before."""
 
 
-async def _as_it_is(work: Coroutine[Any, Any, Ending]) -> Ending:
+async def _as_it_is(work: Coroutine[Any, Any, Disposition]) -> Disposition:
     return await work
 
 
@@ -64,11 +64,11 @@ class Desk:
     store: Store
     engine: MediaEngine
     endpoint: Endpoint
-    outbound: Outbound
+    outbound: Originator
     registrar: Registrar
     watchers: Watchers[Event]
-    summons: Summons
-    people: Callable[[TrunkOptions], People | None]
+    summons: TransferDialer
+    people: Callable[[TrunkOptions], TransferTargets | None]
     own_list: OwnList
     limits: SharedLimits
     expenses: Expenses
@@ -123,7 +123,7 @@ class Desk:
 
         return begun
 
-    async def place(self, errand: Errand, live: LiveCall) -> Ending:
+    async def place(self, errand: OriginateRequest, live: LiveCall) -> Disposition:
         """Call somebody, let the agent talk with them, and tell the watchers; returns how it ended."""
 
         def begun(tape: Tape) -> CallOut:
@@ -131,7 +131,7 @@ class Desk:
 
         return await self._hold(live, begun, self._within_budget(live))
 
-    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut], guard: Guard) -> Ending:
+    async def _hold(self, live: LiveCall, begin: Callable[[Tape], Held | CallOut], guard: Guard) -> Disposition:
         tape = self._begun(live)
         call: Held | CallOut | None = None
         ending = STOPPED
@@ -140,7 +140,7 @@ class Desk:
             ending = await guard(call.run())
         except Exception as error:  # the call boundary: who was told that it began is told that it is over
             log.exception("call failed")
-            ending = Ending("failed", f"internal error: {type(error).__name__}")
+            ending = Disposition("failed", f"internal error: {type(error).__name__}")
         finally:
             ending = live.stopped or ending
             try:
@@ -194,7 +194,7 @@ class Desk:
             tape=tape, srtp=live.trunk.srtp, inband_keys=live.trunk.inband_keys,
         )  # fmt: skip
 
-    def _over(self, live: LiveCall, ending: Ending, media: dict[str, Any]) -> None:
+    def _over(self, live: LiveCall, ending: Disposition, media: dict[str, Any]) -> None:
         """Tell the ending."""
         ended = datetime.now(UTC)
         log.info("call ended", ending=ending.kind, cause=ending.cause, seconds=(ended - live.began).total_seconds())

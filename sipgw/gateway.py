@@ -23,25 +23,26 @@ from sipgw.billing.cost import Expenses, spent_since_midnight
 from sipgw.billing.day import SharedSpent
 from sipgw.billing.products import prices_of
 from sipgw.calls.call import Call
-from sipgw.calls.going import Going
-from sipgw.calls.live import LiveCall, Placed, row
+from sipgw.calls.live import CallHandle, LiveCall, row
+from sipgw.calls.originator import Originator
+from sipgw.calls.registry import CallRegistry
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.calls.trunk_places import TrunkPlaces
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.cluster.limits import SharedLimits
 from sipgw.config import Config, ConfigError
 from sipgw.desk import Desk
-from sipgw.events import Ending, Event, Watchers
+from sipgw.events import Disposition, Event, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.gate.gate import gate_of
 from sipgw.inbound.admission import Admission
 from sipgw.inbound.kept_phones import KeptPhones
 from sipgw.inbound.limits import Limits
 from sipgw.numbers import known
-from sipgw.outbound.call_out import Errand
-from sipgw.outbound.channels import TrunkPlaces
-from sipgw.outbound.dial import Outbound
-from sipgw.outbound.routes import Dialling, NoRoom, NotDialled
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.records.bleeps import Bleeps
 from sipgw.records.finishing import Finishing
 from sipgw.records.ledger import Ledger
@@ -57,8 +58,7 @@ from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.trace import Tracer
 from sipgw.store import Store
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.summons import Summons
+from sipgw.trunks.route_selector import NoRoom, NotDialled, RouteSelector
 from sipgw.trunks.trunks import TrunkOptions
 from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 from sipgw.webhooks.deliveries import Deliveries
@@ -98,7 +98,7 @@ class Gateway:
         self.watch = TrunkWatch(self.admission, Leases(cluster) if cluster else None)
         self._stack = contextlib.AsyncExitStack()
         self._group = asyncio.TaskGroup()
-        self._calls = Going()
+        self._calls = CallRegistry()
         self._desk: Desk | None = None
 
     async def __aenter__(self) -> Self:
@@ -124,11 +124,11 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder))
-            ways = Dialling(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
+            ways = RouteSelector(self.admission.trunks.all, self.admission.room.calls, self.watch.reachable)
             expenses = Expenses(prices_of(config), _local_now, await spent_since_midnight(store, _local_now()))
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            outbound = Outbound(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
-            summons = Summons(endpoint, outbound, self.registrar, self.admission)
+            outbound = Originator(endpoint, ways, self.registrar, TrunkPlaces(self.admission.room.calls, cluster), gate)
+            summons = TransferDialer(endpoint, outbound, self.registrar, self.admission)
             self._desk = Desk(
                 self.agents,
                 staff,
@@ -220,7 +220,7 @@ class Gateway:
         return self._desk
 
     @property
-    def outbound(self) -> Outbound:
+    def outbound(self) -> Originator:
         """For calls out."""
         return self.desk.outbound
 
@@ -264,19 +264,23 @@ class Gateway:
             self.config.cluster.called, self.draining, {call: row(live) for call, live in self.calls.items()}
         )
 
-    def _people(self, trunk: TrunkOptions) -> People | None:
+    def _people(self, trunk: TrunkOptions) -> TransferTargets | None:
         """Whom callers of `trunk` can be transferred to."""
         if not self.config.people and trunk.transfer_uri is None:
             return None
-        return People(self.config.people, trunk, lambda: self._last(trunk))
+        return TransferTargets(self.config.people, trunk, lambda: self._last(trunk))
 
-    def _last(self, trunk: TrunkOptions) -> Person | None:
+    def _last(self, trunk: TrunkOptions) -> TransferTarget | None:
         """The `transfer_to` of a trunk; for an account the phone that it is registered with."""
         target = trunk.transfer_uri
         if target is not None and not target.user and target.host in self.admission.users:
             phones = self.registrar.bindings(target.host, asyncio.get_running_loop().time())
             target = phones[0].contact if phones else None
-        return Person(target, "attended" if trunk.attended_transfer else "refer", trunk.await_bye) if target else None
+        return (
+            TransferTarget(target, "attended" if trunk.attended_transfer else "refer", trunk.await_bye)
+            if target
+            else None
+        )
 
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
@@ -345,7 +349,7 @@ class Gateway:
         self.desk.staff.engage(task)
         return task
 
-    def place(self, errand: Errand) -> Placed:
+    def place(self, errand: OriginateRequest) -> CallHandle:
         """Call somebody; returns the call at once, before anything is sent.
 
         Raises `VariableError` (values that the agent does not know), `NotDialled` (no agent or trunk of that name, or
@@ -367,8 +371,8 @@ class Gateway:
         dialled = known(errand.number, country=there)
         shown = Identity(number=trunk.shows(errand.caller_id) or trunk.user, dialled=dialled)
         live = LiveCall(errand.call or secrets.token_hex(12), trunk, shown, "out", errand.agent, variables=variables)
-        failed = Ending("failed", "internal error")
-        return Placed(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
+        failed = Disposition("failed", "internal error")
+        return CallHandle(live, self._watched(live, self.desk.as_now().place(errand, live), failed))
 
     def stop(self, call: str, cause: str) -> None:
         """End a call that is going on, also while it rings."""

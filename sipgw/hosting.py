@@ -23,13 +23,20 @@ from agent.tools import Tool
 from agent.voice import Voice
 from media.channel import Quality
 from sipgw.agents.agents import call_variables
+from sipgw.agents.hold_music import hold_music
 from sipgw.agents.orders import about_call, about_call_out, order_tools, persona, purpose, voicemail
-from sipgw.agents.prefetch import Prefetched
 from sipgw.billing.cost import FurtherLeg
 from sipgw.calls.call import Call, Connect, Talk
+from sipgw.calls.consult_leg import ConsultLeg, called
 from sipgw.calls.live import LiveCall
 from sipgw.calls.negotiation import OurSide
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.prefetch import Prefetched
+from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.target import Target
+from sipgw.calls.transfer_targets import TransferTarget
+from sipgw.calls.transfers import Fields, Reached, Ways, dialling
+from sipgw.calls.who_answered import Who
 from sipgw.events import (
     AnsweredBy,
     CallAnswered,
@@ -38,14 +45,10 @@ from sipgw.events import (
     CallRinging,
     CallTransferred,
 )
-from sipgw.gate.rules import Dial, Refused
+from sipgw.gate.rules import GateRequest, Refused
 from sipgw.gate.stop_calling import stop_keys, stop_tools
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import Asking, callback_tool, zone_here
-from sipgw.outbound.routes import NotDialled
-from sipgw.outbound.screening import Screened, Screening
-from sipgw.outbound.target import Target
-from sipgw.outbound.who_answered import Who
 from sipgw.records.consent import notice_of, recording_tools
 from sipgw.records.recordings import Tape
 from sipgw.replay.setting import seen_transfer, tell_screening, tell_setting
@@ -55,10 +58,7 @@ from sipgw.sip.identity import is_number
 from sipgw.sip.leg import Ended, Leg, Referred
 from sipgw.sip.offer_answer import LocalMedia
 from sipgw.sip.uri import Uri
-from sipgw.transfer.music import hold_music
-from sipgw.transfer.party import Party, called
-from sipgw.transfer.people import Person
-from sipgw.transfer.transfer import Fields, Reached, Ways, dialling
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ class Hosting:
         )
 
     @contextlib.asynccontextmanager
-    async def _summoned(self, person: Person, beside: int) -> AsyncIterator[Party]:
-        """See `sipgw.transfer.party.called`; what a trunk takes for it is put on the bill."""
+    async def _summoned(self, person: TransferTarget, beside: int) -> AsyncIterator[ConsultLeg]:
+        """See `sipgw.calls.consult_leg.called`; what a trunk takes for it is put on the bill."""
         desk, live = self.desk, self.live
         async with called(person, live.caller, desk.engine, desk.summons, beside) as party:
             if live.bill is None or not party.trunk:
@@ -175,7 +175,7 @@ class Hosting:
 
     @contextlib.asynccontextmanager
     async def _dial(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
-        """Call somebody of ours on the caller's trunk, see `sipgw.transfer.transfer.Dial`."""
+        """Call somebody of ours on the caller's trunk, see `sipgw.calls.transfers.Dial`."""
         trunk = self.live.trunk
         target = Target.of(uri, trunk) if uri.scheme == "tel" else Target.known(uri, trunk)
         async with self._placed(target, leg, side, fields) as (reached, _):
@@ -196,7 +196,9 @@ class Hosting:
                 else Target.of(uri, live.trunk, dialog=dialog)
             )
             if target.outside and gate is not None:
-                judged = await gate.permit(Dial(target.number, live.trunk.name, live.agent, "transfer", consent=True))
+                judged = await gate.permit(
+                    GateRequest(target.number, live.trunk.name, live.agent, "transfer", consent=True)
+                )
                 if isinstance(judged, Refused):
                     raise NotDialled(judged.reason)
                 target = target.permitted(judged.number, live.trunk)
@@ -257,7 +259,9 @@ class Hosting:
         gate, first = self.desk.outbound.gate, self.desk.outbound.first(trunk)
         if gate is None:
             return ""
-        judged = await gate.judge(Dial(number, first, self.live.agent, "callback", consent=consent or None), later=True)
+        judged = await gate.judge(
+            GateRequest(number, first, self.live.agent, "callback", consent=consent or None), later=True
+        )
         return judged.reason if isinstance(judged, Refused) else ""
 
     def answered(self) -> None:
@@ -274,7 +278,7 @@ class Hosting:
         """See `sipgw.calls.call.Host.measured`."""
         self.desk.watchers.tell(CallMeasured(self.live.id, datetime.now(UTC), quality))
 
-    def _transferred(self, to: Person, done: Referred) -> None:
+    def _transferred(self, to: TransferTarget, done: Referred) -> None:
         tried = CallTransferred(self.live.id, datetime.now(UTC), to.called, done.accepted, done.status, done.reason)
         self.desk.watchers.tell(tried)
 

@@ -9,7 +9,9 @@ from agent import line as agent_line
 from agent.records import Outcome
 from sipgw.calls.call import Call, Connect
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
+from sipgw.calls.transfers import Dial, Reached, Ways, dialling
+from sipgw.events import Disposition
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
@@ -17,8 +19,6 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, answer, make_offer
 from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import People, Person
-from sipgw.transfer.transfer import Dial, Reached, Ways, dialling
 from sipgw.trunks.trunks import TrunkOptions
 
 LOCAL = EndpointOptions("127.0.0.1", 0)
@@ -156,7 +156,7 @@ class World:
         self.ways: Ways | None = None
         self.talk: Talk
         self.call: Call
-        self.ending: asyncio.Task[Ending]
+        self.ending: asyncio.Task[Disposition]
         self.first: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
         """The gateway's leg of the call as it came in."""
         self.heard: list[bytes] = []
@@ -164,16 +164,16 @@ class World:
         self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
         self._group = asyncio.TaskGroup()
 
-    def lead_to(self, person: Person) -> None:
+    def lead_to(self, person: TransferTarget) -> None:
         """Let the agent transfer callers to `person`."""
-        self.ways = Ways(people=People.of(person, self.trunk), dial=uncounted(self.endpoint, self.trunk))
+        self.ways = Ways(people=TransferTargets.of(person, self.trunk), dial=uncounted(self.endpoint, self.trunk))
 
     @contextlib.asynccontextmanager
     async def alone(self, *, attended: bool | None = None, await_bye: float = 0) -> AsyncIterator["World"]:
         """The gateway and the third party; the caller is somebody else."""
         async with self.third.endpoint, self.endpoint, self._group:
             if attended is not None:
-                self.lead_to(Person(self.third.uri, "attended" if attended else "refer", await_bye))
+                self.lead_to(TransferTarget(self.third.uri, "attended" if attended else "refer", await_bye))
             yield self
 
     @contextlib.asynccontextmanager

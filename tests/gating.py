@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.gate.dnc import OwnList
-from sipgw.gate.gate import Dial, Gate, GateOptions, Permit, Refused
+from sipgw.gate.gate import Gate, GateOptions, GateRequest, Permit, Refused
 from sipgw.gate.windows import DAYS, WindowOptions
 from sipgw.store import Store, StoreOptions
 from sipgw.trunks.trunks import TrunkOptions
@@ -53,7 +53,7 @@ class World:
                 yield self
 
     async def dial(self, number: str = CALIFORNIA, trunk: str = "us", **more: Any) -> Permit | Refused:
-        return await self.gate.permit(Dial(number, trunk, **more))
+        return await self.gate.permit(GateRequest(number, trunk, **more))
 
     async def refused(self, number: str = CALIFORNIA, trunk: str = "us", **more: Any) -> tuple[str, str]:
         """Rule and words of a refusal, as the audit has them."""

@@ -15,13 +15,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sipgw.calls.going import Going
 
 from agent.tools import Toolbox
 from sipgw.bounds import FULL, WHAT
-from sipgw.browser import phone
+from sipgw.calls import browser_phone as phone
 from sipgw.calls.audience import Audience, Full
-from sipgw.calls.going import Going
-from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
 from sipgw.inbound.limits import Caller, LimitOptions, Limits
@@ -193,7 +193,7 @@ async def messages(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Whoever calls chooses the Call-ID: the same for calls without end, which share a ladder."""
-    capture, ended = SipCapture(100_000), Ending("caller_hung_up", "")
+    capture, ended = SipCapture(100_000), Disposition("caller_hung_up", "")
     for number in range(1000):
         capture.trace(message("same"))
         capture.watch(began(f"same {number}", "same"))
@@ -204,7 +204,7 @@ async def calls_of_one_call_id(folder: Path, patch: pytest.MonkeyPatch) -> None:
 async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     evidence = Evidence(CaptureOptions(folder=str(folder)))
     evidence._writing = WRITERS
-    evidence.watch(CallEnded("one", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
+    evidence.watch(CallEnded("one", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
     assert evidence._writing == WRITERS
 
 

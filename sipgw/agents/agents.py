@@ -20,6 +20,7 @@ from agent.stage import BUILT_IN
 from agent.tools import Tool, ToolFileError, load_tools
 from sipgw.agents import lifetimes
 from sipgw.agents.choice import Choice, unspoken
+from sipgw.agents.hold_music import hold_music
 from sipgw.agents.providers import choose, products
 from sipgw.billing.products import unpriced
 from sipgw.config import AgentOptions, Config, ConfigError, RouteOptions, all_set, line_of
@@ -27,7 +28,6 @@ from sipgw.options import OptionError, build
 from sipgw.privacy.redaction import PrivacyOptions, Redact, Sink
 from sipgw.sip.identity import Identity, is_number
 from sipgw.sip.message import Request
-from sipgw.transfer.music import hold_music
 
 DEFAULT = "agent"
 """The name of the agent of ``sipgw.toml``; ``sip:agent@…`` reaches it too."""

@@ -18,14 +18,14 @@ from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
 from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending, Sound
+from sipgw.calls.transfers import Summon, Transfers, Ways, closing
+from sipgw.events import Disposition, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable
 from sipgw.sip.sdes import SECRET, Policy
-from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 
 log = structlog.get_logger()
 
@@ -126,34 +126,36 @@ class Call:
         """See `sipgw.calls.phone_line.PhoneLine.mos`."""
         return self._line.mos
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disposition:
         """Hold a call that came in; never raises but on cancellation, and always leaves leg and ports free."""
         return await self._bounded(self._run())
 
-    async def run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
+    async def run_answered(
+        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
+    ) -> Disposition:
         """Hold a call that we made and that was answered; `opening` gets the conversation ready. As `run`."""
         return await self._bounded(self._run_answered(channel, conversation, opening))
 
-    async def _bounded(self, work: Coroutine[Any, Any, Ending]) -> Ending:
+    async def _bounded(self, work: Coroutine[Any, Any, Disposition]) -> Disposition:
         try:
             ending = await work
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
-            ending = Ending("failed", f"internal error: {type(error).__name__}")
+            ending = Disposition("failed", f"internal error: {type(error).__name__}")
         finally:
             self.leg.reject(500)  # whichever of the two the state of the leg calls for; the other does nothing
             self.leg.hangup()
             self.audience.hear(b"")
         return ending
 
-    async def _run(self) -> Ending:
+    async def _run(self) -> Disposition:
         self.leg.ringing()
         try:
             sort = sorting(self._line, self.tape, self._host)
             channel = await self._engine.open(sort, ipv6=":" in self._described.address)
         except (media.PortsExhausted, media.MediaDown) as error:
             self.leg.reject(503, headers=RETRY_AFTER)
-            return Ending("refused", str(error))
+            return Disposition("refused", str(error))
         with closing(channel):
             self.tape.attach(channel)
             self._line.attach(channel)
@@ -161,7 +163,7 @@ class Call:
                 agreed = self._negotiate(channel)
             except NotAcceptable as error:
                 self.leg.reject(488)
-                return Ending("refused", str(error))
+                return Disposition("refused", str(error))
             conversation = self._host.converse(self._line, self.connect if self.transfers.ways.people else None)
             try:
                 async with self._group:
@@ -169,11 +171,13 @@ class Call:
             finally:
                 await conversation.close()
 
-    async def _run_answered(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
+    async def _run_answered(
+        self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]
+    ) -> Disposition:
         try:
             self._described, negotiated = agree(self.leg, self._local(channel))
         except NotAcceptable as error:
-            return Ending("failed", f"the answer cannot be used: {error}")
+            return Disposition("failed", f"the answer cannot be used: {error}")
         if negotiated is not None:
             self._line.exchange(negotiated)
         async with self._group:
@@ -187,7 +191,7 @@ class Call:
         description: bytes,
         negotiated: Negotiated | None,
         conversation: Talk,
-    ) -> Ending:
+    ) -> Disposition:
         # Over UDP an address is easily forged: no sound goes there, and no conversation is paid for, before the ACK.
         # From outside nobody forges those of our own network, where some phones send an ACK that belongs to no call.
         forgeable = self.leg.source.transport == "udp" and not hidden(self.leg.source.host)
@@ -205,7 +209,7 @@ class Call:
             return _ended(self._ended)
         return await self._talk(channel, conversation)
 
-    async def _talk(self, channel: media.Channel, conversation: Talk) -> Ending:
+    async def _talk(self, channel: media.Channel, conversation: Talk) -> Disposition:
         self._channel = channel
         self._host.answered()
         self.tape.begin()
@@ -350,7 +354,7 @@ class Call:
 
     @property
     def instead(self) -> str:
-        """See `sipgw.transfer.transfer.Transfers.instead`."""
+        """See `sipgw.calls.transfers.Transfers.instead`."""
         return self.transfers.instead
 
     @property
@@ -358,24 +362,24 @@ class Call:
         """Who listens live."""
         return self._line.audience
 
-    async def _finish(self, outcome: Outcome, spoke: str) -> Ending:
+    async def _finish(self, outcome: Outcome, spoke: str) -> Disposition:
         """Say how it ended; `spoke` is how long they did with the person whom they were joined with."""
         person, told = self.transfers.person, self.transfers.told(spoke)
         if person and self.transfers.moved(spoke):
             if person.await_bye and not spoke:
                 await self.leg.over(person.await_bye)
             done = self.transfers.outcome
-            return Ending("transferred" if done and done.proven else "transfer_unproven", told)
+            return Disposition("transferred" if done and done.proven else "transfer_unproven", told)
         if self._ended is not None and outcome.kind not in NOT_HUMAN:
             return _ended(self._ended)
         if outcome.kind == "failed" and told:
-            return Ending("transfer_failed", f"{outcome.text}; {told}")
-        return Ending(outcome.kind, outcome.text)
+            return Disposition("transfer_failed", f"{outcome.text}; {told}")
+        return Disposition(outcome.kind, outcome.text)
 
     def _local(self, channel: media.Channel) -> LocalMedia:
         return replace(self._described, port=channel.port)
 
 
-def _ended(ended: Ended | None) -> Ending:
+def _ended(ended: Ended | None) -> Disposition:
     hung_up = ended is not None and not ended.lost
-    return Ending("caller_hung_up" if hung_up else "line_lost", str(ended or ""))
+    return Disposition("caller_hung_up" if hung_up else "line_lost", str(ended or ""))

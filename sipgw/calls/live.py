@@ -11,17 +11,17 @@ from agent.dialogue import Dialogue
 from agent.steering import CannotSteer, Steering
 from sipgw.billing.cost import Bill, Cost
 from sipgw.calls.audience import Audience
-from sipgw.events import Ending, Sound
+from sipgw.calls.transfers import Summon
+from sipgw.events import Disposition, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
-from sipgw.transfer.transfer import Summon
 from sipgw.trunks.trunks import TrunkOptions
 
 GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
 MOST_REPLACED = 20
 """Who took the caller's place: as many are kept, the last in any case."""
 Row = dict[str, Any]
-STOPPED = Ending("gateway_stopped", "the gateway was stopped")
+STOPPED = Disposition("gateway_stopped", "the gateway was stopped")
 
 
 class Held(Protocol):
@@ -46,7 +46,7 @@ class Held(Protocol):
         ...
 
     async def take_over(self, who: str, summon: Summon | None = None) -> bool:
-        """See `sipgw.transfer.transfer.Transfers.take_over`."""
+        """See `sipgw.calls.transfers.Transfers.take_over`."""
         ...
 
     def give_back(self) -> None:
@@ -56,7 +56,7 @@ class Held(Protocol):
     def sound(self) -> Sound | None:
         """Where our sound is, while there is a conversation."""
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disposition:
         """Hold it to its end; never raises but on cancellation."""
 
 
@@ -65,7 +65,7 @@ class LiveCall:
     """A call that is going on, from its INVITE on; one that we make from our wish on."""
 
     id: str
-    """Of no other call of this gateway: see `sipgw.calls.going.Going.identity`."""
+    """Of no other call of this gateway: see `sipgw.calls.registry.CallRegistry.identity`."""
     trunk: TrunkOptions
     identity: Identity
     direction: Literal["in", "out"] = "in"
@@ -78,7 +78,7 @@ class LiveCall:
     conversation: Dialogue | None = None
     answered: datetime | None = None
     bill: Bill | None = None
-    stopped: Ending | None = None
+    stopped: Disposition | None = None
     """How it ends if somebody here ends it."""
     tape: Tape | None = None
     """The recording."""
@@ -157,25 +157,25 @@ class LiveCall:
 
 
 @dataclass(frozen=True)
-class Placed:
+class CallHandle:
     """A call that we make."""
 
     live: LiveCall
-    _task: asyncio.Task[Ending]
+    _task: asyncio.Task[Disposition]
 
     @property
     def id(self) -> str:
         """The identity of the call."""
         return self.live.id
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> Disposition:
         """How it ended, once it has."""
         await asyncio.wait({self._task})
         return self.live.stopped or STOPPED if self._task.cancelled() else self._task.result()
 
     def stop(self, cause: str = "it was cancelled here") -> None:
         """End it, whether it rings or somebody speaks."""
-        self.live.stopped = self.live.stopped or Ending("cancelled", cause)
+        self.live.stopped = self.live.stopped or Disposition("cancelled", cause)
         self._task.cancel()
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from sipgw import __version__
 from sipgw.agents.agents import DEFAULT
-from sipgw.browser.phone import missing
+from sipgw.calls.browser_phone import missing
 from sipgw.cli.console import err, out
 from sipgw.config import Config
 from sipgw.gateway import Gateway

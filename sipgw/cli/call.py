@@ -15,12 +15,12 @@ from sipgw import log
 from sipgw.agents.agents import DEFAULT, VariableError
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Ending, Event
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.gateway import Gateway
-from sipgw.outbound.call_out import RING_TIMEOUT, Errand
+from sipgw.outbound.call_out import RING_TIMEOUT, OriginateRequest
 from sipgw.outbound.dialler import Places
 from sipgw.outbound.elsewhere import found
-from sipgw.outbound.routes import NotDialled
+from sipgw.trunks.route_selector import NotDialled
 
 Alone = Annotated[bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")]
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
@@ -45,7 +45,7 @@ def call(
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
     """
     try:
-        errand = Errand(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
+        errand = OriginateRequest(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
     except ValueError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -96,7 +96,9 @@ async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) 
             yield await stack.enter_async_context(Gateway(unregistered(config), agents))
 
 
-async def _call(config: Config, agents: Mapping[str, Config], errand: Errand, *, alone: bool) -> Ending | None:
+async def _call(
+    config: Config, agents: Mapping[str, Config], errand: OriginateRequest, *, alone: bool
+) -> Disposition | None:
     """How it ended; None if it could not be made."""
     async with placing(config, agents, alone=alone) as places:
         places.watchers.add(show)

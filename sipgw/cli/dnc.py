@@ -14,7 +14,7 @@ from sipgw import log
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
 from sipgw.gate.dnc import LINE, OwnList, opened
-from sipgw.gate.gate import Dial, Refused, gate_of
+from sipgw.gate.gate import GateRequest, Refused, gate_of
 from sipgw.gate.number_set import TOLD, numbers_of
 from sipgw.numbers import NumberError, check_country, e164
 from sipgw.outbound.promises import zone_of
@@ -116,7 +116,7 @@ def check(
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
         async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
             through = trunks.named(trunk or first)
-            verdict = await gate.judge(Dial(number, trunk or first, agent, consent=consent or None))
+            verdict = await gate.judge(GateRequest(number, trunk or first, agent, consent=consent or None))
             return verdict, through.country if through else ""
 
     with one_line_errors():

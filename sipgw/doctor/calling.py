@@ -9,12 +9,12 @@ from sipgw.calls.negotiation import OurSide
 from sipgw.doctor import audio
 from sipgw.doctor.asking import Asker, Patience
 from sipgw.doctor.finding import Finding, bad, good
-from sipgw.outbound.routes import Attempt, Dialling, NotDialled
 from sipgw.sip.dialog import hidden
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Response
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, accept_answer
+from sipgw.trunks.route_selector import Attempt, NotDialled, RouteSelector
 from sipgw.trunks.trunks import TrunkOptions
 
 
@@ -24,7 +24,7 @@ async def call(
     """Call `number` through `trunk`, listen, hang up."""
     about, now = trunk.name, asyncio.get_running_loop().time
     try:
-        attempt = next(iter(Dialling((trunk,), Counter(), lambda name: True).attempts(number, now)))
+        attempt = next(iter(RouteSelector((trunk,), Counter(), lambda name: True).attempts(number, now)))
     except (NotDialled, StopIteration) as error:
         return [bad("call.number", about, f"{number}: {error}")]
     ports = await audio.open_ports(media.bind_host, *media.port_range)

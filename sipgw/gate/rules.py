@@ -30,7 +30,7 @@ _PREFIX = re.compile(r"\+[1-9]\d{0,14}")
 _EXTENSION = re.compile(r"[0-9?]{1,8}|[A-Za-z][A-Za-z0-9._-]{0,31}")
 
 
-class Dial(NamedTuple):
+class GateRequest(NamedTuple):
     """A wish to call somebody."""
 
     number: str
@@ -146,7 +146,7 @@ class GateOptions:
 class Case(NamedTuple):
     """A dial whose number is understood."""
 
-    dial: Dial
+    dial: GateRequest
     options: GateOptions
     number: str
     """E.164, or the extension."""
@@ -163,7 +163,7 @@ class Case(NamedTuple):
 Rule = Callable[[Case], Refused | None]
 
 
-def understood(dial: Dial, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
+def understood(dial: GateRequest, options: GateOptions, trunk: TrunkOptions | None, now: datetime) -> Case | Refused:
     """The first rule: the number is a valid one, on a trunk that is there."""
     import phonenumbers  # as in `sipgw.numbers`
 

@@ -11,10 +11,10 @@ from media.channel import Quality
 from sipgw.calls.audience import Audience
 from sipgw.calls.call import Connect, Host, Talk
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending
+from sipgw.calls.transfers import Summon
+from sipgw.events import Disposition
 from sipgw.inbound.limits import Declined
 from sipgw.sip.leg import Leg
-from sipgw.transfer.transfer import Summon
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Rejection:
         """There is nothing to give."""
         raise CannotSteer("nobody has taken this call over")
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disposition:
         """Answer."""
         self._leg.reject(self._declined.status, headers=self._headers)
-        return Ending("refused", self._declined.reason)
+        return Disposition("refused", self._declined.reason)

@@ -14,16 +14,16 @@ from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.call import Call, Host, Talk, sorting
 from sipgw.calls.negotiation import OurSide
+from sipgw.calls.originator import NotPermitted, Originator, ending_of
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending
+from sipgw.calls.transfers import closing
+from sipgw.events import Disposition
 from sipgw.gate.rules import Purpose
-from sipgw.outbound.dial import NotPermitted, Outbound, ending_of
-from sipgw.outbound.routes import Attempt, NotDialled
 from sipgw.records.recordings import Tape
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import LocalMedia
-from sipgw.transfer.transfer import closing
+from sipgw.trunks.route_selector import Attempt, NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ RING_TIMEOUT = 45.0
 
 
 @dataclass(frozen=True)
-class Errand:
+class OriginateRequest:
     """Whom to call, and what for."""
 
     number: str
@@ -78,7 +78,9 @@ class Caller(Host, Protocol):
 class CallOut:
     """A call to a telephone number, from the wish to its ending."""
 
-    def __init__(self, errand: Errand, outbound: Outbound, engine: MediaEngine, caller: Caller, tape: Tape) -> None:
+    def __init__(
+        self, errand: OriginateRequest, outbound: Originator, engine: MediaEngine, caller: Caller, tape: Tape
+    ) -> None:
         self._errand = errand
         self._outbound = outbound
         self._engine = engine
@@ -93,19 +95,19 @@ class CallOut:
         """Counts and quality of the sound, in the end."""
         return self._call.stats if self._call else {}
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disposition:
         """Make and hold the call; never raises but on cancellation, and always leaves leg and ports free."""
         try:
             return await self._run()
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
-            return Ending("failed", f"internal error: {type(error).__name__}")
+            return Disposition("failed", f"internal error: {type(error).__name__}")
 
-    async def _run(self) -> Ending:
+    async def _run(self) -> Disposition:
         try:
             channel = await self._engine.open(self._hearing(sorting(self._line, self._tape, self._caller)))
         except (media.PortsExhausted, media.MediaDown) as error:
-            return Ending("failed", str(error))
+            return Disposition("failed", str(error))
         with closing(channel):
             self._tape.attach(channel)
             self._line.attach(channel)
@@ -119,27 +121,27 @@ class CallOut:
                 await conversation.close()
             return ending
 
-    async def _dial(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Ending:
+    async def _dial(self, channel: media.Channel, conversation: Talk, opening: asyncio.Task[None]) -> Disposition:
         errand, side = self._errand, OurSide(channel.port)
 
         def offers(attempt: Attempt) -> tuple[bytes, ...]:
             return side.offers(self._caller.tries(attempt.trunk), attempt.trunk.srtp, attempt.there)
 
         try:
-            async with self._outbound.dial(
+            async with self._outbound.originate(
                 errand.number, offers, trunk=errand.trunk, caller_id=errand.caller_id, ring_timeout=errand.ring_timeout,
                 agent=errand.agent, purpose=errand.purpose, consent=errand.consent or None, campaign=errand.campaign,
                 progress=self._on_progress,
             ) as made:  # fmt: skip
                 self._call = self._caller.picked_up(made.leg, made.number, self._line, side.local)
                 ending = await self._call.run_answered(channel, conversation, opening)
-                return Ending("callee_hung_up", ending.cause) if ending.kind == "caller_hung_up" else ending
+                return Disposition("callee_hung_up", ending.cause) if ending.kind == "caller_hung_up" else ending
         except CallFailed as failed:
             return ending_of(failed.ended)
         except NotPermitted as denied:
-            return Ending("not_permitted", str(denied), denied.denial.again)
+            return Disposition("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
-            return Ending("failed", str(error))
+            return Disposition("failed", str(error))
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.status > 100 and not self._rang:

@@ -13,12 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
 from sipgw.calls.live import STOPPED
-from sipgw.events import CallAnswered, Ending, Event, Watchers
-from sipgw.outbound.call_out import Errand
+from sipgw.events import CallAnswered, Disposition, Event, Watchers
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, RetryOptions
-from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
 
@@ -47,19 +47,19 @@ class Pace:
 
 
 class Made(Protocol):
-    """A call that is made: a `sipgw.calls.live.Placed`, or one of `sipgw.outbound.elsewhere`."""
+    """A call that is made: a `sipgw.calls.live.CallHandle`, or one of `sipgw.outbound.elsewhere`."""
 
     @property
     def id(self) -> str:
         """The identity of the call; empty as long as it has none."""
         ...
 
-    async def ended(self) -> Ending:
-        """See `sipgw.calls.live.Placed.ended`."""
+    async def ended(self) -> Disposition:
+        """See `sipgw.calls.live.CallHandle.ended`."""
         ...
 
     def stop(self, cause: str = "") -> None:
-        """See `sipgw.calls.live.Placed.stop`."""
+        """See `sipgw.calls.live.CallHandle.stop`."""
 
 
 class Places(Protocol):
@@ -67,7 +67,7 @@ class Places(Protocol):
 
     watchers: Watchers[Event]
 
-    def place(self, errand: Errand) -> Made:
+    def place(self, errand: OriginateRequest) -> Made:
         """See `sipgw.gateway.Gateway.place`."""
 
 
@@ -179,24 +179,24 @@ class Dialler:
             else:
                 ending = refused
         except NoRoom as error:
-            ending = Ending("not_placed", str(error))
+            ending = Disposition("not_placed", str(error))
         except (NotDialled, VariableError) as error:
-            ending = Ending("failed", str(error))
+            ending = Disposition("failed", str(error))
         finally:
             if placed is not None and ending is STOPPED:
                 placed.stop("the gateway stops")
             self._outcomes.keep(self._jobs.outcome(job, self._judge(job, ending), placed.id if placed else ""))
 
-    def _outdated(self, job: Job) -> Ending | None:
+    def _outdated(self, job: Job) -> Disposition | None:
         """Why a job is not dialled although it is due."""
         late = self._now().timestamp() - job.due
         if self._pace.latest and late > self._pace.latest:
-            return Ending("too_late", f"it was due {late / 3600:.0f} hours ago")
+            return Disposition("too_late", f"it was due {late / 3600:.0f} hours ago")
         if job.attempts > self._pace.retry.attempts:
-            return Ending("given_up", job.reason or "its process was ended again and again")
+            return Disposition("given_up", job.reason or "its process was ended again and again")
         return None
 
-    def _judge(self, job: Job, ending: Ending) -> Settled:
+    def _judge(self, job: Job, ending: Disposition) -> Settled:
         if job.id in self._reached and ending.kind in NOT_TRIED:
             settled = Settled("done", f"answered; {ending.cause}")  # nobody is called twice for our stopping
         else:
@@ -239,9 +239,9 @@ class Dialler:
                     self._group.create_task(self._settle())
 
 
-def errand_of(job: Job) -> Errand:
+def errand_of(job: Job) -> OriginateRequest:
     """What a job asks for."""
-    return Errand(
+    return OriginateRequest(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
         purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
     )  # fmt: skip

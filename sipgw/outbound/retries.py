@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.outbound.jobs import Settled
 
 SOON = 30.0
@@ -36,7 +36,7 @@ class RetryOptions:
             if getattr(self, name) < 10:
                 raise ValueError(f"{name} must be at least 10 s: nobody wants to be rung at without end")
 
-    def settled(self, ending: Ending, attempts: int, now: datetime) -> Settled:
+    def settled(self, ending: Disposition, attempts: int, now: datetime) -> Settled:
         """What follows from the ending of the call number `attempts`, which was at `now`."""
         reason = f"{ending.kind.replace('_', ' ')}: {ending.cause}" if ending.cause else ending.kind.replace("_", " ")
         at = now.timestamp()

@@ -15,8 +15,8 @@ from media import channel as media
 from sipgw.agents.providers import Providers, assembled
 from sipgw.calls.call import NOT_HUMAN, Talk
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.outbound.screening import Screened, Screening
-from sipgw.outbound.who_answered import Who
+from sipgw.calls.screening import Screened, Screening
+from sipgw.calls.who_answered import Who
 from sipgw.privacy.redaction import in_json
 from sipgw.replay.booth import Booth
 from sipgw.replay.bundle import Bundle, privacy_of

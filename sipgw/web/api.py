@@ -12,9 +12,9 @@ from agent.steering import CannotSteer, Steering
 from sipgw.agents.agents import VariableError
 from sipgw.calls.live import LiveCall, row
 from sipgw.cluster.shared import Unreachable
-from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NoRoom, NotDialled
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.store import CallFilter
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.sign_in import address
@@ -78,7 +78,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     placed = PlacedCalls(app.house.store)
     if key and (before := await placed.claim(who.name, key, call)):
         return models.Placed(id=before)
-    errand = Errand(
+    errand = OriginateRequest(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
         ring_timeout=wanted.ring, campaign=wanted.campaign, purpose="campaign" if wanted.campaign else "call",
         call=call,

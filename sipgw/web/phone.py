@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from sipgw.agents.agents import DEFAULT
-from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.web.sign_in import address

@@ -13,13 +13,13 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
-from sipgw.browser import phone as browser_phone
-from sipgw.calls.live import LiveCall, Placed
+from sipgw.calls import browser_phone
+from sipgw.calls.live import CallHandle, LiveCall
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.inbound.admission import Admission
-from sipgw.outbound.call_out import Errand
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
@@ -62,7 +62,7 @@ class House(browser_phone.House, Protocol):
     def stop(self, call: str, cause: str) -> None:
         """End a call, also while it rings."""
 
-    def place(self, errand: Errand) -> Placed:
+    def place(self, errand: OriginateRequest) -> CallHandle:
         """Make a call. Raises `VariableError`, `NotDialled`."""
 
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.steering import CannotSteer
-from sipgw.browser.phone import NoCall
 from sipgw.calls.audience import Full
+from sipgw.calls.browser_phone import NoCall
 from sipgw.calls.live import LiveCall
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.web.phone import Phone, Wish

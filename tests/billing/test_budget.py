@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agent.steering import CannotSteer
-from sipgw.billing.budget import GOODBYE, LOOK, within_budget
+from sipgw.calls.budget import GOODBYE, LOOK, within_budget
 from sipgw.calls.live import LiveCall
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.virtual import run
@@ -35,10 +35,10 @@ class Told:
             self._leaves.set()
 
 
-def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Ending, float, list[str]]:
+def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposition, float, list[str]]:
     """A call that lasts for an hour if nobody ends it: its ending, its length, what the agent was told."""
 
-    async def scene() -> tuple[Ending, float, list[str]]:
+    async def scene() -> tuple[Disposition, float, list[str]]:
         loop = asyncio.get_running_loop()
         begun, leaves = loop.time(), asyncio.Event()
         live: Any = LiveCall("a", LOCAL_TRUNK, Identity())
@@ -46,11 +46,11 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Ending,
         steering = Told(leaves, **steered)
         live.conversation = SimpleNamespace(steering=steering)
 
-        async def talk() -> Ending:
+        async def talk() -> Disposition:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HOUR):
                     await leaves.wait()
-            return Ending("over_budget" if leaves.is_set() else "caller_hung_up", "")
+            return Disposition("over_budget" if leaves.is_set() else "caller_hung_up", "")
 
         def why() -> str:
             return "too dear" if loop.time() - begun >= dear_at else ""
@@ -69,14 +69,14 @@ def test_the_agent_says_goodbye_when_the_time_that_passes_has_become_too_dear() 
 
 def test_a_caller_who_speaks_with_somebody_else_is_hung_up() -> None:
     ending, seconds, said = held(dear_at=100, instead="anna")
-    assert (ending, said) == (Ending("over_budget", "too dear"), [])
+    assert (ending, said) == (Disposition("over_budget", "too dear"), [])
     assert 100 <= seconds <= 100 + LOOK
 
 
 def test_a_conversation_that_has_ended_or_does_not_end_is_hung_up() -> None:
     assert held(dear_at=50, over=True)[0].kind == "over_budget"
     ending, seconds, _ = held(dear_at=50, polite=False)
-    assert ending == Ending("over_budget", "too dear")
+    assert ending == Disposition("over_budget", "too dear")
     assert 50 + GOODBYE <= seconds <= 50 + GOODBYE + LOOK
 
 

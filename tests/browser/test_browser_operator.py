@@ -14,7 +14,7 @@ from aiortc import RTCSessionDescription
 
 from agent.steering import CannotSteer
 from sipgw.browser.options import BrowserOptions
-from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.calls.live import GIVEN_BACK, LiveCall
 from sipgw.transfer.people import PersonOptions
 from tests.callee import Callee, callee

@@ -16,9 +16,9 @@ from aioice.stun import Class, Message, Method, parse_message
 
 from agent.conversation import Conversation
 from media.browsers import Way
-from sipgw.browser.call import BrowserCall
 from sipgw.browser.options import BrowserOptions
-from sipgw.browser.phone import BrowserPhone, NoCall
+from sipgw.calls.browser_connection import BrowserCall
+from sipgw.calls.browser_phone import BrowserPhone, NoCall
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded
 from sipgw.sip.offer_answer import NotAcceptable

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.calls.going import REMEMBERED, Going
+
 from sipgw.calls.live import LiveCall
 from sipgw.config import Config
-from sipgw.events import CallBegan, CallEnded, Ending
+from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.evidence.capture import SipCapture
 from sipgw.load.host import ParrotGateway
 from sipgw.sip.client import InviteClient
@@ -137,12 +138,12 @@ def test_messages_of_calls_that_share_them_go_together() -> None:
     for call in ("a", "a 2"):
         capture.trace(message("a"))
         capture.watch(CallBegan(call, now, "in", "pbx", "agent", "100", "200", {}, "a"))
-    capture.watch(CallEnded("a", now, Ending("caller_hung_up", ""), {}))
+    capture.watch(CallEnded("a", now, Disposition("caller_hung_up", ""), {}))
     first, second = capture.of("a"), capture.of("a 2")
     assert first is not None
     assert first == second
     assert len(first.messages) == 2
-    capture.watch(CallEnded("a 2", now, Ending("caller_hung_up", ""), {}))
+    capture.watch(CallEnded("a 2", now, Disposition("caller_hung_up", ""), {}))
     capture.trace(message("b"))
     capture.watch(CallBegan("b", now, "in", "pbx", "agent", "100", "200", {}, "b"))
     capture.trace(message("b", "INFO sip:x SIP/2.0", size=9_000))

@@ -10,12 +10,12 @@ import pytest
 from sipgw.billing.cost import NOTHING, Bill, Expenses
 from sipgw.billing.day import SharedSpent
 from sipgw.billing.prices import PriceTable
+from sipgw.calls.trunk_places import TrunkPlaces
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.limits import SharedLimits
 from sipgw.inbound.limits import LimitOptions, Limits, Spent
-from sipgw.outbound import routes
-from sipgw.outbound.channels import TrunkPlaces
-from sipgw.outbound.routes import NotDialled
+from sipgw.trunks import route_selector as routes
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 from tests.cluster.test_cluster import ANN, back, joined, still
 from tests.interop.redis import Server
@@ -69,7 +69,7 @@ async def test_turns_of_all_gateways_together_keep_to_the_calls_per_second(
         for at in range(3):
             await places[at % 2].turn(TRUNK)
         assert asked() - began > 0.9, "two in a second, the third in the next"
-        monkeypatch.setattr("sipgw.outbound.channels.LONGEST_WAIT", 0.01)
+        monkeypatch.setattr("sipgw.calls.trunk_places.LONGEST_WAIT", 0.01)
         with pytest.raises(NotDialled, match="more than 2 calls a second"):
             for at in range(3):
                 await places[at % 2].turn(TRUNK)

@@ -7,9 +7,9 @@ from pathlib import Path
 from sipgw.cli.init import RECIPES
 from sipgw.config import parse
 from sipgw.inbound.admission import AdmissionOptions
-from sipgw.outbound.causes import ELSEWHERE, PERSON, TRUNK
-from sipgw.outbound.routes import LONGEST_WAIT
 from sipgw.sip import challenge, registrar, registration
+from sipgw.trunks.causes import ELSEWHERE, PERSON, TRUNK
+from sipgw.trunks.route_selector import LONGEST_WAIT
 from sipgw.trunks.trunks import TrunkOptions
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from sipgw.events import CallBegan, CallMeasured, Event
-from sipgw.outbound.call_out import Errand
+from sipgw.outbound.call_out import OriginateRequest
 from tests.callee import callee, rejecting
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud
@@ -24,7 +24,7 @@ def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: 
         ):
             evidence = world.gateway.evidence
             async with asyncio.timeout(HANG):
-                placed = world.gateway.place(Errand(NUMBER, "agent"))
+                placed = world.gateway.place(OriginateRequest(NUMBER, "agent"))
                 call = placed.live.id
                 while not person.phones or len(person.phones[0].heard()) < 4000:
                     await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sipgw.events import CallEnded, Ending
+from sipgw.events import CallEnded, Disposition
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.evidence import Evidence
 from sipgw.evidence.pcap import SNAP, Pcap
@@ -37,7 +37,7 @@ def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch:
     async def scenario() -> None:
         evidence = Evidence(CaptureOptions(folder=str(tmp_path / "captures")))
         async with evidence.gathering(None, None, tmp_path / "calls"):  # type: ignore[arg-type]
-            evidence.watch(CallEnded("a", datetime.now(UTC), Ending("caller_hung_up", ""), {}))
+            evidence.watch(CallEnded("a", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
             while evidence._writing:
                 await asyncio.sleep(0)
 

@@ -21,7 +21,16 @@ from agent.records import (
     TurnEnded,
 )
 from media.channel import Quality
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallTransferred, Ending, Event
+from sipgw.events import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallMeasured,
+    CallReported,
+    CallTransferred,
+    Disposition,
+    Event,
+)
 from sipgw.evidence.capture import SipCapture
 from sipgw.evidence.timeline import EVENTS, MEASURED, MESSAGES, TEXT, TURNS, Timeline
 from sipgw.evidence.timelines import Timelines
@@ -31,7 +40,7 @@ from sipgw.store.files import file_name
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BEGAN = CallBegan("c@1", NOW, "in", "pbx", "agent", "+1555", "+1666", {"name": "Ann"})
-ENDED = CallEnded("c@1", NOW, Ending("caller_hung_up", "caller: BYE"), {"mos": 4.3})
+ENDED = CallEnded("c@1", NOW, Disposition("caller_hung_up", "caller: BYE"), {"mos": 4.3})
 
 
 def report(what: Any) -> CallReported:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sipgw.gate.dnc import OwnList
-from sipgw.gate.gate import LONGEST, SOON, Dial, GateOptions, Permit, Refused
+from sipgw.gate.gate import LONGEST, SOON, GateOptions, GateRequest, Permit, Refused
 from sipgw.store import Store, StoreOptions
 from tests.gating import ALWAYS, CALIFORNIA, World, run
 
@@ -110,7 +110,7 @@ def test_what_no_waiting_changes(world: World) -> None:
     away = world.folder / "registry.csv"
 
     async def judged(number: str = CALIFORNIA, agent: str = "") -> Permit | Refused:
-        return await world.gate.judge(Dial(number, "us", agent, "callback"), later=True)
+        return await world.gate.judge(GateRequest(number, "us", agent, "callback"), later=True)
 
     async def scene() -> None:
         async with world.up(per_number_per_day=1):

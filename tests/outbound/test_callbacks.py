@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sipgw.config import Config
-from sipgw.gate.rules import Dial, GateOptions, Permit, Refused
+from sipgw.gate.rules import GateOptions, GateRequest, Permit, Refused
 from sipgw.inbound.limits import LimitOptions
-from sipgw.outbound.call_out import Errand
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
 from sipgw.outbound.retries import SOON, RetryOptions
-from sipgw.outbound.routes import NoRoom
 from sipgw.sip.leg import Leg
+from sipgw.trunks.route_selector import NoRoom
 from tests.callee import Callee, callee, carrier_lines, rejecting
 from tests.cloud import Cloud
 from tests.fakes.assemblyai import Said
@@ -145,7 +145,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
                 while world.gateway.calls:
                     await asyncio.sleep(0.02)
             with pytest.raises(NoRoom, match="minutes_per_day"):
-                world.gateway.place(Errand(NUMBER, "agent"))
+                world.gateway.place(OriginateRequest(NUMBER, "agent"))
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             running = group.create_task(dialler(world, clock).run())
@@ -185,7 +185,7 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
     opens = clock[0] + timedelta(hours=9)
 
     class Night:
-        async def permit(self, dial: Dial) -> Permit | Refused:
+        async def permit(self, dial: GateRequest) -> Permit | Refused:
             assert (dial.purpose, dial.agent) == ("callback", "agent")
             return Refused("window", "it is night there", opens) if clock[0] < opens else Permit(dial.number)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import event
 
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.numbers import spellings
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.retries import SOON, RetryOptions
@@ -161,7 +161,7 @@ RULE = RetryOptions(attempts=3, busy=300, no_answer=1800, machine=0, failed=600)
     ],
 )
 def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait: float) -> None:
-    settled = RULE.settled(Ending(kind, "because"), attempts, NOW)
+    settled = RULE.settled(Disposition(kind, "because"), attempts, NOW)
     assert settled.state == state
     assert settled.reason == f"{kind.replace('_', ' ')}: because"
     assert settled.due == (NOW.timestamp() + wait if wait else 0)
@@ -169,7 +169,7 @@ def test_what_follows_from_an_ending(kind: str, attempts: int, state: str, wait:
 
 def test_the_next_window_is_not_an_attempt() -> None:
     opens = NOW + timedelta(hours=20)
-    settled = RULE.settled(Ending("not_permitted", "it is night there", opens), 3, NOW)
+    settled = RULE.settled(Disposition("not_permitted", "it is night there", opens), 3, NOW)
     assert settled == Settled("planned", "not permitted: it is night there", opens.timestamp(), counted=False)
 
 

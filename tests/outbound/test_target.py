@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipgw.outbound.routes import NotDialled
-from sipgw.outbound.target import Target
+from sipgw.calls.target import Target
 from sipgw.sip.uri import Uri
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 pytestmark = pytest.mark.faults("C6")

@@ -18,7 +18,7 @@ from media.bleep import TONE, Span
 from media.channel import Dead
 from sipgw.calls.call import sorting
 from sipgw.desk import Desk
-from sipgw.events import CallAnswered, CallEnded, CallReported, Ending, Watchers
+from sipgw.events import CallAnswered, CallEnded, CallReported, Disposition, Watchers
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import bleeps, unfinished
 from sipgw.records.bleeps import Bleeps
@@ -306,7 +306,7 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
         watchers.tell(CallAnswered("a@1", tape.began))
         watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
         desk._begun.return_value = tape
-        desk._over.side_effect = lambda *_: watchers.tell(CallEnded("a@1", at, Ending("failed", ""), {}))
+        desk._over.side_effect = lambda *_: watchers.tell(CallEnded("a@1", at, Disposition("failed", ""), {}))
         await Desk._hold(desk, live, Mock(side_effect=RuntimeError), Mock())
         seen.append(waits(Path(tape.path)))
 

@@ -24,7 +24,7 @@ from sipgw.config import Config
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.gate.rules import GateOptions
 from sipgw.gateway import Gateway
-from sipgw.outbound.call_out import Errand
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.replay.bundle import Bundle, read_bundle
 from sipgw.sip.endpoint import DROP, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -260,7 +260,7 @@ async def perform(scene: Scene, folder: Path) -> Bundle:
         async with STARTING:
             theatre = await stack.enter_async_context(Theatre(scene.change(config), scene.cast))
         if scene.act is None:
-            await theatre.place(Errand(NUMBER, "agent", trunk="carrier")).ended()
+            await theatre.place(OriginateRequest(NUMBER, "agent", trunk="carrier")).ended()
         else:
             await called(scene, scene.act, theatre)
         async with asyncio.timeout(HANG):

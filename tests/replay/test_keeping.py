@@ -18,7 +18,7 @@ from media.tap import Tapped
 from sipgw.agents.agents import Agents
 from sipgw.config import Config, ConfigError
 from sipgw.config import parse as parse_config
-from sipgw.events import CallBegan, CallEnded, CallReported, Ending
+from sipgw.events import CallBegan, CallEnded, CallReported, Disposition
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.replay.bundle import Bundle, read_bundle
@@ -144,7 +144,7 @@ def seen(bundles: Bundles, call: str, words: str, count: int) -> None:
 
 
 def over(bundles: Bundles, call: str, kind: str = "caller_hung_up") -> bool:
-    return bundles.watch(CallEnded(call, NOW, Ending(kind, ""), {}))
+    return bundles.watch(CallEnded(call, NOW, Disposition(kind, ""), {}))
 
 
 def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone() -> None:

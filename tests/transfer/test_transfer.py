@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sipgw.calls.negotiation import OurSide
+from sipgw.calls.transfers import dialling
 from sipgw.sip.dialog import Peer
 from sipgw.sip.uri import Uri
-from sipgw.transfer.transfer import dialling
 from sipgw.trunks.trunks import TrunkOptions
 
 PEER: dict[str, Any] = {"name": "pbx", "mode": "peer", "networks": ("10.0.0.0/8",)}

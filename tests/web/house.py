@@ -13,18 +13,18 @@ from agent.steering import CannotSteer
 from agent.turn_table import State
 from sipgw.agents.agents import Agents
 from sipgw.calls.audience import Audience
-from sipgw.calls.live import LiveCall, Placed, row
+from sipgw.calls.live import CallHandle, LiveCall, row
+from sipgw.calls.transfers import Summon
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.config import Config, parse
-from sipgw.events import Ending, Watchers
+from sipgw.events import Disposition, Watchers
 from sipgw.evidence.capture import CaptureOptions
 from sipgw.evidence.evidence import Evidence
 from sipgw.inbound.admission import Admission, AdmissionOptions
-from sipgw.outbound.call_out import Errand
-from sipgw.outbound.routes import NotDialled
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.sip.identity import Identity
 from sipgw.store import Store, StoreOptions
-from sipgw.transfer.transfer import Summon
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.accounts import Accounts
@@ -104,7 +104,7 @@ class Standing:
     )
     evidence: Evidence = field(default_factory=lambda: Evidence(CaptureOptions()))
     draining: bool = False
-    errands: list[Errand] = field(default_factory=list)
+    errands: list[OriginateRequest] = field(default_factory=list)
     """The calls that were asked for."""
 
     @property
@@ -118,16 +118,16 @@ class Standing:
         return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
 
     def stop(self, call: str, cause: str) -> None:
-        self.calls.pop(call).stopped = Ending("ended_here", cause)
+        self.calls.pop(call).stopped = Disposition("ended_here", cause)
 
-    def place(self, errand: Errand) -> Placed:
+    def place(self, errand: OriginateRequest) -> CallHandle:
         if errand.agent not in self.agents.all:
             raise NotDialled(f"there is no agent {errand.agent!r}")
         self.errands.append(errand)
         live = live_call(7, direction="out", answered=None)
         live.id = errand.call or live.id
         self.begin(live)
-        return Placed(live, None)  # type: ignore[arg-type]
+        return CallHandle(live, None)  # type: ignore[arg-type]
 
     def begin(self, live: LiveCall) -> LiveCall:
         self.calls[live.id] = live

@@ -11,7 +11,7 @@ import pytest
 from phonenumbers import is_valid_number, parse
 from sqlalchemy import select
 
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.outbound import elsewhere
 from sipgw.store import CallRecord
 from sipgw.web import placed
@@ -161,7 +161,7 @@ def test_a_call_that_rings_can_be_ended_but_not_spoken_into(tmp_path: Path) -> N
             answer = await there.browser.post("/api/v1/calls/call-1/say", json={"text": "Hello"})
             assert (answer.status_code, answer.json()) == (409, {"detail": "the call is not answered yet"})
             assert (await there.browser.post("/api/v1/calls/call-1/end", json={"cause": "spam"})).status_code == 200
-            assert live.stopped == Ending("ended_here", "spam")
+            assert live.stopped == Disposition("ended_here", "spam")
 
     asyncio.run(look())
 

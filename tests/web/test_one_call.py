@@ -14,7 +14,7 @@ from agent.records import Times, ToolRun, Turn, TurnEnded
 from media.bleep import Span
 from media.channel import Quality
 from media.wav import header
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Ending
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
 from sipgw.evidence.explain import median_wait
 from sipgw.records.recordings import Tape
 from sipgw.records.unfinished import Unfinished
@@ -51,7 +51,7 @@ def hold(visitor: Visit, call: str, *, words: str = "hello", turns: int = 1, fil
         tell(CallReported(call, NOW, TurnEnded(turn)))
         tell(CallMeasured(call, NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06)))
     if end:
-        tell(CallEnded(call, NOW, Ending("caller_hung_up", words), {"recording": {"file": file}} if file else {}))
+        tell(CallEnded(call, NOW, Disposition("caller_hung_up", words), {"recording": {"file": file}} if file else {}))
 
 
 def looking(folder: Path, look: Callable[[Visit], Awaitable[None]]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sipgw import gateway
-from sipgw.outbound.call_out import Errand
+from sipgw.outbound.call_out import OriginateRequest
 from sipgw.records.minutes import Minutes
 from sipgw.webhooks.deliveries import Deliveries
 from sipgw.webhooks.webhooks import WebhookOptions, genuine
@@ -94,7 +94,7 @@ def test_a_server_that_is_away_for_an_hour_is_told_of_all_its_calls_afterwards_i
                 began = clock.at
                 for hours in (0.5, 1.0):
                     await call_in(world)
-                    assert (await ended(world, Errand(NUMBER, "agent"))).kind == "busy"
+                    assert (await ended(world, OriginateRequest(NUMBER, "agent"))).kind == "busy"
                     await until(lambda hours=hours: clock.at > began + timedelta(hours=hours))
                 assert server.exchanges and not took
                 away[0] = False

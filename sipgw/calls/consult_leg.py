@@ -10,16 +10,16 @@ from media import channel as media
 from media.engine import MediaEngine
 from sipgw.calls.negotiation import OurSide, agree, agree_late, renegotiate
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.transfer_dialer import TransferDialer
+from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
-from sipgw.transfer.people import Person
-from sipgw.transfer.summons import Summons
 
 log = structlog.get_logger()
 
 
-class Party:
+class ConsultLeg:
     """Somebody on a line of their own."""
 
     leg: Leg | None = None
@@ -39,7 +39,7 @@ class Party:
         """Follow what they do, to the end of the line."""
 
 
-class Called(Party):
+class SipConsultLeg(ConsultLeg):
     """A person who has answered."""
 
     leg: Leg
@@ -74,8 +74,8 @@ class Called(Party):
 
 @contextlib.asynccontextmanager
 async def called(
-    person: Person, shown: str, engine: MediaEngine, summons: Summons, beside: int
-) -> AsyncIterator[Called]:
+    person: TransferTarget, shown: str, engine: MediaEngine, summons: TransferDialer, beside: int
+) -> AsyncIterator[SipConsultLeg]:
     """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
 
     `beside` is the number of the channel that they will be bridged with.
@@ -95,7 +95,7 @@ async def called(
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
                 if negotiated is not None:
                     line.exchange(negotiated)
-                yield Called(made.leg, line, described, made.trunk, made.number)
+                yield SipConsultLeg(made.leg, line, described, made.trunk, made.number)
             finally:
                 made.leg.hangup()
     finally:

@@ -17,7 +17,7 @@ from agent.speakable import speakable
 from agent.voice import Voice
 from sipgw.calls.call import Talk
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.outbound.who_answered import Who, WhoAnswered
+from sipgw.calls.who_answered import Who, WhoAnswered
 
 log = structlog.get_logger()
 

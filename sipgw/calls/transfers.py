@@ -12,16 +12,16 @@ import structlog
 from agent.steering import CannotSteer
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
+from sipgw.calls.consult_leg import ConsultLeg
 from sipgw.calls.negotiation import OurSide, agree
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.outbound.routes import NotDialled
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri, is_address
-from sipgw.transfer.party import Party
-from sipgw.transfer.people import People, Person
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -85,15 +85,15 @@ DASHBOARD = Uri("sip", host="dashboard")
 """Where an operator is who speaks from a page."""
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
-Summon = Callable[[Person, int], contextlib.AbstractAsyncContextManager[Party]]
-"""Calls a person beside the channel of that number; see `sipgw.transfer.party.called`."""
+Summon = Callable[[TransferTarget, int], contextlib.AbstractAsyncContextManager[ConsultLeg]]
+"""Calls a person beside the channel of that number; see `sipgw.calls.consult_leg.called`."""
 
 
 @dataclass(frozen=True)
 class Ways:
     """What the transfers of one call need."""
 
-    people: People | None = None
+    people: TransferTargets | None = None
     dial: Dial | None = None
     """Makes the calls on the caller's trunk to the people whom we know."""
     sent: Dial | None = None
@@ -106,9 +106,9 @@ class Ways:
     """What the caller hears meanwhile."""
     longest: float = 7200.0
     """Seconds that caller and person may speak through us."""
-    operator: Callable[[str], Person | None] = lambda name: None
+    operator: Callable[[str], TransferTarget | None] = lambda name: None
     """Who takes calls over under that name."""
-    tell: Callable[[Person, Referred], None] = lambda person, done: None
+    tell: Callable[[TransferTarget, Referred], None] = lambda person, done: None
     """Is told of every try."""
     give_back: Callable[[], None] = lambda: None
     """Lets the agent speak again and tells it, when an operator on a page is gone."""
@@ -120,9 +120,9 @@ class Transfers:
     def __init__(self, engine: MediaEngine, ways: Ways, line: PhoneLine, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
         """What came of the last try."""
-        self.person: Person | None = None
+        self.person: TransferTarget | None = None
         """Whom it was with."""
-        self.party: Party | None = None
+        self.party: ConsultLeg | None = None
         """The person whom the caller speaks with through us."""
         self.taken = False
         """Whether it is one who has taken the agent's place, and may give it back."""
@@ -190,7 +190,7 @@ class Transfers:
         is how they come if they are not called. Raises `CannotSteer` if there is nobody of that name, or if somebody
         else has the call.
         """
-        person = Person(DASHBOARD, "bridge", name=who) if summon else self.ways.operator(who)
+        person = TransferTarget(DASHBOARD, "bridge", name=who) if summon else self.ways.operator(who)
         if person is None:
             raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
         if not self.possible or self._line.gone.is_set():
@@ -199,7 +199,7 @@ class Transfers:
         await asyncio.wait({taking})
         return not taking.cancelled() and bool(taking.result())
 
-    async def _take(self, leg: Leg | None, person: Person, summon: Summon | None) -> bool:
+    async def _take(self, leg: Leg | None, person: TransferTarget, summon: Summon | None) -> bool:
         if not self.possible:
             return False
         self._ringing = True
@@ -213,7 +213,7 @@ class Transfers:
         self._spawn(self._until_gone(party, person))
         return True
 
-    async def _until_gone(self, party: Party, person: Person) -> None:
+    async def _until_gone(self, party: ConsultLeg, person: TransferTarget) -> None:
         await party.line.gone.wait()
         if self.party is not party:
             return
@@ -232,7 +232,7 @@ class Transfers:
         self._spawn(stack.aclose())
 
     async def _tried(
-        self, leg: Leg | None, person: Person, *, taken: bool = False, summon: Summon | None = None
+        self, leg: Leg | None, person: TransferTarget, *, taken: bool = False, summon: Summon | None = None
     ) -> bool:
         self.person = person
         self.outcome = done = await self._try(leg, person, taken=taken, summon=summon or self.ways.summon)
@@ -240,7 +240,7 @@ class Transfers:
         self.ways.tell(person, done)
         return done.accepted
 
-    async def _try(self, leg: Leg | None, person: Person, *, taken: bool, summon: Summon | None) -> Referred:
+    async def _try(self, leg: Leg | None, person: TransferTarget, *, taken: bool, summon: Summon | None) -> Referred:
         try:
             if leg is None or person.bridged:
                 if summon is None:
@@ -254,7 +254,7 @@ class Transfers:
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
 
-    async def _bridge(self, leg: Leg | None, person: Person, summon: Summon, *, taken: bool) -> Referred:
+    async def _bridge(self, leg: Leg | None, person: TransferTarget, summon: Summon, *, taken: bool) -> Referred:
         """Call the person, have them briefed if that is wanted, and join the two calls."""
         async with contextlib.AsyncExitStack() as stack:
             party = await stack.enter_async_context(summon(person, self._line.channel))
@@ -298,7 +298,7 @@ class Transfers:
         self._line.gone.set()
         await self._stack.aclose()
 
-    async def _consult(self, leg: Leg, person: Person) -> Referred:
+    async def _consult(self, leg: Leg, person: TransferTarget) -> Referred:
         """Call the person; when they have answered, the caller takes the place of that call."""
         channel = await self._engine.open(lambda event: None)
         with closing(channel):

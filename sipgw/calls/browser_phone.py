@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Protocol
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
-from sipgw.browser.call import BrowserCall
 from sipgw.browser.options import BrowserOptions
-from sipgw.browser.party import on_page
+from sipgw.calls.browser_connection import BrowserCall
 from sipgw.calls.live import LiveCall
+from sipgw.calls.operator_page import on_page
+from sipgw.calls.transfers import Summon
 from sipgw.config import Config
 from sipgw.desk import Desk
 from sipgw.hosting import Hosting
@@ -21,7 +22,6 @@ from sipgw.inbound.admission import Admission
 from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
-from sipgw.transfer.transfer import Summon
 from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))

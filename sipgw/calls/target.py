@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from sipgw.numbers import EXTENSION, NumberError, shaped
-from sipgw.outbound.routes import NotDialled
 from sipgw.sip.identity import cleaned, number_of
 from sipgw.sip.uri import Uri
+from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 _SEPARATORS = re.compile(r"[ ().-]")

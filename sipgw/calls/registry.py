@@ -8,14 +8,14 @@ from agent.records import Outcome
 from agent.steering import CannotSteer
 from sipgw.bounds import FULL
 from sipgw.calls.live import STOPPED, LiveCall
-from sipgw.events import Ending
+from sipgw.events import Disposition
 from sipgw.evidence.capture import CALL_ID
 
 REMEMBERED = 10_000
 """Call-IDs of which it is remembered how many calls had them, the latest."""
 
 
-class Going:
+class CallRegistry:
     """The calls that go on, and the tasks that serve them."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Going:
     def stop(self, call: str, cause: str) -> None:
         """End a call that goes on, also while it rings."""
         if live := self._live.get(call):
-            live.stopped = live.stopped or Ending("ended_here", cause)
+            live.stopped = live.stopped or Disposition("ended_here", cause)
             self._tasks[call].cancel()
 
     def dismiss_all(self) -> int:

@@ -1,6 +1,6 @@
 """What callers hear while somebody is called for them: a WAV file, or a quiet tune made here that nobody owns.
 
-``python -m sipgw.transfer.music FILE`` writes the tune as a WAV file.
+``python -m sipgw.agents.hold_music FILE`` writes the tune as a WAV file.
 """
 
 import sys

@@ -9,7 +9,7 @@ import structlog
 from agent.records import Outcome
 from agent.steering import CannotSteer
 from sipgw.calls.live import LiveCall
-from sipgw.events import Ending
+from sipgw.events import Disposition
 
 log = structlog.get_logger()
 
@@ -20,8 +20,8 @@ GOODBYE = 30.0
 
 
 async def within_budget(
-    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], work: Coroutine[Any, Any, Ending]
-) -> Ending:
+    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], work: Coroutine[Any, Any, Disposition]
+) -> Disposition:
     """Hold a call by `work`, as long as `why` is empty: then the agent says `goodbye`, and the call ends.
 
     A call in which somebody else speaks in the agent's place is hung up.
@@ -36,14 +36,14 @@ async def within_budget(
 
 
 async def _watch(
-    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], holding: asyncio.Task[Ending]
+    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], holding: asyncio.Task[Disposition]
 ) -> None:
     while not (cause := why() if live.answered else ""):  # noqa: ASYNC110  nothing tells that money was spent
         await asyncio.sleep(LOOK)
     log.info("the call has become too dear", cause=cause)
     if _dismissed(live, goodbye(), Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)
-    live.stopped = live.stopped or Ending("over_budget", cause)
+    live.stopped = live.stopped or Disposition("over_budget", cause)
     holding.cancel()  # a cancelled call hangs up
 
 

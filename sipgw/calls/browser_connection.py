@@ -17,11 +17,11 @@ from media.engine import MediaEngine
 from sipgw.calls.audience import Audience
 from sipgw.calls.call import Host, Talk, sorting
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.events import Ending, Sound
+from sipgw.calls.transfers import Summon, Transfers, Ways, closing
+from sipgw.events import Disposition, Sound
 from sipgw.records.recordings import Tape
 from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
-from sipgw.transfer.transfer import Summon, Transfers, Ways, closing
 
 log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ class BrowserCall:
 
     @property
     def instead(self) -> str:
-        """See `sipgw.transfer.transfer.Transfers.instead`."""
+        """See `sipgw.calls.transfers.Transfers.instead`."""
         return self._transfers.instead
 
     async def take_over(self, who: str, summon: Summon | None = None) -> bool:
@@ -81,20 +81,20 @@ class BrowserCall:
         """See `sipgw.calls.live.Held.give_back`."""
         self._transfers.give_back()
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disposition:
         """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
         try:
             return await self._run()
         except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
-            return Ending("refused", str(error))
+            return Disposition("refused", str(error))
         except Exception as error:  # the call boundary: one call's fault is not the others'
             log.exception("call failed")
-            return Ending("failed", f"internal error: {type(error).__name__}")
+            return Disposition("failed", f"internal error: {type(error).__name__}")
         finally:
             self.audience.hear(b"")
             await self._path.close()
 
-    async def _run(self) -> Ending:
+    async def _run(self) -> Disposition:
         channel = await self._engine.open(sorting(self._line, self.tape, self._host))
         with closing(channel):
             self.tape.attach(channel)
@@ -103,7 +103,7 @@ class BrowserCall:
             conversation = self._host.converse(self._line, connect)
             try:
                 if problem := await self._met(conversation):
-                    return Ending("caller_hung_up" if self._path.closed else "failed", problem)
+                    return Disposition("caller_hung_up" if self._path.closed else "failed", problem)
                 return await self._converse_on(channel, conversation)
             finally:
                 await conversation.close()
@@ -120,7 +120,7 @@ class BrowserCall:
                 opening.cancel()
         return problem
 
-    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Ending:
+    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Disposition:
         await link(self._offer, self._path, self._engine.host, channel, self._line)
         self._sound = Sound(channel.number, self._engine.host, channel.port)
         self._host.answered()
@@ -138,13 +138,13 @@ class BrowserCall:
             self.stats = await channel.stats()
         return ending
 
-    def _ending(self, outcome: Outcome, spoke: str) -> Ending:
+    def _ending(self, outcome: Outcome, spoke: str) -> Disposition:
         told = self._transfers.told(spoke)
         if self._transfers.moved(spoke):
-            return Ending("transferred", told)
+            return Disposition("transferred", told)
         if outcome.kind == "failed" and told:
-            return Ending("transfer_failed", f"{outcome.text}; {told}")
-        return Ending(outcome.kind, outcome.text)
+            return Disposition("transfer_failed", f"{outcome.text}; {told}")
+        return Disposition(outcome.kind, outcome.text)
 
     async def _connect(self, to: str = "") -> bool:
         """Connect the caller with somebody; returns whether that succeeded."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sipgw.numbers import NumberError
-from sipgw.outbound.causes import elsewhere
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.digest import Credentials
 from sipgw.sip.events import Ended
 from sipgw.sip.uri import Uri
+from sipgw.trunks.causes import elsewhere
 from sipgw.trunks.trunks import TrunkOptions
 
 LONGEST_WAIT = 5.0
@@ -47,7 +47,7 @@ class Attempt:
         return peer_of(self.proxy or self.target)
 
 
-class Dialling:
+class RouteSelector:
     """The trunks as ways out, in the order of the configuration."""
 
     def __init__(

@@ -9,7 +9,7 @@ from enum import Enum
 
 from agent.vad import HANGOVER, VoiceActivity
 from media.tones import Tone, Tones
-from sipgw.outbound.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
+from sipgw.calls.machine_phrases import HOLDS, SCREEN, STRONG, UNFINISHED, WEAK
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""

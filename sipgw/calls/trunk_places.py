@@ -13,7 +13,7 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.limits import HELD, room_of
 from sipgw.cluster.places import Bound, Full, Held
 from sipgw.cluster.shared import Unreachable
-from sipgw.outbound.routes import LONGEST_WAIT, NotDialled
+from sipgw.trunks.route_selector import LONGEST_WAIT, NotDialled
 from sipgw.trunks.trunks import TrunkOptions
 
 

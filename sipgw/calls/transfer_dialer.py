@@ -6,43 +6,43 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
+from sipgw.calls.originator import Made, Originator
+from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.inbound.admission import Admission
-from sipgw.outbound.dial import Made, Outbound
 from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.identity import is_number, number_of
 from sipgw.sip.leg import Ended
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
-from sipgw.transfer.people import People, Person
 from sipgw.trunks.trunks import TrunkOptions
 
 
 @dataclass(frozen=True)
-class Summons:
+class TransferDialer:
     """The ways to people. What they are reached by is configured: nobody else's word leads anywhere from here."""
 
     endpoint: Endpoint
-    outbound: Outbound
+    outbound: Originator
     registrar: Registrar
     admission: Admission
 
-    def operator(self, name: str, people: People | None) -> Person | None:
+    def operator(self, name: str, people: TransferTargets | None) -> TransferTarget | None:
         """Who takes calls over under that name: one of `people`, or the user of an account."""
         found = people.named(name) if people else None
         if found is None and name in self.admission.users:
-            found = Person(Uri("sip", host=name), "bridge", name=name)
+            found = TransferTarget(Uri("sip", host=name), "bridge", name=name)
         return found
 
     @contextlib.asynccontextmanager
-    async def call(self, person: Person, shown: str, side: OurSide) -> AsyncIterator[Made]:
+    async def call(self, person: TransferTarget, shown: str, side: OurSide) -> AsyncIterator[Made]:
         """Call `person`; the call counts on its trunk until the block ends.
 
         A phone of an account sees the number `shown`; a trunk shows what it may. Raises `CallFailed`, `NotDialled`.
         """
         uri = person.uri
         if uri.scheme == "tel":
-            async with self.outbound.dial(
+            async with self.outbound.originate(
                 uri.user, lambda attempt: side.offers(self._address(attempt.trunk), attempt.trunk.srtp, attempt.there),
                 trunk=person.trunk, ring_timeout=person.ring_timeout, purpose="transfer", consent=True,
             ) as made:  # fmt: skip
@@ -53,7 +53,7 @@ class Summons:
             async with self._through(person, side) as made:
                 yield made
 
-    async def _ring(self, user: str, person: Person, shown: str, side: OurSide) -> Made:
+    async def _ring(self, user: str, person: TransferTarget, shown: str, side: OurSide) -> Made:
         """Call the phones of an account."""
         bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
         if not bindings:
@@ -65,7 +65,7 @@ class Summons:
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
-    async def _through(self, person: Person, side: OurSide) -> AsyncIterator[Made]:
+    async def _through(self, person: TransferTarget, side: OurSide) -> AsyncIterator[Made]:
         """Call an address, by way of the trunk if one is named."""
         trunk = self.admission.trunks.named(person.trunk)
         name = person.trunk

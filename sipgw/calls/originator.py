@@ -10,17 +10,17 @@ from typing import Protocol
 import structlog
 
 from sipgw.calls.negotiation import usable
-from sipgw.events import Ending
-from sipgw.gate.rules import Dial, Permit, Purpose, Refused
-from sipgw.outbound.causes import kind_of
-from sipgw.outbound.channels import TrunkPlaces
-from sipgw.outbound.redirects import MAX_TRIES, number_of, onward
-from sipgw.outbound.routes import PENALTY, Attempt, Dialling, NotDialled
+from sipgw.calls.redirects import MAX_TRIES, number_of, onward
+from sipgw.calls.trunk_places import TrunkPlaces
+from sipgw.events import Disposition
+from sipgw.gate.rules import GateRequest, Permit, Purpose, Refused
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import CallEvent, Ended, Leg, Offered, Progress
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
+from sipgw.trunks.causes import kind_of
+from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
 from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
@@ -43,10 +43,10 @@ class Made:
 class Judge(Protocol):
     """Asked before every call to a telephone number: `sipgw.gate.gate.Gate`."""
 
-    async def permit(self, dial: Dial) -> Permit | Refused:
+    async def permit(self, dial: GateRequest) -> Permit | Refused:
         """Whether the call may be made."""
 
-    async def judge(self, dial: Dial, *, later: bool = False) -> Permit | Refused:
+    async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | Refused:
         """What `permit` would say, without a trace of the question."""
 
 
@@ -58,13 +58,13 @@ class NotPermitted(NotDialled):
         self.denial = denial
 
 
-class Outbound:
+class Originator:
     """Makes calls; `gate`, where there is one, lets each out."""
 
     def __init__(
         self,
         endpoint: Endpoint,
-        dialling: Dialling,
+        dialling: RouteSelector,
         registrar: Registrar,
         places: TrunkPlaces,
         gate: Judge | None = None,
@@ -93,11 +93,11 @@ class Outbound:
             ringing.give_way(leg)
 
     def first(self, trunk: str = "") -> str:
-        """See `Dialling.first`."""
+        """See `RouteSelector.first`."""
         return self._dialling.first(trunk)
 
     @contextlib.asynccontextmanager
-    async def dial(
+    async def originate(
         self,
         number: str,
         offers: Callable[[Attempt], tuple[bytes, ...]],
@@ -122,7 +122,7 @@ class Outbound:
         now = asyncio.get_running_loop().time
         failure: CallFailed | None = None
         busy: list[str] = []
-        dial = Dial(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
+        dial = GateRequest(number, self.first(trunk), agent, purpose, consent, campaign, caller_id)
         dial = dial._replace(number=await self._permitted(dial))
 
         def early(leg: Leg, event: CallEvent) -> None:
@@ -153,7 +153,7 @@ class Outbound:
 
     @contextlib.asynccontextmanager
     async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """A call that is made on `trunk` in another way than by `dial` counts there until the block ends, which begins
+        """A call that is made on `trunk` in another way than by `originate` counts there until the block ends, which begins
         when it is its turn. Raises `NotDialled` if there is no place."""
         wait = self._dialling.turn(trunk, asyncio.get_running_loop().time())
         async with self.places.held(trunk):
@@ -161,7 +161,7 @@ class Outbound:
             await self.places.turn(trunk)
             yield
 
-    async def _permitted(self, dial: Dial) -> str:
+    async def _permitted(self, dial: GateRequest) -> str:
         """The number as it may be called. Raises `NotPermitted`."""
         if self.gate is None:
             return dial.number
@@ -171,7 +171,7 @@ class Outbound:
         return judged.number
 
     async def _try(
-        self, attempt: Attempt, dial: Dial, send: Callable[[Attempt], Awaitable[Answered]]
+        self, attempt: Attempt, dial: GateRequest, send: Callable[[Attempt], Awaitable[Answered]]
     ) -> tuple[Leg, bytes | None, str]:
         """Send a call, and on to where a 3xx says that the person is (RFC 3261 §8.1.3.4); returns their number, too.
 
@@ -197,7 +197,7 @@ class Outbound:
             following, number = await self._redirected(attempt, contacts.pop(0), dial, tried)
 
     async def _redirected(
-        self, attempt: Attempt, contact: Uri, dial: Dial, tried: set[Uri]
+        self, attempt: Attempt, contact: Uri, dial: GateRequest, tried: set[Uri]
     ) -> tuple[Attempt | None, str]:
         """The call as it goes on to `contact`, and the number there; None, and why in the log, if it does not."""
         trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
@@ -250,7 +250,7 @@ class Outbound:
     ) -> Made:
         """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
 
-        `offers` is asked for each phone, as in `dial`.
+        `offers` is asked for each phone, as in `originate`.
         """
         failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
         for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
@@ -265,9 +265,9 @@ class Outbound:
         raise failure
 
 
-def ending_of(ended: Ended) -> Ending:
+def ending_of(ended: Ended) -> Disposition:
     """Why a call was not answered."""
-    return Ending(kind_of(ended), str(ended))
+    return Disposition(kind_of(ended), str(ended))
 
 
 def _retry_after(ended: Ended) -> float:

@@ -1,0 +1,82 @@
+"""The people whom callers can be transferred to: who is meant, who is on duty, and in which order they are tried."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sipgw.sip.uri import Uri
+from sipgw.transfer.hours import on_duty
+from sipgw.transfer.people import Mode, PersonOptions
+from sipgw.trunks.trunks import TrunkOptions
+
+
+@dataclass(frozen=True)
+class TransferTarget:
+    """Somebody who is to take over a caller."""
+
+    uri: Uri
+    """For `refer` and `attended` the Refer-To; else whom we call: a tel URI is dialled through the trunks, one of an
+    account (``sip:anna``) is called where its phones are."""
+    mode: Mode = "refer"
+    await_bye: float = 0.0
+    """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
+    name: str = ""
+    trunk: str = ""
+    ring_timeout: float = 25.0
+    by_refer: bool = False
+    """Whether the caller's PBX is asked to connect the two once the person has accepted, before we do it."""
+
+    @property
+    def called(self) -> str:
+        """What the record calls them."""
+        return f"{self.name} ({self.uri})" if self.name else str(self.uri)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether we call them, and the sound goes through us."""
+        return self.mode in ("bridge", "warm")
+
+
+@dataclass(frozen=True)
+class TransferTargets:
+    """Whom the callers of one trunk can be handed over to."""
+
+    options: tuple[PersonOptions, ...]
+    trunk: TrunkOptions
+    """Of the caller."""
+    last: Callable[[], TransferTarget | None] = lambda: None
+    """The `transfer_to` of the trunk, tried after all others."""
+
+    @classmethod
+    def of(cls, person: TransferTarget | None, trunk: TrunkOptions) -> "TransferTargets | None":
+        """Only `person`, if there is one."""
+        return None if person is None else cls((), trunk, lambda: person)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Whom the model can choose from, and what they are there for."""
+        found: dict[str, str] = {}
+        for one in sorted(self.options, key=lambda one: one.order):
+            found[one.name] = found.get(one.name) or one.about
+        return found
+
+    def hunt(self, name: str, now: datetime) -> Sequence[TransferTarget]:
+        """Who is on duty, in the order in which they are to be tried; an unknown or empty `name` means anybody."""
+        wanted = name.strip().lower()
+        named = [one for one in self.options if one.name == wanted]
+        chosen = sorted(named or self.options, key=lambda one: one.order)
+        there = [self._person(one) for one in chosen if on_duty(one.spans, now.astimezone(one.zone))]
+        last = None if named else self.last()
+        return [*there, *([last] if last else [])]
+
+    def named(self, name: str) -> TransferTarget | None:
+        """The first of that name, whatever the hour; None if there is none."""
+        found = sorted((one for one in self.options if one.name == name.strip().lower()), key=lambda one: one.order)
+        return self._person(found[0]) if found else None
+
+    def _person(self, one: PersonOptions) -> TransferTarget:
+        uri = one.uri
+        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # as the caller's carrier wants to be told
+            uri = replace(self.trunk, transfer_to=uri.user).transfer_uri or uri
+        by_refer = one.mode == "warm" and self.trunk.attended_transfer
+        return TransferTarget(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)
