@@ -15,12 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sipgw.calls.going import Going
 
 from agent.tools import Toolbox
 from sipgw.bounds import FULL, WHAT
 from sipgw.calls import browser_phone as phone
 from sipgw.calls.audience import Audience, Full
+from sipgw.calls.registry import CallRegistry
 from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.evidence.capture import OVERHEAD, CaptureOptions, SipCapture
 from sipgw.evidence.evidence import WRITERS, Evidence
@@ -174,7 +174,7 @@ async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def call_ids(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    going = Going()
+    going = CallRegistry()
     for number in range(11_000):
         going.identity(str(number))
     assert len(going._given) == 10_000
@@ -244,7 +244,7 @@ BOUNDS = [
     Bound("sipgw.web.entrance:TRIES", "tries to sign in", tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
     Bound("sipgw.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
-    Bound("sipgw.calls.going:REMEMBERED", "Call-IDs", call_ids),
+    Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),
     Bound("sipgw.evidence.capture:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.evidence.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.evidence.evidence:WRITERS", "capture files", capture_files),

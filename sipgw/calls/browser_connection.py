@@ -1,29 +1,16 @@
-"""One call from a browser: what `sipgw.calls.call` is for SIP, with ICE and DTLS in place of a dialog.
-
-Offer → ports and providers are opened while the browser connects → conversation → transfer or the end → record.
-"""
+"""The browser's side of one call: ICE and DTLS in place of a SIP leg."""
 
 import asyncio
-import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
-import structlog
-
-from agent.records import Outcome
 from media import channel as media
 from media.browsers import HUNG_UP, PathFailed, Way
 from media.engine import MediaEngine
-from sipgw.calls.audience import Audience
-from sipgw.calls.call import Host, Talk, sorting
+from sipgw.calls.context import CallContext
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.transfers import Summon, Transfers, Ways, closing
-from sipgw.events import Disposition, Sound
-from sipgw.records.recordings import Tape
+from sipgw.calls.transfers import Transfers
+from sipgw.events import Disposition
 from sipgw.sip.jsep import BrowserOffer
 from sipgw.sip.offer_answer import Negotiated
-
-log = structlog.get_logger()
 
 
 async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel, line: PhoneLine) -> None:
@@ -37,125 +24,61 @@ async def link(offer: BrowserOffer, path: Way, host: str, channel: media.Channel
     )  # fmt: skip
 
 
-class BrowserCall:
+class BrowserConnection:
     """A call whose answer the browser has already; `path` waits for it to connect."""
 
-    def __init__(self, offer: BrowserOffer, path: Way, engine: MediaEngine, host: Host, tape: Tape, ways: Ways) -> None:
-        self.stats: dict[str, Any] = {}
-        self.tape = tape
+    leg = None
+    gone: Disposition | None = None
+    """The outcome of the conversation tells how the call has ended."""
+
+    def __init__(
+        self, offer: BrowserOffer, path: Way, engine: MediaEngine, context: CallContext, transfers: Transfers
+    ) -> None:
+        self.address = engine.host
         self._offer = offer
         self._path = path
-        self._engine = engine
-        self._host = host
-        self._line = PhoneLine()
-        self._sound: Sound | None = None
-        self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._transfers = Transfers(engine, ways, self._line, self._spawn)
+        self._context = context
+        self._transfers = transfers
+        self._channel: media.Channel | None = None
 
-    @property
-    def sound(self) -> Sound | None:
-        """See `sipgw.calls.live.Held.sound`."""
-        return self._sound
+    def alert(self) -> None:
+        """Nothing: the page shows by itself that it waits."""
 
-    @property
-    def mos(self) -> float:
-        """See `sipgw.calls.phone_line.PhoneLine.mos`."""
-        return self._line.mos
+    def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Nothing: the page sees that the connection is closed."""
 
-    @property
-    def audience(self) -> Audience:
-        """Who listens live."""
-        return self._line.audience
+    def prepare(self, channel: media.Channel) -> Disposition | None:
+        """Sound will be at `channel`."""
+        self._channel = channel
+        return None
 
-    @property
-    def instead(self) -> str:
-        """See `sipgw.calls.transfers.Transfers.instead`."""
-        return self._transfers.instead
-
-    async def take_over(self, who: str, summon: Summon | None = None) -> bool:
-        """See `sipgw.calls.live.Held.take_over`."""
-        return await self._transfers.take_over(None, who, summon)
-
-    def give_back(self) -> None:
-        """See `sipgw.calls.live.Held.give_back`."""
-        self._transfers.give_back()
-
-    async def run(self) -> Disposition:
-        """Hold the call; never raises but on cancellation, and always leaves path and ports free."""
+    async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
+        """Wait for the browser while the conversation gets ready."""
+        far = self._offer.far
+        assert self._channel is not None  # noqa: S101  `prepare` comes before `connect`
         try:
-            return await self._run()
-        except (media.PortsExhausted, media.MediaDown, PathFailed) as error:
-            return Disposition("refused", str(error))
-        except Exception as error:  # the call boundary: one call's fault is not the others'
-            log.exception("call failed")
-            return Disposition("failed", f"internal error: {type(error).__name__}")
-        finally:
-            self.audience.hear(b"")
-            await self._path.close()
+            await self._path.connect(far.user, far.password, far.fingerprints)
+        except PathFailed as failed:
+            return Disposition("caller_hung_up" if self._path.closed else "failed", str(failed))
+        await opening
+        try:
+            await link(self._offer, self._path, self.address, self._channel, self._context.line)
+        except PathFailed as failed:
+            return Disposition("refused", str(failed))
+        self._transfers.spawn(self._follow())
+        return None
 
-    async def _run(self) -> Disposition:
-        channel = await self._engine.open(sorting(self._line, self.tape, self._host))
-        with closing(channel):
-            self.tape.attach(channel)
-            self._line.attach(channel)
-            connect = self._connect if self._transfers.ways.people else None
-            conversation = self._host.converse(self._line, connect)
-            try:
-                if problem := await self._met(conversation):
-                    return Disposition("caller_hung_up" if self._path.closed else "failed", problem)
-                return await self._converse_on(channel, conversation)
-            finally:
-                await conversation.close()
+    async def over(self, limit: float) -> None:
+        """Nothing: nobody else connects the caller, so they do not hang up here."""
 
-    async def _met(self, conversation: Talk) -> str:
-        """Wait for the browser while the providers are opened; returns why it does not come."""
-        problem, far = "", self._offer.far
-        async with asyncio.TaskGroup() as group:
-            opening = group.create_task(conversation.open())
-            try:
-                await self._path.connect(far.user, far.password, far.fingerprints)
-            except PathFailed as failed:
-                problem = str(failed)
-                opening.cancel()
-        return problem
+    def hang_up(self) -> None:
+        """Nothing: `close` ends the connection."""
 
-    async def _converse_on(self, channel: media.Channel, conversation: Talk) -> Disposition:
-        await link(self._offer, self._path, self._engine.host, channel, self._line)
-        self._sound = Sound(channel.number, self._engine.host, channel.port)
-        self._host.answered()
-        self.tape.begin()
-        async with self._group:
-            self._spawn(self._follow())
-            try:
-                outcome = await conversation.run()
-                ending = self._ending(outcome, await self._transfers.last())
-            finally:
-                await self._transfers.close()
-            for task in self._tasks:
-                task.cancel()
-        with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats()
-        return ending
-
-    def _ending(self, outcome: Outcome, spoke: str) -> Disposition:
-        told = self._transfers.told(spoke)
-        if self._transfers.moved(spoke):
-            return Disposition("transferred", told)
-        if outcome.kind == "failed" and told:
-            return Disposition("transfer_failed", f"{outcome.text}; {told}")
-        return Disposition(outcome.kind, outcome.text)
-
-    async def _connect(self, to: str = "") -> bool:
-        """Connect the caller with somebody; returns whether that succeeded."""
-        return await self._transfers.connect(None, to)
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    async def close(self) -> None:
+        """See `sipgw.calls.session.Connection.close`."""
+        self._context.line.audience.hear(b"")
+        await self._path.close()
 
     async def _follow(self) -> None:
         cause = await self._path.gone()
-        self._line.end(cause, lost=cause != HUNG_UP)
+        self._context.line.end(cause, lost=cause != HUNG_UP)

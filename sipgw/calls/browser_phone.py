@@ -3,23 +3,22 @@ operators who speak from a page in the agent's place."""
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from media.browsers import Browsers, PathFailed, Way
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
 from sipgw.browser.options import BrowserOptions
-from sipgw.calls.browser_connection import BrowserCall
-from sipgw.calls.live import LiveCall
+from sipgw.calls.browser_connection import BrowserConnection
+from sipgw.calls.dispatch import CallDispatcher
+from sipgw.calls.info import CallInfo
 from sipgw.calls.operator_page import on_page
-from sipgw.calls.transfers import Summon
+from sipgw.calls.session import CallSession
+from sipgw.calls.transfer_legs import Consult
 from sipgw.config import Config
-from sipgw.desk import Desk
-from sipgw.hosting import Hosting
 from sipgw.inbound.admission import Admission
-from sipgw.records.recordings import Tape
 from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
 from sipgw.trunks.trunks import TrunkOptions
@@ -38,11 +37,8 @@ class House(Protocol):
     admission: Admission
 
     @property
-    def desk(self) -> Desk:
-        """Serves the calls."""
-
-    def begin(self, live: LiveCall, work: Coroutine[Any, Any, None]) -> None:
-        """Let `work` serve a call as long as the gateway runs."""
+    def dispatcher(self) -> CallDispatcher:
+        """Begins the calls."""
 
 
 class NoCall(Exception):  # noqa: N818  an answer, not a fault
@@ -66,8 +62,8 @@ class Operating(NamedTuple):
 
     answer: str
     """The session description that the browser has asked for."""
-    summon: Summon
-    """For `sipgw.calls.live.LiveCall.take_over`."""
+    consult: Consult
+    """For `sipgw.calls.session.CallSession.take_over`."""
     gone: Callable[[], Awaitable[str]]
     """Waits until there is no way to the page any more: it was left, or the call is over or given back."""
 
@@ -103,12 +99,14 @@ class BrowserPhone:
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
         if self._house.admission.room.draining:
             raise NoCall(503, "the gateway stops")
-        desk = self._house.desk.as_now()
+        services = self._house.dispatcher.services.snapshot()
         way, answer = await self._opened(call, read, who)
         caller = Identity(number=who or TRUNK.name, source=TRUNK.name, dialled=agent)
-        live = LiveCall(call, TRUNK, caller, agent=agent)
+        session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
+        connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way
-        self._house.begin(live, self._serve(desk, live, read, way))
+        task = self._house.dispatcher.begin(session, connection)
+        task.add_done_callback(lambda _: self._over(call))
         return Placed(call, answer)
 
     @contextlib.asynccontextmanager
@@ -122,7 +120,8 @@ class BrowserPhone:
         read, name = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"operator-{secrets.token_hex(8)}"
         way, answer = await self._opened(name, read, who)
         try:
-            yield Operating(answer, lambda _, beside: on_page(read, way, self._house.desk.engine, beside), way.gone)
+            engine = self._house.dispatcher.services.engine
+            yield Operating(answer, lambda _, beside: on_page(read, way, engine, beside), way.gone)
         finally:
             self._owners.pop(name, None)
             await way.close()
@@ -158,13 +157,6 @@ class BrowserPhone:
             await self._ways[call].close()
         return True
 
-    async def _serve(self, desk: Desk, live: LiveCall, offer: BrowserOffer, way: Way) -> None:
-        def call(host: Hosting, tape: Tape) -> BrowserCall:
-            return BrowserCall(offer, way, desk.engine, host, tape, host.ways())
-
-        try:
-            await desk.hold(live, call)
-        finally:
-            self._ways.pop(live.id, None)
-            self._owners.pop(live.id, None)
-            await way.close()
+    def _over(self, call: str) -> None:
+        self._ways.pop(call, None)
+        self._owners.pop(call, None)

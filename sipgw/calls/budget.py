@@ -1,4 +1,4 @@
-"""Ends calls that have become too dear: by time, so that also a call costs its share in which no agent speaks."""
+"""Ends calls that cost too much: looks at the cost by time, so that a call in which no agent speaks counts as well."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ import structlog
 
 from agent.records import Outcome
 from agent.steering import CannotSteer
-from sipgw.calls.live import LiveCall
+from sipgw.calls.context import CallContext
 from sipgw.events import Disposition
 
 log = structlog.get_logger()
@@ -20,39 +20,47 @@ GOODBYE = 30.0
 
 
 async def within_budget(
-    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], work: Coroutine[Any, Any, Disposition]
+    context: CallContext,
+    why: Callable[[], str],
+    goodbye: Callable[[], str],
+    instead: Callable[[], str],
+    work: Coroutine[Any, Any, Disposition],
 ) -> Disposition:
     """Hold a call by `work`, as long as `why` is empty: then the agent says `goodbye`, and the call ends.
 
-    A call in which somebody else speaks in the agent's place is hung up.
+    A call in which somebody else speaks `instead` of the agent is hung up.
     """
     async with asyncio.TaskGroup() as group:
         holding = group.create_task(work)
-        watching = group.create_task(_watch(live, why, goodbye, holding))
+        watching = group.create_task(_watch(context, why, goodbye, instead, holding))
         holding.add_done_callback(lambda _: watching.cancel())
-    if holding.cancelled() and live.stopped is not None:
-        return live.stopped
+    if holding.cancelled() and context.stopped is not None:
+        return context.stopped
     return holding.result()
 
 
 async def _watch(
-    live: LiveCall, why: Callable[[], str], goodbye: Callable[[], str], holding: asyncio.Task[Disposition]
+    context: CallContext,
+    why: Callable[[], str],
+    goodbye: Callable[[], str],
+    instead: Callable[[], str],
+    holding: asyncio.Task[Disposition],
 ) -> None:
-    while not (cause := why() if live.answered else ""):  # noqa: ASYNC110  nothing tells that money was spent
+    while not (cause := why() if context.info.answered else ""):  # noqa: ASYNC110  nothing tells that money was spent
         await asyncio.sleep(LOOK)
     log.info("the call has become too dear", cause=cause)
-    if _dismissed(live, goodbye(), Outcome("over_budget", cause)):
+    if not instead() and _dismissed(context, goodbye(), Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)
-    live.stopped = live.stopped or Disposition("over_budget", cause)
+    context.stop(Disposition("over_budget", cause))
     holding.cancel()  # a cancelled call hangs up
 
 
-def _dismissed(live: LiveCall, text: str, outcome: Outcome) -> bool:
+def _dismissed(context: CallContext, text: str, outcome: Outcome) -> bool:
     """Whether the agent says goodbye now."""
-    if live.conversation is None or (live.call is not None and live.call.instead):
+    if context.conversation is None:
         return False
     try:
-        live.conversation.steering.dismiss(text, outcome)
-    except CannotSteer:  # it has ended, and whoever the caller was handed over to is being called
+        context.conversation.steering.dismiss(text, outcome)
+    except CannotSteer:  # it has ended, and the person whom the caller is transferred to is being called
         return False
     return True

@@ -1,4 +1,4 @@
-"""Somebody who is to speak with the caller: on a line of their own, called by us or on a page of the dashboard."""
+"""The line of a person who is to speak with the caller: called by us, or on a page of the dashboard."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ log = structlog.get_logger()
 
 
 class ConsultLeg:
-    """Somebody on a line of their own."""
+    """A person on a line of their own."""
 
     leg: Leg | None = None
-    """What they were called by; None if they speak from a page."""
+    """The leg that they were called by; None if they speak from a page."""
     trunk = ""
-    """The one that they were called through, if any."""
+    """The trunk that they were called through, if any."""
     number = ""
-    """Who was called there."""
+    """The number that was called there."""
     returns = False
     """Whether the agent goes on when they are gone."""
 
@@ -40,7 +40,7 @@ class ConsultLeg:
 
 
 class SipConsultLeg(ConsultLeg):
-    """A person who has answered."""
+    """A person whom we have called, and who has answered."""
 
     leg: Leg
 
@@ -74,9 +74,9 @@ class SipConsultLeg(ConsultLeg):
 
 @contextlib.asynccontextmanager
 async def called(
-    person: TransferTarget, shown: str, engine: MediaEngine, summons: TransferDialer, beside: int
+    target: TransferTarget, shown: str, engine: MediaEngine, dialer: TransferDialer, beside: int
 ) -> AsyncIterator[SipConsultLeg]:
-    """Call `person`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
+    """Call `target`, who sees the number `shown`; the block begins when they have answered, and hangs up at its end.
 
     `beside` is the number of the channel that they will be bridged with.
 
@@ -87,7 +87,7 @@ async def called(
     side = OurSide(channel.port)
     try:
         line.attach(channel)
-        async with summons.call(person, shown, side) as made:
+        async with dialer.call(target, shown, side) as made:
             try:
                 try:
                     described, negotiated = agree(made.leg, side.local)

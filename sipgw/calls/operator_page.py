@@ -1,4 +1,4 @@
-"""An operator who speaks with a caller from a page of the dashboard: ICE and DTLS in place of a telephone's leg."""
+"""An operator who takes over a caller from a page of the dashboard: ICE and DTLS in place of a SIP leg."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from sipgw.sip.leg import Ended
 
 
 class OperatorPage(ConsultLeg):
-    """Somebody who speaks from a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
+    """An operator who speaks from a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
 
     returns = True
 

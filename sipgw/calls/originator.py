@@ -265,7 +265,7 @@ class Originator:
         raise failure
 
 
-def ending_of(ended: Ended) -> Disposition:
+def disposition_of(ended: Ended) -> Disposition:
     """Why a call was not answered."""
     return Disposition(kind_of(ended), str(ended))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.records import Outcome
 from agent.steering import Steering
 from sipgw.agents.prefetch_options import PrefetchOptions
-from sipgw.calls.call import Talk
+from sipgw.calls.talk import Talk
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnde
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
 from agent.voice import Voice
-from sipgw.calls.call import Talk
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.talk import Talk
 from sipgw.calls.who_answered import Who, WhoAnswered
 
 log = structlog.get_logger()

@@ -1,9 +1,9 @@
-"""Where a call may be sent: to people, by us; to whomever a PBX names, by the PBX. And the calls made for that."""
+"""Transfers of one call: to people, made by us; and to the address that a REFER of the other side names."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,152 +13,72 @@ from agent.steering import CannotSteer
 from media.channel import Channel, MediaDown, PortsExhausted
 from media.engine import MediaEngine
 from sipgw.calls.consult_leg import ConsultLeg
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import SessionEvent, SessionState
 from sipgw.calls.negotiation import OurSide, agree
-from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
-from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.calls.transfer_legs import Consult, Fields, TransferLegs
+from sipgw.calls.transfer_targets import TransferTarget
+from sipgw.events import CallTransferred
+from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import NotAcceptable
-from sipgw.sip.uri import Uri, is_address
+from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import NotDialled
-from sipgw.trunks.trunks import TrunkOptions
 
 log = structlog.get_logger()
 
-Fields = tuple[tuple[str, str], ...]
-Reached = tuple[Leg, bytes | None]
-"""A leg that was answered, and the answer."""
-Invite = Callable[[Uri, Leg, OurSide, Fields], Awaitable[Reached]]
-"""Calls a URI on the trunk of a leg, with our side and further headers. Raises `CallFailed`."""
-Dial = Callable[[Uri, Leg, OurSide, Fields], contextlib.AbstractAsyncContextManager[Reached]]
-"""Does so; the call counts on its trunk and on the bill until the block ends. Raises `CallFailed`, `NotDialled`."""
-
-
-def dialling(
-    endpoint: Endpoint, trunk: TrunkOptions, phones: Callable[[Uri], Peer | None] = lambda uri: None
-) -> Invite:
-    """Calls go out where the trunk is: a URI that somebody named never makes us send to a host that we do not know.
-
-    `phones` tells where the phone of an account is that has this Contact.
-    """
-
-    def offers(side: OurSide, leg: Leg, to: Peer) -> tuple[bytes, ...]:
-        known = to if is_address(to.host) else leg.source  # both are where the trunk is
-        return side.offers(endpoint.contact_host(known), trunk.srtp, to)
-
-    async def invite(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> Reached:
-        if (phone := phones(target)) is not None:
-            described = offers(side, leg, phone)
-            return await endpoint.invite(target, leg.identity, *described, peer=phone, fields=fields)
-        there = trunk.registrar_uri or _place(leg.source)
-        if not target.host:  # tel: (RFC 3966) names no server
-            target = replace(there, user=target.user)
-        ours = {there.host, leg.source.host, leg.target.host}
-        person = trunk.transfer_uri
-        if person is not None:
-            ours.add(person.host)
-        proxy = trunk.proxy_uri or (None if target.host in ours else there)
-        first = proxy or target
-        back = trunk.registrar_uri is None and replace(first, user="") == there
-        to = peer_of(first, leg.source if back else None)
-        new, answer = await endpoint.invite(
-            target, leg.identity, *offers(side, leg, to), credentials=trunk.credentials, proxy=proxy, peer=to,
-            fields=fields,
-        )  # fmt: skip
-        new.authenticate(trunk.credentials)
-        if trunk.accept_refer:
-            new.let_refer()
-        return new, answer
-
-    return invite
-
-
-def _place(source: Peer) -> Uri:
-    """Where who called from `source` is called, as they called: the port of a stream is that of one connection only."""
-    if source.transport == "udp":
-        return Uri("sip", host=source.host, port=source.port)
-    return Uri("sip", host=source.host, params=(("transport", source.transport),))
-
-
 DASHBOARD = Uri("sip", host="dashboard")
-"""Where an operator is who speaks from a page."""
+"""The address of an operator who speaks from a page."""
+GIVEN_BACK = "A colleague has just spoken with the caller in your place and has given the call back to you."
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
-Summon = Callable[[TransferTarget, int], contextlib.AbstractAsyncContextManager[ConsultLeg]]
-"""Calls a person beside the channel of that number; see `sipgw.calls.consult_leg.called`."""
-
-
-@dataclass(frozen=True)
-class Ways:
-    """What the transfers of one call need."""
-
-    people: TransferTargets | None = None
-    dial: Dial | None = None
-    """Makes the calls on the caller's trunk to the people whom we know."""
-    sent: Dial | None = None
-    """Makes those to whom the other side sends us. Once the block ends, the new leg is the one that the call has."""
-    summon: Summon | None = None
-    """Calls people who are bridged with the caller."""
-    brief: Callable[[PhoneLine], Awaitable[str]] | None = None
-    """Tells a person on their line what it is about; returns why they do not take the call, empty if they do."""
-    music: bytes = b""
-    """What the caller hears meanwhile."""
-    longest: float = 7200.0
-    """Seconds that caller and person may speak through us."""
-    operator: Callable[[str], TransferTarget | None] = lambda name: None
-    """Who takes calls over under that name."""
-    tell: Callable[[TransferTarget, Referred], None] = lambda person, done: None
-    """Is told of every try."""
-    give_back: Callable[[], None] = lambda: None
-    """Lets the agent speak again and tells it, when an operator on a page is gone."""
 
 
 class Transfers:
     """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
 
-    def __init__(self, engine: MediaEngine, ways: Ways, line: PhoneLine, spawn: Spawn) -> None:
+    def __init__(self, engine: MediaEngine, context: CallContext, legs: TransferLegs, spawn: Spawn) -> None:
         self.outcome: Referred | None = None
-        """What came of the last try."""
-        self.person: TransferTarget | None = None
-        """Whom it was with."""
-        self.party: ConsultLeg | None = None
+        """The outcome of the last try."""
+        self.target: TransferTarget | None = None
+        """The person of the last try."""
+        self.person: ConsultLeg | None = None
         """The person whom the caller speaks with through us."""
         self.taken = False
-        """Whether it is one who has taken the agent's place, and may give it back."""
+        """Whether that person has taken the agent's place, and may give it back."""
         self.away = False
-        """Whether we are calling somebody to whom the other side sent us."""
-        self.ways = ways
+        """Whether we are calling the address that a REFER of the other side named."""
+        self.legs = legs
+        self.spawn = spawn
         self._engine = engine
-        self._line = line
-        self._spawn = spawn
+        self._context = context
         self._stack = contextlib.AsyncExitStack()
-        self._ringing = False
+        self._calling = False
 
     @property
     def possible(self) -> bool:
         """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
-        return self.party is None and not self._ringing
+        return self.person is None and not self._calling
 
     @property
     def instead(self) -> str:
-        """Who speaks with the caller in the agent's place; empty if nobody does."""
-        return (self.person.name or str(self.person.uri)) if self.party and self.person else ""
+        """The person who speaks with the caller in the agent's place; empty if nobody does."""
+        return (self.target.name or str(self.target.uri)) if self.person and self.target else ""
 
     def moved(self, spoke: str) -> bool:
-        """Whether the caller went to somebody else, `spoke` being what `last` returned."""
+        """Whether the caller went to somebody else; `spoke` is what `last` returned."""
         return self.outcome is not None and self.outcome.accepted and (bool(spoke) or not self.taken)
 
     def told(self, spoke: str) -> str:
-        """What the record says of the last try, `spoke` being what `last` returned; empty if there was none."""
-        person, done = self.person, self.outcome
-        if person is None or done is None:
+        """What the record says of the last try; `spoke` is what `last` returned. Empty if there was no try."""
+        target, done = self.target, self.outcome
+        if target is None or done is None:
             return ""
-        to = f"to {person.called}: {spoke or f'{done.status} {done.reason}'}"
+        to = f"to {target.called}: {spoke or f'{done.status} {done.reason}'}"
         return f"taken over: {to}" if self.taken else to
 
     async def connect(self, leg: Leg | None, to: str = "") -> bool:
-        """Connect the other side of `leg` with somebody called `to`, or with anybody: with the first who can.
+        """Connect the other side of `leg` with a person called `to`, or with anybody: with the first who can.
 
         Returns whether that succeeded. The caller hears music from when somebody is called by us, and the agent again
         when nobody could be reached.
@@ -166,87 +86,94 @@ class Transfers:
         if not self.possible:
             log.info("somebody is being called for this call already", to=to)
             return False
-        people = self.ways.people.hunt(to, datetime.now(UTC)) if self.ways.people else ()
-        if not people:
+        line, targets = self._context.line, self.legs.targets
+        chosen = targets.hunt(to, datetime.now(UTC)) if targets else ()
+        if not chosen:
             log.info("nobody to transfer to is on duty", to=to)
         connected = False
-        self._ringing = bool(people)
+        self._calling = bool(chosen)
         try:
-            for person in people:
-                if leg is None or person.bridged:
-                    self._line.step_aside(self.ways.music)
-                if connected := await self._tried(leg, person):
+            for target in chosen:
+                if leg is None or target.bridged:
+                    line.step_aside(self.legs.music)
+                if connected := await self._tried(leg, target):
                     break
         finally:
-            self._ringing = False
-            if not connected and any(leg is None or person.bridged for person in people):
-                self._line.step_back()
+            self._calling = False
+            if not connected and any(leg is None or target.bridged for target in chosen):
+                line.step_back()
         return connected
 
-    async def take_over(self, leg: Leg | None, who: str, summon: Summon | None = None) -> bool:
+    async def take_over(self, leg: Leg | None, name: str, consult: Consult | None = None) -> bool:
         """Call an operator, who takes the agent's place when they answer; until then the agent goes on talking.
 
-        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `summon`
-        is how they come if they are not called. Raises `CannotSteer` if there is nobody of that name, or if somebody
+        When they hang up the call is over, unless `give_back` came before. Returns whether they did take it. `consult`
+        reaches an operator on a page, who is not called. Raises `CannotSteer` if nobody has that name, or if somebody
         else has the call.
         """
-        person = TransferTarget(DASHBOARD, "bridge", name=who) if summon else self.ways.operator(who)
-        if person is None:
-            raise CannotSteer(f"{who!r} is none of [[people]] and has no [[accounts]]")
-        if not self.possible or self._line.gone.is_set():
+        operator = TransferTarget(DASHBOARD, "bridge", name=name) if consult else self.legs.operator(name)
+        if operator is None:
+            raise CannotSteer(f"{name!r} is none of [[people]] and has no [[accounts]]")
+        if not self.possible or self._context.line.gone.is_set():
             raise CannotSteer("somebody else has this call, or is being called for it")
-        taking = self._spawn(self._take(leg, person, summon))
+        taking = self.spawn(self._take(leg, operator, consult))
         await asyncio.wait({taking})
         return not taking.cancelled() and bool(taking.result())
 
-    async def _take(self, leg: Leg | None, person: TransferTarget, summon: Summon | None) -> bool:
+    async def _take(self, leg: Leg | None, operator: TransferTarget, consult: Consult | None) -> bool:
         if not self.possible:
             return False
-        self._ringing = True
+        self._calling = True
         try:
-            if not await self._tried(leg, replace(person, mode="bridge"), taken=True, summon=summon):
+            if not await self._tried(leg, replace(operator, mode="bridge"), taken=True, consult=consult):
                 return False
         finally:
-            self._ringing = False
-        party = self.party
-        assert party is not None  # noqa: S101  it was just joined
-        self._spawn(self._until_gone(party, person))
+            self._calling = False
+        person = self.person
+        assert person is not None  # noqa: S101  it was just joined
+        self.spawn(self._until_gone(person, operator))
         return True
 
-    async def _until_gone(self, party: ConsultLeg, person: TransferTarget) -> None:
-        await party.line.gone.wait()
-        if self.party is not party:
+    async def _until_gone(self, person: ConsultLeg, operator: TransferTarget) -> None:
+        await person.line.gone.wait()
+        if self.person is not person:
             return
-        if party.returns:
-            self.ways.give_back()
+        if person.returns:
+            with contextlib.suppress(CannotSteer):  # the call ends already
+                self.give_back()
         else:
-            self._line.end(f"{person.called} hung up")
+            self._context.line.end(f"{operator.called} hung up")
 
-    def give_back(self) -> None:
-        """Hang up the operator and let the agent speak again. Raises `CannotSteer` if none has taken the call."""
-        if self.party is None or not self.taken:
+    def give_back(self, note: str = GIVEN_BACK) -> None:
+        """Hang up the operator and let the agent speak again, which is told `note`.
+
+        Raises `CannotSteer` if no operator has taken the call.
+        """
+        if self.person is None or not self.taken or self._context.state is not SessionState.TRANSFERRED:
             raise CannotSteer("nobody has taken this call over")
-        self.party, self.person, self.outcome, self.taken = None, None, None, False
-        self._line.step_back()
+        self.person, self.target, self.outcome, self.taken = None, None, None, False
+        self._context.advance(SessionEvent.PART)
+        self._context.line.step_back()
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
-        self._spawn(stack.aclose())
+        self.spawn(stack.aclose())
+        with contextlib.suppress(CannotSteer):
+            self._context.steering.instruct(note)
 
     async def _tried(
-        self, leg: Leg | None, person: TransferTarget, *, taken: bool = False, summon: Summon | None = None
+        self, leg: Leg | None, target: TransferTarget, *, taken: bool = False, consult: Consult | None = None
     ) -> bool:
-        self.person = person
-        self.outcome = done = await self._try(leg, person, taken=taken, summon=summon or self.ways.summon)
-        log.info("transfer", to=person.called, done=done.accepted, status=done.status, reason=done.reason)
-        self.ways.tell(person, done)
+        self.target = target
+        self.outcome = done = await self._try(leg, target, taken=taken, consult=consult or self.legs.consult)
+        log.info("transfer", to=target.called, done=done.accepted, status=done.status, reason=done.reason)
+        tried = (self._context.info.id, datetime.now(UTC), target.called, done.accepted, done.status, done.reason)
+        self._context.tell(CallTransferred(*tried))
         return done.accepted
 
-    async def _try(self, leg: Leg | None, person: TransferTarget, *, taken: bool, summon: Summon | None) -> Referred:
+    async def _try(self, leg: Leg | None, target: TransferTarget, *, taken: bool, consult: Consult) -> Referred:
         try:
-            if leg is None or person.bridged:
-                if summon is None:
-                    return Referred(False, 403, "no calls are made here")
-                return await self._bridge(leg, person, summon, taken=taken)
-            return await (self._consult(leg, person) if person.mode == "attended" else leg.refer(person.uri))
+            if leg is None or target.bridged:
+                return await self._bridge(leg, target, consult, taken=taken)
+            return await (self._attended(leg, target) if target.mode == "attended" else leg.refer(target.uri))
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
         except (PortsExhausted, MediaDown, NotDialled) as error:
@@ -254,56 +181,58 @@ class Transfers:
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
 
-    async def _bridge(self, leg: Leg | None, person: TransferTarget, summon: Summon, *, taken: bool) -> Referred:
+    async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, *, taken: bool) -> Referred:
         """Call the person, have them briefed if that is wanted, and join the two calls."""
+        line = self._context.line
         async with contextlib.AsyncExitStack() as stack:
-            party = await stack.enter_async_context(summon(person, self._line.channel))
-            self._spawn(party.follow())
-            refused = await self.ways.brief(party.line) if person.mode == "warm" and self.ways.brief else ""
+            person = await stack.enter_async_context(consult(target, line.channel))
+            self.spawn(person.follow())
+            refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
                 return Referred(False, 603, refused)
-            if party.line.gone.is_set() or self._line.gone.is_set():
+            if person.line.gone.is_set() or line.gone.is_set():
                 return Referred(False, 487, "hung up before the calls were joined")
-            if person.by_refer and leg and party.leg:
-                done = await leg.refer(party.leg.target, party.leg)
+            if target.by_refer and leg and person.leg:
+                done = await leg.refer(person.leg.target, person.leg)
                 if done.accepted:
                     return done
                 log.info("the caller's side does not connect them, so we do", status=done.status)
             if taken:
-                self._line.step_aside()
-            self._line.join(party.line, heard=taken)
-            self.party, self.taken = party, taken
+                line.step_aside()
+            line.join(person.line, heard=taken)
+            self._context.advance(SessionEvent.JOIN)
+            self.person, self.taken = person, taken
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
 
     async def last(self) -> str:
         """Wait until the caller or the person hangs up; returns who did, and how long they spoke. Empty if none did."""
-        party = self.party
-        if party is None or self.person is None:
+        person, line = self.person, self._context.line
+        if person is None or self.target is None:
             return ""
-        if self.taken and not (self._line.gone.is_set() or party.line.gone.is_set()):
+        if self.taken and not (line.gone.is_set() or person.line.gone.is_set()):
             return ""  # the call was ended here while an operator had it
         async with asyncio.TaskGroup() as group:
-            waits = [group.create_task(line.gone.wait()) for line in (self._line, party.line)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=self.ways.longest)
+            waits = [group.create_task(one.gone.wait()) for one in (line, person.line)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=self.legs.longest)
             for wait in waits:
                 wait.cancel()
-        who = "the longest that was allowed"
-        if self._line.gone.is_set() or party.line.gone.is_set():
-            who = f"{(self.person.name or 'the person') if party.line.gone.is_set() else 'the caller'} hung up"
-        return f"{asyncio.get_running_loop().time() - party.began:.0f} s, {who}"
+        how = "the longest that was allowed"
+        if line.gone.is_set() or person.line.gone.is_set():
+            how = f"{(self.target.name or 'the person') if person.line.gone.is_set() else 'the caller'} hung up"
+        return f"{asyncio.get_running_loop().time() - person.began:.0f} s, {how}"
 
     async def close(self) -> None:
-        """Hang up whoever we called; nobody is joined any more."""
-        self._line.gone.set()
+        """Hang up the people whom we called; nobody is joined any more."""
+        self._context.line.gone.set()
         await self._stack.aclose()
 
-    async def _consult(self, leg: Leg, person: TransferTarget) -> Referred:
+    async def _attended(self, leg: Leg, target: TransferTarget) -> Referred:
         """Call the person; when they have answered, the caller takes the place of that call."""
         channel = await self._engine.open(lambda event: None)
         with closing(channel):
             side = OurSide(channel.port)
-            async with (self.ways.dial or _nobody)(person.uri, leg, side, ()) as (asked, _):
+            async with self.legs.invite(target.uri, leg, side) as asked:
                 try:
                     agree(asked, side.local)
                     return await leg.refer(asked.target, asked)
@@ -311,27 +240,24 @@ class Transfers:
                     asked.hangup()
 
     @contextlib.asynccontextmanager
-    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Reached]:
-        """Call whom the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892); both legs count until the block
-        ends. Raises `CallFailed`."""
+    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Leg]:
+        """Call the address that the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892).
+
+        Both legs count until the block ends. Raises `CallFailed`.
+        """
         fields: Fields = (("Referred-By", asked.referred_by),) if asked.referred_by else ()
         if asked.replaces is not None:
             fields = (*fields, ("Replaces", str(asked.replaces)), ("Require", "replaces"))
         async with contextlib.AsyncExitStack() as stack:
             self.away = True
             try:
-                reached = await stack.enter_async_context((self.ways.sent or _nobody)(asked.target, leg, side, fields))
+                following = self.legs.follow_refer(asked.target, leg, side, fields)
+                reached = await stack.enter_async_context(following)
             except NotDialled as full:
                 raise CallFailed(Ended("gateway", "503", str(full), 503)) from None
             finally:
                 self.away = False
             yield reached
-
-
-@contextlib.asynccontextmanager
-async def _nobody(target: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Reached]:
-    raise CallFailed(Ended("gateway", "403", "no calls are made here", 403))
-    yield leg, None
 
 
 @contextlib.contextmanager

@@ -13,11 +13,11 @@ from rich.markup import escape
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw import log
 from sipgw.agents.agents import DEFAULT, VariableError
+from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
 from sipgw.cli.console import ConfigFile, err, load_all, one_line_errors, out
 from sipgw.config import Config
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
 from sipgw.gateway import Gateway
-from sipgw.outbound.call_out import RING_TIMEOUT, OriginateRequest
 from sipgw.outbound.dialler import Places
 from sipgw.outbound.elsewhere import found
 from sipgw.trunks.route_selector import NotDialled
@@ -45,14 +45,16 @@ def call(
     15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
     """
     try:
-        errand = OriginateRequest(number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring)
+        request = OriginateRequest(
+            number, agent, pairs(var or ()), trunk, caller_id, consent=consent, ring_timeout=ring
+        )
     except ValueError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(log.LogOptions(level="warning"))
-        ending = asyncio.run(_call(settings, agents, errand, alone=alone))
+        ending = asyncio.run(_call(settings, agents, request, alone=alone))
     raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
 
 
@@ -97,13 +99,13 @@ async def placing(config: Config, agents: Mapping[str, Config], *, alone: bool) 
 
 
 async def _call(
-    config: Config, agents: Mapping[str, Config], errand: OriginateRequest, *, alone: bool
+    config: Config, agents: Mapping[str, Config], request: OriginateRequest, *, alone: bool
 ) -> Disposition | None:
     """How it ended; None if it could not be made."""
     async with placing(config, agents, alone=alone) as places:
         places.watchers.add(show)
         try:
-            placed = places.place(errand)
+            placed = places.originate(request)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, placed.stop)
             return await placed.ended()

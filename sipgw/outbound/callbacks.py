@@ -1,18 +1,34 @@
 """Callbacks that ring: what was promised (`sipgw.outbound.promises`) is dialled when it is due."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
-from sipgw.gateway import Gateway
-from sipgw.outbound.dialler import Dialler, Pace, new_holder
+from sipgw.calls.originator import Originator
+from sipgw.config import Config
+from sipgw.outbound.dialler import Dialler, Pace, Places, new_holder
 from sipgw.outbound.jobs import Jobs
+from sipgw.store import Store
 
 log = structlog.get_logger()
 
 AGAIN = 5.0
 """Seconds from a fault until promises are dialled again."""
+
+
+class Gateway(Places, Protocol):
+    """The gateway that makes the calls: a `sipgw.gateway.Gateway`."""
+
+    config: Config
+
+    @property
+    def originator(self) -> Originator:
+        """Knows whether there is a trunk that dials."""
+
+    @property
+    def store(self) -> Store:
+        """The database with the promises."""
 
 
 class Callbacks:
@@ -28,7 +44,7 @@ class Callbacks:
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         # Without a trunk that dials, promises wait for a person; they are not failed when they are due.
-        if self._gateway.config.callbacks.dial and self._gateway.outbound.first():
+        if self._gateway.config.callbacks.dial and self._gateway.originator.first():
             self._dialling = self._group.create_task(self._dial())
         return self
 

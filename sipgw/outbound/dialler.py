@@ -12,9 +12,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.agents.agents import VariableError
-from sipgw.calls.live import STOPPED
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.outbound.jobs import LEASE, Job, Jobs, Outcome, Settled
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, RetryOptions
@@ -47,7 +47,7 @@ class Pace:
 
 
 class Made(Protocol):
-    """A call that is made: a `sipgw.calls.live.CallHandle`, or one of `sipgw.outbound.elsewhere`."""
+    """A call that is made: a `sipgw.calls.registry.CallHandle`, or one of `sipgw.outbound.elsewhere`."""
 
     @property
     def id(self) -> str:
@@ -55,11 +55,11 @@ class Made(Protocol):
         ...
 
     async def ended(self) -> Disposition:
-        """See `sipgw.calls.live.CallHandle.ended`."""
+        """See `sipgw.calls.registry.CallHandle.ended`."""
         ...
 
     def stop(self, cause: str = "") -> None:
-        """See `sipgw.calls.live.CallHandle.stop`."""
+        """See `sipgw.calls.registry.CallHandle.stop`."""
 
 
 class Places(Protocol):
@@ -67,8 +67,8 @@ class Places(Protocol):
 
     watchers: Watchers[Event]
 
-    def place(self, errand: OriginateRequest) -> Made:
-        """See `sipgw.gateway.Gateway.place`."""
+    def originate(self, request: OriginateRequest) -> Made:
+        """See `sipgw.gateway.Gateway.originate`."""
 
 
 class Dialler:
@@ -174,7 +174,7 @@ class Dialler:
         try:
             refused = self._outdated(job)
             if refused is None:
-                placed = self._held[job.id] = self._places.place(errand_of(job))
+                placed = self._held[job.id] = self._places.originate(request_of(job))
                 ending = await placed.ended()
             else:
                 ending = refused
@@ -239,7 +239,7 @@ class Dialler:
                     self._group.create_task(self._settle())
 
 
-def errand_of(job: Job) -> OriginateRequest:
+def request_of(job: Job) -> OriginateRequest:
     """What a job asks for."""
     return OriginateRequest(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from agent.records import AgentSays, CallerSaid
+from sipgw.calls.request import OriginateRequest
 from sipgw.config import Config
 from sipgw.events import (
     AnsweredBy,
@@ -27,7 +28,6 @@ from sipgw.events import (
     Event,
     Watchers,
 )
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web.api import KEY, PREFIX
 from sipgw.web.local_key import LocalKey, found_at, key_file
@@ -47,10 +47,10 @@ GONE = Disposition("failed", "the gateway that made the call does not tell of it
 class ElsewhereCall:
     """One call. What has happened in it is told to the watchers, a little later."""
 
-    def __init__(self, house: "Elsewhere", errand: OriginateRequest) -> None:
+    def __init__(self, house: "Elsewhere", request: OriginateRequest) -> None:
         self.id = ""
         self._house = house
-        self._errand = errand
+        self._request = request
         self._ended: asyncio.Future[Disposition] = asyncio.get_running_loop().create_future()
         self._stopping = ""
         self._events = 0
@@ -78,11 +78,11 @@ class ElsewhereCall:
             self._ended.set_exception(error)
 
     async def _run(self) -> Disposition:
-        errand = self._errand
+        request = self._request
         wanted = {
-            "to": errand.number, "agent": errand.agent, "variables": dict(errand.variables), "trunk": errand.trunk,
-            "caller_id": errand.caller_id, "consent": errand.consent, "ring": errand.ring_timeout,
-            "campaign": errand.campaign,
+            "to": request.number, "agent": request.agent, "variables": dict(request.variables), "trunk": request.trunk,
+            "caller_id": request.caller_id, "consent": request.consent, "ring": request.ring_timeout,
+            "campaign": request.campaign,
         }  # fmt: skip
         answer = await self._asked(wanted)
         if answer is None:
@@ -191,9 +191,9 @@ class Elsewhere:
         """Let `work` be done beside."""
         self._group.create_task(work)
 
-    def place(self, errand: OriginateRequest) -> ElsewhereCall:
-        """Call somebody; see `sipgw.gateway.Gateway.place`, whose errors come from `ElsewhereCall.ended`."""
-        call = ElsewhereCall(self, errand)
+    def originate(self, request: OriginateRequest) -> ElsewhereCall:
+        """Call somebody; see `sipgw.gateway.Gateway.originate`, whose errors come from `ElsewhereCall.ended`."""
+        call = ElsewhereCall(self, request)
         self.spawn(self._make(call))
         return call
 

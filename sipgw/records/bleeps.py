@@ -17,7 +17,7 @@ import structlog
 
 from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.bleep import Span
-from sipgw.calls.live import LiveCall
+from sipgw.calls.session import CallSession
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
 from sipgw.privacy.redaction import Found, PrivacyOptions, find
 from sipgw.records.unfinished import Unfinished
@@ -68,7 +68,10 @@ class Bleeps:
     """Covers what is private in recordings as long as it is entered. An async context manager."""
 
     def __init__(
-        self, watchers: Watchers[Event], live: Callable[[str], LiveCall | None], policy: Callable[[str], PrivacyOptions]
+        self,
+        watchers: Watchers[Event],
+        live: Callable[[str], CallSession | None],
+        policy: Callable[[str], PrivacyOptions],
     ) -> None:
         """`live` finds a call, `policy` what holds for an agent's name."""
         self._watchers = watchers
@@ -141,7 +144,7 @@ class Bleeps:
 
     def _found(self, call: str, text: str) -> list[Found]:
         live = self._live(call)
-        policy = self._policy(live.agent if live else "")
+        policy = self._policy(live.info.agent if live else "")
         return find(text, policy.redact, policy.country) if policy.bleep else []
 
     def _private(self, call: str, text: str) -> bool:
@@ -150,7 +153,7 @@ class Bleeps:
     def _judged(self, call: str, side: str, until: datetime) -> None:
         """Of what was said until then it is known what is private: after a kill the rest is covered."""
         live = self._live(call)
-        if live and (tape := live.tape) and tape.note and tape.began:
+        if live and (tape := live.context.tape) and tape.note and tape.began:
             tape.note.judged(side, (until - tape.began - MARGIN).total_seconds())
 
     def _cover(self, call: str, spans: list[tuple[str, datetime, datetime]]) -> None:
@@ -158,7 +161,7 @@ class Bleeps:
             self._withheld.add(call)
             self._watchers.tell(SoundWithheld(call, datetime.now(UTC)))
         live = self._live(call)
-        tape = live.tape if live else None
+        tape = live.context.tape if live else None
         if tape is None or tape.began is None or tape.note is None:
             return
         zero = tape.began

@@ -14,12 +14,13 @@ from starlette.requests import HTTPConnection
 from agent.pool import Pool
 from sipgw import __version__
 from sipgw.calls import browser_phone
-from sipgw.calls.live import CallHandle, LiveCall
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import CallSession
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
 from sipgw.evidence.evidence import Evidence
 from sipgw.inbound.admission import Admission
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.store import Store
 from sipgw.telemetry.metrics import Metrics
 from sipgw.trunks.watch import TrunkStatus
@@ -46,7 +47,7 @@ class House(browser_phone.House, Protocol):
         """Whether no new calls are taken."""
 
     @property
-    def calls(self) -> Mapping[str, LiveCall]:
+    def calls(self) -> Mapping[str, CallSession]:
         """The calls that are going on, by their identity."""
 
     @property
@@ -62,7 +63,7 @@ class House(browser_phone.House, Protocol):
     def stop(self, call: str, cause: str) -> None:
         """End a call, also while it rings."""
 
-    def place(self, errand: OriginateRequest) -> CallHandle:
+    def originate(self, request: OriginateRequest) -> CallHandle:
         """Make a call. Raises `VariableError`, `NotDialled`."""
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from agent.steering import CannotSteer
 from sipgw.calls.budget import GOODBYE, LOOK, within_budget
-from sipgw.calls.live import LiveCall
-from sipgw.events import Disposition
+from sipgw.calls.context import CallContext
+from sipgw.calls.info import CallInfo
+from sipgw.events import Disposition, Watchers
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.virtual import run
@@ -41,10 +42,10 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
     async def scene() -> tuple[Disposition, float, list[str]]:
         loop = asyncio.get_running_loop()
         begun, leaves = loop.time(), asyncio.Event()
-        live: Any = LiveCall("a", LOCAL_TRUNK, Identity())
-        live.answered, live.call = live.began, SimpleNamespace(instead=instead)
+        context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
+        context.info.answered = context.info.began
         steering = Told(leaves, **steered)
-        live.conversation = SimpleNamespace(steering=steering)
+        context.conversation = SimpleNamespace(steering=steering)  # type: ignore[assignment]
 
         async def talk() -> Disposition:
             with contextlib.suppress(TimeoutError):
@@ -55,7 +56,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         def why() -> str:
             return "too dear" if loop.time() - begun >= dear_at else ""
 
-        ending = await within_budget(live, why, lambda: "Goodbye.", talk())
+        ending = await within_budget(context, why, lambda: "Goodbye.", lambda: instead, talk())
         return ending, loop.time() - begun, steering.said
 
     return run(scene())

@@ -12,14 +12,13 @@ from agent.records import Outcome
 from sipgw.calls.consult_leg import SipConsultLeg
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
-from sipgw.calls.transfers import Reached, Ways
 from sipgw.events import Disposition
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
-from tests.calling import OPEN, World, busy, uncounted
+from tests.calling import OPEN, Legs, World, busy
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -88,15 +87,16 @@ def test_the_gate_stands_before_a_number_that_the_other_side_sends_us_to() -> No
     async def scenario() -> None:
         world = World(OPEN, busy)
 
-        @contextlib.asynccontextmanager
-        async def sent(target: Uri, *rest: Any) -> AsyncIterator[Reached]:
-            asked.append(target.user)
-            if target.user.startswith("+1900"):
-                raise CallFailed(Ended("gateway", "403", "premium", 403))
-            async with uncounted(world.endpoint, world.trunk)(target, *rest) as reached:
-                yield reached
+        class Gated(Legs):
+            @contextlib.asynccontextmanager
+            async def follow_refer(self, uri: Uri, *rest: Any) -> AsyncIterator[Leg]:
+                asked.append(uri.user)
+                if uri.user.startswith("+1900"):
+                    raise CallFailed(Ended("gateway", "403", "premium", 403))
+                async with self.invite(uri, *rest) as reached:
+                    yield reached
 
-        world.ways = Ways(sent=sent)
+        world.legs = Gated
         async with world.up():
             costly = replace(world.third.uri, user="+19005550123")
             assert await world.leg.refer(costly) == Referred(False, 403, "premium")
@@ -317,23 +317,24 @@ async def warm(brief: str = "", status: int = 200) -> AsyncIterator[tuple[World,
         (), world.trunk, lambda: TransferTarget(world.third.uri, "warm", name="anna", by_refer=True)
     )
 
-    @contextlib.asynccontextmanager
-    async def summon(one: TransferTarget, beside: int) -> AsyncIterator[SipConsultLeg]:
-        local = LocalMedia("127.0.0.1", 20_100, tls=False)
-        leg, _ = await world.endpoint.invite(one.uri, "<sip:agent@127.0.0.1>", make_offer(local))
-        line = PhoneLine()
-        line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
-        try:
-            yield SipConsultLeg(leg, line, local)
-        finally:
-            leg.hangup()
-            did.append("hung up")
+    class Warm(Legs):
+        @contextlib.asynccontextmanager
+        async def consult(self, target: TransferTarget, beside: int) -> AsyncIterator[SipConsultLeg]:
+            local = LocalMedia("127.0.0.1", 20_100, tls=False)
+            leg, _ = await world.endpoint.invite(target.uri, "<sip:agent@127.0.0.1>", make_offer(local))
+            line = PhoneLine()
+            line.attach(await world.engine.open(line.on_media))  # type: ignore[arg-type]
+            try:
+                yield SipConsultLeg(leg, line, local)
+            finally:
+                leg.hangup()
+                did.append("hung up")
 
-    async def told(line: PhoneLine) -> str:
-        did.append("briefed")
-        return brief
+        async def brief(self, line: PhoneLine) -> str:
+            did.append("briefed")
+            return brief
 
-    world.ways = Ways(people, uncounted(world.endpoint, world.trunk), None, summon, told, b"\x11" * 800)
+    world.people, world.legs = people, Warm
     async with world.up() as up, asyncio.TaskGroup() as tasks:
         up.leg.let_refer()
 

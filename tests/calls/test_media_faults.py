@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from media.engine import MediaOptions
+from sipgw.calls.request import OriginateRequest
 from sipgw.config import Config
 from sipgw.events import CallEnded, Disposition
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.sip.endpoint import CallFailed
 from tests.callee import Callee, callee
 from tests.cloud import Cloud, cloud

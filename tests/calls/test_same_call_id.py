@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from sipgw.calls.going import REMEMBERED, Going
-
-from sipgw.calls.live import LiveCall
+from sipgw.calls.info import CallInfo
+from sipgw.calls.registry import REMEMBERED, CallRegistry
+from sipgw.calls.session import CallSession
 from sipgw.config import Config
-from sipgw.events import CallBegan, CallEnded, Disposition
+from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
 from sipgw.evidence.capture import SipCapture
 from sipgw.load.host import ParrotGateway
 from sipgw.sip.client import InviteClient
@@ -77,9 +78,9 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
             second = Caller(phone, "1002", gateway)
             await second.until(Confirmed)
             live = gateway.calls
-            assert {call: one.caller for call, one in live.items()} == {SAME: "1001", f"{SAME} 2": "1002"}
-            assert {one.call_id for one in live.values()} == {SAME}
-            assert all(one.cost is not None for one in live.values())
+            assert {call: one.info.caller for call, one in live.items()} == {SAME: "1001", f"{SAME} 2": "1002"}
+            assert {one.info.call_id for one in live.values()} == {SAME}
+            assert all(one.context.cost is not None for one in live.values())
 
             gateway.stop(SAME, "enough")
             await first.until(Ended)
@@ -107,20 +108,25 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
     asyncio.run(scenario())
 
 
+def session(call: str) -> CallSession:
+    services: Any = SimpleNamespace(engine=None, watchers=Watchers())
+    return CallSession(CallInfo(call, LOCAL_TRUNK, Identity()), services)
+
+
 def test_an_identity_is_given_once_whatever_call_ids_are_chosen() -> None:
     async def scenario() -> None:
-        going, forever = Going(), asyncio.get_running_loop().create_future()
+        going, forever = CallRegistry(), asyncio.get_running_loop().create_future()
 
         async def wait() -> None:
             await forever
 
         async with asyncio.TaskGroup() as group:
             for call_id in ["x", "x 2", "x", "x" * 300, "x" * 400]:
-                live = LiveCall(going.identity(call_id), LOCAL_TRUNK, Identity())
+                live = session(going.identity(call_id))
                 going.add(live, group.create_task(wait()))
             for number in range(REMEMBERED + 1):
                 going.identity(f"other {number}")
-            live = LiveCall(going.identity("x"), LOCAL_TRUNK, Identity())  # the first one is forgotten, but goes on
+            live = session(going.identity("x"))  # the first one is forgotten, but goes on
             going.add(live, group.create_task(wait()))
             assert len(set(going.calls)) == len(going) == 6
             assert max(map(len, going.calls)) < 210

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sipgw.calls import call
+from sipgw.calls import sip_connection
 from sipgw.events import Disposition
 from sipgw.sip import unacked
 from tests.calling import World
@@ -41,7 +41,7 @@ class Peer(asyncio.DatagramProtocol):
 
 @pytest.fixture(autouse=True)
 def from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "hidden", lambda host: False)
+    monkeypatch.setattr(sip_connection, "hidden", lambda host: False)
 
 
 async def answered(world: World) -> tuple[asyncio.DatagramTransport, Peer]:

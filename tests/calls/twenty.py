@@ -102,7 +102,7 @@ class House:
         finally:
             speaking.cancel()
             await far.hang_up()
-            await until(lambda: not any(live.caller == BAD for live in self.gateway.calls.values()))
+            await until(lambda: not any(live.info.caller == BAD for live in self.gateway.calls.values()))
 
     async def _babble(self, far: Far) -> None:
         while True:
@@ -119,7 +119,7 @@ class House:
             await asyncio.sleep(BEAT)
 
     def bad_id(self) -> str:
-        return next(call for call, live in self.gateway.calls.items() if live.caller == BAD)
+        return next(call for call, live in self.gateway.calls.items() if live.info.caller == BAD)
 
     def kinds(self, number: str) -> list[str]:
         """What the webhook was told of the call of that number."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config import Config
 from sipgw.gate.rules import GateOptions, IndiaOptions
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.sip.identity import Identity
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud, cloud
@@ -110,10 +110,10 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
         return {name: replace(config, gate=one) for name, one in changed.items()}
 
     async def judged(world: Cloud, person: Callee, wish: Wish) -> None:
-        world.gateway.outbound.gate._now = lambda: wish.at  # the only clock of the gate
+        world.gateway.originator.gate._now = lambda: wish.at  # the only clock of the gate
         rang = len(person.legs)
         async with asyncio.timeout(HANG):
-            ending = await world.gateway.place(wish.errand).ended()
+            ending = await world.gateway.originate(wish.errand).ended()
         line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
         lets = wish.says == LETS
         assert (line["reason"], line["permitted"], line["number"]) == (wish.says, lets, wish.errand.number)
@@ -133,7 +133,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
                            for name, number in numbers.items())  # fmt: skip
             opened = lambda config: replace(config, gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
-                await world.gateway.desk.own_list.add(ASKED_US, "caller")
+                await world.gateway.originator.gate.own.add(ASKED_US, "caller")
                 for wish in wishes(hook):
                     await judged(world, person, wish)
 

@@ -11,11 +11,11 @@ import pytest
 
 from sipgw.agents.agents import VariableError
 from sipgw.billing.prices import CostOptions, PriceOptions
-from sipgw.calls.live import CallHandle
+from sipgw.calls.registry import CallHandle
+from sipgw.calls.request import OriginateRequest
 from sipgw.config import Config
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, CallRinging, Disposition, Event
 from sipgw.gate.rules import GateOptions, GateRequest, Refused
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.digest import Credentials
 from sipgw.sip.endpoint import CallFailed
@@ -63,12 +63,12 @@ def kinds(told: list[Event]) -> list[type]:
 
 async def ended(world: Cloud, errand: OriginateRequest) -> Disposition:
     async with asyncio.timeout(HANG):
-        return await world.gateway.place(errand).ended()
+        return await world.gateway.originate(errand).ended()
 
 
 async def ringing(world: Cloud, told: list[Event]) -> CallHandle:
     """A call that is placed and rings there."""
-    placed = world.gateway.place(OriginateRequest(NUMBER, "agent"))
+    placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
     await until(lambda: CallRinging in kinds(told))
     return placed
 
@@ -76,8 +76,8 @@ async def ringing(world: Cloud, told: list[Event]) -> CallHandle:
 def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee(Callee.play_early) as person, calling_out(tmp_path, person) as (world, told):
-            placed = world.gateway.place(OriginateRequest(NUMBER, "agent"))
-            assert world.gateway.calls[placed.live.id] is placed.live
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            assert world.gateway.calls[placed.id].info is placed.info
             async with asyncio.timeout(HANG):
                 while not person.phones or len(person.phones[0].heard()) < len(sound_of(GREETING).strip(b"\xff")):
                     await asyncio.sleep(0.02)
@@ -184,11 +184,11 @@ def test_the_next_trunk_gets_an_offer_of_its_own(tmp_path: Path) -> None:
             callee(rejecting(486)) as person,
             calling_out(tmp_path, carrier, person) as (world, _),
         ):
-            placed = world.gateway.place(OriginateRequest(NUMBER, "agent"))
-            assert placed.live.trunk.name == "carrier0"
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            assert placed.info.trunk.name == "carrier0"
             async with asyncio.timeout(HANG):
                 assert (await placed.ended()).kind == "busy"
-            assert placed.live.trunk.name == "carrier1"
+            assert placed.info.trunk.name == "carrier1"
             assert carrier.legs[0].offer != person.legs[0].offer
 
     asyncio.run(scenario())
@@ -240,7 +240,7 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person, change=change) as (world, _):
-            placed = world.gateway.place(OriginateRequest(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent", {"name": "Ann", "topic": "your order"}))
             await until(lambda: world.voice.texts)
             assert world.voice.texts[0] == "Good day Ann, it is about your order."
             placed.stop()
@@ -252,7 +252,7 @@ def test_values_of_the_call_are_said(tmp_path: Path) -> None:
                 ({"name": "A" * 501}, "up to 500"),
             ):
                 with pytest.raises(VariableError, match=problem):
-                    world.gateway.place(OriginateRequest(NUMBER, "agent", given))
+                    world.gateway.originate(OriginateRequest(NUMBER, "agent", given))
 
     asyncio.run(scenario())
 
@@ -272,9 +272,9 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
                 (OriginateRequest(NUMBER, "agent", trunk="moon"), "no trunk 'moon'"),
             ):
                 with pytest.raises(NotDialled, match=problem):
-                    world.gateway.place(errand)
+                    world.gateway.originate(errand)
             assert (await ended(world, OriginateRequest("12", "agent"))).kind == "not_permitted"
-            world.gateway.outbound.gate = gate = Closed()
+            world.gateway.originator.gate = gate = Closed()
             ending = await ended(world, OriginateRequest(NUMBER, "agent", purpose="campaign", consent=True))
             assert ending == Disposition("not_permitted", "the number is on the do-not-call list")
             assert gate.asked == GateRequest(NUMBER, "carrier0", "agent", "campaign", consent=True)
@@ -282,7 +282,7 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
             assert kinds(told) == [CallBegan, CallEnded] * 2
             world.gateway.admission.room.draining = True
             with pytest.raises(NotDialled, match="stopping"):
-                world.gateway.place(OriginateRequest(NUMBER, "agent"))
+                world.gateway.originate(OriginateRequest(NUMBER, "agent"))
 
     asyncio.run(scenario())
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config import Config
 from sipgw.gate.rules import GateOptions, GateRequest, Permit, Refused
 from sipgw.inbound.limits import LimitOptions
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.outbound.callbacks import Callbacks
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import LEASE, Job, Jobs
@@ -111,7 +111,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
             clock = [datetime.now(UTC)]
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(dialler(world, clock, gate=world.gateway.outbound.gate).run())
+            running = group.create_task(dialler(world, clock, gate=world.gateway.originator.gate).run())
             waits = await until(jobs, state="planned", attempts=0, holder="test")
             assert "registry.csv cannot be used" in waits.reason
             assert waits.due > clock[0].timestamp() + SOON
@@ -124,7 +124,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
 
 
 def dialler(world: Cloud, clock: list[datetime], campaign: str = "", gate: object = None, **pace: object) -> Dialler:
-    world.gateway.outbound.gate = gate  # type: ignore[assignment]
+    world.gateway.originator.gate = gate  # type: ignore[assignment]
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
     return Dialler(jobs, world.gateway, campaign, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def test_on_a_day_that_has_cost_what_it_may_a_promise_waits(tmp_path: Path) -> N
                 while world.gateway.calls:
                     await asyncio.sleep(0.02)
             with pytest.raises(NoRoom, match="minutes_per_day"):
-                world.gateway.place(OriginateRequest(NUMBER, "agent"))
+                world.gateway.originate(OriginateRequest(NUMBER, "agent"))
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             running = group.create_task(dialler(world, clock).run())

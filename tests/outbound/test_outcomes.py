@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import DataError, OperationalError
 
-from sipgw.calls.live import STOPPED
+from sipgw.calls.request import OriginateRequest
+from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
-from sipgw.outbound.call_out import OriginateRequest
 from sipgw.outbound.dialler import Dialler, Pace
 from sipgw.outbound.jobs import Job, Jobs, Outcome
 from sipgw.outbound.outcomes import LAST
@@ -69,7 +69,7 @@ class House:
         self.watchers = Watchers()
         self.placed: list[Call] = []
 
-    def place(self, errand: OriginateRequest) -> "Call":
+    def originate(self, request: OriginateRequest) -> "Call":
         self.placed.append(Call(str(len(self.placed)), asyncio.get_running_loop().create_future()))
         return self.placed[-1]
 

@@ -118,9 +118,9 @@ def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
 def test_sound_that_must_not_be_kept_is_in_no_bundle(tmp_path: Path) -> None:
     async def pauses(me: Caller) -> None:
         await asyncio.sleep(0.3)
-        assert me.live and me.live.tape
-        me.live.tape.pause()
-        me.live.tape._channel.pause_recording()  # type: ignore[union-attr]
+        assert me.live
+        me.live.context.tape.pause()
+        me.live.context.tape._channel.pause_recording()  # type: ignore[union-attr]
         await asyncio.sleep(0.5)
         me.hang_up()
 

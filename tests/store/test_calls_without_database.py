@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from sipgw.outbound.call_out import OriginateRequest
+from sipgw.calls.request import OriginateRequest
 from sipgw.records import ledger
 from sipgw.store import CallRecord, Store
 from tests.callee import callee, rejecting

@@ -111,7 +111,7 @@ def told(gateway: Cloud) -> list[CallTransferred]:
 def nothing_left(cloud: Cloud) -> bool:
     """Whether no leg is up, no port is open and no call counts."""
     gateway = cloud.gateway
-    channels = sum(one.calls for one in gateway.desk.engine.processes)
+    channels = sum(one.calls for one in gateway.services.engine.processes)
     return not (gateway.calls or +gateway.admission.room.calls or gateway.endpoint.agent._calls or channels)
 
 

@@ -160,12 +160,12 @@ def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
         hold(visitor, "a@1")
         assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
         asked = visitor.house.begin(live_call(1, tape=Tape("", "key")))
-        hold(visitor, asked.id)
-        told = (await timeline(visitor, asked.id))["unrecorded"]
+        hold(visitor, asked.info.id)
+        told = (await timeline(visitor, asked.info.id))["unrecorded"]
         assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
-        assert asked.tape
-        asked.tape.agreed = True
-        assert (await timeline(visitor, asked.id))["unrecorded"].startswith("Off.")
+        assert asked.context.tape
+        asked.context.tape.agreed = True
+        assert (await timeline(visitor, asked.info.id))["unrecorded"].startswith("Off.")
 
     looking(tmp_path, look)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sipgw import gateway
-from sipgw.outbound.call_out import OriginateRequest
+from sipgw.calls.request import OriginateRequest
 from sipgw.records.minutes import Minutes
 from sipgw.webhooks.deliveries import Deliveries
 from sipgw.webhooks.webhooks import WebhookOptions, genuine
