@@ -53,6 +53,7 @@ from sipgw.reload import Change, changes
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.handover import Link
+from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.sip.registrar import Answer, Registrar
 from sipgw.sip.trace import Tracer
@@ -300,6 +301,9 @@ class Gateway:
             self.config.cluster.called, self.draining, {call: session.row() for call, session in self.calls.items()}
         )
 
+    def _on_invite(self, leg: Leg) -> None:
+        self.dispatcher.accept(leg)  # which there is only once there is the endpoint
+
     def _endpoint(self) -> Endpoint:
         admission, now = self.admission, asyncio.get_running_loop().time
 
@@ -308,7 +312,7 @@ class Gateway:
 
         return Endpoint(
             self.config.sip,
-            lambda leg: self.dispatcher.accept(leg),
+            self._on_invite,
             lambda request, source: admission.judge(request, source, now()),
             self.evidence.trace,
             screen=lambda host: admission.screen(host, now()),

@@ -22,7 +22,7 @@ from sipgw.calls.talk import Connect
 from sipgw.calls.transfer_legs import Fields, TransferLegs, invite_on_trunk
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config import Config
-from sipgw.events import Disposition, Event, Watchers
+from sipgw.events import Disposition, Watchers
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
@@ -191,11 +191,9 @@ class World:
         self.people: TransferTargets | None = None
         self.legs: type[Legs] = Legs
         self.session: Session
-        self.call: SipConnection
         self.ending: asyncio.Task[Disposition]
         self.first: asyncio.Future[Leg] = asyncio.get_running_loop().create_future()
         """The gateway's leg of the call as it came in."""
-        self.watchers = Watchers[Event]()
         self.heard: list[bytes] = []
         """Every message that the gateway got."""
         self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
@@ -248,8 +246,14 @@ class World:
         limits: Any = SimpleNamespace(own=SimpleNamespace(budget=lambda: None))
         nobody: Any = None
         return CallServices(
-            Agents(Config(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, self.watchers,  # type: ignore[arg-type]
+            Agents(Config(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, Watchers(),  # type: ignore[arg-type]
         )  # fmt: skip
+
+    @property
+    def call(self) -> SipConnection:
+        """The gateway's side of the call."""
+        assert isinstance(self.session.connection, SipConnection)
+        return self.session.connection
 
     @property
     def talk(self) -> Talk:
@@ -270,8 +274,8 @@ class World:
         self.session = Session(CallInfo(leg.id, self.trunk, Identity(), agent="agent"), self.services)
         legs = self.session.transfers.legs = self.legs(self.services, self.session.context, self.session.setup)
         object.__setattr__(legs, "people", self.people)
-        self.call = SipConnection(leg, self.endpoint, self.session.context, self.session.transfers)
-        self.ending = self._group.create_task(self.session.accept(self.call))
+        connection = SipConnection(leg, self.endpoint, self.session.context, self.session.transfers)
+        self.ending = self._group.create_task(self.session.accept(connection))
         self.first.set_result(leg)
 
 

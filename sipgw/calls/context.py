@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class CallContext:
-    """The one owner of what belongs to a call. `sipgw.calls.session.CallSession` makes it; the parts of a call use it."""
+    """The one owner of what belongs to a call. `CallSession` makes it, and the parts of the call use it."""
 
     def __init__(self, info: CallInfo, watchers: Watchers[Event]) -> None:
         self.info = info

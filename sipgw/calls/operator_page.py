@@ -15,7 +15,7 @@ from sipgw.sip.leg import Ended
 
 
 class OperatorPage(ConsultLeg):
-    """An operator who speaks from a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
+    """An operator on a page. When it is left the agent goes on: nobody hangs up on a caller by accident."""
 
     returns = True
 

@@ -153,8 +153,10 @@ class Originator:
 
     @contextlib.asynccontextmanager
     async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """A call that is made on `trunk` in another way than by `originate` counts there until the block ends, which begins
-        when it is its turn. Raises `NotDialled` if there is no place."""
+        """Count a call that is not made by `originate` on `trunk`: the block begins when it is the turn of that call.
+
+        Raises `NotDialled` if there is no place.
+        """
         wait = self._dialling.turn(trunk, asyncio.get_running_loop().time())
         async with self.places.held(trunk):
             await asyncio.sleep(wait)

@@ -64,7 +64,10 @@ class Connection(Protocol):
         """Agree on sound at `channel` as far as that is possible before an answer; returns why it is not."""
 
     async def connect(self, opening: asyncio.Task[None]) -> Disposition | None:
-        """Answer, or wait for an answer; `opening` gets the conversation ready. Returns why the other side is not there."""
+        """Answer, or wait for an answer, while `opening` gets the conversation ready.
+
+        Returns why the other side is not there; None if it is.
+        """
 
     async def over(self, limit: float) -> None:
         """Wait `limit` seconds for the other side to hang up."""
@@ -113,7 +116,7 @@ class CallSession:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(self._uncount)
-                stack.callback(lambda: self.context.tape.end())
+                stack.callback(self._end_recording)
                 stack.callback(lambda: self._end(disposition))
                 stack.push_async_callback(connection.close)
                 try:
@@ -193,6 +196,9 @@ class CallSession:
         sound = self.stats | self.context.tape.as_dict()
         told = cost.as_dict() if cost else None
         self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
+
+    def _end_recording(self) -> None:
+        self.context.tape.end()  # that of the end: `_begin` has made it
 
     async def _uncount(self) -> None:
         if self._counted is not None:

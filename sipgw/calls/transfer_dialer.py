@@ -1,4 +1,4 @@
-"""Finds and calls the people whom callers are transferred to: through a trunk, at phones of an account, at an address."""
+"""Finds and calls the people whom callers are transferred to: by a trunk, at an account's phones, at an address."""
 
 import asyncio
 import contextlib

@@ -73,7 +73,8 @@ def wishes(hook: Path) -> Iterator[Wish]:
     yield Wish(
         afternoon, OriginateRequest("+19005551234", **us), "+19005551234 is a premium rate number: never dialled"
     )
-    yield Wish(afternoon, OriginateRequest("+442079460000", **us), "+442079460000 is in GB, and only DE, IN, US may be dialled; "
+    yield Wish(afternoon, OriginateRequest("+442079460000", **us),
+               "+442079460000 is in GB, and only DE, IN, US may be dialled; "
                "to allow it add 'GB' to [gate] countries")  # fmt: skip
     yield Wish(
         afternoon,
@@ -82,7 +83,8 @@ def wishes(hook: Path) -> Iterator[Wish]:
     )
     yield Wish(afternoon, OriginateRequest(ASKED_US, **us), f"{ASKED_US} is on our own do-not-call list since "
                f"{datetime.now(UTC):%Y-%m-%d}, they asked for it in a call; sipgw dnc remove takes it off")  # fmt: skip
-    yield Wish(afternoon, OriginateRequest(OFTEN, purpose="campaign", **us), f"the person at {OFTEN} is not known to have agreed "
+    yield Wish(afternoon, OriginateRequest(OFTEN, purpose="campaign", **us),
+               f"the person at {OFTEN} is not known to have agreed "
                "to be called, and a campaign is promotion, which needs it ([gate] consent)")  # fmt: skip
     yield Wish(afternoon, OriginateRequest(OFTEN, purpose="campaign", consent=True, **us), LETS)
     yield Wish(afternoon, OriginateRequest(OFTEN, **us), LETS)

@@ -20,7 +20,7 @@ from media.channel import Dead
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
 from sipgw.calls.session import CallSession
-from sipgw.events import CallAnswered, CallReported, Watchers
+from sipgw.events import CallAnswered, CallEnded, CallReported, Watchers
 from sipgw.inbound.limits import Caller
 from sipgw.privacy.redaction import PrivacyOptions
 from sipgw.records import bleeps, unfinished
@@ -315,9 +315,8 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
         watchers.tell(CallAnswered("a@1", tape.began))
         watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
         limits = SimpleNamespace(admit=AsyncMock(side_effect=RuntimeError))
-        expenses = SimpleNamespace(close=lambda call: None)
-        session.services = SimpleNamespace(limits=limits, expenses=expenses)  # type: ignore[assignment]
-        session.context.advance(SessionEvent.BEGIN)
+        session.services = SimpleNamespace(limits=limits)  # type: ignore[assignment]
+        monkeypatch.setattr(session, "_end", lambda how: watchers.tell(CallEnded("a@1", at, how, {})))
         connection = SimpleNamespace(close=AsyncMock())
         await session.accept(connection, Caller("", "", ""))  # type: ignore[arg-type]
         seen.append(waits(Path(tape.path)))
