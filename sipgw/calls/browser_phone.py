@@ -1,5 +1,4 @@
-"""The browser phone: calls from the page ``/phone``, served like those of a trunk, which is named ``browser``; and
-operators who speak from a page in the agent's place."""
+"""Calls from the page ``/phone``, on a trunk named ``browser``; and operators who take over calls from a page."""
 
 import contextlib
 import secrets
@@ -24,13 +23,13 @@ from sipgw.sip.jsep import BrowserOffer, Ends
 from sipgw.trunks.trunks import TrunkOptions
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
-"""Stands in records and statistics; no INVITE ever comes on it."""
+"""For records and statistics; no INVITE comes on it."""
 OFF = "calls from the browser are off: [browser] max_calls is 0"
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
 class House(Protocol):
-    """The gateway, as far as it concerns the phone."""
+    """The parts of the gateway that the browser phone needs."""
 
     config: Config
     agents: Agents
@@ -42,7 +41,7 @@ class House(Protocol):
 
 
 class NoCall(Exception):  # noqa: N818  an answer, not a fault
-    """There can be no call now; `status` is HTTP's word for why, the message is for people."""
+    """There can be no call now; `status` is the HTTP status, the message is for people."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -65,7 +64,7 @@ class Operating(NamedTuple):
     consult: Consult
     """For `sipgw.calls.session.CallSession.take_over`."""
     gone: Callable[[], Awaitable[str]]
-    """Waits until there is no way to the page any more: it was left, or the call is over or given back."""
+    """Waits until the page is not connected any more: it was left, or the call is over or given back."""
 
 
 def missing(options: BrowserOptions) -> str:
@@ -82,7 +81,7 @@ class BrowserPhone:
         self._house = house
         self._browsers = Browsers(house.config.browser.network)
         self._owners: dict[str, str] = {}
-        """Who placed which call, or speaks in one."""
+        """The user of each call, and of each operator's page."""
         self._ways: dict[str, Way] = {}
 
     @property
@@ -111,7 +110,7 @@ class BrowserPhone:
 
     @contextlib.asynccontextmanager
     async def operating(self, offer: str, who: str) -> AsyncIterator[Operating]:
-        """Let `who` come to a call from their page, which is left at the end of the block.
+        """Connect the page of the operator `who`, until the block ends.
 
         Raises `NotAcceptable` or `NoCall`.
         """
@@ -127,7 +126,7 @@ class BrowserPhone:
             await way.close()
 
     async def _opened(self, name: str, offer: BrowserOffer, who: str) -> tuple[Way, str]:
-        """A way to the browser of `who`, counted as `name`, and what the browser is answered. Raises `NoCall`."""
+        """A connection to the browser of `who`, counted as `name`, and our answer to its offer. Raises `NoCall`."""
         most = self._house.config.browser.max_calls
         if len(self._owners) >= most:
             FULL["browser calls"] += 1

@@ -12,11 +12,11 @@ from sipgw.trunks.trunks import TrunkOptions
 
 @dataclass(frozen=True)
 class TransferTarget:
-    """Somebody who is to take over a caller."""
+    """A person whom a caller is transferred to."""
 
     uri: Uri
-    """For `refer` and `attended` the Refer-To; else whom we call: a tel URI is dialled through the trunks, one of an
-    account (``sip:anna``) is called where its phones are."""
+    """For `refer` and `attended` the Refer-To; for the other modes the address that we call: a tel URI is dialled through
+    the trunks, that of an account (``sip:anna``) is called at its phones."""
     mode: Mode = "refer"
     await_bye: float = 0.0
     """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
@@ -28,7 +28,7 @@ class TransferTarget:
 
     @property
     def called(self) -> str:
-        """What the record calls them."""
+        """Their name in the record."""
         return f"{self.name} ({self.uri})" if self.name else str(self.uri)
 
     @property
@@ -39,11 +39,11 @@ class TransferTarget:
 
 @dataclass(frozen=True)
 class TransferTargets:
-    """Whom the callers of one trunk can be handed over to."""
+    """The people whom the callers of one trunk can be transferred to."""
 
     options: tuple[PersonOptions, ...]
     trunk: TrunkOptions
-    """Of the caller."""
+    """The caller's trunk."""
     last: Callable[[], TransferTarget | None] = lambda: None
     """The `transfer_to` of the trunk, tried after all others."""
 
@@ -54,14 +54,14 @@ class TransferTargets:
 
     @property
     def names(self) -> dict[str, str]:
-        """Whom the model can choose from, and what they are there for."""
+        """The names that the model can choose from, and what each person is there for."""
         found: dict[str, str] = {}
         for one in sorted(self.options, key=lambda one: one.order):
             found[one.name] = found.get(one.name) or one.about
         return found
 
     def hunt(self, name: str, now: datetime) -> Sequence[TransferTarget]:
-        """Who is on duty, in the order in which they are to be tried; an unknown or empty `name` means anybody."""
+        """The people on duty, in the order in which they are tried; an unknown or empty `name` means anybody."""
         wanted = name.strip().lower()
         named = [one for one in self.options if one.name == wanted]
         chosen = sorted(named or self.options, key=lambda one: one.order)
@@ -70,13 +70,13 @@ class TransferTargets:
         return [*there, *([last] if last else [])]
 
     def named(self, name: str) -> TransferTarget | None:
-        """The first of that name, whatever the hour; None if there is none."""
+        """The first person of that name, at whatever hour; None if there is none."""
         found = sorted((one for one in self.options if one.name == name.strip().lower()), key=lambda one: one.order)
         return self._person(found[0]) if found else None
 
     def _person(self, one: PersonOptions) -> TransferTarget:
         uri = one.uri
-        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # as the caller's carrier wants to be told
+        if one.mode in ("refer", "attended") and uri.scheme == "tel":  # in the format of the caller's carrier
             uri = replace(self.trunk, transfer_to=uri.user).transfer_uri or uri
         by_refer = one.mode == "warm" and self.trunk.attended_transfer
         return TransferTarget(uri, one.mode, self.trunk.await_bye, one.name, one.trunk, one.ring_timeout, by_refer)

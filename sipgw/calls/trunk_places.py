@@ -1,6 +1,6 @@
-"""Calls out on a trunk, counted over all gateways: how many at once, together with those that come in, and per second.
+"""Counts the calls out on each trunk over all gateways: at once, together with calls that come in, and per second.
 
-Without Redis each gateway counts its own, as ever.
+Without Redis each gateway counts its own calls.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sipgw.trunks.trunks import TrunkOptions
 
 
 class TrunkPlaces:
-    """The calls of this gateway on each trunk, and those out as the others count them, too."""
+    """The calls of this gateway on each trunk; its calls out have a place that all gateways count."""
 
     def __init__(self, calls: Counter[str], cluster: Cluster | None = None) -> None:
         """`calls` are those of this gateway, in and out, by the name of their trunk."""
@@ -31,7 +31,7 @@ class TrunkPlaces:
 
     @contextlib.asynccontextmanager
     async def held(self, trunk: TrunkOptions) -> AsyncIterator[None]:
-        """A call out counts on its trunk until the block ends. Raises `NotDialled` if all gateways have too many."""
+        """Count a call out on its trunk until the block ends. Raises `NotDialled` if all gateways have too many."""
         call, room = f"out {secrets.token_hex(8)}", room_of(trunk)
         if await self._take(call, Bound(room.key, room.most, HELD)):
             raise NotDialled(room.declined.reason)
@@ -42,12 +42,12 @@ class TrunkPlaces:
         finally:
             self.calls[trunk.name] -= 1
             del self._held[call]
-            with contextlib.suppress(Unreachable):  # then it is free after a while
+            with contextlib.suppress(Unreachable):  # then the place is free after a while
                 if self._cluster is not None:
                     await self._cluster.places.give(call, [room.key])
 
     async def turn(self, trunk: TrunkOptions) -> None:
-        """Wait until a call may be sent, as far as the others' go. Raises `NotDialled` if that takes too long."""
+        """Wait until the calls of all gateways leave room for one more. Raises `NotDialled` if that takes too long."""
         most = max(1, int(trunk.calls_per_second))
         bound = Bound(f"turns:{trunk.name}", most, most / trunk.calls_per_second)
         call, now = secrets.token_hex(8), asyncio.get_running_loop().time

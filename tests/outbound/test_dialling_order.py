@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sipgw.calls.originator import ending_of
+from sipgw.calls.originator import disposition_of
 from sipgw.outbound.retries import RetryOptions
 from sipgw.sip.events import Ended
 from sipgw.sip.message import Headers, Response
@@ -82,7 +82,7 @@ def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: boo
     (attempt, _) = dialling.attempts(NUMBER, at(0.0))
     assert dialling.failed(attempt, refused(status, cause), 0.0) is next_one
     assert order(dialling, 1.0) == ["one", "two"], "a trunk that brings bad news need not rest"
-    ending = ending_of(refused(status, cause))
+    ending = disposition_of(refused(status, cause))
     assert ending.kind == kind
     retried = RetryOptions().settled(ending, 1, datetime(2026, 11, 22, tzinfo=UTC)).state == "planned"
     assert retried is (kind not in ("declined", "wrong_number"))
