@@ -79,8 +79,8 @@ class Originator:
     def pick_up(self, leg: Leg, trunk: TrunkOptions) -> None:
         """Let `leg`, which came in on `trunk`, take a call of ours that rings elsewhere (RFC 3891 §3).
 
-        The phone that rings is cancelled. `leg` is refused if there is no such call, if that goes through another trunk,
-        or if the offer of `leg` cannot be used.
+        The phone that rings is cancelled. `leg` is refused if no such call rings, if it rings through another trunk, or
+        if the offer of `leg` cannot be used.
         """
         ringing = next((one for one in self._ringing if leg.takes(one)), None)
         if ringing is None or ringing.successor is not None:

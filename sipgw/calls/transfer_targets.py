@@ -15,8 +15,8 @@ class TransferTarget:
     """A person whom a caller is transferred to."""
 
     uri: Uri
-    """For `refer` and `attended` the Refer-To; for the other modes the address that we call: a tel URI is dialled through
-    the trunks, that of an account (``sip:anna``) is called at its phones."""
+    """For `refer` and `attended` the Refer-To; otherwise the address that we call: a tel URI is dialled through the
+    trunks, that of an account (``sip:anna``) is called at its phones."""
     mode: Mode = "refer"
     await_bye: float = 0.0
     """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
