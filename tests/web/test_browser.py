@@ -242,7 +242,7 @@ def test_a_call_is_made_from_the_page(tmp_path: Path) -> None:
             await there.page.press("[name=to]", "Enter")
             await there.sees("[data-said]", "It is being dialled. See the call")
             (placed,) = there.house.calls.values()
-            assert placed.direction == "out"
+            assert placed.info.direction == "out"
 
     asyncio.run(look())
 
