@@ -1,8 +1,8 @@
 """Ends calls that cost too much: looks at the cost by time, so that a call in which no agent speaks counts as well."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,48 +19,53 @@ GOODBYE = 30.0
 """Seconds that the agent has for its goodbye; then the call is hung up."""
 
 
-async def within_budget(
-    context: CallContext,
-    why: Callable[[], str],
-    goodbye: Callable[[], str],
-    instead: Callable[[], str],
-    work: Coroutine[Any, Any, Disposition],
-) -> Disposition:
-    """Hold a call by `work`, as long as `why` is empty: then the agent says `goodbye`, and the call ends.
+class Budgeted(Protocol):
+    """A call that may become too dear: a `sipgw.calls.session.CallSession`."""
 
-    A call in which somebody else speaks `instead` of the agent is hung up.
+    context: CallContext
+
+    def too_dear(self) -> str:
+        """Why the call must not go on; empty if it may."""
+
+    @property
+    def goodbye(self) -> str:
+        """What the agent says then."""
+
+    @property
+    def instead(self) -> str:
+        """The person who speaks with the caller in the agent's place; empty if nobody does."""
+
+
+async def within_budget(call: Budgeted, work: Coroutine[Any, Any, Disposition]) -> Disposition:
+    """Hold a call by `work`, as long as it is not too dear: then the agent says goodbye, and the call ends.
+
+    A call in which a person speaks in the agent's place is hung up.
     """
     async with asyncio.TaskGroup() as group:
         holding = group.create_task(work)
-        watching = group.create_task(_watch(context, why, goodbye, instead, holding))
+        watching = group.create_task(_watch(call, holding))
         holding.add_done_callback(lambda _: watching.cancel())
-    if holding.cancelled() and context.stopped is not None:
-        return context.stopped
+    if holding.cancelled() and call.context.stopped is not None:
+        return call.context.stopped
     return holding.result()
 
 
-async def _watch(
-    context: CallContext,
-    why: Callable[[], str],
-    goodbye: Callable[[], str],
-    instead: Callable[[], str],
-    holding: asyncio.Task[Disposition],
-) -> None:
-    while not (cause := why() if context.info.answered else ""):  # noqa: ASYNC110  nothing tells that money was spent
+async def _watch(call: Budgeted, holding: asyncio.Task[Disposition]) -> None:
+    while not (cause := call.too_dear() if call.context.info.answered else ""):  # noqa: ASYNC110  no event tells of it
         await asyncio.sleep(LOOK)
     log.info("the call has become too dear", cause=cause)
-    if not instead() and _dismissed(context, goodbye(), Outcome("over_budget", cause)):
+    if not call.instead and _dismissed(call, Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)
-    context.stop(Disposition("over_budget", cause))
+    call.context.stop(Disposition("over_budget", cause))
     holding.cancel()  # a cancelled call hangs up
 
 
-def _dismissed(context: CallContext, text: str, outcome: Outcome) -> bool:
+def _dismissed(call: Budgeted, outcome: Outcome) -> bool:
     """Whether the agent says goodbye now."""
-    if context.conversation is None:
+    if call.context.conversation is None:
         return False
     try:
-        context.conversation.steering.dismiss(text, outcome)
+        call.context.conversation.steering.dismiss(call.goodbye, outcome)
     except CannotSteer:  # it has ended, and the person whom the caller is transferred to is being called
         return False
     return True

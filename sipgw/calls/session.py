@@ -136,11 +136,11 @@ class CallSession:
             return await self._turn_away(connection, declined)
         self._counted = caller
         self._begin()
-        return await self._within_budget(self._hold(connection))
+        return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: Connection) -> Disposition:
         self._begin()
-        disposition = await self._within_budget(self._hold(connection))
+        disposition = await within_budget(self, self._hold(connection))
         if disposition.kind == "caller_hung_up":
             return Disposition("callee_hung_up", disposition.cause)
         return disposition
@@ -204,20 +204,18 @@ class CallSession:
         if self._counted is not None:
             await self.services.limits.over(self._counted, self.info.id)
 
-    async def _within_budget(self, work: Coroutine[Any, Any, Disposition]) -> Disposition:
-        """Hold a call for as long as it does not cost too much."""
-        return await within_budget(self.context, self._too_dear, self._goodbye, lambda: self.instead, work)
-
-    def _goodbye(self) -> str:
-        return self.services.agents.all[self.info.agent].config.cost.goodbye
-
-    def _too_dear(self) -> str:
+    def too_dear(self) -> str:
         """Why the call must not go on; empty if it may."""
         most, bill = self.services.agents.all[self.info.agent].config.cost.per_call, self.context.bill
         if bill is not None and most and (taken := bill.cost(datetime.now(UTC)).most) >= most:
             return f"the call has cost {taken:.2f} of {most:.2f} ([cost] per_call)"
         over = self.services.limits.own.budget()
         return over.reason if over else ""
+
+    @property
+    def goodbye(self) -> str:
+        """What the agent says when the call has become too dear."""
+        return self.services.agents.all[self.info.agent].config.cost.goodbye
 
     async def _hold(self, connection: Connection, talk: Talk | None = None) -> Disposition:
         """Get a channel and a conversation ready, wait for the other side, and talk."""

@@ -44,6 +44,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         begun, leaves = loop.time(), asyncio.Event()
         context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
         context.info.answered = context.info.began
+        call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead)
         steering = Told(leaves, **steered)
         context.conversation = SimpleNamespace(steering=steering)  # type: ignore[assignment]
 
@@ -56,7 +57,8 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         def why() -> str:
             return "too dear" if loop.time() - begun >= dear_at else ""
 
-        ending = await within_budget(context, why, lambda: "Goodbye.", lambda: instead, talk())
+        call.too_dear = why
+        ending = await within_budget(call, talk())
         return ending, loop.time() - begun, steering.said
 
     return run(scene())

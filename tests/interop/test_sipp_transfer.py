@@ -66,7 +66,7 @@ def one_call(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sipp(folder, world.endpoint.port, steps(world)))
                 await world.first
-                await world.talk.running.wait()
+                await world.until_talk()
                 while world.call.leg.phase is Phase.ANSWERED:
                     await asyncio.sleep(0.01)
                 await then(world)
