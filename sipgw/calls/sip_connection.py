@@ -1,6 +1,8 @@
 """The SIP side of one call: answers the INVITE, follows the leg, and changes it (hold, Replaces, REFER)."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from secrets import token_bytes
 
@@ -10,6 +12,7 @@ from media import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import UP
 from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate
+from sipgw.calls.transfer_legs import Fields
 from sipgw.calls.transfers import Transfers
 from sipgw.events import Disposition
 from sipgw.sip.dialog import hidden
@@ -17,6 +20,7 @@ from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.leg import Answered, Confirmed, Ended, KeyPressed, Leg, Offered, ReferRequested
 from sipgw.sip.offer_answer import LocalMedia, Negotiated, NotAcceptable, media_host
 from sipgw.sip.sdes import SECRET
+from sipgw.trunks.route_selector import NotDialled
 
 log = structlog.get_logger()
 
@@ -30,6 +34,8 @@ class SipLeg:
     def __init__(self, context: CallContext, transfers: Transfers) -> None:
         self.gone: Disposition | None = None
         """See `sipgw.calls.session.Connection.gone`."""
+        self._away = False
+        """Whether we are calling the address that a REFER of the other side has named."""
         self._context = context
         self._transfers = transfers
         self._leg: Leg | None = None
@@ -82,7 +88,7 @@ class SipLeg:
             match event:
                 case Ended():
                     self.gone = hung_up(event)
-                    if not self._transfers.away:
+                    if not self._away:
                         line.end(str(event), lost=event.lost)
                 case ReferRequested():
                     self._transfers.spawn(self._go(event, leg))
@@ -142,7 +148,7 @@ class SipLeg:
         status, reason = 487, "Request Terminated"
         side = OurSide(self.local.port)
         try:
-            async with self._transfers.go(asked, old, side) as leg:
+            async with self._referred(asked, old, side) as leg:
                 try:
                     if self._leg is not old:
                         raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
@@ -169,6 +175,26 @@ class SipLeg:
             log.info("sent to somebody else", to=str(asked.target), status=status, reason=reason)
         if status != 200 and self.gone is not None:
             self._context.line.end(self.gone.cause, lost=self.gone.kind == LOST)
+
+    @contextlib.asynccontextmanager
+    async def _referred(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Leg]:
+        """Call the address that the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892).
+
+        Both legs count until the block ends. Raises `CallFailed`.
+        """
+        fields: Fields = (("Referred-By", asked.referred_by),) if asked.referred_by else ()
+        if asked.replaces is not None:
+            fields = (*fields, ("Replaces", str(asked.replaces)), ("Require", "replaces"))
+        async with contextlib.AsyncExitStack() as stack:
+            self._away = True
+            try:
+                following = self._transfers.legs.follow_refer(asked.target, leg, side, fields)
+                reached = await stack.enter_async_context(following)
+            except NotDialled as full:
+                raise CallFailed(Ended("gateway", "503", str(full), 503)) from None
+            finally:
+                self._away = False
+            yield reached
 
 
 class SipConnection(SipLeg):

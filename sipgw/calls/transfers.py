@@ -1,10 +1,11 @@
-"""Transfers of one call: to people, made by us; and to the address that a REFER of the other side names."""
+"""Transfers of one call to people, and operators who take it over."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import structlog
@@ -16,11 +17,11 @@ from sipgw.calls.consult_leg import ConsultLeg
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionEvent, SessionState
 from sipgw.calls.negotiation import OurSide, agree
-from sipgw.calls.transfer_legs import Consult, Fields, TransferLegs
+from sipgw.calls.transfer_legs import Consult, TransferLegs
 from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.events import CallTransferred
 from sipgw.sip.endpoint import CallFailed
-from sipgw.sip.leg import Ended, Leg, Referred, ReferRequested
+from sipgw.sip.leg import Leg, Referred
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import NotDialled
@@ -34,6 +35,27 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Has work done as long as the call lasts."""
 
 
+class TransferState(Enum):
+    """What the transfers of a call are doing."""
+
+    FREE = "free"
+    CALLING = "calling"
+    """A person is being called, asked, or connected by the caller's carrier."""
+    JOINED = "joined"
+    """The caller speaks with a person through us; the agent does not come back."""
+    TAKEN = "taken"
+    """An operator has taken the agent's place, and may give it back."""
+
+
+FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
+    TransferState.FREE: (TransferState.CALLING,),
+    TransferState.CALLING: (TransferState.FREE, TransferState.JOINED, TransferState.TAKEN),
+    TransferState.JOINED: (),
+    TransferState.TAKEN: (TransferState.FREE,),
+}
+"""The states that may follow each state; everything else is a fault of our own."""
+
+
 class Transfers:
     """The transfers of one call; without a leg, which only a call by SIP has, by bridging."""
 
@@ -44,21 +66,28 @@ class Transfers:
         """The person of the last try."""
         self.person: ConsultLeg | None = None
         """The person whom the caller speaks with through us."""
-        self.taken = False
-        """Whether that person has taken the agent's place, and may give it back."""
-        self.away = False
-        """Whether we are calling the address that a REFER of the other side named."""
+        self.state = TransferState.FREE
         self.legs = legs
         self.spawn = spawn
         self._engine = engine
         self._context = context
         self._stack = contextlib.AsyncExitStack()
-        self._calling = False
+
+    def advance(self, state: TransferState) -> None:
+        """Change the state. Raises `RuntimeError` where that cannot happen."""
+        if state not in FOLLOWING[self.state]:
+            raise RuntimeError(f"a transfer that is {self.state.value} cannot become {state.value}")
+        self.state = state
 
     @property
     def possible(self) -> bool:
         """Whether somebody may be called: nobody is being called, and the agent speaks with the caller."""
-        return self.person is None and not self._calling
+        return self.state is TransferState.FREE
+
+    @property
+    def taken(self) -> bool:
+        """Whether an operator has taken the agent's place, and may give it back."""
+        return self.state is TransferState.TAKEN
 
     @property
     def instead(self) -> str:
@@ -90,8 +119,9 @@ class Transfers:
         chosen = targets.hunt(to, datetime.now(UTC)) if targets else ()
         if not chosen:
             log.info("nobody to transfer to is on duty", to=to)
+            return False
         connected = False
-        self._calling = bool(chosen)
+        self.advance(TransferState.CALLING)
         try:
             for target in chosen:
                 if leg is None or target.bridged:
@@ -99,7 +129,7 @@ class Transfers:
                 if connected := await self._tried(leg, target):
                     break
         finally:
-            self._calling = False
+            self._called()
             if not connected and any(leg is None or target.bridged for target in chosen):
                 line.step_back()
         return connected
@@ -123,12 +153,12 @@ class Transfers:
     async def _take(self, leg: Leg | None, operator: TransferTarget, consult: Consult | None) -> bool:
         if not self.possible:
             return False
-        self._calling = True
+        self.advance(TransferState.CALLING)
         try:
             if not await self._tried(leg, replace(operator, mode="bridge"), taken=True, consult=consult):
                 return False
         finally:
-            self._calling = False
+            self._called()
         person = self.person
         assert person is not None  # noqa: S101  it was just joined
         self.spawn(self._until_gone(person, operator))
@@ -149,15 +179,21 @@ class Transfers:
 
         Raises `CannotSteer` if no operator has taken the call.
         """
-        if self.person is None or not self.taken or self._context.state is not SessionState.TRANSFERRED:
+        if not self.taken or self._context.state is not SessionState.TRANSFERRED:
             raise CannotSteer("nobody has taken this call over")
-        self.person, self.target, self.outcome, self.taken = None, None, None, False
+        self.person, self.target, self.outcome = None, None, None
+        self.advance(TransferState.FREE)
         self._context.advance(SessionEvent.PART)
         self._context.line.step_back()
         stack, self._stack = self._stack, contextlib.AsyncExitStack()
         self.spawn(stack.aclose())
         with contextlib.suppress(CannotSteer):
             self._context.steering.instruct(note)
+
+    def _called(self) -> None:
+        """Nobody is being called any more; the carrier may have connected the caller, or nobody has."""
+        if self.state is TransferState.CALLING:
+            self.advance(TransferState.FREE)
 
     async def _tried(
         self, leg: Leg | None, target: TransferTarget, *, taken: bool = False, consult: Consult | None = None
@@ -201,7 +237,8 @@ class Transfers:
                 line.step_aside()
             line.join(person.line, heard=taken)
             self._context.advance(SessionEvent.JOIN)
-            self.person, self.taken = person, taken
+            self.advance(TransferState.TAKEN if taken else TransferState.JOINED)
+            self.person = person
             self._stack.push_async_exit(stack.pop_all())
         return Referred(True, 200, "OK")
 
@@ -238,26 +275,6 @@ class Transfers:
                     return await leg.refer(asked.target, asked)
                 finally:
                     asked.hangup()
-
-    @contextlib.asynccontextmanager
-    async def go(self, asked: ReferRequested, leg: Leg, side: OurSide) -> AsyncIterator[Leg]:
-        """Call the address that the other side of `leg` sends us to (RFC 3515 §2.4.4, RFC 3892).
-
-        Both legs count until the block ends. Raises `CallFailed`.
-        """
-        fields: Fields = (("Referred-By", asked.referred_by),) if asked.referred_by else ()
-        if asked.replaces is not None:
-            fields = (*fields, ("Replaces", str(asked.replaces)), ("Require", "replaces"))
-        async with contextlib.AsyncExitStack() as stack:
-            self.away = True
-            try:
-                following = self.legs.follow_refer(asked.target, leg, side, fields)
-                reached = await stack.enter_async_context(following)
-            except NotDialled as full:
-                raise CallFailed(Ended("gateway", "503", str(full), 503)) from None
-            finally:
-                self.away = False
-            yield reached
 
 
 @contextlib.contextmanager
